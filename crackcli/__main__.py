@@ -1,0 +1,5 @@
+"""``python -m crackcli``."""
+
+from crackcli.cli import main
+
+main()

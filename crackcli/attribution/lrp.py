@@ -1,0 +1,137 @@
+"""Layer-wise relevance propagation (LRP), written with forward operations only.
+
+Let f* be the transpose of a linear layer f.  Every rule for such a layer is the same line,
+
+    R_in = x * f*(R_out / stabilise(f(x; w', b')); w')
+
+and rules differ only in how w' is made from w.  No autograd and no hooks: the module runs in
+batches on any device, and exports to ONNX as it stands.  Modified weights are computed where they
+are used, so that an exported graph stores each weight once.
+
+Sources: Bach et al. 2015 (epsilon, alpha-beta); Montavon et al. 2017 (z-box); Montavon et al.
+2019 (gamma, choice per layer); Forest et al. 2024 (the composite: see `STUDY`).
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from crackcli.attribution.adjoint import adjoint, transposed
+from crackcli.attribution.propagation import Propagation, Start
+from crackcli.chain import Chain
+
+STABILISER = 1e-6
+
+
+def stabilise(z: Tensor) -> Tensor:
+    """``z`` moved away from zero, its sign kept; zero counts as positive."""
+    return z + torch.where(z < 0, -STABILISER, STABILISER)
+
+
+def convolve(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """``layer`` at ``x`` with another ``weight`` and ``bias``."""
+    return F.conv2d(x, weight, bias, layer.stride, layer.padding)
+
+
+class Pass(nn.Module):
+    """Relevance unchanged: activation functions and dropout."""
+
+    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+        return relevance
+
+
+class Route(nn.Module):
+    """Relevance follows the signal: to the largest pixel of a pool."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+        return adjoint(self.layer, relevance, x)
+
+
+class Epsilon(Route):
+    """w' = w: relevance in proportion to each input's share of the output."""
+
+    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+        return x * transposed(self.layer, relevance / stabilise(self.layer(x)), self.layer.weight)
+
+
+class Gamma(Route):
+    """w' = w + gamma w+: positive shares are favoured.  Needs inputs of at least zero.
+
+    Relevance comes only from outputs that a ReLU let pass, and there z is positive.
+    """
+
+    def __init__(self, layer: nn.Module, gamma: float = 0.25) -> None:
+        super().__init__(layer)
+        self.gamma = gamma
+
+    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+        weight = self.layer.weight + self.gamma * self.layer.weight.clamp(min=0)
+        bias = self.layer.bias + self.gamma * self.layer.bias.clamp(min=0)
+        z = convolve(self.layer, x, weight, bias)
+        return x * transposed(self.layer, relevance / (z.clamp(min=0) + STABILISER), weight)
+
+
+class AlphaBeta(Route):
+    """Positive shares times 2, negative shares times -1.  Needs inputs of at least zero."""
+
+    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+        weight, bias = self.layer.weight.clamp(min=0), self.layer.bias.clamp(min=0)
+        z = convolve(self.layer, x, weight, bias)
+        positive = transposed(self.layer, relevance / (z + STABILISER), weight)
+        weight, bias = self.layer.weight.clamp(max=0), self.layer.bias.clamp(max=0)
+        z = convolve(self.layer, x, weight, bias)
+        negative = transposed(self.layer, relevance / (z - STABILISER), weight)
+        return x * (2 * positive - negative)
+
+
+class ZBox(Route):
+    """Inputs bounded by ``low`` and ``high``: shares measured from the box, never negative.
+
+    (x - low) w+ + (x - high) w-, one convolution of twice the channels.
+    """
+
+    def __init__(self, layer: nn.Module, low: float = 0.0, high: float = 1.0) -> None:
+        super().__init__(layer)
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+        weight = self.layer.weight
+        weight = torch.cat((weight.clamp(min=0), weight.clamp(max=0)), dim=1)
+        x = torch.cat((x - self.low, x - self.high), dim=1)
+        z = convolve(self.layer, x, weight, None)
+        shares = x * transposed(self.layer, relevance / (z + STABILISER), weight)
+        from_low, from_high = shares.chunk(2, dim=1)
+        return from_low + from_high
+
+
+Rule = Callable[[nn.Module], nn.Module]
+
+# The study's composite, from the first convolution to the last: z-box, two alpha-beta, then gamma.
+STUDY: tuple[Rule, ...] = (ZBox, AlphaBeta, AlphaBeta, Gamma)
+
+
+def rules(chain: Chain, convolutions: tuple[Rule, ...] = STUDY) -> nn.ModuleList:
+    """One rule a layer: ``convolutions`` for those of the features, epsilon in the head."""
+    chosen, seen = [], 0
+    for position, layer in enumerate(chain):
+        if isinstance(layer, nn.Conv2d) and position >= chain.neck:
+            chosen.append(Epsilon(layer))
+        elif isinstance(layer, nn.Conv2d):
+            chosen.append(convolutions[min(seen, len(convolutions) - 1)](layer))
+            seen += 1
+        elif isinstance(layer, nn.ReLU | nn.Dropout):
+            chosen.append(Pass())
+        else:
+            chosen.append(Route(layer))
+    return nn.ModuleList(chosen)
+
+
+def lrp(chain: Chain, start: str = "margin") -> Propagation:
+    """The study's composite.  Start "both" is the study's; see `Start`."""
+    return Propagation(chain, rules(chain), Start(start, by_value=start == "margin"))

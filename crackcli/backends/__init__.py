@@ -1,0 +1,1 @@
+"""What runs the strips of a scan, one backend a file."""

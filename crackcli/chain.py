@@ -1,0 +1,72 @@
+"""A classifier as a flat list of layers that slides over images of any size.
+
+Notation: B images, C channels, H x W pixels, K classes, h x w tile positions.
+
+The fully connected layers of a patch classifier are convolutions in disguise: its first one, on
+512 x 8 x 8 features, is an 8 x 8 convolution, the others are 1 x 1.  Written so, the same weights
+classify one 256-px patch (h = w = 1) or every 256-px tile of a larger image at steps of 32 px,
+and the convolutions below are computed once instead of once per tile.
+"""
+
+from copy import deepcopy
+
+from torch import Tensor, nn
+
+from crackcli.errors import ModelError
+
+
+class Chain(nn.Sequential):
+    """Images (B, C, H, W) to logits (B, K, h, w), with h = (H - tile_px) / stride_px + 1."""
+
+    @property
+    def neck(self) -> int:
+        """Position of the first layer that sees a whole tile: features end, the head begins."""
+        for position, layer in enumerate(self):
+            if isinstance(layer, nn.Conv2d) and layer.padding == (0, 0):
+                return position
+        raise ModelError("the network has no unpadded convolution that could see a whole tile")
+
+    @property
+    def stride_px(self) -> int:
+        """Distance of neighbouring tile positions: the product of all strides below the neck."""
+        stride_px = 1
+        for layer in self[: self.neck]:
+            step = getattr(layer, "stride", 1)
+            stride_px *= step if isinstance(step, int) else step[0]
+        return stride_px
+
+    @property
+    def tile_cells(self) -> int:
+        """Side of a tile in feature cells (8 for VGG11-128)."""
+        return self[self.neck].kernel_size[0]
+
+    @property
+    def tile_px(self) -> int:
+        """Side of a tile in pixels (256 for VGG11-128)."""
+        return self.tile_cells * self.stride_px
+
+    @property
+    def classes(self) -> int:
+        """Number K of logits."""
+        return [layer for layer in self if isinstance(layer, nn.Conv2d)][-1].out_channels
+
+    def trace(self, images: Tensor) -> list[Tensor]:
+        """The input of every layer, in order, and the logits last."""
+        values = [images]
+        for layer in self:
+            values.append(layer(values[-1]))
+        return values
+
+
+def fold(chain: Chain) -> Chain:
+    """The same function without batch norm: each one becomes part of the convolution before it.
+
+    Explainers then see plain layers only.  Running statistics are used, as in evaluation mode.
+    """
+    folded: list[nn.Module] = []
+    for layer in chain:
+        if isinstance(layer, nn.BatchNorm2d):
+            folded[-1] = nn.utils.fuse_conv_bn_eval(folded[-1].eval(), layer.eval())
+        else:
+            folded.append(deepcopy(layer))
+    return Chain(*folded)

@@ -1,0 +1,57 @@
+"""crackcli compare: two reports of the same wall in, what changed out."""
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from crackcli.cli import options
+from crackcli.cli.progress import say_log
+
+
+def compare(
+    before: options.Before,
+    after: options.After,
+    output: options.ChangesFolder = None,
+    tolerance_px: options.TolerancePx = 5.0,
+    grown_length_px: options.GrownLengthPx = 10.0,
+    grown_width_px: options.GrownWidthPx = 0.5,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Match the cracks of two campaigns and write changes.csv and changes.geojson.
+
+    BEFORE and AFTER hold a scan and its report each, on the same grid.  Scenes match by name, or
+    because there is one on either side.  A crack is new, grown, stable or gone; cracks that split
+    or merged are one change.
+
+    \b
+        crackcli compare 2024/out 2026/out
+        crackcli compare 2024/out 2026/out -o changes --tolerance-px 8
+    """
+    from crackcli.comparison import CompareTask, write_comparison
+
+    say_log(quiet=quiet)
+    task = CompareTask(
+        before=before,
+        after=after,
+        output=output or after,
+        tolerance_px=tolerance_px,
+        grown_length_px=grown_length_px,
+        grown_width_px=grown_width_px,
+    )
+    summary = write_comparison(task)
+
+    if as_json:
+        typer.echo(json.dumps(asdict(summary), default=str))
+    else:
+        for path in summary.paths:
+            typer.echo(path)
+    if quiet:
+        return
+    for scene in summary.scenes:
+        typer.echo(
+            f"{scene.after}: {scene.new} new, {scene.grown} grown, {scene.stable} stable, "
+            f"{scene.gone} gone",
+            err=True,
+        )

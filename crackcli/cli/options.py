@@ -1,0 +1,118 @@
+"""Every option of every command: one flag, one meaning, one help text."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+Out = Annotated[Path, Argument(help="Output folder of a scan.", show_default=False)]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Say nothing but warnings and errors.")]
+AsJson = Annotated[bool, Option("--json", help="Print the result as JSON.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
+GsdMm = Annotated[
+    float | None,
+    Option(
+        "--gsd-mm",
+        min=1e-6,
+        help="Size of a pixel in millimetres, where the raster does not tell.",
+        show_default=False,
+    ),
+]
+MinLengthPx = Annotated[
+    float, Option("--min-length-px", min=0, help="Leave out cracks shorter than this.")
+]
+Sources = Annotated[
+    list[Path],
+    Argument(help="Images (GeoTIFF, JPEG, PNG, ...) or folders of images.", show_default=False),
+]
+Output = Annotated[Path, Option("--output", "-o", help="Output folder.")]
+Model = Annotated[
+    Path | None,
+    Option(
+        "--model",
+        "-m",
+        help="Model file: .onnx of crackcli export or .safetensors of crackcli train "
+        "\\[default: the shipped one].",
+        show_default=False,
+    ),
+]
+Method = Annotated[
+    str | None,
+    Option(
+        "--method",
+        help="How the classifier is explained: lrp, gradient, inputxgrad "
+        "\\[default: lrp, or that of an .onnx file].",
+        show_default=False,
+    ),
+]
+Start = Annotated[
+    str | None,
+    Option(
+        "--start",
+        help="What is explained: margin (crack against no crack), crack (its logit), both "
+        "(the study's) \\[default: margin, or that of an .onnx file].",
+        show_default=False,
+    ),
+]
+Recipe = Annotated[
+    str,
+    Option(
+        "--masking",
+        help="refined: the photograph decides inside the corridor that the explanation marks; "
+        "study: threshold and morphology of Forest et al. 2024.",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    Option(
+        "--threshold",
+        min=0.0,
+        help="Score from which on a crack is seen \\[default: one for each scene, from its "
+        "scores].",
+        show_default=False,
+    ),
+]
+Gate = Annotated[
+    float, Option("--gate", min=0.0, max=1.0, help="P(crack) from which on a tile is explained.")
+]
+EngineName = Annotated[
+    str, Option("--engine", help="onnx, torch, or auto: by the model file's suffix.")
+]
+DeviceName = Annotated[
+    str, Option("--device", help="cpu, cuda (an error where it is not usable), or auto.")
+]
+CorePx = Annotated[
+    int | None,
+    Option(
+        "--core-px",
+        min=32,
+        help="Side of a block in pixels, a multiple of 32: memory grows with its square "
+        "\\[default: 512].",
+        show_default=False,
+    ),
+]
+Photographs = Annotated[
+    Path,
+    Argument(help="Folder with photographs in crack/ and no_crack/.", show_default=False),
+]
+Checkpoint = Annotated[
+    Path, Argument(help="Checkpoint (.safetensors) of crackcli train.", show_default=False)
+]
+Before = Annotated[
+    Path, Argument(help="Output folder of the earlier campaign.", show_default=False)
+]
+After = Annotated[Path, Argument(help="Output folder of the later campaign.", show_default=False)]
+ChangesFolder = Annotated[
+    Path | None,
+    Option("--output", "-o", help="Folder for the result; else AFTER.", show_default=False),
+]
+TolerancePx = Annotated[
+    float, Option("--tolerance-px", min=0, help="Distance within which centrelines match.")
+]
+GrownLengthPx = Annotated[
+    float, Option("--grown-length-px", min=0, help="A crack that is longer by more has grown.")
+]
+GrownWidthPx = Annotated[
+    float,
+    Option("--grown-width-px", min=0, help="A crack that is wider by more has grown."),
+]

@@ -1,0 +1,48 @@
+"""crackcli report: the masks of a scan in, tables and maps of cracks out."""
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from crackcli.cli import options
+from crackcli.cli.progress import progress, say_log
+from crackcli.errors import SomeInputsFailed
+
+
+def report(
+    out: options.Out,
+    gsd_mm: options.GsdMm = None,
+    min_length_px: options.MinLengthPx = 0.0,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Measure the cracks of every scene in OUT: cracks.csv, .geojson and .gpkg, scenes.csv.
+
+    Lengths and widths are in pixels, and in millimetres too where the raster's map or --gsd-mm
+    tells the size of a pixel.  Scenes are told from their masks alone: a mask that was corrected
+    by hand is reported as it is.  A scene that cannot be read is named; the others are done.
+
+    \b
+        crackcli report out
+        crackcli report out --gsd-mm 0.5 --min-length-px 50
+    """
+    from crackcli.report import ReportTask, write_report
+
+    say_log(quiet=quiet)
+    task = ReportTask(out=out, gsd_mm=gsd_mm, min_length_px=min_length_px)
+    with progress("report", quiet=quiet) as tell:
+        summary = write_report(task, progress=tell)
+
+    if as_json:
+        typer.echo(json.dumps(asdict(summary), default=str))
+    else:
+        for path in summary.paths:
+            typer.echo(path)
+    for name, error in summary.failed.items():
+        typer.echo(f"Error: {name}: {error}", err=True)
+    if summary.failed:
+        scenes = len(summary.failed) + len(summary.scenes)
+        raise SomeInputsFailed(
+            f"{len(summary.failed)} of {scenes} scenes could not be reported; the others are done"
+        )

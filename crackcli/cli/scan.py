@@ -1,0 +1,67 @@
+"""crackcli scan: photographs in, crack scores and masks on their grids out."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from crackcli.cli import options
+from crackcli.cli.progress import progress, say_log
+
+
+def scan(
+    sources: options.Sources,
+    out: options.Output = Path("cracks"),
+    model: options.Model = None,
+    method: options.Method = None,
+    start: options.Start = None,
+    masking: options.Recipe = "refined",
+    threshold: options.Threshold = None,
+    gate: options.Gate = 0.5,
+    engine: options.EngineName = "auto",
+    device: options.DeviceName = "auto",
+    core_px: options.CorePx = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Scan SOURCES (images, or folders of images) for cracks.
+
+    Each image gets a folder named by its stem, with score.tif, mask.tif (1 crack, 0 sound, 255 no
+    data) and scene.json.  Memory is bounded whatever the size of an image.  A scan that was
+    interrupted goes on where it stopped when the same command is given again.
+
+        crackcli scan wall.tif -o cracks
+        crackcli scan survey/ -o cracks --method lrp --json
+    """
+    from crackcli.masking import Masking
+    from crackcli.survey import Failure, SurveyTask, scan_survey
+
+    say_log(quiet=quiet)
+
+    def say(failure: Failure) -> None:
+        typer.echo(f"Error: {failure.message}", err=True)
+
+    task = SurveyTask(
+        sources=tuple(sources),
+        output=out,
+        model=model,
+        method=method,
+        start=start,
+        engine=engine,
+        device=device,
+        gate=gate,
+        masking=Masking(recipe=masking, threshold=threshold),
+        core_px=core_px,
+        overwrite=overwrite,
+    )
+    with progress("scan", quiet=quiet) as report:
+        result = scan_survey(task, report, on_failure=say)
+
+    if as_json:
+        typer.echo(json.dumps(asdict(result), indent=2, default=str))
+    else:
+        for scene in result.scenes:
+            typer.echo(scene.mask)
+    raise typer.Exit(result.exit_code)

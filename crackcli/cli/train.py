@@ -1,0 +1,148 @@
+"""crackcli train: labelled photographs in, a checkpoint out."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crackcli.cli import options
+from crackcli.cli.progress import progress, say_log
+
+if TYPE_CHECKING:
+    from crackcli.training import Progress, SourceScore, TrainResult
+
+
+def train(
+    photographs: options.Photographs,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Checkpoint to write.", show_default=False)
+    ],
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", help="Checkpoint to start from, or 'shipped'.", show_default=False),
+    ] = None,
+    frozen: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Convolutions left as they are \\[default: 5 with --from, else 0].",
+            show_default=False,
+        ),
+    ] = None,
+    epochs: Annotated[float, typer.Option(min=0.01, help="Passes over the photographs.")] = 20,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="End the schedule at this time.", show_default=False),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Tiles in a step.")] = 16,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="Peak \\[default: 2e-4 with --from, else 1e-3].", show_default=False
+        ),
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="Share of photographs to judge by.")
+    ] = 0.15,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table",
+            help="CSV with columns path, photo, source \\[default: photographs.csv in the "
+            "folder, else file names].",
+            show_default=False,
+        ),
+    ] = None,
+    network: Annotated[str, typer.Option(help="Architecture.")] = "vgg11",
+    seed: Annotated[int, typer.Option(help="Of all random draws.")] = 0,
+    device: options.DeviceName = "auto",
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Train a classifier on PHOTOGRAPHS: one bit each, by the folders crack/ and no_crack/.
+
+    Beside the checkpoint stand its learning curve (PNG) and its accuracy for each source (CSV).
+    A run that was stopped goes on where it was last saved when the same command is given again.
+
+        crackcli train photos/ -o mine.safetensors --from shipped
+    """
+    from crackcli.training import TrainConfig
+    from crackcli.training import train as run
+    from crackcli.training_report import write_curve, write_scores
+
+    say_log(quiet=quiet)
+    config = TrainConfig(
+        photographs=photographs,
+        output=output,
+        table=table,
+        network=network,
+        start_from=shipped(start_from),
+        frozen=frozen,
+        epochs=epochs,
+        minutes=minutes,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        held_out=held_out,
+        seed=seed,
+        device=device,
+        overwrite=overwrite,
+    )
+    with progress("train", quiet=quiet) as report:
+
+        def tell(at: "Progress") -> None:
+            words = f"step {at.step}, loss {at.loss:.3f}"
+            report(at.fraction, words + (f", accuracy {at.accuracy:.1%}" if at.curve else ""))
+
+        result = run(config, tell)
+
+    paths = (
+        output,
+        write_scores(result.scores, output.with_suffix(".sources.csv")),
+        write_curve(result.curve, output.with_suffix(".curve.png")),
+    )
+    if not quiet:
+        show(result.scores)
+    if as_json:
+        typer.echo(json.dumps(facts(result, paths), indent=2))
+    else:
+        for path in paths:
+            typer.echo(path)
+
+
+def shipped(start_from: Path | None) -> Path | None:
+    """The path that --from means."""
+    from crackcli.explainer import find_model
+
+    return find_model(None, None, None, "torch") if start_from == Path("shipped") else start_from
+
+
+def facts(result: "TrainResult", paths: tuple[Path, ...]) -> dict:
+    """The result for --json."""
+    return {
+        "files": [str(path) for path in paths],
+        "training": result.training,
+        "held_out": result.held_out,
+        "scores": [asdict(score) | {"accuracy": score.accuracy} for score in result.scores],
+    }
+
+
+def show(scores: list["SourceScore"]) -> None:
+    """The table of sources on stderr."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="photographs held out")
+    for name in ("source", "crack", "no crack", "recall", "specificity", "accuracy"):
+        table.add_column(name, justify="left" if name == "source" else "right")
+    for score in scores:
+        shares = (score.recall, score.specificity, score.accuracy)
+        table.add_row(
+            score.source,
+            str(score.crack),
+            str(score.no_crack),
+            *("-" if share != share else f"{share:.1%}" for share in shares),
+        )
+    Console(stderr=True).print(table)

@@ -1,0 +1,53 @@
+"""Which device computes: asked for by name, checked, and said aloud."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from crackcli.errors import DeviceError, UsageError
+
+
+@dataclass(frozen=True)
+class Device:
+    """A torch device that was checked to work, and the arithmetic that pays on it."""
+
+    name: str  # cpu or cuda
+    bf16: bool  # whether bfloat16 matrix products are faster here than float32
+
+    @classmethod
+    def find(cls, wanted: str) -> "Device":
+        """``wanted`` is auto, cpu or cuda; auto takes CUDA where a kernel really runs."""
+        if wanted not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"'{wanted}' is not known; choose one of: auto, cpu, cuda")
+        if wanted != "cpu":
+            reason = cuda_trouble()
+            if reason is None:
+                torch.backends.cuda.matmul.allow_tf32 = True
+                torch.backends.cudnn.allow_tf32 = True
+                return cls("cuda", torch.cuda.is_bf16_supported())
+            if wanted == "cuda":
+                raise DeviceError(f"CUDA is not usable here ({reason}); use --device cpu")
+        return cls("cpu", torch.cpu._is_amx_tile_supported())
+
+    @property
+    def torch(self) -> torch.device:
+        return torch.device(self.name)
+
+    @contextlib.contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Mixed precision where it pays."""
+        with torch.autocast(self.name, torch.bfloat16, enabled=self.bf16):
+            yield
+
+
+def cuda_trouble() -> str | None:
+    """Why CUDA cannot be used, or None if a kernel runs."""
+    if not torch.cuda.is_available():
+        return "torch finds no CUDA device"
+    try:
+        torch.ones(1, device="cuda").sum().item()
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return None

@@ -1,0 +1,104 @@
+"""Score maps by ONNX Runtime, from a graph that ``crackcli export`` wrote; no torch needed.
+
+The package for CUDA lists its CUDA provider on every machine; whether it works shows only in the
+session that was made with it.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from crackcli.engines import EngineFacts, Images, ScoreMaps
+from crackcli.errors import DeviceError, ModelError, UsageError
+from crackcli.files import sha256
+
+METADATA = "crackcli"  # the key of our facts among the metadata of a graph
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+SILENT = 4  # log only what is fatal: a missing CUDA library is our message, not theirs
+onnxruntime.set_default_logger_severity(SILENT)
+
+
+class OnnxEngine:
+    """A graph of classifier and explanation; its method and start are fixed in the file."""
+
+    def __init__(
+        self,
+        model: Path,
+        method: str | None = None,
+        start: str | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.session, used = open_session(model, device)
+        facts = read_facts(self.session, model)
+        for name, wanted in (("method", method), ("start", start)):
+            if wanted not in (None, facts[name]):
+                raise ModelError(
+                    f"{model} explains by {name} {facts[name]}, not {wanted}; export one with "
+                    f"crackcli export --{name} {wanted}"
+                )
+        self.facts = EngineFacts(
+            engine="onnx",
+            device=used,
+            model=model.name,
+            model_sha256=sha256(model),
+            network=facts["network"],
+            method=facts["method"],
+            start=facts["start"],
+            tile_px=facts["tile_px"],
+            stride_px=facts["stride_px"],
+        )
+
+    def explain(self, images: Images, gate: float) -> ScoreMaps:
+        batch = np.ascontiguousarray(np.moveaxis(images, -1, 1), dtype=np.float32)
+        batch /= 255
+        probability, maps = self.session.run(
+            ["probability", "relevance"],
+            {"images": batch, "gate": np.asarray(gate, np.float32)},
+        )
+        return ScoreMaps(maps, probability)
+
+
+def open_session(model: Path, device: str) -> tuple[onnxruntime.InferenceSession, str]:
+    """A session on ``device`` (auto, cpu, cuda) and the device that it really uses."""
+    if device not in ("auto", *PROVIDERS):
+        raise UsageError(f"'{device}' is not known; choose one of: auto, cpu, cuda")
+    if not model.is_file():
+        raise ModelError(f"{model} does not exist; write it with crackcli export")
+    available = onnxruntime.get_available_providers()
+    wanted = ["cpu"] if device == "cpu" else ["cuda", "cpu"]
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = SILENT
+    options.enable_mem_pattern = False  # patterns reserve the sum of all shapes seen
+    try:
+        session = onnxruntime.InferenceSession(
+            model, options, providers=[PROVIDERS[d] for d in wanted if PROVIDERS[d] in available]
+        )
+    except Exception as error:  # the runtime has no common class for its errors
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"{model} is not a usable ONNX graph ({reason}); export it again"
+        ) from error
+    used = "cuda" if PROVIDERS["cuda"] in session.get_providers() else "cpu"
+    if device == "cuda" and used == "cpu":
+        raise DeviceError(
+            "CUDA is not usable by ONNX Runtime here (the session fell back to the CPU); "
+            "use --device cpu"
+        )
+    return session, used
+
+
+def read_facts(session: onnxruntime.InferenceSession, model: Path) -> dict:
+    """Our metadata, after a check that the weights beside the graph are those it was made with."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    if METADATA not in metadata:
+        raise ModelError(f"{model} was not written by crackcli export; export the model again")
+    facts = json.loads(metadata[METADATA])
+    weights = facts.get("weights")
+    if weights and sha256(model.with_name(weights)) != facts["checkpoint_sha256"]:
+        raise ModelError(
+            f"{model} was exported with other weights than {model.with_name(weights)} holds; "
+            "export it again"
+        )
+    return facts

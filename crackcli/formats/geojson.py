@@ -1,0 +1,109 @@
+"""GeoJSON, twice: in longitude and latitude for exchange, and in the wall's own coordinates.
+
+``cracks.geojson`` and ``crack_areas.geojson`` follow RFC 7946: WGS 84, right-hand rings, no
+``crs`` member, as many decimals as a tenth of a pixel needs.  Scenes whose map is not tied to the
+Earth go to ``*.local.geojson``, which looks the same but is not RFC 7946: its coordinates are
+millimetres (pixels without a scale), x right and y up from the lower left corner of the
+photograph, and ``coordinate_space`` says so.  Where some walls have a scale and others have not,
+the later kind has ``local_mm`` or ``local_px`` in the name.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import shapely
+
+from crackcli.features import (
+    Frame,
+    Geometries,
+    Row,
+    SceneCracks,
+    areas,
+    centrelines,
+    exchange_frame,
+    rows,
+)
+from crackcli.files import written_aside
+
+NOTE = (
+    "Not RFC 7946: this wall has no map tied to the Earth. Coordinates are {unit}, x right, y up, "
+    "origin at the lower left corner of the photograph."
+)
+SUFFIXES = (".geojson", ".local.geojson", ".local_mm.geojson", ".local_px.geojson")
+UNITS = {"local_mm": "millimetres", "local_px": "pixels"}
+
+
+def write(folder: Path, tables: Iterable[SceneCracks]) -> list[Path]:
+    """Centrelines and outlines of all scenes: one pair of files, or two if some have no map."""
+    with Collections(folder, ("cracks", "crack_areas")) as collections:
+        for table in tables:
+            frame = exchange_frame(table.scene, table.scale)
+            properties = rows(table)
+            collections.add("cracks", frame, centrelines(table.cracks), properties)
+            collections.add("crack_areas", frame, areas(table.cracks), properties)
+    return collections.paths
+
+
+class Collections:
+    """GeoJSON files of a folder that grow scene by scene; use as a context manager.
+
+    For each of ``stems`` there is a file per kind of coordinates that was added, and none other
+    is left from an earlier run.
+    """
+
+    def __init__(self, folder: Path, stems: Sequence[str]) -> None:
+        self.folder = folder
+        self.stems = stems
+        self.stack = contextlib.ExitStack()
+        self.files: dict[Path, TextIO] = {}
+        self.spaces: dict[Path, str] = {}
+
+    @property
+    def paths(self) -> list[Path]:
+        return list(self.files)
+
+    def __enter__(self) -> "Collections":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> bool | None:
+        if kind is None:
+            for file in self.files.values():
+                file.write("\n]}\n")
+        swallowed = self.stack.__exit__(kind, *rest)
+        if kind is None:
+            for stem in self.stems:
+                for suffix in SUFFIXES:
+                    path = self.folder / f"{stem}{suffix}"
+                    if path not in self.files:
+                        path.unlink(missing_ok=True)
+        return swallowed
+
+    def add(self, stem: str, frame: Frame, geometries: Geometries, properties: list[Row]) -> None:
+        """Features of one scene: ``geometries`` in pixel coordinates, a row for each."""
+        suffix = ".geojson" if frame.space == "wgs84" else ".local.geojson"
+        path = self.folder / f"{stem}{suffix}"
+        if self.spaces.setdefault(path, frame.space) != frame.space:
+            path = self.folder / f"{stem}.{frame.space}.geojson"
+        separator = ",\n"
+        if path not in self.files:
+            aside = self.stack.enter_context(written_aside(path))
+            file = self.stack.enter_context(aside.open("w", encoding="utf-8"))
+            self.files[path], separator = file, "\n"
+            file.write('{"type": "FeatureCollection", ')
+            if frame.space in UNITS:
+                members = {
+                    "coordinate_space": frame.space,
+                    "note": NOTE.format(unit=UNITS[frame.space]),
+                }
+                file.write(json.dumps(members)[1:-1] + ", ")
+            file.write('"features": [')
+        placed = shapely.orient_polygons(frame.place(geometries))
+        for shape, row in zip(shapely.to_geojson(placed), properties, strict=True):
+            about = json.dumps(row, ensure_ascii=False)
+            self.files[path].write(
+                f'{separator}{{"type": "Feature", "properties": {about}, "geometry": {shape}}}'
+            )
+            separator = ",\n"

@@ -1,0 +1,137 @@
+"""GeoPackage, the reference file: cracks in the coordinates of the map itself.
+
+Layers ``cracks`` (centrelines) and ``crack_areas`` (outlines).  A layer has one CRS, so scenes in
+another CRS than the first go to ``cracks_2`` and ``crack_areas_2``, and so on.  Scenes without a
+map have an undefined Cartesian CRS and local coordinates: millimetres (pixels without a scale),
+x right and y up from the lower left corner of the photograph.
+"""
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyogrio import list_layers, raw
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from crackcli.errors import InputError, OutputError
+from crackcli.features import (
+    COLUMNS,
+    Frame,
+    Geometries,
+    Row,
+    SceneCracks,
+    areas,
+    centrelines,
+    map_frame,
+    rows,
+)
+from crackcli.files import written_aside
+
+NAME = "cracks.gpkg"
+UNDEFINED_CARTESIAN = "-1"  # srs_id of a GeoPackage
+KINDS = {str: object, float: np.float64, int: np.int32, bool: np.bool_}
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """Cracks of one scene as a report tells them: centrelines in map or local coordinates, and
+    their properties by column."""
+
+    geometries: Geometries
+    columns: dict[str, NDArray]
+
+
+def write(folder: Path, tables: Iterable[SceneCracks]) -> list[Path]:
+    """``cracks.gpkg`` with the cracks of all scenes.
+
+    It grows in a local folder for temporary files and is copied when whole: SQLite locks files,
+    which network drives do not always bear.
+    """
+    path = folder / NAME
+    numbers: dict[tuple[str | None, str], int] = {}
+    with tempfile.TemporaryDirectory(prefix="crackcli-") as local:
+        grown = Path(local) / NAME
+        try:
+            for table in tables:
+                frame = map_frame(table.scene, table.scale)
+                number = numbers.setdefault((frame.crs_wkt, frame.space), len(numbers) + 1)
+                suffix = "" if number == 1 else f"_{number}"
+                properties = rows(table)
+                for layer, geometries, kind in (
+                    ("cracks", centrelines(table.cracks), "MultiLineString"),
+                    ("crack_areas", areas(table.cracks), "MultiPolygon"),
+                ):
+                    append(grown, layer + suffix, kind, frame, geometries, properties)
+        except (DataSourceError, DataLayerError) as error:
+            raise OutputError(f"{path} cannot be written ({error}); free space") from error
+        with written_aside(path) as aside:
+            shutil.copyfile(grown, aside)
+    return [path]
+
+
+def append(
+    path: Path, layer: str, kind: str, frame: Frame, geometries: Geometries, properties: list[Row]
+) -> None:
+    """Features of one scene, ``geometries`` in pixel coordinates, at the end of a layer."""
+    options = {} if frame.crs_wkt else {"SRID": UNDEFINED_CARTESIAN}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided")  # as is meant
+        raw.write(
+            path,
+            shapely.to_wkb(frame.place(geometries)),
+            [column(properties, name) for name in COLUMNS],
+            list(COLUMNS),
+            layer=layer,
+            driver="GPKG",
+            geometry_type=kind,
+            crs=frame.crs_wkt,
+            append=path.exists(),
+            layer_options=options,
+        )
+
+
+def column(properties: list[Row], name: str) -> NDArray:
+    """The values of one column; an unknown number is nan, which is written as null."""
+    values = [row[name] for row in properties]
+    if COLUMNS[name] is float:
+        values = [np.nan if value is None else value for value in values]
+    return np.array(values, dtype=KINDS[COLUMNS[name]])
+
+
+def read(folder: Path) -> dict[str, Recorded]:
+    """The cracks of a report by scene; scenes without cracks are missing.
+
+    Raises `InputError` where the folder has no readable report.
+    """
+    path = folder / NAME
+    if not path.exists():
+        raise InputError(f"{folder} holds no {NAME}; run crackcli report {folder} first")
+    found = {}
+    try:
+        for layer in list_layers(path)[:, 0]:
+            if layer != "cracks" and not layer.startswith("cracks_"):
+                continue
+            facts, _, shapes, fields = raw.read(path, layer=layer)
+            columns = dict(zip(facts["fields"], fields, strict=True))
+            missing = COLUMNS.keys() - columns.keys()
+            if missing:
+                raise InputError(
+                    f"{path} lacks {', '.join(sorted(missing))}; run crackcli report {folder} again"
+                )
+            geometries = shapely.from_wkb(shapes)
+            for scene in np.unique(columns["scene_id"].astype(str)):
+                own = columns["scene_id"] == scene
+                chosen = {name: values[own] for name, values in columns.items()}
+                found[str(scene)] = Recorded(geometries[own], chosen)
+    except (DataSourceError, DataLayerError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{path} cannot be read ({reason}); run crackcli report {folder} again"
+        ) from error
+    return found

@@ -1,0 +1,126 @@
+"""How a raster is cut: strips of blocks, each block a core and a halo.  Integers only.
+
+A strip is a full-width run of rows: the unit of work, of storage and of resumption.  A block has a
+core, which it alone writes, and a padded window around it, which it reads; the padded window may
+reach beyond the raster.  Cores tile the raster: every pixel has one owner.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of pixels: first row and column, numbers of rows and columns."""
+
+    row: int
+    col: int
+    rows: int
+    cols: int
+
+    @property
+    def end_row(self) -> int:
+        return self.row + self.rows
+
+    @property
+    def end_col(self) -> int:
+        return self.col + self.cols
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.cols
+
+    def grown(self, px: int) -> "Window":
+        """``px`` more on each side."""
+        return Window(self.row - px, self.col - px, self.rows + 2 * px, self.cols + 2 * px)
+
+    def clipped(self, rows: int, cols: int) -> "Window":
+        """The part inside a raster of ``rows`` by ``cols``."""
+        row, col = max(0, self.row), max(0, self.col)
+        return Window(row, col, min(rows, self.end_row) - row, min(cols, self.end_col) - col)
+
+    def within(self, outer: "Window") -> tuple[slice, slice]:
+        """The slices that cut this window out of an array that holds ``outer``."""
+        row, col = self.row - outer.row, self.col - outer.col
+        return slice(row, row + self.rows), slice(col, col + self.cols)
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is written (``core``) and what is read for it (``padded``)."""
+
+    core: Window
+    padded: Window
+
+    @property
+    def crop(self) -> tuple[slice, slice]:
+        """The slices of the core in an array that holds the padded window."""
+        return self.core.within(self.padded)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A full-width run of rows and the blocks that fill it, from left to right."""
+
+    index: int
+    window: Window
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A raster of ``rows`` by ``cols`` cut into cores of about ``core_px`` with ``halo_px``.
+
+    Cores and halos are multiples of ``step_px``, so that tile positions of all blocks lie on one
+    lattice; only the last core of a row or column may end anywhere.
+    """
+
+    rows: int
+    cols: int
+    core_px: int
+    halo_px: int
+    step_px: int = 32
+
+    def __post_init__(self) -> None:
+        if self.core_px < self.step_px or self.core_px % self.step_px:
+            raise ValueError(f"core_px must be a multiple of {self.step_px}")
+        if self.halo_px % self.step_px:
+            raise ValueError(f"halo_px must be a multiple of {self.step_px}")
+
+    @cached_property
+    def row_spans(self) -> list[tuple[int, int]]:
+        return list(spans(self.rows, self.core_px, self.step_px))
+
+    @cached_property
+    def col_spans(self) -> list[tuple[int, int]]:
+        return list(spans(self.cols, self.core_px, self.step_px))
+
+    def __len__(self) -> int:
+        """Number of strips."""
+        return len(self.row_spans)
+
+    def strip(self, index: int) -> Strip:
+        """The strip of this index, from the top."""
+        row, rows = self.row_spans[index]
+        cores = [Window(row, col, rows, cols) for col, cols in self.col_spans]
+        blocks = tuple(Block(core, self.padded(core)) for core in cores)
+        return Strip(index, Window(row, 0, rows, self.cols), blocks)
+
+    def __iter__(self) -> Iterator[Strip]:
+        return (self.strip(index) for index in range(len(self)))
+
+    def padded(self, core: Window) -> Window:
+        """The core with its halo, its sides filled up to multiples of ``step_px``."""
+        grown = core.grown(self.halo_px)
+        rows, cols = (-(-side // self.step_px) * self.step_px for side in grown.shape)
+        return Window(grown.row, grown.col, rows, cols)
+
+
+def spans(length: int, longest: int, step: int) -> Iterator[tuple[int, int]]:
+    """Starts and lengths that cover ``length`` in about equal parts of at most ``longest``, all
+    but the last multiples of ``step``."""
+    parts = -(-length // longest)
+    size = -(-length // (parts * step)) * step
+    for start in range(0, length, size):
+        yield start, min(size, length - start)

@@ -1,0 +1,178 @@
+"""The mask of a scene from its score and its photograph, strip by strip.
+
+Candidates are found in blocks with a halo, kept as runs of pixels, and judged as components of the
+whole scene: a component that reaches the scene's threshold somewhere, and is large enough, is
+crack.  Blocks that the score does not point at are not even read.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crackcli.explainer import fill
+from crackcli.grid import Block, Grid, Window
+from crackcli.masking import (
+    BOUNDS,
+    HALO_PX,
+    STUDY_CLOSINGS_PX,
+    Candidates,
+    Masking,
+    close,
+    isodata,
+    refine,
+    smooth_score,
+    study_candidates,
+)
+from crackcli.raster import NODATA, Band, Bytes, Flags, Raster, RasterInfo, read_tags, write_cog
+from crackcli.runs import CRACK, SCORE_MAX, Runs, find_runs, number_cracks
+from crackcli.scene import Scene
+
+CORE_PX = 1024
+BINS = 1024  # of the histogram of smoothed scores
+
+Progress = Callable[[float, str], None]
+
+
+class Scores:
+    """The score raster of a scene, decoded; use as a context manager."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.band = Band(scene.score)
+        tags = read_tags(scene.score)
+        self.top = float(tags["CRACKCLI_SCORE_TOP"])
+        self.maker = tags["CRACKCLI_METHOD"], tags["CRACKCLI_START"]
+
+    def __enter__(self) -> "Scores":
+        self.band.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> bool | None:
+        return self.band.__exit__(*exception)
+
+    def read(self, window: Window) -> tuple[NDArray[np.float32], Flags]:
+        """Scores (rows, cols), 0 where there is no data, and where there is data."""
+        coded = self.band.read(window)
+        valid = coded != NODATA
+        return np.where(valid, coded, 0).astype(np.float32) * (self.top / SCORE_MAX), valid
+
+
+def masking_grid(scene: Scene) -> Grid:
+    return Grid(scene.rows, scene.cols, CORE_PX, HALO_PX)
+
+
+def find_threshold(scene: Scene, masking: Masking) -> float:
+    """One threshold for the scene: half-way between the mean scores below and above it, within
+    bounds that keep a sound wall from being split into a less and a more cracked half."""
+    refined = masking.recipe == "refined"
+    with Scores(scene) as scores:
+        edges = np.linspace(0, scores.top, BINS + 1)
+        counts = np.zeros(BINS, np.int64)
+        for strip in masking_grid(scene):
+            for block in strip.blocks:
+                score, valid = scores.read(block.padded)
+                values = smooth_score(score) if refined else score
+                chosen = values[block.crop][valid[block.crop]]
+                counts += np.histogram(chosen, edges)[0]
+    centres = (edges[1:] + edges[:-1]) / 2
+    if not refined:  # the study thresholds relevance, not its root
+        return float(np.sqrt(isodata(counts, centres**2)))
+    low, high = BOUNDS.get(scores.maker, (0.0, np.inf))
+    return float(np.clip(isodata(counts, centres), low, high))
+
+
+def write_mask(
+    scene: Scene, info: RasterInfo, masking: Masking, threshold: float, progress: Progress
+) -> int:
+    """Write ``mask.tif`` and return the number of its crack pixels."""
+    grid = masking_grid(scene)
+    with Scores(scene) as scores, Raster(info) as raster:
+        runs = find_runs(
+            candidates(grid, scores, raster, masking, threshold, progress), scene.rows, scene.cols
+        )
+        kept = runs_of_cracks(runs, masking.least_px)
+        crack_px = 0
+
+        def strips() -> Iterator[Bytes]:
+            nonlocal crack_px
+            for strip in grid:
+                _, valid = scores.read(strip.window)
+                mask = painted(kept, strip.window, masking)
+                mask[~valid] = NODATA
+                crack_px += int((mask == CRACK).sum())
+                yield mask
+
+        tags = {"CRACKCLI_RECIPE": masking.recipe, "CRACKCLI_THRESHOLD": repr(threshold)}
+        write_cog(scene.mask, strips(), info, tags, resampling="mode")
+    return crack_px
+
+
+def candidates(
+    grid: Grid,
+    scores: Scores,
+    raster: Raster,
+    masking: Masking,
+    threshold: float,
+    progress: Progress,
+) -> Iterator[tuple[Bytes, Bytes]]:
+    """Of each strip the weak candidates, and as their score the strong ones."""
+    for strip in grid:
+        weak = np.zeros(strip.window.shape, np.uint8)
+        strong = np.zeros(strip.window.shape, np.uint8)
+        for block in strip.blocks:
+            found = block_candidates(block, scores, raster, masking, threshold)
+            if found is not None:
+                within = block.core.within(strip.window)
+                weak[within] = found.weak[block.crop]
+                strong[within] = found.strong[block.crop] * np.uint8(SCORE_MAX)
+        progress((strip.index + 1) / len(grid), f"{raster.info.path.name} mask")
+        yield weak, strong
+
+
+def block_candidates(
+    block: Block, scores: Scores, raster: Raster, masking: Masking, threshold: float
+) -> Candidates | None:
+    """Candidates of a padded block, or None where the score does not point at its core."""
+    score, valid = scores.read(block.padded)
+    if masking.recipe == "study":
+        return study_candidates(score, threshold)
+    q = smooth_score(score)
+    if not (q[block.crop] > threshold / 2).any():
+        return None
+    found = refine(fill(raster.read(block.padded).rgb, valid), q, threshold)
+    return Candidates(found.weak & valid, found.strong & valid)
+
+
+def runs_of_cracks(runs: Runs, min_area_px: int) -> Runs:
+    """The runs of components that hold a strong candidate and are not too small."""
+    component, count = number_cracks(runs)
+    area = np.bincount(component, runs.length, count)
+    strong = np.bincount(component, runs.score, count)
+    return some_of(runs, ((area >= min_area_px) & (strong > 0))[component])
+
+
+def some_of(runs: Runs, chosen: Flags) -> Runs:
+    """The runs (R) that are ``chosen`` (R,)."""
+    per_run = ("row", "start", "end", "score", "scored", "beside_nodata")
+    return replace(runs, **{name: getattr(runs, name)[chosen] for name in per_run})
+
+
+def paint(runs: Runs, window: Window) -> Bytes:
+    """A full-width window with 1 where a run lies."""
+    first, last = np.searchsorted(runs.row, (window.row, window.end_row))
+    rows = (runs.row[first:last] - window.row) * window.cols
+    steps = np.zeros(window.rows * window.cols + 1, np.int8)
+    steps[rows + runs.start[first:last]] += 1  # a run may begin where the row above has ended
+    steps[rows + runs.end[first:last]] -= 1
+    return np.cumsum(steps[:-1], dtype=np.int8).astype(np.uint8).reshape(window.shape)
+
+
+def painted(runs: Runs, window: Window, masking: Masking) -> Bytes:
+    """The runs inside a full-width window as a mask; the study's last closing included."""
+    halo_px = STUDY_CLOSINGS_PX[1] if masking.recipe == "study" else 0
+    outer = Window(window.row - halo_px, 0, window.rows + 2 * halo_px, window.cols)
+    mask = paint(runs, outer)
+    if halo_px:
+        mask = close(mask > 0, STUDY_CLOSINGS_PX[1]).astype(np.uint8)
+    return mask[window.within(outer)]

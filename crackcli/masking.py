@@ -1,0 +1,161 @@
+"""From score and photograph to crack pixels: where the explanation points, the photograph decides.
+
+Notation: q the score, root of positive relevance; g the grey value; all (rows, cols).
+
+The explanation locates cracks and is too coarse to outline them.  So (`refine`):
+
+1. corridor: q, smoothed over a few pixels, above half the scene's threshold;
+2. darkness d: how far g lies below its surroundings on *both* sides.  The median of a wide window
+   gives the surroundings; a closing, which fills what is dark and narrow and keeps what is merely
+   the dark side of an edge, gives the second side; the smaller of both counts;
+3. two levels: near every pixel the grey level of the crack (mean of g, weighed by darkness and q)
+   and of its surroundings (weighed by the lack of darkness).  Each stretch of a crack is so judged
+   by its own contrast: a hairline beside a wide crack is not held to the wide one's darkness;
+4. crack is what lies beyond half-way from the surroundings to the crack level: the threshold at
+   which a blurred edge is cut at its true place (Cho et al. 2018), hence the width is right;
+5. hysteresis: of these pixels, the components that reach the scene's threshold of q somewhere.
+
+No pixel label is involved; the constants below were set on training photographs and change little
+(see the README's results).  `study` is the post-processing of Forest et al. 2024 instead.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from crackcli.errors import UsageError
+from crackcli.raster import Bytes, Flags
+
+Grey = NDArray[np.float32]
+
+HALO_PX = 160  # what `refine` needs to see around the pixels it judges
+SMOOTH_SCORE_PX = 2.5  # sigma; a map's own grain, and a little tolerance of place
+SMOOTH_GREY_PX = 0.6  # sigma; below the blur of any lens
+WINDOWS_PX = (51, 101)  # of the medians; cracks are narrower than half of it
+CLOSING_PX = 61
+NEIGHBOURHOOD_PX = 16  # sigma; one level of crack and surroundings
+NOISE_PX = 32  # sigma; over which the darkness of sound texture is averaged
+TWO_SIDED = 1.25  # the second side may lie a fifth nearer than the first
+HALF_WAY = 0.5
+
+STUDY_CLOSINGS_PX = (5, 25)
+STUDY_AREA_PX = 50
+AREA_PX = 40
+
+# Bounds of a scene's threshold where the score has a unit, the root of logits per pixel.
+BOUNDS = {("lrp", "margin"): (0.006, 0.010)}
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How a score becomes a mask; part of the provenance."""
+
+    recipe: str = "refined"  # or study
+    threshold: float | None = None  # of the score, 0 to 1; None: from the scene's histogram
+    min_area_px: int | None = None  # None: 40, the study's 50
+
+    def __post_init__(self) -> None:
+        if self.recipe not in ("refined", "study"):
+            raise UsageError(f"'{self.recipe}' is not known; choose one of: refined, study")
+
+    @property
+    def least_px(self) -> int:
+        """Components of fewer pixels are not cracks."""
+        if self.min_area_px is not None:
+            return self.min_area_px
+        return AREA_PX if self.recipe == "refined" else STUDY_AREA_PX
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pixels that may be crack, and those among them that make a component one."""
+
+    weak: Flags
+    strong: Flags
+
+
+def smooth(values: Grey, sigma_px: float) -> Grey:
+    """Gaussian mean of a float32 image."""
+    return cv2.GaussianBlur(values, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
+
+
+def grey(rgb: Bytes) -> Grey:
+    """Mean of the three channels, 0 to 255."""
+    return rgb.astype(np.float32).mean(axis=2)
+
+
+def smooth_score(score: Grey) -> Grey:
+    """q: the score smoothed as relevance, that is, in squares."""
+    return np.sqrt(smooth(score * score, SMOOTH_SCORE_PX))
+
+
+def darkness(g: Grey) -> Grey:
+    """How far each pixel lies below its surroundings on both sides, in grey values, at least 0."""
+    rim = max(WINDOWS_PX)
+    padded = cv2.copyMakeBorder(g, rim, rim, rim, rim, cv2.BORDER_REFLECT)
+    inner = (slice(rim, -rim), slice(rim, -rim))
+    as_bytes = padded.clip(0, 255).astype(np.uint8)
+    surroundings = np.max([cv2.medianBlur(as_bytes, side) for side in WINDOWS_PX], axis=0)
+    filled = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((CLOSING_PX, CLOSING_PX), np.uint8))
+    return (np.minimum(surroundings, filled)[inner] - g).clip(min=0)
+
+
+def level(g: Grey, weights: Grey) -> Grey:
+    """The weighted mean of ``g`` near every pixel."""
+    total = smooth(weights, NEIGHBOURHOOD_PX)
+    return smooth(weights * g, NEIGHBOURHOOD_PX) / (total + 1e-6)
+
+
+def refine(rgb: Bytes, q: Grey, threshold: float) -> Candidates:
+    """Candidates of a photograph (rows, cols, 3) where its smoothed score ``q`` points.
+
+    ``threshold`` is that of the scene; half of it bounds the corridor.
+    """
+    corridor = q > threshold / 2
+    if not (q > threshold).any():
+        return Candidates(np.zeros_like(corridor), np.zeros_like(corridor))
+    g = smooth(grey(rgb), SMOOTH_GREY_PX)
+    dark = darkness(g)
+    noise = smooth(dark, NOISE_PX) + 0.5
+    marked = np.where(corridor, dark * np.minimum(q / threshold, 1.5), 0)
+    crack = level(g, marked**2)
+    surroundings = level(g, np.exp(-dark / noise))
+    contrast = surroundings - crack
+    depth = np.minimum(surroundings - g, TWO_SIDED * dark)
+    weak = corridor & (depth > HALF_WAY * contrast) & (contrast > noise)
+    return Candidates(weak, weak & (q > threshold))
+
+
+def study_candidates(score: Grey, threshold: float) -> Candidates:
+    """Candidates by the score alone: above the threshold, then closed."""
+    closed = close(score > threshold, STUDY_CLOSINGS_PX[0])
+    return Candidates(closed, closed)
+
+
+def close(mask: Flags, side_px: int) -> Flags:
+    """Morphological closing with an ellipse."""
+    element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side_px, side_px))
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, element) > 0
+
+
+def isodata(histogram: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+    """The value half-way between the mean below it and the mean above it.
+
+    ``histogram`` counts ``values``, which rise.  Source: Ridler and Calvard 1978.
+    """
+    count, total = np.cumsum(histogram), np.cumsum(histogram * values)
+    if count[-1] == 0:
+        return 0.0
+    threshold = total[-1] / count[-1]
+    for _ in range(1000):
+        last = int(np.searchsorted(values, threshold, "left")) - 1  # the last value below
+        below, above = (count[last], count[-1] - count[last]) if last >= 0 else (0, count[-1])
+        if below == 0 or above == 0:
+            break
+        moved = (total[last] / below + (total[-1] - total[last]) / above) / 2
+        if abs(moved - threshold) < 1e-6 * values[-1]:
+            break
+        threshold = moved
+    return float(threshold)

@@ -1,0 +1,70 @@
+"""Architectures, one a file, and the checkpoint that rebuilds a trained one alone."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from crackcli.chain import Chain
+from crackcli.errors import ModelError
+from crackcli.files import written_aside
+from crackcli.registry import NETWORKS, load
+
+FORMAT = "crackcli-checkpoint-1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network and all that is needed to use it; stored as one safetensors file.
+
+    ``state`` holds plain layers (no batch norm).  Input is RGB in [0, 1], not normalised.
+    """
+
+    network: str
+    arguments: dict[str, Any]
+    classes: tuple[str, ...]
+    tile_px: int
+    state: dict[str, Tensor] = field(repr=False)
+    history: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def build(self) -> Chain:
+        """The network with its weights, float32, ready to classify and to be explained."""
+        chain = load(NETWORKS, self.network)(**self.arguments)
+        chain.load_state_dict(self.state)
+        return chain.float().eval()
+
+    def save(self, path: Path) -> None:
+        """Write aside and rename; weights are kept in half precision, which moves no mask."""
+        facts = asdict(self) | {"state": None}
+        tensors = {name: value.half().contiguous() for name, value in self.state.items()}
+        with written_aside(path) as aside:
+            save_file(tensors, aside, {"format": FORMAT, "checkpoint": json.dumps(facts)})
+
+    @classmethod
+    def read(cls, path: Path) -> "Checkpoint":
+        """The checkpoint in ``path``, or a `ModelError` that says what the file is instead."""
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                state = {name: file.get_tensor(name).float() for name in file.keys()}
+        except FileNotFoundError as error:
+            raise ModelError(f"{path} does not exist; train a model first") from error
+        except (SafetensorError, OSError) as error:
+            raise ModelError(
+                f"{path} is not a whole safetensors file ({error}); copy it again or train anew"
+            ) from error
+        if metadata.get("format") != FORMAT:
+            raise ModelError(f"{path} was not written by crackcli train; train or export it again")
+        facts = json.loads(metadata["checkpoint"])
+        return cls(**facts | {"classes": tuple(facts["classes"]), "state": state})
+
+    def check(self) -> None:
+        """Raise a `ModelError` where the weights are not finite."""
+        for name, value in self.state.items():
+            if not torch.isfinite(value).all():
+                raise ModelError(f"the weights '{name}' hold values that are not finite")

@@ -1,0 +1,45 @@
+"""VGG11-128: VGG11's eight convolutions and a head of 128, 128 and 2 units.
+
+The head is written as convolutions, so the network is one flat `Chain` (see there); the position
+numbers of the convolutions are those of torchvision's VGG11 (0, 3, 6, 8, 11, 13, 16, 18).
+
+Source: Simonyan and Zisserman 2015 (VGG); Forest et al. 2024 (the narrow head).
+"""
+
+from torch import nn
+
+from crackcli.chain import Chain
+
+POOL = 0
+WIDTHS = (64, POOL, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512, POOL)
+
+
+def build(
+    *,
+    widths: tuple[int, ...] = WIDTHS,
+    hidden: int = 128,
+    tile_cells: int = 8,
+    dropout: float = 0.5,
+    batch_norm: bool = False,
+) -> Chain:
+    """An untrained VGG11-128; with ``batch_norm``, one after each convolution of the features."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in widths:
+        if width == POOL:
+            layers.append(nn.MaxPool2d(2))
+            continue
+        layers.append(nn.Conv2d(channels, width, 3, padding=1))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(width))
+        layers.append(nn.ReLU())
+        channels = width
+    for width, kernel in ((hidden, tile_cells), (hidden, 1)):
+        layers += [nn.Conv2d(channels, width, kernel), nn.ReLU(), nn.Dropout(dropout)]
+        channels = width
+    layers.append(nn.Conv2d(channels, 2, 1))
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return Chain(*layers)

@@ -1,0 +1,159 @@
+"""Photographs as the tiles a classifier is trained on: sizes, windows, random changes.
+
+A small picture (up to 1.5 tiles) is one tile, resized.  A large photograph is a bag of tiles: its
+one bit says that at least one tile has a crack, or that none has.  So a sound photograph gives any
+of its tiles; a cracked one gives the tile where the model of the moment is surest (multiple-
+instance learning; `Patches.windows`), and before there is such a model, all of itself, shrunk.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+
+from crackcli.dataset import Photograph
+from crackcli.errors import InputError
+
+SINGLE = 1.5  # tiles: up to this short side a picture is one tile
+LONGEST = 4  # tiles: a larger photograph is shrunk to this side before it is cut
+
+Image = NDArray[np.uint8]
+
+
+def read_photograph(path: Path) -> Image:
+    """A photograph as RGB (rows, cols, 3), upright."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise InputError(f"{path} cannot be decoded; remove it or save it again as JPEG or PNG")
+    return image
+
+
+def to_bag(image: Image, tile_px: int, stride_px: int) -> Image:
+    """One tile for a small picture; else the photograph in sides of whole strides."""
+    rows, cols = image.shape[:2]
+    if min(rows, cols) <= SINGLE * tile_px:
+        return resize(image, tile_px, tile_px)
+    factor = min(1.0, LONGEST * tile_px / max(rows, cols))
+    rows, cols = (
+        max(tile_px, round(side * factor / stride_px) * stride_px) for side in (rows, cols)
+    )
+    return resize(image, rows, cols)
+
+
+def resize(image: Image, rows: int, cols: int) -> Image:
+    """By area where it shrinks, else bicubic."""
+    if image.shape[:2] == (rows, cols):
+        return image
+    shrinks = image.shape[0] > rows
+    return cv2.resize(
+        image, (cols, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    )
+
+
+def to_tensor(image: Image) -> Tensor:
+    """(rows, cols, 3) to (3, rows, cols), still uint8."""
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+
+
+class Patches(Dataset[tuple[Tensor, int]]):
+    """Photographs as tiles (3, tile_px, tile_px) uint8 with their label, randomly changed.
+
+    ``windows`` holds the (row, col) of the tile that shows the crack, of the large photographs
+    where it is known.
+    """
+
+    def __init__(self, found: Sequence[Photograph], tile_px: int, stride_px: int) -> None:
+        self.found = found
+        self.tile_px = tile_px
+        self.stride_px = stride_px
+        self.windows: dict[Path, tuple[int, int]] = {}
+        self.augment = augmentation(tile_px)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        item = self.found[index]
+        bag = to_bag(read_photograph(item.path), self.tile_px, self.stride_px)
+        return self.augment(to_tensor(self.cut(bag, item))), item.label
+
+    def cut(self, bag: Image, item: Photograph) -> Image:
+        """The tile of a bag that carries the photograph's label."""
+        tile_px = self.tile_px
+        if item.path in self.windows:
+            row, col = self.windows[item.path]
+        elif item.label == 1:
+            return resize(bag, tile_px, tile_px)
+        else:
+            row, col = (int(torch.randint(side - tile_px + 1, ())) for side in bag.shape[:2])
+        return bag[row : row + tile_px, col : col + tile_px]
+
+
+def augmentation(tile_px: int) -> nn.Module:
+    """Random changes that leave a thin crack visible and the label true.
+
+    Scale stays within 0.75 and 1.25 (a shrunk tile gets a reflected rim), blur below a pixel.
+    """
+    scale = v2.RandomChoice(
+        [
+            nn.Identity(),
+            v2.RandomResizedCrop(tile_px, scale=(0.64, 1.0), ratio=(0.9, 1.1), antialias=True),
+            ShrinkInside(0.75),
+        ],
+        p=[0.5, 0.25, 0.25],
+    )
+    return v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            QuarterTurn(),
+            scale,
+            v2.ColorJitter(brightness=0.25, contrast=0.35),
+            ChannelGains(0.12),
+            v2.RandomGrayscale(0.2),
+            v2.RandomApply([v2.GaussianBlur(5, (0.3, 1.0))], 0.2),
+            v2.RandomApply([v2.JPEG((50, 95))], 0.2),
+        ]
+    )
+
+
+class QuarterTurn(nn.Module):
+    """A random number of 90-degree turns."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.rot90(image, int(torch.randint(4, ())), (-2, -1))
+
+
+class ChannelGains(nn.Module):
+    """Each channel times its own random gain: the tint of light and white balance."""
+
+    def __init__(self, spread: float) -> None:
+        super().__init__()
+        self.spread = spread
+
+    def forward(self, image: Tensor) -> Tensor:
+        gains = 1 + self.spread * (2 * torch.rand(3, 1, 1) - 1)
+        return (image * gains).clamp(0, 255).to(torch.uint8)
+
+
+class ShrinkInside(nn.Module):
+    """The picture shrunk to between ``least`` and 1 of its size, its rim filled by reflection."""
+
+    def __init__(self, least: float) -> None:
+        super().__init__()
+        self.least = least
+
+    def forward(self, image: Tensor) -> Tensor:
+        size = image.shape[-1]
+        small = math.ceil(size * (self.least + (1 - self.least) * float(torch.rand(()))))
+        rim = size - small
+        left, top = (int(torch.randint(rim + 1, ())) for _ in range(2))
+        shrunk = v2.functional.resize(image, [small, small], antialias=True)
+        padding = [left, top, rim - left, rim - top]
+        return v2.functional.pad(shrunk, padding, padding_mode="reflect")

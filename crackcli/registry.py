@@ -1,0 +1,56 @@
+"""Every menu of the program: names and where the named thing lives.
+
+The values are "module:object" and are imported when asked for, so that listing a menu costs
+nothing.  To add an entry, write its module and one line here.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from crackcli.errors import UsageError
+
+NETWORKS = {
+    "vgg11": "crackcli.networks.vgg11:build",
+}
+METHODS = {
+    "gradient": "crackcli.attribution.gradient:gradient",
+    "inputxgrad": "crackcli.attribution.gradient:inputxgrad",
+    "lrp": "crackcli.attribution.lrp:lrp",
+}
+ENGINES = {
+    "onnx": "crackcli.engines.onnx:OnnxEngine",
+    "torch": "crackcli.engines.torch:TorchEngine",
+}
+BACKENDS = {
+    "serial": "crackcli.backends.serial:imap",
+}
+FORMATS = {
+    "csv": "crackcli.formats.csv:write",
+    "geojson": "crackcli.formats.geojson:write",
+    "gpkg": "crackcli.formats.geopackage:write",
+}
+
+# Packages that the base installation leaves out, and the extra that brings each.
+EXTRAS = {
+    "torch": "train",
+    "torchvision": "train",
+    "safetensors": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "zennit": "train",
+    "matplotlib": "train",
+}
+
+
+def check(menu: Mapping[str, Any], name: str) -> str:
+    """``name`` itself if ``menu`` lists it; an unknown name is answered with the menu."""
+    if name not in menu:
+        raise UsageError(f"'{name}' is not known; choose one of: {', '.join(sorted(menu))}")
+    return name
+
+
+def load(menu: Mapping[str, str], name: str) -> Any:
+    """The object that ``menu`` lists under ``name``."""
+    module, _, attribute = menu[check(menu, name)].partition(":")
+    return getattr(import_module(module), attribute)

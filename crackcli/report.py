@@ -1,0 +1,142 @@
+"""A report: the cracks of every finished scene, measured and written in every format.
+
+Scenes are traced one after the other.  What was traced waits in a temporary folder, so that the
+formats, which put all scenes into one file each, hold the cracks of one scene at a time.
+"""
+
+import logging
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crackcli.cracks import trace
+from crackcli.errors import InputError
+from crackcli.features import SceneCracks, exchange_frame
+from crackcli.registry import FORMATS, load
+from crackcli.scale import Scale, find_scale
+from crackcli.scene import Scene, finished_folders
+
+log = logging.getLogger(__name__)
+
+TRACING = 0.8  # share of the time that goes into tracing; the rest is writing
+
+Progress = Callable[[float, str], None]  # share done, 0 to 1, and what is being done
+
+
+@dataclass(frozen=True)
+class ReportTask:
+    """What to report: the output folder of a scan, and choices."""
+
+    out: Path
+    gsd_mm: float | None = None  # size of a pixel, where the raster does not tell
+    min_length_px: float = 0.0  # shorter cracks are left out; the others keep their ids
+    formats: tuple[str, ...] = tuple(FORMATS)
+
+
+@dataclass(frozen=True)
+class SceneSummary:
+    """One line on one scene; millimetres are None without a scale."""
+
+    scene: str
+    cracks: int
+    total_length_px: float
+    total_area_px: int
+    width_max_px: float
+    mm_per_px: float | None
+    coordinates: str  # of its GeoJSON: wgs84, local_mm or local_px
+
+
+@dataclass(frozen=True)
+class ReportSummary:
+    """What was written, and which scenes could not be read: their errors by name."""
+
+    paths: list[Path]
+    scenes: list[SceneSummary]
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def write_report(task: ReportTask, progress: Progress = lambda share, words: None) -> ReportSummary:
+    """Trace all scenes of ``task.out`` and write the report there.
+
+    A scene that cannot be read is named in the summary and the others are done.  Raises
+    `InputError` if none can be read, `UsageError` if ``gsd_mm`` contradicts the map of a scene.
+    """
+    folders = finished_folders(task.out)
+    failed: dict[str, str] = {}
+    known: list[tuple[Scene, Scale | None]] = []
+    for folder in folders:
+        try:
+            scene = Scene.read(folder)
+        except InputError as error:
+            failed[folder.name] = str(error)
+        else:
+            known.append((scene, find_scale(scene, task.gsd_mm)))
+
+    with tempfile.TemporaryDirectory(prefix="crackcli-") as waiting:
+        spool = Spool(Path(waiting))
+        for number, (scene, scale) in enumerate(known):
+
+            def traced(share: float, scene: Scene = scene, number: int = number) -> None:
+                progress(TRACING * (number + share) / len(known), scene.name)
+
+            try:
+                table = trace_scene(scene, scale, task.min_length_px, traced)
+            except InputError as error:
+                failed[scene.name] = str(error)
+            else:
+                spool.add(table, summarise(table))
+        if not spool.summaries:
+            raise InputError(f"no scene of {task.out} could be read: {next(iter(failed.values()))}")
+        paths: list[Path] = []
+        for number, name in enumerate(task.formats):
+            progress(TRACING + (1 - TRACING) * number / len(task.formats), f"writing {name}")
+            paths += load(FORMATS, name)(task.out, spool)
+    return ReportSummary(paths, spool.summaries, failed)
+
+
+def trace_scene(
+    scene: Scene, scale: Scale | None, min_length_px: float, report: Callable[[float], None]
+) -> SceneCracks:
+    """The cracks of one scene that are long enough."""
+    shape = scene.rows, scene.cols
+    traced = trace(scene.mask, scene.score, shape, scene=scene.name, report=report)
+    cracks = [crack for crack in traced.cracks if crack.length_px >= min_length_px]
+    return SceneCracks(scene, scale, cracks, traced.assessed_px)
+
+
+def summarise(table: SceneCracks) -> SceneSummary:
+    frame = exchange_frame(table.scene, table.scale)
+    summary = SceneSummary(
+        scene=table.scene.name,
+        cracks=len(table.cracks),
+        total_length_px=round(sum(crack.length_px for crack in table.cracks), 3),
+        total_area_px=sum(crack.area_px for crack in table.cracks),
+        width_max_px=round(max((crack.widths.max_px for crack in table.cracks), default=0.0), 3),
+        mm_per_px=table.scale.mm_per_px if table.scale else None,
+        coordinates=frame.space,
+    )
+    if frame.space != "wgs84":
+        unit = "mm" if table.scale else "px (give --gsd-mm for mm)"
+        log.info("%s has no map tied to the Earth: coordinates in local %s", summary.scene, unit)
+    return summary
+
+
+class Spool:
+    """Traced scenes that wait in a folder; each walk through them loads one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.summaries: list[SceneSummary] = []
+
+    def add(self, table: SceneCracks, summary: SceneSummary) -> None:
+        path = self.folder / f"{len(self.summaries)}.pickle"
+        with path.open("wb") as file:
+            pickle.dump(table, file, pickle.HIGHEST_PROTOCOL)
+        self.summaries.append(summary)
+
+    def __iter__(self) -> Iterator[SceneCracks]:
+        for number in range(len(self.summaries)):
+            with (self.folder / f"{number}.pickle").open("rb") as file:
+                yield pickle.load(file)

@@ -1,0 +1,84 @@
+"""A scanned photograph on disk: its folder, its three files and what ``scene.json`` says.
+
+OUT/<scene>/score.tif   uint8, 0-254 scaled score, 255 no data
+OUT/<scene>/mask.tif    uint8, 1 crack, 0 sound, 255 no data
+OUT/<scene>/scene.json  provenance, grid summary, threshold, timings
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from affine import Affine
+
+from crackcli.errors import InputError
+from crackcli.files import write_json
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One finished scan.  ``record`` is all that ``scene.json`` holds beside the grid."""
+
+    folder: Path
+    rows: int
+    cols: int
+    transform: Affine  # pixel (col, row) to map (x, y); identity where there is no map
+    crs_wkt: str | None
+    record: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def mask(self) -> Path:
+        return self.folder / "mask.tif"
+
+    @property
+    def score(self) -> Path:
+        return self.folder / "score.tif"
+
+    def write(self) -> None:
+        """Write ``scene.json``: the last file of a scan, so that its presence means finished."""
+        grid = {
+            "schema": SCHEMA,
+            "scene": self.name,
+            "rows": self.rows,
+            "cols": self.cols,
+            "transform": list(self.transform)[:6],
+            "crs_wkt": self.crs_wkt,
+        }
+        write_json(self.folder / "scene.json", grid | self.record)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Scene":
+        path = folder / "scene.json"
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            known = {
+                "rows": facts.pop("rows"),
+                "cols": facts.pop("cols"),
+                "transform": Affine(*facts.pop("transform")),
+                "crs_wkt": facts.pop("crs_wkt"),
+            }
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} cannot be read ({error}); scan this image again") from error
+        return cls(folder=folder, record=facts, **known)
+
+
+def finished_scenes(out: Path) -> list[Scene]:
+    """The finished scenes of an output folder, by name."""
+    return [Scene.read(folder) for folder in finished_folders(out)]
+
+
+def finished_folders(out: Path) -> list[Path]:
+    """The folders of the finished scenes, by name; none has been read yet."""
+    if not out.is_dir():
+        raise InputError(f"{out} does not exist; run crackcli scan first")
+    folders = sorted(path.parent for path in out.glob("*/scene.json"))
+    if not folders:
+        raise InputError(f"{out} holds no finished scene; run crackcli scan -o {out} first")
+    return folders

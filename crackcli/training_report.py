@@ -1,0 +1,50 @@
+"""What a training run leaves beside its checkpoint: a table of sources and a learning curve."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from crackcli.files import write_text, written_aside
+from crackcli.training import SourceScore
+
+
+def write_scores(scores: Sequence[SourceScore], path: Path) -> Path:
+    """Recall, specificity and accuracy of each source as CSV; empty where a source has no
+    photographs of a class."""
+    rows = [asdict(score) | {"accuracy": score.accuracy} for score in scores]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: tidy(value) for name, value in row.items()})
+    write_text(path, text.getvalue())
+    return path
+
+
+def tidy(value: object) -> object:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else round(value, 4)
+    return value
+
+
+def write_curve(curve: Sequence[dict[str, float]], path: Path) -> Path:
+    """Losses and held-out accuracy over the steps as PNG."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    left = figure.subplots()
+    steps = [point["step"] for point in curve]
+    left.plot(steps, [p["training_loss"] for p in curve], "o-", label="training loss")
+    left.plot(steps, [p["held_out_loss"] for p in curve], "o-", label="held-out loss")
+    left.set(xlabel="step", ylabel="log loss", ylim=(0, None))
+    right = left.twinx()
+    accuracy = [100 * p["held_out_accuracy"] for p in curve]
+    right.plot(steps, accuracy, "k.--", label="held-out accuracy")
+    right.set(ylabel="accuracy, %", ylim=(50, 100))
+    figure.legend(loc="outside upper center", ncols=3)
+    with written_aside(path) as aside:
+        figure.savefig(aside, dpi=120)
+    return path
