@@ -18,11 +18,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli.skeleton import SPUR, Branch, Graph
+from crackcli.skeleton import Branch, Graph
 
 SMOOTHING_PX = (2.0, 8.0)  # least and most standard deviation; between them half the half width
+CORNER = 1.5  # half widths: a little more than the way from a corner to the middle of the crack
 MARCH_PX = 0.25  # step on the way to the true end
-GAP_PX = 1.0  # the ragged edge of a thin crack may be crossed on that way
+GAP = 0.25  # of the local width, and 1 px: ragged edges and pinholes are crossed on that way
 
 Numbers = NDArray[np.float64]
 Inside = Callable[[Numbers], NDArray[np.bool_]]
@@ -150,14 +151,14 @@ def to_line(branch: Branch, graph: Graph, degrees: dict[int, int], inside: Insid
 def cut_back(points: Numbers, radii: Numbers) -> tuple[Numbers, Numbers]:
     """A line without its first points, which may lead into a corner of the crack's end.
 
-    On the way out of a corner the radius grows with the distance from it; cut is up to where the
-    distance exceeds the half width, also of the next few points, by as much as a spur may.
+    On the way out of a corner the half width is at least distance / sqrt(2); cut is up to where it
+    is less, also at the next few points.
     """
     far = np.hypot(*(points - points[0]).T)
     first = 0
     while first < len(points):
         ahead = radii[first : first + 3 + int(radii[first] / 2)]
-        if far[first] >= SPUR * (ahead.max() - 0.5):
+        if far[first] >= CORNER * (ahead.max() - 0.5):
             break
         first += 1
     keep = max(2, len(points) // 2)  # a line as wide as long keeps its direction
@@ -189,9 +190,9 @@ def draw_out(points: Numbers, reach: float, inside: Inside) -> Numbers:
     size = math.hypot(*direction)
     if size == 0:
         return points
-    ways = np.arange(MARCH_PX, 2 * reach, MARCH_PX)
+    ways = np.arange(MARCH_PX, 3 * reach, MARCH_PX)
     member = inside(tip + ways[:, None] * (direction / size))
-    last, gap = -1, int(GAP_PX / MARCH_PX)
+    last, gap = -1, int(GAP * reach / MARCH_PX)
     for at in np.flatnonzero(member).tolist():
         if at - last > gap:
             break

@@ -31,8 +31,7 @@ class Chain(nn.Sequential):
         """Distance of neighbouring tile positions: the product of all strides below the neck."""
         stride_px = 1
         for layer in self[: self.neck]:
-            step = getattr(layer, "stride", 1)
-            stride_px *= step if isinstance(step, int) else step[0]
+            stride_px *= stride_of(layer)
         return stride_px
 
     @property
@@ -46,6 +45,16 @@ class Chain(nn.Sequential):
         return self.tile_cells * self.stride_px
 
     @property
+    def reach_px(self) -> int:
+        """How far beyond its own square of pixels a feature cell sees (59 for VGG11-128)."""
+        reach, step = 0, 1
+        for layer in self[: self.neck]:
+            if isinstance(layer, nn.Conv2d):
+                reach += step * (layer.kernel_size[0] // 2)
+            step *= stride_of(layer)
+        return reach
+
+    @property
     def classes(self) -> int:
         """Number K of logits."""
         return [layer for layer in self if isinstance(layer, nn.Conv2d)][-1].out_channels
@@ -56,6 +65,11 @@ class Chain(nn.Sequential):
         for layer in self:
             values.append(layer(values[-1]))
         return values
+
+
+def stride_of(layer: nn.Module) -> int:
+    stride = getattr(layer, "stride", 1)
+    return stride if isinstance(stride, int) else stride[0]
 
 
 def fold(chain: Chain) -> Chain:

@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 
 from crackcli.errors import InputError
-from crackcli.features import Geometries, Row, exchange_frame, in_mm, in_mm2, map_frame
+from crackcli.features import Geometries, Row, apply, exchange_frame, in_mm, in_mm2, map_frame
 from crackcli.formats.csv import read_rows, write_rows
 from crackcli.formats.geojson import Collections
 from crackcli.formats.geopackage import Recorded, read
@@ -229,8 +229,7 @@ def check_grids(before: Scene, after: Scene) -> None:
     if before.crs_wkt != after.crs_wkt:
         raise InputError(f"{names} differ in their coordinate reference system; {advice}")
     corners = np.array([(0, 0), (after.cols, 0), (0, after.rows), (after.cols, after.rows)])
-    there = np.column_stack(before.transform * corners.T)
-    back = np.column_stack(~after.transform * there.T)
+    back = apply(~after.transform, apply(before.transform, corners))
     apart = np.hypot(*(back - corners).T).max()
     if apart > SAME_TRANSFORM_PX:
         raise InputError(f"{names} differ in their transform, by up to {apart:.3g} px; {advice}")

@@ -1,80 +1,178 @@
-"""From blocks of a raster to relevance: gate by the classifier, then explain.
+"""From strips of a raster to relevance: gate by the classifier, then explain.
 
-A pixel's map depends on tiles that reach up to 256 px away and, through them, on a little more.
-So a block is read with a halo, explained whole, and only its core is kept.  Pixels without data
-are filled from their nearest neighbours first: any other value would be an edge, and edges are
-what a crack classifier looks at.
+What belongs together is computed together, so that the result does not depend on the cuts:
+
+- cells (1/32 of the resolution) need 59 px around them: computed in wide blocks, strip by strip;
+- tiles need eight by eight cells: the head works on the cells of a strip and of its neighbours,
+  which are kept, so that going from strip to strip each cell is computed once;
+- pixels need the cells within 59 px and the activations between: computed in blocks with twice
+  that halo, and only where a gated tile lies near.
+
+Tile positions reach half a tile beyond the edges of the raster, whose pixels are reflected there:
+without them the rim would be seen by fewer tiles, or none.  Pixels without data are filled from
+their nearest neighbours: any other value would be an edge, and edges are what a crack classifier
+looks at.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections import OrderedDict
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START, STARTS
-from crackcli.engines import Engine
-from crackcli.errors import ModelError
-from crackcli.grid import Block, Strip, Window
-from crackcli.raster import Bytes, Flags, Raster
-from crackcli.registry import ENGINES, METHODS, check, load
+from crackcli.engines import Engine, Floats
+from crackcli.grid import Block, Grid, Strip, Window
+from crackcli.raster import Bytes, Flags, Pixels, Raster
 
-SHIPPED = "vgg11_128"
-PACKAGED = Path(__file__).parent / "_models"  # where an installation keeps them
-CHECKOUT = Path(__file__).parents[1] / "models"  # where a clone keeps them
+WIDE_PX = 1024  # columns of a block whose cells are computed
+BANDS_KEPT = 4
 
 
 @dataclass(frozen=True)
 class StripScores:
-    """``relevance`` (rows, cols) float16, ``valid`` (rows, cols), and P(crack) of the tiles whose
-    centres lie in the strip (h, w), on a lattice of one stride."""
+    """``relevance`` (rows, cols) float16, ``valid`` (rows, cols), and P(crack) (h, w) of the tiles
+    whose centres lie in the strip, on a lattice of one stride."""
 
     relevance: NDArray[np.float16]
     valid: Flags
-    probability: NDArray[np.float32]
+    probability: Floats
 
 
-@dataclass(frozen=True)
+@dataclass
 class Explainer:
-    """An engine and the P(crack) from which on a tile is explained."""
+    """An engine, the P(crack) from which on a tile is explained, and the cells seen last.
+
+    All rows and columns below are those of cells; cell (0, 0) is the raster's upper left corner.
+    """
 
     engine: Engine
     gate: float
+    bands: OrderedDict[tuple, Floats] = field(default_factory=OrderedDict, repr=False)
 
-    def explain_strip(self, raster: Raster, strip: Strip) -> StripScores:
-        """Relevance of every pixel of a strip; memory is that of one block and one strip."""
-        outer = span(strip)
-        pixels = raster.read(outer)
+    def __post_init__(self) -> None:
+        facts = self.engine.facts
+        self.stride = facts.stride_px
+        self.reach = -(-facts.reach_px // self.stride)  # cells that one cell sees on each side
+        self.tile = facts.tile_px // self.stride
+        self.edge = self.tile // 2  # cells beyond the edges of the raster
+        self.halo_px = 2 * self.reach * self.stride  # of a block that is explained
+
+    def grid(self, rows: int, cols: int, core_px: int) -> Grid:
+        """The blocks in which a raster is explained."""
+        return Grid(rows, cols, core_px, self.halo_px, self.stride)
+
+    def explain_strip(self, raster: Raster, grid: Grid, index: int) -> StripScores:
+        """Relevance of every pixel of a strip; memory is that of a few strips of pixels and cells
+        and of one block of activations."""
+        strip = grid.strip(index)
+        core = self.cells_of(strip.window)
+        lattice = self.lattice(grid)
+        seen = grown(core, self.tile - 1 + self.reach, lattice)
+        cells = self.cells(raster, grid, seen)
         relevance = np.zeros(strip.window.shape, np.float16)
-        probability = []
+        probability = np.zeros(core.shape, np.float32)
+        pixels: Pixels | None = None
         for block in strip.blocks:
-            window = block.padded.within(outer)
-            valid = pixels.valid[window]
-            within = block.core.within(strip.window)
-            if not valid[block.crop].any():
-                probability.append(np.zeros(self.owned(block), np.float32))
+            own = self.cells_of(block.core)
+            part = grown(own, self.tile - 1 + self.reach, lattice)
+            tiles, value = self.engine.head(cut(cells, part, seen)[None], self.gate)
+            first = own.row - self.edge - part.row, own.col - self.edge - part.col
+            probability[own.within(core)] = tiles[0][
+                first[0] : first[0] + own.rows, first[1] : first[1] + own.cols
+            ]
+            passed = self.around(block, own, part, value[0])
+            if passed is None:
                 continue
-            scores = self.engine.explain(fill(pixels.rgb[window], valid)[None], self.gate)
-            relevance[within] = scores.maps[0][block.crop]
-            rows, cols = self.owned(block)
-            skip = self.first(block)
-            probability.append(scores.probability[0][skip : skip + rows, skip : skip + cols])
-        valid = pixels.valid[strip.window.within(outer)]
+            if pixels is None:
+                pixels = raster.read(span(strip))
+            window = block.padded.within(span(strip))
+            rgb = fill(pixels.rgb[window], pixels.valid[window])
+            maps = self.engine.back(rgb[None], passed[None])
+            relevance[block.core.within(strip.window)] = maps[0][block.crop]
+        valid = raster.read_valid(strip.window) if pixels is None else None
+        if valid is None:
+            valid = pixels.valid[strip.window.within(span(strip))]
         relevance[~valid] = 0
-        return StripScores(relevance, valid, np.hstack(probability))
+        return StripScores(relevance, valid, probability)
 
-    def owned(self, block: Block) -> tuple[int, int]:
-        """Rows and columns of the tile positions that belong to a block: those with their centre
-        in its core."""
-        stride_px = self.engine.facts.stride_px
-        rows, cols = block.core.shape
-        return -(-rows // stride_px), -(-cols // stride_px)
+    def around(self, block: Block, own: Window, part: Window, value: Floats) -> Floats | None:
+        """What the cells of a padded block pass on, those out of reach of its core left out; None
+        if nothing reaches the core."""
+        near = grown(own, self.reach, part)
+        chosen = cut(value, near, part)
+        if not chosen.any():
+            return None
+        padded = self.cells_of(block.padded)
+        passed = np.zeros((len(value), *padded.shape), np.float32)
+        passed[(slice(None), *near.within(padded))] = chosen
+        return passed
 
-    def first(self, block: Block) -> int:
-        """The first such tile position, along rows as along columns."""
-        halo_px = block.core.row - block.padded.row
-        return (halo_px - self.engine.facts.tile_px // 2) // self.engine.facts.stride_px
+    def cells(self, raster: Raster, grid: Grid, wanted: Window) -> Floats:
+        """Cells (C, F, G) of a full-width window, from the bands of the strips it touches."""
+        lattice, bands = self.lattice(grid), []
+        for strip in grid:
+            band = self.band_of(strip, grid)
+            if band.row < wanted.end_row and band.end_row > wanted.row:
+                rows = grown(band, 0, wanted)
+                bands.append(cut(self.band(raster, strip, band), rows, band))
+        assert lattice.cols == wanted.cols
+        return np.concatenate(bands, axis=1)
+
+    def band(self, raster: Raster, strip: Strip, band: Window) -> Floats:
+        """Cells (C, F, G) of one strip, computed or remembered."""
+        key = raster.info.digest, band
+        if key not in self.bands:
+            self.bands[key] = self.compute(raster, band)
+            while len(self.bands) > BANDS_KEPT:
+                self.bands.popitem(last=False)
+        self.bands.move_to_end(key)
+        return self.bands[key]
+
+    def compute(self, raster: Raster, band: Window) -> Floats:
+        """Cells (C, F, G) of a full-width window, block by block."""
+        outer = self.pixels_of(band.grown(self.reach))
+        pixels = raster.read(outer)
+        parts = []
+        for col in range(band.col, band.end_col, WIDE_PX // self.stride):
+            cols = min(WIDE_PX // self.stride, band.end_col - col)
+            own = Window(band.row, col, band.rows, cols)
+            window = self.pixels_of(own.grown(self.reach)).within(outer)
+            rgb = fill(pixels.rgb[window], pixels.valid[window])
+            parts.append(cut(self.engine.features(rgb[None])[0], own, own.grown(self.reach)))
+        return np.concatenate(parts, axis=2)
+
+    def lattice(self, grid: Grid) -> Window:
+        """All cells of a raster: those of its pixels, and half a tile beyond each edge."""
+        return self.cells_of(Window(0, 0, grid.rows, grid.cols)).grown(self.edge)
+
+    def band_of(self, strip: Strip, grid: Grid) -> Window:
+        """The cells of a strip; those beyond the edges belong to the first and the last one."""
+        lattice, own = self.lattice(grid), self.cells_of(strip.window)
+        first = lattice.row if strip.index == 0 else own.row
+        end = lattice.end_row if strip.index == len(grid) - 1 else own.end_row
+        return Window(first, lattice.col, end - first, lattice.cols)
+
+    def cells_of(self, pixels: Window) -> Window:
+        """The cells of a window of pixels that begins on a cell."""
+        rows, cols = (-(-side // self.stride) for side in pixels.shape)
+        return Window(pixels.row // self.stride, pixels.col // self.stride, rows, cols)
+
+    def pixels_of(self, cells: Window) -> Window:
+        return Window(*(value * self.stride for value in (cells.row, cells.col, *cells.shape)))
+
+
+def grown(window: Window, by: int, limit: Window) -> Window:
+    """A window with ``by`` more on each side, as far as ``limit`` goes."""
+    row, col = max(window.row - by, limit.row), max(window.col - by, limit.col)
+    end_row = min(window.end_row + by, limit.end_row)
+    end_col = min(window.end_col + by, limit.end_col)
+    return Window(row, col, end_row - row, end_col - col)
+
+
+def cut(array: Floats, window: Window, outer: Window) -> Floats:
+    """The part ``window`` of an array (C, rows, cols) that holds ``outer``."""
+    return np.ascontiguousarray(array[(slice(None), *window.within(outer))])
 
 
 def span(strip: Strip) -> Window:
@@ -85,42 +183,11 @@ def span(strip: Strip) -> Window:
 
 def fill(rgb: Bytes, valid: Flags) -> Bytes:
     """``rgb`` (rows, cols, 3) with the colour of the nearest valid pixel where there is none."""
-    if valid.all():
-        return rgb
+    if valid.all() or not valid.any():
+        return np.ascontiguousarray(rgb)
     _, nearest = cv2.distanceTransformWithLabels(
         (~valid).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
     colours = np.zeros((nearest.max() + 1, 3), np.uint8)
     colours[nearest[valid]] = rgb[valid]
     return colours[nearest]
-
-
-def find_model(model: Path | None, method: str | None, start: str | None, engine: str) -> Path:
-    """The model file to use: the one given, or the shipped one that fits method and engine."""
-    if model is not None:
-        return model
-    method, start = method or DEFAULT_METHOD, start or DEFAULT_START
-    folder = PACKAGED if PACKAGED.is_dir() else CHECKOUT
-    if engine == "torch":
-        return folder / f"{SHIPPED}.safetensors"
-    graph = folder / f"{SHIPPED}.{method}.{start}.onnx"
-    if not graph.is_file():
-        raise ModelError(
-            f"no graph of the shipped model has method {method} and start {start}; "
-            "use --engine torch, or write one with crackcli export"
-        )
-    return graph
-
-
-def open_engine(
-    model: Path | None, method: str | None, start: str | None, engine: str, device: str
-) -> Engine:
-    """The engine for a model file; ``engine`` auto goes by the file's suffix."""
-    if method is not None:
-        check(METHODS, method)
-    if start is not None:
-        check(STARTS, start)
-    path = find_model(model, method, start, engine)
-    if engine == "auto":
-        engine = "torch" if path.suffix == ".safetensors" else "onnx"
-    return load(ENGINES, check(ENGINES, engine))(path, method, start, device)

@@ -87,13 +87,13 @@ SCENE_COLUMNS: dict[str, type] = {
     "threshold": float,
 }
 
-# Where scene.json tells these facts of a scan; the first that is there counts.
+# Where scene.json tells these facts of a scan.
 FACTS: dict[str, tuple[str, ...]] = {
-    "file": ("source.path", "source.file", "source", "file"),
-    "model": ("model.path", "model.file", "model.name", "model"),
-    "model_sha256": ("model.sha256", "model.digest", "model_sha256", "model_digest"),
-    "method": ("method", "task.method", "options.method"),
-    "threshold": ("threshold.value", "threshold", "masking.threshold"),
+    "file": ("source", "file"),
+    "model": ("scored", "engine", "model"),
+    "model_sha256": ("scored", "engine", "model_sha256"),
+    "method": ("scored", "engine", "method"),
+    "threshold": ("threshold",),
 }
 
 Row = dict[str, Any]
@@ -129,21 +129,25 @@ class Frame:
 
     def place_points(self, points: Numbers) -> Numbers:
         """The same for points (N, 2)."""
-        x, y = self.transform * (points[:, 0], points[:, 1])
+        placed = apply(self.transform, points)
         if self.space == "wgs84":
             assert self.crs_wkt is not None
-            chunks = [slice(begin, begin + CHUNK) for begin in range(0, len(points), CHUNK)]
-            degrees = [to_wgs84(self.crs_wkt, x[chunk], y[chunk]) for chunk in chunks]
-            x, y = (np.concatenate(axis) for axis in zip(*degrees, strict=True))
-        return np.column_stack([x, y]).round(self.decimals)
+            for begin in range(0, len(points), CHUNK):
+                chunk = slice(begin, begin + CHUNK)
+                placed[chunk] = np.transpose(to_wgs84(self.crs_wkt, *placed[chunk].T))
+        return placed.round(self.decimals)
 
     def lift(self, geometries: Geometries) -> Geometries:
         """The way back of `place`, for map and local frames."""
+        back = ~self.transform
+        return shapely.transform(geometries, lambda points: apply(back, points))
 
-        def to_pixels(points: Numbers) -> Numbers:
-            return np.column_stack(~self.transform * (points[:, 0], points[:, 1]))
 
-        return shapely.transform(geometries, to_pixels)
+def apply(transform: Affine, points: Numbers) -> Numbers:
+    """Points (N, 2) taken through a transform."""
+    x, y = points.T
+    a, b, c, d, e, f = transform[:6]
+    return np.column_stack([a * x + b * y + c, d * x + e * y + f])
 
 
 def map_frame(scene: Scene, scale: Scale | None) -> Frame:
@@ -160,9 +164,8 @@ def exchange_frame(scene: Scene, scale: Scale | None) -> Frame:
     if frame.space != "map":
         return frame
     assert scene.crs_wkt is not None
-    middle = np.array([scene.cols / 2, scene.cols / 2 + 1, scene.cols / 2])
-    across = np.array([scene.rows / 2, scene.rows / 2, scene.rows / 2 + 1])
-    degrees = to_wgs84(scene.crs_wkt, *(scene.transform * (middle, across)))
+    middle = np.array([scene.cols, scene.rows]) / 2 + [(0, 0), (1, 0), (0, 1)]
+    degrees = to_wgs84(scene.crs_wkt, *apply(scene.transform, middle).T)
     if degrees is None:
         return local_frame(scene, scale)
     # A tenth of a pixel is kept, so that no polygon collapses or crosses itself.
@@ -272,8 +275,9 @@ def scene_row(table: SceneCracks) -> Row:
         "width_max_mm": in_mm(worst.widths.max_px, scale) if worst else None,
         "worst_crack_id": worst.id if worst else None,
         "assessed_px": table.assessed_px,
+        **{name: fact(scene.record, name) for name in FACTS},
     }
-    return {name: known.get(name, fact(scene.record, name)) for name in SCENE_COLUMNS}
+    return {name: known[name] for name in SCENE_COLUMNS}
 
 
 def in_mm(value_px: float, scale: Scale | None) -> float | None:
@@ -285,11 +289,8 @@ def in_mm2(value_px: float, scale: Scale | None) -> float | None:
 
 
 def fact(record: Row, name: str) -> Any:
-    """What ``scene.json`` says by one of the paths in `FACTS`; None if it does not say."""
-    for path in FACTS.get(name, ()):
-        found: Any = record
-        for step in path.split("."):
-            found = found.get(step) if isinstance(found, dict) else None
-        if isinstance(found, str | int | float):
-            return found
-    return None
+    """What ``scene.json`` says by `FACTS`; None if it does not say."""
+    found: Any = record
+    for step in FACTS[name]:
+        found = found.get(step) if isinstance(found, dict) else None
+    return found

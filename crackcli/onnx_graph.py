@@ -1,105 +1,139 @@
-"""Surgery on an exported graph: a branch to skip, half-precision weights, a form for QGIS.
+"""Surgery on exported graphs: parts behind branches, half-precision weights, a form for QGIS.
 
-All functions change the model in place.  They know ONNX, and nothing of networks or files.
+Nothing here knows networks or methods; a model is changed in place where not said otherwise.
 """
 
+import hashlib
 import json
 import struct
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import numpy_helper as arrays
+from onnx.external_data_helper import set_external_data
 
+IR_VERSION = 8  # of opset 18: what runtimes of the last years read
 LARGE = 4096  # values: smaller constants stay as they are
 
 
-def defer(model: onnx.ModelProto, early: str, late: str, gate: str, default: float) -> None:
-    """Compute output ``late`` only if ``early`` reaches ``gate`` anywhere; else it is zero.
-
-    What ``late`` alone needs moves into one branch of an If, except what depends on constants
-    only, so that runtimes still compute that once, when they load the graph.  The input ``gate``
-    becomes optional, with a ``default``.
-    """
-    graph = model.graph
-    needed_early = ancestors(graph, early)
-    fed = {value.name for value in graph.input}
-    outer, inner = [], []
-    for node in graph.node:
-        depends = any(name in fed for name in node.input)
-        if depends:
-            fed.update(node.output)
-        (inner if depends and node.output[0] not in needed_early else outer).append(node)
-
-    shape = output_shape(graph, late)
-    branch = f"{late}_where_any"
-    for node in inner:
-        node.output[:] = [branch if name == late else name for name in node.output]
-    explain = helper.make_graph(inner, "explain", [], [value_info(branch, shape)])
-    nothing = [
-        helper.make_node("Shape", [graph.input[0].name], ["all_sizes"]),
-        constant("map_axes", np.array([0, 2, 3])),
-        helper.make_node("Gather", ["all_sizes", "map_axes"], ["map_sizes"]),
-        helper.make_node("ConstantOfShape", ["map_sizes"], ["nothing"]),
-    ]
-    skip = helper.make_graph(nothing, "skip", [], [value_info("nothing", shape)])
-    choice = [
-        helper.make_node("ReduceMax", [early], ["highest"], keepdims=0),
-        helper.make_node("GreaterOrEqual", ["highest", gate], ["any_gated"]),
-        helper.make_node("If", ["any_gated"], [late], then_branch=explain, else_branch=skip),
-    ]
-    del graph.node[:]
-    graph.node.extend([*outer, *choice])
-    del graph.value_info[:]
-    graph.initializer.append(numpy_helper.from_array(np.array(default, np.float32), gate))
-
-
-def forget_origin(model: onnx.ModelProto) -> None:
+def forget_origin(model: ModelProto) -> None:
     """Drop what an exporter notes of its own machine: source lines, paths, scopes."""
     del model.metadata_props[:]
-    for graph in (model.graph, *subgraphs(model.graph)):
-        for item in (*graph.node, *graph.value_info, *graph.initializer, *graph.input):
-            del item.metadata_props[:]
-            item.ClearField("doc_string")
-        for output in graph.output:
-            del output.metadata_props[:]
+    graph = model.graph
+    for item in (*graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
+        del item.metadata_props[:]
+        item.ClearField("doc_string")
+    del graph.value_info[:]
 
 
-def subgraphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
-    """The branches inside the nodes of a graph."""
-    return [attribute.g for node in graph.node for attribute in node.attribute if attribute.g.node]
+def renamed(graph: GraphProto, prefix: str) -> GraphProto:
+    """The graph with all names its own but for its inputs and outputs.
+
+    Constants are named by their content, so that those which several graphs hold are one.
+    """
+    names = {value.name: value.name for value in (*graph.input, *graph.output)}
+    for tensor in graph.initializer:
+        shape = repr((tensor.data_type, *tensor.dims)).encode()
+        digest = hashlib.sha256(shape + arrays.to_array(tensor).tobytes())
+        names[tensor.name] = f"constant_{digest.hexdigest()[:16]}"
+        tensor.name = names[tensor.name]
+    for node in graph.node:
+        node.name = f"{prefix}_{node.name}"
+        for side in (node.input, node.output):
+            side[:] = [names.get(name, f"{prefix}_{name}") if name else "" for name in side]
+    return graph
 
 
-def ancestors(graph: onnx.GraphProto, name: str) -> set[str]:
-    """The names of all values that ``name`` is computed from, itself among them."""
-    producers = {output: node for node in graph.node for output in node.output}
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            if name in producers:
-                waiting.extend(producers[name].input)
-    return found
+def lifted(graph: GraphProto) -> tuple[list[NodeProto], list[NodeProto]]:
+    """The nodes that depend on constants only, and those that depend on the inputs.
+
+    Runtimes compute the former once, when they load a graph, if they stand outside of branches.
+    """
+    fed = {value.name for value in graph.input}
+    fixed, fluid = [], []
+    for node in graph.node:
+        if any(name in fed for name in node.input):
+            fed.update(node.output)
+            fluid.append(node)
+        else:
+            fixed.append(node)
+    return fixed, fluid
 
 
-def halve(model: onnx.ModelProto) -> None:
+class Assembly:
+    """A graph under construction: constants and fixed nodes once, parts inside branches."""
+
+    def __init__(self) -> None:
+        self.constants: dict[str, TensorProto] = {}
+        self.fixed: list[NodeProto] = []
+        self.nodes: list[NodeProto] = []
+
+    def add(self, *nodes: NodeProto) -> None:
+        """Nodes of the main graph."""
+        self.nodes.extend(nodes)
+
+    def branch(
+        self,
+        condition: str,
+        part: ModelProto,
+        otherwise: GraphProto,
+        outputs: Mapping[str, ValueInfoProto],
+    ) -> None:
+        """The outputs of ``part`` under new names where ``condition`` holds, else ``otherwise``.
+
+        ``outputs`` maps each output of the part, in order, to what it becomes.  The inputs of
+        the part are values of the main graph of the same names.
+        """
+        graph = renamed(part.graph, condition)
+        fixed, fluid = lifted(graph)
+        for tensor in graph.initializer:
+            self.constants.setdefault(tensor.name, tensor)
+        self.fixed.extend(fixed)
+        then = helper.make_graph(fluid, f"{condition}_then", [], list(graph.output))
+        names = [value.name for value in outputs.values()]
+        self.add(
+            helper.make_node("If", [condition], names, then_branch=then, else_branch=otherwise)
+        )
+
+    def model(
+        self,
+        inputs: Iterable[ValueInfoProto],
+        outputs: Iterable[ValueInfoProto],
+        defaults: Mapping[str, np.ndarray],
+        opset: int,
+    ) -> ModelProto:
+        """The whole; inputs with a default need not be given."""
+        given = [arrays.from_array(value, name) for name, value in defaults.items()]
+        graph = helper.make_graph(
+            [*self.fixed, *self.nodes],
+            "crackcli",
+            list(inputs),
+            list(outputs),
+            [*given, *self.constants.values()],
+        )
+        return helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION
+        )
+
+
+def halve(model: ModelProto) -> None:
     """Store large float32 weights in half precision and cast them where the graph begins."""
     graph = model.graph
     casts = []
     for weight in graph.initializer:
         if weight.data_type == TensorProto.FLOAT and np.prod(weight.dims) >= LARGE:
             full = weight.name
-            half = numpy_helper.to_array(weight).astype(np.float16)
-            weight.CopyFrom(numpy_helper.from_array(half, f"{full}_half"))
+            half = arrays.to_array(weight).astype(np.float16)
+            weight.CopyFrom(arrays.from_array(half, f"{full}_half"))
             casts.append(helper.make_node("Cast", [weight.name], [full], to=TensorProto.FLOAT))
     nodes = list(graph.node)
     del graph.node[:]
     graph.node.extend([*casts, *nodes])
 
 
-def point_into(model: onnx.ModelProto, safetensors: Path) -> None:
+def point_into(model: ModelProto, safetensors: Path) -> None:
     """Let large half-precision weights lie in a safetensors file beside the graph: ONNX external
     data is a file, an offset and a length, and so is a safetensors entry."""
     with safetensors.open("rb") as file:
@@ -113,48 +147,41 @@ def point_into(model: onnx.ModelProto, safetensors: Path) -> None:
             stored[file.read(end - begin)] = (8 + size + begin, end - begin)
     for weight in model.graph.initializer:
         place = stored.get(weight.raw_data)
-        if place is None or weight.data_type != TensorProto.FLOAT16:
-            continue
-        onnx.external_data_helper.set_external_data(weight, safetensors.name, *place)
-        weight.ClearField("raw_data")
-        weight.data_location = TensorProto.EXTERNAL
+        if place is not None and weight.data_type == TensorProto.FLOAT16:
+            set_external_data(weight, safetensors.name, *place)
+            weight.ClearField("raw_data")
+            weight.data_location = TensorProto.EXTERNAL
 
 
-def for_one_tile(model: onnx.ModelProto, early: str, late: str, side_px: int, top: float) -> None:
+def for_one_tile(model: ModelProto, late: str, side_px: int, top: float) -> None:
     """One image of ``side_px`` in, one score (1, 1, H, W) from 0 to 1 out: the root of what is
-    positive, ``top`` becoming 1.  The form that the QGIS plugin Deepness loads."""
+    positive in ``late`` (B, H, W), ``top`` becoming 1.  The form that the QGIS plugin Deepness
+    loads."""
     graph = model.graph
     dims = graph.input[0].type.tensor_type.shape.dim
     for dim, size in zip(dims, (1, 3, side_px, side_px), strict=True):
         dim.ClearField("dim_param")
         dim.dim_value = size
-    zero, one, axis = "zero", "one", "channel_axis"
     graph.node.extend(
         [
-            constant(zero, np.array(0, np.float32)),
-            constant(one, np.array(1, np.float32)),
+            constant("zero", np.array(0, np.float32)),
+            constant("one", np.array(1, np.float32)),
             constant("scale", np.array(1 / top**2, np.float32)),
-            constant(axis, np.array([1])),
+            constant("channel_axis", np.array([1])),
             helper.make_node("Mul", [late, "scale"], ["scaled"]),
-            helper.make_node("Clip", ["scaled", zero, one], ["clipped"]),
+            helper.make_node("Clip", ["scaled", "zero", "one"], ["clipped"]),
             helper.make_node("Sqrt", ["clipped"], ["root"]),
-            helper.make_node("Unsqueeze", ["root", axis], ["score"]),
+            helper.make_node("Unsqueeze", ["root", "channel_axis"], ["score"]),
         ]
     )
     del graph.output[:]
-    graph.output.append(value_info("score", [1, 1, side_px, side_px]))
+    graph.output.append(floats("score", [1, 1, side_px, side_px]))
 
 
-def constant(name: str, value: np.ndarray) -> onnx.NodeProto:
-    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value, name))
+def constant(name: str, value: np.ndarray) -> NodeProto:
+    return helper.make_node("Constant", [], [name], value=arrays.from_array(value, name))
 
 
-def value_info(name: str, shape: list[str | int]) -> onnx.ValueInfoProto:
+def floats(name: str, shape: list[str | int]) -> ValueInfoProto:
+    """A float32 value; sizes are numbers, or names where they are open."""
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-
-def output_shape(graph: onnx.GraphProto, name: str) -> list[str | int]:
-    """The sizes of an output: numbers, or names where they are open."""
-    (output,) = (value for value in graph.output if value.name == name)
-    dims = output.type.tensor_type.shape.dim
-    return [dim.dim_value or dim.dim_param for dim in dims]

@@ -188,7 +188,20 @@ class Raster:
         pixels = self.read_inside(inside)
         return Pixels(*(reflect(array, inside, window) for array in (pixels.rgb, pixels.valid)))
 
+    def read_valid(self, window: Window) -> Flags:
+        """Only which pixels are valid, of a window inside the raster."""
+        return self.turned(self.source.dataset_mask(window=self.stored(window)) > 0)
+
     def read_inside(self, window: Window) -> Pixels:
+        stored = self.stored(window)
+        values = self.source.read(self.bands, window=stored)
+        valid = self.source.dataset_mask(window=stored) > 0
+        if values.dtype.kind == "f":
+            valid &= np.isfinite(values).all(axis=0)
+        return Pixels(self.turned(np.moveaxis(self.to_rgb(values), 0, -1)), self.turned(valid))
+
+    def stored(self, window: Window) -> rasterio.windows.Window:
+        """Where a window of the upright raster lies in the file."""
         swap, flip_rows, flip_cols = ORIENTATIONS[self.info.orientation]
         row, col, rows, cols = window.row, window.col, window.rows, window.cols
         if swap:
@@ -197,13 +210,16 @@ class Raster:
             row = self.source.height - row - rows
         if flip_cols:
             col = self.source.width - col - cols
-        stored = rasterio.windows.Window(col, row, cols, rows)
-        values = self.source.read(self.bands, window=stored)
-        rgb = np.moveaxis(self.to_rgb(values), 0, -1)
-        valid = self.source.dataset_mask(window=stored) > 0
-        if values.dtype.kind == "f":
-            valid &= np.isfinite(values).all(axis=0)
-        return Pixels(*(upright(array, swap, flip_rows, flip_cols) for array in (rgb, valid)))
+        return rasterio.windows.Window(col, row, cols, rows)
+
+    def turned(self, array: NDArray) -> NDArray:
+        """A stored array (rows, cols, ...) upright."""
+        swap, flip_rows, flip_cols = ORIENTATIONS[self.info.orientation]
+        if flip_rows:
+            array = array[::-1]
+        if flip_cols:
+            array = array[:, ::-1]
+        return np.ascontiguousarray(array.swapaxes(0, 1) if swap else array)
 
     def to_rgb(self, values: NDArray) -> Bytes:
         """Bands (1 or 3, rows, cols) of any type to RGB (3, rows, cols)."""
@@ -225,15 +241,6 @@ def reflect(array: NDArray, inside: Window, window: Window) -> NDArray:
     if not np.any(rim):
         return array
     return np.pad(array, rim + [(0, 0)] * (array.ndim - 2), mode="reflect")
-
-
-def upright(array: NDArray, swap: bool, flip_rows: bool, flip_cols: bool) -> NDArray:
-    """A stored array (rows, cols, ...) turned as its EXIF orientation says."""
-    if flip_rows:
-        array = array[::-1]
-    if flip_cols:
-        array = array[:, ::-1]
-    return np.ascontiguousarray(array.swapaxes(0, 1) if swap else array)
 
 
 def write_cog(

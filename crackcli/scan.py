@@ -38,7 +38,6 @@ from crackcli.scene import Scene
 log = logging.getLogger(__name__)
 
 CORE_PX = 512
-HALO_PX = 128  # half a tile: tiles centred up to the rim of the core are seen whole
 TOP_SHARE = 1e-5  # of the scene's pixels may lie above the scale of its score
 ROOTS = np.geomspace(1e-6, 1e3, 1801)  # bins of root relevance, 1 % wide
 
@@ -53,7 +52,6 @@ class ScanTask:
     folder: Path
     masking: Masking = Masking()
     core_px: int = CORE_PX
-    halo_px: int = HALO_PX
     backend: str = "serial"
     overwrite: bool = False
 
@@ -79,13 +77,12 @@ def scan_raster(
     """Scan ``task.source`` into ``task.folder``; goes on where an earlier scan stopped."""
     began = time.monotonic()
     info = inspect(task.source)
-    grid = Grid(info.rows, info.cols, task.core_px, task.halo_px, explainer.engine.facts.stride_px)
+    grid = explainer.grid(info.rows, info.cols, task.core_px)
     scored = {
         "source_sha256": info.digest,
         "engine": {k: v for k, v in asdict(explainer.engine.facts).items() if k != "device"},
         "gate": explainer.gate,
         "core_px": task.core_px,
-        "halo_px": task.halo_px,
         "crackcli_version": __version__,
     }
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
@@ -204,7 +201,7 @@ def explain(
 
     def scan_strip(index: int) -> int:
         with Raster(info) as raster:
-            work.put(index, explainer.explain_strip(raster, grid.strip(index)))
+            work.put(index, explainer.explain_strip(raster, grid, index))
         return index
 
     for count, _ in enumerate(load(BACKENDS, backend)(scan_strip, missing), start=done + 1):

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from crackcli.sparse import Integers, Numbers, PixelSet
 
-SPUR = 1.5  # a branch with a free end is a spur if shorter than this many radii of its junction
+SPUR = 2.0  # a branch with a free end is a spur if shorter than this many radii of its junction
 LOOP = 3 * math.pi  # a loop is a flaw if shorter than this many of its radii: a hole in the mask
 SLACK_PX = 1.0  # of a spur, and per side of a loop: what rough edges add
 
@@ -149,13 +149,13 @@ def chains(links: NDArray[np.int32], degree: Integers, node_of: Integers) -> lis
 def prune(graph: Graph) -> Graph:
     """The graph without spurs and flaws, branches that then meet only each other joined.
 
-    A spur leads from a junction to the crack's edge: it is not longer than about the local half
-    width.  Spurs of one junction go together, as at the corners of a blunt end; where nothing but
-    spurs meets, the longest two stay.  A flaw is a loop round a hole that is small beside the
-    width; its longer side goes.
+    A spur leads from a junction to the crack's edge, half a width away, and beyond it by no more
+    than about half a width.  Spurs of one junction go together, as at the corners of a blunt end;
+    where nothing but spurs meets, the longest two stay.  A flaw is a loop round a hole that is
+    small beside the width; its longer side goes.
     """
     while len(graph.branches) > 1:
-        noise = set(spurs(graph) or flaws(graph))
+        noise = set(flaws(graph) or spurs(graph))  # the end beyond a pinhole is no spur
         if not noise:
             return graph
         kept = [branch for branch in graph.branches if branch not in noise]

@@ -16,9 +16,10 @@ from typing import Any
 
 from crackcli import __version__
 from crackcli.errors import CrackError, InputError, Interrupted, Locked, OutputError
-from crackcli.explainer import Explainer, open_engine
+from crackcli.explainer import Explainer
 from crackcli.files import write_json
 from crackcli.masking import Masking
+from crackcli.models import open_engine
 from crackcli.raster import SUFFIXES
 from crackcli.scan import ScanTask, SceneSummary, scan_raster
 

@@ -1,21 +1,26 @@
 """One pass back for all tiles at once: what every attribution method here has in common.
 
-Notation: B images, H x W pixels, K classes, h x w tile positions, F x G feature cells.
+Notation: B images, H x W pixels, K classes, h x w tile positions, F x G feature cells of C
+channels.
 
 Once the activations are fixed, each method carries its quantity back linearly.  So the quantities
 of all tiles that overlap may be summed at the feature map (F, G) and carried through the
-convolutions once, whatever the overlap:
+convolutions once, whatever the overlap.  Three parts, each of forward operations only:
 
-1. forward, keeping the input of every layer; logits (B, K, h, w);
-2. gate: tiles with P(crack) below ``gate`` start with zero;
-3. back through the head, where the transpose of the 8 x 8 convolution sums the tiles;
-4. mean instead of sum: divide each cell by the number of gated tiles that cover it;
-5. back through the convolutions.
+features  images (B, 3, H, W) to cells (B, C, F, G), the input of the neck (see `Chain`);
+head      cells to P(crack) (B, h, w) and to what each cell is to pass on, ``value`` (B, C, F, G):
+          tiles with P(crack) below the gate start with zero, the transpose of the 8 x 8
+          convolution sums the tiles, and each cell is divided by the number of gated tiles that
+          cover it;
+back      images and ``value`` to a signed map (B, H, W).
 
-Step 4 divides at the feature map, not at the pixels: the mean is the same for one tile, and the
-number of tiles, which jumps from cell to cell, leaves no edges of 32 px in the map.
+A cell sees 59 px around it, a tile 256 px.  A scan cuts images into blocks for the first and the
+last part, where little halo is needed, but not for the head, which works on the cells of a whole
+strip: so the map does not depend on how the image was cut.
 
-A 256-px image has one tile position, so the same module is the study's patch-wise explanation.
+The division is made at the cells, not at the pixels: for one tile it is the same, and the number
+of tiles, which jumps from cell to cell, leaves no edges of 32 px in the map.  A 256-px image has
+one tile position: the same module is then the study's patch-wise explanation.
 """
 
 import torch
@@ -28,7 +33,7 @@ from crackcli.registry import check
 
 
 class Propagation(nn.Module):
-    """Images (B, 3, H, W) in [0, 1] to P(crack) (B, h, w) and a signed map (B, H, W).
+    """Images (B, 3, H, W) in [0, 1] and a gate () to P(crack) (B, h, w) and a map (B, H, W).
 
     A method gives ``rules``, one module for each layer of ``chain``, called with the layer's
     input and what arrived at its output, and ``start``, what the logits begin with.
@@ -39,43 +44,43 @@ class Propagation(nn.Module):
         self.chain = chain.requires_grad_(False).eval()
         self.rules = rules
         self.start = start
-        self.neck = chain.neck
         cells = chain.tile_cells
         self.register_buffer("one_tile", torch.ones(1, 1, cells, cells), persistent=False)
 
     def forward(self, images: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
-        """``gate`` () is the P(crack) from which on a tile is explained; 0 explains all."""
-        *inputs, logits = self.chain.trace(images)
-        probability = crack_probability(logits)
-        return probability, self.back(inputs, logits, (probability >= gate).to(images.dtype))
+        """``gate`` is the P(crack) from which on a tile is explained; 0 explains all."""
+        probability, value = self.head(self.features(images), gate)
+        return probability, self.back(images, value)
 
-    def back(self, inputs: list[Tensor], logits: Tensor, gated: Tensor) -> Tensor:
-        """The map (B, H, W) of the tiles where ``gated`` (B, h, w) is 1, after a forward pass.
+    def features(self, images: Tensor) -> Tensor:
+        """The cells (B, C, F, G) of images."""
+        return self.chain[: self.chain.neck](images)
 
-        ``inputs`` is used up: each tensor is let go as soon as its layer is passed.
-        """
-        value = self.start(logits) * gated[:, None]
-        while len(inputs) > 1:
-            value = self.carry(len(inputs) - 1, inputs.pop(), value, gated)
-        images = inputs.pop()
-        return self.finish(images, self.carry(0, images, value, gated)).mean(dim=1)
+    def head(self, cells: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
+        """P(crack) of every tile position, and what the cells pass on."""
+        neck = self.chain.neck
+        *inputs, logits = self.chain[neck:].trace(cells)
+        probability = torch.sigmoid(logits[:, 1] - logits[:, 0])
+        gated = (probability >= gate).to(cells.dtype)[:, None]
+        value = self.carry(self.start(logits) * gated, inputs, neck)
+        tiles = F.conv_transpose2d(gated, self.one_tile)
+        return probability, value / tiles.clamp(min=1)
 
-    def carry(self, position: int, x: Tensor, value: Tensor, gated: Tensor) -> Tensor:
-        """``value`` at the output of one layer to its input ``x``."""
-        value = self.rules[position](x, value)
-        if position == self.neck:
-            tiles = F.conv_transpose2d(gated[:, None], self.one_tile)
-            value = value / tiles.clamp(min=1)
+    def back(self, images: Tensor, value: Tensor) -> Tensor:
+        """The map of images whose cells pass on ``value``."""
+        inputs = self.chain[: self.chain.neck].trace(images)[:-1]
+        return self.finish(images, self.carry(value, inputs, 0)).mean(dim=1)
+
+    def carry(self, value: Tensor, inputs: list[Tensor], first: int) -> Tensor:
+        """``value`` back through the layers from ``first`` on whose ``inputs`` are given; these
+        are used up: each is let go as soon as its layer is passed."""
+        while inputs:
+            value = self.rules[first + len(inputs) - 1](inputs.pop(), value)
         return value
 
     def finish(self, images: Tensor, value: Tensor) -> Tensor:
         """What arrived at the ``images`` (B, 3, H, W) as an attribution of the same shape."""
         return value
-
-
-def crack_probability(logits: Tensor) -> Tensor:
-    """P(crack) (B, h, w) of the logits (B, 2, h, w), class 1 being crack."""
-    return torch.sigmoid(logits[:, 1] - logits[:, 0])
 
 
 class Start(nn.Module):

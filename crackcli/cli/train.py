@@ -79,7 +79,7 @@ def train(
         output=output,
         table=table,
         network=network,
-        start_from=shipped(start_from),
+        start_from=resolve(start_from),
         frozen=frozen,
         epochs=epochs,
         minutes=minutes,
@@ -112,11 +112,11 @@ def train(
             typer.echo(path)
 
 
-def shipped(start_from: Path | None) -> Path | None:
+def resolve(start_from: Path | None) -> Path | None:
     """The path that --from means."""
-    from crackcli.explainer import find_model
+    from crackcli import models
 
-    return find_model(None, None, None, "torch") if start_from == Path("shipped") else start_from
+    return models.shipped(".safetensors") if start_from == Path("shipped") else start_from
 
 
 def facts(result: "TrainResult", paths: tuple[Path, ...]) -> dict:

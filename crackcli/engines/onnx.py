@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from crackcli.engines import EngineFacts, Images, ScoreMaps
+from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps
 from crackcli.errors import DeviceError, ModelError, UsageError
 from crackcli.files import sha256
 
 METADATA = "crackcli"  # the key of our facts among the metadata of a graph
+WHOLE, FEATURES, HEAD, BACK = range(4)  # stages of the graph
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 SILENT = 4  # log only what is fatal: a missing CUDA library is our message, not theirs
 onnxruntime.set_default_logger_severity(SILENT)
@@ -48,16 +49,43 @@ class OnnxEngine:
             start=facts["start"],
             tile_px=facts["tile_px"],
             stride_px=facts["stride_px"],
+            reach_px=facts["reach_px"],
         )
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:
-        batch = np.ascontiguousarray(np.moveaxis(images, -1, 1), dtype=np.float32)
-        batch /= 255
-        probability, maps = self.session.run(
-            ["probability", "relevance"],
-            {"images": batch, "gate": np.asarray(gate, np.float32)},
+        probability, maps = self.run(
+            ["probability", "relevance"], images=scaled(images), gate=gate, stage=WHOLE
         )
         return ScoreMaps(maps, probability)
+
+    def features(self, images: Images) -> Floats:
+        (cells,) = self.run(["features"], images=scaled(images), stage=FEATURES)
+        return cells
+
+    def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
+        no_images = np.zeros((1, 3, 0, 0), np.float32)
+        probability, value = self.run(
+            ["probability", "value"], images=no_images, cells=cells, gate=gate, stage=HEAD
+        )
+        return probability, value
+
+    def back(self, images: Images, value: Floats) -> Floats:
+        (maps,) = self.run(["relevance"], images=scaled(images), cells=value, stage=BACK)
+        return maps
+
+    def run(
+        self, outputs: list[str], *, stage: int, gate: float = 0.0, **arrays: Floats
+    ) -> list[Floats]:
+        """Some outputs of a stage of the graph; see `crackcli.onnx_export`."""
+        scalars = {"gate": np.asarray(gate, np.float32), "stage": np.asarray(stage, np.int64)}
+        return self.session.run(outputs, arrays | scalars)
+
+
+def scaled(images: Images) -> Floats:
+    """Images as the network takes them: float32 in [0, 1], channels first."""
+    batch = np.ascontiguousarray(np.moveaxis(images, -1, 1), dtype=np.float32)
+    batch /= 255
+    return batch
 
 
 def open_session(model: Path, device: str) -> tuple[onnxruntime.InferenceSession, str]:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
-from crackcli.attribution.propagation import crack_probability
 from crackcli.device import Device
-from crackcli.engines import EngineFacts, Images, ScoreMaps
+from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps
 from crackcli.files import sha256
 from crackcli.networks import Checkpoint
 from crackcli.registry import METHODS, load
@@ -38,16 +38,29 @@ class TorchEngine:
             start=start,
             tile_px=chain.tile_px,
             stride_px=chain.stride_px,
+            reach_px=chain.reach_px,
         )
 
-    @torch.inference_mode()
     def explain(self, images: Images, gate: float) -> ScoreMaps:
-        batch = torch.from_numpy(images).to(self.device.torch).permute(0, 3, 1, 2).float() / 255
-        *inputs, logits = self.explainer.chain.trace(batch)
-        probability = crack_probability(logits)
-        gated = (probability >= gate).to(batch.dtype)
-        if gated.any():
-            maps = self.explainer.back(inputs, logits, gated)
-        else:
-            maps = torch.zeros_like(batch[:, 0])
-        return ScoreMaps(maps.cpu().numpy(), probability.cpu().numpy())
+        probability, value = self.head(self.features(images), gate)
+        return ScoreMaps(self.back(images, value), probability)
+
+    @torch.inference_mode()
+    def features(self, images: Images) -> Floats:
+        return self.explainer.features(self.scaled(images)).cpu().numpy()
+
+    @torch.inference_mode()
+    def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
+        probability, value = self.explainer.head(self.here(cells), torch.tensor(gate))
+        return probability.cpu().numpy(), value.cpu().numpy()
+
+    @torch.inference_mode()
+    def back(self, images: Images, value: Floats) -> Floats:
+        return self.explainer.back(self.scaled(images), self.here(value)).cpu().numpy()
+
+    def here(self, values: Floats | Images) -> Tensor:
+        return torch.from_numpy(values).to(self.device.torch)
+
+    def scaled(self, images: Images) -> Tensor:
+        """Images as the network takes them: float32 in [0, 1], channels first."""
+        return self.here(images).permute(0, 3, 1, 2).float() / 255

@@ -1,0 +1,305 @@
+"""Cracks drawn onto photographs for training: where they run, and how they look there.
+
+A crack runs as a random walk with kinks, or where the surface is weakest (along joints, around
+stones: the cheapest way through the photograph), as a net, or as two lines side by side.  Its look
+is taken from its surroundings: faint to nearly black, bridged by stones, with broken rims, and with
+rubble where it is wide.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import Voronoi
+
+from crackcli.brushes import (
+    Field,
+    Picture,
+    Shape,
+    Share,
+    chance,
+    clouds,
+    contrast_of,
+    darkened,
+    light_of,
+    luma,
+    patches,
+    ramp,
+    shifted,
+    sign,
+    texture_of,
+)
+from crackcli.drawing import CrackPath, Points, blurred, relief
+from crackcli.random_cracks import (
+    CrackStyle,
+    fractal_line,
+    opened,
+    random_branch,
+    smooth_noise,
+    wavered,
+)
+
+CELL_PX = 4  # the cheapest way is found on a grid of such cells
+WEAK = 1.6  # how much cheaper, as a power of e, one deviation of weakness makes a cell
+KINK = 0.09  # of its length: how far a kink of the walk lies off the straight line
+RUBBLE_PX = 4.0  # from this width on there is rubble in a crack
+DEEP = 5.0  # times the rim's: how much lighter the lit inner wall is
+SHORTEST = 0.45  # of the short side: a crack's ends are at least so far apart
+
+
+@dataclass(frozen=True)
+class CrackLook:
+    """How a crack appears; see `open_up`."""
+
+    contrast: float  # how much darker than its surroundings, where it fills a pixel
+    tint: float = 0.6  # 0 grey, 1 the colour of its surroundings
+    soft_px: float = 0.0  # sigma of its edges, besides the photograph's blur
+    bridged: float = 0.0  # how much light grains stay in it
+    rim: float = 0.0  # how much lighter its lit lip is, and darker the other
+    chips: float = 0.0  # how much lighter or darker its broken rim is
+    rubble: float = 0.0  # how full of rubble it is, if wide
+    halo: float = 0.0  # how much lighter or darker the surface is beside it
+    light_deg: float = 225.0
+
+    @classmethod
+    def of(cls, rng: Generator) -> "CrackLook":
+        """Any look."""
+        return cls(
+            contrast=contrast_of(rng),
+            tint=rng.uniform(0, 1.3),
+            soft_px=rng.uniform(0.2, 0.9) if chance(rng, 0.35) else 0.0,
+            bridged=rng.uniform(0, 0.8),
+            rim=rng.uniform(0, 0.3),
+            chips=rng.normal(0, 0.22) if chance(rng, 0.5) else 0.0,
+            rubble=rng.uniform(0, 0.9),
+            halo=rng.normal(0, 0.08) if chance(rng, 0.25) else 0.0,
+            light_deg=light_of(rng),
+        )
+
+
+def random_cracks_on(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
+    """Cracks on a photograph; the widest place has ``width_px``."""
+    kinds, weights = zip(*KINDS.values(), strict=True)
+    kind = kinds[rng.choice(len(kinds), p=np.array(weights) / sum(weights))]
+    return kind(rng, picture, width_px)
+
+
+def walk(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
+    """A random walk with kinks, and its branches."""
+    return along(rng, kinked_line(rng, picture.shape[:2], width_px), width_px)
+
+
+def weakest(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
+    """The cheapest way through the photograph, and branches off it."""
+    start, end = ends_on(rng, picture.shape[:2])
+    line = cheapest_line(rng, picture, start, end)
+    return along(rng, wavered(rng, line, rng.uniform(0.3, 1.0)), width_px)
+
+
+def double(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
+    """A crack and a narrower one that keeps beside it for a while."""
+    stem, *branches = walk(rng, picture, width_px)
+    count = len(stem.points)
+    first, last = (np.sort(rng.uniform([0, 0.6], [0.4, 1])) * (count - 1)).astype(int)
+    ahead = np.gradient(stem.points, axis=0)
+    ahead /= np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
+    apart = width_px + rng.uniform(3, 14) * (1.2 + 0.5 * smooth_noise(rng, count, 12))
+    beside = stem.points + sign(rng) * apart[:, None] * ahead[:, ::-1] * [-1, 1]
+    beside = beside[first : last + 1]
+    if len(beside) < 8:
+        return [stem, *branches]
+    beside = beside + rng.normal(0, 0.5, beside.shape)
+    second = opened(rng, beside, style_of(rng, max(0.5, width_px * rng.uniform(0.3, 0.8))))
+    return [stem, second, *branches]
+
+
+def net(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
+    """A map of fine cracks: the borders of cells, some of them closed."""
+    rows, cols = picture.shape[:2]
+    short = min(rows, cols)
+    cell = short * rng.uniform(0.14, 0.32)
+    seeds = rng.uniform([-cell, -cell], [cols + cell, rows + cell], (count_of(rows, cols, cell), 2))
+    cells = Voronoi(seeds)
+    width_px = min(width_px, 5.0)
+    middle, reach = rng.uniform(0.2, 0.8, 2) * [cols, rows], rng.uniform(0.45, 1.2) * short
+    kept = rng.uniform(0.6, 1.0)
+    paths = []
+    for a, b in cells.ridge_vertices:
+        ends = cells.vertices[[a, b]]
+        length = np.linalg.norm(ends[1] - ends[0])
+        away = np.linalg.norm(ends.mean(axis=0) - middle)
+        if min(a, b) < 0 or length < 5 or length > 3 * cell or away > reach or not chance(rng, kept):
+            continue
+        line = fractal_line(rng, ends[0], ends[1], rng.uniform(0.7, 1.4), 4.0)
+        wide = width_px * rng.uniform(0.45, 1)
+        style = CrackStyle((wide * rng.uniform(0.4, 0.9), wide), closing=(0.0, 0.0))
+        paths.append(opened(rng, line, style))
+    return paths or walk(rng, picture, width_px)
+
+
+KINDS: dict[str, tuple[Callable[[Generator, Picture, float], list[CrackPath]], float]] = {
+    "walk": (walk, 0.45),
+    "weakest": (weakest, 0.35),
+    "double": (double, 0.1),
+    "net": (net, 0.1),
+}  # and how often
+
+
+def count_of(rows: int, cols: int, cell: float) -> int:
+    """Cells of a net that reaches one cell beyond the picture."""
+    return max(6, round((rows + 2 * cell) * (cols + 2 * cell) / cell**2))
+
+
+def style_of(rng: Generator, width_px: float) -> CrackStyle:
+    """Width along a crack: from narrow to ``width_px``, interrupted, closing at its ends."""
+    return CrackStyle(
+        (width_px * rng.uniform(0.25, 0.75), width_px),
+        gaps=int(rng.choice([0, 1, 2, 4], p=[0.55, 0.2, 0.15, 0.1])),
+        closing=(rng.uniform(0, 0.35), rng.uniform(0, 0.35)),
+    )
+
+
+def along(rng: Generator, line: Points, width_px: float) -> list[CrackPath]:
+    """A crack along a line, and its branches."""
+    style = style_of(rng, width_px)
+    stem = opened(rng, line, style)
+    paths = [stem]
+    for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.5, 0.25, 0.15, 0.1]))):
+        branch = replace(style, roughness=rng.uniform(0.5, 1.3), branches=int(chance(rng, 0.25)))
+        paths += random_branch(rng, stem, branch)
+    return paths
+
+
+def ends_on(rng: Generator, shape: Shape) -> tuple[Points, Points]:
+    """Both ends (x, y) of a crack: through the picture, ending in it, or all inside."""
+    rows, cols = shape
+    short = min(rows, cols)
+    inside = int(rng.choice([0, 1, 2], p=[0.45, 0.35, 0.2]))  # ends
+    while True:
+        middle = rng.uniform(0.2, 0.8, 2) * [cols, rows]
+        angle = rng.uniform(0, 2 * np.pi)
+        ahead = np.array([np.cos(angle), np.sin(angle)])
+        far = 1.2 * float(np.hypot(rows, cols))
+        reach = rng.uniform(0.25, 0.6, 2) * short
+        reach[inside:] = far
+        start, end = middle - reach[0] * ahead, middle + reach[1] * ahead
+        _, first, last = cv2.clipLine(
+            (-6, -6, cols + 12, rows + 12),
+            tuple(np.rint(start).astype(int).tolist()),
+            tuple(np.rint(end).astype(int).tolist()),
+        )
+        start, end = np.array(first, float), np.array(last, float)
+        if np.linalg.norm(end - start) >= SHORTEST * short:
+            return start, end
+
+
+def kinked_line(rng: Generator, shape: Shape, width_px: float) -> Points:
+    """A rough line with a few kinks (N, 2) from end to end."""
+    start, end = ends_on(rng, shape)
+    length = float(np.linalg.norm(end - start))
+    at = np.sort(rng.uniform(0.1, 0.9, int(rng.integers(0, 5))))[:, None]
+    corners = start + at * (end - start) + rng.normal(0, KINK * length, (len(at), 2))
+    corners = np.vstack([start, corners, end])
+    roughness = rng.uniform(0.45, 1.4)
+    bend_px = max(3.0, 1.2 * width_px)
+    parts = [
+        fractal_line(rng, a, b, roughness, bend_px)[:-1]
+        for a, b in zip(corners[:-1], corners[1:], strict=True)
+    ]
+    return np.vstack([*parts, end])
+
+
+def cheapest_line(rng: Generator, picture: Picture, start: Points, end: Points) -> Points:
+    """The way (N, 2) that costs least where weak places are cheap: dark ones, edges, or light ones
+    (joints of mortar), and places that are weak by chance."""
+    rows, cols = (-(-side // CELL_PX) + 1 for side in picture.shape[:2])
+    small = cv2.resize(luma(picture), (cols, rows), interpolation=cv2.INTER_AREA)
+    small = small - blurred(small, 12.0)
+    edges = cv2.magnitude(cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1))
+    weak = (-small, edges, edges, small)[int(rng.integers(4))]
+    weak = (weak - weak.mean()) / max(float(weak.std()), 1e-3)
+    by_chance = clouds(rng, (rows, cols), 12, 1) + 0.5 * patches(rng, (rows, cols), 1)
+    cost = np.exp(-WEAK * rng.uniform(0.2, 1) * weak.clip(-1.5, 2.5) - 1.6 * by_chance).ravel()
+    a, b, apart = neighbours(rows, cols)
+    weights = apart * (cost[a] + cost[b])
+    graph = csr_array((weights, (a, b)), shape=(rows * cols, rows * cols))
+    cells = [
+        np.rint(point / CELL_PX).astype(int).clip(0, [cols - 1, rows - 1]) for point in (start, end)
+    ]
+    first, last = (int(cell[1] * cols + cell[0]) for cell in cells)
+    _, before = dijkstra(graph, indices=first, return_predecessors=True)
+    way = [last]
+    while way[-1] != first:
+        way.append(int(before[way[-1]]))
+    nodes = np.array(way[::-1])
+    line = np.column_stack([nodes % cols, nodes // cols]) * float(CELL_PX)
+    return np.vstack([start, line[1:-1], end])
+
+
+@lru_cache(maxsize=8)
+def neighbours(rows: int, cols: int) -> tuple[NDArray, NDArray, NDArray]:
+    """Pairs of neighbouring cells of a grid, both ways, and how far apart they are in cells."""
+    number = np.arange(rows * cols).reshape(rows, cols)
+    pairs = [
+        (number[:, :-1], number[:, 1:], 1.0),
+        (number[:-1], number[1:], 1.0),
+        (number[:-1, :-1], number[1:, 1:], 2**0.5),
+        (number[:-1, 1:], number[1:, :-1], 2**0.5),
+    ]
+    a = np.concatenate([one.ravel() for one, _, _ in pairs])
+    b = np.concatenate([other.ravel() for _, other, _ in pairs])
+    apart = np.concatenate([np.full(one.size, step) for one, _, step in pairs])
+    return np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([apart, apart])
+
+
+def opening(cover: Share, picture: Picture, look: CrackLook) -> Share:
+    """How open (rows, cols) a crack looks: its cover, softened, less where light grains bridge."""
+    open_ = blurred(cover, look.soft_px)
+    return open_ * (1 - look.bridged * ramp(texture_of(picture), 1.06, 1.35))
+
+
+def open_up(
+    rng: Generator, picture: Picture, open_: Share, width_px: float, look: CrackLook
+) -> Picture:
+    """The picture with a crack where ``open_`` is 1, usually ``width_px`` wide."""
+    shape = open_.shape
+    result = picture
+    if look.halo:
+        beside = blurred(open_, 2 + 1.5 * width_px)
+        beside = beside / max(float(beside.max()), 1e-6) * (1 + patches(rng, shape, 20))
+        result = result * (1 + look.halo * beside)[..., None]
+    if look.chips and width_px > 1.5:
+        near = blurred(open_, 0.7 + 0.4 * width_px) + 0.28 * clouds(rng, shape, 3 * width_px + 4)
+        broken = ramp(near, 0.42, 0.6)[..., None]
+        inner = shifted(picture, 11.5, 7.5) * np.float32(1 + look.chips)
+        result = result + broken * (inner - result)
+    lips = relief_of(rng, open_, look)
+    result = result * (1 + lips)[..., None]
+    dark = darkened(rng, result, np.ones_like(open_), look.contrast, look.tint)
+    dark = dark * np.clip(1 + np.where(lips < 0, 1.5, DEEP) * lips, 0.6, 1.9)[..., None]
+    if look.rubble and width_px >= RUBBLE_PX:
+        dark = filled_with_rubble(rng, dark, picture, look, width_px)
+    return result + open_[..., None] * (dark - result)
+
+
+def relief_of(rng: Generator, open_: Share, look: CrackLook) -> Field:
+    """How much lighter (rows, cols) the lips of a crack are than flat surface; crumbly."""
+    crumbs = (1 + patches(rng, open_.shape, 4)) * (1 + patches(rng, open_.shape, 16))
+    return relief(open_, look.light_deg) * crumbs * np.float32(look.rim)
+
+
+def filled_with_rubble(
+    rng: Generator, dark: Picture, picture: Picture, look: CrackLook, width_px: float
+) -> Picture:
+    """Crumbs of the surface in the dark of a wide crack, more of them here than there."""
+    shape = dark.shape[:2]
+    crumbs = clouds(rng, shape, 0.6 * width_px + 3, 1.5) + 0.7 * patches(rng, shape, 40)
+    lying = ramp(crumbs, 0.9 - look.rubble, 1.3 - look.rubble)[..., None]
+    light = rng.uniform(0.35, 1) * (1 - look.contrast) + rng.uniform(0.1, 0.3)
+    return dark + lying * (shifted(picture, -17.0, 9.0) * np.float32(light) - dark)

@@ -1,0 +1,141 @@
+"""Counterfactual twins: the same photograph with a crack, and with what is none.
+
+A crack-free photograph becomes a *cracked* twin (label crack) or a *distracted* twin (no crack).
+Both are drawn by the same brushes, in widths and contrasts from the same laws, and finished by the
+same camera; half of the cracked ones have the distractors too.  So a classifier that is told one
+bit per photograph can tell them apart by what makes a crack a crack, and by nothing else.
+
+All chance comes from the generator that is handed in: the same seed gives the same twin.
+"""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from crackcli.brushes import Picture, chance, luma, tone_of, width_of
+from crackcli.distractors import DISTRACTORS, chosen
+from crackcli.drawing import CrackPath, Cover, Image, blurred, coverage
+from crackcli.drawn_cracks import CrackLook, open_up, opening, random_cracks_on
+from crackcli.visibility import Camera, visibility
+
+VISIBLE = 6.0  # d' from which a stretch of a crack is seen; see `visibility`
+LEAST_LENGTH = 60 / 256  # of the short side: visible length of a cracked twin
+MOSTLY = 0.7  # of a crack's length is to be visible
+DISTRACTED = 0.5  # of the cracked twins
+ATTEMPTS = 6
+BLACKEST = 0.95  # contrast
+DARKEST = 40.0  # mean brightness below which a photograph is lightened, for nothing shows in it
+CHANGED = (6.0, 0.004)  # levels, and share of the pixels: a distracted twin differs at least so
+SHOWS = 3.0  # levels by which a crack still differs where something lies over it
+
+
+def twin(photograph: Image, label: int, rng: Generator) -> Image:
+    """A twin of a crack-free photograph: 1 cracked, 0 distracted."""
+    return cracked_twin(photograph, rng)[0] if label else distracted_twin(photograph, rng)
+
+
+def cracked_twin(
+    photograph: Image, rng: Generator, width_px: float | None = None
+) -> tuple[Image, Cover]:
+    """A photograph (rows, cols, 3) with a crack that a person sees, and its cover (rows, cols).
+
+    ``cover`` is the share of each pixel that the crack opens, 0 where something lies over it.
+    ``width_px`` is its widest, as far as it is visible then; else it is drawn by chance.
+    """
+    base = exposed(photograph)
+    camera = Camera.of(base)
+    best: tuple[float, Picture, Cover] | None = None
+    for attempt in range(ATTEMPTS):
+        under, over = base, []
+        if chance(rng, DISTRACTED):
+            names = chosen(rng, most=2)
+            under = with_distractors(rng, base, [name for name in names if not DISTRACTORS[name].over])
+            over = [name for name in names if DISTRACTORS[name].over]
+        wide = width_px or width_of(rng)
+        paths, cover, look = visible_crack(rng, under, wide, camera, faint=attempt == 0)
+        cracked = open_up(rng, under, opening(cover, under, look), usual_width(paths), look)
+        if over:
+            same = deepcopy(rng)
+            under = with_distractors(same, under, over)
+            cracked = with_distractors(rng, cracked, over)
+            shows = np.abs(luma(cracked) - luma(under)) > SHOWS
+            cover = cover * shows
+        finish = deepcopy(rng)
+        picture = camera.took(base, cracked, rng)
+        seen, lengths = visibility(
+            camera.took(base, under, finish), picture, paths, usual_width(paths)
+        )
+        length = float(lengths[seen >= VISIBLE].sum()) / min(cover.shape)
+        if best is None or length > best[0]:
+            best = length, picture, cover
+        if length >= LEAST_LENGTH:
+            break
+    _, picture, cover = best
+    return as_image(picture), cover
+
+
+def visible_crack(
+    rng: Generator, picture: Picture, width_px: float, camera: Camera, faint: bool
+) -> tuple[list[CrackPath], Cover, CrackLook]:
+    """A crack on a picture and a look with which it is visible: darker than chance had it, or
+    wider, where the surface asks for it."""
+    look = CrackLook.of(rng)
+    if not faint:
+        look = replace(look, bridged=look.bridged / 2, contrast=max(look.contrast, 0.6))
+    paths = random_cracks_on(rng, picture, width_px)
+    tone = tone_of(picture)
+    for _ in range(3):
+        cover = coverage(paths, picture.shape[:2])
+        dark = opening(cover, picture, look)[..., None] * tone
+        seen, lengths = visibility(
+            picture, picture - blurred(dark, camera.blur_px), paths, usual_width(paths)
+        )
+        enough = min(MOSTLY * lengths.sum(), 2 * LEAST_LENGTH * min(cover.shape))
+        order = np.argsort(-seen)
+        rank = int(np.searchsorted(np.cumsum(lengths[order]), enough))
+        weakest = float(seen[order[min(rank, len(order) - 1)]]) if len(order) else 0.0
+        needed = 1.15 * VISIBLE / max(weakest, 1e-3)
+        if needed <= BLACKEST:
+            break
+        widen = min(needed / BLACKEST, 2.5)
+        paths = [path.widened((widen - 1) * usual_width(paths)) for path in paths]
+    return paths, cover, replace(look, contrast=float(np.clip(max(look.contrast, needed), 0, BLACKEST)))
+
+
+def distracted_twin(photograph: Image, rng: Generator) -> Image:
+    """A photograph (rows, cols, 3) with one to three things that are no cracks."""
+    base = exposed(photograph)
+    camera = Camera.of(base)
+    for _ in range(ATTEMPTS):
+        picture = camera.took(base, with_distractors(rng, base, chosen(rng, most=3)), rng)
+        differs = np.abs(luma(picture) - luma(base)) > CHANGED[0]
+        if differs.mean() >= CHANGED[1]:
+            break
+    return as_image(picture)
+
+
+def with_distractors(rng: Generator, picture: Picture, names: list[str]) -> Picture:
+    """The picture with these things on it, one after the other."""
+    for name in names:
+        picture = np.clip(DISTRACTORS[name].draw(rng, picture), 0, 255)
+    return picture
+
+
+def usual_width(paths: list[CrackPath]) -> float:
+    """Median width in px of the first crack where it is open."""
+    widths = paths[0].width_px
+    return float(np.median(widths[widths > 0.2])) if (widths > 0.2).any() else 0.2
+
+
+def exposed(photograph: Image) -> Picture:
+    """The photograph as a picture; a very dark one is lightened so that something shows in it."""
+    picture = photograph.astype(np.float32)
+    return picture + max(0.0, DARKEST - float(luma(picture).mean()))
+
+
+def as_image(picture: Picture) -> NDArray[np.uint8]:
+    """A picture as it is stored."""
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)

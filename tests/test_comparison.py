@@ -1,0 +1,214 @@
+"""Comparisons: what grew, what is new, and that nothing changes between equal campaigns."""
+
+import json
+
+import numpy as np
+import pytest
+from affine import Affine
+from rasterio.crs import CRS
+from walls import crackcli, polyline, random_mask, write_scene
+
+from crackcli.comparison import CompareTask, write_comparison
+from crackcli.errors import InputError
+from crackcli.formats.csv import read_rows
+from crackcli.report import ReportTask, write_report
+
+SHAPE = (120, 200)
+UTM = CRS.from_epsg(25832).to_wkt()
+HALF = Affine(0.0005, 0, 500_000, 0, -0.0005, 5_500_000)
+MOVED = Affine(0.0005, 0, 500_000.0015, 0, -0.0005, 5_499_999.998)  # by 3 and 4 px
+LEFT, MIDDLE, RIGHT = (20.0, 30.0), (90.0, 40.0), (170.0, 30.0)
+
+
+def campaign(folder, mask, name="wall", transform=None, crs_wkt=None, report=True):
+    write_scene(folder / name, mask, transform, crs_wkt)
+    if report:
+        write_report(ReportTask(folder))
+    return folder
+
+
+def changes(tmp_path, before, after, transform=HALF, crs_wkt=UTM, **options):
+    """Rows of changes.csv for two masks."""
+    folders = [
+        campaign(tmp_path / name, mask, transform=transform, crs_wkt=crs_wkt)
+        for name, mask in (("before", before), ("after", after))
+    ]
+    write_comparison(CompareTask(*folders, tmp_path / "changes", **options))
+    return read_rows(tmp_path / "changes" / "changes.csv")
+
+
+def line(*points, width_px=3):
+    return polyline(SHAPE, points, width_px)
+
+
+@pytest.mark.parametrize("crs_wkt", [UTM, None], ids=["map", "no map"])
+def test_two_identical_campaigns_have_no_change(tmp_path, crs_wkt):
+    mask = random_mask(8, SHAPE) | line(LEFT, MIDDLE, RIGHT)
+
+    rows = changes(tmp_path, mask, mask, transform=HALF if crs_wkt else None, crs_wkt=crs_wkt)
+
+    assert len(rows) > 3
+    assert {row["kind"] for row in rows} == {"stable"}
+    assert {row["matched_share"] for row in rows} == {"1.0"}
+    differences = {value for row in rows for name, value in row.items() if name[:2] == "d_"}
+    assert differences == ({"0.0"} if crs_wkt else {"0.0", ""})
+
+
+def test_a_longer_crack_has_grown_by_the_difference(tmp_path):
+    (row,) = changes(tmp_path, line(LEFT, MIDDLE), line(LEFT, MIDDLE, RIGHT))
+
+    assert (row["kind"], row["ids_before"], row["ids_after"]) == ("grown", "wall-0001", "wall-0001")
+    assert float(row["d_length_px"]) == pytest.approx(np.hypot(80, 10), abs=1)
+    assert float(row["d_length_mm"]) == pytest.approx(float(row["d_length_px"]) / 2, abs=1e-3)
+    assert float(row["matched_share"]) == pytest.approx((71 + 76) / (71 + 151), abs=0.03)
+
+
+def test_a_wider_crack_has_grown_and_its_width_says_by_how_much(tmp_path):
+    (row,) = changes(tmp_path, line(LEFT, RIGHT), line(LEFT, RIGHT, width_px=5))
+
+    assert row["kind"] == "grown"
+    assert float(row["d_width_mean_px"]) == pytest.approx(2, abs=0.15)
+    assert float(row["d_width_mean_mm"]) == pytest.approx(1, abs=0.1)
+    assert float(row["d_length_px"]) == pytest.approx(0, abs=1)
+
+
+def test_thresholds_of_growth_are_options(tmp_path):
+    (row,) = changes(tmp_path, line(LEFT, RIGHT), line(LEFT, RIGHT, width_px=5), grown_width_px=9)
+
+    assert row["kind"] == "stable"
+
+
+def test_new_and_gone_cracks_are_told_by_the_campaign_that_shows_them(tmp_path):
+    gone, new = line((20.0, 100.0), (90.0, 110.0)), line((120.0, 60.0), (180.0, 110.0))
+
+    rows = changes(tmp_path, line(LEFT, RIGHT) | gone, line(LEFT, RIGHT) | new)
+
+    assert [row["kind"] for row in rows] == ["stable", "gone", "new"]
+    assert (rows[1]["ids_after"], rows[2]["ids_before"]) == ("", "")
+    assert float(rows[1]["d_length_px"]) < -65
+    features = json.loads((tmp_path / "changes" / "changes.geojson").read_text())["features"]
+    for feature, middle in zip(features, [95, 55, 150], strict=True):
+        lon, _ = np.concatenate(feature["geometry"]["coordinates"]).mean(axis=0)
+        col = (lon - 9) * 111_320 * np.cos(np.radians(49.65)) / 0.0005
+        assert col == pytest.approx(middle, abs=8)
+
+
+def test_a_crack_that_was_interrupted_and_now_is_whole_is_one_change(tmp_path):
+    whole = line(LEFT, RIGHT, width_px=4)
+    pieces = whole.copy()
+    pieces[:, 90:95] = 0
+
+    (row,) = changes(tmp_path, pieces, whole)
+
+    assert row["ids_before"] == "wall-0001;wall-0002"
+    assert row["ids_after"] == "wall-0001"
+    assert row["kind"] == "stable"
+    assert float(row["before_length_px"]) == pytest.approx(145, abs=2)
+
+
+def test_a_crack_beside_another_is_another_beyond_the_tolerance(tmp_path):
+    before, after = line(LEFT, (170.0, 30.0)), line((20.0, 38.0), (170.0, 38.0))
+
+    near = changes(tmp_path / "near", before, after, tolerance_px=9)
+    far = changes(tmp_path / "far", before, after, tolerance_px=7)
+
+    assert [row["kind"] for row in near] == ["stable"]
+    assert [row["kind"] for row in far] == ["gone", "new"]
+
+
+def test_a_short_crossing_does_not_join_two_cracks(tmp_path):
+    before = line(LEFT, RIGHT)
+    after = before | line((95.0, 5.0), (95.0, 27.0))  # ends above the first, within tolerance
+
+    rows = changes(tmp_path, before, after)
+
+    assert [row["kind"] for row in rows] == ["stable", "new"]
+
+
+def test_without_a_scale_on_both_sides_differences_are_in_pixels_only(tmp_path):
+    mask = line(LEFT, RIGHT)
+    before = campaign(tmp_path / "before", mask)
+    after = campaign(tmp_path / "after", mask, report=False)
+    write_report(ReportTask(after, gsd_mm=0.5))
+
+    summary = write_comparison(CompareTask(before, after, tmp_path / "changes"))
+
+    (row,) = read_rows(summary.paths[0])
+    assert (row["kind"], row["d_length_px"], row["d_length_mm"]) == ("stable", "0.0", "")
+    assert (row["before_length_mm"], float(row["after_length_mm"]) > 0) == ("", True)
+
+
+def test_walls_without_cracks_compare(tmp_path):
+    sound = np.zeros(SHAPE, np.uint8)
+
+    assert changes(tmp_path / "none", sound, sound) == []
+    assert [r["kind"] for r in changes(tmp_path / "one", sound, line(LEFT, RIGHT))] == ["new"]
+    assert [r["kind"] for r in changes(tmp_path / "two", line(LEFT, RIGHT), sound)] == ["gone"]
+
+
+def test_scenes_match_by_name_or_because_they_are_alone(tmp_path):
+    mask = line(LEFT, RIGHT)
+    one, other = campaign(tmp_path / "one", mask, "2024"), campaign(tmp_path / "two", mask, "2026")
+    task = CompareTask(one, other, tmp_path / "changes")
+
+    alone = write_comparison(task)
+    campaign(other, mask, "2024")
+    named = write_comparison(task)
+
+    assert [(scene.before, scene.after) for scene in alone.scenes] == [("2024", "2026")]
+    assert [(scene.before, scene.after) for scene in named.scenes] == [("2024", "2024")]
+    assert named.only_after == ["2026"]
+
+
+def test_a_missing_report_is_asked_for(tmp_path):
+    mask = line(LEFT, RIGHT)
+    before = campaign(tmp_path / "before", mask, report=False)
+    after = campaign(tmp_path / "after", mask)
+
+    with pytest.raises(
+        InputError, match=r"before holds no cracks.gpkg; run crackcli report .*before"
+    ):
+        write_comparison(CompareTask(before, after, tmp_path / "changes"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "transform", "crs_wkt", "message"),
+    [
+        ((120, 210), HALF, UTM, "differ in size: 200 x 120 px and 210 x 120 px"),
+        (SHAPE, HALF, CRS.from_epsg(32632).to_wkt(), "differ in their coordinate reference system"),
+        (SHAPE, MOVED, UTM, "differ in their transform, by up to 5 px"),
+    ],
+    ids=["size", "crs", "transform"],
+)
+def test_different_grids_are_refused_and_the_difference_is_named(
+    tmp_path, shape, transform, crs_wkt, message
+):
+    before = campaign(tmp_path / "before", line(LEFT, RIGHT), transform=HALF, crs_wkt=UTM)
+    other = np.zeros(shape, np.uint8)
+    after = campaign(tmp_path / "after", other, transform=transform, crs_wkt=crs_wkt)
+
+    with pytest.raises(InputError, match=message):
+        write_comparison(CompareTask(before, after, tmp_path / "changes"))
+
+
+def test_the_command_writes_into_after_and_counts_on_stderr(tmp_path):
+    before = campaign(tmp_path / "before", line(LEFT, MIDDLE))
+    after = campaign(tmp_path / "after", line(LEFT, MIDDLE, RIGHT))
+
+    done = crackcli("compare", before, after)
+    told = crackcli("compare", before, after, "--json", "-q", "-o", tmp_path / "changes")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(after / "changes.csv"), str(after / "changes.local.geojson")]
+    assert done.stderr.strip() == "wall: 0 new, 1 grown, 0 stable, 0 gone"
+    assert json.loads(told.stdout)["scenes"][0]["grown"] == 1
+    assert told.stderr == ""
+
+
+def test_the_command_ends_with_4_where_a_report_is_missing(tmp_path):
+    before = campaign(tmp_path / "before", line(LEFT, MIDDLE), report=False)
+
+    done = crackcli("compare", before, before)
+
+    assert done.returncode == 4
+    assert done.stderr.startswith("Error: ") and "run crackcli report" in done.stderr

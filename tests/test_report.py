@@ -1,0 +1,134 @@
+"""Reports of whole folders, as a library and as a command."""
+
+import json
+
+import numpy as np
+import pytest
+from affine import Affine
+from rasterio.crs import CRS
+from walls import crackcli, polyline, write_scene
+
+from crackcli.errors import InputError, UsageError
+from crackcli.report import ReportTask, write_report
+
+FILES = {
+    "cracks.csv",
+    "scenes.csv",
+    "cracks.gpkg",
+    "cracks.local.geojson",
+    "crack_areas.local.geojson",
+}
+
+
+@pytest.fixture
+def mask():
+    """Two cracks, 60 and 20 px long."""
+    mask = polyline((80, 100), [(9.5, 20.0), (69.5, 20.0)], 3)
+    return mask | polyline((80, 100), [(20.0, 49.5), (20.0, 69.5)], 3)
+
+
+@pytest.fixture
+def out(tmp_path, mask):
+    """Two scenes; the second has no cracks."""
+    write_scene(tmp_path / "north", mask)
+    write_scene(tmp_path / "south", 0 * mask)
+    return tmp_path
+
+
+def damage(path):
+    path.write_bytes(path.read_bytes()[:600])
+
+
+def test_a_report_covers_all_scenes(out):
+    summary = write_report(ReportTask(out))
+
+    assert {path.name for path in summary.paths} == FILES
+    assert [(scene.scene, scene.cracks) for scene in summary.scenes] == [("north", 2), ("south", 0)]
+    assert summary.scenes[0].total_length_px == pytest.approx(80, abs=1)
+    assert summary.failed == {}
+
+
+def test_short_cracks_are_left_out_and_the_others_keep_their_ids(out):
+    write_report(ReportTask(out, min_length_px=30))
+
+    table = (out / "cracks.csv").read_text()
+    assert "north-0001" in table and "north-0002" not in table
+
+
+def test_a_report_written_twice_is_the_same(out):
+    first = write_report(ReportTask(out))
+    texts = {path: path.read_bytes() for path in first.paths if path.suffix != ".gpkg"}
+
+    write_report(ReportTask(out))
+
+    assert {path: path.read_bytes() for path in texts} == texts
+
+
+def test_progress_rises_to_the_end(out):
+    shares = []
+
+    write_report(ReportTask(out), progress=lambda share, words: shares.append(share))
+
+    assert shares == sorted(shares)
+    assert 0 < shares[0] and shares[-1] <= 1
+
+
+def test_a_damaged_scene_is_named_and_the_others_are_done(out, mask):
+    damage(out / "north" / "mask.tif")
+    write_scene(out / "west", mask)
+    (out / "west" / "scene.json").write_text("{")
+
+    summary = write_report(ReportTask(out))
+
+    assert [scene.scene for scene in summary.scenes] == ["south"]
+    assert list(summary.failed) == ["west", "north"]
+    assert "mask.tif is not a readable image or is damaged" in summary.failed["north"]
+
+
+def test_nothing_readable_is_an_error(out):
+    for name in ("north", "south"):
+        damage(out / name / "mask.tif")
+
+    with pytest.raises(InputError, match=r"no scene of .* could be read: .*mask\.tif"):
+        write_report(ReportTask(out))
+
+    assert not (out / "cracks.csv").exists()
+
+
+def test_an_option_that_contradicts_the_map_stops_before_any_work(tmp_path, mask):
+    write_scene(tmp_path / "wall", mask, Affine.scale(0.001, -0.001), CRS.from_epsg(25832).to_wkt())
+
+    with pytest.raises(UsageError, match="is 1 mm by its map"):
+        write_report(ReportTask(tmp_path, gsd_mm=2))
+
+
+def test_the_command_prints_paths_and_nothing_else_on_stdout(out):
+    done = crackcli("report", out, "--gsd-mm", "0.5")
+
+    assert done.returncode == 0, done.stderr
+    assert {line.rpartition("/")[2] for line in done.stdout.splitlines()} == FILES
+    assert "north has no map tied to the Earth: coordinates in local mm" in done.stderr
+
+
+def test_the_command_prints_json_and_is_quiet_if_asked(out):
+    done = crackcli("report", out, "--json", "-q")
+
+    assert done.stderr == ""
+    told = json.loads(done.stdout)
+    assert [scene["cracks"] for scene in told["scenes"]] == [2, 0]
+    assert told["scenes"][0]["mm_per_px"] is None
+
+
+def test_the_command_ends_with_3_if_some_scenes_failed_and_4_if_all(out):
+    damage(out / "north" / "mask.tif")
+
+    some = crackcli("report", out)
+    damage(out / "south" / "mask.tif")
+    none = crackcli("report", out)
+
+    assert (some.returncode, none.returncode) == (3, 4)
+    assert "Error: north: " in some.stderr
+    assert "Error: 1 of 2 scenes could not be reported; the others are done" in some.stderr
+    assert "cracks.csv" in some.stdout
+    assert none.stdout == ""
+    assert np.sum([line.startswith("Error:") for line in none.stderr.splitlines()]) == 1

@@ -1,0 +1,63 @@
+"""Widths: a bar drawn w px wide measures w px, at any angle."""
+
+import numpy as np
+import pytest
+from walls import bar, polyline, trace_array
+
+SHIFTS = [(0.06, 0.45), (0.19, 0.12), (0.31, 0.7), (0.44, 0.95), (0.56, 0.3), (0.81, 0.57)]
+
+
+@pytest.mark.parametrize("angle_deg", [0, 9, 26.6, 33, 45, 58, 77, 90])
+@pytest.mark.parametrize("width_px", [2, 3, 5, 8, 13, 20])
+def test_a_bar_measures_its_width_at_any_angle(width_px, angle_deg):
+    cracks = []
+    for x, y in SHIFTS:  # one mask is true within a pixel; where it lies must not matter
+        cracks += trace_array(bar(width_px, angle_deg, middle=(60 + x, 60 + y)))
+
+    assert len(cracks) == len(SHIFTS)
+    for name in ("mean_px", "median_px"):
+        values = [getattr(crack.widths, name) for crack in cracks]
+        assert np.mean(values) == pytest.approx(width_px, abs=0.15)
+
+
+@pytest.mark.parametrize("angle_deg", [0, 33, 58, 90])
+@pytest.mark.parametrize("width_px", [3, 8, 20])
+def test_nowhere_along_a_bar_is_it_much_wider(width_px, angle_deg):
+    (crack,) = trace_array(bar(width_px, angle_deg, middle=(60.3, 60.1)))
+
+    assert crack.widths.p95_px < width_px + 0.6
+    assert crack.widths.max_px < width_px + 0.8
+
+
+def test_the_widest_place_is_found():
+    mask = bar(3, 0, length_px=100)
+    mask[56:65, 80:90] = 1  # 9 px high, 10 px long
+
+    (crack,) = trace_array(mask)
+
+    assert crack.widths.max_px == pytest.approx(9, abs=0.5)
+    col, row = crack.widths.max_at
+    assert 79 <= col <= 90 and abs(row - 60) <= 1
+    assert crack.widths.median_px == pytest.approx(3, abs=0.15)
+    assert crack.widths.mean_px == pytest.approx((90 * 3 + 10 * 9) / 100, abs=0.25)
+
+
+def test_a_junction_is_not_a_wide_place():
+    shape, middle = (140, 140), (70.0, 70.0)
+    mask = polyline(shape, [(15.0, 66.0), middle, (125.0, 66.0)], 4)
+    mask |= polyline(shape, [middle, (75.0, 125.0)], 4)
+
+    (crack,) = trace_array(mask)
+
+    assert crack.junctions == 1
+    assert crack.widths.max_px < 5
+
+
+def test_a_crack_shorter_than_wide_has_its_area_over_its_length():
+    mask = np.zeros((30, 30), np.uint8)
+    mask[10:14, 10:14] = 1
+
+    (crack,) = trace_array(mask)
+
+    assert crack.widths.mean_px == pytest.approx(16 / crack.length_px)
+    assert crack.widths.max_px == crack.widths.mean_px
