@@ -17,6 +17,7 @@ from crackcli.random_cracks import smoothed
 
 FINER = 4  # sub-pixels along a side when shapes are filled
 FIXED = 4  # fractional bits of OpenCV's coordinates
+SMOOTH = 6  # samples of noise for each of its waves; between them it is straight
 COARSER = 8  # the tone of a photograph is found on a picture this much smaller
 TONE_PX = 14.0  # sigma of what counts as the tone around a pixel
 ROUGHEST = (0.55, 1.7)  # times the tone: texture beyond is not carried over
@@ -27,6 +28,7 @@ Field = NDArray[np.float32]  # (rows, cols)
 Shape = tuple[int, int]  # rows, cols
 Colour = NDArray[np.float32]  # (3)
 
+LEAST = 0.004  # a share below this shows nothing
 LUMA = np.float32([0.299, 0.587, 0.114])
 
 
@@ -64,23 +66,34 @@ def sign(rng: Generator) -> int:
 
 def patches(rng: Generator, shape: Shape, down_px: float, right_px: float | None = None) -> Field:
     """Noise of mean 0, about -1 to 1, that changes over these distances: soft blotches."""
-    cells = (max(1.0, down_px), max(1.0, down_px if right_px is None else right_px))
-    knots = [int(side / cell) + 3 for side, cell in zip(shape, cells, strict=True)]
-    values = rng.uniform(-1.3, 1.3, knots).astype(np.float32)
-    scale = np.float32(
-        [[1 / cells[1], 0, rng.uniform(0.5, 1)], [0, 1 / cells[0], rng.uniform(0.5, 1)]]
-    )
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(values, scale, shape[::-1], flags=flags, borderMode=cv2.BORDER_REFLECT)
+    down_px, right_px = max(1.0, down_px), max(1.0, right_px or down_px)
+    fewer = max(1, int(down_px / SMOOTH)), max(1, int(right_px / SMOOTH))
+    rows, cols = (-(-side // less) + 1 for side, less in zip(shape, fewer, strict=True))
+    down, right = down_px / fewer[0], right_px / fewer[1]  # of the smaller field
+    knots = rng.uniform(-1.3, 1.3, (int(rows / down) + 4, int(cols / right) + 4))
+    size = (int(np.ceil(knots.shape[1] * right)), int(np.ceil(knots.shape[0] * down)))
+    field = cv2.resize(knots.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+    top, left = int(down * rng.uniform(0.5, 1.5)), int(right * rng.uniform(0.5, 1.5))
+    field = field[top : top + rows, left : left + cols]
+    if fewer == (1, 1):
+        return field[: shape[0], : shape[1]]
+    whole = (cols * fewer[1], rows * fewer[0])
+    return cv2.resize(field, whole, interpolation=cv2.INTER_LINEAR)[: shape[0], : shape[1]]
 
 
 def clouds(rng: Generator, shape: Shape, coarse_px: float, fine_px: float = 2.0) -> Field:
     """Noise of mean 0 and deviation about 0.5 with detail from ``coarse_px`` to ``fine_px``."""
-    field, size, wave = np.zeros(shape, np.float32), 0.6, coarse_px
-    while wave >= fine_px:
-        field += size * patches(rng, shape, wave)
-        wave, size = wave / 2, size * 0.62
-    return field
+    waves = [coarse_px]
+    while waves[-1] / 2 >= fine_px:
+        waves.append(waves[-1] / 2)
+    finest = max(1.0, waves[-1] / 2)  # coarse detail needs no fine pixels
+    small = tuple(int(np.ceil(side / finest)) + 1 for side in shape)
+    field = np.zeros(small, np.float32)
+    for octave, wave in enumerate(waves):
+        field += np.float32(0.6 * 0.62**octave) * patches(rng, small, wave / finest)
+    if finest == 1:
+        return field[: shape[0], : shape[1]]
+    return cv2.resize(field, shape[::-1], interpolation=cv2.INTER_CUBIC)
 
 
 def streaks(
@@ -99,7 +112,8 @@ def streaks(
 
 def ramp(values: Field, low: float, high: float) -> Field:
     """0 below ``low``, 1 above ``high``, straight between; the other way round if low > high."""
-    return np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
+    share = (values - np.float32(low)) * np.float32(1 / (high - low))
+    return np.clip(share, 0, 1, out=share).astype(np.float32, copy=False)
 
 
 # Shapes
@@ -227,18 +241,22 @@ def texture_of(picture: Picture, tone: Picture | None = None) -> Field:
     return np.clip(luma(picture) / np.maximum(around, 8), *ROUGHEST)
 
 
-def colour_near(rng: Generator, picture: Picture, spread: float = 8.0) -> Colour:
+def colour_near(rng: Generator, picture: Picture, spread: float = 10.0) -> Colour:
     """A colour of the picture itself, a little changed."""
     rows, cols = picture.shape[:2]
     at = rng.integers(0, [max(1, rows - 4), max(1, cols - 4)])
-    colour = picture[at[0] : at[0] + 5, at[1] : at[1] + 5].mean(axis=(0, 1))
-    return np.float32(np.clip(colour + rng.normal(0, spread, 3), 4, 250))
+    return varied(rng, picture[at[0] : at[0] + 5, at[1] : at[1] + 5].mean(axis=(0, 1)), spread)
 
 
-def picked(rng: Generator, colours: Sequence[ArrayLike], spread: float = 8.0) -> Colour:
+def picked(rng: Generator, colours: Sequence[ArrayLike], spread: float = 10.0) -> Colour:
     """One of the colours (RGB), a little changed."""
-    colour = np.asarray(colours[int(rng.integers(len(colours)))], np.float32)
-    return np.float32(np.clip(colour + rng.normal(0, spread, 3) + rng.normal(0, spread), 4, 250))
+    return varied(rng, colours[int(rng.integers(len(colours)))], spread)
+
+
+def varied(rng: Generator, colour: ArrayLike, spread: float) -> Colour:
+    """The colour lighter or darker by about ``spread`` levels, its hue a little changed."""
+    changed = np.asarray(colour, np.float32) + rng.normal(0, spread) + rng.normal(0, spread / 4, 3)
+    return np.float32(np.clip(changed, 4, 250))
 
 
 def lit_like(colour: Colour, picture: Picture) -> Colour:
@@ -246,10 +264,12 @@ def lit_like(colour: Colour, picture: Picture) -> Colour:
     return np.float32(colour * np.clip(luma(picture).mean() / 140, 0.3, 1.25))
 
 
-def laid(picture: Picture, colour: ArrayLike, share: Share, texture: Field | float = 1.0) -> Picture:
+def laid(
+    picture: Picture, colour: ArrayLike, share: Share, texture: Field | float = 1.0
+) -> Picture:
     """Something of a colour (3, or a picture) over the picture, with this texture in it."""
     surface = np.asarray(colour, np.float32) * np.asarray(texture, np.float32)[..., None]
-    return picture + share[..., None] * (surface - picture)
+    return picture + np.asarray(share, np.float32)[..., None] * (surface - picture)
 
 
 def shaded(picture: Picture, factor: Field) -> Picture:
@@ -258,21 +278,39 @@ def shaded(picture: Picture, factor: Field) -> Picture:
 
 
 def darkened(
-    rng: Generator, picture: Picture, share: Share, contrast: float, tint: float = 0.5
+    rng: Generator,
+    picture: Picture,
+    share: Share,
+    contrast: float,
+    tint: float = 0.5,
+    inside: Field | None = None,
 ) -> Picture:
     """A dark opening where ``share`` is 1: so much darker than the tone around it.
 
     Joints and cracks are both this.  The darkness varies, takes on the tint of the wall (1) or is
-    grey (0), and keeps a little of the texture that it hides.
+    grey (0), and keeps a little of the texture that it hides.  ``inside`` (rows, cols) makes parts
+    of it lighter or darker.
     """
-    tone = tone_of(picture)
     shape = share.shape
+    tone = tone_of(picture)
     depth = contrast * (1 + 0.12 * patches(rng, shape, 12) + 0.1 * patches(rng, shape, 60))
-    light = luma(tone)[..., None]
-    hue = light + np.float32(tint) * (tone - light)
-    fine = picture - blurred(picture, 1.0)
-    dark = hue * (1 - np.minimum(depth, 0.97))[..., None] + fine * np.float32(0.7 - contrast / 2)
-    return picture + share[..., None] * (dark - picture)
+    fine = luma(picture)
+    fine = (fine - blurred(fine, 1.0)) * np.float32(0.7 - contrast / 2)
+    at = np.nonzero(share > LEAST)  # N pixels
+    hue = tinted(tone[at], tint)
+    left = 1 - np.minimum(depth[at], 0.97)
+    if inside is not None:
+        left = left * inside[at]
+    dark = hue * left[:, None] + fine[at][:, None]
+    result = picture.copy()
+    result[at] += share[at][:, None] * (dark - picture[at])
+    return result
+
+
+def tinted(colours: NDArray[np.float32], tint: float) -> NDArray[np.float32]:
+    """Colours (N, 3), grey if ``tint`` is 0, the same if it is 1."""
+    grey = (colours @ LUMA)[:, None]
+    return grey + np.float32(tint) * (colours - grey)
 
 
 def shifted(field: NDArray[np.float32], right: float, down: float) -> NDArray[np.float32]:
@@ -285,6 +323,7 @@ def shifted(field: NDArray[np.float32], right: float, down: float) -> NDArray[np
 
 def embossed(height: Field, light_deg: float) -> Field:
     """Slope towards the light (rows, cols): above 0 lit, below 0 shaded."""
+    height = np.asarray(height, np.float32)
     rise_x = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8)
     rise_y = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=1 / 8)
     angle = np.deg2rad(light_deg)

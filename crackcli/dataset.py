@@ -150,7 +150,7 @@ def balance(found: Sequence[Photograph]) -> list[float]:
     shares = {key: count**0.5 for key, count in counts.items()}
     totals = [sum(s for (_, of), s in shares.items() if of == label) for label in (0, 1)]
     return [
-        shares[item.source, item.label] / totals[item.label] / counts[item.source, item.label]
+        shares[item.source, item.label] / totals[item.label] / counts[item.source, item.label] / 2
         for item in found
     ]
 

@@ -27,10 +27,13 @@ from crackcli.brushes import (
     clouds,
     contrast_of,
     darkened,
+    grid,
+    laid,
     light_of,
     luma,
     patches,
     ramp,
+    shaded,
     shifted,
     sign,
     texture_of,
@@ -40,6 +43,7 @@ from crackcli.random_cracks import (
     CrackStyle,
     fractal_line,
     opened,
+    ragged_noise,
     random_branch,
     smooth_noise,
     wavered,
@@ -47,7 +51,8 @@ from crackcli.random_cracks import (
 
 CELL_PX = 4  # the cheapest way is found on a grid of such cells
 WEAK = 1.6  # how much cheaper, as a power of e, one deviation of weakness makes a cell
-KINK = 0.09  # of its length: how far a kink of the walk lies off the straight line
+KINK = 0.075  # of its length: how far a kink of the walk lies off the straight line
+FRAYED_PX = 2.5  # from this width on each edge of a crack breaks on its own
 RUBBLE_PX = 4.0  # from this width on there is rubble in a crack
 DEEP = 5.0  # times the rim's: how much lighter the lit inner wall is
 SHORTEST = 0.45  # of the short side: a crack's ends are at least so far apart
@@ -64,20 +69,22 @@ class CrackLook:
     rim: float = 0.0  # how much lighter its lit lip is, and darker the other
     chips: float = 0.0  # how much lighter or darker its broken rim is
     rubble: float = 0.0  # how full of rubble it is, if wide
+    wall: float = 0.0  # share of its width where the inner wall shows, if wide
     halo: float = 0.0  # how much lighter or darker the surface is beside it
     light_deg: float = 225.0
 
     @classmethod
-    def of(cls, rng: Generator) -> "CrackLook":
-        """Any look."""
+    def of(cls, rng: Generator, width_px: float) -> "CrackLook":
+        """Any look that a crack of this width has: a wide one is deep, and so is dark."""
         return cls(
-            contrast=contrast_of(rng),
+            contrast=max(contrast_of(rng), min(0.08 * width_px, rng.uniform(0.6, 0.9))),
             tint=rng.uniform(0, 1.3),
             soft_px=rng.uniform(0.2, 0.9) if chance(rng, 0.35) else 0.0,
             bridged=rng.uniform(0, 0.8),
             rim=rng.uniform(0, 0.3),
             chips=rng.normal(0, 0.22) if chance(rng, 0.5) else 0.0,
-            rubble=rng.uniform(0, 0.9),
+            rubble=rng.uniform(0, 0.9) if chance(rng, 0.6) else 0.0,
+            wall=rng.uniform(0.15, 0.6) if chance(rng, 0.5) else 0.0,
             halo=rng.normal(0, 0.08) if chance(rng, 0.25) else 0.0,
             light_deg=light_of(rng),
         )
@@ -116,7 +123,7 @@ def double(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]
         return [stem, *branches]
     beside = beside + rng.normal(0, 0.5, beside.shape)
     second = opened(rng, beside, style_of(rng, max(0.5, width_px * rng.uniform(0.3, 0.8))))
-    return [stem, second, *branches]
+    return [stem, broken(rng, second), *branches]
 
 
 def net(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
@@ -134,12 +141,18 @@ def net(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
         ends = cells.vertices[[a, b]]
         length = np.linalg.norm(ends[1] - ends[0])
         away = np.linalg.norm(ends.mean(axis=0) - middle)
-        if min(a, b) < 0 or length < 5 or length > 3 * cell or away > reach or not chance(rng, kept):
+        if (
+            min(a, b) < 0
+            or length < 5
+            or length > 3 * cell
+            or away > reach
+            or not chance(rng, kept)
+        ):
             continue
         line = fractal_line(rng, ends[0], ends[1], rng.uniform(0.7, 1.4), 4.0)
         wide = width_px * rng.uniform(0.45, 1)
         style = CrackStyle((wide * rng.uniform(0.4, 0.9), wide), closing=(0.0, 0.0))
-        paths.append(opened(rng, line, style))
+        paths.append(broken(rng, opened(rng, line, style)))
     return paths or walk(rng, picture, width_px)
 
 
@@ -157,10 +170,9 @@ def count_of(rows: int, cols: int, cell: float) -> int:
 
 
 def style_of(rng: Generator, width_px: float) -> CrackStyle:
-    """Width along a crack: from narrow to ``width_px``, interrupted, closing at its ends."""
+    """Width along a crack: from narrow to ``width_px``, closing at its ends."""
     return CrackStyle(
         (width_px * rng.uniform(0.25, 0.75), width_px),
-        gaps=int(rng.choice([0, 1, 2, 4], p=[0.55, 0.2, 0.15, 0.1])),
         closing=(rng.uniform(0, 0.35), rng.uniform(0, 0.35)),
     )
 
@@ -168,12 +180,31 @@ def style_of(rng: Generator, width_px: float) -> CrackStyle:
 def along(rng: Generator, line: Points, width_px: float) -> list[CrackPath]:
     """A crack along a line, and its branches."""
     style = style_of(rng, width_px)
-    stem = opened(rng, line, style)
+    stem = broken(rng, opened(rng, line, style))
     paths = [stem]
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.5, 0.25, 0.15, 0.1]))):
         branch = replace(style, roughness=rng.uniform(0.5, 1.3), branches=int(chance(rng, 0.25)))
-        paths += random_branch(rng, stem, branch)
+        paths += [broken(rng, path) for path in random_branch(rng, stem, branch)]
     return paths
+
+
+def broken(rng: Generator, path: CrackPath) -> CrackPath:
+    """The path as material breaks: short straight teeth, a width that jumps, interruptions."""
+    count = len(path.points)
+    wide = float(path.width_px.max())
+    ahead = np.gradient(path.points, axis=0)
+    ahead /= np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
+    by_px = rng.uniform(0.15, 0.7) * (1 + 0.12 * wide) * ragged_noise(rng, count, wide)
+    jumps = np.exp(rng.uniform(0.1, 0.45) * ragged_noise(rng, count, wide).clip(-2.5, 1.6))
+    width = path.width_px * jumps
+    way = path.along_px
+    for _ in range(int(rng.choice([0, 1, 2, 4], p=[0.6, 0.2, 0.12, 0.08]))):
+        at, half = rng.uniform(0.1, 0.9) * way[-1], rng.uniform(1, 10)
+        away = np.abs(way - at) - half
+        width *= np.clip(away / (rng.uniform(1, 5) * (2 + wide)), 0, 1) ** 0.7
+    width *= wide / max(float(width.max()), 1e-9)
+    points = path.points + by_px[:, None] * ahead[:, ::-1] * [-1, 1]
+    return CrackPath(points, width, path.shift_px)
 
 
 def ends_on(rng: Generator, shape: Shape) -> tuple[Points, Points]:
@@ -203,10 +234,11 @@ def kinked_line(rng: Generator, shape: Shape, width_px: float) -> Points:
     """A rough line with a few kinks (N, 2) from end to end."""
     start, end = ends_on(rng, shape)
     length = float(np.linalg.norm(end - start))
-    at = np.sort(rng.uniform(0.1, 0.9, int(rng.integers(0, 5))))[:, None]
+    kinks = int(rng.integers(0, 5 if width_px < 6 else 3))
+    at = np.sort(rng.uniform(0.1, 0.9, kinks))[:, None]
     corners = start + at * (end - start) + rng.normal(0, KINK * length, (len(at), 2))
     corners = np.vstack([start, corners, end])
-    roughness = rng.uniform(0.45, 1.4)
+    roughness = rng.uniform(0.45, 1.2)
     bend_px = max(3.0, 1.2 * width_px)
     parts = [
         fractal_line(rng, a, b, roughness, bend_px)[:-1]
@@ -258,10 +290,21 @@ def neighbours(rows: int, cols: int) -> tuple[NDArray, NDArray, NDArray]:
     return np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([apart, apart])
 
 
-def opening(cover: Share, picture: Picture, look: CrackLook) -> Share:
-    """How open (rows, cols) a crack looks: its cover, softened, less where light grains bridge."""
-    open_ = blurred(cover, look.soft_px)
-    return open_ * (1 - look.bridged * ramp(texture_of(picture), 1.06, 1.35))
+def frayed(rng: Generator, cover: Share, width_px: float) -> Share:
+    """The cover of a wide crack with each edge broken on its own: pulled about by noise."""
+    if width_px < FRAYED_PX:
+        return cover
+    shape = cover.shape
+    x, y = grid(shape)
+    by_px = np.float32(min(0.35 * width_px, 4.0) * rng.uniform(0.5, 1.2))
+    right, down = (by_px * clouds(rng, shape, 1.2 * width_px + 4, 1.5) for _ in range(2))
+    return cv2.remap(cover, x + right, y + down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def opening(cover: Share, texture: Field, look: CrackLook) -> Share:
+    """How open (rows, cols) a crack looks: its cover, softened, less where light grains of the
+    photograph's ``texture`` bridge it."""
+    return blurred(cover, look.soft_px) * (1 - look.bridged * ramp(texture, 1.06, 1.35))
 
 
 def open_up(
@@ -273,19 +316,19 @@ def open_up(
     if look.halo:
         beside = blurred(open_, 2 + 1.5 * width_px)
         beside = beside / max(float(beside.max()), 1e-6) * (1 + patches(rng, shape, 20))
-        result = result * (1 + look.halo * beside)[..., None]
+        result = shaded(result, 1 + look.halo * beside)
     if look.chips and width_px > 1.5:
         near = blurred(open_, 0.7 + 0.4 * width_px) + 0.28 * clouds(rng, shape, 3 * width_px + 4)
-        broken = ramp(near, 0.42, 0.6)[..., None]
         inner = shifted(picture, 11.5, 7.5) * np.float32(1 + look.chips)
-        result = result + broken * (inner - result)
+        result = laid(result, inner, ramp(near, 0.42, 0.6))
     lips = relief_of(rng, open_, look)
-    result = result * (1 + lips)[..., None]
-    dark = darkened(rng, result, np.ones_like(open_), look.contrast, look.tint)
-    dark = dark * np.clip(1 + np.where(lips < 0, 1.5, DEEP) * lips, 0.6, 1.9)[..., None]
-    if look.rubble and width_px >= RUBBLE_PX:
-        dark = filled_with_rubble(rng, dark, picture, look, width_px)
-    return result + open_[..., None] * (dark - result)
+    if look.rim:
+        result = shaded(result, 1 + lips)
+    inside = np.clip(1 + np.where(lips < 0, 1.5, DEEP) * lips, 0.6, 1.9)
+    if width_px >= RUBBLE_PX and (look.rubble or look.wall):
+        fill = rubble(rng, shape, look, width_px) + inner_wall(rng, open_, look, width_px)
+        inside = inside + fill * texture_of(picture)
+    return darkened(rng, result, open_, look.contrast, look.tint, inside)
 
 
 def relief_of(rng: Generator, open_: Share, look: CrackLook) -> Field:
@@ -294,12 +337,23 @@ def relief_of(rng: Generator, open_: Share, look: CrackLook) -> Field:
     return relief(open_, look.light_deg) * crumbs * np.float32(look.rim)
 
 
-def filled_with_rubble(
-    rng: Generator, dark: Picture, picture: Picture, look: CrackLook, width_px: float
-) -> Picture:
-    """Crumbs of the surface in the dark of a wide crack, more of them here than there."""
-    shape = dark.shape[:2]
+def rubble(rng: Generator, shape: Shape, look: CrackLook, width_px: float) -> Field:
+    """How much lighter (rows, cols) than its dark, 1 as much again, a wide crack is where crumbs lie
+    in it: more of them here than there."""
+    if not look.rubble:
+        return np.zeros(shape, np.float32)
     crumbs = clouds(rng, shape, 0.6 * width_px + 3, 1.5) + 0.7 * patches(rng, shape, 40)
-    lying = ramp(crumbs, 0.9 - look.rubble, 1.3 - look.rubble)[..., None]
-    light = rng.uniform(0.35, 1) * (1 - look.contrast) + rng.uniform(0.1, 0.3)
-    return dark + lying * (shifted(picture, -17.0, 9.0) * np.float32(light) - dark)
+    lying = ramp(crumbs, 0.9 - look.rubble, 1.3 - look.rubble)
+    dark = max(1 - look.contrast, 0.05)
+    return lying * np.float32(rng.uniform(0.1, 0.6) * look.contrast / dark)
+
+
+def inner_wall(rng: Generator, open_: Share, look: CrackLook, width_px: float) -> Field:
+    """How much lighter (rows, cols) than its dark a wide crack is where one of its inner walls
+    faces the camera."""
+    deeper = look.wall * width_px * (1 + 0.5 * rng.uniform(-1, 1))
+    angle = np.deg2rad(look.light_deg)
+    core = shifted(open_, -deeper * np.cos(angle), -deeper * np.sin(angle))
+    shows = np.clip(open_ - core, 0, 1) * ramp(clouds(rng, open_.shape, 30, 4), -0.5, 0.4)
+    dark = max(1 - look.contrast, 0.05)
+    return shows * np.float32(rng.uniform(0.2, 0.6) * look.contrast / dark)

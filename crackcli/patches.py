@@ -118,7 +118,7 @@ def augmentation(tile_px: int) -> nn.Module:
             ChannelGains(0.12),
             v2.RandomGrayscale(0.2),
             v2.RandomApply([v2.GaussianBlur(5, (0.3, 1.0))], 0.2),
-            v2.RandomApply([v2.JPEG((50, 95))], 0.2),
+            v2.RandomApply([Jpeg(50, 95)], 0.2),
         ]
     )
 
@@ -140,6 +140,20 @@ class ChannelGains(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         gains = 1 + self.spread * (2 * torch.rand(3, 1, 1) - 1)
         return (image * gains).clamp(0, 255).to(torch.uint8)
+
+
+class Jpeg(nn.Module):
+    """The picture after JPEG compression of a random quality."""
+
+    def __init__(self, lowest: int, highest: int) -> None:
+        super().__init__()
+        self.lowest, self.highest = lowest, highest
+
+    def forward(self, image: Tensor) -> Tensor:
+        quality = int(torch.randint(self.lowest, self.highest + 1, ()))
+        rgb = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+        _, file = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        return to_tensor(cv2.imdecode(file, cv2.IMREAD_COLOR))  # both sides take RGB for BGR
 
 
 class ShrinkInside(nn.Module):

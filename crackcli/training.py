@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Sampler
 
 from crackcli.chain import Chain, fold
@@ -32,7 +32,7 @@ from crackcli.registry import NETWORKS, load
 log = logging.getLogger(__name__)
 
 CLIP_NORM = 1.0
-AVERAGING = 0.99  # the averaged weights forget within about 100 steps
+AVERAGING = 0.99  # the averaged weights forget within about 100 steps, at the start sooner
 FROZEN_WHEN_WARM = 5  # of VGG11's eight convolutions: those above 1/16 of the resolution
 WARM_UP = 0.1  # share of the schedule in which the rate rises
 EVALUATIONS = 12  # in a run, at equal parts of its schedule
@@ -164,9 +164,7 @@ class Run:
         self.config = config
         self.device = device
         self.chain = chain.to(device.torch, memory_format=torch.channels_last)
-        self.averaged = AveragedModel(
-            self.chain, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING), use_buffers=True
-        )
+        self.averaged = AveragedModel(self.chain, avg_fn=moving_average, use_buffers=True)
         self.peak = config.learning_rate or (2e-4 if config.start_from else 1e-3)
         self.optimiser = torch.optim.AdamW(
             [p for p in self.chain.parameters() if p.requires_grad],
@@ -274,6 +272,14 @@ class Run:
             curve=self.progress.curve,
             **history["photographs"],
         )
+
+
+def moving_average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+    """The exponential average after ``count`` earlier steps; young averages forget faster."""
+    if not averaged.is_floating_point():  # the counter of a batch norm
+        return current
+    keep = min(AVERAGING, (1 + int(count)) / (10 + int(count)))
+    return averaged * keep + current * (1 - keep)
 
 
 def rate(fraction: float) -> float:

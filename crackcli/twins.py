@@ -8,6 +8,7 @@ bit per photograph can tell them apart by what makes a crack a crack, and by not
 All chance comes from the generator that is handed in: the same seed gives the same twin.
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 
@@ -15,11 +16,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from crackcli.brushes import Picture, chance, luma, tone_of, width_of
+from crackcli.brushes import Picture, chance, luma, texture_of, tone_of, width_of
 from crackcli.distractors import DISTRACTORS, chosen
-from crackcli.drawing import CrackPath, Cover, Image, blurred, coverage
-from crackcli.drawn_cracks import CrackLook, open_up, opening, random_cracks_on
-from crackcli.visibility import Camera, visibility
+from crackcli.drawing import Cover, CrackPath, Image, blurred, coverage
+from crackcli.drawn_cracks import CrackLook, frayed, open_up, opening, random_cracks_on
+from crackcli.visibility import Camera, noise_at, scale_of, visibility
 
 VISIBLE = 6.0  # d' from which a stretch of a crack is seen; see `visibility`
 LEAST_LENGTH = 60 / 256  # of the short side: visible length of a cracked twin
@@ -52,22 +53,26 @@ def cracked_twin(
         under, over = base, []
         if chance(rng, DISTRACTED):
             names = chosen(rng, most=2)
-            under = with_distractors(rng, base, [name for name in names if not DISTRACTORS[name].over])
+            under = with_distractors(
+                rng, base, [name for name in names if not DISTRACTORS[name].over]
+            )
             over = [name for name in names if DISTRACTORS[name].over]
         wide = width_px or width_of(rng)
         paths, cover, look = visible_crack(rng, under, wide, camera, faint=attempt == 0)
-        cracked = open_up(rng, under, opening(cover, under, look), usual_width(paths), look)
+        cracked = open_up(
+            rng, under, opening(cover, texture_of(under), look), usual_width(paths), look
+        )
         if over:
             same = deepcopy(rng)
             under = with_distractors(same, under, over)
             cracked = with_distractors(rng, cracked, over)
             shows = np.abs(luma(cracked) - luma(under)) > SHOWS
             cover = cover * shows
-        finish = deepcopy(rng)
         picture = camera.took(base, cracked, rng)
-        seen, lengths = visibility(
-            camera.took(base, under, finish), picture, paths, usual_width(paths)
-        )
+        darkening = blurred(luma(under) - luma(cracked), camera.blur_px)
+        sigma_px = scale_of(usual_width(paths))
+        noise = noise_at(luma(under), sigma_px)
+        seen, lengths = visibility(darkening, noise, paths, sigma_px)
         length = float(lengths[seen >= VISIBLE].sum()) / min(cover.shape)
         if best is None or length > best[0]:
             best = length, picture, cover
@@ -82,17 +87,17 @@ def visible_crack(
 ) -> tuple[list[CrackPath], Cover, CrackLook]:
     """A crack on a picture and a look with which it is visible: darker than chance had it, or
     wider, where the surface asks for it."""
-    look = CrackLook.of(rng)
+    look = CrackLook.of(rng, width_px)
     if not faint:
         look = replace(look, bridged=look.bridged / 2, contrast=max(look.contrast, 0.6))
     paths = random_cracks_on(rng, picture, width_px)
-    tone = tone_of(picture)
+    brightness, tone = luma(picture), tone_of(picture)
+    texture, tone = texture_of(picture, tone), luma(tone)
     for _ in range(3):
-        cover = coverage(paths, picture.shape[:2])
-        dark = opening(cover, picture, look)[..., None] * tone
-        seen, lengths = visibility(
-            picture, picture - blurred(dark, camera.blur_px), paths, usual_width(paths)
-        )
+        cover = frayed(rng, coverage(paths, picture.shape[:2]), usual_width(paths))
+        darkening = blurred(opening(cover, texture, look) * tone, camera.blur_px)
+        sigma_px = scale_of(usual_width(paths))
+        seen, lengths = visibility(darkening, noise_at(brightness, sigma_px), paths, sigma_px)
         enough = min(MOSTLY * lengths.sum(), 2 * LEAST_LENGTH * min(cover.shape))
         order = np.argsort(-seen)
         rank = int(np.searchsorted(np.cumsum(lengths[order]), enough))
@@ -102,22 +107,31 @@ def visible_crack(
             break
         widen = min(needed / BLACKEST, 2.5)
         paths = [path.widened((widen - 1) * usual_width(paths)) for path in paths]
-    return paths, cover, replace(look, contrast=float(np.clip(max(look.contrast, needed), 0, BLACKEST)))
+    return (
+        paths,
+        cover,
+        replace(look, contrast=float(np.clip(max(look.contrast, needed), 0, BLACKEST))),
+    )
 
 
-def distracted_twin(photograph: Image, rng: Generator) -> Image:
-    """A photograph (rows, cols, 3) with one to three things that are no cracks."""
+def distracted_twin(
+    photograph: Image, rng: Generator, families: Sequence[str] | None = None
+) -> Image:
+    """A photograph (rows, cols, 3) with one to three things that are no cracks.
+
+    ``families`` names them; else they are drawn by chance.
+    """
     base = exposed(photograph)
     camera = Camera.of(base)
     for _ in range(ATTEMPTS):
-        picture = camera.took(base, with_distractors(rng, base, chosen(rng, most=3)), rng)
+        picture = camera.took(base, with_distractors(rng, base, families or chosen(rng, most=3)), rng)
         differs = np.abs(luma(picture) - luma(base)) > CHANGED[0]
         if differs.mean() >= CHANGED[1]:
             break
     return as_image(picture)
 
 
-def with_distractors(rng: Generator, picture: Picture, names: list[str]) -> Picture:
+def with_distractors(rng: Generator, picture: Picture, names: Sequence[str]) -> Picture:
     """The picture with these things on it, one after the other."""
     for name in names:
         picture = np.clip(DISTRACTORS[name].draw(rng, picture), 0, 255)

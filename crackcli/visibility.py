@@ -20,7 +20,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from crackcli.brushes import Field, Picture, luma
+from crackcli.brushes import Field, Picture, luma, ramp
 from crackcli.drawing import CrackPath, blurred
 
 STRETCH_PX = 16.0
@@ -81,19 +81,18 @@ def places(paths: list[CrackPath], shape: tuple[int, int]) -> tuple[NDArray, NDA
 
 
 def visibility(
-    without: Picture, with_: Picture, paths: list[CrackPath], width_px: float
+    darkening: Field, noise: Field, paths: list[CrackPath], sigma_px: float
 ) -> tuple[NDArray, NDArray]:
-    """d' (N) along the cracks ``paths`` that the second picture has and the first has not, and the
-    length in px (N) that each value stands for; ``width_px`` is the usual width."""
-    sigma_px = scale_of(width_px)
-    pixels, lengths = places(paths, without.shape[:2])
-    before = luma(without)
-    darker = blurred(before - luma(with_), sigma_px)
+    """d' (N) along cracks, and the length in px (N) that each value stands for.
+
+    ``darkening`` (rows, cols) is by how many levels they darken each pixel, ``noise`` that of
+    `noise_at` for the eye ``sigma_px``.
+    """
+    pixels, lengths = places(paths, noise.shape)
     # The path is the middle of the opening but for its ragged edges: the best nearby counts.
-    best = cv2.dilate(darker, np.ones((3, 3)))
     rows, cols = pixels.T
-    noise = noise_at(before, sigma_px)[rows, cols]
-    return best[rows, cols] / noise * steadier(sigma_px), lengths
+    seen = cv2.dilate(blurred(darkening, sigma_px), np.ones((3, 3)))[rows, cols]
+    return seen / noise[rows, cols] * steadier(sigma_px), lengths
 
 
 def blur_of(picture: Picture) -> float:
@@ -149,6 +148,8 @@ class Camera:
         takes from the change; where something smooth was laid over it, noise is added again.
         """
         change = blurred(picture - photograph, self.blur_px)
-        noise = rng.standard_normal(change.shape[:2], np.float32) * np.float32(0.7 * self.grain)
-        noise *= np.clip(np.abs(luma(change)) / 24, 0, 1)
-        return np.clip(photograph + change + noise[..., None], 0, 255)
+        noise = rng.standard_normal(change.shape[:2], np.float32)
+        noise *= np.float32(0.7 * self.grain) * ramp(np.abs(luma(change)), 0, 24)
+        change += photograph
+        change += noise[..., None]
+        return np.clip(change, 0, 255, out=change)

@@ -1,0 +1,99 @@
+"""Contact sheets of drawn twins, for a person to judge.
+
+    python benchmarks/twin_sheets.py PHOTOS -o FOLDER [--pairs 12] [--seed 0] [--only NAME ...]
+
+PHOTOS is a folder of crack-free photographs.  Written into FOLDER are one PNG for each family of
+distractors (family_NAME.png), one for distracted twins as they are trained on, one for cracked ones
+and one for cracks of each width (cracks_8px.png): photograph and twin side by side at 1:1.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from crackcli.distractors import DISTRACTORS
+from crackcli.drawing import Image
+from crackcli.patches import read_photograph, resize
+from crackcli.twins import cracked_twin, distracted_twin
+
+TILE_PX = 256
+PAIRS_A_ROW = 2
+RIM_PX = 3
+WIDTHS_PX = (1, 2, 4, 8, 16)
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+
+def main() -> None:
+    """Reads the arguments and writes the sheets."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("photographs", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", help="names of sheets without .png")
+    args = parser.parse_args()
+    args.output.mkdir(parents=True, exist_ok=True)
+
+    for name, draw in sheets().items():
+        if args.only and name not in args.only:
+            continue
+        rng = np.random.default_rng([args.seed, *name.encode()])
+        photographs = some_photographs(args.photographs, args.pairs, rng)
+        pairs = [(photograph, draw(photograph, rng)) for photograph in photographs]
+        path = args.output / f"{name}.png"
+        cv2.imwrite(str(path), cv2.cvtColor(sheet(pairs), cv2.COLOR_RGB2BGR))
+        print(path)
+
+
+def sheets() -> dict[str, Callable[[Image, Generator], Image]]:
+    """What is drawn on each sheet."""
+    drawn: dict[str, Callable[[Image, Generator], Image]] = {
+        f"family_{name}": lambda photograph, rng, name=name: distracted_twin(
+            photograph, rng, [name]
+        )
+        for name in DISTRACTORS
+    }
+    for width_px in WIDTHS_PX:
+        drawn[f"cracks_{width_px}px"] = lambda photograph, rng, width_px=width_px: cracked_twin(
+            photograph, rng, width_px
+        )[0]
+    drawn["distracted"] = distracted_twin
+    drawn["cracked"] = lambda photograph, rng: cracked_twin(photograph, rng)[0]
+    return drawn
+
+
+def some_photographs(folder: Path, count: int, rng: Generator) -> list[Image]:
+    """Photographs from each source in turn; the source is the start of a file's name."""
+    sources: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES:
+            sources.setdefault(path.name.split("_")[0], []).append(path)
+    turns = [rng.permutation(np.array(paths, object)) for paths in sources.values()]
+    picked = []
+    for number in range(count):
+        paths = turns[number % len(turns)]
+        picked.append(paths[number // len(turns) % len(paths)])
+    return [resize(read_photograph(path), TILE_PX, TILE_PX) for path in picked]
+
+
+def sheet(pairs: list[tuple[Image, Image]]) -> Image:
+    """Pairs in rows, with white rims; more of a rim between pairs."""
+    cells = [
+        np.pad(
+            np.hstack([left, np.full((TILE_PX, 1, 3), 255, np.uint8), right]),
+            ((RIM_PX, RIM_PX), (RIM_PX, RIM_PX), (0, 0)),
+            constant_values=255,
+        )
+        for left, right in pairs
+    ]
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % PAIRS_A_ROW)
+    rows = [np.hstack(cells[n : n + PAIRS_A_ROW]) for n in range(0, len(cells), PAIRS_A_ROW)]
+    return np.vstack(rows)
+
+
+if __name__ == "__main__":
+    main()

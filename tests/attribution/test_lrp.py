@@ -1,0 +1,145 @@
+"""LRP against three witnesses: dense algebra, conservation of relevance, and Zennit."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from crackcli.attribution import STARTS  # noqa: E402
+from crackcli.attribution.lrp import AlphaBeta, Epsilon, Gamma, ZBox, lrp  # noqa: E402
+from crackcli.errors import UsageError  # noqa: E402
+from crackcli.networks import vgg11  # noqa: E402
+
+TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
+EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below
+
+
+@pytest.fixture
+def tiny():
+    torch.manual_seed(5)
+    return vgg11.build(**TINY).double().eval()
+
+
+def biased(chain):
+    """Small biases, so that their part in the denominators is seen."""
+    for name, parameter in chain.named_parameters():
+        if name.endswith("bias"):
+            nn.init.uniform_(parameter, -0.05, 0.05)
+    return chain
+
+
+def shares(layer, x, kind):
+    """What each input i gives to each output j, (J, I), and the bias's part (J,), as a rule
+    weighs them: dense algebra on one image."""
+    w = torch.autograd.functional.jacobian(layer, x[None]).reshape(-1, x.numel())
+    b = layer(x[None]).flatten() - w @ x.flatten()
+    x = x.flatten()
+    if kind == "epsilon":
+        return w * x, b
+    if kind == "gamma":
+        return (w + 0.25 * w.clamp(min=0)) * x, b + 0.25 * b.clamp(min=0)
+    if kind == "zbox":
+        return w * x - w.clamp(max=0), 0 * b  # low 0, high 1
+    if kind == "alpha":
+        return (w * x).clamp(min=0), b.clamp(min=0)
+    return (w * x).clamp(max=0), b.clamp(max=0)
+
+
+def by_hand(layer, x, relevance, kind):
+    """The textbook formula, sum_j R_j z_ij / sum_i z_ij: slow, and easy to believe."""
+    if kind == "alpha-beta":
+        return 2 * by_hand(layer, x, relevance, "alpha") - by_hand(layer, x, relevance, "beta")
+    z, bias = shares(layer, x, kind)
+    total = z.sum(dim=1) + bias
+    total = total + torch.where(total < 0, -1e-6, 1e-6)
+    return (z.T @ (relevance.flatten() / total)).reshape(x.shape)
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind"),
+    [(Epsilon, "epsilon"), (Gamma, "gamma"), (AlphaBeta, "alpha-beta"), (ZBox, "zbox")],
+)
+def test_a_rule_agrees_with_dense_algebra(rule, kind):
+    torch.manual_seed(6)
+    layer = nn.Conv2d(3, 4, 3, padding=1).double()
+    x = torch.rand(3, 6, 5, dtype=torch.float64)
+    passed = layer(x[None])[0].detach() > 0  # relevance comes from outputs that a ReLU let pass
+    relevance = torch.rand(4, 6, 5, dtype=torch.float64) * passed
+
+    actual = rule(layer)(x[None], relevance[None])[0]
+
+    expected = by_hand(layer, x, relevance, kind)
+    torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_relevance_is_conserved_where_there_is_no_bias(tiny):
+    images = torch.rand(3, 3, 256, 256, dtype=torch.float64)
+
+    _, maps = lrp(tiny, "both").double()(images, EVERYTHING)
+
+    total = 3 * maps.sum(dim=(1, 2))  # a map is the mean of three bands
+    torch.testing.assert_close(total, torch.full_like(total, 2.0), rtol=1e-3, atol=1e-4)
+
+
+def test_the_class_selective_start_shares_out_the_margin(tiny):
+    images = torch.rand(2, 3, 256, 256, dtype=torch.float64)
+
+    _, maps = lrp(tiny, "margin").double()(images, EVERYTHING)
+
+    logits = tiny(images)[:, :, 0, 0]
+    margin = logits[:, 1] - logits[:, 0]
+    torch.testing.assert_close(3 * maps.sum(dim=(1, 2)), margin, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("start", ["both", "crack"])
+def test_the_study_s_composite_equals_zennit(tiny, start):
+    pytest.importorskip("zennit")
+    from zennit.attribution import Gradient
+    from zennit.rules import AlphaBeta as ZennitAlphaBeta
+
+    chain = biased(tiny)
+    images = torch.rand(2, 3, 256, 256, dtype=torch.float64)
+    weights = torch.tensor(STARTS[start], dtype=torch.float64).view(1, 2, 1, 1)
+
+    _, actual = lrp(chain, start).double()(images, EVERYTHING)
+
+    composite = epsilon_gamma_alphabeta_box(chain, ZennitAlphaBeta)
+    plain = nn.Sequential(*chain).requires_grad_(True)
+    with Gradient(plain, composite, attr_output=lambda out: weights.expand_as(out)) as attributor:
+        _, relevance = attributor(images.clone().requires_grad_(True))
+    torch.testing.assert_close(actual, relevance.mean(dim=1), rtol=1e-9, atol=1e-12)
+
+
+def epsilon_gamma_alphabeta_box(chain, alpha_beta):
+    """Zennit's composite of the study: its EpsilonGammaBox with two alpha-beta layers; here the
+    head is convolutions, which Zennit would give gamma, so the rules are named layer by layer."""
+    from zennit.core import Composite
+    from zennit.rules import Epsilon as ZennitEpsilon
+    from zennit.rules import Gamma as ZennitGamma
+    from zennit.rules import Pass, ZBox
+
+    rules = {0: ZBox(low=0.0, high=1.0), 3: alpha_beta(2, 1), 6: alpha_beta(2, 1)}
+    by_module = {}
+    for position, layer in enumerate(chain):
+        if isinstance(layer, nn.Conv2d):
+            deep = ZennitEpsilon(1e-6) if position >= chain.neck else ZennitGamma(0.25)
+            by_module[id(layer)] = rules.get(position, deep)
+        elif isinstance(layer, nn.ReLU):
+            by_module[id(layer)] = Pass()
+    return Composite(module_map=lambda ctx, name, module: by_module.get(id(module)))
+
+
+def test_batch_size_changes_nothing(tiny):
+    images = torch.rand(3, 3, 256, 288, dtype=torch.float64)
+    method = lrp(tiny).double()
+
+    together = method(images, EVERYTHING)[1]
+
+    alone = torch.cat([method(image[None], EVERYTHING)[1] for image in images])
+    torch.testing.assert_close(together, alone)
+
+
+def test_an_unknown_start_is_answered_with_the_menu(tiny):
+    with pytest.raises(UsageError, match="choose one of: both, crack, margin"):
+        lrp(tiny, "sound")
