@@ -16,6 +16,7 @@ from crackcli.drawing import Points, blurred
 from crackcli.random_cracks import smoothed
 
 FINER = 4  # sub-pixels along a side when shapes are filled
+OUTLINE = 0.45  # sub-pixels by which OpenCV fills a polygon beyond its outline, both sides together
 FIXED = 4  # fractional bits of OpenCV's coordinates
 SMOOTH = 6  # samples of noise for each of its waves; between them it is straight
 COARSER = 8  # the tone of a photograph is found on a picture this much smaller
@@ -168,14 +169,22 @@ def tapered(shape: Shape, lines: Iterable[tuple[Points, NDArray]], finer: int = 
     """The share that polylines (N, 2) take, each with a width (N) for each of its points."""
     big = np.zeros((shape[0] * finer, shape[1] * finer), np.uint8)
     for line, widths in lines:
-        ahead = np.gradient(line, axis=0)
-        ahead /= np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
-        side = ahead[:, ::-1] * [-1, 1] * widths[:, None] / 2
-        for corners in np.stack(
-            [(line + side)[:-1], (line + side)[1:], (line - side)[1:], (line - side)[:-1]], axis=1
-        ):
-            cv2.fillConvexPoly(big, subpixels(corners, finer), 255, cv2.LINE_8, FIXED)
+        half = sideways(line) * np.maximum(widths - OUTLINE / finer, 0)[:, None] / 2
+        left, right = subpixels(line + half, finer), subpixels(line - half, finer)
+        parts = np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1)
+        usual = (widths[1:] + widths[:-1]) / 2
+        values = np.rint(255 * np.clip(usual * finer, 0, 1)).astype(int)
+        open_ = values > 0
+        for part, value in zip(parts[open_], values[open_].tolist(), strict=True):
+            cv2.fillConvexPoly(big, part, value, cv2.LINE_8, FIXED)
     return shrunk(big, shape)
+
+
+def sideways(line: Points) -> Points:
+    """Unit vectors (N, 2) across a polyline, to the right of its course."""
+    ahead = np.gradient(line, axis=0)
+    ahead /= np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
+    return ahead[:, ::-1] * [-1, 1]
 
 
 def discs(shape: Shape, centres: ArrayLike, radii: ArrayLike, finer: int = FINER) -> Share:

@@ -20,7 +20,6 @@ from crackcli.brushes import (
     darkened,
     drawn,
     embossed,
-    filled,
     laid,
     light_of,
     lit_like,
@@ -79,7 +78,8 @@ def formwork_joints(rng: Generator, picture: Picture) -> Picture:
             ring, _ = across(shape, (x, y), 0)
             ring = np.hypot(ring, across(shape, (x, y), 90)[0])
             hole = ramp(ring, width_px + 2.5, width_px + 1.0)
-            picture = darkened(rng, picture, hole, max(0.4, contrast))
+            hollow = 1 + 0.6 * embossed(blurred(1 - hole, 1.5), 270.0)
+            picture = darkened(rng, picture, hole, max(0.4, contrast), inside=hollow)
     return picture
 
 
@@ -345,9 +345,3 @@ def bars(rng: Generator, picture: Picture) -> Picture:
     metal = lit_like(picked(rng, METAL), picture)
     surface = 1 + rng.uniform(0.1, 0.4) * sign(rng) * round_ + 0.12 * clouds(rng, shape, 12)
     return laid(picture, metal, share, surface)
-
-
-def corners(shape: Shape, at: tuple[float, float], half: tuple[float, float], deg: float) -> Share:
-    """The share inside a rectangle turned by ``deg``."""
-    box = cv2.boxPoints(((at[0], at[1]), (2 * half[0], 2 * half[1]), deg))
-    return filled(shape, [box])

@@ -77,9 +77,7 @@ def roughcast(rng: Generator, picture: Picture) -> Picture:
         height = clouds(rng, shape, rng.uniform(4, 16), rng.uniform(1.5, 3))
     where = ramp(patches(rng, shape, 120), -1.2, -0.2) if chance(rng, 0.4) else 1.0
     slopes = embossed(blurred(height, 0.7), light_of(rng)) * where
-    return shaded(
-        picture, np.clip(1 + rng.uniform(0.03, 0.12) * slopes / slopes.std(), 0.4, 1.5)
-    )
+    return shaded(picture, np.clip(1 + rng.uniform(0.03, 0.12) * slopes / slopes.std(), 0.4, 1.5))
 
 
 def in_shadow(rng: Generator, picture: Picture, share: Field) -> Picture:

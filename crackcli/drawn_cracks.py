@@ -35,10 +35,12 @@ from crackcli.brushes import (
     ramp,
     shaded,
     shifted,
+    sideways,
     sign,
+    tapered,
     texture_of,
 )
-from crackcli.drawing import CrackPath, Points, blurred, relief
+from crackcli.drawing import Cover, CrackPath, Points, blurred, coverage, relief
 from crackcli.random_cracks import (
     CrackStyle,
     fractal_line,
@@ -53,6 +55,7 @@ CELL_PX = 4  # the cheapest way is found on a grid of such cells
 WEAK = 1.6  # how much cheaper, as a power of e, one deviation of weakness makes a cell
 KINK = 0.075  # of its length: how far a kink of the walk lies off the straight line
 FRAYED_PX = 2.5  # from this width on each edge of a crack breaks on its own
+MANY = 6  # paths; of more the cover is found faster and less exactly
 RUBBLE_PX = 4.0  # from this width on there is rubble in a crack
 DEEP = 5.0  # times the rim's: how much lighter the lit inner wall is
 SHORTEST = 0.45  # of the short side: a crack's ends are at least so far apart
@@ -114,10 +117,8 @@ def double(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]
     stem, *branches = walk(rng, picture, width_px)
     count = len(stem.points)
     first, last = (np.sort(rng.uniform([0, 0.6], [0.4, 1])) * (count - 1)).astype(int)
-    ahead = np.gradient(stem.points, axis=0)
-    ahead /= np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
     apart = width_px + rng.uniform(3, 14) * (1.2 + 0.5 * smooth_noise(rng, count, 12))
-    beside = stem.points + sign(rng) * apart[:, None] * ahead[:, ::-1] * [-1, 1]
+    beside = stem.points + sign(rng) * apart[:, None] * sideways(stem.points)
     beside = beside[first : last + 1]
     if len(beside) < 8:
         return [stem, *branches]
@@ -130,29 +131,23 @@ def net(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
     """A map of fine cracks: the borders of cells, some of them closed."""
     rows, cols = picture.shape[:2]
     short = min(rows, cols)
-    cell = short * rng.uniform(0.14, 0.32)
+    cell = short * rng.uniform(0.16, 0.34)
     seeds = rng.uniform([-cell, -cell], [cols + cell, rows + cell], (count_of(rows, cols, cell), 2))
     cells = Voronoi(seeds)
-    width_px = min(width_px, 5.0)
+    ridges = np.array(cells.ridge_vertices)
+    ends = cells.vertices[ridges[(ridges >= 0).all(axis=1)]]  # (N, 2, 2)
+    length = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+    centres = ends.mean(axis=1)
+    inside = ((centres > -0.2 * cell) & (centres < np.array([cols, rows]) + 0.2 * cell)).all(axis=1)
     middle, reach = rng.uniform(0.2, 0.8, 2) * [cols, rows], rng.uniform(0.45, 1.2) * short
-    kept = rng.uniform(0.6, 1.0)
+    near = np.linalg.norm(centres - middle, axis=1) < reach
+    kept = rng.random(len(ends)) < rng.uniform(0.75, 1.0)
     paths = []
-    for a, b in cells.ridge_vertices:
-        ends = cells.vertices[[a, b]]
-        length = np.linalg.norm(ends[1] - ends[0])
-        away = np.linalg.norm(ends.mean(axis=0) - middle)
-        if (
-            min(a, b) < 0
-            or length < 5
-            or length > 3 * cell
-            or away > reach
-            or not chance(rng, kept)
-        ):
-            continue
-        line = fractal_line(rng, ends[0], ends[1], rng.uniform(0.7, 1.4), 4.0)
-        wide = width_px * rng.uniform(0.45, 1)
-        style = CrackStyle((wide * rng.uniform(0.4, 0.9), wide), closing=(0.0, 0.0))
-        paths.append(broken(rng, opened(rng, line, style)))
+    for start, end in ends[inside & near & kept & (length > 5) & (length < 3 * cell)]:
+        line = fractal_line(rng, start, end, rng.uniform(0.9, 1.7), 4.0)
+        wide = min(width_px, 5.0) * rng.uniform(0.35, 1)
+        width = wide * np.exp(0.3 * ragged_noise(rng, len(line), wide))
+        paths.append(CrackPath(line, width, 0.3 * ragged_noise(rng, len(line), wide)))
     return paths or walk(rng, picture, width_px)
 
 
@@ -192,8 +187,6 @@ def broken(rng: Generator, path: CrackPath) -> CrackPath:
     """The path as material breaks: short straight teeth, a width that jumps, interruptions."""
     count = len(path.points)
     wide = float(path.width_px.max())
-    ahead = np.gradient(path.points, axis=0)
-    ahead /= np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
     by_px = rng.uniform(0.15, 0.7) * (1 + 0.12 * wide) * ragged_noise(rng, count, wide)
     jumps = np.exp(rng.uniform(0.1, 0.45) * ragged_noise(rng, count, wide).clip(-2.5, 1.6))
     width = path.width_px * jumps
@@ -203,7 +196,7 @@ def broken(rng: Generator, path: CrackPath) -> CrackPath:
         away = np.abs(way - at) - half
         width *= np.clip(away / (rng.uniform(1, 5) * (2 + wide)), 0, 1) ** 0.7
     width *= wide / max(float(width.max()), 1e-9)
-    points = path.points + by_px[:, None] * ahead[:, ::-1] * [-1, 1]
+    points = path.points + by_px[:, None] * sideways(path.points)
     return CrackPath(points, width, path.shift_px)
 
 
@@ -238,7 +231,7 @@ def kinked_line(rng: Generator, shape: Shape, width_px: float) -> Points:
     at = np.sort(rng.uniform(0.1, 0.9, kinks))[:, None]
     corners = start + at * (end - start) + rng.normal(0, KINK * length, (len(at), 2))
     corners = np.vstack([start, corners, end])
-    roughness = rng.uniform(0.45, 1.2)
+    roughness = rng.uniform(0.45, 1.2) / (1 + 0.04 * width_px)
     bend_px = max(3.0, 1.2 * width_px)
     parts = [
         fractal_line(rng, a, b, roughness, bend_px)[:-1]
@@ -290,11 +283,16 @@ def neighbours(rows: int, cols: int) -> tuple[NDArray, NDArray, NDArray]:
     return np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([apart, apart])
 
 
-def frayed(rng: Generator, cover: Share, width_px: float) -> Share:
-    """The cover of a wide crack with each edge broken on its own: pulled about by noise."""
+def cover_of(rng: Generator, paths: list[CrackPath], shape: Shape, width_px: float) -> Cover:
+    """The share (rows, cols) that cracks open.  Fine ones are exact; of wide ones each edge is
+    broken on its own, pulled about by noise."""
+    if width_px < FRAYED_PX and len(paths) <= MANY:
+        return coverage(paths, shape)
+    middles = [path.points + path.shift_px[:, None] * sideways(path.points) for path in paths]
+    widths = [path.width_px for path in paths]
+    cover = tapered(shape, zip(middles, widths, strict=True))
     if width_px < FRAYED_PX:
         return cover
-    shape = cover.shape
     x, y = grid(shape)
     by_px = np.float32(min(0.35 * width_px, 4.0) * rng.uniform(0.5, 1.2))
     right, down = (by_px * clouds(rng, shape, 1.2 * width_px + 4, 1.5) for _ in range(2))
@@ -325,6 +323,8 @@ def open_up(
     if look.rim:
         result = shaded(result, 1 + lips)
     inside = np.clip(1 + np.where(lips < 0, 1.5, DEEP) * lips, 0.6, 1.9)
+    if width_px >= RUBBLE_PX:  # its walls are seen better than its bottom
+        inside = inside * (1.6 - 0.8 * blurred(open_, 0.2 * width_px))
     if width_px >= RUBBLE_PX and (look.rubble or look.wall):
         fill = rubble(rng, shape, look, width_px) + inner_wall(rng, open_, look, width_px)
         inside = inside + fill * texture_of(picture)
@@ -338,8 +338,8 @@ def relief_of(rng: Generator, open_: Share, look: CrackLook) -> Field:
 
 
 def rubble(rng: Generator, shape: Shape, look: CrackLook, width_px: float) -> Field:
-    """How much lighter (rows, cols) than its dark, 1 as much again, a wide crack is where crumbs lie
-    in it: more of them here than there."""
+    """How much lighter (rows, cols) than its dark a wide crack is where crumbs lie in it, 1 as much
+    again; more of them lie here than there."""
     if not look.rubble:
         return np.zeros(shape, np.float32)
     crumbs = clouds(rng, shape, 0.6 * width_px + 3, 1.5) + 0.7 * patches(rng, shape, 40)

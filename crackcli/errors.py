@@ -70,8 +70,11 @@ class Locked(CrackError, RuntimeError):
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
-class Interrupted(CrackError):
-    """The run was stopped by a signal; what was finished stays and the same command goes on."""
+class Interrupted(BaseException):
+    """A signal stopped the run; what was finished stays and the same command goes on.
+
+    No child of `Exception`, like `KeyboardInterrupt`: it is not to be mistaken for a failure.
+    """
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)

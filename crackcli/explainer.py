@@ -11,10 +11,9 @@ What belongs together is computed together, so that the result does not depend o
 Tile positions reach half a tile beyond the edges of the raster, whose pixels are reflected there:
 without them the rim would be seen by fewer tiles, or none.  Pixels without data are filled from
 their nearest neighbours: any other value would be an edge, and edges are what a crack classifier
-looks at.
+looks at.  Further away the fill fades to grey, so that it too is the same in every block.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 import cv2
@@ -22,11 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.engines import Engine, Floats
+from crackcli.errors import ModelError
 from crackcli.grid import Block, Grid, Strip, Window
 from crackcli.raster import Bytes, Flags, Pixels, Raster
 
 WIDE_PX = 1024  # columns of a block whose cells are computed
-BANDS_KEPT = 4
+FAR_PX = 64  # from valid pixels, where the fill of those without data is grey
+GREY = 128
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Explainer:
 
     engine: Engine
     gate: float
-    bands: OrderedDict[tuple, Floats] = field(default_factory=OrderedDict, repr=False)
+    bands: dict[tuple[str, Window], Floats] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         facts = self.engine.facts
@@ -72,6 +73,7 @@ class Explainer:
         cells = self.cells(raster, grid, seen)
         relevance = np.zeros(strip.window.shape, np.float16)
         probability = np.zeros(core.shape, np.float32)
+        outer = span(strip)
         pixels: Pixels | None = None
         for block in strip.blocks:
             own = self.cells_of(block.core)
@@ -85,14 +87,13 @@ class Explainer:
             if passed is None:
                 continue
             if pixels is None:
-                pixels = raster.read(span(strip))
-            window = block.padded.within(span(strip))
-            rgb = fill(pixels.rgb[window], pixels.valid[window])
-            maps = self.engine.back(rgb[None], passed[None])
-            relevance[block.core.within(strip.window)] = maps[0][block.crop]
-        valid = raster.read_valid(strip.window) if pixels is None else None
-        if valid is None:
-            valid = pixels.valid[strip.window.within(span(strip))]
+                pixels, outer = read_wide(raster, outer)
+            maps = self.engine.back(filled(pixels, outer, block.padded)[None], passed[None])
+            relevance[block.core.within(strip.window)] = as_half(maps[0][block.crop])
+        if pixels is None:
+            valid = raster.read_valid(strip.window)
+        else:
+            valid = pixels.valid[strip.window.within(outer)]
         relevance[~valid] = 0
         return StripScores(relevance, valid, probability)
 
@@ -109,36 +110,30 @@ class Explainer:
         return passed
 
     def cells(self, raster: Raster, grid: Grid, wanted: Window) -> Floats:
-        """Cells (C, F, G) of a full-width window, from the bands of the strips it touches."""
-        lattice, bands = self.lattice(grid), []
-        for strip in grid:
-            band = self.band_of(strip, grid)
-            if band.row < wanted.end_row and band.end_row > wanted.row:
-                rows = grown(band, 0, wanted)
-                bands.append(cut(self.band(raster, strip, band), rows, band))
-        assert lattice.cols == wanted.cols
-        return np.concatenate(bands, axis=1)
-
-    def band(self, raster: Raster, strip: Strip, band: Window) -> Floats:
-        """Cells (C, F, G) of one strip, computed or remembered."""
-        key = raster.info.digest, band
-        if key not in self.bands:
-            self.bands[key] = self.compute(raster, band)
-            while len(self.bands) > BANDS_KEPT:
-                self.bands.popitem(last=False)
-        self.bands.move_to_end(key)
-        return self.bands[key]
+        """Cells (C, F, G) of a full-width window, from the bands of the strips it touches; those
+        that the last call gave are still there, others are forgotten."""
+        touched = [
+            band
+            for band in (self.band_of(index, grid) for index in range(len(grid)))
+            if band.row < wanted.end_row and band.end_row > wanted.row
+        ]
+        keys = [(raster.info.digest, band) for band in touched]
+        self.bands = {key: cells for key, cells in self.bands.items() if key in keys}
+        parts = []
+        for key, band in zip(keys, touched, strict=True):
+            if key not in self.bands:
+                self.bands[key] = self.compute(raster, band)
+            parts.append(cut(self.bands[key], grown(band, 0, wanted), band))
+        return np.concatenate(parts, axis=1)
 
     def compute(self, raster: Raster, band: Window) -> Floats:
         """Cells (C, F, G) of a full-width window, block by block."""
-        outer = self.pixels_of(band.grown(self.reach))
-        pixels = raster.read(outer)
+        pixels, outer = read_wide(raster, self.pixels_of(band.grown(self.reach)))
         parts = []
         for col in range(band.col, band.end_col, WIDE_PX // self.stride):
             cols = min(WIDE_PX // self.stride, band.end_col - col)
             own = Window(band.row, col, band.rows, cols)
-            window = self.pixels_of(own.grown(self.reach)).within(outer)
-            rgb = fill(pixels.rgb[window], pixels.valid[window])
+            rgb = filled(pixels, outer, self.pixels_of(own.grown(self.reach)))
             parts.append(cut(self.engine.features(rgb[None])[0], own, own.grown(self.reach)))
         return np.concatenate(parts, axis=2)
 
@@ -146,11 +141,13 @@ class Explainer:
         """All cells of a raster: those of its pixels, and half a tile beyond each edge."""
         return self.cells_of(Window(0, 0, grid.rows, grid.cols)).grown(self.edge)
 
-    def band_of(self, strip: Strip, grid: Grid) -> Window:
+    def band_of(self, index: int, grid: Grid) -> Window:
         """The cells of a strip; those beyond the edges belong to the first and the last one."""
-        lattice, own = self.lattice(grid), self.cells_of(strip.window)
-        first = lattice.row if strip.index == 0 else own.row
-        end = lattice.end_row if strip.index == len(grid) - 1 else own.end_row
+        lattice = self.lattice(grid)
+        row, rows = grid.row_spans[index]
+        own = self.cells_of(Window(row, 0, rows, grid.cols))
+        first = lattice.row if index == 0 else own.row
+        end = lattice.end_row if index == len(grid) - 1 else own.end_row
         return Window(first, lattice.col, end - first, lattice.cols)
 
     def cells_of(self, pixels: Window) -> Window:
@@ -181,13 +178,44 @@ def span(strip: Strip) -> Window:
     return Window(first.row, first.col, first.rows, last.end_col - first.col)
 
 
+def read_wide(raster: Raster, window: Window) -> tuple[Pixels, Window]:
+    """A window, and around it what `filled` needs if some of its pixels have no data."""
+    pixels = raster.read(window)
+    if pixels.valid.all():
+        return pixels, window
+    wide = window.grown(FAR_PX)
+    return raster.read(wide), wide
+
+
+def filled(pixels: Pixels, outer: Window, window: Window) -> Bytes:
+    """The part ``window`` (rows, cols, 3) of pixels that hold ``outer``, without holes."""
+    near = grown(window, FAR_PX, outer)
+    part = near.within(outer)
+    rgb = fill(pixels.rgb[part], pixels.valid[part])
+    return np.ascontiguousarray(rgb[window.within(near)])
+
+
 def fill(rgb: Bytes, valid: Flags) -> Bytes:
-    """``rgb`` (rows, cols, 3) with the colour of the nearest valid pixel where there is none."""
-    if valid.all() or not valid.any():
-        return np.ascontiguousarray(rgb)
-    _, nearest = cv2.distanceTransformWithLabels(
+    """``rgb`` (rows, cols, 3) with the colour of the nearest valid pixel where there is none,
+    fading to grey."""
+    if valid.all():
+        return rgb
+    if not valid.any():
+        return np.full_like(rgb, GREY)
+    distance, nearest = cv2.distanceTransformWithLabels(
         (~valid).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
     colours = np.zeros((nearest.max() + 1, 3), np.uint8)
     colours[nearest[valid]] = rgb[valid]
-    return colours[nearest]
+    share = (distance / FAR_PX).clip(max=1)[..., None]
+    result = np.rint(colours[nearest] * (1 - share) + GREY * share).astype(np.uint8)
+    result[valid] = rgb[valid]
+    return result
+
+
+def as_half(values: Floats) -> NDArray[np.float16]:
+    """In half precision; a network that gives what is not a number is damaged."""
+    if not np.isfinite(values).all():
+        raise ModelError("the explanation is not finite: the model is damaged; train it anew")
+    largest = np.finfo(np.float16).max
+    return values.clip(-largest, largest).astype(np.float16)

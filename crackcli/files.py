@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from crackcli.errors import InputError, OutputError
+from crackcli.errors import CrackError, OutputError
 
 
 @contextmanager
@@ -19,18 +20,46 @@ def written_aside(path: Path) -> Iterator[Path]:
     """
     aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield aside
-        os.replace(aside, path)
-    except InputError:
+        with refused(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.touch()  # refused at once, not after the work; and its mode is the umask's
+            mode = aside.stat().st_mode
+            aside.unlink()
+            yield aside
+            aside.chmod(mode)
+            aside.replace(path)
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_apart(path: Path) -> Iterator[Path]:
+    """As `written_aside`, but the temporary path is in a hidden folder of its own, for writers
+    that leave more than one file; what a killed run left there is removed by the next."""
+    folder = path.with_name(f".{path.stem}")
+    try:
+        with refused(path):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            yield folder / path.name
+            (folder / path.name).replace(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def refused(path: Path) -> Iterator[None]:
+    """Turns what the operating system refuses into an `OutputError` for ``path``."""
+    try:
+        yield
+    except CrackError:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
             f"{path} cannot be written ({reason}); free space or choose another output"
         ) from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

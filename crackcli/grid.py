@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from crackcli.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Window:
@@ -84,9 +86,12 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.core_px < self.step_px or self.core_px % self.step_px:
-            raise ValueError(f"core_px must be a multiple of {self.step_px}")
+            more = max(1, -(-self.core_px // self.step_px)) * self.step_px
+            raise UsageError(
+                f"core_px {self.core_px} is not a multiple of {self.step_px}; choose {more}"
+            )
         if self.halo_px % self.step_px:
-            raise ValueError(f"halo_px must be a multiple of {self.step_px}")
+            raise UsageError(f"halo_px {self.halo_px} is not a multiple of {self.step_px}")
 
     @cached_property
     def row_spans(self) -> list[tuple[int, int]]:

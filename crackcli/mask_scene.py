@@ -67,15 +67,17 @@ def find_threshold(scene: Scene, masking: Masking) -> float:
     bounds that keep a sound wall from being split into a less and a more cracked half."""
     refined = masking.recipe == "refined"
     with Scores(scene) as scores:
-        edges = np.linspace(0, scores.top, BINS + 1)
         counts = np.zeros(BINS, np.int64)
         for strip in masking_grid(scene):
             for block in strip.blocks:
                 score, valid = scores.read(block.padded)
+                if not score.any():
+                    counts[0] += np.count_nonzero(valid[block.crop])
+                    continue
                 values = smooth_score(score) if refined else score
                 chosen = values[block.crop][valid[block.crop]]
-                counts += np.histogram(chosen, edges)[0]
-    centres = (edges[1:] + edges[:-1]) / 2
+                counts += np.histogram(chosen, BINS, (0, scores.top))[0]
+        centres = (np.arange(BINS) + 0.5) * (scores.top / BINS)
     if not refined:  # the study thresholds relevance, not its root
         return float(np.sqrt(isodata(counts, centres**2)))
     low, high = BOUNDS.get(scores.maker, (0.0, np.inf))
@@ -135,6 +137,8 @@ def block_candidates(
 ) -> Candidates | None:
     """Candidates of a padded block, or None where the score does not point at its core."""
     score, valid = scores.read(block.padded)
+    if not score.any():
+        return None
     if masking.recipe == "study":
         return study_candidates(score, threshold)
     q = smooth_score(score)

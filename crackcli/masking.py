@@ -53,12 +53,14 @@ class Masking:
     """How a score becomes a mask; part of the provenance."""
 
     recipe: str = "refined"  # or study
-    threshold: float | None = None  # of the score, 0 to 1; None: from the scene's histogram
+    threshold: float | None = None  # of the score, above 0; None: from the scene's histogram
     min_area_px: int | None = None  # None: 40, the study's 50
 
     def __post_init__(self) -> None:
         if self.recipe not in ("refined", "study"):
             raise UsageError(f"'{self.recipe}' is not known; choose one of: refined, study")
+        if self.threshold is not None and not 0 < self.threshold < np.inf:
+            raise UsageError(f"the threshold is {self.threshold}; choose a number above 0")
 
     @property
     def least_px(self) -> int:

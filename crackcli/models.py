@@ -45,7 +45,9 @@ def open_engine(
         check(METHODS, method)
     if start is not None:
         check(STARTS, start)
+    if engine != "auto":
+        check(ENGINES, engine)
     path = find_model(model, method, start, engine)
     if engine == "auto":
-        engine = "torch" if path.suffix == ".safetensors" else "onnx"
-    return load(ENGINES, check(ENGINES, engine))(path, method, start, device)
+        engine = "torch" if path.suffix.lower() == ".safetensors" else "onnx"
+    return load(ENGINES, engine)(path, method, start, device)

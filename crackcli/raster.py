@@ -6,6 +6,8 @@ only a mask band, alpha or declared nodata makes a pixel invalid; cracks are the
 """
 
 import contextlib
+import hashlib
+import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,23 +21,32 @@ import rasterio.windows
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
+from crackcli.colours import (
+    Bytes,
+    Flags,
+    colour_bands,
+    find_palette,
+    find_stretch,
+    read_mask,
+    to_rgb,
+)
 from crackcli.errors import InputError, OutputError
-from crackcli.files import sha256, written_aside
+from crackcli.files import sha256, written_apart
 from crackcli.grid import Window
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = {".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp", ".jp2", ".vrt"}
 LEAST_PX = 32
 NODATA = 255  # of score and mask rasters
-STRETCH = (0.1, 99.9)  # percentiles of 16-bit data that become 0 and 255
-PREVIEW_PX = 1024
+PIECE_PX = 2**20  # pixels that are turned into RGB at once
 
 # The block cache counts against the memory bound of a scan; a damaged JPEG must not pass as grey.
 ENVIRONMENT = {
-    "GDAL_CACHEMAX": 128,
+    "GDAL_CACHEMAX": 128 * 1024**2,  # bytes, to rasterio
     "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
-    "GDAL_PAM_ENABLED": False,
 }
 
 # EXIF orientation: whether rows and columns are swapped, and which stored axes are flipped.
@@ -50,8 +61,8 @@ ORIENTATIONS = {
     8: (True, False, True),
 }
 
-Bytes = NDArray[np.uint8]
-Flags = NDArray[np.bool_]
+
+Index = slice | NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,7 @@ class RasterInfo:
     crs_wkt: str | None
     orientation: int  # EXIF, 1 upright
     stretch: tuple[float, float] | None  # values that become 0 and 255; None: 8-bit as it is
-    digest: str  # SHA-256 of the file
+    digest: str  # SHA-256 of the file, or of all that its pixels come from
 
     @property
     def georeferenced(self) -> bool:
@@ -89,13 +100,14 @@ def inspect(path: Path) -> RasterInfo:
     with opened(path) as source:
         if source.count == 0:
             raise InputError(f"{path} has no bands; give one of the rasters it refers to")
-        kinds = set(source.dtypes)
-        if any(kind.startswith("complex") for kind in kinds):
+        if any(kind.startswith("complex") for kind in source.dtypes):
             raise InputError(f"{path} holds complex numbers; give a photograph or an orthophoto")
+        if ColorInterp.cyan in source.colorinterp:
+            raise InputError(f"{path} is in CMYK colours; save it as RGB")
         plain = source.transform == Affine.identity() and source.crs is None
-        orientation = int(source.tags().get("EXIF_Orientation", 1)) if plain else 1
-        if orientation not in ORIENTATIONS:
-            orientation = 1
+        if plain and source.gcps[0]:
+            log.warning("%s has ground control points but no grid; warp it for a map", path.name)
+        orientation = orientation_of(source) if plain else 1
         rows, cols = source.shape
         if ORIENTATIONS[orientation][0]:
             rows, cols = cols, rows
@@ -108,9 +120,27 @@ def inspect(path: Path) -> RasterInfo:
             transform=source.transform,
             crs_wkt=source.crs.to_wkt() if source.crs else None,
             orientation=orientation,
-            stretch=None if kinds == {"uint8"} else find_stretch(source),
-            digest=sha256(path),
+            stretch=find_stretch(source),
+            digest=digest_of(path, source.files),
         )
+
+
+def orientation_of(source: rasterio.DatasetReader) -> int:
+    """EXIF orientation, as far as GDAL tells it (of JPEG); what is not one counts as upright."""
+    tag = source.tags().get("EXIF_Orientation", "1")
+    return int(tag) if tag.isdigit() and int(tag) in ORIENTATIONS else 1
+
+
+def digest_of(path: Path, files: Iterable[str]) -> str:
+    """SHA-256 of a file's content; with mask files or the sources of a VRT, of all together."""
+    own = sha256(path)
+    beside = (".aux.xml", ".ovr")  # which programs that only look at an image write
+    others = [
+        sha256(Path(file))
+        for file in sorted(files)
+        if Path(file).is_file() and not Path(file).samefile(path) and not file.endswith(beside)
+    ]
+    return hashlib.sha256("".join([own, *others]).encode()).hexdigest() if others else own
 
 
 @contextlib.contextmanager
@@ -118,42 +148,28 @@ def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
     """A dataset for reading; what GDAL cannot open or decode becomes an `InputError`."""
     if not path.exists():
         raise InputError(f"{path} does not exist; check the name")
+    with (
+        readable(path),
+        warnings.catch_warnings(),
+        rasterio.Env(**ENVIRONMENT),
+    ):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path.absolute()) as source:
+            yield source
+
+
+@contextlib.contextmanager
+def readable(path: Path, remedy: str = "export it again") -> Iterator[None]:
+    """Turns what is wrong with a file that is read into an `InputError`."""
     try:
-        with (
-            warnings.catch_warnings(),
-            rasterio.Env(**ENVIRONMENT),
-        ):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as source:
-                yield source
-    except RasterioIOError as error:
-        detail = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+        yield
+    except (RasterioError, CRSError) as error:
+        detail = " ".join(str(error.__cause__ or error).split()).rstrip(".")
         raise InputError(
-            f"{path} is not a readable image or is damaged ({detail}); export it again"
+            f"{path} is not a readable image or is damaged ({detail}); {remedy}"
         ) from error
-
-
-def find_stretch(source: rasterio.DatasetReader) -> tuple[float, float]:
-    """The values of a dataset that become black and white, from a preview of it."""
-    shape = tuple(min(side, PREVIEW_PX) for side in source.shape)
-    bands = colour_bands(source)
-    preview = source.read(bands, out_shape=(len(bands), *shape)).astype(np.float32)
-    valid = source.dataset_mask(out_shape=shape) > 0
-    values = preview[:, valid & np.isfinite(preview).all(axis=0)]
-    if values.size == 0:
-        return 0.0, 1.0
-    low, high = np.percentile(values, STRETCH)
-    return float(low), float(max(high, low + 1e-6))
-
-
-def colour_bands(source: rasterio.DatasetReader) -> list[int]:
-    """The bands (from 1) to be read as red, green, blue; one band for grey and palette."""
-    kinds = list(source.colorinterp)
-    wanted = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    if all(kind in kinds for kind in wanted):
-        return [kinds.index(kind) + 1 for kind in wanted]
-    colours = [i + 1 for i, kind in enumerate(kinds) if kind != ColorInterp.alpha]
-    return colours[:3] if len(colours) >= 3 else colours[:1] or [1]
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); change its rights") from error
 
 
 class Raster:
@@ -166,41 +182,56 @@ class Raster:
     def __enter__(self) -> "Raster":
         self.source = self.stack.enter_context(opened(self.info.path))
         self.bands = colour_bands(self.source)
-        self.palette = self.find_palette()
+        self.palette = find_palette(self.source)
         return self
 
     def __exit__(self, *exception: object) -> bool | None:
         return self.stack.__exit__(*exception)
 
-    def find_palette(self) -> Bytes | None:
-        """Colours (256, 3) of a paletted raster."""
-        if self.source.colorinterp[0] != ColorInterp.palette:
-            return None
-        table = np.zeros((256, 3), np.uint8)
-        for value, colour in self.source.colormap(1).items():
-            if value < 256:
-                table[value] = colour[:3]
-        return table
-
     def read(self, window: Window) -> Pixels:
         """A window that may reach beyond the raster: what lies outside is reflected from inside."""
-        inside = window.clipped(self.info.rows, self.info.cols)
+        inside, (rows, cols) = mirrored(window, self.info.rows, self.info.cols)
         pixels = self.read_inside(inside)
-        return Pixels(*(reflect(array, inside, window) for array in (pixels.rgb, pixels.valid)))
+        return Pixels(pixels.rgb[rows][:, cols], pixels.valid[rows][:, cols])
 
     def read_valid(self, window: Window) -> Flags:
         """Only which pixels are valid, of a window inside the raster."""
-        return self.turned(self.source.dataset_mask(window=self.stored(window)) > 0)
+        if self.palette is not None or self.source.dtypes[0].startswith("float"):
+            return self.read_inside(window).valid  # some values are no colour
+        with readable(self.info.path):
+            return self.turned(read_mask(self.source, window=in_file(self.stored(window))))
 
     def read_inside(self, window: Window) -> Pixels:
         stored = self.stored(window)
-        values = self.source.read(self.bands, window=stored)
-        valid = self.source.dataset_mask(window=stored) > 0
-        if values.dtype.kind == "f":
-            valid &= np.isfinite(values).all(axis=0)
-        return Pixels(self.turned(np.moveaxis(self.to_rgb(values), 0, -1)), self.turned(valid))
+        rgb = np.empty((*stored.shape, 3), np.uint8)
+        valid = np.empty(stored.shape, bool)
+        for piece in self.pieces(stored):
+            with readable(self.info.path):
+                values = self.source.read(self.bands, window=in_file(piece))
+                mask = read_mask(self.source, window=in_file(piece))
+            colours, known = to_rgb(values, self.palette, self.info.stretch)
+            place = piece.within(stored)
+            rgb[place] = np.moveaxis(colours, 0, -1)
+            valid[place] = mask if known is None else mask & known
+        return Pixels(self.turned(rgb), self.turned(valid))
 
-    def stored(self, window: Window) -> rasterio.windows.Window:
+    def pieces(self, stored: Window) -> Iterator[Window]:
+        """A window of the file in pieces of a few rows, or columns where the file is tiled, so that
+        none of its tiles is decoded twice."""
+        width = self.source.block_shapes[0][1]
+        if width >= self.source.width:
+            rows = max(1, PIECE_PX // stored.cols)
+            for row in range(stored.row, stored.end_row, rows):
+                height = min(rows, stored.end_row - row)
+                yield Window(row, stored.col, height, stored.cols)
+            return
+        step = max(1, PIECE_PX // (stored.rows * width)) * width
+        first = stored.col - stored.col % step
+        for col in range(first, stored.end_col, step):
+            begin, end = max(col, stored.col), min(col + step, stored.end_col)
+            yield Window(stored.row, begin, stored.rows, end - begin)
+
+    def stored(self, window: Window) -> Window:
         """Where a window of the upright raster lies in the file."""
         swap, flip_rows, flip_cols = ORIENTATIONS[self.info.orientation]
         row, col, rows, cols = window.row, window.col, window.rows, window.cols
@@ -210,7 +241,7 @@ class Raster:
             row = self.source.height - row - rows
         if flip_cols:
             col = self.source.width - col - cols
-        return rasterio.windows.Window(col, row, cols, rows)
+        return Window(row, col, rows, cols)
 
     def turned(self, array: NDArray) -> NDArray:
         """A stored array (rows, cols, ...) upright."""
@@ -221,26 +252,29 @@ class Raster:
             array = array[:, ::-1]
         return np.ascontiguousarray(array.swapaxes(0, 1) if swap else array)
 
-    def to_rgb(self, values: NDArray) -> Bytes:
-        """Bands (1 or 3, rows, cols) of any type to RGB (3, rows, cols)."""
-        if self.palette is not None:
-            return np.moveaxis(self.palette[values[0]], -1, 0)
-        if self.info.stretch is not None:
-            low, high = self.info.stretch
-            scaled = (values.astype(np.float32) - low) * (255 / (high - low))
-            values = np.nan_to_num(scaled).clip(0, 255).astype(np.uint8)
-        return np.repeat(values, 3, axis=0) if len(values) == 1 else values
+
+def in_file(window: Window) -> rasterio.windows.Window:
+    return rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
 
 
-def reflect(array: NDArray, inside: Window, window: Window) -> NDArray:
-    """An array (rows, cols, ...) of ``inside``, mirrored at its sides to fill ``window``."""
-    rim = [
-        (inside.row - window.row, window.end_row - inside.end_row),
-        (inside.col - window.col, window.end_col - inside.end_col),
-    ]
-    if not np.any(rim):
-        return array
-    return np.pad(array, rim + [(0, 0)] * (array.ndim - 2), mode="reflect")
+def mirrored(window: Window, rows: int, cols: int) -> tuple[Window, tuple[Index, Index]]:
+    """The part of a raster of ``rows`` by ``cols`` that fills a window which may reach beyond it,
+    mirrored at its edges, and which rows and columns of that part come where in the window.
+
+    The part holds all that is mirrored: so a pixel beyond an edge is the same in any window.
+    """
+    row, height, row_index = mirrored_side(window.row, window.rows, rows)
+    col, width, col_index = mirrored_side(window.col, window.cols, cols)
+    return Window(row, col, height, width), (row_index, col_index)
+
+
+def mirrored_side(start: int, length: int, side: int) -> tuple[int, int, Index]:
+    """First and number of the rows (columns) that are needed, and which of them comes where."""
+    way = np.arange(start + side - 1, start + length + side - 1)
+    way = np.abs(way % (2 * (side - 1)) - (side - 1))
+    first, needed = int(way.min()), int(np.ptp(way)) + 1
+    as_it_is = needed == length and way[0] == first
+    return first, needed, slice(None) if as_it_is else way - first
 
 
 def write_cog(
@@ -263,19 +297,18 @@ def write_cog(
         "transform": info.transform,
         "crs": info.crs_wkt,
     }
-    plain = path.with_name(f".{path.stem}.plain.tif")
     try:
         with (
-            written_aside(path) as aside,
+            written_apart(path) as aside,
             warnings.catch_warnings(),
-            rasterio.Env(**ENVIRONMENT),
+            rasterio.Env(**ENVIRONMENT, GDAL_PAM_ENABLED=False),
         ):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            plain = aside.with_name("plain.tif")
             with rasterio.open(plain, "w", **profile) as target:
                 row = 0
                 for strip in strips:
-                    window = rasterio.windows.Window(0, row, info.cols, strip.shape[0])
-                    target.write(strip, 1, window=window)
+                    target.write(strip, 1, window=in_file(Window(row, 0, *strip.shape)))
                     row += strip.shape[0]
                 target.update_tags(**tags)
             rasterio.shutil.copy(
@@ -287,13 +320,12 @@ def write_cog(
                 BIGTIFF="IF_SAFER",
             )
             with rasterio.open(aside) as written:  # a full disk shows here at the latest
-                written.read(1, window=rasterio.windows.Window(0, info.rows - 1, info.cols, 1))
+                written.read(1, window=in_file(Window(info.rows - 1, 0, 1, info.cols)))
     except RasterioError as error:
+        detail = " ".join(str(error.__cause__ or error).split()).rstrip(".")
         raise OutputError(
-            f"{path} cannot be written ({error}); free space or choose another output"
+            f"{path} cannot be written ({detail}); free space or choose another output"
         ) from error
-    finally:
-        plain.unlink(missing_ok=True)
 
 
 class Band:
@@ -317,9 +349,10 @@ class Band:
 
     def read(self, window: Window) -> Bytes:
         """A window (rows, cols) that may reach beyond the raster, as `Raster.read`."""
-        inside = window.clipped(*self.source.shape)
-        stored = rasterio.windows.Window(inside.col, inside.row, inside.cols, inside.rows)
-        return reflect(self.source.read(1, window=stored), inside, window)
+        inside, (rows, cols) = mirrored(window, *self.source.shape)
+        with readable(self.path, "scan the photograph again with --overwrite"):
+            values = self.source.read(1, window=in_file(inside))
+        return values[rows][:, cols]
 
 
 def read_band(path: Path, window: Window) -> Bytes:

@@ -4,11 +4,12 @@ Three passes, each strip by strip, so that memory does not grow with the raster:
 
 1. explain: relevance of each strip to a file of the work folder, written aside and renamed: the
    files that exist are the progress, and an interrupted scan goes on after the last of them;
-2. score: one scale for the scene, ``score.tif``, and from its histogram one threshold;
+2. score: one scale for the scene, ``score.tif``, which keeps what it was made from in its tags;
 3. mask: see `crackcli.mask_scene`; it needs the score and the photograph only.
 
-``scene.json`` is written last: its presence means that the scene is finished.  A scene that was
-finished with other masking options keeps its score; only the third pass runs again.
+``scene.json`` is written last, and removed before one of the rasters is replaced: its presence
+means that all three belong together.  A score that was made from the same file by the same
+explanation is kept; with other masking options only the third pass runs again.
 """
 
 import hashlib
@@ -17,7 +18,8 @@ import logging
 import shutil
 import time
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli import __version__
+from crackcli.errors import InputError
 from crackcli.explainer import Explainer, StripScores
-from crackcli.files import write_json, written_aside
+from crackcli.files import refused, write_json, written_aside
 from crackcli.grid import Grid
 from crackcli.mask_scene import SCORE_MAX, find_threshold, write_mask
 from crackcli.masking import Masking
-from crackcli.raster import NODATA, Bytes, Raster, RasterInfo, inspect, write_cog
+from crackcli.raster import NODATA, Bytes, Raster, RasterInfo, inspect, read_tags, write_cog
 from crackcli.registry import BACKENDS, load
 from crackcli.scene import Scene
 
@@ -39,7 +42,10 @@ log = logging.getLogger(__name__)
 
 CORE_PX = 512
 TOP_SHARE = 1e-5  # of the scene's pixels may lie above the scale of its score
-ROOTS = np.geomspace(1e-6, 1e3, 1801)  # bins of root relevance, 1 % wide
+HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16)  # all numbers in half precision
+LARGEST = 0x7BFF  # the last of those that are positive and finite; they rise from 0
+ROWS = 64  # of a wide strip that are worked on at once
+EXPLAINING = 0.9  # share of a scan's time, for the progress
 
 Progress = Callable[[float, str], None]
 
@@ -80,29 +86,43 @@ def scan_raster(
     grid = explainer.grid(info.rows, info.cols, task.core_px)
     scored = {
         "source_sha256": info.digest,
+        "transform": list(info.transform)[:6],
+        "crs_wkt": info.crs_wkt,
         "engine": {k: v for k, v in asdict(explainer.engine.facts).items() if k != "device"},
         "gate": explainer.gate,
         "core_px": task.core_px,
         "crackcli_version": __version__,
     }
+    digest = digest_of(scored)
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
     earlier = None if task.overwrite else finished(scene, scored)
     if earlier is not None and earlier.record["masking"] == asdict(task.masking):
         return summary(earlier, task.source, "unchanged", 0.0)
 
-    seconds: dict[str, float] = {}
-    if earlier is None:
-        work = Work(task.folder / "work", scored)
+    work = Work(task.folder / "work", digest)
+    seconds: dict[str, float] = {} if earlier is None else earlier.record["seconds"]
+    gated = None if task.overwrite else gated_before(scene, digest)
+    if gated is None:
+        earlier = None
+        work.begin()
         explain(work, info, grid, explainer, task.backend, progress)
         seconds["explain"] = time.monotonic() - began
-        gated = write_score(work, scene, info, explainer)
+        unfinish(scene)
+        gated = write_score(work, scene, info, grid, explainer)
         seconds["score"] = time.monotonic() - began - seconds["explain"]
-    else:
-        seconds, gated = earlier.record["seconds"], earlier.record["tiles_gated"]
 
     began_masking = time.monotonic()
-    threshold = task.masking.threshold or find_threshold(scene, task.masking)
-    crack_px = write_mask(scene, info, task.masking, threshold, progress)
+    threshold = task.masking.threshold
+    if threshold is None:
+        threshold = find_threshold(scene, task.masking)
+    unfinish(scene)
+    crack_px = write_mask(
+        scene,
+        info,
+        task.masking,
+        threshold,
+        lambda share, words: progress(EXPLAINING + share * (1 - EXPLAINING), words),
+    )
     seconds["mask"] = time.monotonic() - began_masking
 
     record: dict[str, Any] = {
@@ -123,17 +143,42 @@ def scan_raster(
     }
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt, record)
     scene.write()
-    shutil.rmtree(task.folder / "work", ignore_errors=True)
+    work.remove()
     status = "done" if earlier is None else "masked again"
     return summary(scene, task.source, status, time.monotonic() - began)
 
 
+def digest_of(scored: dict[str, Any]) -> str:
+    """What a score was made from, in short."""
+    return hashlib.sha256(json.dumps(scored, sort_keys=True).encode()).hexdigest()
+
+
 def finished(scene: Scene, scored: dict[str, Any]) -> Scene | None:
     """The scene as it was finished earlier from the same file by the same explanation, or None."""
-    if not (scene.folder / "scene.json").exists() or not scene.score.exists():
+    try:
+        earlier = Scene.read(scene.folder)
+    except InputError:
         return None
-    earlier = Scene.read(scene.folder)
-    return earlier if earlier.record.get("scored") == scored else None
+    needed = {"source", "masking", "threshold", "tiles_gated", "crack_px", "seconds"}
+    whole = scene.mask.exists() and scene.score.exists() and needed <= earlier.record.keys()
+    return earlier if whole and earlier.record.get("scored") == scored else None
+
+
+def gated_before(scene: Scene, digest: str) -> float | None:
+    """The share of tiles that were explained for the score that is there; None if it was made
+    from something else."""
+    try:
+        tags = read_tags(scene.score)
+    except InputError:
+        return None
+    return float(tags["CRACKCLI_TILES_GATED"]) if tags.get("CRACKCLI_SCORED") == digest else None
+
+
+def unfinish(scene: Scene) -> None:
+    """Take ``scene.json`` away: what it speaks of is about to be replaced."""
+    path = scene.folder / "scene.json"
+    with refused(path):
+        path.unlink(missing_ok=True)
 
 
 def summary(scene: Scene, source: Path, status: str, seconds: float) -> SceneSummary:
@@ -156,25 +201,31 @@ class Work:
     It belongs to one source, model and set of options; work for another is thrown away.
     """
 
-    def __init__(self, folder: Path, scored: dict[str, Any]) -> None:
-        self.folder = folder
-        text = json.dumps(scored, sort_keys=True)
-        self.digest = hashlib.sha256(text.encode()).hexdigest()
-        note = folder / "work.json"
+    def __init__(self, folder: Path, digest: str) -> None:
+        self.folder, self.digest = folder, digest
+
+    def begin(self) -> None:
+        note = self.folder / "work.json"
         try:
             same = json.loads(note.read_text(encoding="utf-8"))["digest"] == self.digest
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             same = False
         if not same:
-            shutil.rmtree(folder, ignore_errors=True)
+            self.remove()
             write_json(note, {"digest": self.digest})
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def path(self, index: int) -> Path:
         return self.folder / f"strip_{index:06d}.npz"
 
-    def has(self, index: int) -> bool:
+    def has(self, index: int, shape: tuple[int, int]) -> bool:
         """Whether a strip is there and whole."""
-        return self.path(index).exists() and zipfile.is_zipfile(self.path(index))
+        try:
+            return self.get(index).relevance.shape == shape
+        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
+            return False
 
     def put(self, index: int, scores: StripScores) -> None:
         with written_aside(self.path(index)) as aside:
@@ -194,7 +245,7 @@ def explain(
     progress: Progress,
 ) -> None:
     """Relevance of every strip that the work folder does not have yet."""
-    missing = [index for index in range(len(grid)) if not work.has(index)]
+    missing = [strip.index for strip in grid if not work.has(strip.index, strip.window.shape)]
     done = len(grid) - len(missing)
     if done:
         log.info("%s: %d of %d strips are there already", info.path.name, done, len(grid))
@@ -205,17 +256,19 @@ def explain(
         return index
 
     for count, _ in enumerate(load(BACKENDS, backend)(scan_strip, missing), start=done + 1):
-        progress(count / len(grid), info.path.name)
+        progress(EXPLAINING * count / len(grid), info.path.name)
 
 
-def write_score(work: Work, scene: Scene, info: RasterInfo, explainer: Explainer) -> float:
+def write_score(
+    work: Work, scene: Scene, info: RasterInfo, grid: Grid, explainer: Explainer
+) -> float:
     """Write ``score.tif`` and return the share of tiles that were explained."""
-    strips = range(len(list(work.folder.glob("strip_*.npz"))))
-    counts = np.zeros(len(ROOTS) - 1, np.int64)
+    counts = np.zeros(len(HALVES), np.int64)
     gated, tiles = 0, 0
-    for index in strips:
+    for index in range(len(grid)):
         scores = work.get(index)
-        counts += np.histogram(root(scores), ROOTS)[0]
+        for bits in few_rows(scores.relevance.view(np.uint16)):
+            counts += np.bincount(bits.reshape(-1), minlength=len(HALVES))
         gated += int((scores.probability >= explainer.gate).sum())
         tiles += scores.probability.size
     top = top_of(counts, info.rows * info.cols)
@@ -226,26 +279,38 @@ def write_score(work: Work, scene: Scene, info: RasterInfo, explainer: Explainer
         "CRACKCLI_METHOD": facts.method,
         "CRACKCLI_START": facts.start,
         "CRACKCLI_VERSION": __version__,
+        "CRACKCLI_SCORED": work.digest,
+        "CRACKCLI_TILES_GATED": repr(gated / tiles),
     }
-    coded = (code(work.get(index), top) for index in strips)
+    coded = (code(work.get(index), top) for index in range(len(grid)))
     write_cog(scene.score, coded, info, tags, resampling="average")
     return gated / tiles
 
 
-def root(scores: StripScores) -> NDArray[np.float32]:
+def root(relevance: NDArray[np.float16]) -> NDArray[np.float32]:
     """Root of positive relevance: evens out what spans many orders of magnitude."""
-    return np.sqrt(scores.relevance.astype(np.float32).clip(min=0))
+    return np.sqrt(relevance.astype(np.float32).clip(min=0))
 
 
 def top_of(counts: NDArray[np.int64], pixels: int) -> float:
-    """The root relevance that all but a few of the scene's pixels stay below."""
-    above = np.cumsum(counts[::-1])[::-1]  # pixels in this bin or a higher one
-    bins = np.flatnonzero(above > TOP_SHARE * pixels)
-    return float(ROOTS[bins[-1] + 1]) if len(bins) else 1.0
+    """The root relevance that all but a few of the scene's pixels stay below; ``counts`` tells how
+    often each of `HALVES` occurs."""
+    above = np.cumsum(counts[LARGEST:0:-1])[::-1]  # pixels with this relevance or more
+    frequent = np.flatnonzero(above > TOP_SHARE * pixels)
+    return float(root(HALVES[1 + frequent[-1]])) if len(frequent) else 1.0
 
 
 def code(scores: StripScores, top: float) -> Bytes:
     """Scores as they are stored: 0 to 254, 255 where there is no data."""
-    coded = np.rint(root(scores) * (SCORE_MAX / top)).clip(max=SCORE_MAX).astype(np.uint8)
+    scaled = root(HALVES[: LARGEST + 1]) * (SCORE_MAX / top)
+    table = np.zeros(len(HALVES), np.uint8)  # 0 for negative relevance
+    table[: LARGEST + 1] = np.rint(scaled.clip(max=SCORE_MAX))
+    bits = scores.relevance.view(np.uint16)
+    coded = np.concatenate([table[part] for part in few_rows(bits)])
     coded[~scores.valid] = NODATA
     return coded
+
+
+def few_rows(array: NDArray) -> Iterator[NDArray]:
+    """An array (rows, ...) in parts, since what is made of it takes many times its memory."""
+    return (array[row : row + ROWS] for row in range(0, len(array), ROWS))

@@ -64,7 +64,7 @@ class Scene:
                 "transform": Affine(*facts.pop("transform")),
                 "crs_wkt": facts.pop("crs_wkt"),
             }
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} cannot be read ({error}); scan this image again") from error
         return cls(folder=folder, record=facts, **known)
 

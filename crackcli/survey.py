@@ -5,25 +5,28 @@
 
 import contextlib
 import logging
+import os
 import platform
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from crackcli import __version__
-from crackcli.errors import CrackError, InputError, Interrupted, Locked, OutputError
+from crackcli.errors import CrackError, InputError, Interrupted, Locked, OutputError, UsageError
 from crackcli.explainer import Explainer
 from crackcli.files import write_json
 from crackcli.masking import Masking
 from crackcli.models import open_engine
-from crackcli.raster import SUFFIXES
-from crackcli.scan import ScanTask, SceneSummary, scan_raster
+from crackcli.raster import LEAST_PX, SUFFIXES
+from crackcli.scan import CORE_PX, ScanTask, SceneSummary, scan_raster
 
 log = logging.getLogger(__name__)
+
+OURS = {".lock", "run.json"}  # files of the output folder that a scene's folder may not displace
 
 Progress = Callable[[float, str], None]
 
@@ -44,6 +47,10 @@ class SurveyTask:
     core_px: int | None = None
     overwrite: bool = False
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.gate <= 1:
+            raise UsageError(f"the gate is {self.gate}; choose a probability, 0 to 1")
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -56,14 +63,17 @@ class Failure:
 
 @dataclass
 class SurveyResult:
-    """What became of every input."""
+    """What became of every input; ``stopped`` is the exit code of what ended the run early."""
 
     scenes: list[SceneSummary] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    stopped: int | None = None
 
     @property
     def exit_code(self) -> int:
         """0 all done, 3 some, else the code of what went wrong."""
+        if self.stopped is not None:
+            return self.stopped
         if not self.failures:
             return 0
         codes = {failure.exit_code for failure in self.failures}
@@ -80,33 +90,55 @@ def scan_survey(
     result = SurveyResult()
     engine = open_engine(task.model, task.method, task.start, task.engine, task.device)
     explainer = Explainer(engine, task.gate)
+    core_px = CORE_PX if task.core_px is None else task.core_px
+    explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
     log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
+
+    def fail(failure: Failure) -> None:
+        result.failures.append(failure)
+        on_failure(failure)
+
     with locked(task.output):
-        for failure in missing:
-            result.failures.append(failure)
-            on_failure(failure)
-        for number, (name, source) in enumerate(rasters.items()):
-            one = ScanTask(
-                source, task.output / name, masking=task.masking, overwrite=task.overwrite
-            )
-            if task.core_px:
-                one = replace(one, core_px=task.core_px)
+        try:
+            for failure in missing:
+                fail(failure)
+            for number, (name, source) in enumerate(rasters.items()):
+                one = ScanTask(
+                    source,
+                    task.output / name,
+                    masking=task.masking,
+                    core_px=core_px,
+                    overwrite=task.overwrite,
+                )
 
-            def report(share: float, words: str, number: int = number) -> None:
-                progress((number + share) / len(rasters), words)
+                def report(share: float, words: str, number: int = number) -> None:
+                    progress((number + share) / len(rasters), words)
 
-            try:
-                result.scenes.append(scan_raster(one, explainer, report))
-            except (Interrupted, OutputError):
-                raise
-            except CrackError as error:
-                failure = Failure(source, str(error), error.exit_code)
-                result.failures.append(failure)
-                on_failure(failure)
-            write_run(task, explainer, result)
-        if not rasters:
-            write_run(task, explainer, result)
+                try:
+                    result.scenes.append(scan_raster(one, explainer, report))
+                except OutputError:
+                    raise
+                except CrackError as error:
+                    fail(Failure(source, str(error), error.exit_code))
+                except Exception as error:
+                    if os.environ.get("CRACKCLI_TRACEBACK"):
+                        raise
+                    fail(Failure(source, unforeseen(source, error), CrackError.exit_code))
+                write_run(task, explainer, result)
+        except (OutputError, Interrupted) as stop:
+            result.stopped = stop.exit_code
+            raise
+        finally:
+            with contextlib.suppress(OutputError):
+                write_run(task, explainer, result)
     return result
+
+
+def unforeseen(source: Path, error: Exception) -> str:
+    return (
+        f"{source} could not be scanned (unexpected {type(error).__name__}: {error}); "
+        "CRACKCLI_TRACEBACK=1 shows where"
+    )
 
 
 def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure]]:
@@ -114,38 +146,54 @@ def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure
 
     A folder gives the images in it.  A scene is named by its file's stem; where two files share
     one, by stem and suffix, and where these are shared too, with the folder's name before them.
+    Names that differ in case only count as shared: some file systems do not tell them apart.
     """
-    files: list[Path] = []
+    files: dict[Path, Path] = {}
     failures: list[Failure] = []
     for source in sources:
-        found = [source]
-        if source.is_dir():
-            found = sorted(
-                path
-                for path in source.iterdir()
-                if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-            )
-            if not found:
-                error = InputError(
-                    f"{source} holds no images; give a folder with {', '.join(sorted(SUFFIXES))}"
-                )
-                failures.append(Failure(source, str(error), error.exit_code))
-        files += found
-    files = list(dict.fromkeys(files))
+        try:
+            found = images_in(source) if source.is_dir() else [source]
+        except InputError as error:
+            failures.append(Failure(source, str(error), error.exit_code))
+            continue
+        for path in found:
+            files.setdefault(path.parent.resolve() / path.name, path)
     names: list[Callable[[Path], str]] = [
         lambda path: path.stem,
         lambda path: f"{path.stem}_{path.suffix[1:].lower()}",
         lambda path: f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:].lower()}",
     ]
-    named: dict[str, Path] = {}
+    left, named = list(files.values()), dict[str, Path]()
     for name in names:
-        counts = Counter(name(path) for path in files)
-        named |= {name(path): path for path in files if counts[name(path)] == 1}
-        files = [path for path in files if counts[name(path)] > 1]
-    for path in files:
+        taken = Counter([*OURS, *(known.casefold() for known in named)])
+        taken.update(name(path).casefold() for path in left)
+        unique = [path for path in left if taken[name(path).casefold()] == 1]
+        named |= {name(path): path for path in unique}
+        left = [path for path in left if path not in unique]
+    for path in left:
         error = InputError(f"{path} cannot be told from another file of the same name; rename one")
         failures.append(Failure(path, str(error), error.exit_code))
-    return named, failures
+    ordered = {path: name for name, path in named.items()}
+    return {ordered[path]: path for path in files.values() if path in ordered}, failures
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files of a folder by name, without its folders and hidden files."""
+    try:
+        found = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in SUFFIXES and path.name[0] != "." and not path.is_dir()
+        )
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be read ({error.strerror}); change its rights"
+        ) from error
+    if not found:
+        raise InputError(
+            f"{folder} holds no images; give a folder with {', '.join(sorted(SUFFIXES))}"
+        )
+    return found
 
 
 @contextlib.contextmanager
@@ -168,6 +216,8 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Locked(f"{folder} is in use by another run; try again later") from error
+        except OSError as error:
+            log.warning("%s cannot be locked (%s)", folder, error.strerror)
         yield
 
 

@@ -10,16 +10,16 @@ All chance comes from the generator that is handed in: the same seed gives the s
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from crackcli.brushes import Picture, chance, luma, texture_of, tone_of, width_of
+from crackcli.brushes import Field, Picture, Share, chance, luma, texture_of, tone_of, width_of
 from crackcli.distractors import DISTRACTORS, chosen
-from crackcli.drawing import Cover, CrackPath, Image, blurred, coverage
-from crackcli.drawn_cracks import CrackLook, frayed, open_up, opening, random_cracks_on
+from crackcli.drawing import Cover, CrackPath, Image, Values, blurred
+from crackcli.drawn_cracks import CrackLook, cover_of, open_up, opening, random_cracks_on
 from crackcli.visibility import Camera, noise_at, scale_of, visibility
 
 VISIBLE = 6.0  # d' from which a stretch of a crack is seen; see `visibility`
@@ -27,6 +27,8 @@ LEAST_LENGTH = 60 / 256  # of the short side: visible length of a cracked twin
 MOSTLY = 0.7  # of a crack's length is to be visible
 DISTRACTED = 0.5  # of the cracked twins
 ATTEMPTS = 6
+WIDENED = 2  # times at most that a crack is widened to be seen
+MARGIN = 1.15  # contrast above what is needed
 BLACKEST = 0.95  # contrast
 DARKEST = 40.0  # mean brightness below which a photograph is lightened, for nothing shows in it
 CHANGED = (6.0, 0.004)  # levels, and share of the pixels: a distracted twin differs at least so
@@ -50,68 +52,84 @@ def cracked_twin(
     camera = Camera.of(base)
     best: tuple[float, Picture, Cover] | None = None
     for attempt in range(ATTEMPTS):
-        under, over = base, []
-        if chance(rng, DISTRACTED):
-            names = chosen(rng, most=2)
-            under = with_distractors(
-                rng, base, [name for name in names if not DISTRACTORS[name].over]
-            )
-            over = [name for name in names if DISTRACTORS[name].over]
-        wide = width_px or width_of(rng)
-        paths, cover, look = visible_crack(rng, under, wide, camera, faint=attempt == 0)
-        cracked = open_up(
-            rng, under, opening(cover, texture_of(under), look), usual_width(paths), look
-        )
+        names = chosen(rng, most=2) if chance(rng, DISTRACTED) else []
+        over = [name for name in names if DISTRACTORS[name].over]
+        under = with_distractors(rng, base, [name for name in names if name not in over])
+        crack = visible_crack(rng, under, width_px or width_of(rng), camera, attempt)
+        cracked = open_up(rng, under, crack.open_, crack.width_px, crack.look)
+        cover = crack.cover
         if over:
-            same = deepcopy(rng)
-            under = with_distractors(same, under, over)
+            under = with_distractors(deepcopy(rng), under, over)  # the same things on both
             cracked = with_distractors(rng, cracked, over)
-            shows = np.abs(luma(cracked) - luma(under)) > SHOWS
-            cover = cover * shows
-        picture = camera.took(base, cracked, rng)
+            cover = cover * (np.abs(luma(cracked) - luma(under)) > SHOWS)
         darkening = blurred(luma(under) - luma(cracked), camera.blur_px)
-        sigma_px = scale_of(usual_width(paths))
-        noise = noise_at(luma(under), sigma_px)
-        seen, lengths = visibility(darkening, noise, paths, sigma_px)
+        sigma_px = scale_of(crack.width_px)
+        noise = noise_at(luma(under), sigma_px) if over else crack.noise
+        seen, lengths = visibility(darkening, noise, crack.paths, sigma_px)
         length = float(lengths[seen >= VISIBLE].sum()) / min(cover.shape)
         if best is None or length > best[0]:
-            best = length, picture, cover
+            best = length, camera.took(base, cracked, rng), cover
         if length >= LEAST_LENGTH:
             break
     _, picture, cover = best
     return as_image(picture), cover
 
 
+@dataclass(frozen=True)
+class VisibleCrack:
+    """A crack that is about to be drawn.
+
+    paths     its stems and branches
+    cover     (rows, cols)  share of each pixel that it opens
+    open_     (rows, cols)  the same as it looks: softened, and bridged by light grains
+    noise     (rows, cols)  of the surface, to an eye that looks for this width
+    width_px  the usual one
+    """
+
+    paths: list[CrackPath]
+    cover: Cover
+    open_: Share
+    noise: Field
+    width_px: float
+    look: CrackLook
+
+
 def visible_crack(
-    rng: Generator, picture: Picture, width_px: float, camera: Camera, faint: bool
-) -> tuple[list[CrackPath], Cover, CrackLook]:
-    """A crack on a picture and a look with which it is visible: darker than chance had it, or
-    wider, where the surface asks for it."""
+    rng: Generator, picture: Picture, width_px: float, camera: Camera, attempt: int
+) -> VisibleCrack:
+    """A crack on a picture, with a look in which it is visible: darker than chance had it, or
+    wider, where the surface asks for it; more so with each attempt."""
     look = CrackLook.of(rng, width_px)
-    if not faint:
+    if attempt:
         look = replace(look, bridged=look.bridged / 2, contrast=max(look.contrast, 0.6))
     paths = random_cracks_on(rng, picture, width_px)
-    brightness, tone = luma(picture), tone_of(picture)
-    texture, tone = texture_of(picture, tone), luma(tone)
-    for _ in range(3):
-        cover = frayed(rng, coverage(paths, picture.shape[:2]), usual_width(paths))
-        darkening = blurred(opening(cover, texture, look) * tone, camera.blur_px)
-        sigma_px = scale_of(usual_width(paths))
-        seen, lengths = visibility(darkening, noise_at(brightness, sigma_px), paths, sigma_px)
-        enough = min(MOSTLY * lengths.sum(), 2 * LEAST_LENGTH * min(cover.shape))
-        order = np.argsort(-seen)
-        rank = int(np.searchsorted(np.cumsum(lengths[order]), enough))
-        weakest = float(seen[order[min(rank, len(order) - 1)]]) if len(order) else 0.0
-        needed = 1.15 * VISIBLE / max(weakest, 1e-3)
-        if needed <= BLACKEST:
+    tone = tone_of(picture)
+    brightness, texture, tone = luma(picture), texture_of(picture, tone), luma(tone)
+    for widen in range(WIDENED + 1):
+        usual_px = usual_width(paths)
+        cover = cover_of(rng, paths, brightness.shape, usual_px)
+        open_ = opening(cover, texture, look)
+        sigma_px = scale_of(usual_px)
+        noise = noise_at(brightness, sigma_px)
+        darkest = blurred(open_ * tone, camera.blur_px)
+        needed = needed_contrast(*visibility(darkest, noise, paths, sigma_px), min(cover.shape))
+        if needed <= BLACKEST or widen == WIDENED:
             break
-        widen = min(needed / BLACKEST, 2.5)
-        paths = [path.widened((widen - 1) * usual_width(paths)) for path in paths]
-    return (
-        paths,
-        cover,
-        replace(look, contrast=float(np.clip(max(look.contrast, needed), 0, BLACKEST))),
-    )
+        by_px = (min(needed / BLACKEST, 2.5) - 1) * usual_px
+        paths = [path.widened(by_px) for path in paths]
+    look = replace(look, contrast=min(max(look.contrast, needed), BLACKEST))
+    return VisibleCrack(paths, cover, open_, noise, usual_px, look)
+
+
+def needed_contrast(seen: Values, lengths: Values, short_px: int) -> float:
+    """The contrast in which enough of a crack is visible, from its d' (N) at contrast 1 and the
+    lengths (N) that each value stands for."""
+    order = np.argsort(-seen)
+    enough = min(MOSTLY * lengths.sum(), 2 * LEAST_LENGTH * short_px)
+    rank = int(np.searchsorted(np.cumsum(lengths[order]), enough))
+    if rank >= len(order):
+        return float("inf")
+    return MARGIN * VISIBLE / max(float(seen[order[rank]]), 1e-3)
 
 
 def distracted_twin(
@@ -124,7 +142,8 @@ def distracted_twin(
     base = exposed(photograph)
     camera = Camera.of(base)
     for _ in range(ATTEMPTS):
-        picture = camera.took(base, with_distractors(rng, base, families or chosen(rng, most=3)), rng)
+        names = families or chosen(rng, most=3)
+        picture = camera.took(base, with_distractors(rng, base, names), rng)
         differs = np.abs(luma(picture) - luma(base)) > CHANGED[0]
         if differs.mean() >= CHANGED[1]:
             break

@@ -74,10 +74,11 @@ def places(paths: list[CrackPath], shape: tuple[int, int]) -> tuple[NDArray, NDA
         way = path.along_px
         even = path.sampled(np.arange(0, way[-1], STEP_PX))
         found.append(even.points[even.width_px > 0.2])
-    cells = np.unique(np.rint(np.vstack(found)[:, ::-1] / STEP_PX).astype(int), axis=0)
-    pixels = np.rint(cells * STEP_PX).astype(int)
-    inside = ((pixels >= 0) & (pixels < shape)).all(axis=1)
-    return pixels[inside], np.full(int(inside.sum()), STEP_PX)
+    cells = np.rint(np.vstack(found)[:, ::-1] / STEP_PX).astype(int)
+    inside = ((cells >= 0) & (cells * STEP_PX <= np.array(shape) - 1)).all(axis=1)
+    wide = int(shape[1] / STEP_PX) + 1
+    cells = np.column_stack(np.divmod(np.unique(cells[inside] @ [wide, 1]), wide))
+    return (cells * STEP_PX).astype(int), np.full(len(cells), STEP_PX)
 
 
 def visibility(

@@ -7,10 +7,10 @@ neither torch nor onnxruntime nor rasterio.
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 from typing import NoReturn
 
-import click
 import typer
 
 from crackcli.cli.compare import compare
@@ -48,19 +48,29 @@ def crackcli(
         raise typer.Exit
 
 
+# Typer brings its own copy of click or uses click itself: these are the classes of either.
+USAGE_ERROR = typer.BadParameter.__base__
+CLICK_ERROR = USAGE_ERROR.__base__
+
+
 def main() -> NoReturn:
     """Run a command; every foreseen error leaves one line on stderr and its exit code."""
-    signal.signal(signal.SIGTERM, stop)
+    catch_signals()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what libraries tell developers
     try:
-        code = app(standalone_mode=False)
-    except CrackError as error:
+        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (CrackError, Interrupted) as error:
         fail(str(error), error.exit_code)
-    except click.UsageError as error:
-        fail(f"{error.format_message()} (see: {usage_of(error)} --help)", 2)
-    except click.ClickException as error:
+    except USAGE_ERROR as error:
+        where = error.ctx.command_path if error.ctx else "crackcli"
+        fail(f"{error.format_message()} (see: {where} --help)", 2)
+    except CLICK_ERROR as error:
         fail(error.format_message(), error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        fail("interrupted; the same command goes on where it stopped", 130)
+    except typer.Abort:
+        fail("aborted", 1)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
@@ -68,8 +78,11 @@ def main() -> NoReturn:
         extra = MissingExtra(f"{' '.join(sys.argv[1:2])} ({package})", EXTRAS[package])
         fail(str(extra), extra.exit_code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        unheard()
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):
+            unheard()
+        raise
     except Exception as error:
         if os.environ.get("CRACKCLI_TRACEBACK"):
             raise
@@ -78,13 +91,23 @@ def main() -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def usage_of(error: click.UsageError) -> str:
-    return error.ctx.command_path if error.ctx else "crackcli"
+def catch_signals() -> None:
+    """SIGTERM, as cron and clusters send it, and Ctrl-C end a run tidily; a run that was started
+    in the background, where Ctrl-C is ignored, goes on ignoring it."""
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
 
 
 def stop(signum: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM, as cron and clusters send it, ends a run as tidily as Ctrl-C does."""
-    raise Interrupted("terminated; the same command goes on where it stopped", 128 + signum)
+    how = "interrupted" if signum == signal.SIGINT else "terminated"
+    raise Interrupted(f"{how}; the same command goes on where it stopped", 128 + signum)
+
+
+def unheard() -> NoReturn:
+    """Leave quietly where nobody reads what is printed: the work itself is done."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be flushed
+    sys.exit(0)
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -62,3 +62,4 @@ def say_log(*, quiet: bool, verbose: bool = False) -> None:
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("crackcli").setLevel(level)
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what matters of it is our error

@@ -6,6 +6,7 @@ session that was made with it.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -15,8 +16,11 @@ from crackcli.errors import DeviceError, ModelError, UsageError
 from crackcli.files import sha256
 
 METADATA = "crackcli"  # the key of our facts among the metadata of a graph
+NEEDED = {"network", "method", "start", "tile_px", "stride_px", "reach_px", "checkpoint_sha256"}
+OUTPUTS = {"probability", "relevance", "features", "value"}
 WHOLE, FEATURES, HEAD, BACK = range(4)  # stages of the graph
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+REASON_LENGTH = 200  # letters of what the runtime says
 SILENT = 4  # log only what is fatal: a missing CUDA library is our message, not theirs
 onnxruntime.set_default_logger_severity(SILENT)
 
@@ -93,7 +97,7 @@ def open_session(model: Path, device: str) -> tuple[onnxruntime.InferenceSession
     if device not in ("auto", *PROVIDERS):
         raise UsageError(f"'{device}' is not known; choose one of: auto, cpu, cuda")
     if not model.is_file():
-        raise ModelError(f"{model} does not exist; write it with crackcli export")
+        raise ModelError(f"{model} is no file; write one with crackcli export")
     available = onnxruntime.get_available_providers()
     wanted = ["cpu"] if device == "cpu" else ["cuda", "cpu"]
     options = onnxruntime.SessionOptions()
@@ -104,9 +108,10 @@ def open_session(model: Path, device: str) -> tuple[onnxruntime.InferenceSession
             model, options, providers=[PROVIDERS[d] for d in wanted if PROVIDERS[d] in available]
         )
     except Exception as error:  # the runtime has no common class for its errors
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:REASON_LENGTH]
         raise ModelError(
-            f"{model} is not a usable ONNX graph ({reason}); export it again"
+            f"{model} is not a usable ONNX graph, or the weights beside it are not there "
+            f"({reason}); export it again"
         ) from error
     used = "cuda" if PROVIDERS["cuda"] in session.get_providers() else "cpu"
     if device == "cuda" and used == "cpu":
@@ -117,12 +122,20 @@ def open_session(model: Path, device: str) -> tuple[onnxruntime.InferenceSession
     return session, used
 
 
-def read_facts(session: onnxruntime.InferenceSession, model: Path) -> dict:
+def read_facts(session: onnxruntime.InferenceSession, model: Path) -> dict[str, Any]:
     """Our metadata, after a check that the weights beside the graph are those it was made with."""
     metadata = session.get_modelmeta().custom_metadata_map
-    if METADATA not in metadata:
-        raise ModelError(f"{model} was not written by crackcli export; export the model again")
-    facts = json.loads(metadata[METADATA])
+    try:
+        facts = json.loads(metadata[METADATA])
+        missing = NEEDED - facts.keys()
+    except (KeyError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{model} was not written by crackcli export; export the model again"
+        ) from error
+    if missing:
+        raise ModelError(f"{model} is of another version of crackcli; export the model again")
+    if not {value.name for value in session.get_outputs()} >= OUTPUTS:
+        raise ModelError(f"{model} was exported for QGIS; export one for scan, without --qgis")
     weights = facts.get("weights")
     if weights and sha256(model.with_name(weights)) != facts["checkpoint_sha256"]:
         raise ModelError(

@@ -1,0 +1,120 @@
+"""How well masks outline cracks: one table of methods, post-processing and tolerance for each set.
+
+    python benchmarks/segmentation.py DATA --sets deepcrack cfd masonry_dais
+
+DATA is a data pack with test/<set>/images and test/<set>/masks, and test/patches/no_crack for the
+false alarms.  Every photograph is scanned as a user would scan it, as a scene of its own; ``tile``
+rows explain it as one tile, shrunk or enlarged to 256 px, as the study does.  Nothing is tuned
+here: options are those of crackcli scan.
+"""
+
+import argparse
+import csv
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from crackcli.engines import Engine
+from crackcli.evaluation import PixelScores, compare
+from crackcli.explainer import Explainer
+from crackcli.grid import Window
+from crackcli.masking import Masking, close, isodata
+from crackcli.models import open_engine
+from crackcli.raster import Band
+from crackcli.scan import ScanTask, scan_raster
+
+TOLERANCES_PX = (0, 2)
+RECIPES = ("refined", "study")
+
+
+def study_mask(score_map: np.ndarray) -> np.ndarray:
+    """`simple+final` of the study on one patch: isodata of the scaled map, closings, area."""
+    low, high = score_map.min(), score_map.max()
+    scaled = (score_map - low) / max(high - low, 1e-12)
+    counts, edges = np.histogram(scaled, 4096, (0, 1))
+    mask = scaled > isodata(counts, (edges[1:] + edges[:-1]) / 2)
+    mask = ~mask if mask.mean() > 0.5 else mask
+    mask = close(mask, 5)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    large = stats[:, cv2.CC_STAT_AREA] >= 50
+    large[0] = False
+    return close(large[labels], 25)
+
+
+def one_tile(engine: Engine, photograph: Path) -> np.ndarray:
+    """The study's mask of a photograph seen as one tile."""
+    image = cv2.imread(str(photograph), cv2.IMREAD_COLOR_RGB)
+    side = engine.facts.tile_px
+    maps = engine.explain(cv2.resize(image, (side, side))[None], 0.0).maps
+    mask = study_mask(maps[0]).astype(np.uint8)
+    return cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+
+def scanned(photograph: Path, recipe: str, explainer: Explainer, folder: Path) -> np.ndarray:
+    """The mask of a photograph by a scan; the second recipe finds the score of the first."""
+    task = ScanTask(photograph, folder / photograph.stem, masking=Masking(recipe))
+    summary = scan_raster(task, explainer)
+    with Band(summary.mask) as band:
+        return band.read(Window(0, 0, *band.shape)) == 1
+
+
+def labelled_photographs(folder: Path) -> list[tuple[Path, Path]]:
+    """Photographs and their masks, by stem."""
+    masks = {path.stem: path for path in (folder / "masks").iterdir()}
+    return [(p, masks[p.stem]) for p in sorted((folder / "images").iterdir()) if p.stem in masks]
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sets", nargs="+", default=["deepcrack", "cfd", "masonry_dais"])
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--method")
+    parser.add_argument("--start")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--limit", type=int, help="photographs of each set")
+    parser.add_argument("--tiles", action="store_true", help="also tile by tile, as the study")
+    parser.add_argument("--csv", type=Path)
+    given = parser.parse_args()
+    engine = open_engine(given.model, given.method, given.start, given.engine)
+    explainer = Explainer(engine, gate=0.5)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for which in given.sets:
+            totals: dict[tuple[str, int], PixelScores] = defaultdict(PixelScores)
+            began = time.monotonic()
+            for photograph, mask in labelled_photographs(given.data / "test" / which)[: given.limit]:
+                labelled = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) > 127
+                masks = {r: scanned(photograph, r, explainer, folder / which) for r in RECIPES}
+                if given.tiles:
+                    masks["study, one tile"] = one_tile(engine, photograph)
+                for recipe, marked in masks.items():
+                    for tolerance in TOLERANCES_PX:
+                        totals[recipe, tolerance] += compare(marked, labelled, tolerance)
+            for (recipe, tolerance), scores in totals.items():
+                values = (scores.f1, scores.precision, scores.recall, scores.iou)
+                rows.append([which, recipe, tolerance, *(f"{100 * v:.1f}" for v in values)])
+            print(f"{which}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+        sound = PixelScores()
+        for photograph in sorted((given.data / "test/patches/no_crack").iterdir())[: given.limit]:
+            marked = scanned(photograph, "refined", explainer, folder / "sound")
+            sound += compare(marked, np.zeros_like(marked))
+        print(f"crack-free patches: {sound.marked_share:.2%} marked")
+    header = ["set", "recipe", "tolerance_px", "F1", "precision", "recall", "IoU"]
+    print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
+    for row in rows:
+        print("| " + " | ".join(map(str, row)) + " |")
+    if given.csv:
+        with given.csv.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([header, *rows])
+
+
+if __name__ == "__main__":
+    main()

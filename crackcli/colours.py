@@ -1,0 +1,86 @@
+"""What the bands of a photograph mean: which are colours, and how their values become RGB bytes.
+
+Datasets are passed in opened; only `find_stretch` reads, and only a preview.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio import DatasetReader
+from rasterio.enums import ColorInterp, MaskFlags
+
+STRETCH = (0.1, 99.9)  # percentiles of what is not 8-bit that become 0 and 255
+PREVIEW_PX = 1024
+
+Bytes = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+
+
+def colour_bands(source: DatasetReader) -> list[int]:
+    """The bands (from 1) to be read as red, green, blue; one band for grey and palette."""
+    kinds = list(source.colorinterp)
+    wanted = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if all(kind in kinds for kind in wanted):
+        return [kinds.index(kind) + 1 for kind in wanted]
+    colours = [i + 1 for i, kind in enumerate(kinds) if kind != ColorInterp.alpha]
+    return colours[:3] if len(colours) >= 3 else colours[:1] or [1]
+
+
+def extra_alpha(source: DatasetReader) -> int | None:
+    """The alpha band where GDAL makes no mask of it: beside more than three other bands."""
+    kinds, flags = list(source.colorinterp), source.mask_flag_enums[0]
+    masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
+    return None if masked or ColorInterp.alpha not in kinds else kinds.index(ColorInterp.alpha) + 1
+
+
+def find_palette(source: DatasetReader) -> Bytes | None:
+    """Colours (N, 4), alpha last, of the values of a paletted raster."""
+    if source.colorinterp[0] != ColorInterp.palette:
+        return None
+    colours = source.colormap(1)
+    table = np.zeros((max(colours) + 1, 4), np.uint8)
+    table[list(colours)] = list(colours.values())
+    return table
+
+
+def find_stretch(source: DatasetReader) -> tuple[float, float] | None:
+    """The values that become black and white, from a preview; None for bytes as they are."""
+    bands = colour_bands(source)
+    if {source.dtypes[band - 1] for band in bands} == {"uint8"}:
+        bits = int(source.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", 8))
+        return None if bits >= 8 else (0.0, 2.0**bits - 1)
+    shape = tuple(min(side, PREVIEW_PX) for side in source.shape)
+    preview = source.read(bands, out_shape=(len(bands), *shape)).astype(np.float64)
+    valid = read_mask(source, out_shape=shape) & np.isfinite(preview).all(axis=0)
+    if not valid.any():
+        return 0.0, 1.0
+    low, high = np.percentile(preview[:, valid], STRETCH)
+    return float(low), float(max(high, low + 1e-6 * max(1.0, abs(low))))
+
+
+def read_mask(source: DatasetReader, **where: object) -> Flags:
+    """Which pixels are valid (rows, cols) by mask band, alpha or declared nodata."""
+    valid = source.dataset_mask(**where) > 0
+    alpha = extra_alpha(source)
+    if alpha is not None:
+        valid &= source.read(alpha, **where) > 0
+    return valid
+
+
+def to_rgb(
+    values: NDArray, palette: Bytes | None, stretch: tuple[float, float] | None
+) -> tuple[Bytes, Flags | None]:
+    """Bands (1 or 3, rows, cols) of any type as RGB (3, rows, cols), and which pixels (rows, cols)
+    have a value at all; None: all have."""
+    if palette is not None:
+        colours = palette[np.minimum(values[0], len(palette) - 1)]
+        return np.moveaxis(colours[..., :3], -1, 0), colours[..., 3] > 0
+    known = np.isfinite(values).all(axis=0) if values.dtype.kind == "f" else None
+    if stretch is not None:
+        low, high = stretch
+        with np.errstate(over="ignore", invalid="ignore"):
+            exact = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+            exact -= low
+            exact *= 255 / (high - low)
+            np.nan_to_num(exact, copy=False, posinf=255, neginf=0)
+            values = exact.clip(0, 255, out=exact).astype(np.uint8)
+    return (np.repeat(values, 3, axis=0) if len(values) == 1 else values), known
