@@ -90,7 +90,9 @@ def main() -> None:
         for which in given.sets:
             totals: dict[tuple[str, int], PixelScores] = defaultdict(PixelScores)
             began = time.monotonic()
-            for photograph, mask in labelled_photographs(given.data / "test" / which)[: given.limit]:
+            for photograph, mask in labelled_photographs(given.data / "test" / which)[
+                : given.limit
+            ]:
                 labelled = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) > 127
                 masks = {r: scanned(photograph, r, explainer, folder / which) for r in RECIPES}
                 if given.tiles:

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from crackcli.distractors import DISTRACTORS
-from crackcli.drawing import Image
+from crackcli.drawing.cover import Image
+from crackcli.drawing.distractors import DISTRACTORS
+from crackcli.drawing.twins import cracked_twin, distracted_twin
 from crackcli.patches import read_photograph, resize
-from crackcli.twins import cracked_twin, distracted_twin
 
 TILE_PX = 256
 PAIRS_A_ROW = 2

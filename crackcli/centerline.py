@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -211,7 +212,7 @@ def longest_way(lines: list[Line]) -> tuple[float, float]:
             middle = line.length / 2
             point = line.points[np.searchsorted(line.arc, middle)]
             stops.insert(1, (-10_000_000_000 - number, middle, point))
-        for (here, begin, one), (there, finish, other) in zip(stops, stops[1:], strict=False):
+        for (here, begin, one), (there, finish, other) in pairwise(stops):
             ways[here].append((there, finish - begin))
             ways[there].append((here, finish - begin))
             places[here], places[there] = one, other

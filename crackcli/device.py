@@ -29,7 +29,8 @@ class Device:
                 return cls("cuda", torch.cuda.is_bf16_supported())
             if wanted == "cuda":
                 raise DeviceError(f"CUDA is not usable here ({reason}); use --device cpu")
-        return cls("cpu", torch.cpu._is_amx_tile_supported())
+        bf16 = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        return cls("cpu", bf16)
 
     @property
     def torch(self) -> torch.device:

@@ -26,7 +26,8 @@ class PixelScores:
     pixels: int = 0
 
     def __add__(self, other: "PixelScores") -> "PixelScores":
-        return PixelScores(*(a + b for a, b in zip(vars(self).values(), vars(other).values())))
+        ours, theirs = vars(self).values(), vars(other).values()
+        return PixelScores(*(a + b for a, b in zip(ours, theirs, strict=True)))
 
     @property
     def precision(self) -> float:

@@ -15,6 +15,7 @@ looks at.  Further away the fill fades to grey, so that it too is the same in ev
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -79,6 +80,7 @@ class Explainer:
             own = self.cells_of(block.core)
             part = grown(own, self.tile - 1 + self.reach, lattice)
             tiles, value = self.engine.head(cut(cells, part, seen)[None], self.gate)
+            self.check(tiles)
             first = own.row - self.edge - part.row, own.col - self.edge - part.col
             probability[own.within(core)] = tiles[0][
                 first[0] : first[0] + own.rows, first[1] : first[1] + own.cols
@@ -88,7 +90,11 @@ class Explainer:
                 continue
             if pixels is None:
                 pixels, outer = read_wide(raster, outer)
-            maps = self.engine.back(filled(pixels, outer, block.padded)[None], passed[None])
+            rgb = filled(pixels, outer, block.padded)
+            if rgb is None:
+                continue
+            maps = self.engine.back(rgb[None], passed[None])
+            self.check(maps)
             relevance[block.core.within(strip.window)] = as_half(maps[0][block.crop])
         if pixels is None:
             valid = raster.read_valid(strip.window)
@@ -96,6 +102,11 @@ class Explainer:
             valid = pixels.valid[strip.window.within(outer)]
         relevance[~valid] = 0
         return StripScores(relevance, valid, probability)
+
+    def check(self, values: Floats) -> None:
+        """Raise a `ModelError` where a network gives what is not a number."""
+        if not np.isfinite(values).all():
+            raise ModelError(f"{self.engine.facts.model} is damaged: its scores are not finite")
 
     def around(self, block: Block, own: Window, part: Window, value: Floats) -> Floats | None:
         """What the cells of a padded block pass on, those out of reach of its core left out; None
@@ -133,9 +144,20 @@ class Explainer:
         for col in range(band.col, band.end_col, WIDE_PX // self.stride):
             cols = min(WIDE_PX // self.stride, band.end_col - col)
             own = Window(band.row, col, band.rows, cols)
-            rgb = filled(pixels, outer, self.pixels_of(own.grown(self.reach)))
-            parts.append(cut(self.engine.features(rgb[None])[0], own, own.grown(self.reach)))
+            seen = own.grown(self.reach)
+            rgb = filled(pixels, outer, self.pixels_of(seen))
+            if rgb is None:
+                parts.append(np.broadcast_to(self.blank, (len(self.blank), *own.shape)))
+            else:
+                parts.append(cut(self.engine.features(rgb[None])[0], own, seen))
         return np.concatenate(parts, axis=2)
+
+    @cached_property
+    def blank(self) -> Floats:
+        """The cell (C, 1, 1) of nothing but fill."""
+        side_px = (2 * self.reach + 1) * self.stride
+        cells = self.engine.features(np.full((1, side_px, side_px, 3), GREY, np.uint8))
+        return cells[0, :, self.reach : self.reach + 1, self.reach : self.reach + 1]
 
     def lattice(self, grid: Grid) -> Window:
         """All cells of a raster: those of its pixels, and half a tile beyond each edge."""
@@ -187,10 +209,13 @@ def read_wide(raster: Raster, window: Window) -> tuple[Pixels, Window]:
     return raster.read(wide), wide
 
 
-def filled(pixels: Pixels, outer: Window, window: Window) -> Bytes:
-    """The part ``window`` (rows, cols, 3) of pixels that hold ``outer``, without holes."""
+def filled(pixels: Pixels, outer: Window, window: Window) -> Bytes | None:
+    """The part ``window`` (rows, cols, 3) of pixels that hold ``outer``, without holes; None where
+    it would be nothing but fill."""
     near = grown(window, FAR_PX, outer)
     part = near.within(outer)
+    if not pixels.valid[part].any():
+        return None
     rgb = fill(pixels.rgb[part], pixels.valid[part])
     return np.ascontiguousarray(rgb[window.within(near)])
 
@@ -214,8 +239,6 @@ def fill(rgb: Bytes, valid: Flags) -> Bytes:
 
 
 def as_half(values: Floats) -> NDArray[np.float16]:
-    """In half precision; a network that gives what is not a number is damaged."""
-    if not np.isfinite(values).all():
-        raise ModelError("the explanation is not finite: the model is damaged; train it anew")
+    """In half precision, which ends at 65504."""
     largest = np.finfo(np.float16).max
     return values.clip(-largest, largest).astype(np.float16)

@@ -7,6 +7,7 @@ crack.  Blocks that the score does not point at are not even read.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,6 @@ from crackcli.masking import (
 )
 from crackcli.raster import NODATA, Band, Bytes, Flags, Raster, RasterInfo, read_tags, write_cog
 from crackcli.runs import CRACK, SCORE_MAX, Runs, find_runs, number_cracks
-from crackcli.scene import Scene
 
 CORE_PX = 1024
 BINS = 1024  # of the histogram of smoothed scores
@@ -38,9 +38,9 @@ Progress = Callable[[float, str], None]
 class Scores:
     """The score raster of a scene, decoded; use as a context manager."""
 
-    def __init__(self, scene: Scene) -> None:
-        self.band = Band(scene.score)
-        tags = read_tags(scene.score)
+    def __init__(self, path: Path) -> None:
+        self.band = Band(path)
+        tags = read_tags(path)
         self.top = float(tags["CRACKCLI_SCORE_TOP"])
         self.maker = tags["CRACKCLI_METHOD"], tags["CRACKCLI_START"]
 
@@ -58,23 +58,19 @@ class Scores:
         return np.where(valid, coded, 0).astype(np.float32) * (self.top / SCORE_MAX), valid
 
 
-def masking_grid(scene: Scene) -> Grid:
-    return Grid(scene.rows, scene.cols, CORE_PX, HALO_PX)
-
-
-def find_threshold(scene: Scene, masking: Masking) -> float:
+def find_threshold(score: Path, masking: Masking) -> float:
     """One threshold for the scene: half-way between the mean scores below and above it, within
     bounds that keep a sound wall from being split into a less and a more cracked half."""
     refined = masking.recipe == "refined"
-    with Scores(scene) as scores:
+    with Scores(score) as scores:
         counts = np.zeros(BINS, np.int64)
-        for strip in masking_grid(scene):
+        for strip in Grid(*scores.band.shape, CORE_PX, HALO_PX):
             for block in strip.blocks:
-                score, valid = scores.read(block.padded)
-                if not score.any():
+                values, valid = scores.read(block.padded)
+                if not values.any():
                     counts[0] += np.count_nonzero(valid[block.crop])
                     continue
-                values = smooth_score(score) if refined else score
+                values = smooth_score(values) if refined else values
                 chosen = values[block.crop][valid[block.crop]]
                 counts += np.histogram(chosen, BINS, (0, scores.top))[0]
         centres = (np.arange(BINS) + 0.5) * (scores.top / BINS)
@@ -85,13 +81,18 @@ def find_threshold(scene: Scene, masking: Masking) -> float:
 
 
 def write_mask(
-    scene: Scene, info: RasterInfo, masking: Masking, threshold: float, progress: Progress
+    mask: Path,
+    score: Path,
+    info: RasterInfo,
+    masking: Masking,
+    threshold: float,
+    progress: Progress = lambda share, words: None,
 ) -> int:
-    """Write ``mask.tif`` and return the number of its crack pixels."""
-    grid = masking_grid(scene)
-    with Scores(scene) as scores, Raster(info) as raster:
+    """Write the raster ``mask`` and return the number of its crack pixels."""
+    grid = Grid(info.rows, info.cols, CORE_PX, HALO_PX)
+    with Scores(score) as scores, Raster(info) as raster:
         runs = find_runs(
-            candidates(grid, scores, raster, masking, threshold, progress), scene.rows, scene.cols
+            candidates(grid, scores, raster, masking, threshold, progress), info.rows, info.cols
         )
         kept = runs_of_cracks(runs, masking.least_px)
         crack_px = 0
@@ -100,13 +101,13 @@ def write_mask(
             nonlocal crack_px
             for strip in grid:
                 _, valid = scores.read(strip.window)
-                mask = painted(kept, strip.window, masking)
-                mask[~valid] = NODATA
-                crack_px += int((mask == CRACK).sum())
-                yield mask
+                values = painted(kept, strip.window, masking)
+                values[~valid] = NODATA
+                crack_px += int((values == CRACK).sum())
+                yield values
 
         tags = {"CRACKCLI_RECIPE": masking.recipe, "CRACKCLI_THRESHOLD": repr(threshold)}
-        write_cog(scene.mask, strips(), info, tags, resampling="mode")
+        write_cog(mask, strips(), info, tags, resampling="mode")
     return crack_px
 
 

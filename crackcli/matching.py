@@ -36,8 +36,9 @@ def match(before: Lines, after: Lines, tolerance_px: float) -> Iterator[Match]:
     counts = len(before), len(after)
     first = Nearness.of(before, after, tolerance_px)
     second = Nearness.of(after, before, tolerance_px)
-    links = np.concatenate([first.links(), second.links()[:, ::-1]]) + [0, counts[0]]
-    edges = coo_array((np.ones(len(links), bool), tuple(links.T)), (sum(counts),) * 2)
+    links = np.concatenate([first.links(), second.links()[:, ::-1]])
+    ends = links[:, 0], links[:, 1] + counts[0]
+    edges = coo_array((np.ones(len(links), bool), ends), (sum(counts),) * 2)
     groups, group = connected_components(edges, directed=False)
     group_before, group_after = np.split(group, counts[:1])
     partnered = first.partnered(group_before, group_after, groups)

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from crackcli.dataset import Photograph
+from crackcli.dataset import Photograph, balance
+from crackcli.drawing.twins import distracted_twin, twin
 from crackcli.errors import InputError
 
 SINGLE = 1.5  # tiles: up to this short side a picture is one tile
@@ -66,27 +67,44 @@ class Patches(Dataset[tuple[Tensor, int]]):
     """Photographs as tiles (3, tile_px, tile_px) uint8 with their label, randomly changed.
 
     ``windows`` holds the (row, col) of the tile that shows the crack, of the large photographs
-    where it is known.
+    where it is known.  A share ``drawn`` of the tiles is replaced by a twin of a crack-free
+    photograph with the same label: with cracks drawn onto it, or with what is no crack (see
+    `crackcli.drawing.twins`); half that share of the cracked photographs get distractors too.
     """
 
-    def __init__(self, found: Sequence[Photograph], tile_px: int, stride_px: int) -> None:
+    def __init__(
+        self, found: Sequence[Photograph], tile_px: int, stride_px: int, drawn: float = 0.0
+    ) -> None:
         self.found = found
         self.tile_px = tile_px
         self.stride_px = stride_px
+        self.drawn = drawn
         self.windows: dict[Path, tuple[int, int]] = {}
         self.augment = augmentation(tile_px)
+        self.sound = [item for item in found if item.label == 0]
+        shares = torch.tensor(balance(found), dtype=torch.float64)
+        self.sound_shares = shares[[item.label == 0 for item in found]]
 
     def __len__(self) -> int:
         return len(self.found)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         item = self.found[index]
-        bag = to_bag(read_photograph(item.path), self.tile_px, self.stride_px)
-        return self.augment(to_tensor(self.cut(bag, item))), item.label
+        rng = np.random.default_rng(int(torch.randint(2**62, ())))
+        chance = float(torch.rand(()))
+        if chance < self.drawn:
+            background = self.sound[int(torch.multinomial(self.sound_shares, 1))]
+            tile = twin(self.tile(background), item.label, rng)
+        else:
+            tile = self.tile(item)
+            if item.label == 1 and chance > 1 - self.drawn * (1 - self.drawn) / 2:
+                tile = distracted_twin(tile, rng)
+        return self.augment(to_tensor(tile)), item.label
 
-    def cut(self, bag: Image, item: Photograph) -> Image:
-        """The tile of a bag that carries the photograph's label."""
+    def tile(self, item: Photograph) -> Image:
+        """The tile of a photograph that carries its label."""
         tile_px = self.tile_px
+        bag = to_bag(read_photograph(item.path), tile_px, self.stride_px)
         if item.path in self.windows:
             row, col = self.windows[item.path]
         elif item.label == 1:

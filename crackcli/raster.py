@@ -8,6 +8,7 @@ only a mask band, alpha or declared nodata makes a pixel invalid; cracks are the
 import contextlib
 import hashlib
 import logging
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from crackcli.colours import (
 from crackcli.errors import InputError, OutputError
 from crackcli.files import sha256, written_apart
 from crackcli.grid import Window
+from crackcli.orientation import TURNS
 
 log = logging.getLogger(__name__)
 
@@ -43,24 +45,14 @@ LEAST_PX = 32
 NODATA = 255  # of score and mask rasters
 PIECE_PX = 2**20  # pixels that are turned into RGB at once
 
+EXPORT = "export it again"  # what to do about a damaged photograph
+SCAN = "scan its photograph again with --overwrite"  # about a damaged score or mask
+
 # The block cache counts against the memory bound of a scan; a damaged JPEG must not pass as grey.
 ENVIRONMENT = {
     "GDAL_CACHEMAX": 128 * 1024**2,  # bytes, to rasterio
     "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
 }
-
-# EXIF orientation: whether rows and columns are swapped, and which stored axes are flipped.
-ORIENTATIONS = {
-    1: (False, False, False),
-    2: (False, False, True),
-    3: (False, True, True),
-    4: (False, True, False),
-    5: (True, False, False),
-    6: (True, True, False),
-    7: (True, True, True),
-    8: (True, False, True),
-}
-
 
 Index = slice | NDArray[np.int64]
 
@@ -108,9 +100,7 @@ def inspect(path: Path) -> RasterInfo:
         if plain and source.gcps[0]:
             log.warning("%s has ground control points but no grid; warp it for a map", path.name)
         orientation = orientation_of(source) if plain else 1
-        rows, cols = source.shape
-        if ORIENTATIONS[orientation][0]:
-            rows, cols = cols, rows
+        rows, cols = TURNS[orientation].shape(source.shape)
         if min(rows, cols) < LEAST_PX:
             raise InputError(f"{path} is {cols} x {rows} px; at least {LEAST_PX} px are needed")
         return RasterInfo(
@@ -128,7 +118,7 @@ def inspect(path: Path) -> RasterInfo:
 def orientation_of(source: rasterio.DatasetReader) -> int:
     """EXIF orientation, as far as GDAL tells it (of JPEG); what is not one counts as upright."""
     tag = source.tags().get("EXIF_Orientation", "1")
-    return int(tag) if tag.isdigit() and int(tag) in ORIENTATIONS else 1
+    return int(tag) if tag.isdigit() and int(tag) in TURNS else 1
 
 
 def digest_of(path: Path, files: Iterable[str]) -> str:
@@ -144,12 +134,12 @@ def digest_of(path: Path, files: Iterable[str]) -> str:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
+def opened(path: Path, remedy: str = EXPORT) -> Iterator[rasterio.DatasetReader]:
     """A dataset for reading; what GDAL cannot open or decode becomes an `InputError`."""
     if not path.exists():
         raise InputError(f"{path} does not exist; check the name")
     with (
-        readable(path),
+        readable(path, remedy),
         warnings.catch_warnings(),
         rasterio.Env(**ENVIRONMENT),
     ):
@@ -159,17 +149,21 @@ def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
 
 
 @contextlib.contextmanager
-def readable(path: Path, remedy: str = "export it again") -> Iterator[None]:
+def readable(path: Path, remedy: str = EXPORT) -> Iterator[None]:
     """Turns what is wrong with a file that is read into an `InputError`."""
     try:
         yield
     except (RasterioError, CRSError) as error:
-        detail = " ".join(str(error.__cause__ or error).split()).rstrip(".")
         raise InputError(
-            f"{path} is not a readable image or is damaged ({detail}); {remedy}"
+            f"{path} is not a readable image or is damaged ({reason(error)}); {remedy}"
         ) from error
     except PermissionError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); change its rights") from error
+
+
+def reason(error: Exception) -> str:
+    """What GDAL says, on one line."""
+    return " ".join(str(error.__cause__ or error).split()).rstrip(".")
 
 
 class Raster:
@@ -177,6 +171,7 @@ class Raster:
 
     def __init__(self, info: RasterInfo) -> None:
         self.info = info
+        self.turn = TURNS[info.orientation]
         self.stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Raster":
@@ -199,10 +194,11 @@ class Raster:
         if self.palette is not None or self.source.dtypes[0].startswith("float"):
             return self.read_inside(window).valid  # some values are no colour
         with readable(self.info.path):
-            return self.turned(read_mask(self.source, window=in_file(self.stored(window))))
+            stored = self.turn.stored(window, self.source.shape)
+            return self.turn.upright(read_mask(self.source, window=in_file(stored)))
 
     def read_inside(self, window: Window) -> Pixels:
-        stored = self.stored(window)
+        stored = self.turn.stored(window, self.source.shape)
         rgb = np.empty((*stored.shape, 3), np.uint8)
         valid = np.empty(stored.shape, bool)
         for piece in self.pieces(stored):
@@ -213,7 +209,7 @@ class Raster:
             place = piece.within(stored)
             rgb[place] = np.moveaxis(colours, 0, -1)
             valid[place] = mask if known is None else mask & known
-        return Pixels(self.turned(rgb), self.turned(valid))
+        return Pixels(self.turn.upright(rgb), self.turn.upright(valid))
 
     def pieces(self, stored: Window) -> Iterator[Window]:
         """A window of the file in pieces of a few rows, or columns where the file is tiled, so that
@@ -230,27 +226,6 @@ class Raster:
         for col in range(first, stored.end_col, step):
             begin, end = max(col, stored.col), min(col + step, stored.end_col)
             yield Window(stored.row, begin, stored.rows, end - begin)
-
-    def stored(self, window: Window) -> Window:
-        """Where a window of the upright raster lies in the file."""
-        swap, flip_rows, flip_cols = ORIENTATIONS[self.info.orientation]
-        row, col, rows, cols = window.row, window.col, window.rows, window.cols
-        if swap:
-            row, col, rows, cols = col, row, cols, rows
-        if flip_rows:
-            row = self.source.height - row - rows
-        if flip_cols:
-            col = self.source.width - col - cols
-        return Window(row, col, rows, cols)
-
-    def turned(self, array: NDArray) -> NDArray:
-        """A stored array (rows, cols, ...) upright."""
-        swap, flip_rows, flip_cols = ORIENTATIONS[self.info.orientation]
-        if flip_rows:
-            array = array[::-1]
-        if flip_cols:
-            array = array[:, ::-1]
-        return np.ascontiguousarray(array.swapaxes(0, 1) if swap else array)
 
 
 def in_file(window: Window) -> rasterio.windows.Window:
@@ -297,20 +272,25 @@ def write_cog(
         "transform": info.transform,
         "crs": info.crs_wkt,
     }
-    try:
-        with (
-            written_apart(path) as aside,
-            warnings.catch_warnings(),
-            rasterio.Env(**ENVIRONMENT, GDAL_PAM_ENABLED=False),
-        ):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            plain = aside.with_name("plain.tif")
-            with rasterio.open(plain, "w", **profile) as target:
-                row = 0
-                for strip in strips:
+    with (
+        written_apart(path) as aside,
+        warnings.catch_warnings(),
+        rasterio.Env(**ENVIRONMENT, GDAL_PAM_ENABLED=False),
+    ):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        plain = aside.with_name("plain.tif")
+        with writable(path):
+            target = rasterio.open(plain, "w", **profile)
+        with contextlib.closing(target):
+            row = 0
+            for strip in strips:
+                with writable(path):
                     target.write(strip, 1, window=in_file(Window(row, 0, *strip.shape)))
-                    row += strip.shape[0]
+                row += strip.shape[0]
+            with writable(path):
                 target.update_tags(**tags)
+                target.close()
+        with writable(path):
             rasterio.shutil.copy(
                 plain,
                 aside,
@@ -321,11 +301,24 @@ def write_cog(
             )
             with rasterio.open(aside) as written:  # a full disk shows here at the latest
                 written.read(1, window=in_file(Window(info.rows - 1, 0, 1, info.cols)))
-    except RasterioError as error:
-        detail = " ".join(str(error.__cause__ or error).split()).rstrip(".")
+
+
+@contextlib.contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Turns whatever GDAL reports while it writes into an `OutputError`; what its libraries print
+    past Python on a full disk is not shown."""
+    spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    except Exception as error:
         raise OutputError(
-            f"{path} cannot be written ({detail}); free space or choose another output"
+            f"{path} cannot be written ({reason(error)}); free space or choose another output"
         ) from error
+    finally:
+        os.dup2(spoken, 2)
+        os.close(spoken)
+        os.close(nowhere)
 
 
 class Band:
@@ -336,7 +329,7 @@ class Band:
         self.stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Band":
-        self.source = self.stack.enter_context(opened(self.path))
+        self.source = self.stack.enter_context(opened(self.path, SCAN))
         return self
 
     def __exit__(self, *exception: object) -> bool | None:
@@ -350,7 +343,7 @@ class Band:
     def read(self, window: Window) -> Bytes:
         """A window (rows, cols) that may reach beyond the raster, as `Raster.read`."""
         inside, (rows, cols) = mirrored(window, *self.source.shape)
-        with readable(self.path, "scan the photograph again with --overwrite"):
+        with readable(self.path, SCAN):
             values = self.source.read(1, window=in_file(inside))
         return values[rows][:, cols]
 

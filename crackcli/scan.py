@@ -7,11 +7,13 @@ Three passes, each strip by strip, so that memory does not grow with the raster:
 2. score: one scale for the scene, ``score.tif``, which keeps what it was made from in its tags;
 3. mask: see `crackcli.mask_scene`; it needs the score and the photograph only.
 
-``scene.json`` is written last, and removed before one of the rasters is replaced: its presence
-means that all three belong together.  A score that was made from the same file by the same
-explanation is kept; with other masking options only the third pass runs again.
+All of this is made in the work folder; only then are the files of an earlier scan replaced, and
+``scene.json`` is written last: its presence means that all three belong together.  A score that
+was made from the same file by the same explanation is kept; with other masking options only the
+third pass runs again.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -101,23 +103,27 @@ def scan_raster(
 
     work = Work(task.folder / "work", digest)
     seconds: dict[str, float] = {} if earlier is None else earlier.record["seconds"]
-    gated = None if task.overwrite else gated_before(scene, digest)
-    if gated is None:
+    kept = (work.score, scene.score)
+    score = None if task.overwrite else next(filter(work.made, kept), None)
+    if score is None:
         earlier = None
         work.begin()
-        explain(work, info, grid, explainer, task.backend, progress)
+        try:
+            explain(work, info, grid, explainer, task.backend, progress)
+        except InputError:  # a file that is exported again begins anew
+            work.remove()
+            raise
         seconds["explain"] = time.monotonic() - began
-        unfinish(scene)
-        gated = write_score(work, scene, info, grid, explainer)
+        score = write_score(work, info, grid, explainer)
         seconds["score"] = time.monotonic() - began - seconds["explain"]
 
     began_masking = time.monotonic()
     threshold = task.masking.threshold
     if threshold is None:
-        threshold = find_threshold(scene, task.masking)
-    unfinish(scene)
+        threshold = find_threshold(score, task.masking)
     crack_px = write_mask(
-        scene,
+        work.mask,
+        score,
         info,
         task.masking,
         threshold,
@@ -137,13 +143,12 @@ def scan_raster(
         "device": explainer.engine.facts.device,
         "masking": asdict(task.masking),
         "threshold": threshold,
-        "tiles_gated": gated,
+        "tiles_gated": float(read_tags(score)["CRACKCLI_TILES_GATED"]),
         "crack_px": crack_px,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt, record)
-    scene.write()
-    work.remove()
+    work.publish(scene, score)
     status = "done" if earlier is None else "masked again"
     return summary(scene, task.source, status, time.monotonic() - began)
 
@@ -164,23 +169,6 @@ def finished(scene: Scene, scored: dict[str, Any]) -> Scene | None:
     return earlier if whole and earlier.record.get("scored") == scored else None
 
 
-def gated_before(scene: Scene, digest: str) -> float | None:
-    """The share of tiles that were explained for the score that is there; None if it was made
-    from something else."""
-    try:
-        tags = read_tags(scene.score)
-    except InputError:
-        return None
-    return float(tags["CRACKCLI_TILES_GATED"]) if tags.get("CRACKCLI_SCORED") == digest else None
-
-
-def unfinish(scene: Scene) -> None:
-    """Take ``scene.json`` away: what it speaks of is about to be replaced."""
-    path = scene.folder / "scene.json"
-    with refused(path):
-        path.unlink(missing_ok=True)
-
-
 def summary(scene: Scene, source: Path, status: str, seconds: float) -> SceneSummary:
     return SceneSummary(
         scene=scene.name,
@@ -198,11 +186,13 @@ def summary(scene: Scene, source: Path, status: str, seconds: float) -> SceneSum
 class Work:
     """The folder of a scan in progress: one file for each finished strip.
 
-    It belongs to one source, model and set of options; work for another is thrown away.
+    It belongs to one source, model and set of options; work for another is thrown away.  The
+    rasters of the scene are made here too.
     """
 
     def __init__(self, folder: Path, digest: str) -> None:
         self.folder, self.digest = folder, digest
+        self.score, self.mask = folder / "score.tif", folder / "mask.tif"
 
     def begin(self) -> None:
         note = self.folder / "work.json"
@@ -215,7 +205,26 @@ class Work:
             write_json(note, {"digest": self.digest})
 
     def remove(self) -> None:
+        """Leave nothing: nor the scene's folder if there is nothing else in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()
+
+    def made(self, score: Path) -> bool:
+        """Whether a score raster is there that was made from the same."""
+        try:
+            return read_tags(score).get("CRACKCLI_SCORED") == self.digest
+        except InputError:
+            return False
+
+    def publish(self, scene: Scene, score: Path) -> None:
+        """Replace the files of a scene by those that were made here; ``score`` may be its own."""
+        with refused(scene.folder):
+            (scene.folder / "scene.json").unlink(missing_ok=True)
+            score.replace(scene.score)
+            self.mask.replace(scene.mask)
+        scene.write()
+        self.remove()
 
     def path(self, index: int) -> Path:
         return self.folder / f"strip_{index:06d}.npz"
@@ -259,10 +268,8 @@ def explain(
         progress(EXPLAINING * count / len(grid), info.path.name)
 
 
-def write_score(
-    work: Work, scene: Scene, info: RasterInfo, grid: Grid, explainer: Explainer
-) -> float:
-    """Write ``score.tif`` and return the share of tiles that were explained."""
+def write_score(work: Work, info: RasterInfo, grid: Grid, explainer: Explainer) -> Path:
+    """Write ``score.tif`` of what has been explained and return its path."""
     counts = np.zeros(len(HALVES), np.int64)
     gated, tiles = 0, 0
     for index in range(len(grid)):
@@ -283,8 +290,8 @@ def write_score(
         "CRACKCLI_TILES_GATED": repr(gated / tiles),
     }
     coded = (code(work.get(index), top) for index in range(len(grid)))
-    write_cog(scene.score, coded, info, tags, resampling="average")
-    return gated / tiles
+    write_cog(work.score, coded, info, tags, resampling="average")
+    return work.score
 
 
 def root(relevance: NDArray[np.float16]) -> NDArray[np.float32]:

@@ -137,8 +137,9 @@ def chains(links: NDArray[np.int32], degree: Integers, node_of: Integers) -> lis
 
     for start in np.flatnonzero((node_of >= 0) & (degree > 0)).tolist():
         for step in ordered[start, : degree[start]].tolist():
-            if (start, step) not in walked and node[step] != node[start]:
-                found.append(walk(start, step))
+            if (start, step) in walked or node[step] == node[start]:
+                continue
+            found.append(walk(start, step))
     for start in np.flatnonzero(node_of < 0).tolist():
         if not passed[start]:
             passed[start] = 1

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 CLIP_NORM = 1.0
 AVERAGING = 0.99  # the averaged weights forget within about 100 steps, at the start sooner
+HIDDEN = 0.15  # share of feature cells hidden in a step: the others must tell the crack as well,
+# so that an explanation spreads over all of it, not over its most telling part only
 FROZEN_WHEN_WARM = 5  # of VGG11's eight convolutions: those above 1/16 of the resolution
 WARM_UP = 0.1  # share of the schedule in which the rate rises
 EVALUATIONS = 12  # in a run, at equal parts of its schedule
@@ -54,6 +56,7 @@ class TrainConfig:
     learning_rate: float | None = None  # peak; None: 2e-4 when warm, else 1e-3
     weight_decay: float = 0.02
     label_smoothing: float = 0.02
+    drawn: float = 0.0  # share of twins drawn onto crack-free photographs
     held_out: float = 0.15
     seed: int = 0
     device: str = "auto"
@@ -117,7 +120,7 @@ def train(
 
     run = Run(config, start(config), device, len(training))
     progress = run.progress
-    patches = Patches(training, run.chain.tile_px, run.chain.stride_px)
+    patches = Patches(training, run.chain.tile_px, run.chain.stride_px, config.drawn)
     batches = endless(patches, config, skip=progress.step)
     bags = [item for item in training if item.label == 1 and is_bag(item, run.chain)]
     if config.start_from:
@@ -163,6 +166,7 @@ class Run:
     def __init__(self, config: TrainConfig, chain: Chain, device: Device, photographs: int) -> None:
         self.config = config
         self.device = device
+        chain[chain.neck].register_forward_pre_hook(hide_cells)
         self.chain = chain.to(device.torch, memory_format=torch.channels_last)
         self.averaged = AveragedModel(self.chain, avg_fn=moving_average, use_buffers=True)
         self.peak = config.learning_rate or (2e-4 if config.start_from else 1e-3)
@@ -272,6 +276,18 @@ class Run:
             curve=self.progress.curve,
             **history["photographs"],
         )
+
+
+def hide_cells(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+    """In training, a random share of the cells (B, C, F, G) as zeros, the others scaled up.
+
+    Source: Singh and Lee 2017 (hide-and-seek), here on features.
+    """
+    if not layer.training:
+        return None
+    (cells,) = inputs
+    kept = torch.rand_like(cells[:, :1]) >= HIDDEN
+    return (cells * kept / (1 - HIDDEN),)
 
 
 def moving_average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:

@@ -4,16 +4,17 @@ Everything here is scenery to be told apart from cracks: a ledge and its water r
 holes, a rusty nail, chalk and pencil.  Coordinates are (x, y) in pixels of 1 mm.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from crackcli import surfaces
-from crackcli.drawing import CrackPath, coverage
-from crackcli.random_cracks import fractal_line
-from crackcli.surfaces import Field, Image, Surface, noise, ramp, spot
+from crackcli.drawing import surfaces
+from crackcli.drawing.cover import CrackPath, coverage
+from crackcli.drawing.random_cracks import fractal_line
+from crackcli.drawing.surfaces import Field, Image, Surface, noise, ramp, spot
 
 SHAPE = (2000, 3000)  # rows, cols
 
@@ -158,7 +159,7 @@ def write(
     """Strokes from point to point with a dry pen: it marks what stands out and skips hollows."""
     lines = []
     for stroke in strokes:
-        parts = zip(stroke[:-1], stroke[1:], strict=True)
+        parts = itertools.pairwise(stroke)
         points = np.vstack([fractal_line(rng, a, b, 0.15, 6.0) for a, b in parts])
         lines.append(CrackPath.of(points + np.array(at), width_px))
     skips = ramp(noise(rng, SHAPE, 14, 2.2, 0.8), -1.1, 0.7)

@@ -211,4 +211,5 @@ def test_the_command_ends_with_4_where_a_report_is_missing(tmp_path):
     done = crackcli("compare", before, before)
 
     assert done.returncode == 4
-    assert done.stderr.startswith("Error: ") and "run crackcli report" in done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert "run crackcli report" in done.stderr

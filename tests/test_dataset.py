@@ -114,5 +114,5 @@ def test_a_class_from_one_photo_cannot_be_split(folder):
         if not path.name.startswith("wall_a"):
             path.unlink()
 
-    with pytest.raises(InputError, match="name each patch's photo in a photographs.csv"):
+    with pytest.raises(InputError, match=r"name each patch's photo in a photographs\.csv"):
         split(list_photographs(folder), share=0.2, seed=0)

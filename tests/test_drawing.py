@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from crackcli.drawing import REACH_PX, CrackPath, Look, coverage, paint
-from crackcli.random_cracks import CrackStyle, random_crack
+from crackcli.drawing.cover import REACH_PX, CrackPath, Look, coverage, paint
+from crackcli.drawing.random_cracks import CrackStyle, random_crack
 
 SHAPE = (160, 200)  # rows, cols
 PLAIN = Look(contrast=0.6, variation=0.0, rim=0.0)
@@ -89,7 +89,8 @@ def test_coverage_is_a_share_and_adds_up_to_the_area(seed):
 
     assert cover.dtype == np.float32
     assert cover.shape == SHAPE
-    assert 0 <= cover.min() and cover.max() <= 1
+    assert cover.min() >= 0
+    assert cover.max() <= 1
     assert cover.sum() == pytest.approx(paths[0].area_px, rel=0.05)
 
 

@@ -2,6 +2,8 @@
 belong."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,18 +12,25 @@ import crackcli
 
 ROOT = Path(crackcli.__file__).parent
 FLOORS = """
-cli cli.* __main__
+__main__
+cli
+cli.train cli.export cli.scan cli.report cli.compare
+cli.*
 training_report
 survey report comparison training onnx_export
 scan formats.*
 mask_scene models features
-explainer engines.* matching cracks
-attribution.lrp attribution.gradient networks.* engines
+explainer engines.onnx engines.torch matching cracks
+attribution.lrp attribution.gradient networks.vgg11 networks engines
 attribution.propagation patches masking widths runs
-attribution.adjoint dataset centerline raster scale surfaces
-skeleton outline chain device random_cracks onnx_graph backends.*
-sparse drawing scene
-attribution networks formats backends grid
+attribution.adjoint drawing.twins dataset centerline raster scale
+drawing.distractors
+drawing.marks drawing.things
+drawing.joints drawing.drawn_cracks drawing.visibility
+drawing.brushes
+drawing.random_cracks skeleton outline chain device onnx_graph colours
+drawing.cover drawing.surfaces sparse scene orientation evaluation backends.*
+attribution formats backends drawing grid
 registry files
 errors
 """
@@ -52,3 +61,76 @@ def imports(tree):
         elif isinstance(node, ast.ImportFrom):
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+MODULES = dict(modules())
+FLOOR = {}
+for height, line in enumerate(reversed(FLOORS.split("\n"))):
+    FLOOR |= dict.fromkeys(line.split(), height)
+
+
+def floor(name):
+    """How high a module stands: by its own name, else by that of its folder."""
+    name = name.removeprefix("crackcli").removeprefix(".")
+    folder = name.rpartition(".")[0]
+    return FLOOR[name] if name in FLOOR else FLOOR[f"{folder}.*"]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "crackcli"])
+def test_a_module_imports_from_floors_below_its_own(name):
+    theirs = {found for found in imports(MODULES[name]) if found in MODULES} - {"crackcli"}
+
+    assert [found for found in theirs if floor(found) >= floor(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("package", "homes"),
+    [
+        ("rasterio", {"raster", "colours"}),
+        ("onnxruntime", {"engines.onnx"}),
+        ("onnx", {"onnx_export", "onnx_graph"}),
+        ("pyogrio", {"formats.geopackage"}),
+        ("torchvision", {"patches"}),
+        ("matplotlib", {"training_report"}),
+        ("zennit", set()),
+        ("captum", set()),
+    ],
+)
+def test_a_heavy_package_is_used_where_it_belongs(package, homes):
+    users = {
+        name.removeprefix("crackcli.")
+        for name, tree in MODULES.items()
+        if any(found == package or found.startswith(f"{package}.") for found in imports(tree))
+    }
+
+    assert users == homes
+
+
+LEAVES = """
+import sys
+sys.argv = ["crackcli", *{arguments!r}]
+import crackcli.cli
+try:
+    crackcli.cli.main()
+except SystemExit:
+    pass
+print(sorted({heavy!r} & sys.modules.keys()), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("command", ["", "train", "export", "scan", "report", "compare"])
+def test_help_loads_nothing_heavy(command):
+    heavy = {"torch", "onnxruntime", "rasterio", "numpy", "cv2", "scipy", "shapely"}
+    program = LEAVES.format(arguments=[command, "--help"] if command else ["--help"], heavy=heavy)
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert "Usage" in done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: p.stem)
+def test_a_file_can_be_read_in_one_sitting(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400

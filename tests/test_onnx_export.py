@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from crackcli.engines.onnx import METADATA, OnnxEngine  # noqa: E402
+from crackcli.engines.onnx import METADATA, OnnxEngine, open_session  # noqa: E402
 from crackcli.engines.torch import TorchEngine  # noqa: E402
 from crackcli.errors import ModelError, OutputError  # noqa: E402
 from crackcli.networks import Checkpoint, vgg11  # noqa: E402
@@ -105,7 +105,7 @@ def test_deepness_finds_its_keys(checkpoint):
     path = checkpoint.with_name("qgis.onnx")
     export(ExportTask(checkpoint, path, qgis=True, gsd_mm=2.0))
 
-    session = OnnxEngine(path, device="cpu").session
+    session, _ = open_session(path, "cpu")
     metadata = session.get_modelmeta().custom_metadata_map
     (score,) = session.run(None, {"images": np.random.default_rng(1).random((1, 3, 512, 512), "f")})
 
@@ -114,6 +114,8 @@ def test_deepness_finds_its_keys(checkpoint):
     assert json.loads(metadata["tile_size"]) == 512
     assert score.shape == (1, 1, 512, 512)
     assert 0 <= score.min() <= score.max() <= 1
+    with pytest.raises(ModelError, match="exported for QGIS; export one for scan"):
+        OnnxEngine(path, device="cpu")
 
 
 @pytest.mark.usefixtures("_ready_made")

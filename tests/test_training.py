@@ -6,9 +6,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from crackcli.dataset import Photograph  # noqa: E402
+from crackcli.device import Device  # noqa: E402
 from crackcli.errors import ModelError, OutputError, UsageError  # noqa: E402
 from crackcli.networks import Checkpoint  # noqa: E402
-from crackcli.training import TrainConfig, train  # noqa: E402
+from crackcli.training import TrainConfig, is_bag, locate, train  # noqa: E402
 from crackcli.training_report import write_curve, write_scores  # noqa: E402
 
 TINY = {"widths": [8, 0, 8, 0, 12, 12, 0, 12, 12, 0, 16, 16, 0], "hidden": 16, "tile_cells": 2}
@@ -119,30 +121,38 @@ def test_a_warm_start_leaves_the_lower_convolutions_as_they_are(photographs, tra
     assert sorted(same) == sorted(f"{i}.{w}" for i in (0, 3, 6, 8, 11) for w in ("weight", "bias"))
 
 
-def test_a_large_photograph_is_a_bag_of_tiles(trained, tmp_path):
-    """Only a corner of the large cracked photographs shows the crack; the model of the warm start
-    finds it."""
+def test_of_a_large_cracked_photograph_the_surest_tile_is_taken(trained, tmp_path):
     rng = np.random.default_rng(12)
+    image = picture(rng, cracked=False, side=192)
+    image[96:160, 32:96] = picture(rng, cracked=True)
+    path = tmp_path / "large.png"
+    cv2.imwrite(str(path), image)
+    item = Photograph(path, 1, "large", "all")
+    chain = Checkpoint.read(trained.output).build()
+
+    assert is_bag(item, chain)
+    windows = locate(chain, [item], Device.find("cpu"))
+
+    row, col = windows[path]
+    assert abs(row - 96) <= 32
+    assert abs(col - 32) <= 32
+
+
+def test_large_and_drawn_photographs_are_trained_on_as_tiles(trained, tmp_path):
+    rng = np.random.default_rng(13)
     for label in ("crack", "no_crack"):
         (tmp_path / "photos" / label).mkdir(parents=True)
-        for number in range(6):
-            image = picture(rng, cracked=False, side=192)
-            if label == "crack":
-                image[96:160, 32:96] = picture(rng, cracked=True)
+        for number in range(4):
+            image = picture(rng, cracked=label == "crack", side=160)
             cv2.imwrite(str(tmp_path / "photos" / label / f"{number}.png"), image)
+    output = tmp_path / "bags.safetensors"
 
     result = train(
-        config(
-            tmp_path / "photos",
-            tmp_path / "bags.safetensors",
-            start_from=trained.output,
-            epochs=2,
-            learning_rate=1e-4,
-            held_out=0.34,
-        )
+        config(tmp_path / "photos", output, start_from=trained.output, epochs=2, drawn=0.5)
     )
 
-    assert result.scores[0].accuracy >= 0.75
+    assert (result.training, result.held_out) == (6, 2)
+    assert output.exists()
 
 
 def test_an_existing_checkpoint_is_kept(photographs, trained):

@@ -9,6 +9,9 @@ import typer
 
 from crackcli.cli import options
 from crackcli.cli.progress import progress, say_log
+from crackcli.registry import check
+
+AUGMENT = {"drawn": "", "plain": ""}
 
 if TYPE_CHECKING:
     from crackcli.training import Progress, SourceScore, TrainResult
@@ -43,6 +46,16 @@ def train(
             min=0.0, help="Peak \\[default: 2e-4 with --from, else 1e-3].", show_default=False
         ),
     ] = None,
+    augment: Annotated[
+        str,
+        typer.Option(
+            help="drawn: cracks, and what is no crack, are drawn onto crack-free photographs; "
+            "plain: only light, colour, sharpness, turns and scale are changed."
+        ),
+    ] = "drawn",
+    drawn: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of drawn photographs.")
+    ] = 0.5,
     held_out: Annotated[
         float, typer.Option(min=0.01, max=0.9, help="Share of photographs to judge by.")
     ] = 0.15,
@@ -85,6 +98,7 @@ def train(
         minutes=minutes,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        drawn=drawn if check(AUGMENT, augment) == "drawn" else 0.0,
         held_out=held_out,
         seed=seed,
         device=device,

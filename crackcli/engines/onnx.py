@@ -97,7 +97,7 @@ def open_session(model: Path, device: str) -> tuple[onnxruntime.InferenceSession
     if device not in ("auto", *PROVIDERS):
         raise UsageError(f"'{device}' is not known; choose one of: auto, cpu, cuda")
     if not model.is_file():
-        raise ModelError(f"{model} is no file; write one with crackcli export")
+        raise ModelError(f"{model} is not a file; write one with crackcli export")
     available = onnxruntime.get_available_providers()
     wanted = ["cpu"] if device == "cpu" else ["cuda", "cpu"]
     options = onnxruntime.SessionOptions()

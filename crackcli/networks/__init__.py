@@ -11,11 +11,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from crackcli.chain import Chain
-from crackcli.errors import ModelError
+from crackcli.errors import ModelError, UsageError
 from crackcli.files import written_aside
 from crackcli.registry import NETWORKS, load
 
 FORMAT = "crackcli-checkpoint-1"
+REASON_LENGTH = 200  # letters of what torch says
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,14 @@ class Checkpoint:
 
     def build(self) -> Chain:
         """The network with its weights, float32, ready to classify and to be explained."""
-        chain = load(NETWORKS, self.network)(**self.arguments)
-        chain.load_state_dict(self.state)
+        try:
+            chain = load(NETWORKS, self.network)(**self.arguments)
+            chain.load_state_dict(self.state)
+        except (UsageError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:REASON_LENGTH]
+            raise ModelError(
+                f"the checkpoint's weights do not make a {self.network} ({reason}); train it anew"
+            ) from error
         return chain.float().eval()
 
     def save(self, path: Path) -> None:
@@ -43,7 +50,10 @@ class Checkpoint:
         facts = asdict(self) | {"state": None}
         tensors = {name: value.half().contiguous() for name, value in self.state.items()}
         with written_aside(path) as aside:
-            save_file(tensors, aside, {"format": FORMAT, "checkpoint": json.dumps(facts)})
+            try:
+                save_file(tensors, aside, {"format": FORMAT, "checkpoint": json.dumps(facts)})
+            except SafetensorError as error:  # of a full disk
+                raise OSError(str(error)) from error
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
@@ -51,7 +61,7 @@ class Checkpoint:
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata() or {}
-                state = {name: file.get_tensor(name).float() for name in file.keys()}
+                state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118, no dict
         except FileNotFoundError as error:
             raise ModelError(f"{path} does not exist; train a model first") from error
         except (SafetensorError, OSError) as error:
@@ -60,8 +70,11 @@ class Checkpoint:
             ) from error
         if metadata.get("format") != FORMAT:
             raise ModelError(f"{path} was not written by crackcli train; train or export it again")
-        facts = json.loads(metadata["checkpoint"])
-        return cls(**facts | {"classes": tuple(facts["classes"]), "state": state})
+        try:
+            facts = json.loads(metadata["checkpoint"])
+            return cls(**facts | {"classes": tuple(facts["classes"]), "state": state})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{path} is of another version of crackcli; train it anew") from error
 
     def check(self) -> None:
         """Raise a `ModelError` where the weights are not finite."""

@@ -1,4 +1,5 @@
-"""All tiles at once give what tiles one by one give; gated tiles do not count; parts are a whole."""
+"""All tiles at once give what tiles one by one give; gated tiles do not count; parts make a
+whole."""
 
 import pytest
 
@@ -72,6 +73,8 @@ def test_a_tile_below_the_gate_leaves_no_trace(local_chain):
 
 
 def test_nothing_is_explained_above_every_probability(local_chain):
-    _, maps = lrp(local_chain).double()(torch.rand(2, 3, 20, 24, dtype=torch.float64), torch.tensor(1.1))
+    _, maps = lrp(local_chain).double()(
+        torch.rand(2, 3, 20, 24, dtype=torch.float64), torch.tensor(1.1)
+    )
 
     assert not maps.any()

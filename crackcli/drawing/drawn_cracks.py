@@ -6,6 +6,7 @@ is taken from its surroundings: faint to nearly black, bridged by stones, with b
 rubble where it is wide.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,7 +19,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import Voronoi
 
-from crackcli.brushes import (
+from crackcli.drawing.brushes import (
     Field,
     Picture,
     Shape,
@@ -40,8 +41,8 @@ from crackcli.brushes import (
     tapered,
     texture_of,
 )
-from crackcli.drawing import Cover, CrackPath, Points, blurred, coverage, relief
-from crackcli.random_cracks import (
+from crackcli.drawing.cover import Cover, CrackPath, Points, blurred, coverage, relief
+from crackcli.drawing.random_cracks import (
     CrackStyle,
     fractal_line,
     opened,
@@ -234,8 +235,7 @@ def kinked_line(rng: Generator, shape: Shape, width_px: float) -> Points:
     roughness = rng.uniform(0.45, 1.2) / (1 + 0.04 * width_px)
     bend_px = max(3.0, 1.2 * width_px)
     parts = [
-        fractal_line(rng, a, b, roughness, bend_px)[:-1]
-        for a, b in zip(corners[:-1], corners[1:], strict=True)
+        fractal_line(rng, a, b, roughness, bend_px)[:-1] for a, b in itertools.pairwise(corners)
     ]
     return np.vstack([*parts, end])
 

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from crackcli.brushes import Field, Picture, luma, ramp
-from crackcli.drawing import CrackPath, blurred
+from crackcli.drawing.brushes import Field, Picture, luma, ramp
+from crackcli.drawing.cover import CrackPath, blurred
 
 STRETCH_PX = 16.0
 NEAR_PX = 16.0  # sigma of the surroundings whose noise counts

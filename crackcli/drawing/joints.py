@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from crackcli.brushes import (
+from crackcli.drawing.brushes import (
     Colour,
     Field,
     Picture,
@@ -37,7 +37,7 @@ from crackcli.brushes import (
     width_of,
     within,
 )
-from crackcli.drawing import blurred
+from crackcli.drawing.cover import blurred
 
 METAL = [(150, 150, 152), (90, 92, 95), (60, 55, 52), (120, 84, 62), (205, 205, 203), (40, 60, 50)]
 SEALANT = [(140, 140, 138), (95, 95, 95), (40, 40, 42), (190, 182, 165), (222, 222, 220)]

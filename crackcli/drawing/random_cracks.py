@@ -6,6 +6,7 @@ that is handed in, so the same seed gives the same crack.
 """
 
 import heapq
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from crackcli.drawing import CrackPath, Points, Values
+from crackcli.drawing.cover import CrackPath, Points, Values
 
 STEP_PX = 2.0  # between the points of a random path
 LEAST_BEND_PX = 3.0  # of a hairline; wider cracks bend less sharply
@@ -47,7 +48,7 @@ def random_crack(
     rng: Generator,
     start: ArrayLike,
     end: ArrayLike,
-    style: CrackStyle = CrackStyle(),  # noqa: B008 - frozen
+    style: CrackStyle = CrackStyle(),
     joints: Sequence[Points] = (),
 ) -> list[CrackPath]:
     """A crack from ``start`` to ``end`` (x, y) in this style: its stem, then its branches.
@@ -55,7 +56,7 @@ def random_crack(
     ``joints`` are polylines that share points where they meet, such as those of masonry; if given,
     the stem follows them in steps, from the joint next to ``start`` to that next to ``end``.
     """
-    narrow, wide = style.width_px
+    _narrow, wide = style.width_px
     # Bends smaller than the opening would overlap themselves and change its width; what is ragged
     # about a wide crack are its edges, see `opened`.
     bend_px = max(LEAST_BEND_PX, 1.5 * wide)
@@ -113,7 +114,7 @@ def along_joints(
     across = (end - start)[::-1] * [-1, 1] / max(float(np.linalg.norm(end - start)), 1e-9)
     ways: dict[tuple[float, ...], list[tuple[float, tuple[float, ...]]]] = defaultdict(list)
     for joint in joints:
-        for a, b in zip(joint[:-1], joint[1:], strict=True):
+        for a, b in itertools.pairwise(joint):
             off = abs(float(((a + b) / 2 - start) @ across))
             cost = float(np.linalg.norm(b - a)) * (1 + DETOUR * off) * rng.uniform(0.8, 1.2)
             ways[tuple(a)].append((cost, tuple(b)))

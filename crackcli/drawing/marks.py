@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.random import Generator
 
-from crackcli.brushes import (
+from crackcli.drawing.brushes import (
     Field,
     Picture,
     Share,
@@ -29,8 +29,8 @@ from crackcli.brushes import (
     streaks,
     texture_of,
 )
-from crackcli.distractors_joints import somewhere, upright
-from crackcli.drawing import blurred
+from crackcli.drawing.cover import blurred
+from crackcli.drawing.joints import somewhere, upright
 
 RUST = (122, 74, 44)
 LIME = (215, 212, 204)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from crackcli.brushes import (
+from crackcli.drawing.brushes import (
     Picture,
     Points,
     Shape,
@@ -32,8 +32,8 @@ from crackcli.brushes import (
     width_of,
     within,
 )
-from crackcli.distractors_joints import METAL, somewhere, upright
-from crackcli.drawing import blurred
+from crackcli.drawing.cover import blurred
+from crackcli.drawing.joints import METAL, somewhere, upright
 
 CABLE = [(28, 28, 30), (60, 60, 62), (130, 130, 130), (215, 213, 206), (96, 66, 46), (120, 40, 36)]
 CHALK = [(238, 238, 234), (235, 215, 110), (220, 120, 110), (130, 165, 215), (150, 205, 150)]

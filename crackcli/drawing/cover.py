@@ -185,7 +185,7 @@ class Look:
     light_deg: float = 225.0  # where light comes from: 0 right, 90 below, 225 above left
 
 
-def paint(image: Image, cover: Cover, rng: Generator, look: Look = Look()) -> Image:  # noqa: B008 - frozen
+def paint(image: Image, cover: Cover, rng: Generator, look: Look = Look()) -> Image:
     """A photograph (rows, cols, 3) with a crack in it.
 
     A pixel of surroundings S becomes S * (1 - contrast) where ``cover`` is 1; where it is less,

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from crackcli.drawing import Points, blurred
-from crackcli.random_cracks import smoothed
+from crackcli.drawing.cover import Points, blurred
+from crackcli.drawing.random_cracks import smoothed
 
 FINER = 4  # sub-pixels along a side when shapes are filled
 OUTLINE = 0.45  # sub-pixels by which OpenCV fills a polygon beyond its outline, both sides together

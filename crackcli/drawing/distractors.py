@@ -1,8 +1,8 @@
 """What stands on walls and is no crack: the table of distractors.
 
-A distractor is a function (rng, picture) -> picture in one of three modules: `distractors_joints`
-(what is built straight), `distractors_things` (what hangs, lies, grows or is written on a wall) and
-`distractors_marks` (shadows, stains and coatings).  Their widths, contrasts and colours overlap
+A distractor is a function (rng, picture) -> picture in one of three modules: `joints`
+(what is built straight), `things` (what hangs, lies, grows or is written on a wall) and
+`marks` (shadows, stains and coatings).  Their widths, contrasts and colours overlap
 with those of cracks; what sets them apart is their course, their edges, or their relief.
 """
 
@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from crackcli import distractors_joints as joints
-from crackcli import distractors_marks as marks
-from crackcli import distractors_things as things
-from crackcli.brushes import Picture
+from crackcli.drawing import joints, marks, things
+from crackcli.drawing.brushes import Picture
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,20 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from crackcli.brushes import Field, Picture, Share, chance, luma, texture_of, tone_of, width_of
-from crackcli.distractors import DISTRACTORS, chosen
-from crackcli.drawing import Cover, CrackPath, Image, Values, blurred
-from crackcli.drawn_cracks import CrackLook, cover_of, open_up, opening, random_cracks_on
-from crackcli.visibility import Camera, noise_at, scale_of, visibility
+from crackcli.drawing.brushes import (
+    Field,
+    Picture,
+    Share,
+    chance,
+    luma,
+    texture_of,
+    tone_of,
+    width_of,
+)
+from crackcli.drawing.cover import Cover, CrackPath, Image, Values, blurred
+from crackcli.drawing.distractors import DISTRACTORS, chosen
+from crackcli.drawing.drawn_cracks import CrackLook, cover_of, open_up, opening, random_cracks_on
+from crackcli.drawing.visibility import Camera, noise_at, scale_of, visibility
 
 VISIBLE = 6.0  # d' from which a stretch of a crack is seen; see `visibility`
 LEAST_LENGTH = 60 / 256  # of the short side: visible length of a cracked twin
