@@ -43,6 +43,7 @@ class Scores:
         tags = read_tags(path)
         self.top = float(tags["CRACKCLI_SCORE_TOP"])
         self.maker = tags["CRACKCLI_METHOD"], tags["CRACKCLI_START"]
+        self.unit = float(tags["CRACKCLI_MARGIN"]) ** 0.5
 
     def __enter__(self) -> "Scores":
         self.band.__enter__()
@@ -77,7 +78,7 @@ def find_threshold(score: Path, masking: Masking) -> float:
     if not refined:  # the study thresholds relevance, not its root
         return float(np.sqrt(isodata(counts, centres**2)))
     low, high = BOUNDS.get(scores.maker, (0.0, np.inf))
-    return float(np.clip(isodata(counts, centres), low, high))
+    return float(np.clip(isodata(counts, centres), low * scores.unit, high * scores.unit))
 
 
 def write_mask(

@@ -44,8 +44,9 @@ STUDY_CLOSINGS_PX = (5, 25)
 STUDY_AREA_PX = 50
 AREA_PX = 40
 
-# Bounds of a scene's threshold where the score has a unit, the root of logits per pixel.
-BOUNDS = {("lrp", "margin"): (0.006, 0.010)}
+# Bounds of a scene's threshold where the score has a unit: the root of logits per pixel, and of the
+# network's usual margin in logits.
+BOUNDS = {("lrp", "margin"): (0.0022, 0.0044)}
 
 
 @dataclass(frozen=True)

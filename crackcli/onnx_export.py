@@ -233,6 +233,7 @@ def describe(
         "tile_px": chain.tile_px,
         "stride_px": chain.stride_px,
         "reach_px": chain.reach_px,
+        "margin": checkpoint.margin,
         "checkpoint_sha256": sha256(task.model),
         "weights": task.model.name if task.weights_beside else None,
     }

@@ -241,7 +241,8 @@ class Work:
             np.savez_compressed(aside, **vars(scores))
 
     def get(self, index: int) -> StripScores:
-        with np.load(self.path(index), allow_pickle=False) as arrays:
+        path = self.path(index)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return StripScores(**arrays)
 
 
@@ -285,6 +286,7 @@ def write_score(work: Work, info: RasterInfo, grid: Grid, explainer: Explainer) 
         "CRACKCLI_SCORE_TOP": repr(top),  # the score that is stored as 254
         "CRACKCLI_METHOD": facts.method,
         "CRACKCLI_START": facts.start,
+        "CRACKCLI_MARGIN": repr(facts.margin),
         "CRACKCLI_VERSION": __version__,
         "CRACKCLI_SCORED": work.digest,
         "CRACKCLI_TILES_GATED": repr(gated / tiles),

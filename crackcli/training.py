@@ -21,12 +21,13 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Sampler
 
 from crackcli.chain import Chain, fold
-from crackcli.dataset import LABELS, Photograph, balance, list_photographs, split
+from crackcli.dataset import LABELS, balance, list_photographs, split
 from crackcli.device import Device
 from crackcli.errors import ModelError, OutputError, UsageError
 from crackcli.files import written_aside
+from crackcli.judging import Judgement, SourceScore, evaluate, is_bag, locate, scaled
 from crackcli.networks import Checkpoint
-from crackcli.patches import Patches, read_photograph, to_bag, to_tensor
+from crackcli.patches import Patches
 from crackcli.registry import NETWORKS, load
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ AVERAGING = 0.99  # the averaged weights forget within about 100 steps, at the s
 HIDDEN = 0.15  # share of feature cells hidden in a step: the others must tell the crack as well,
 # so that an explanation spreads over all of it, not over its most telling part only
 FROZEN_WHEN_WARM = 5  # of VGG11's eight convolutions: those above 1/16 of the resolution
+WARM_RATE = 4e-5  # without batch norm; at 2e-4 what was learnt before is lost first
 WARM_UP = 0.1  # share of the schedule in which the rate rises
 EVALUATIONS = 12  # in a run, at equal parts of its schedule
 
@@ -53,7 +55,7 @@ class TrainConfig:
     epochs: float = 20
     minutes: float | None = None  # the schedule ends at this time if it comes first
     batch_size: int = 16
-    learning_rate: float | None = None  # peak; None: 2e-4 when warm, else 1e-3
+    learning_rate: float | None = None  # peak; None: 4e-5 when warm, else 1e-3
     weight_decay: float = 0.02
     label_smoothing: float = 0.02
     drawn: float = 0.0  # share of twins drawn onto crack-free photographs
@@ -62,23 +64,6 @@ class TrainConfig:
     device: str = "auto"
     arguments: dict[str, Any] = field(default_factory=dict)  # of the network
     overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class SourceScore:
-    """How one source of held-out photographs fared; nan where it has none of a class."""
-
-    source: str
-    crack: int
-    no_crack: int
-    recall: float  # share of cracked photographs found
-    specificity: float  # share of sound photographs passed
-
-    @property
-    def accuracy(self) -> float:
-        """Mean of recall and specificity, of those that exist."""
-        known = [value for value in (self.recall, self.specificity) if not math.isnan(value)]
-        return sum(known) / len(known)
 
 
 @dataclass
@@ -130,8 +115,8 @@ def train(
         part = int(progress.fraction * EVALUATIONS)
         run.advance(*next(batches))
         if int(progress.fraction * EVALUATIONS) > part:
-            scores, loss = evaluate(run.averaged.module, held_out, device)
-            run.judge(scores, loss, len(training), len(held_out))
+            judgement = evaluate(run.averaged.module, held_out, device)
+            run.judge(judgement, len(training), len(held_out))
             patches.windows = locate(run.averaged.module, bags, device)
         on_step(progress)
 
@@ -169,7 +154,7 @@ class Run:
         chain[chain.neck].register_forward_pre_hook(hide_cells)
         self.chain = chain.to(device.torch, memory_format=torch.channels_last)
         self.averaged = AveragedModel(self.chain, avg_fn=moving_average, use_buffers=True)
-        self.peak = config.learning_rate or (2e-4 if config.start_from else 1e-3)
+        self.peak = config.learning_rate or (WARM_RATE if config.start_from else 1e-3)
         self.optimiser = torch.optim.AdamW(
             [p for p in self.chain.parameters() if p.requires_grad],
             lr=self.peak,
@@ -205,9 +190,10 @@ class Run:
         limit = self.config.minutes * 60 if self.config.minutes else math.inf
         progress.fraction = min(1, max(progress.step / progress.steps, progress.seconds / limit))
 
-    def judge(self, scores: list[SourceScore], loss: float, training: int, held_out: int) -> None:
+    def judge(self, judgement: Judgement, training: int, held_out: int) -> None:
         """Note an evaluation, keep the network if it is the best so far, save the run."""
         progress = self.progress
+        scores, loss = judgement.scores, judgement.loss
         progress.accuracy = sum(score.accuracy for score in scores) / len(scores)
         progress.curve.append(
             {
@@ -228,7 +214,7 @@ class Run:
                 "scores": [asdict(score) for score in scores],
                 "photographs": {"training": training, "held_out": held_out},
             }
-            self.checkpoint(history).save(self.folder / "best.safetensors")
+            self.checkpoint(history, judgement.margin).save(self.folder / "best.safetensors")
         state = {
             "chain": self.chain.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -238,12 +224,14 @@ class Run:
         with written_aside(self.folder / "state.pt") as aside:
             torch.save(state, aside)
 
-    def checkpoint(self, history: dict[str, Any]) -> Checkpoint:
+    def checkpoint(self, history: dict[str, Any], margin: float) -> Checkpoint:
         """The averaged network, batch norm folded away."""
         plain = fold(self.averaged.module.eval()).cpu()
         state = {name: value.contiguous() for name, value in plain.state_dict().items()}
         config = self.config
-        return Checkpoint(config.network, config.arguments, LABELS, plain.tile_px, state, history)
+        return Checkpoint(
+            config.network, config.arguments, LABELS, plain.tile_px, state, margin, history
+        )
 
     def resume(self) -> None:
         """Go on where a killed run of the same configuration was last saved."""
@@ -305,12 +293,6 @@ def rate(fraction: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP)))
 
 
-def scaled(images: Tensor, device: Device) -> Tensor:
-    """uint8 images as the network takes them: float32 in [0, 1], channels last."""
-    images = images.to(device.torch, non_blocking=True)
-    return images.contiguous(memory_format=torch.channels_last).float() / 255
-
-
 class Endless(Sampler[int]):
     """Positions drawn with ``weights``, without end; another ``seed``, other draws."""
 
@@ -334,55 +316,6 @@ def endless(patches: Patches, config: TrainConfig, skip: int) -> Iterator[tuple[
             sampler=Endless(balance(patches.found), seed=config.seed * 1_000_003 + skip),
         )
     )
-
-
-@torch.inference_mode()
-def margins(chain: Chain, item: Photograph, device: Device) -> Tensor:
-    """logit(crack) - logit(no crack) (h, w) at every tile position of a photograph."""
-    bag = to_tensor(to_bag(read_photograph(item.path), chain.tile_px, chain.stride_px))
-    with device.autocast():
-        logits = chain(scaled(bag[None], device))[0].float()
-    return (logits[1] - logits[0]).cpu()
-
-
-def evaluate(
-    chain: Chain, held_out: Sequence[Photograph], device: Device
-) -> tuple[list[SourceScore], float]:
-    """Recall and specificity of each source, and the log loss; a bag is judged by its surest
-    tile."""
-    chain.eval()
-    hits: dict[str, tuple[list[bool], list[bool]]] = {}
-    loss = 0.0
-    for item in held_out:
-        margin = margins(chain, item, device).max().item()
-        hits.setdefault(item.source, ([], []))[item.label].append((margin > 0) == (item.label == 1))
-        loss += math.log1p(math.exp(-margin if item.label else margin))
-    scores = [
-        SourceScore(source, len(crack), len(sound), share(crack), share(sound))
-        for source, (sound, crack) in sorted(hits.items())
-    ]
-    return scores, loss / len(held_out)
-
-
-def share(hits: Sequence[bool]) -> float:
-    return sum(hits) / len(hits) if hits else math.nan
-
-
-def locate(chain: Chain, bags: Sequence[Photograph], device: Device) -> dict[Path, tuple[int, int]]:
-    """Of each large cracked photograph, the (row, col) of the tile where the chain is surest."""
-    chain.eval()
-    windows = {}
-    for item in bags:
-        margin = margins(chain, item, device)
-        row, col = divmod(int(margin.argmax()), margin.shape[1])
-        windows[item.path] = (row * chain.stride_px, col * chain.stride_px)
-    return windows
-
-
-def is_bag(item: Photograph, chain: Chain) -> bool:
-    """Whether a photograph is larger than one tile."""
-    bag = to_bag(read_photograph(item.path), chain.tile_px, chain.stride_px)
-    return bag.shape[:2] != (chain.tile_px, chain.tile_px)
 
 
 def is_path(value: object) -> bool:

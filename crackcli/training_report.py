@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from crackcli.files import write_text, written_aside
-from crackcli.training import SourceScore
+from crackcli.judging import SourceScore
 
 
 def write_scores(scores: Sequence[SourceScore], path: Path) -> Path:

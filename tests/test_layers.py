@@ -16,10 +16,9 @@ __main__
 cli
 cli.train cli.export cli.scan cli.report cli.compare
 cli.*
-training_report
 survey report comparison training onnx_export
-scan formats.*
-mask_scene models features
+scan formats.* training_report
+mask_scene models features judging
 explainer engines.onnx engines.torch matching cracks
 attribution.lrp attribution.gradient networks.vgg11 networks engines
 attribution.propagation patches masking widths runs

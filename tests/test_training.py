@@ -9,8 +9,9 @@ torch = pytest.importorskip("torch")
 from crackcli.dataset import Photograph  # noqa: E402
 from crackcli.device import Device  # noqa: E402
 from crackcli.errors import ModelError, OutputError, UsageError  # noqa: E402
+from crackcli.judging import is_bag, locate  # noqa: E402
 from crackcli.networks import Checkpoint  # noqa: E402
-from crackcli.training import TrainConfig, is_bag, locate, train  # noqa: E402
+from crackcli.training import TrainConfig, train  # noqa: E402
 from crackcli.training_report import write_curve, write_scores  # noqa: E402
 
 TINY = {"widths": [8, 0, 8, 0, 12, 12, 0, 12, 12, 0, 16, 16, 0], "hidden": 16, "tile_cells": 2}
@@ -171,3 +172,10 @@ def test_a_file_that_is_no_checkpoint_is_named(photographs, tmp_path):
 
     with pytest.raises(ModelError, match=r"other.safetensors is not a whole safetensors file"):
         train(config(photographs, tmp_path / "model.safetensors", start_from=path))
+
+
+def test_the_checkpoint_tells_the_usual_margin_on_a_crack(trained):
+    checkpoint = Checkpoint.read(trained.output)
+
+    assert checkpoint.margin > 0
+    assert checkpoint.margin != 1.0

@@ -14,7 +14,8 @@ from crackcli.registry import check
 AUGMENT = {"drawn": "", "plain": ""}
 
 if TYPE_CHECKING:
-    from crackcli.training import Progress, SourceScore, TrainResult
+    from crackcli.judging import SourceScore
+    from crackcli.training import Progress, TrainResult
 
 
 def train(
@@ -43,7 +44,7 @@ def train(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            min=0.0, help="Peak \\[default: 2e-4 with --from, else 1e-3].", show_default=False
+            min=0.0, help="Peak \\[default: 4e-5 with --from, else 1e-3].", show_default=False
         ),
     ] = None,
     augment: Annotated[

@@ -33,6 +33,7 @@ class EngineFacts:
     tile_px: int  # side of a tile
     stride_px: int  # side of a feature cell, distance of tile positions
     reach_px: int  # how far beyond its own square a cell sees
+    margin: float  # the network's usual logit(crack) - logit(no crack) on a crack
 
 
 class Engine(Protocol):

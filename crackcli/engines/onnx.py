@@ -16,7 +16,8 @@ from crackcli.errors import DeviceError, ModelError, UsageError
 from crackcli.files import sha256
 
 METADATA = "crackcli"  # the key of our facts among the metadata of a graph
-NEEDED = {"network", "method", "start", "tile_px", "stride_px", "reach_px", "checkpoint_sha256"}
+FACTS = ("network", "method", "start", "tile_px", "stride_px", "reach_px", "margin")
+NEEDED = {*FACTS, "checkpoint_sha256"}
 OUTPUTS = {"probability", "relevance", "features", "value"}
 WHOLE, FEATURES, HEAD, BACK = range(4)  # stages of the graph
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -48,12 +49,7 @@ class OnnxEngine:
             device=used,
             model=model.name,
             model_sha256=sha256(model),
-            network=facts["network"],
-            method=facts["method"],
-            start=facts["start"],
-            tile_px=facts["tile_px"],
-            stride_px=facts["stride_px"],
-            reach_px=facts["reach_px"],
+            **{name: facts[name] for name in FACTS},
         )
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:

@@ -39,6 +39,7 @@ class TorchEngine:
             tile_px=chain.tile_px,
             stride_px=chain.stride_px,
             reach_px=chain.reach_px,
+            margin=checkpoint.margin,
         )
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:

@@ -24,6 +24,8 @@ class Checkpoint:
     """A trained network and all that is needed to use it; stored as one safetensors file.
 
     ``state`` holds plain layers (no batch norm).  Input is RGB in [0, 1], not normalised.
+    ``margin`` is the network's usual logit(crack) - logit(no crack) on a crack: relevance shares
+    it out, so that scores of different networks are told apart by it.
     """
 
     network: str
@@ -31,6 +33,7 @@ class Checkpoint:
     classes: tuple[str, ...]
     tile_px: int
     state: dict[str, Tensor] = field(repr=False)
+    margin: float = 1.0
     history: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def build(self) -> Chain:

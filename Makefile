@@ -1,0 +1,39 @@
+# make demo   scan and report the sample wall: a look at what crackcli does, in about three minutes
+# make test   everything a developer needs, then the tests
+#
+# Both make a virtual environment in .venv; PYTHON=python3.12 takes another interpreter.
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= out/demo
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/base
+	$(VENV)/bin/crackcli scan sample_data/wall.tif -o $(OUT)
+	$(VENV)/bin/crackcli report $(OUT)
+	@echo
+	@echo "Open sample_data/wall.tif and $(OUT)/cracks.gpkg in QGIS: the cracks lie on the wall."
+	@echo "$(OUT)/cracks.csv is a row for each crack; $(OUT)/wall/mask.tif is their pixels."
+
+test: $(VENV)/test
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/base: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) .
+	touch $@
+
+$(VENV)/test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) out

@@ -1,0 +1,97 @@
+"""Judging a classifier by photographs that it was not trained on; finding where it is surest."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from crackcli.chain import Chain
+from crackcli.dataset import Photograph
+from crackcli.device import Device
+from crackcli.patches import read_photograph, to_bag, to_tensor
+
+
+@dataclass(frozen=True)
+class SourceScore:
+    """How one source of held-out photographs fared; nan where it has none of a class."""
+
+    source: str
+    crack: int
+    no_crack: int
+    recall: float  # share of cracked photographs found
+    specificity: float  # share of sound photographs passed
+
+    @property
+    def accuracy(self) -> float:
+        """Mean of recall and specificity, of those that exist."""
+        known = [value for value in (self.recall, self.specificity) if not math.isnan(value)]
+        return sum(known) / len(known)
+
+
+def scaled(images: Tensor, device: Device) -> Tensor:
+    """uint8 images as the network takes them: float32 in [0, 1], channels last."""
+    images = images.to(device.torch, non_blocking=True)
+    return images.contiguous(memory_format=torch.channels_last).float() / 255
+
+
+@torch.inference_mode()
+def margins(chain: Chain, item: Photograph, device: Device) -> Tensor:
+    """logit(crack) - logit(no crack) (h, w) at every tile position of a photograph."""
+    bag = to_tensor(to_bag(read_photograph(item.path), chain.tile_px, chain.stride_px))
+    with device.autocast():
+        logits = chain(scaled(bag[None], device))[0].float()
+    return (logits[1] - logits[0]).cpu()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How a network fares: each source's scores, the log loss, and its typical ``margin``, the
+    median of logit(crack) - logit(no crack) of the cracked photographs that it recognises."""
+
+    scores: list[SourceScore]
+    loss: float
+    margin: float
+
+
+def evaluate(chain: Chain, held_out: Sequence[Photograph], device: Device) -> Judgement:
+    """Judge a network by photographs; a bag is judged by its surest tile."""
+    chain.eval()
+    hits: dict[str, tuple[list[bool], list[bool]]] = {}
+    loss = 0.0
+    recognised = []
+    for item in held_out:
+        margin = margins(chain, item, device).max().item()
+        if item.label == 1 and margin > 0:
+            recognised.append(margin)
+        hits.setdefault(item.source, ([], []))[item.label].append((margin > 0) == (item.label == 1))
+        loss += math.log1p(math.exp(-margin if item.label else margin))
+    scores = [
+        SourceScore(source, len(crack), len(sound), share(crack), share(sound))
+        for source, (sound, crack) in sorted(hits.items())
+    ]
+    return Judgement(scores, loss / len(held_out), median(recognised) if recognised else 1.0)
+
+
+def share(hits: Sequence[bool]) -> float:
+    return sum(hits) / len(hits) if hits else math.nan
+
+
+def locate(chain: Chain, bags: Sequence[Photograph], device: Device) -> dict[Path, tuple[int, int]]:
+    """Of each large cracked photograph, the (row, col) of the tile where the chain is surest."""
+    chain.eval()
+    windows = {}
+    for item in bags:
+        margin = margins(chain, item, device)
+        row, col = divmod(int(margin.argmax()), margin.shape[1])
+        windows[item.path] = (row * chain.stride_px, col * chain.stride_px)
+    return windows
+
+
+def is_bag(item: Photograph, chain: Chain) -> bool:
+    """Whether a photograph is larger than one tile."""
+    bag = to_bag(read_photograph(item.path), chain.tile_px, chain.stride_px)
+    return bag.shape[:2] != (chain.tile_px, chain.tile_px)
