@@ -72,7 +72,8 @@ def find_threshold(score: Path, masking: Masking) -> float:
                     counts[0] += np.count_nonzero(valid[block.crop])
                     continue
                 values = smooth_score(values) if refined else values
-                chosen = values[block.crop][valid[block.crop]]
+                chosen = values[block.crop][valid[block.crop]].astype(np.float64)
+                chosen = chosen.clip(max=scores.top)  # in float32 the top may lie above itself
                 counts += np.histogram(chosen, BINS, (0, scores.top))[0]
         centres = (np.arange(BINS) + 0.5) * (scores.top / BINS)
     if not refined:  # the study thresholds relevance, not its root
@@ -180,5 +181,6 @@ def painted(runs: Runs, window: Window, masking: Masking) -> Bytes:
     outer = Window(window.row - halo_px, 0, window.rows + 2 * halo_px, window.cols)
     mask = paint(runs, outer)
     if halo_px:
-        mask = close(mask > 0, STUDY_CLOSINGS_PX[1]).astype(np.uint8)
+        framed = np.pad(mask, ((0, 0), (halo_px, halo_px))) > 0  # the same at all four edges
+        mask = close(framed, STUDY_CLOSINGS_PX[1])[:, halo_px:-halo_px].astype(np.uint8)
     return mask[window.within(outer)]

@@ -117,7 +117,7 @@ def refine(rgb: Bytes, q: Grey, threshold: float) -> Candidates:
     ``threshold`` is that of the scene; half of it bounds the corridor.
     """
     corridor = q > threshold / 2
-    if not (q > threshold).any():
+    if not corridor.any():
         return Candidates(np.zeros_like(corridor), np.zeros_like(corridor))
     g = smooth(grey(rgb), SMOOTH_GREY_PX)
     dark = darkness(g)

@@ -98,10 +98,12 @@ def scan_raster(
     digest = digest_of(scored)
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
     earlier = None if task.overwrite else finished(scene, scored)
+    work = Work(task.folder / "work", digest)
     if earlier is not None and earlier.record["masking"] == asdict(task.masking):
+        if work.is_ours() or not work.note.exists():
+            work.remove()  # of a run with other masking that was stopped
         return summary(earlier, task.source, "unchanged", 0.0)
 
-    work = Work(task.folder / "work", digest)
     seconds: dict[str, float] = {} if earlier is None else earlier.record["seconds"]
     kept = (work.score, scene.score)
     score = None if task.overwrite else next(filter(work.made, kept), None)
@@ -194,15 +196,21 @@ class Work:
         self.folder, self.digest = folder, digest
         self.score, self.mask = folder / "score.tif", folder / "mask.tif"
 
+    @property
+    def note(self) -> Path:
+        return self.folder / "work.json"
+
     def begin(self) -> None:
-        note = self.folder / "work.json"
-        try:
-            same = json.loads(note.read_text(encoding="utf-8"))["digest"] == self.digest
-        except (OSError, ValueError, KeyError, TypeError):
-            same = False
-        if not same:
+        if not self.is_ours():
             self.remove()
-            write_json(note, {"digest": self.digest})
+            write_json(self.note, {"digest": self.digest})
+
+    def is_ours(self) -> bool:
+        """Whether what is there was made from the same."""
+        try:
+            return json.loads(self.note.read_text(encoding="utf-8"))["digest"] == self.digest
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def remove(self) -> None:
         """Leave nothing: nor the scene's folder if there is nothing else in it."""

@@ -97,12 +97,13 @@ def test_a_dark_line_where_the_score_does_not_point_is_no_crack():
     assert not refine(image, corridor(220), THRESHOLD).weak[:, 40:80].any()
 
 
-def test_nothing_is_marked_where_the_score_stays_below_the_threshold():
+def test_a_tail_below_the_threshold_is_weak_wherever_its_crack_is_strong():
+    """What makes it a crack may lie in another block."""
     image = rgb(with_line(surface(), 5))
 
     found = refine(image, corridor(height=0.9 * THRESHOLD), THRESHOLD)
 
-    assert not found.weak.any()
+    assert found.weak[:, 158:163].all(axis=1).mean() > 0.95
     assert not found.strong.any()
 
 

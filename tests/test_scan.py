@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import warnings
 from dataclasses import replace
 
 import cv2
@@ -189,24 +188,6 @@ def test_the_mask_does_not_depend_on_the_blocks(photograph, tmp_path, monkeypatc
 
     both = ((actual == 1) & (expected == 1)).sum()
     assert both / ((actual == 1) | (expected == 1)).sum() >= 0.99
-
-
-def test_a_photograph_that_was_turned_is_scanned_upright(tmp_path):
-    path = tmp_path / "turned.jpg"
-    image = wall(96, 200)
-    cv2.imwrite(str(path), image)
-    plain = path.read_bytes()
-    exif = b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06"
-    exif += b"\x00\x00\x00\x00\x00\x00"
-    path.write_bytes(
-        plain[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + plain[2:]
-    )
-
-    summary = scan(path, tmp_path / "turned")
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert everything(summary.mask).shape == (200, 96)
 
 
 def test_a_damaged_photograph_leaves_nothing(photograph, tmp_path):
@@ -397,3 +378,12 @@ def test_cracks_lie_where_a_viewer_shows_them(tmp_path, orientation, turns):
 
     assert (expected == 1).sum() > 300
     np.testing.assert_array_equal(turned, expected)
+
+
+def test_what_a_stopped_masking_left_is_cleared_up(photograph, tmp_path):
+    scan(photograph, tmp_path / "wall")
+    (tmp_path / "wall" / "work").mkdir()
+    (tmp_path / "wall" / "work" / "mask.tif").touch()
+
+    assert scan(photograph, tmp_path / "wall").status == "unchanged"
+    assert not (tmp_path / "wall" / "work").exists()

@@ -1,0 +1,160 @@
+"""The command as it is typed: one line for each error, documented exit codes, data on stdout."""
+
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from fakes import wall
+from walls import crackcli as bare
+
+
+def crackcli(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "crackcli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"NO_COLOR": "1"},
+        check=False,
+    )
+
+
+def errors(done):
+    return [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A photograph, and what only looks like a photograph or a model."""
+    folder = tmp_path_factory.mktemp("cli")
+    cv2.imwrite(str(folder / "wall.png"), wall(96, 130))
+    (folder / "text.tif").write_text("no image")
+    (folder / "text.onnx").write_text("no graph")
+    (folder / "text.safetensors").write_text("no weights")
+    (folder / "empty").mkdir()
+    (folder / "file").touch()
+    return folder
+
+
+def test_the_version_is_data():
+    done = crackcli("--version")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("crackcli ")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("scann", 2, "No such command 'scann'"),
+        ("scan --nosuch", 2, "No such option: --nosuch"),
+        ("scan wall.png --method lime", 2, "'lime' is not known; choose one of: gradient, "),
+        ("scan wall.png --masking closing", 2, "choose one of: refined, study"),
+        ("scan wall.png --model nothere.onnx", 6, "nothere.onnx is not a file"),
+        ("scan wall.png --model text.onnx", 6, "text.onnx is not a usable ONNX graph"),
+        ("scan wall.png --model text.safetensors", 6, "is not a whole safetensors file"),
+        ("scan text.tif", 4, "text.tif is not a readable image"),
+        ("scan empty", 4, "empty holds no images"),
+        ("scan nothere.jpg", 4, "nothere.jpg does not exist; check the name"),
+        ("scan wall.png -o file", 73, "file cannot be written"),
+        ("report empty", 4, "run crackcli scan -o empty first"),
+        ("train empty -o mine.safetensors", 4, "empty has no folder 'no_crack'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_code(folder, monkeypatch, command, code, says):
+    monkeypatch.chdir(folder)
+
+    done = crackcli(*command.split())
+
+    assert done.returncode == code
+    (line,) = errors(done)
+    assert says in line
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_shipped_model_finds_a_crack_without_torch(folder, tmp_path):
+    image = cv2.imread(os.fspath(sample("wall.tif")))[900:1300, 2200:2700]
+    cv2.imwrite(str(tmp_path / "part.png"), image)
+
+    done = without_torch("scan", tmp_path / "part.png", "-o", tmp_path / "out", "--json")
+
+    assert done.returncode == 0, done.stderr
+    (scene,) = json.loads(done.stdout)["scenes"]
+    assert scene["status"] == "done"
+    assert scene["crack_px"] > 500
+
+
+def test_one_bad_file_is_named_and_the_other_is_done(folder, tmp_path):
+    done = crackcli("scan", folder / "text.tif", folder / "wall.png", "-o", tmp_path, "-q")
+
+    assert done.returncode == 3
+    assert done.stdout.split() == [str(tmp_path / "wall" / "mask.tif")]
+    assert len(errors(done)) == 1
+
+
+def test_cuda_that_is_not_there_is_no_silent_cpu_run(folder, tmp_path):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("CUDA is there")
+
+    done = crackcli("scan", folder / "wall.png", "-o", tmp_path, "--device", "cuda")
+
+    assert done.returncode == 5
+    assert "CUDA is not usable" in errors(done)[0]
+
+
+@pytest.mark.parametrize(
+    "command", ["train photos -o mine.safetensors", "export m.safetensors -o m"]
+)
+def test_a_missing_extra_says_what_to_type(command):
+    done = bare(*command.split())
+
+    assert done.returncode == 2
+    assert "install them with: pip install '.[train]'" in errors(done)[0]
+
+
+def sample(name):
+    from crackcli.models import CHECKOUT
+
+    return CHECKOUT.parent / "sample_data" / name
+
+
+def without_torch(*arguments):
+    """A run where torch is not installed, but ONNX Runtime is."""
+    program = "import sys; sys.modules.update(torch=None); import crackcli.__main__"
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_terminated_scan_says_how_to_go_on(tmp_path):
+    """SIGTERM during a long scan: 143, one line, and the strips that are done stay."""
+    import signal
+    import time
+
+    image = np.tile(wall(256, 256), (12, 8, 1))
+    cv2.imwrite(str(tmp_path / "wall.png"), image)
+    out = tmp_path / "out"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "crackcli", "scan", tmp_path / "wall.png", "-o", out, "-q"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 300
+    while not list(out.glob("wall/work/strip_*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    run.send_signal(signal.SIGTERM)
+    _, said = run.communicate(timeout=120)
+
+    assert run.returncode == 143
+    assert said.strip() == "Error: terminated; the same command goes on where it stopped"
+    assert list(out.glob("wall/work/strip_*.npz"))
+    assert json.loads((out / "run.json").read_text())["exit_code"] == 143

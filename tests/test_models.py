@@ -1,0 +1,173 @@
+"""Which file and which engine are used: what was asked for, and else what is shipped."""
+
+from pathlib import Path
+
+import pytest
+
+from crackcli import models
+from crackcli.errors import ModelError, UsageError
+from crackcli.models import find_model, open_engine
+from crackcli.registry import ENGINES
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A clone with the shipped checkpoint and its default graph, and nothing installed."""
+    monkeypatch.setattr(models, "PACKAGED", tmp_path / "installed")
+    monkeypatch.setattr(models, "CHECKOUT", tmp_path / "models")
+    (tmp_path / "models").mkdir()
+    for suffix in (".safetensors", ".lrp.margin.onnx"):
+        (tmp_path / "models" / f"vgg11_128{suffix}").touch()
+    return tmp_path / "models"
+
+
+class Opened:
+    """Stands for an engine and keeps what it was opened with."""
+
+    name = ""
+
+    def __init__(self, *arguments):
+        self.arguments = arguments
+
+
+class OpenedOnnx(Opened):
+    name = "onnx"
+
+
+class OpenedTorch(Opened):
+    name = "torch"
+
+
+@pytest.fixture
+def _engines(monkeypatch):
+    for engine in (OpenedOnnx, OpenedTorch):
+        monkeypatch.setitem(ENGINES, engine.name, f"{__name__}:{engine.__name__}")
+
+
+@pytest.mark.parametrize("engine", ["auto", "onnx", "torch"])
+def test_a_model_that_is_given_is_used(folder, engine):
+    given = Path("mine.safetensors")
+
+    assert find_model(given, "gradient", "both", engine) == given
+
+
+@pytest.mark.parametrize(
+    ("engine", "name"),
+    [
+        ("auto", "vgg11_128.lrp.margin.onnx"),
+        ("onnx", "vgg11_128.lrp.margin.onnx"),
+        ("torch", "vgg11_128.safetensors"),
+    ],
+)
+def test_without_a_model_the_shipped_one_is_used(folder, engine, name):
+    assert find_model(None, None, None, engine) == folder / name
+
+
+def test_each_method_and_start_has_a_graph_of_its_own(folder):
+    graph = folder / "vgg11_128.gradient.both.onnx"
+    graph.touch()
+
+    assert find_model(None, "gradient", "both", "auto") == graph
+
+
+@pytest.mark.parametrize(("method", "start"), [("gradient", None), (None, "both")])
+@pytest.mark.parametrize("engine", ["auto", "onnx"])
+def test_where_no_graph_is_shipped_the_user_is_told_how_to_get_one(folder, method, start, engine):
+    method_used, start_used = method or "lrp", start or "margin"
+    says = (
+        f"no graph of the shipped model has method {method_used} and start {start_used}; "
+        "use --engine torch, or write one with crackcli export"
+    )
+
+    with pytest.raises(ModelError) as error:
+        find_model(None, method, start, engine)
+
+    assert str(error.value) == says
+    assert error.value.exit_code == 6
+
+
+def test_torch_explains_the_shipped_model_by_any_method(folder):
+    found = find_model(None, "gradient", "both", "torch")
+
+    assert found == folder / "vgg11_128.safetensors"
+
+
+def test_an_installation_goes_before_a_clone(folder):
+    installed = folder.parent / "installed"
+    installed.mkdir()
+    (installed / "vgg11_128.lrp.margin.onnx").touch()
+
+    assert find_model(None, None, None, "auto").parent == installed
+
+
+@pytest.mark.usefixtures("_engines")
+@pytest.mark.parametrize(
+    ("file", "engine", "used"),
+    [
+        ("mine.onnx", "auto", "onnx"),
+        ("mine.safetensors", "auto", "torch"),
+        ("MINE.SAFETENSORS", "auto", "torch"),
+        ("mine.onnx", "torch", "torch"),
+        ("mine.safetensors", "onnx", "onnx"),
+    ],
+)
+def test_the_suffix_decides_unless_an_engine_is_asked_for(file, engine, used):
+    opened = open_engine(Path(file), engine=engine)
+
+    assert opened.name == used
+    assert opened.arguments == (Path(file), None, None, "auto")
+
+
+@pytest.mark.usefixtures("_engines")
+def test_the_shipped_graph_is_opened_by_the_engine_that_needs_no_torch(folder):
+    opened = open_engine()
+
+    assert opened.name == "onnx"
+    assert opened.arguments[0] == folder / "vgg11_128.lrp.margin.onnx"
+
+
+@pytest.mark.usefixtures("_engines")
+def test_an_engine_is_told_what_was_asked_for(folder):
+    opened = open_engine(None, "gradient", "crack", "torch", "cpu")
+
+    assert opened.arguments == (folder / "vgg11_128.safetensors", "gradient", "crack", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"method": "gradcam"}, "'gradcam' is not known; choose one of: gradient, inputxgrad, lrp"),
+        ({"start": "logit"}, "'logit' is not known; choose one of: both, crack, margin"),
+        ({"engine": "jax"}, "'jax' is not known; choose one of: onnx, torch"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_menu(folder, asked, says):
+    with pytest.raises(UsageError) as error:
+        open_engine(**asked)
+
+    assert str(error.value) == says
+
+
+def test_a_file_of_the_wrong_kind_is_named(tmp_path):
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "notes.onnx"
+    path.write_text("no graph")
+
+    with pytest.raises(ModelError, match=r"notes\.onnx is not a usable ONNX graph"):
+        open_engine(path, device="cpu")
+
+
+def test_a_checkpoint_that_is_not_there_is_named(folder):
+    pytest.importorskip("torch")
+    (folder / "vgg11_128.safetensors").unlink()
+
+    with pytest.raises(ModelError, match=r"vgg11_128\.safetensors does not exist"):
+        open_engine(engine="torch", device="cpu")
+
+
+@pytest.mark.parametrize("name", [".safetensors", ".lrp.margin.onnx", ".lrp.both.onnx"])
+def test_the_models_of_this_clone_are_there_and_small(name):
+    path = models.CHECKOUT / f"{models.SHIPPED}{name}"
+
+    assert path.is_file()
+    assert path.stat().st_size <= 30e6
