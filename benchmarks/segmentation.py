@@ -85,6 +85,8 @@ def main() -> None:
     engine = open_engine(given.model, given.method, given.start, given.engine)
     explainer = Explainer(engine, gate=0.5)
     rows = []
+    header = ["set", "recipe", "tolerance_px", "F1", "precision", "recall", "IoU"]
+    print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for which in given.sets:
@@ -103,16 +105,13 @@ def main() -> None:
             for (recipe, tolerance), scores in totals.items():
                 values = (scores.f1, scores.precision, scores.recall, scores.iou)
                 rows.append([which, recipe, tolerance, *(f"{100 * v:.1f}" for v in values)])
+                print("| " + " | ".join(map(str, rows[-1])) + " |", flush=True)
             print(f"{which}: {time.monotonic() - began:.0f} s", file=sys.stderr)
         sound = PixelScores()
         for photograph in sorted((given.data / "test/patches/no_crack").iterdir())[: given.limit]:
             marked = scanned(photograph, "refined", explainer, folder / "sound")
             sound += compare(marked, np.zeros_like(marked))
         print(f"crack-free patches: {sound.marked_share:.2%} marked")
-    header = ["set", "recipe", "tolerance_px", "F1", "precision", "recall", "IoU"]
-    print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
-    for row in rows:
-        print("| " + " | ".join(map(str, row)) + " |")
     if given.csv:
         with given.csv.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([header, *rows])
