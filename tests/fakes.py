@@ -1,6 +1,10 @@
-"""An engine that a person can follow, quick enough to scan dozens of rasters in a test."""
+"""An engine that a person can follow, quick enough to scan dozens of rasters in a test; a wall; and
+a disk that is full."""
+
+import contextlib
 
 import numpy as np
+import pytest
 
 from crackcli.engines import EngineFacts, ScoreMaps
 
@@ -63,3 +67,15 @@ def wall(rows, cols, seed=0, cracks=1):
         col = int((number + 0.5) * cols / cracks)
         grey[rows // 6 : rows - rows // 8, col : col + 6] = 25
     return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+
+
+@contextlib.contextmanager
+def full_disk(at):
+    """The system refuses every byte of a file from number ``at`` on, to root as well."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (at, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -97,15 +97,18 @@ def test_one_bad_file_is_named_and_the_other_is_done(folder, tmp_path):
     assert len(errors(done)) == 1
 
 
-def test_cuda_that_is_not_there_is_no_silent_cpu_run(folder, tmp_path):
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_cuda_that_is_not_there_is_no_silent_cpu_run(folder, tmp_path, engine):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("CUDA is there")
 
-    done = crackcli("scan", folder / "wall.png", "-o", tmp_path, "--device", "cuda")
+    chosen = ("--engine", engine, "--device", "cuda")
+    done = crackcli("scan", folder / "wall.png", "-o", tmp_path / "out", *chosen)
 
     assert done.returncode == 5
     assert "CUDA is not usable" in errors(done)[0]
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -140,21 +143,21 @@ def test_a_terminated_scan_says_how_to_go_on(tmp_path):
     import signal
     import time
 
-    image = np.tile(wall(256, 256), (12, 8, 1))
+    image = np.tile(wall(256, 256), (8, 2, 1))  # 16 strips of 128 rows
     cv2.imwrite(str(tmp_path / "wall.png"), image)
-    out = tmp_path / "out"
+    scan, out = ("scan", tmp_path / "wall.png"), tmp_path / "out"
     run = subprocess.Popen(
-        [sys.executable, "-m", "crackcli", "scan", tmp_path / "wall.png", "-o", out, "-q"],
+        [sys.executable, "-m", "crackcli", *scan, "-o", out, "-q", "--core-px", "128"],
         stderr=subprocess.PIPE,
         text=True,
     )
     deadline = time.monotonic() + 300
-    while not list(out.glob("wall/work/strip_*.npz")) and time.monotonic() < deadline:
+    while not list(out.rglob("strip_*.npz")) and time.monotonic() < deadline:
         time.sleep(0.2)
     run.send_signal(signal.SIGTERM)
     _, said = run.communicate(timeout=120)
 
     assert run.returncode == 143
     assert said.strip() == "Error: terminated; the same command goes on where it stopped"
-    assert list(out.glob("wall/work/strip_*.npz"))
+    assert list(out.rglob("strip_*.npz"))
     assert json.loads((out / "run.json").read_text())["exit_code"] == 143

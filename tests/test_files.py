@@ -1,12 +1,19 @@
 """Files are whole or not there."""
 
 import os
+import shutil
 
+import numpy as np
 import pytest
+import rasterio
+from affine import Affine
+from fakes import full_disk
 
 from crackcli.errors import InputError, OutputError
 from crackcli.files import sha256, write_json, write_text, written_apart, written_aside
+from crackcli.raster import RasterInfo, write_cog
 
+LARGE = np.random.default_rng(1).integers(0, 255, (600, 700)).astype(np.uint8)  # 420 kB
 WAYS = [written_aside, written_apart]
 
 
@@ -53,6 +60,90 @@ def test_a_full_disk_is_an_output_error(tmp_path):
         written_aside(tmp_path / "file.txt"),
     ):
         raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_a_disk_that_fills_up_leaves_the_old_file_and_nothing_else(tmp_path, at):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    with full_disk(at), pytest.raises(OutputError, match=r"file\.txt cannot be written"):
+        write_text(path, "longer than three")
+
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_folder_in_the_way_is_kept(tmp_path, way):
+    path = tmp_path / "file.txt"
+    (path / "inside").mkdir(parents=True)
+
+    with (
+        pytest.raises(OutputError, match=r"Is a directory\); .* choose another output"),
+        way(path) as aside,
+    ):
+        aside.write_text("whole")
+
+    assert list(tmp_path.iterdir()) == [path]
+    assert (path / "inside").is_dir()
+
+
+def test_what_a_killed_run_left_apart_is_removed_by_the_next(tmp_path):
+    path = tmp_path / "file.tif"
+    (tmp_path / ".file").mkdir()
+    (tmp_path / ".file" / "half.tif").touch()
+
+    with written_apart(path) as aside:
+        aside.touch()
+        assert list(aside.parent.iterdir()) == [aside]
+
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def info(tmp_path):
+    """What is known of a raster of the size of LARGE, somewhere on a map."""
+    place = Affine(0.002, 0.001, 500_000, 0.001, -0.002, 5_500_000)
+    return RasterInfo(tmp_path / "wall.tif", 600, 700, place, None, 1, None, "")
+
+
+def test_a_large_raster_is_tiled_and_has_an_overview(tmp_path, info):
+    write_cog(tmp_path / "mask.tif", [LARGE], info, {}, "nearest")
+
+    with rasterio.open(tmp_path / "mask.tif") as file:
+        assert file.block_shapes == [(512, 512)]
+        assert file.overviews(1) == [2]
+        np.testing.assert_array_equal(file.read(1), LARGE)
+
+
+@pytest.mark.parametrize("at", [0, 1_000, 200_000, 425_000, 515_000])
+def test_a_full_disk_leaves_the_old_raster_and_nothing_else(tmp_path, info, at):
+    path = tmp_path / "mask.tif"
+    path.write_bytes(b"old")
+
+    with (
+        full_disk(at),
+        pytest.raises(OutputError, match=r"mask\.tif cannot be written .*; free space"),
+    ):
+        write_cog(path, [LARGE[:512], LARGE[512:]], info, {}, "nearest")
+
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_vanishes_meanwhile_is_an_output_error(tmp_path, info):
+    path = tmp_path / "out" / "mask.tif"
+
+    def strips():
+        yield LARGE[:512]
+        shutil.rmtree(path.parent)
+        yield LARGE[512:]
+
+    with pytest.raises(OutputError, match=r"mask\.tif cannot be written"):
+        write_cog(path, strips(), info, {}, "nearest")
+
+    assert not path.parent.exists()
 
 
 def test_a_new_file_has_the_rights_of_the_umask(tmp_path):

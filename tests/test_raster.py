@@ -10,6 +10,7 @@ from affine import Affine
 from PIL import Image
 from rasterio.enums import ColorInterp
 
+from crackcli import raster as door
 from crackcli.errors import InputError, OutputError
 from crackcli.grid import Window
 from crackcli.raster import Raster, inspect, read_band, read_tags, write_cog
@@ -146,6 +147,7 @@ def test_what_is_no_number_has_no_data(tmp_path):
         ("big.tif", {"BIGTIFF": "YES"}),
         ("tiled.tif", {"tiled": True, "blockxsize": 16, "blockysize": 16}),
         ("planes.tif", {"interleave": "band", "compress": "lzw"}),
+        ("cog.tif", {"driver": "COG"}),
         ("wall.png", {"driver": "PNG"}),
     ],
 )
@@ -209,6 +211,63 @@ def test_beyond_an_edge_the_photograph_is_mirrored(tmp_path, window):
     np.testing.assert_array_equal(actual, np.moveaxis(padded[:, rows, cols], 0, -1))
 
 
+def test_beyond_an_edge_validity_is_mirrored_too(tmp_path):
+    bands = picture(1).clip(1)
+    bands[0, 0] = 0
+    path = write(tmp_path / "nodata.tif", bands, nodata=0)
+
+    valid = read(path, Window(-2, 0, 5, COLS)).valid
+
+    assert valid.all(axis=1).tolist() == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize("profile", [{}, {"tiled": True, "blockxsize": 16, "blockysize": 16}])
+@pytest.mark.parametrize("window", [Window(0, 0, ROWS, COLS), Window(7, 11, 30, 41)])
+def test_a_window_is_the_same_in_however_many_pieces_it_is_read(
+    tmp_path, monkeypatch, profile, window
+):
+    bands = picture()
+    path = write(tmp_path / "rgb.tif", bands, photometric="rgb", **profile)
+    monkeypatch.setattr(door, "PIECE_PX", 200)
+
+    pixels = read(path, window)
+
+    part = window.within(Window(0, 0, ROWS, COLS))
+    np.testing.assert_array_equal(pixels.rgb, np.moveaxis(bands, 0, -1)[part])
+
+
+def infinite(path):
+    values = picture(1).astype(np.float32)
+    values[0, 3:9] = np.inf
+    write(path, values)
+
+
+def see_through(path):
+    image = Image.fromarray(picture(1)[0] % 2).convert("P")
+    image.save(path, "PNG", transparency=bytes([255, 0]))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: write(path, picture(4), RGBA, photometric="rgb"),
+        lambda path: write(path, picture(1) % 4, nodata=3),
+        see_through,
+        infinite,
+    ],
+    ids=["alpha", "nodata", "palette", "infinite"],
+)
+def test_validity_alone_is_what_comes_with_the_pixels(tmp_path, make):
+    make(tmp_path / "wall.tif")
+    window = Window(1, 2, 40, 60)
+
+    with Raster(inspect(tmp_path / "wall.tif")) as raster:
+        valid, pixels = raster.read_valid(window), raster.read(window)
+
+    np.testing.assert_array_equal(valid, pixels.valid)
+    assert 0 < valid.sum() < valid.size
+
+
 def test_the_place_on_the_map_is_kept(tmp_path):
     info = inspect(write(tmp_path / "rgb.tif", picture(), photometric="rgb"))
 
@@ -234,15 +293,20 @@ def complex_numbers(path):
     write(path, picture(1).astype(np.complex64))
 
 
+def cmyk(path):
+    write(path, picture(4).astype(np.uint16), photometric="cmyk")
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (text, "is not a readable image or is damaged"),
         (tiny, "is 70 x 31 px; at least 32 px are needed"),
         (complex_numbers, "holds complex numbers"),
+        (cmyk, "is in CMYK colours; save it as RGB"),
         (lambda path: None, "does not exist; check the name"),
     ],
-    ids=["text", "tiny", "complex", "missing"],
+    ids=["text", "tiny", "complex", "cmyk", "missing"],
 )
 def test_what_is_no_photograph_is_named_with_the_reason(tmp_path, make, says):
     path = tmp_path / "wall.tif"
@@ -262,6 +326,16 @@ def test_a_file_that_was_cut_off_is_called_damaged(tmp_path):
         read(path)
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "bmp", "jp2"])
+def test_a_photograph_of_which_the_end_is_missing_is_called_damaged(tmp_path, suffix):
+    path = tmp_path / f"wall.{suffix}"
+    Image.fromarray(np.moveaxis(picture(), 0, -1)).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
+
+    with pytest.raises(InputError, match=rf"wall\.{suffix} is not a readable image or is damaged"):
+        read(path)
+
+
 def test_a_written_raster_is_a_cog_on_the_same_grid(tmp_path):
     info = inspect(write(tmp_path / "rgb.tif", picture(), photometric="rgb"))
     values = picture(1)[0] % 2
@@ -274,6 +348,7 @@ def test_a_written_raster_is_a_cog_on_the_same_grid(tmp_path):
     with rasterio.open(path) as file:
         assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert file.transform.almost_equals(TURNED)
+        assert file.crs.to_epsg() == 25832
         assert file.nodata == 255
     assert [p.name for p in path.parent.iterdir()] == ["mask.tif"]
 

@@ -10,7 +10,7 @@ from fakes import LocalEngine, wall
 
 from crackcli import survey
 from crackcli.errors import InputError, Interrupted, Locked, OutputError, UsageError
-from crackcli.survey import SurveyTask, find_rasters, scan_survey
+from crackcli.survey import Failure, SurveyResult, SurveyTask, find_rasters, scan_survey
 
 
 @pytest.fixture
@@ -56,6 +56,15 @@ def test_a_file_that_is_given_twice_is_scanned_once(tmp_path):
     assert names(path, tmp_path, path) == {"wall": "wall.png"}
 
 
+@pytest.mark.parametrize("name", ["run.json.png", "RUN.JSON.png", ".lock.png"])
+def test_no_scene_takes_the_place_of_a_file_of_the_run(tmp_path, name):
+    (tmp_path / name).touch()
+
+    found, _ = find_rasters([tmp_path / name])
+
+    assert list(found) == [name.replace(".png", "_png")]
+
+
 def test_what_cannot_be_told_apart_is_a_failure(tmp_path):
     for folder in ("1/a", "2/a"):
         (tmp_path / folder).mkdir(parents=True)
@@ -98,6 +107,12 @@ def test_if_nothing_could_be_done_the_code_says_why(engine, tmp_path, bad, code)
     assert result.exit_code == code
 
 
+def test_if_nothing_could_be_done_for_several_reasons_the_code_is_3(tmp_path):
+    failures = [Failure(tmp_path, "unreadable", 4), Failure(tmp_path, "unforeseen", 1)]
+
+    assert SurveyResult(failures=failures).exit_code == 3
+
+
 def test_an_unforeseen_failure_of_one_scene_is_reported_as_one(engine, tmp_path, monkeypatch):
     first, second = photograph(tmp_path / "a.png"), photograph(tmp_path / "b.png", seed=1)
     scan = survey.scan_raster
@@ -135,6 +150,29 @@ def test_an_interrupted_run_says_so(engine, tmp_path, monkeypatch):
         scan_survey(SurveyTask((tmp_path / "a.png",), tmp_path / "out"))
 
     assert json.loads((tmp_path / "out/run.json").read_text())["exit_code"] == 143
+
+
+@pytest.mark.parametrize(
+    "stop", [Interrupted("terminated", 143), OutputError("b cannot be written")]
+)
+def test_what_stops_a_run_leaves_what_was_finished(engine, tmp_path, monkeypatch, stop):
+    for number, name in enumerate("abc"):
+        photograph(tmp_path / "in" / f"{name}.png", number)
+    scan = survey.scan_raster
+
+    def stop_at_b(task, *rest):
+        if task.source.name == "b.png":
+            raise stop
+        return scan(task, *rest)
+
+    monkeypatch.setattr(survey, "scan_raster", stop_at_b)
+    with pytest.raises(type(stop)):
+        scan_survey(SurveyTask((tmp_path / "in",), tmp_path / "out"))
+
+    run = json.loads((tmp_path / "out/run.json").read_text())
+    assert [scene["scene"] for scene in run["scenes"]] == ["a"]
+    assert run["exit_code"] == stop.exit_code
+    assert not (tmp_path / "out/c").exists()
 
 
 HOLD = """
