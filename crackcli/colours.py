@@ -47,7 +47,10 @@ def find_stretch(source: DatasetReader) -> tuple[float, float] | None:
     bands = colour_bands(source)
     if {source.dtypes[band - 1] for band in bands} == {"uint8"}:
         bits = int(source.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", 8))
-        return None if bits >= 8 else (0.0, 2.0**bits - 1)
+        white = 2.0 ** min(bits, 8) - 1
+        if source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
+            return white, 0.0
+        return None if bits >= 8 else (0.0, white)
     shape = tuple(min(side, PREVIEW_PX) for side in source.shape)
     preview = source.read(bands, out_shape=(len(bands), *shape)).astype(np.float64)
     valid = read_mask(source, out_shape=shape) & np.isfinite(preview).all(axis=0)

@@ -52,6 +52,7 @@ SCAN = "scan its photograph again with --overwrite"  # about a damaged score or 
 ENVIRONMENT = {
     "GDAL_CACHEMAX": 128 * 1024**2,  # bytes, to rasterio
     "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": False,  # that way does not notice a file that was cut off
 }
 
 Index = slice | NDArray[np.int64]

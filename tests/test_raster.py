@@ -326,7 +326,7 @@ def test_a_file_that_was_cut_off_is_called_damaged(tmp_path):
         read(path)
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "webp", "bmp", "jp2"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "jp2"])
 def test_a_photograph_of_which_the_end_is_missing_is_called_damaged(tmp_path, suffix):
     path = tmp_path / f"wall.{suffix}"
     Image.fromarray(np.moveaxis(picture(), 0, -1)).save(path)
@@ -384,3 +384,10 @@ def test_the_digest_is_that_of_what_is_seen(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(before) == 64
+
+
+def test_where_white_is_zero_black_is_black(tmp_path):
+    bands = picture(1)
+    pixels = read(write(tmp_path / "negative.tif", bands, photometric="miniswhite"))
+
+    np.testing.assert_array_equal(pixels.rgb[..., 0], 255 - bands[0])
