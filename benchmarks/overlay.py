@@ -3,8 +3,9 @@
     python benchmarks/overlay.py OUT wall.tif -o overlays --side 1600
 
 OUT is the output folder of crackcli scan.  Each scene becomes one PNG: the photograph shrunk to
-``--side``, with what is crack in red; a pixel is red where any of those it stands for is crack, so
-that hairlines are seen.  ``--window COL ROW SIDE`` shows a part at full size, plain beside marked.
+``--side``, with cracks in red and what crackcli report sets aside as joints by default in blue; a
+pixel is marked where any of those it stands for is, so that hairlines are seen.  ``--window COL ROW
+SIDE`` shows a part at full size, plain beside marked.
 """
 
 import argparse
@@ -13,27 +14,51 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from crackcli.cracks import trace
 from crackcli.grid import Window
+from crackcli.joints import JOINT, judged
 from crackcli.raster import Raster, inspect, read_band
 from crackcli.scene import Scene
 
-RED = np.array([255, 0, 0])
+RED, BLUE = np.array([255, 0, 0]), np.array([0, 60, 255])
 
 
-def marked(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The photograph (rows, cols, 3) with the mask in red."""
+def marked(rgb: np.ndarray, mask: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """The photograph (rows, cols, 3) with the mask in red, joints in blue."""
     rgb = rgb.copy()
-    rgb[mask] = 0.25 * rgb[mask] + 0.75 * RED
+    for where, colour in ((mask, RED), (joints, BLUE)):
+        rgb[where] = 0.25 * rgb[where] + 0.75 * colour
     return rgb
 
 
-def shrunk(rgb: np.ndarray, mask: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both at most ``side`` px wide and high."""
-    rows, cols = mask.shape
+def joints_of(scene: Scene, window: Window) -> np.ndarray:
+    """The pixels of the window that belong to joints.
+
+    They are told anew from the mask of the whole scene, which is traced for it, and by the default
+    of crackcli report: a report with another ``--joint-likelihood`` is not looked at.
+    """
+    cracks = trace(scene.mask, scene.score, (scene.rows, scene.cols)).cracks
+    image = np.zeros((window.rows, window.cols), np.uint8)
+    for crack in judged(cracks):
+        if (crack.joint_likelihood or 0.0) >= JOINT:
+            for part in crack.outline.geoms:
+                rings = [part.exterior, *part.interiors]
+                points = [
+                    np.array(ring.coords) - (window.col + 0.5, window.row + 0.5) for ring in rings
+                ]
+                cv2.fillPoly(image, [np.rint(p).astype(np.int32) for p in points], 1)
+    return image == 1
+
+
+def shrunk(
+    rgb: np.ndarray, masks: list[np.ndarray], side: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """All at most ``side`` px wide and high."""
+    rows, cols = rgb.shape[:2]
     factor = min(1.0, side / max(rows, cols))
     size = round(cols * factor), round(rows * factor)
-    share = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), share > 0.02
+    shares = [cv2.resize(m.astype(np.float32), size, interpolation=cv2.INTER_AREA) for m in masks]
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), [share > 0.02 for share in shares]
 
 
 def main() -> None:
@@ -54,11 +79,13 @@ def main() -> None:
             window = Window(row, col, side, side).clipped(scene.rows, scene.cols)
         with Raster(inspect(photograph)) as raster:
             rgb = raster.read(window).rgb
-        mask = read_band(scene.mask, window) == 1
+        masks = [read_band(scene.mask, window) == 1, joints_of(scene, window)]
+        masks[1] &= masks[0]
         if given.window:
-            image = np.hstack([rgb, marked(rgb, mask)])
+            image = np.hstack([rgb, marked(rgb, *masks)])
         else:
-            image = marked(*shrunk(rgb, mask, given.side))
+            rgb, masks = shrunk(rgb, masks, given.side)
+            image = marked(rgb, *masks)
         path = given.output / f"{photograph.stem}.png"
         cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         print(path)

@@ -27,6 +27,7 @@ from crackcli.masking import Masking, close, isodata
 from crackcli.models import open_engine
 from crackcli.raster import Band
 from crackcli.scan import ScanTask, scan_raster
+from crackcli.zoom import PLAIN, parse_zooms
 
 TOLERANCES_PX = (0, 2)
 RECIPES = ("refined", "study")
@@ -55,9 +56,15 @@ def one_tile(engine: Engine, photograph: Path) -> np.ndarray:
     return cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
-def scanned(photograph: Path, recipe: str, explainer: Explainer, folder: Path) -> np.ndarray:
+def scanned(
+    photograph: Path,
+    recipe: str,
+    explainer: Explainer,
+    folder: Path,
+    zooms: tuple[float, ...] = PLAIN,
+) -> np.ndarray:
     """The mask of a photograph by a scan; the second recipe finds the score of the first."""
-    task = ScanTask(photograph, folder / photograph.stem, masking=Masking(recipe))
+    task = ScanTask(photograph, folder / photograph.stem, masking=Masking(recipe), zooms=zooms)
     summary = scan_raster(task, explainer)
     with Band(summary.mask) as band:
         return band.read(Window(0, 0, *band.shape)) == 1
@@ -78,12 +85,14 @@ def main() -> None:
     parser.add_argument("--method")
     parser.add_argument("--start")
     parser.add_argument("--engine", default="auto")
+    parser.add_argument("--zoom", default="1", help="as of crackcli scan")
     parser.add_argument("--limit", type=int, help="photographs of each set")
     parser.add_argument("--tiles", action="store_true", help="also tile by tile, as the study")
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()
     engine = open_engine(given.model, given.method, given.start, given.engine)
     explainer = Explainer(engine, gate=0.5)
+    zooms = parse_zooms(given.zoom)
     rows = []
     header = ["set", "recipe", "tolerance_px", "F1", "precision", "recall", "IoU"]
     print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
@@ -96,7 +105,10 @@ def main() -> None:
                 : given.limit
             ]:
                 labelled = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) > 127
-                masks = {r: scanned(photograph, r, explainer, folder / which) for r in RECIPES}
+                masks = {
+                    recipe: scanned(photograph, recipe, explainer, folder / which, zooms)
+                    for recipe in RECIPES
+                }
                 if given.tiles:
                     masks["study, one tile"] = one_tile(engine, photograph)
                 for recipe, marked in masks.items():
@@ -109,7 +121,7 @@ def main() -> None:
             print(f"{which}: {time.monotonic() - began:.0f} s", file=sys.stderr)
         sound = PixelScores()
         for photograph in sorted((given.data / "test/patches/no_crack").iterdir())[: given.limit]:
-            marked = scanned(photograph, "refined", explainer, folder / "sound")
+            marked = scanned(photograph, "refined", explainer, folder / "sound", zooms)
             sound += compare(marked, np.zeros_like(marked))
         print(f"crack-free patches: {sound.marked_share:.2%} marked")
     if given.csv:

@@ -10,6 +10,7 @@ and the convolutions below are computed once instead of once per tile.
 
 from copy import deepcopy
 
+import torch
 from torch import Tensor, nn
 
 from crackcli.errors import ModelError
@@ -84,3 +85,13 @@ def fold(chain: Chain) -> Chain:
         else:
             folded.append(deepcopy(layer))
     return Chain(*folded)
+
+
+def tempered(chain: Chain, temperature: float) -> Chain:
+    """The same decisions from logits divided by ``temperature``: its last layer's weights are."""
+    copy = deepcopy(chain)
+    last = [layer for layer in copy if isinstance(layer, nn.Conv2d)][-1]
+    with torch.no_grad():
+        for parameter in last.parameters():
+            parameter /= temperature
+    return copy

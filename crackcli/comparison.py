@@ -4,6 +4,11 @@ Both campaigns show the same wall on the same grid and have a report.  Cracks th
 by `crackcli.matching` make one `Change`, so that a crack which was one and is two now is neither
 new nor gone.
 
+What both reports take for a joint is no change: where joints hold most of the length on each side,
+or on the only one, a match is counted apart (`SceneChanges`).  It is a change like others if it
+grew by much, `JOINT_GROWN_SHARE`: joints are found again with other ends, but not twice as long or
+wide.  What only one report takes for a joint is a crack here, else it would seem to come or go.
+
 What a change must exceed to be more than noise (a limit of detection) is not known here: the
 thresholds of `CompareTask` are plain numbers.
 """
@@ -28,6 +33,7 @@ from crackcli.scene import Scene, finished_scenes
 log = logging.getLogger(__name__)
 
 SAME_TRANSFORM_PX = 0.01  # how far the corners of two equal grids may lie apart
+JOINT_GROWN_SHARE = 0.25  # of what its length or mean width was: a joint that grew by more did grow
 
 QUANTITIES = ("length", "width_mean", "width_max", "area")
 COLUMNS = (
@@ -96,12 +102,14 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class Campaign:
-    """One scene of one report: cracks as MultiLineStrings in pixels, and their columns."""
+    """One scene of one report: its cracks, then its joints, as MultiLineStrings in pixels, and
+    their columns; ``joint`` (N,) tells which are joints."""
 
     scene: Scene
     scale: Scale | None
     lines: Geometries
     columns: dict[str, NDArray]
+    joint: NDArray[np.bool_]
 
     @property
     def ids(self) -> NDArray[np.object_]:
@@ -110,7 +118,9 @@ class Campaign:
 
 @dataclass(frozen=True)
 class SceneChanges:
-    """How many changes of each kind one scene has."""
+    """How many changes of each kind one scene has, and what is in none of them: ``joints`` lines
+    (or several that belong together) that are joints in both reports or in the only one that has
+    them, how long they are, and how many are new, grown or gone by the thresholds for cracks."""
 
     before: str
     after: str
@@ -118,6 +128,9 @@ class SceneChanges:
     grown: int
     stable: int
     gone: int
+    joints: int
+    joints_length_px: float
+    joints_changed: int
 
 
 @dataclass(frozen=True)
@@ -156,7 +169,7 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
     with Collections(task.output, ("changes",)) as collections:
         for earlier, later in pairs:
             campaigns = reports[0].campaign(before[earlier]), reports[1].campaign(after[later])
-            changes = compare(*campaigns, task)
+            changes, joints = compare(*campaigns, task)
             own = [row_of(change, *campaigns) for change in changes]
             shapes = np.array([change.geometry for change in changes], dtype=object)
             frame = exchange_frame(after[later], campaigns[1].scale)
@@ -164,7 +177,16 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
             rows += own
             kinds = [change.kind for change in changes]
             counts = {kind: kinds.count(kind) for kind in ("new", "grown", "stable", "gone")}
-            scenes.append(SceneChanges(earlier, later, **counts))
+            scenes.append(
+                SceneChanges(
+                    earlier,
+                    later,
+                    **counts,
+                    joints=len(joints),
+                    joints_length_px=round(sum(longest_px(joint) for joint in joints), 3),
+                    joints_changed=sum(joint.kind != "stable" for joint in joints),
+                )
+            )
         write_rows(table, COLUMNS, rows)
     summary = ComparisonSummary(
         paths=[table, *collections.paths],
@@ -175,20 +197,36 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
     for folder, names in ((task.before, summary.only_before), (task.after, summary.only_after)):
         if names:
             log.warning("only in %s, not compared: %s", folder, ", ".join(names))
+    tell_joints(scenes)
     return summary
+
+
+def tell_joints(scenes: list[SceneChanges]) -> None:
+    """Say how many lines of all scenes were not compared because they are joints, if any."""
+    joints = sum(scene.joints for scene in scenes)
+    if joints:
+        log.info(
+            "joints in both reports, or in the only one that has them: %d, %.0f px; not compared, "
+            "though %d are new, grown or gone by the same thresholds; crackcli report "
+            "--joint-likelihood 1 takes them for cracks",
+            joints,
+            sum(scene.joints_length_px for scene in scenes),
+            sum(scene.joints_changed for scene in scenes),
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A report read back: its cracks and the scale of each scene that it covers."""
+    """A report read back: its cracks, its joints, and the scale of each scene that it covers."""
 
     folder: Path
     cracks: dict[str, Recorded]
+    joints: dict[str, Recorded]
     scales: dict[str, Scale | None]
 
     @classmethod
     def of(cls, folder: Path) -> "Report":
-        cracks = read(folder)
+        layers = read(folder)
         path = folder / "scenes.csv"
         try:
             scales = {
@@ -201,7 +239,7 @@ class Report:
             raise InputError(
                 f"{path} cannot be read ({error}); run crackcli report {folder} again"
             ) from error
-        return cls(folder, cracks, scales)
+        return cls(folder, layers["cracks"], layers["joints"], scales)
 
     def campaign(self, scene: Scene) -> Campaign:
         """What the report tells of one scene."""
@@ -211,12 +249,24 @@ class Report:
                 f"run crackcli report {self.folder} again"
             )
         scale = self.scales[scene.name]
-        found = self.cracks.get(scene.name)
-        if found is None:
+        parts = [(self.cracks.get(scene.name), False), (self.joints.get(scene.name), True)]
+        found = [(part, joint) for part, joint in parts if part is not None]
+        if not found:
             none = np.zeros(0, object)
-            return Campaign(scene, scale, none, {"crack_id": none})
-        lines = map_frame(scene, scale).lift(found.geometries)
-        return Campaign(scene, scale, lines, found.columns)
+            return Campaign(scene, scale, none, {"crack_id": none}, np.zeros(0, bool))
+        lines = np.concatenate([part.geometries for part, _ in found])
+        return Campaign(
+            scene,
+            scale,
+            lines=map_frame(scene, scale).lift(lines),
+            columns={
+                name: np.concatenate([part.columns[name] for part, _ in found])
+                for name in found[0][0].columns
+            },
+            joint=np.repeat(
+                [joint for _, joint in found], [len(part.geometries) for part, _ in found]
+            ),
+        )
 
 
 def check_grids(before: Scene, after: Scene) -> None:
@@ -235,16 +285,24 @@ def check_grids(before: Scene, after: Scene) -> None:
         raise InputError(f"{names} differ in their transform, by up to {apart:.3g} px; {advice}")
 
 
-def compare(before: Campaign, after: Campaign, task: CompareTask) -> list[Change]:
-    """The changes between two campaigns of one scene: first what was there, by id, then new."""
-    changes = []
-    for number, found in enumerate(match(before.lines, after.lines, task.tolerance_px)):
+def compare(
+    before: Campaign, after: Campaign, task: CompareTask
+) -> tuple[list[Change], list[Change]]:
+    """The changes between two campaigns of one scene, first what was there, by id, then new; and
+    apart from them what both take for joints."""
+    changes: list[Change] = []
+    joints: list[Change] = []
+    for found in match(before.lines, after.lines, task.tolerance_px):
         was, now = measure(before, found.before), measure(after, found.after)
+        kind = kind_of(found, was, now, task)
+        joint = mostly_joints(before, found.before) and mostly_joints(after, found.after)
+        joint &= not (kind == "grown" and grown_by_much(was, now))
+        own, letter = (joints, "j") if joint else (changes, "c")
         lines = after.lines[found.after] if found.after else before.lines[found.before]
-        changes.append(
+        own.append(
             Change(
-                id=f"{after.scene.name}-c{number + 1:04d}",
-                kind=kind_of(found, was, now, task),
+                id=f"{after.scene.name}-{letter}{len(own) + 1:04d}",
+                kind=kind,
                 ids_before=tuple(before.ids[found.before]),
                 ids_after=tuple(after.ids[found.after]),
                 before=was,
@@ -253,7 +311,26 @@ def compare(before: Campaign, after: Campaign, task: CompareTask) -> list[Change
                 geometry=shapely.multilinestrings(shapely.get_parts(lines)),
             )
         )
-    return changes
+    return changes, joints
+
+
+def mostly_joints(campaign: Campaign, lines: list[int]) -> bool:
+    """Whether joints hold most of the length of these lines; so they do of none."""
+    if not lines:
+        return True
+    length = campaign.columns["length_px"][lines].astype(float)
+    return float(length[campaign.joint[lines]].sum()) > length.sum() / 2
+
+
+def grown_by_much(before: Measures, after: Measures) -> bool:
+    """Whether a joint is so much longer or wider that it is none, or has become a crack."""
+    most = 1 + JOINT_GROWN_SHARE
+    return after.length > most * before.length or after.width_mean > most * before.width_mean
+
+
+def longest_px(change: Change) -> float:
+    """Its length in the campaign that shows more of it."""
+    return max(change.before.length, change.after.length)
 
 
 def kind_of(found: Match, before: Measures, after: Measures, task: CompareTask) -> str:

@@ -45,6 +45,7 @@ class Crack:
     ``score``       mean of its pixels, 0 to 1; None where the score raster says nothing
     ``bbox``        first col, first row, last col, last row: all four within the crack
     ``touches_edge``, ``touches_nodata``  it may go on where nothing was seen
+    ``joint_likelihood``  0 to 1, by `crackcli.joints` from all of its scene; None if not judged
     """
 
     id: str
@@ -63,6 +64,7 @@ class Crack:
     bbox: tuple[int, int, int, int]
     touches_edge: bool
     touches_nodata: bool
+    joint_likelihood: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

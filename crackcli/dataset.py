@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 LABELS = ("no_crack", "crack")  # the position is the label
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
 TABLE = "photographs.csv"
-TILE_MARK = re.compile(r"(_x\d+_?y\d+|_r\d+_?c\d+|[-_](tile|patch|crop)_?[a-z]?\d*|-\d+)$", re.I)
+TILE_MARK = re.compile(
+    r"(_x\d+_?y\d+|_r\d+_?c\d+|[-_](tile|patch|crop|twin)_?[a-z]?\d*|-\d+)$", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def read_table(path: Path, *, required: bool) -> dict[str, tuple[str, str]]:
 
 def photo_of(path: Path) -> str:
     """The photograph that a patch was cut from: its stem without tile marks such as ``_x64y128``,
-    ``_r2c3``, ``_tile7``, ``_crop`` or ``-3``."""
+    ``_r2c3``, ``_tile7``, ``_crop``, ``_twin`` or ``-3``."""
     stem = path.stem
     while TILE_MARK.search(stem):
         stem = TILE_MARK.sub("", stem)

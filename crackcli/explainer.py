@@ -16,6 +16,7 @@ looks at.  Further away the fill fades to grey, so that it too is the same in ev
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -24,11 +25,26 @@ from numpy.typing import NDArray
 from crackcli.engines import Engine, Floats
 from crackcli.errors import ModelError
 from crackcli.grid import Block, Grid, Strip, Window
-from crackcli.raster import Bytes, Flags, Pixels, Raster
+from crackcli.raster import Bytes, Flags, Pixels, RasterInfo
 
 WIDE_PX = 1024  # columns of a block whose cells are computed
 FAR_PX = 64  # from valid pixels, where the fill of those without data is grey
 GREY = 128
+
+
+class Readable(Protocol):
+    """What is explained: an open raster, or one seen at another zoom."""
+
+    @property
+    def info(self) -> RasterInfo: ...
+
+    def read(self, window: Window) -> Pixels:
+        """A window that may reach beyond the raster."""
+        ...
+
+    def read_valid(self, window: Window) -> Flags:
+        """Which pixels are valid, of a window inside the raster."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +80,7 @@ class Explainer:
         """The blocks in which a raster is explained."""
         return Grid(rows, cols, core_px, self.halo_px, self.stride)
 
-    def explain_strip(self, raster: Raster, grid: Grid, index: int) -> StripScores:
+    def explain_strip(self, raster: Readable, grid: Grid, index: int) -> StripScores:
         """Relevance of every pixel of a strip; memory is that of a few strips of pixels and cells
         and of one block of activations."""
         strip = grid.strip(index)
@@ -120,7 +136,7 @@ class Explainer:
         passed[(slice(None), *near.within(padded))] = chosen
         return passed
 
-    def cells(self, raster: Raster, grid: Grid, wanted: Window) -> Floats:
+    def cells(self, raster: Readable, grid: Grid, wanted: Window) -> Floats:
         """Cells (C, F, G) of a full-width window, from the bands of the strips it touches; those
         that the last call gave are still there, others are forgotten."""
         touched = [
@@ -137,7 +153,7 @@ class Explainer:
             parts.append(cut(self.bands[key], grown(band, 0, wanted), band))
         return np.concatenate(parts, axis=1)
 
-    def compute(self, raster: Raster, band: Window) -> Floats:
+    def compute(self, raster: Readable, band: Window) -> Floats:
         """Cells (C, F, G) of a full-width window, block by block."""
         pixels, outer = read_wide(raster, self.pixels_of(band.grown(self.reach)))
         parts = []
@@ -200,7 +216,7 @@ def span(strip: Strip) -> Window:
     return Window(first.row, first.col, first.rows, last.end_col - first.col)
 
 
-def read_wide(raster: Raster, window: Window) -> tuple[Pixels, Window]:
+def read_wide(raster: Readable, window: Window) -> tuple[Pixels, Window]:
     """A window, and around it what `filled` needs if some of its pixels have no data."""
     pixels = raster.read(window)
     if pixels.valid.all():

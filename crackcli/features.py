@@ -57,6 +57,7 @@ COLUMNS: dict[str, type] = {
     "max_col": int,
     "max_row": int,
     "score": float,
+    "joint_likelihood": float,
     "touches_edge": bool,
     "touches_nodata": bool,
     "review": str,
@@ -80,6 +81,8 @@ SCENE_COLUMNS: dict[str, type] = {
     "width_max_px": float,
     "width_max_mm": float,
     "worst_crack_id": str,
+    "n_joints": int,  # set aside: in no other column of this row
+    "joints_length_px": float,
     "assessed_px": int,
     "model": str,
     "model_sha256": str,
@@ -102,12 +105,14 @@ Geometries = NDArray[np.object_]
 
 @dataclass(frozen=True, eq=False)
 class SceneCracks:
-    """The cracks of one scene, and what turns them into rows and features."""
+    """What was traced in one scene, cracks and lines that are likely joints apart, and what turns
+    both into rows and features.  ``joints`` are `Crack` too: they were measured like cracks."""
 
     scene: Scene
     scale: Scale | None
     cracks: Sequence[Crack]
     assessed_px: int
+    joints: Sequence[Crack] = ()
 
 
 @dataclass(frozen=True)
@@ -203,13 +208,13 @@ def areas(cracks: Sequence[Crack]) -> Geometries:
     return np.array([crack.outline for crack in cracks], dtype=object)
 
 
-def rows(table: SceneCracks) -> list[Row]:
-    """The cracks of a scene as rows by `COLUMNS`; None is unknown."""
-    if not table.cracks:
+def rows(table: SceneCracks, cracks: Sequence[Crack]) -> list[Row]:
+    """``cracks`` of a scene, or its joints, as rows by `COLUMNS`; None is unknown."""
+    if not cracks:
         return []
-    places = np.array([crack.widths.max_at for crack in table.cracks])
+    places = np.array([crack.widths.max_at for crack in cracks])
     placed = map_frame(table.scene, table.scale).place_points(places + 0.5)
-    mapped = zip(table.cracks, placed.tolist(), strict=True)
+    mapped = zip(cracks, placed.tolist(), strict=True)
     return [row_of(crack, table, x, y) for crack, (x, y) in mapped]
 
 
@@ -245,7 +250,8 @@ def row_of(crack: Crack, table: SceneCracks, x: float, y: float) -> Row:
         "min_row": min_row,
         "max_col": max_col,
         "max_row": max_row,
-        "score": None if crack.score is None else round(crack.score, 4),
+        "score": rounded(crack.score, 4),
+        "joint_likelihood": rounded(crack.joint_likelihood, 4),
         "touches_edge": crack.touches_edge,
         "touches_nodata": crack.touches_nodata,
         "review": "unreviewed",
@@ -257,7 +263,8 @@ def scene_row(table: SceneCracks) -> Row:
     """The row of a scene by `SCENE_COLUMNS`; None is unknown."""
     scene, scale, cracks = table.scene, table.scale, table.cracks
     worst = max(cracks, key=lambda crack: crack.widths.max_px, default=None)
-    length = sum(crack.length_px for crack in cracks)
+    length = sum((crack.length_px for crack in cracks), 0.0)
+    joints_length = sum((crack.length_px for crack in table.joints), 0.0)
     area = sum(crack.area_px for crack in cracks)
     known = {
         "scene_id": scene.name,
@@ -266,18 +273,24 @@ def scene_row(table: SceneCracks) -> Row:
         "gsd_mm": scale.mm_per_px if scale else None,
         "scale_source": scale.source if scale else None,
         "n_cracks": len(cracks),
-        "total_length_px": round(length, 3),
+        "total_length_px": rounded(length, 3),
         "total_length_mm": in_mm(length, scale),
         "total_area_px": area,
         "total_area_mm2": in_mm2(area, scale),
-        "area_fraction": round(area / table.assessed_px, 8) if table.assessed_px else None,
-        "width_max_px": round(worst.widths.max_px, 3) if worst else None,
+        "area_fraction": rounded(area / table.assessed_px if table.assessed_px else None, 8),
+        "width_max_px": rounded(worst.widths.max_px if worst else None, 3),
         "width_max_mm": in_mm(worst.widths.max_px, scale) if worst else None,
         "worst_crack_id": worst.id if worst else None,
+        "n_joints": len(table.joints),
+        "joints_length_px": rounded(joints_length, 3),
         "assessed_px": table.assessed_px,
         **{name: fact(scene.record, name) for name in FACTS},
     }
     return {name: known[name] for name in SCENE_COLUMNS}
+
+
+def rounded(value: float | None, decimals: int) -> float | None:
+    return None if value is None else round(value, decimals)
 
 
 def in_mm(value_px: float, scale: Scale | None) -> float | None:

@@ -91,7 +91,10 @@ class Grid:
                 f"core_px {self.core_px} is not a multiple of {self.step_px}; choose {more}"
             )
         if self.halo_px % self.step_px:
-            raise UsageError(f"halo_px {self.halo_px} is not a multiple of {self.step_px}")
+            more = -(-self.halo_px // self.step_px) * self.step_px
+            raise UsageError(
+                f"halo_px {self.halo_px} is not a multiple of {self.step_px}; choose {more}"
+            )
 
     @cached_property
     def row_spans(self) -> list[tuple[int, int]]:

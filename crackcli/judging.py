@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,12 +50,28 @@ def margins(chain: Chain, item: Photograph, device: Device) -> Tensor:
 
 @dataclass(frozen=True)
 class Judgement:
-    """How a network fares: each source's scores, the log loss, and its typical ``margin``, the
-    median of logit(crack) - logit(no crack) of the cracked photographs that it recognises."""
+    """How a network fares: each source's scores, the log loss, and of every photograph its
+    logit(crack) - logit(no crack), ``margins``, and its label."""
 
     scores: list[SourceScore]
     loss: float
-    margin: float
+    margins: list[float]
+    labels: list[int]
+
+    @property
+    def recognised(self) -> list[float]:
+        """The margins of the cracked photographs in which a crack is seen."""
+        pairs = zip(self.margins, self.labels, strict=True)
+        return [margin for margin, label in pairs if label == 1 and margin > 0]
+
+    def over(self, temperature: float) -> list[float]:
+        """The margins divided by a temperature."""
+        return [margin / temperature for margin in self.margins]
+
+    @property
+    def margin(self) -> float:
+        """The usual one on a crack."""
+        return median(self.recognised) if self.recognised else 1.0
 
 
 def evaluate(chain: Chain, held_out: Sequence[Photograph], device: Device) -> Judgement:
@@ -62,18 +79,15 @@ def evaluate(chain: Chain, held_out: Sequence[Photograph], device: Device) -> Ju
     chain.eval()
     hits: dict[str, tuple[list[bool], list[bool]]] = {}
     loss = 0.0
-    recognised = []
-    for item in held_out:
-        margin = margins(chain, item, device).max().item()
-        if item.label == 1 and margin > 0:
-            recognised.append(margin)
+    surest = [margins(chain, item, device).max().item() for item in held_out]
+    for item, margin in zip(held_out, surest, strict=True):
         hits.setdefault(item.source, ([], []))[item.label].append((margin > 0) == (item.label == 1))
-        loss += math.log1p(math.exp(-margin if item.label else margin))
+        loss += float(np.logaddexp(0, -margin if item.label else margin))
     scores = [
         SourceScore(source, len(crack), len(sound), share(crack), share(sound))
         for source, (sound, crack) in sorted(hits.items())
     ]
-    return Judgement(scores, loss / len(held_out), median(recognised) if recognised else 1.0)
+    return Judgement(scores, loss / len(held_out), surest, [item.label for item in held_out])
 
 
 def share(hits: Sequence[bool]) -> float:

@@ -46,7 +46,7 @@ def open_engine(
     if start is not None:
         check(STARTS, start)
     if engine != "auto":
-        check(ENGINES, engine)
+        check({"auto": "", **ENGINES}, engine)
     path = find_model(model, method, start, engine)
     if engine == "auto":
         engine = "torch" if path.suffix.lower() == ".safetensors" else "onnx"

@@ -1,6 +1,7 @@
 """A report: the cracks of every finished scene, measured and written in every format.
 
-Scenes are traced one after the other.  What was traced waits in a temporary folder, so that the
+Scenes are traced one after the other.  Lines that are likely joints are no cracks: they are set
+aside, and go to a layer of their own.  What was traced waits in a temporary folder, so that the
 formats, which put all scenes into one file each, hold the cracks of one scene at a time.
 """
 
@@ -11,9 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crackcli.cracks import trace
-from crackcli.errors import InputError
+from crackcli.cracks import Crack, trace
+from crackcli.errors import InputError, UsageError
 from crackcli.features import SceneCracks, exchange_frame
+from crackcli.joints import JOINT, judged
 from crackcli.registry import FORMATS, load
 from crackcli.scale import Scale, find_scale
 from crackcli.scene import Scene, finished_folders
@@ -32,18 +34,29 @@ class ReportTask:
     out: Path
     gsd_mm: float | None = None  # size of a pixel, where the raster does not tell
     min_length_px: float = 0.0  # shorter cracks are left out; the others keep their ids
+    joint_likelihood: float = JOINT  # from which on lines are set aside as joints; 1 keeps all
     formats: tuple[str, ...] = tuple(FORMATS)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.joint_likelihood <= 1:
+            raise UsageError(
+                f"a joint likelihood of {self.joint_likelihood:g} is none; give more than 0, and 1 "
+                "at most"
+            )
 
 
 @dataclass(frozen=True)
 class SceneSummary:
-    """One line on one scene; millimetres are None without a scale."""
+    """One line on one scene; millimetres are None without a scale.  What was set aside as joints
+    counts with ``joints`` and ``joints_length_px`` only."""
 
     scene: str
     cracks: int
     total_length_px: float
     total_area_px: int
     width_max_px: float
+    joints: int
+    joints_length_px: float
     mm_per_px: float | None
     coordinates: str  # of its GeoJSON: wgs84, local_mm or local_px
 
@@ -82,7 +95,7 @@ def write_report(task: ReportTask, progress: Progress = lambda share, words: Non
                 progress(TRACING * (number + share) / len(known), scene.name)
 
             try:
-                table = trace_scene(scene, scale, task.min_length_px, traced)
+                table = trace_scene(scene, scale, task, traced)
             except InputError as error:
                 failed[scene.name] = str(error)
             else:
@@ -93,17 +106,23 @@ def write_report(task: ReportTask, progress: Progress = lambda share, words: Non
         for number, name in enumerate(task.formats):
             progress(TRACING + (1 - TRACING) * number / len(task.formats), f"writing {name}")
             paths += load(FORMATS, name)(task.out, spool)
+    tell_joints(spool.summaries, task.joint_likelihood)
     return ReportSummary(paths, spool.summaries, failed)
 
 
 def trace_scene(
-    scene: Scene, scale: Scale | None, min_length_px: float, report: Callable[[float], None]
+    scene: Scene, scale: Scale | None, task: ReportTask, report: Callable[[float], None]
 ) -> SceneCracks:
-    """The cracks of one scene that are long enough."""
+    """The cracks and joints of one scene that are long enough."""
     shape = scene.rows, scene.cols
     traced = trace(scene.mask, scene.score, shape, scene=scene.name, report=report)
-    cracks = [crack for crack in traced.cracks if crack.length_px >= min_length_px]
-    return SceneCracks(scene, scale, cracks, traced.assessed_px)
+    cracks: list[Crack] = []
+    joints: list[Crack] = []
+    for crack in judged(traced.cracks):
+        if crack.length_px >= task.min_length_px:
+            joint = (crack.joint_likelihood or 0.0) >= task.joint_likelihood
+            (joints if joint else cracks).append(crack)
+    return SceneCracks(scene, scale, cracks, traced.assessed_px, joints)
 
 
 def summarise(table: SceneCracks) -> SceneSummary:
@@ -111,9 +130,11 @@ def summarise(table: SceneCracks) -> SceneSummary:
     summary = SceneSummary(
         scene=table.scene.name,
         cracks=len(table.cracks),
-        total_length_px=round(sum(crack.length_px for crack in table.cracks), 3),
+        total_length_px=round(sum((crack.length_px for crack in table.cracks), 0.0), 3),
         total_area_px=sum(crack.area_px for crack in table.cracks),
         width_max_px=round(max((crack.widths.max_px for crack in table.cracks), default=0.0), 3),
+        joints=len(table.joints),
+        joints_length_px=round(sum((crack.length_px for crack in table.joints), 0.0), 3),
         mm_per_px=table.scale.mm_per_px if table.scale else None,
         coordinates=frame.space,
     )
@@ -121,6 +142,21 @@ def summarise(table: SceneCracks) -> SceneSummary:
         unit = "mm" if table.scale else "px (give --gsd-mm for mm)"
         log.info("%s has no map tied to the Earth: coordinates in local %s", summary.scene, unit)
     return summary
+
+
+def tell_joints(scenes: list[SceneSummary], likelihood: float) -> None:
+    """Say how many lines of all scenes were set aside, if any."""
+    found = [scene for scene in scenes if scene.joints]
+    if found:
+        log.info(
+            "set aside as joints (likelihood from %g): %d lines, %.0f px, in %d of %d scenes; "
+            "they are in the joints layer",
+            likelihood,
+            sum(scene.joints for scene in found),
+            sum(scene.joints_length_px for scene in found),
+            len(found),
+            len(scenes),
+        )
 
 
 class Spool:

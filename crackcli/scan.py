@@ -2,9 +2,10 @@
 
 Three passes, each strip by strip, so that memory does not grow with the raster:
 
-1. explain: relevance of each strip to a file of the work folder, written aside and renamed: the
-   files that exist are the progress, and an interrupted scan goes on after the last of them;
-2. score: one scale for the scene, ``score.tif``, which keeps what it was made from in its tags;
+1. explain: relevance of each strip, at each zoom, to a file of the work folder, written aside and
+   renamed: the files that exist are the progress, and an interrupted scan goes on after the last;
+2. score: the zooms put together, one scale for the scene, ``score.tif``, which keeps what it was
+   made from in its tags;
 3. mask: see `crackcli.mask_scene`; it needs the score and the photograph only.
 
 All of this is made in the work folder; only then are the files of an earlier scan replaced, and
@@ -21,7 +22,7 @@ import shutil
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli import __version__
+from crackcli.engines import Floats
 from crackcli.errors import InputError
 from crackcli.explainer import Explainer, StripScores
 from crackcli.files import refused, write_json, written_aside
-from crackcli.grid import Grid
 from crackcli.mask_scene import SCORE_MAX, find_threshold, write_mask
 from crackcli.masking import Masking
 from crackcli.raster import NODATA, Bytes, Raster, RasterInfo, inspect, read_tags, write_cog
 from crackcli.registry import BACKENDS, load
 from crackcli.scene import Scene
+from crackcli.zoom import PLAIN, View, explain_view, in_order, together
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +61,13 @@ class ScanTask:
     source: Path
     folder: Path
     masking: Masking = Masking()
-    core_px: int = CORE_PX
+    core_px: int = CORE_PX  # of the network's pixels, at any zoom
+    zooms: tuple[float, ...] = PLAIN
     backend: str = "serial"
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "zooms", in_order(self.zooms))
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ def scan_raster(
     """Scan ``task.source`` into ``task.folder``; goes on where an earlier scan stopped."""
     began = time.monotonic()
     info = inspect(task.source)
-    grid = explainer.grid(info.rows, info.cols, task.core_px)
+    views = [View.of(info, zoom, explainer, task.core_px) for zoom in task.zooms]
     scored = {
         "source_sha256": info.digest,
         "transform": list(info.transform)[:6],
@@ -93,6 +99,7 @@ def scan_raster(
         "engine": {k: v for k, v in asdict(explainer.engine.facts).items() if k != "device"},
         "gate": explainer.gate,
         "core_px": task.core_px,
+        "zooms": list(task.zooms),
         "crackcli_version": __version__,
     }
     digest = digest_of(scored)
@@ -111,12 +118,12 @@ def scan_raster(
         earlier = None
         work.begin()
         try:
-            explain(work, info, grid, explainer, task.backend, progress)
+            explain(work, info, views, explainer, task.backend, progress)
         except InputError:  # a file that is exported again begins anew
             work.remove()
             raise
         seconds["explain"] = time.monotonic() - began
-        score = write_score(work, info, grid, explainer)
+        score = write_score(work, info, views, explainer)
         seconds["score"] = time.monotonic() - began - seconds["explain"]
 
     began_masking = time.monotonic()
@@ -133,6 +140,7 @@ def scan_raster(
     )
     seconds["mask"] = time.monotonic() - began_masking
 
+    tags = read_tags(score)
     record: dict[str, Any] = {
         "source": {
             "file": info.path.name,
@@ -145,7 +153,8 @@ def scan_raster(
         "device": explainer.engine.facts.device,
         "masking": asdict(task.masking),
         "threshold": threshold,
-        "tiles_gated": float(read_tags(score)["CRACKCLI_TILES_GATED"]),
+        "tiles_gated": float(tags["CRACKCLI_TILES_GATED"]),
+        "probability": json.loads(tags["CRACKCLI_PROBABILITY"]),
         "crack_px": crack_px,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
@@ -234,60 +243,82 @@ class Work:
         scene.write()
         self.remove()
 
-    def path(self, index: int) -> Path:
-        return self.folder / f"strip_{index:06d}.npz"
+    def path(self, zoom: float, index: int) -> Path:
+        return self.folder / f"strip_x{zoom:g}_{index:06d}.npz"
 
-    def has(self, index: int, shape: tuple[int, int]) -> bool:
+    def has(self, zoom: float, index: int, shape: tuple[int, int]) -> bool:
         """Whether a strip is there and whole."""
         try:
-            return self.get(index).relevance.shape == shape
+            return self.get(zoom, index).relevance.shape == shape
         except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
             return False
 
-    def put(self, index: int, scores: StripScores) -> None:
-        with written_aside(self.path(index)) as aside:
+    def put(self, zoom: float, index: int, scores: StripScores) -> None:
+        with written_aside(self.path(zoom, index)) as aside:
             np.savez_compressed(aside, **vars(scores))
 
-    def get(self, index: int) -> StripScores:
-        path = self.path(index)
+    def get(self, zoom: float, index: int) -> StripScores:
+        path = self.path(zoom, index)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return StripScores(**arrays)
+
+    def strips(self, view: View) -> Iterator[StripScores]:
+        """All strips of a view, from top to bottom."""
+        return (self.get(view.zoom, index) for index in range(len(view.grid)))
+
+    def probability(self, view: View) -> Floats:
+        """P(crack) (h, w) of all tiles of a view."""
+        parts = []
+        for index in range(len(view.grid)):
+            with np.load(self.path(view.zoom, index), allow_pickle=False) as arrays:
+                parts.append(arrays["probability"])
+        return np.concatenate(parts)
 
 
 def explain(
     work: Work,
     info: RasterInfo,
-    grid: Grid,
+    views: Sequence[View],
     explainer: Explainer,
     backend: str,
     progress: Progress,
 ) -> None:
-    """Relevance of every strip that the work folder does not have yet."""
-    missing = [strip.index for strip in grid if not work.has(strip.index, strip.window.shape)]
-    done = len(grid) - len(missing)
+    """Relevance of every strip of every view that the work folder does not have yet."""
+    cost = {(view, index): view.pixels(index) for view in views for index in range(len(view.grid))}
+    missing = [
+        (view, index)
+        for view, index in cost
+        if not work.has(view.zoom, index, view.window(index, info).shape)
+    ]
+    done = sum(cost.values()) - sum(map(cost.__getitem__, missing))
     if done:
-        log.info("%s: %d of %d strips are there already", info.path.name, done, len(grid))
+        there = len(cost) - len(missing)
+        log.info("%s: %d of %d strips are there already", info.path.name, there, len(cost))
 
-    def scan_strip(index: int) -> int:
+    def scan_strip(strip: tuple[View, int]) -> int:
+        view, index = strip
         with Raster(info) as raster:
-            work.put(index, explainer.explain_strip(raster, grid, index))
-        return index
+            work.put(view.zoom, index, explain_view(explainer, raster, view, index))
+        return cost[strip]
 
-    for count, _ in enumerate(load(BACKENDS, backend)(scan_strip, missing), start=done + 1):
-        progress(EXPLAINING * count / len(grid), info.path.name)
+    for pixels in load(BACKENDS, backend)(scan_strip, missing):
+        done += pixels
+        progress(EXPLAINING * done / sum(cost.values()), info.path.name)
 
 
-def write_score(work: Work, info: RasterInfo, grid: Grid, explainer: Explainer) -> Path:
+def write_score(work: Work, info: RasterInfo, views: Sequence[View], explainer: Explainer) -> Path:
     """Write ``score.tif`` of what has been explained and return its path."""
+
+    def strips() -> Iterator[StripScores]:
+        return together([work.strips(view) for view in views])
+
     counts = np.zeros(len(HALVES), np.int64)
-    gated, tiles = 0, 0
-    for index in range(len(grid)):
-        scores = work.get(index)
+    for scores in strips():
         for bits in few_rows(scores.relevance.view(np.uint16)):
             counts += np.bincount(bits.reshape(-1), minlength=len(HALVES))
-        gated += int((scores.probability >= explainer.gate).sum())
-        tiles += scores.probability.size
     top = top_of(counts, info.rows * info.cols)
+    tiles = [work.probability(view) for view in views]
+    gated = sum(int((each >= explainer.gate).sum()) for each in tiles)
     facts = explainer.engine.facts
     tags = {
         "CRACKCLI_SCORE": "root of positive relevance",
@@ -297,11 +328,31 @@ def write_score(work: Work, info: RasterInfo, grid: Grid, explainer: Explainer) 
         "CRACKCLI_MARGIN": repr(facts.margin),
         "CRACKCLI_VERSION": __version__,
         "CRACKCLI_SCORED": work.digest,
-        "CRACKCLI_TILES_GATED": repr(gated / tiles),
+        "CRACKCLI_ZOOMS": ",".join(f"{view.zoom:g}" for view in views),
+        "CRACKCLI_TILES_GATED": repr(gated / sum(each.size for each in tiles)),
+        "CRACKCLI_PROBABILITY": json.dumps(
+            [
+                {"zoom": view.zoom} | summarised(each, explainer.gate, facts.stride_px / view.zoom)
+                for view, each in zip(views, tiles, strict=True)
+            ]
+        ),
     }
-    coded = (code(work.get(index), top) for index in range(len(grid)))
-    write_cog(work.score, coded, info, tags, resampling="average")
+    write_cog(work.score, (code(scores, top) for scores in strips()), info, tags, "average")
     return work.score
+
+
+def summarised(probability: Floats, gate: float, stride_px: float) -> dict[str, Any]:
+    """The grid of P(crack) (h, w) of all tiles in a few numbers; ``stride_px`` are pixels of the
+    raster, ``histogram`` counts the tiles in ten equal bins from 0 to 1."""
+    return {
+        "rows": probability.shape[0],
+        "cols": probability.shape[1],
+        "stride_px": stride_px,
+        "mean": round(float(probability.mean(dtype=np.float64)), 6),
+        "max": round(float(probability.max()), 6),
+        "share_at_gate": float((probability >= gate).mean()),
+        "histogram": np.histogram(probability, 10, (0, 1))[0].tolist(),
+    }
 
 
 def root(relevance: NDArray[np.float16]) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ from crackcli.masking import Masking
 from crackcli.models import open_engine
 from crackcli.raster import LEAST_PX, SUFFIXES
 from crackcli.scan import CORE_PX, ScanTask, SceneSummary, scan_raster
+from crackcli.zoom import PLAIN, in_order
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,13 @@ class SurveyTask:
     gate: float = 0.5
     masking: Masking = Masking()
     core_px: int | None = None
+    zooms: tuple[float, ...] = PLAIN
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.gate <= 1:
             raise UsageError(f"the gate is {self.gate}; choose a probability, 0 to 1")
+        object.__setattr__(self, "zooms", in_order(self.zooms))
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ def scan_survey(
                     task.output / name,
                     masking=task.masking,
                     core_px=core_px,
+                    zooms=task.zooms,
                     overwrite=task.overwrite,
                 )
 

@@ -11,7 +11,8 @@ import pickle
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Sampler
 
-from crackcli.chain import Chain, fold
-from crackcli.dataset import LABELS, balance, list_photographs, split
+from crackcli.calibration import Reliability, reliability, temperature_of
+from crackcli.chain import Chain, fold, tempered
+from crackcli.dataset import LABELS, Photograph, balance, list_photographs, split
 from crackcli.device import Device
 from crackcli.errors import ModelError, OutputError, UsageError
 from crackcli.files import written_aside
@@ -29,24 +31,24 @@ from crackcli.judging import Judgement, SourceScore, evaluate, is_bag, locate, s
 from crackcli.networks import Checkpoint
 from crackcli.patches import Patches
 from crackcli.registry import NETWORKS, load
+from crackcli.steps import blended, hide_cells, kept, moving_average, rate, untrained
 
 log = logging.getLogger(__name__)
 
 CLIP_NORM = 1.0
-AVERAGING = 0.99  # the averaged weights forget within about 100 steps, at the start sooner
-HIDDEN = 0.15  # share of feature cells hidden in a step: the others must tell the crack as well,
-# so that an explanation spreads over all of it, not over its most telling part only
 FROZEN_WHEN_WARM = 5  # of VGG11's eight convolutions: those above 1/16 of the resolution
 WARM_RATE = 4e-5  # without batch norm; at 2e-4 what was learnt before is lost first
-WARM_UP = 0.1  # share of the schedule in which the rate rises
+FEW = 5  # recognised cracks: the usual margin of fewer is none
 EVALUATIONS = 12  # in a run, at equal parts of its schedule
+
+Sides = tuple[Sequence[Photograph], Sequence[Photograph]]  # for training, and held out
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """What a training run is asked to do; kept in the checkpoint's history."""
 
-    photographs: Path
+    photographs: Path | None  # None: they are handed to `train`
     output: Path
     table: Path | None = None  # CSV with path, photo, source
     network: str = "vgg11"
@@ -60,6 +62,10 @@ class TrainConfig:
     label_smoothing: float = 0.02
     drawn: float = 0.0  # share of twins drawn onto crack-free photographs
     held_out: float = 0.15
+    evaluations: int = EVALUATIONS
+    keep: float = 0.0  # how much the checkpoint that it starts from holds it back; see `kept`
+    blend: float = 0.5  # share of the weights that a warm start began with in what it gives
+    calibrate: bool = True  # probabilities by the held-out photographs; a handful cannot
     seed: int = 0
     device: str = "auto"
     arguments: dict[str, Any] = field(default_factory=dict)  # of the network
@@ -79,6 +85,12 @@ class Progress:
     best: float = -math.inf
     curve: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def words(self) -> str:
+        """Where it is, for a person."""
+        judged = f", accuracy {self.accuracy:.1%}" if self.curve else ""
+        return f"step {self.step}, loss {self.loss:.3f}{judged}"
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -89,18 +101,30 @@ class TrainResult:
     curve: list[dict[str, float]]
     training: int
     held_out: int
+    reliability: Reliability  # of the calibrated P(crack)
 
 
 def train(
-    config: TrainConfig, on_step: Callable[[Progress], None] = lambda progress: None
+    config: TrainConfig,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+    sides: Sides | None = None,
 ) -> TrainResult:
-    """Train on ``config.photographs`` and write the best checkpoint to ``config.output``."""
-    if config.output.exists() and not config.overwrite:
-        raise OutputError(f"{config.output} exists; choose another output or add --overwrite")
+    """Train on ``config.photographs``, or on ``sides``, and write the best checkpoint to
+    ``config.output``."""
+    refuse_existing(config)
     device = Device.find(config.device)
     torch.manual_seed(config.seed)
-    found = list_photographs(config.photographs, config.table)
-    training, held_out = split(found, config.held_out, config.seed)
+    if config.start_from is not None:  # the network is that of the checkpoint
+        arguments = Checkpoint.read(config.start_from).arguments
+        config = replace(config, arguments=arguments)
+    if sides is None:
+        if config.photographs is None:
+            raise UsageError(
+                "no photographs to train on; give a folder with crack and no_crack, or --mine"
+            )
+        found = list_photographs(config.photographs, config.table)
+        sides = split(found, config.held_out, config.seed)
+    training, held_out = sides
     log.info("%d photographs for training, %d held out", len(training), len(held_out))
 
     run = Run(config, start(config), device, len(training))
@@ -112,15 +136,22 @@ def train(
         patches.windows = locate(run.averaged.module, bags, device)
 
     while progress.fraction < 1:
-        part = int(progress.fraction * EVALUATIONS)
+        part = int(progress.fraction * config.evaluations)
         run.advance(*next(batches))
-        if int(progress.fraction * EVALUATIONS) > part:
-            judgement = evaluate(run.averaged.module, held_out, device)
-            run.judge(judgement, len(training), len(held_out))
+        if int(progress.fraction * config.evaluations) > part:
+            network = run.network()
+            judgement = evaluate(network, held_out, device)
+            run.judge(network, judgement, len(training), len(held_out))
             patches.windows = locate(run.averaged.module, bags, device)
         on_step(progress)
 
     return run.finish()
+
+
+def refuse_existing(config: TrainConfig) -> None:
+    """Before any work: an output that is there is kept."""
+    if config.output.exists() and not config.overwrite:
+        raise OutputError(f"{config.output} exists; choose another output or add --overwrite")
 
 
 def start(config: TrainConfig) -> Chain:
@@ -153,6 +184,9 @@ class Run:
         self.device = device
         chain[chain.neck].register_forward_pre_hook(hide_cells)
         self.chain = chain.to(device.torch, memory_format=torch.channels_last)
+        self.shared = untrained(self.chain) if config.keep else 0
+        self.before = deepcopy(self.chain[self.shared :]).eval() if config.keep else None
+        self.origin = deepcopy(self.chain) if config.start_from and config.blend else None
         self.averaged = AveragedModel(self.chain, avg_fn=moving_average, use_buffers=True)
         self.peak = config.learning_rate or (WARM_RATE if config.start_from else 1e-3)
         self.optimiser = torch.optim.AdamW(
@@ -173,9 +207,15 @@ class Run:
             group["lr"] = self.peak * rate(progress.fraction)
 
         self.chain.train()
+        images, labels = scaled(images, self.device), labels.to(self.device.torch)
         with self.device.autocast():
-            logits = self.chain(scaled(images, self.device))[:, :, 0, 0]
-            loss = self.criterion(logits, labels.to(self.device.torch))
+            cells = self.chain[: self.shared](images)
+            logits = self.chain[self.shared :](cells)[:, :, 0, 0]
+            loss = self.criterion(logits, labels)
+            if self.before is not None:
+                with torch.no_grad():
+                    earlier = self.before(cells)[:, :, 0, 0]
+                loss = loss + self.config.keep * kept(logits, earlier, labels)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.chain.parameters(), CLIP_NORM)
@@ -190,7 +230,14 @@ class Run:
         limit = self.config.minutes * 60 if self.config.minutes else math.inf
         progress.fraction = min(1, max(progress.step / progress.steps, progress.seconds / limit))
 
-    def judge(self, judgement: Judgement, training: int, held_out: int) -> None:
+    def network(self) -> Chain:
+        """What the run would give now: averaged over the last steps, and after a warm start part
+        of the way back to where it began, which keeps what the photographs do not tell of."""
+        if self.origin is None:
+            return self.averaged.module
+        return blended(self.averaged.module, self.origin, self.config.blend)
+
+    def judge(self, network: Chain, judgement: Judgement, training: int, held_out: int) -> None:
         """Note an evaluation, keep the network if it is the best so far, save the run."""
         progress = self.progress
         scores, loss = judgement.scores, judgement.loss
@@ -204,7 +251,8 @@ class Run:
                 "held_out_accuracy": progress.accuracy,
             }
         )
-        merit = progress.accuracy - 0.1 * loss  # accuracy first; the loss tells ties apart
+        temperature = temperature_of(judgement.margins, judgement.labels)
+        merit = -reliability(judgement.over(temperature), judgement.labels).loss
         if merit > progress.best:
             progress.best = merit
             history = {
@@ -213,8 +261,13 @@ class Run:
                 "curve": progress.curve,
                 "scores": [asdict(score) for score in scores],
                 "photographs": {"training": training, "held_out": held_out},
+                "margins": [round(margin, 4) for margin in judgement.margins],
+                "labels": judgement.labels,
             }
-            self.checkpoint(history, judgement.margin).save(self.folder / "best.safetensors")
+            if not self.config.calibrate:
+                temperature = 1.0
+            checkpoint = self.checkpoint(network, judgement, temperature, history)
+            checkpoint.save(self.folder / "best.safetensors")
         state = {
             "chain": self.chain.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -224,14 +277,26 @@ class Run:
         with written_aside(self.folder / "state.pt") as aside:
             torch.save(state, aside)
 
-    def checkpoint(self, history: dict[str, Any], margin: float) -> Checkpoint:
-        """The averaged network, batch norm folded away."""
-        plain = fold(self.averaged.module.eval()).cpu()
-        state = {name: value.contiguous() for name, value in plain.state_dict().items()}
-        config = self.config
+    def checkpoint(
+        self, network: Chain, judgement: Judgement, temperature: float, history: dict[str, Any]
+    ) -> Checkpoint:
+        """A network, batch norm folded away, its probabilities calibrated."""
+        plain = tempered(fold(network.eval()).cpu(), temperature)
         return Checkpoint(
-            config.network, config.arguments, LABELS, plain.tile_px, state, margin, history
+            network=self.config.network,
+            arguments=self.config.arguments,
+            classes=LABELS,
+            tile_px=plain.tile_px,
+            state={name: value.contiguous() for name, value in plain.state_dict().items()},
+            margin=self.margin_of(judgement) / temperature,
+            history=history | {"temperature": temperature},
         )
+
+    def margin_of(self, judgement: Judgement) -> float:
+        """The usual margin on a crack; that of the checkpoint it started from if too few tell."""
+        if len(judgement.recognised) >= FEW or self.config.start_from is None:
+            return judgement.margin
+        return Checkpoint.read(self.config.start_from).margin
 
     def resume(self) -> None:
         """Go on where a killed run of the same configuration was last saved."""
@@ -258,39 +323,14 @@ class Run:
             shutil.copyfile(self.folder / "best.safetensors", aside)
         shutil.rmtree(self.folder)
         history = best.history
+        calibrated = [margin / history["temperature"] for margin in history["margins"]]
         return TrainResult(
             output=self.config.output,
             scores=[SourceScore(**score) for score in history["scores"]],
             curve=self.progress.curve,
+            reliability=reliability(calibrated, history["labels"]),
             **history["photographs"],
         )
-
-
-def hide_cells(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
-    """In training, a random share of the cells (B, C, F, G) as zeros, the others scaled up.
-
-    Source: Singh and Lee 2017 (hide-and-seek), here on features.
-    """
-    if not layer.training:
-        return None
-    (cells,) = inputs
-    kept = torch.rand_like(cells[:, :1]) >= HIDDEN
-    return (cells * kept / (1 - HIDDEN),)
-
-
-def moving_average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-    """The exponential average after ``count`` earlier steps; young averages forget faster."""
-    if not averaged.is_floating_point():  # the counter of a batch norm
-        return current
-    keep = min(AVERAGING, (1 + int(count)) / (10 + int(count)))
-    return averaged * keep + current * (1 - keep)
-
-
-def rate(fraction: float) -> float:
-    """The learning rate as a share of its peak: a linear rise, then half a cosine to zero."""
-    if fraction < WARM_UP:
-        return 0.04 + 0.96 * fraction / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP)))
 
 
 class Endless(Sampler[int]):

@@ -1,4 +1,5 @@
-"""What a training run leaves beside its checkpoint: a table of sources and a learning curve."""
+"""What a training run leaves beside its checkpoint: a table of sources, a learning curve, and how
+far its probabilities can be trusted."""
 
 import csv
 import io
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from crackcli.calibration import Reliability
 from crackcli.files import write_text, written_aside
 from crackcli.judging import SourceScore
 
@@ -45,6 +47,36 @@ def write_curve(curve: Sequence[dict[str, float]], path: Path) -> Path:
     right.plot(steps, accuracy, "k.--", label="held-out accuracy")
     right.set(ylabel="accuracy, %", ylim=(50, 100))
     figure.legend(loc="outside upper center", ncols=3)
+    with written_aside(path) as aside:
+        figure.savefig(aside, dpi=120)
+    return path
+
+
+def write_reliability(found: Reliability, path: Path) -> Path:
+    """Share of cracked photographs over predicted P(crack) as PNG, with the counts below.
+
+    They are those by which it was calibrated, so others will agree a little less.
+    """
+    figure = Figure(figsize=(4.5, 5), layout="constrained")
+    upper, lower = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
+    seen = [part for part in found.bins if part.photographs]
+    upper.plot([0, 1], [0, 1], ":", color="0.5", label="as they should be")
+    upper.plot(
+        [b.predicted for b in seen],
+        [b.observed for b in seen],
+        "o-",
+        label="held out, calibrated by",
+    )
+    upper.set(ylabel="share of photographs with a crack", ylim=(0, 1), xlim=(0, 1))
+    upper.set_title(f"expected calibration error {found.error:.1%}", fontsize="medium")
+    upper.legend(loc="upper left")
+    lower.bar(
+        [part.low for part in found.bins],
+        [part.photographs for part in found.bins],
+        width=1 / len(found.bins),
+        align="edge",
+    )
+    lower.set(xlabel="predicted P(crack)", ylabel="photographs")
     with written_aside(path) as aside:
         figure.savefig(aside, dpi=120)
     return path

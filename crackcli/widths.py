@@ -18,6 +18,8 @@ from scipy.spatial import cKDTree
 from crackcli.centerline import Centreline
 
 WINDOW_PX = 5.0  # least length over which a width is averaged; else one local width
+LEAST_PX = 0.1  # no width that others are compared with is less
+END_SHARE = 0.15  # of the length: an end that may taper
 Numbers = NDArray[np.float64]
 
 
@@ -41,7 +43,8 @@ class Samples:
 @dataclass(frozen=True)
 class Widths:
     """Crack widths in pixels: ``max_px`` is that of a running window, at pixel ``max_at`` (col,
-    row); ``method`` names the measure."""
+    row); ``method`` names the measure.  ``spread`` is how much they vary, 90th less 10th
+    percentile over the median, and ``taper`` by what share of the rest both ends are narrower."""
 
     mean_px: float
     median_px: float
@@ -49,6 +52,8 @@ class Widths:
     max_px: float
     max_at: tuple[float, float]
     method: str
+    spread: float
+    taper: float
 
 
 def sample(centreline: Centreline) -> Samples:
@@ -138,12 +143,13 @@ def summarise(samples: Samples, widths: Numbers, area_px: float, method: str) ->
     if len(clear) == 0:
         mean = area_px / float(samples.steps.sum())
         middle = samples.points[len(samples.points) // 2]
-        return Widths(mean, mean, mean, mean, (float(middle[0]), float(middle[1])), method)
+        place = float(middle[0]), float(middle[1])
+        return Widths(mean, mean, mean, mean, place, method, spread=0.0, taper=0.0)
     values, steps = widths[clear], samples.steps[clear]
     order = np.argsort(values, kind="stable")
     # Weighted by length: at the middle of each step of the sorted values.
     shares = (np.cumsum(steps[order]) - steps[order] / 2) / steps.sum()
-    median, p95 = np.interp([0.5, 0.95], shares, values[order])
+    median, p95, p10, p90 = np.interp([0.5, 0.95, 0.1, 0.9], shares, values[order])
     widest = samples.points[clear[np.argmax(values)]]
     return Widths(
         mean_px=float(values @ steps / steps.sum()),
@@ -152,4 +158,25 @@ def summarise(samples: Samples, widths: Numbers, area_px: float, method: str) ->
         max_px=float(values.max()),
         max_at=(float(widest[0]), float(widest[1])),
         method=method,
+        spread=float((p90 - p10) / max(median, LEAST_PX)),
+        taper=taper_of(samples.points[clear], values, steps),
     )
+
+
+def taper_of(points: Numbers, values: Numbers, steps: Numbers) -> float:
+    """By what share the widths (S,) at both ends are less than between them, 0 to 1; ends are
+    the outer `END_SHARE` of how far the points (S, 2) reach along their principal axis."""
+    middle = np.average(points, axis=0, weights=steps)
+    away = (points - middle) * np.sqrt(steps)[:, None]
+    along = (points - middle) @ np.linalg.eigh(away.T @ away).eigenvectors[:, -1]
+    low, high = along.min(), along.max()
+    end_px = END_SHARE * (high - low)
+    inner = (along > low + end_px) & (along < high - end_px)
+    if not inner.any():
+        return 0.0
+    between = np.average(values[inner], weights=steps[inner])
+    ends = [
+        np.average(values[end], weights=steps[end])
+        for end in (along <= low + end_px, along >= high - end_px)
+    ]
+    return float(np.clip(1 - np.mean(ends) / max(between, LEAST_PX), 0, 1))

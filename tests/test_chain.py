@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from crackcli.chain import Chain, fold  # noqa: E402
+from crackcli.chain import Chain, fold, tempered  # noqa: E402
 from crackcli.errors import ModelError  # noqa: E402
 from crackcli.networks import vgg11  # noqa: E402
 
@@ -80,3 +80,13 @@ def test_folding_batch_norm_keeps_the_function():
 def test_a_network_without_a_neck_is_named():
     with pytest.raises(ModelError, match="no unpadded convolution"):
         _ = Chain(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()).neck
+
+
+def test_a_tempered_chain_gives_divided_logits_and_leaves_the_first_alone(tiny):
+    images = torch.rand(1, 3, 256, 288)
+    logits = tiny(images)
+
+    cooler = tempered(tiny, 2.5)
+
+    torch.testing.assert_close(cooler(images), logits / 2.5)
+    torch.testing.assert_close(tiny(images), logits)

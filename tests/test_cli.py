@@ -54,6 +54,8 @@ def test_the_version_is_data():
         ("scan --nosuch", 2, "No such option: --nosuch"),
         ("scan wall.png --method lime", 2, "'lime' is not known; choose one of: gradient, "),
         ("scan wall.png --masking closing", 2, "choose one of: refined, study"),
+        ("scan wall.png --zoom 3", 2, "'3' is no zoom; choose one of: 0.25, 0.5, 1, 2, 4"),
+        ("scan wall.png --engine keras", 2, "choose one of: auto, onnx, torch"),
         ("scan wall.png --model nothere.onnx", 6, "nothere.onnx is not a file"),
         ("scan wall.png --model text.onnx", 6, "text.onnx is not a usable ONNX graph"),
         ("scan wall.png --model text.safetensors", 6, "is not a whole safetensors file"),
@@ -75,6 +77,16 @@ def test_a_mistake_is_one_line_and_a_code(folder, monkeypatch, command, code, sa
     assert says in line
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_an_empty_name_is_not_the_current_folder(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder)
+
+    done = crackcli("scan", "", "-o", tmp_path / "out")
+
+    assert done.returncode == 2
+    assert "a name is empty; give images or folders" in errors(done)[0]
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_shipped_model_finds_a_crack_without_torch(folder, tmp_path):

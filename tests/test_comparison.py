@@ -23,7 +23,7 @@ LEFT, MIDDLE, RIGHT = (20.0, 30.0), (90.0, 40.0), (170.0, 30.0)
 def campaign(folder, mask, name="wall", transform=None, crs_wkt=None, report=True):
     write_scene(folder / name, mask, transform, crs_wkt)
     if report:
-        write_report(ReportTask(folder))
+        write_report(ReportTask(folder, joint_likelihood=1))  # the cracks here are straight
     return folder
 
 
@@ -129,7 +129,7 @@ def test_without_a_scale_on_both_sides_differences_are_in_pixels_only(tmp_path):
     mask = line(LEFT, RIGHT)
     before = campaign(tmp_path / "before", mask)
     after = campaign(tmp_path / "after", mask, report=False)
-    write_report(ReportTask(after, gsd_mm=0.5))
+    write_report(ReportTask(after, gsd_mm=0.5, joint_likelihood=1))
 
     summary = write_comparison(CompareTask(before, after, tmp_path / "changes"))
 
@@ -213,3 +213,111 @@ def test_the_command_ends_with_4_where_a_report_is_missing(tmp_path):
     assert done.returncode == 4
     assert done.stderr.startswith("Error: ")
     assert "run crackcli report" in done.stderr
+
+
+def test_joints_are_not_taken_for_cracks(tmp_path):
+    sound = np.zeros(SHAPE, np.uint8)
+    joints = line((0.0, 30.0), (199.0, 30.0)) | line((0.0, 60.0), (199.0, 60.0))
+    folders = [
+        campaign(
+            tmp_path / name, mask | line((20.0, 90.0), (60.0, 100.0), (90.0, 88.0)), report=False
+        )
+        for name, mask in (("before", sound), ("after", joints))
+    ]
+    for folder in folders:
+        write_report(ReportTask(folder))
+
+    (scene,) = write_comparison(CompareTask(*folders, tmp_path / "changes")).scenes
+
+    assert (scene.new, scene.stable) == (0, 1)
+
+
+@pytest.mark.parametrize("likelihoods", [(0.5, 1.0), (1.0, 0.5)], ids=["before", "after"])
+def test_what_only_one_report_takes_for_a_joint_neither_comes_nor_goes(tmp_path, likelihoods):
+    mask = line((0.0, 30.0), (199.0, 30.0)) | line((0.0, 60.0), (199.0, 60.0))
+    folders = [campaign(tmp_path / name, mask, report=False) for name in ("before", "after")]
+    for folder, likelihood in zip(folders, likelihoods, strict=True):
+        write_report(ReportTask(folder, joint_likelihood=likelihood))
+
+    (scene,) = write_comparison(CompareTask(*folders, tmp_path / "changes")).scenes
+
+    assert (scene.new, scene.grown, scene.stable, scene.gone) == (0, 0, 2, 0)
+
+
+WIDE = (400, 1000)
+
+
+def scene_changes(tmp_path, before, after, **options):
+    """What `write_comparison` counts of two masks that are reported as by default."""
+    folders = [
+        campaign(tmp_path / name, mask, report=False)
+        for name, mask in (("before", before), ("after", after))
+    ]
+    for folder in folders:
+        write_report(ReportTask(folder))
+    return write_comparison(CompareTask(*folders, tmp_path / "changes", **options)).scenes[0]
+
+
+def counts(scene):
+    return scene.new, scene.grown, scene.stable, scene.gone
+
+
+def two_lines(gaps=()):
+    mask = np.zeros(WIDE, np.uint8)
+    for row in (100, 200):
+        mask[row - 1 : row + 2, 5:995] = 1
+    for gap in gaps:
+        mask[:, gap : gap + 12] = 0
+    return mask
+
+
+@pytest.mark.parametrize("mirrored", [False, True], ids=["split", "merged"])
+def test_a_joint_that_falls_into_pieces_is_neither_new_nor_gone(tmp_path, mirrored):
+    masks = two_lines(), two_lines(gaps=(450, 500))  # what is left between says nothing
+
+    scene = scene_changes(tmp_path, *(masks[::-1] if mirrored else masks))
+
+    assert len(read_rows(tmp_path / ("before" if mirrored else "after") / "cracks.csv")) == 2
+    assert counts(scene) == (0, 0, 0, 0)
+    assert scene.joints == 2
+    assert scene.joints_length_px == pytest.approx(2 * 990, abs=4)
+
+
+def test_a_straight_crack_that_grows_by_much_has_grown(tmp_path):
+    before = polyline(WIDE, [(100.0, 200.0), (501.0, 200.0)], 3)
+    after = polyline(WIDE, [(100.0, 200.0), (800.0, 200.0)], 9)
+
+    scene = scene_changes(tmp_path, before, after)
+
+    (row,) = read_rows(tmp_path / "changes" / "changes.csv")
+    assert read_rows(tmp_path / "before" / "cracks.csv") == []
+    assert read_rows(tmp_path / "after" / "cracks.csv") == []
+    assert counts(scene) == (0, 1, 0, 0)
+    assert float(row["d_length_px"]) == pytest.approx(300, abs=6)
+    assert (scene.joints, scene.joints_changed) == (0, 0)
+
+
+def test_a_joint_that_is_found_again_somewhat_longer_is_counted_apart(tmp_path):
+    before = polyline(WIDE, [(100.0, 200.0), (800.0, 200.0)], 3)
+    after = polyline(WIDE, [(80.0, 200.0), (820.0, 200.0)], 3)
+
+    scene = scene_changes(tmp_path, before, after)
+
+    assert counts(scene) == (0, 0, 0, 0)
+    assert (scene.joints, scene.joints_changed) == (1, 1)
+    assert read_rows(tmp_path / "changes" / "changes.csv") == []
+
+
+def test_joints_that_are_not_compared_are_told(tmp_path):
+    sound, joints = np.zeros(WIDE, np.uint8), two_lines()
+    scene_changes(tmp_path, sound, joints)
+
+    done = crackcli("compare", tmp_path / "before", tmp_path / "after")
+    told = crackcli("compare", tmp_path / "before", tmp_path / "after", "--json", "-q")
+
+    assert "joints in both reports, or in the only one that has them: 2, 1980 px" in done.stderr
+    assert "though 2 are new, grown or gone by the same thresholds" in done.stderr
+    (scene,) = json.loads(told.stdout)["scenes"]
+    assert (scene["new"], scene["joints"], scene["joints_changed"]) == (0, 2, 2)
+    assert scene["joints_length_px"] == pytest.approx(1980, abs=4)
+    assert told.stderr == ""

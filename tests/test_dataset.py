@@ -31,6 +31,7 @@ def folder(tmp_path):
         ("wall_17_r2c3.png", "wall_17"),
         ("wall_17_tile4.png", "wall_17"),
         ("wall-3.jpg", "wall"),
+        ("wall_17_r320c64_twin1.png", "wall_17"),
         ("wall_17_x64y128_cropc.jpg", "wall_17"),
         ("IMG_2041.jpg", "IMG_2041"),
     ],

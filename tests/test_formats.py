@@ -1,6 +1,7 @@
 """Files of a report: what a GIS and a spreadsheet read from them is what was measured."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as to_crs
 from walls import picture, polyline, trace_array
 
+from crackcli.errors import InputError
 from crackcli.features import COLUMNS, SCENE_COLUMNS, SceneCracks, apply
 from crackcli.formats import csv as csv_format
 from crackcli.formats import geojson, geopackage
@@ -21,6 +23,7 @@ UTM = CRS.from_epsg(25832)
 # Pixels of 0.1 mm, turned by 17 degrees.
 COS, SIN = 0.0001 * np.cos(np.radians(17)), 0.0001 * np.sin(np.radians(17))
 TENTH = Affine(COS, -SIN, 500_000, -SIN, -COS, 5_500_000)
+LAYERS = ("cracks", "crack_areas", "joints")
 LOCAL = 'LOCAL_CS["wall",UNIT["metre",1]]'
 
 
@@ -95,7 +98,11 @@ def test_geojson_is_where_the_cracks_are_on_earth(mask, tmp_path):
 
     paths = geojson.write(tmp_path, [cracks])
 
-    assert [path.name for path in paths] == ["cracks.geojson", "crack_areas.geojson"]
+    assert [path.name for path in paths] == [
+        "cracks.geojson",
+        "crack_areas.geojson",
+        "joints.geojson",
+    ]
     collection = read_json(paths[0])
     assert "crs" not in collection
     feature = collection["features"][0]
@@ -131,7 +138,11 @@ def test_a_wall_without_a_map_has_local_coordinates_and_says_so(tmp_path, gsd_mm
 
     paths = geojson.write(tmp_path, [table(mask, tmp_path, gsd_mm=gsd_mm)])
 
-    assert [path.name for path in paths] == ["cracks.local.geojson", "crack_areas.local.geojson"]
+    assert [path.name for path in paths] == [
+        "cracks.local.geojson",
+        "crack_areas.local.geojson",
+        "joints.local.geojson",
+    ]
     collection = read_json(paths[1])
     assert collection["coordinate_space"] == space
     assert "not rfc 7946" in collection["note"].lower()
@@ -139,10 +150,23 @@ def test_a_wall_without_a_map_has_local_coordinates_and_says_so(tmp_path, gsd_mm
     assert area.bounds == pytest.approx((10 * size, 7 * size, 50 * size, 10 * size))
 
 
+def test_three_kinds_of_coordinates_make_nine_files(mask, tmp_path):
+    tables = [
+        table(mask, tmp_path, TENTH, UTM.to_wkt()),
+        table(mask, tmp_path, gsd_mm=1),
+        table(mask, tmp_path),
+    ]
+
+    names = [path.name for path in geojson.write(tmp_path, tables)]
+
+    assert len(set(names)) == len(names) == 9
+    assert "joints.local_px.geojson" in names
+
+
 def test_a_local_map_is_no_place_on_earth(mask, tmp_path):
     cracks = table(mask, tmp_path, Affine.scale(0.0002, -0.0002), LOCAL)
 
-    (path, _) = geojson.write(tmp_path, [cracks])
+    path, *_ = geojson.write(tmp_path, [cracks])
 
     assert path.name == "cracks.local.geojson"
     assert read_json(path)["coordinate_space"] == "local_mm"
@@ -157,11 +181,14 @@ def test_scenes_with_and_without_a_map_go_to_files_of_their_own(mask, tmp_path):
     assert [path.name for path in paths] == [
         "cracks.geojson",
         "crack_areas.geojson",
+        "joints.geojson",
         "cracks.local.geojson",
         "crack_areas.local.geojson",
+        "joints.local.geojson",
     ]
     counts = [len(read_json(path)["features"]) for path in paths]
-    assert counts == [2 * len(tables[0].cracks)] * 2 + [len(tables[1].cracks)] * 2
+    first, second = len(tables[0].cracks), len(tables[1].cracks)
+    assert counts == [2 * first, 2 * first, 0, second, second, 0]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
 
 
@@ -170,7 +197,7 @@ def test_a_geopackage_holds_map_coordinates_and_nulls(mask, tmp_path):
 
     (path,) = geopackage.write(tmp_path, [cracks])
 
-    assert list_layers(path)[:, 0].tolist() == ["cracks", "crack_areas"]
+    assert list_layers(path)[:, 0].tolist() == ["cracks", "crack_areas", "joints"]
     facts, _, shapes, _ = raw.read(path, layer="crack_areas")
     assert CRS.from_user_input(facts["crs"]) == UTM
     assert facts["fields"].tolist() == list(COLUMNS)
@@ -182,7 +209,7 @@ def test_what_is_written_to_a_geopackage_is_read_back(mask, tmp_path):
     cracks = table(mask, tmp_path)
     geopackage.write(tmp_path, [cracks])
 
-    found = geopackage.read(tmp_path)["wall"]
+    found = geopackage.read(tmp_path)["cracks"]["wall"]
 
     assert found.columns["crack_id"].tolist() == [crack.id for crack in cracks.cracks]
     assert np.isnan(found.columns["length_mm"]).all()
@@ -203,9 +230,27 @@ def test_each_crs_has_its_own_pair_of_layers(mask, tmp_path):
     (path,) = geopackage.write(tmp_path, tables)
 
     layers = list_layers(path)[:, 0].tolist()
-    assert layers == [f"{name}{n}" for n in ("", "_2", "_3") for name in ("cracks", "crack_areas")]
+    assert layers == [f"{name}{n}" for n in ("", "_2", "_3") for name in LAYERS]
     assert "Undefined Cartesian SRS" in raw.read(path, layer="cracks_3")[0]["crs"]
     assert len(raw.read(path, layer="cracks")[2]) == len(tables[0].cracks)
+
+
+def test_joints_are_read_back_from_the_layers_of_every_crs(mask, tmp_path):
+    other = CRS.from_epsg(32633).to_wkt()
+    tables = [
+        set_aside(table(mask, tmp_path / name, TENTH, crs))
+        for name, crs in (("a", UTM.to_wkt()), ("b", other))
+    ]
+    tables[1] = replace(tables[1], scene=replace(tables[1].scene, folder=tmp_path / "b" / "east"))
+
+    geopackage.write(tmp_path, tables)
+    found = geopackage.read(tmp_path)
+
+    assert {layer: sorted(scenes) for layer, scenes in found.items()} == {
+        "cracks": ["east", "wall"],
+        "joints": ["east", "wall"],
+    }
+    assert len(found["joints"]["east"].geometries) == 1
 
 
 def test_a_wall_without_cracks_has_files_without_cracks(tmp_path):
@@ -217,7 +262,66 @@ def test_a_wall_without_cracks_has_files_without_cracks(tmp_path):
         for path in module.write(tmp_path, [empty])
     ]
 
-    assert len(paths) == 5
+    assert len(paths) == 6
     assert read_json(tmp_path / "cracks.local.geojson")["features"] == []
-    assert list_layers(tmp_path / "cracks.gpkg")[:, 0].tolist() == ["cracks", "crack_areas"]
-    assert geopackage.read(tmp_path) == {}
+    assert list_layers(tmp_path / "cracks.gpkg")[:, 0].tolist() == [
+        "cracks",
+        "crack_areas",
+        "joints",
+    ]
+    assert geopackage.read(tmp_path) == {"cracks": {}, "joints": {}}
+
+
+def set_aside(table):
+    """The same scene with its first crack taken for a joint."""
+    return replace(table, cracks=table.cracks[1:], joints=table.cracks[:1])
+
+
+def test_joints_have_a_layer_of_their_own_and_are_in_no_other(mask, tmp_path):
+    every = table(mask, tmp_path, TENTH, UTM.to_wkt())
+    first = every.cracks[0].id
+    rest = [crack.id for crack in every.cracks[1:]]
+    tables = [set_aside(every)]
+
+    paths = [
+        path
+        for module in (csv_format, geojson, geopackage)
+        for path in module.write(tmp_path, tables)
+    ]
+
+    files = {path.name: path for path in paths}
+    for name, ids in (("cracks", rest), ("crack_areas", rest), ("joints", [first])):
+        features = read_json(files[f"{name}.geojson"])["features"]
+        assert [feature["properties"]["crack_id"] for feature in features] == ids
+        layer = raw.read(files["cracks.gpkg"], layer=name)
+        assert layer[0]["fields"].tolist() == list(COLUMNS)
+        assert layer[3][0].tolist() == ids
+    rows = csv_format.read_rows(files["cracks.csv"])
+    assert [row["crack_id"] for row in rows] == rest
+    found = geopackage.read(tmp_path)
+    assert found["cracks"]["wall"].columns["crack_id"].tolist() == rest
+    assert found["joints"]["wall"].columns["crack_id"].tolist() == [first]
+
+
+def test_scenes_csv_counts_joints_apart(mask, tmp_path):
+    every = table(mask, tmp_path)
+    joint = every.cracks[0]
+
+    csv_format.write(tmp_path, [every, set_aside(every)])
+
+    before, after = csv_format.read_rows(tmp_path / "scenes.csv")
+    assert (before["n_joints"], before["joints_length_px"]) == ("0", "0.0")
+    assert after["n_joints"] == "1"
+    assert float(after["joints_length_px"]) == pytest.approx(joint.length_px, abs=1e-3)
+    assert int(before["n_cracks"]) - int(after["n_cracks"]) == 1
+    assert int(before["total_area_px"]) - int(after["total_area_px"]) == joint.area_px
+
+
+def test_a_report_from_before_joints_is_named_with_the_next_move(mask, tmp_path, monkeypatch):
+    older = {name: kind for name, kind in COLUMNS.items() if name != "joint_likelihood"}
+    with monkeypatch.context() as then:
+        then.setattr(geopackage, "COLUMNS", older)
+        geopackage.write(tmp_path, [table(mask, tmp_path)])
+
+    with pytest.raises(InputError, match=r"lacks joint_likelihood; run crackcli report .* again"):
+        geopackage.read(tmp_path)

@@ -56,7 +56,11 @@ def test_no_block_is_a_sliver():
 
 @pytest.mark.parametrize(
     ("core_px", "halo_px", "says"),
-    [(100, 0, "choose 128"), (1, 0, "choose 32"), (64, 20, "halo_px 20 is not a multiple of 32")],
+    [
+        (100, 0, "choose 128"),
+        (1, 0, "choose 32"),
+        (64, 20, "halo_px 20 is not a multiple of 32; choose 32"),
+    ],
 )
 def test_what_is_off_the_lattice_is_refused(core_px, halo_px, says):
     with pytest.raises(UsageError, match=says):

@@ -14,21 +14,25 @@ ROOT = Path(crackcli.__file__).parent
 FLOORS = """
 __main__
 cli
-cli.train cli.export cli.scan cli.report cli.compare
+cli.train cli.learn cli.export cli.scan cli.report cli.compare
 cli.*
-survey report comparison training onnx_export
-scan formats.* training_report
-mask_scene models features judging
+reviewing
+mining
+survey report comparison training onnx_export corrections
+reviews
+scan formats.* training_report joints
+mask_scene zoom tiles models features judging straight
 explainer engines.onnx engines.torch matching cracks
 attribution.lrp attribution.gradient networks.vgg11 networks engines
 attribution.propagation patches masking widths runs
-attribution.adjoint drawing.twins dataset centerline raster scale
+attribution.adjoint steps drawing.twins dataset centerline raster scale
 drawing.distractors
 drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
 drawing.random_cracks skeleton outline chain device onnx_graph colours
-drawing.cover drawing.surfaces sparse scene orientation evaluation backends.*
+drawing.cover drawing.surfaces sparse scene orientation evaluation calibration
+backends.*
 attribution formats backends drawing grid
 registry files
 errors
@@ -117,7 +121,7 @@ print(sorted({heavy!r} & sys.modules.keys()), file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize("command", ["", "train", "export", "scan", "report", "compare"])
+@pytest.mark.parametrize("command", ["", "train", "learn", "export", "scan", "report", "compare"])
 def test_help_loads_nothing_heavy(command):
     heavy = {"torch", "onnxruntime", "rasterio", "numpy", "cv2", "scipy", "shapely"}
     program = LEAVES.format(arguments=[command, "--help"] if command else ["--help"], heavy=heavy)

@@ -138,7 +138,7 @@ def test_an_engine_is_told_what_was_asked_for(folder):
     [
         ({"method": "gradcam"}, "'gradcam' is not known; choose one of: gradient, inputxgrad, lrp"),
         ({"start": "logit"}, "'logit' is not known; choose one of: both, crack, margin"),
-        ({"engine": "jax"}, "'jax' is not known; choose one of: onnx, torch"),
+        ({"engine": "jax"}, "'jax' is not known; choose one of: auto, onnx, torch"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_menu(folder, asked, says):

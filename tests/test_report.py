@@ -1,6 +1,7 @@
 """Reports of whole folders, as a library and as a command."""
 
 import json
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ from affine import Affine
 from rasterio.crs import CRS
 from walls import crackcli, polyline, write_scene
 
+from crackcli.cli import app
 from crackcli.errors import InputError, UsageError
+from crackcli.formats.csv import read_rows
+from crackcli.joints import JOINT
 from crackcli.report import ReportTask, write_report
 
 FILES = {
@@ -17,6 +21,7 @@ FILES = {
     "cracks.gpkg",
     "cracks.local.geojson",
     "crack_areas.local.geojson",
+    "joints.local.geojson",
 }
 
 
@@ -134,3 +139,88 @@ def test_the_command_ends_with_3_if_some_scenes_failed_and_4_if_all(out):
     assert "cracks.csv" in some.stdout
     assert none.stdout == ""
     assert np.sum([line.startswith("Error:") for line in none.stderr.splitlines()]) == 1
+
+
+@pytest.fixture
+def gridded(tmp_path):
+    """A grid of straight lines from rim to rim, and a crack that wanders beside it."""
+    lines = np.zeros((400, 400), np.uint8)
+    for at in (100.0, 200.0, 300.0):
+        lines |= polyline((400, 400), [(at, 0.0), (at, 240.0)], 3)
+    zigzag = [(20.0 + 30 * i, 320.0 + 25 * (i % 2)) for i in range(11)]
+    write_scene(tmp_path / "wall", lines | polyline((400, 400), zigzag, 3))
+    return tmp_path
+
+
+def read_joints(folder):
+    """The rows of the joints of a report without a map."""
+    features = json.loads((folder / "joints.local.geojson").read_text())["features"]
+    return [feature["properties"] for feature in features]
+
+
+def test_straight_parallel_lines_are_set_aside_and_ids_stay(gridded):
+    (scene,) = write_report(ReportTask(gridded)).scenes
+    aside = read_rows(gridded / "cracks.csv")
+    (kept,) = write_report(ReportTask(gridded, joint_likelihood=1)).scenes
+    everything = read_rows(gridded / "cracks.csv")
+
+    assert (scene.cracks, scene.joints) == (1, 3)
+    assert scene.joints_length_px == pytest.approx(3 * 240, abs=6)
+    assert (kept.cracks, kept.joints) == (4, 0)
+    assert aside == everything[3:]
+    likelihoods = [float(row["joint_likelihood"]) for row in everything]
+    assert min(likelihoods[:3]) > 0.5 > likelihoods[3]
+
+
+def test_no_line_is_set_aside_silently(gridded):
+    done = crackcli("report", gridded)
+    kept = crackcli("report", gridded, "--joint-likelihood", "1")
+    told = json.loads(crackcli("report", gridded, "--json", "-q").stdout)
+
+    (line,) = [line for line in done.stderr.splitlines() if "joint" in line]
+    assert line.startswith("set aside as joints (likelihood from 0.5): 3 lines, 72")
+    assert "joint" not in kept.stderr
+    assert told["scenes"][0]["joints"] == 3
+
+
+def test_what_is_a_joint_does_not_depend_on_the_least_length(tmp_path):
+    long = polyline((400, 400), [(40.0, 20.0), (40.0, 300.0)], 3)
+    for at in (60.0, 100.0, 140.0):  # what is left out is what makes it a joint
+        long |= polyline((400, 400), [(at, 30.0), (at, 280.0)], 3)
+    write_scene(tmp_path / "wall", long)
+    write_report(ReportTask(tmp_path, joint_likelihood=1))
+    alone, *_ = read_rows(tmp_path / "cracks.csv")
+
+    (scene,) = write_report(ReportTask(tmp_path, min_length_px=265)).scenes
+
+    (joint,) = read_joints(tmp_path)
+    assert (scene.cracks, scene.joints) == (0, 1)
+    assert joint["joint_likelihood"] == float(alone["joint_likelihood"])
+
+
+@pytest.mark.parametrize("likelihood", [0, -0.5, 1.01, float("nan")])
+def test_a_likelihood_that_is_none_is_refused(out, likelihood):
+    with pytest.raises(UsageError, match="a joint likelihood of"):
+        ReportTask(out, joint_likelihood=likelihood)
+
+
+@pytest.mark.parametrize("likelihood", ["0", "5", "nan"])
+def test_the_command_refuses_it_too(out, likelihood):
+    done = crackcli("report", out, "--joint-likelihood", likelihood)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert not (out / "cracks.csv").exists()
+
+
+def test_lengths_of_nothing_are_numbers_with_decimals(out):
+    write_report(ReportTask(out))
+
+    _, south = read_rows(out / "scenes.csv")
+    assert (south["total_length_px"], south["joints_length_px"]) == ("0.0", "0.0")
+
+
+def test_the_command_and_the_library_have_the_same_default():
+    (default,) = [p for p in app.registered_commands if p.callback.__name__ == "report"]
+
+    assert signature(default.callback).parameters["joint_likelihood"].default == JOINT

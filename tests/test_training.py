@@ -3,39 +3,24 @@
 import cv2
 import numpy as np
 import pytest
+from tiny import TINY, picture, write_photographs
 
 torch = pytest.importorskip("torch")
 
-from crackcli.dataset import Photograph  # noqa: E402
+from crackcli.calibration import temperature_of  # noqa: E402
+from crackcli.dataset import Photograph, list_photographs, split  # noqa: E402
 from crackcli.device import Device  # noqa: E402
 from crackcli.errors import ModelError, OutputError, UsageError  # noqa: E402
-from crackcli.judging import is_bag, locate  # noqa: E402
+from crackcli.judging import evaluate, is_bag, locate  # noqa: E402
 from crackcli.networks import Checkpoint  # noqa: E402
+from crackcli.steps import kept, untrained  # noqa: E402
 from crackcli.training import TrainConfig, train  # noqa: E402
-from crackcli.training_report import write_curve, write_scores  # noqa: E402
-
-TINY = {"widths": [8, 0, 8, 0, 12, 12, 0, 12, 12, 0, 16, 16, 0], "hidden": 16, "tile_cells": 2}
-
-
-def picture(rng, *, cracked, side=64):
-    """Grey noise, with a dark line across if cracked."""
-    image = rng.normal(150, 10, (side, side, 3))
-    if cracked:
-        row = int(rng.integers(side // 4, 3 * side // 4))
-        cv2.line(image, (0, row), (side, side - row), (20, 20, 20), 5)
-    return image.clip(0, 255).astype(np.uint8)
+from crackcli.training_report import write_curve, write_reliability, write_scores  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photographs")
-    rng = np.random.default_rng(11)
-    for label in ("crack", "no_crack"):
-        (folder / label).mkdir()
-        for number in range(24):
-            image = picture(rng, cracked=label == "crack")
-            cv2.imwrite(str(folder / label / f"wall_{number}.png"), image)
-    return folder
+    return write_photographs(tmp_path_factory.mktemp("photographs"))
 
 
 def config(photographs, output, **changes):
@@ -87,6 +72,23 @@ def test_table_and_curve_are_written(trained, tmp_path):
     assert cv2.imread(str(curve)).shape[2] == 3
 
 
+def test_the_checkpoint_s_probabilities_are_calibrated(photographs, trained):
+    chain = Checkpoint.read(trained.output).build()
+    _, held_out = split(list_photographs(photographs), 0.25, 0)
+
+    judged = evaluate(chain, held_out, Device.find("cpu"))
+
+    assert temperature_of(judged.margins, judged.labels) == pytest.approx(1, abs=0.05)
+    assert Checkpoint.read(trained.output).margin == pytest.approx(judged.margin, rel=0.02)
+
+
+def test_reliability_is_drawn(trained, tmp_path):
+    path = write_reliability(trained.reliability, tmp_path / "model.reliability.png")
+
+    assert sum(part.photographs for part in trained.reliability.bins) == 12
+    assert cv2.imread(str(path)).shape[2] == 3
+
+
 class Killed(Exception):
     """Stands for the end of the process."""
 
@@ -120,6 +122,22 @@ def test_a_warm_start_leaves_the_lower_convolutions_as_they_are(photographs, tra
     after = Checkpoint.read(result.output).state
     same = [name for name in before if torch.equal(before[name], after[name])]
     assert sorted(same) == sorted(f"{i}.{w}" for i in (0, 3, 6, 8, 11) for w in ("weight", "bias"))
+
+
+def test_of_a_warm_start_half_of_what_it_began_with_is_kept(photographs, trained, tmp_path):
+    def train_with(blend):
+        output = tmp_path / f"{blend}.safetensors"
+        train(config(photographs, output, start_from=trained.output, epochs=1, blend=blend))
+        return Checkpoint.read(output).state
+
+    before = Checkpoint.read(trained.output).state
+    all_new, half, nothing_new = (train_with(blend) for blend in (0.0, 0.5, 1.0))
+
+    name = "21.weight"  # the first layer of the head
+    assert not torch.equal(all_new[name], before[name])
+    torch.testing.assert_close(nothing_new[name], before[name])
+    middle = (all_new[name] + before[name]) / 2
+    torch.testing.assert_close(half[name], middle, rtol=0, atol=1e-3 * middle.abs().max().item())
 
 
 def test_of_a_large_cracked_photograph_the_surest_tile_is_taken(trained, tmp_path):
@@ -159,6 +177,81 @@ def test_large_and_drawn_photographs_are_trained_on_as_tiles(trained, tmp_path):
 def test_an_existing_checkpoint_is_kept(photographs, trained):
     with pytest.raises(OutputError, match="exists; choose another output or add --overwrite"):
         train(config(photographs, trained.output))
+
+
+def test_what_was_right_before_holds_back_and_what_was_wrong_does_not():
+    earlier = torch.tensor([[2.0, -1.0], [0.5, 0.7]])
+    right, wrong = torch.tensor([0, 1]), torch.tensor([1, 0])
+    moved = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+
+    assert kept(earlier, earlier, right).item() == pytest.approx(0, abs=1e-6)
+    assert kept(earlier + 3, earlier, right).item() == pytest.approx(0, abs=1e-6)  # same P
+    assert kept(moved, earlier, right).item() > 0.3
+    assert kept(moved, earlier, wrong).item() == 0
+
+
+def test_layers_below_what_is_trained_are_counted(trained):
+    chain = Checkpoint.read(trained.output).build()
+    for position in (0, 3, 6):
+        chain[position].requires_grad_(False)
+
+    assert untrained(chain) == 8  # the fourth convolution
+    assert untrained(chain.requires_grad_(True)) == 0
+
+
+def test_a_run_that_is_held_back_ends_elsewhere(photographs, trained, tmp_path):
+    found = list_photographs(photographs)
+    weights = []
+
+    for keep in (0.0, 5.0):
+        output = tmp_path / f"kept_{keep}.safetensors"
+        given = {"start_from": trained.output, "epochs": 1, "keep": keep, "evaluations": 1}
+        train(config(None, output, **given), sides=(found, found[::6]))
+        weights.append(Checkpoint.read(output).state["18.weight"])
+
+    assert not torch.equal(*weights)
+
+
+def test_photographs_may_be_handed_in(photographs, trained, tmp_path):
+    found = list_photographs(photographs)
+    output = tmp_path / "handed.safetensors"
+
+    result = train(config(None, output, epochs=1), sides=(found[::2], found[1::4]))
+
+    assert (result.training, result.held_out) == (24, 12)
+
+
+def test_without_any_photographs_it_says_so(tmp_path):
+    with pytest.raises(UsageError, match="no photographs to train on; give a folder with crack"):
+        train(config(None, tmp_path / "model.safetensors"))
+
+
+def test_a_warm_start_is_of_the_checkpoint_s_size_whatever_is_asked(photographs, trained, tmp_path):
+    output = tmp_path / "model.safetensors"
+
+    train(config(photographs, output, start_from=trained.output, arguments={}, epochs=1))
+
+    checkpoint = Checkpoint.read(output)
+    checkpoint.build()
+    assert checkpoint.arguments == TINY
+
+
+def test_too_few_cracks_tell_no_margin(photographs, trained, tmp_path):
+    found = list_photographs(photographs)
+    output = tmp_path / "model.safetensors"
+    sides = found, [item for item in found if item.label == 0]
+
+    train(config(None, output, start_from=trained.output, epochs=1, calibrate=False), sides=sides)
+
+    assert Checkpoint.read(output).margin == Checkpoint.read(trained.output).margin
+
+
+def test_a_handful_does_not_calibrate(photographs, tmp_path):
+    output = tmp_path / "plain.safetensors"
+
+    train(config(photographs, output, epochs=1, calibrate=False))
+
+    assert Checkpoint.read(output).history["temperature"] == 1.0
 
 
 def test_frozen_layers_need_a_warm_start(photographs, tmp_path):

@@ -62,3 +62,42 @@ def test_a_crack_shorter_than_wide_has_its_area_over_its_length():
 
     assert crack.widths.mean_px == pytest.approx(16 / crack.length_px)
     assert crack.widths.max_px == crack.widths.mean_px
+
+
+def stepped_bar(*widths_px, run_px=30):
+    """A mask with one bar whose halves of rows above and below the axis change along it."""
+    mask = np.zeros((60, 40 + run_px * len(widths_px)), np.uint8)
+    for number, width_px in enumerate(widths_px):
+        left = 20 + run_px * number
+        mask[30 - width_px // 2 : 30 - width_px // 2 + width_px, left : left + run_px] = 1
+    return mask
+
+
+def test_spread_is_how_much_the_widths_vary_by_length():
+    (even,) = trace_array(bar(7, 0))
+    (halves,) = trace_array(stepped_bar(5, 5, 9, 9))
+
+    assert even.widths.spread < 0.05
+    assert halves.widths.spread == pytest.approx((9 - 5) / halves.widths.median_px, rel=0.15)
+
+
+def test_spread_does_not_see_one_narrow_place():
+    mask = stepped_bar(7, run_px=240)
+    mask[:30, 140:146] = 0
+
+    (crack,) = trace_array(mask)
+
+    assert crack.widths.max_px == pytest.approx(7, abs=0.3)
+    assert crack.widths.spread < 0.1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_taper_is_by_what_share_both_ends_are_narrower(turned):
+    mask = stepped_bar(3, 9, 9, 9, 9, 3)
+    (even,) = trace_array(bar(9, 0))
+    (narrow,) = trace_array(mask.T.copy() if turned else mask)
+    (wide,) = trace_array(stepped_bar(9, 3, 3, 3, 3, 9))
+
+    assert even.widths.taper < 0.05
+    assert narrow.widths.taper == pytest.approx(1 - 3 / 9, abs=0.08)
+    assert wide.widths.taper == 0

@@ -15,6 +15,7 @@ import typer
 
 from crackcli.cli.compare import compare
 from crackcli.cli.export import export
+from crackcli.cli.learn import learn
 from crackcli.cli.report import report
 from crackcli.cli.scan import scan
 from crackcli.cli.train import train
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, export, scan, report, compare):
+for command in (train, learn, export, scan, report, compare):
     app.command()(command)
 
 

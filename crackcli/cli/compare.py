@@ -23,7 +23,8 @@ def compare(
 
     BEFORE and AFTER hold a scan and its report each, on the same grid.  Scenes match by name, or
     because there is one on either side.  A crack is new, grown, stable or gone; cracks that split
-    or merged are one change.
+    or merged are one change.  What both reports set aside as joints is counted apart, unless it has
+    become much longer or wider.
 
     \b
         crackcli compare 2024/out 2026/out

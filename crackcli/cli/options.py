@@ -3,7 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
+
+
+def named(text: str) -> Path:
+    """A path as it is typed; an empty one, as of a variable that is not set, is no folder."""
+    if not text:
+        raise BadParameter("a name is empty; give images or folders")
+    return Path(text)
+
 
 Out = Annotated[Path, Argument(help="Output folder of a scan.", show_default=False)]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Say nothing but warnings and errors.")]
@@ -21,9 +29,22 @@ GsdMm = Annotated[
 MinLengthPx = Annotated[
     float, Option("--min-length-px", min=0, help="Leave out cracks shorter than this.")
 ]
+JointLikelihood = Annotated[
+    float,
+    Option(
+        "--joint-likelihood",
+        min=0.01,
+        max=1,
+        help="Likelihood from which on a line is set aside as a joint; 1 keeps all as cracks.",
+    ),
+]
 Sources = Annotated[
     list[Path],
-    Argument(help="Images (GeoTIFF, JPEG, PNG, ...) or folders of images.", show_default=False),
+    Argument(
+        help="Images (GeoTIFF, JPEG, PNG, ...) or folders of images.",
+        parser=named,
+        show_default=False,
+    ),
 ]
 Output = Annotated[Path, Option("--output", "-o", help="Output folder.")]
 Model = Annotated[
@@ -91,10 +112,33 @@ CorePx = Annotated[
         show_default=False,
     ),
 ]
-Photographs = Annotated[
-    Path,
-    Argument(help="Folder with photographs in crack/ and no_crack/.", show_default=False),
+Zoom = Annotated[
+    str,
+    Option(
+        "--zoom",
+        help="At how many times its resolution the network sees an image: 0.25, 0.5, 1, 2, 4, "
+        "several as 1,2, or auto (0.5,1). For hairlines 1,2: it takes 5 times as long.",
+    ),
 ]
+Photographs = Annotated[
+    Path | None,
+    Argument(
+        help="Folder with photographs in crack/ and no_crack/; may be left out with --mine.",
+        show_default=False,
+    ),
+]
+NewCheckpoint = Annotated[
+    Path, Option("--output", "-o", help="Checkpoint to write.", show_default=False)
+]
+StartFrom = Annotated[
+    Path | None,
+    Option(
+        "--from",
+        help="Checkpoint to start from, or 'shipped'; learn starts from that of the scan.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, Option(help="Of all random draws.")]
 Checkpoint = Annotated[
     Path, Argument(help="Checkpoint (.safetensors) of crackcli train.", show_default=False)
 ]
@@ -116,3 +160,10 @@ GrownWidthPx = Annotated[
     float,
     Option("--grown-width-px", min=0, help="A crack that is wider by more has grown."),
 ]
+
+
+def resolve(start_from: Path | None) -> Path | None:
+    """The path that --from means."""
+    from crackcli import models
+
+    return models.shipped(".safetensors") if start_from == Path("shipped") else start_from

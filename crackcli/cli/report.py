@@ -14,6 +14,7 @@ def report(
     out: options.Out,
     gsd_mm: options.GsdMm = None,
     min_length_px: options.MinLengthPx = 0.0,
+    joint_likelihood: options.JointLikelihood = 0.5,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -21,7 +22,10 @@ def report(
 
     Lengths and widths are in pixels, and in millimetres too where the raster's map or --gsd-mm
     tells the size of a pixel.  Scenes are told from their masks alone: a mask that was corrected
-    by hand is reported as it is.  A scene that cannot be read is named; the others are done.
+    by hand is reported as it is.  Long straight lines that are likely joints, cables or edges are
+    counted apart and go to the joints layer of cracks.gpkg and to joints.geojson.  A wall without a
+    map has cracks.local.geojson and joints.local.geojson.  A scene that cannot be read is named;
+    the others are done.
 
     \b
         crackcli report out
@@ -30,7 +34,12 @@ def report(
     from crackcli.report import ReportTask, write_report
 
     say_log(quiet=quiet)
-    task = ReportTask(out=out, gsd_mm=gsd_mm, min_length_px=min_length_px)
+    task = ReportTask(
+        out=out,
+        gsd_mm=gsd_mm,
+        min_length_px=min_length_px,
+        joint_likelihood=joint_likelihood,
+    )
     with progress("report", quiet=quiet) as tell:
         summary = write_report(task, progress=tell)
 

@@ -22,6 +22,7 @@ def scan(
     engine: options.EngineName = "auto",
     device: options.DeviceName = "auto",
     core_px: options.CorePx = None,
+    zoom: options.Zoom = "1",
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
@@ -34,9 +35,11 @@ def scan(
 
         crackcli scan wall.tif -o cracks
         crackcli scan survey/ -o cracks --method lrp --json
+        crackcli scan hairlines.jpg -o cracks --zoom 1,2
     """
     from crackcli.masking import Masking
     from crackcli.survey import Failure, SurveyTask, scan_survey
+    from crackcli.zoom import parse_zooms
 
     say_log(quiet=quiet)
 
@@ -54,6 +57,7 @@ def scan(
         gate=gate,
         masking=Masking(recipe=masking, threshold=threshold),
         core_px=core_px,
+        zooms=parse_zooms(zoom),
         overwrite=overwrite,
     )
     with progress("scan", quiet=quiet) as report:

@@ -15,17 +15,21 @@ AUGMENT = {"drawn": "", "plain": ""}
 
 if TYPE_CHECKING:
     from crackcli.judging import SourceScore
-    from crackcli.training import Progress, TrainResult
+    from crackcli.mining import Wall
+    from crackcli.training import TrainResult
 
 
 def train(
-    photographs: options.Photographs,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Checkpoint to write.", show_default=False)
-    ],
-    start_from: Annotated[
-        Path | None,
-        typer.Option("--from", help="Checkpoint to start from, or 'shipped'.", show_default=False),
+    output: options.NewCheckpoint,
+    photographs: options.Photographs = None,
+    start_from: options.StartFrom = None,
+    mine: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of photographs without cracks, of any size: what the model of --from "
+            "takes for cracks there is trained on.  May be given more than once.",
+            show_default=False,
+        ),
     ] = None,
     frozen: Annotated[
         int | None,
@@ -35,6 +39,14 @@ def train(
             show_default=False,
         ),
     ] = None,
+    blend: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="With --from: share of its weights in the result; what it knew stays known.",
+        ),
+    ] = 0.5,
     epochs: Annotated[float, typer.Option(min=0.01, help="Passes over the photographs.")] = 20,
     minutes: Annotated[
         float | None,
@@ -70,7 +82,7 @@ def train(
         ),
     ] = None,
     network: Annotated[str, typer.Option(help="Architecture.")] = "vgg11",
-    seed: Annotated[int, typer.Option(help="Of all random draws.")] = 0,
+    seed: options.Seed = 0,
     device: options.DeviceName = "auto",
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
@@ -78,14 +90,21 @@ def train(
 ) -> None:
     """Train a classifier on PHOTOGRAPHS: one bit each, by the folders crack/ and no_crack/.
 
-    Beside the checkpoint stand its learning curve (PNG) and its accuracy for each source (CSV).
+    Beside the checkpoint stand its accuracy for each source (CSV), its learning curve and the
+    reliability of its probabilities (PNG).
     A run that was stopped goes on where it was last saved when the same command is given again.
 
+    With --mine, the tiles that the model of --from gets wrong on photographs without cracks are
+    taken into no_crack, from a folder beside the output.  These photographs alone are enough:
+    without PHOTOGRAPHS, cracks are drawn onto them.
+
+    \b
         crackcli train photos/ -o mine.safetensors --from shipped
+        crackcli train --mine my_sound_walls/ -o mine.safetensors --from shipped
     """
     from crackcli.training import TrainConfig
     from crackcli.training import train as run
-    from crackcli.training_report import write_curve, write_scores
+    from crackcli.training_report import write_curve, write_reliability, write_scores
 
     say_log(quiet=quiet)
     config = TrainConfig(
@@ -93,8 +112,9 @@ def train(
         output=output,
         table=table,
         network=network,
-        start_from=resolve(start_from),
+        start_from=options.resolve(start_from),
         frozen=frozen,
+        blend=blend,
         epochs=epochs,
         minutes=minutes,
         batch_size=batch_size,
@@ -106,41 +126,39 @@ def train(
         overwrite=overwrite,
     )
     with progress("train", quiet=quiet) as report:
+        if mine:
+            from crackcli.mining import train_mined
 
-        def tell(at: "Progress") -> None:
-            words = f"step {at.step}, loss {at.loss:.3f}"
-            report(at.fraction, words + (f", accuracy {at.accuracy:.1%}" if at.curve else ""))
-
-        result = run(config, tell)
+            result, walls = train_mined(config, mine, report)
+        else:
+            result, walls = run(config, lambda at: report(at.fraction, at.words)), []
 
     paths = (
         output,
         write_scores(result.scores, output.with_suffix(".sources.csv")),
         write_curve(result.curve, output.with_suffix(".curve.png")),
+        write_reliability(result.reliability, output.with_suffix(".reliability.png")),
     )
     if not quiet:
         show(result.scores)
+        if walls:
+            show_walls(walls)
     if as_json:
-        typer.echo(json.dumps(facts(result, paths), indent=2))
+        typer.echo(json.dumps(facts(result, walls, paths), indent=2))
     else:
         for path in paths:
             typer.echo(path)
 
 
-def resolve(start_from: Path | None) -> Path | None:
-    """The path that --from means."""
-    from crackcli import models
-
-    return models.shipped(".safetensors") if start_from == Path("shipped") else start_from
-
-
-def facts(result: "TrainResult", paths: tuple[Path, ...]) -> dict:
+def facts(result: "TrainResult", walls: list["Wall"], paths: tuple[Path, ...]) -> dict:
     """The result for --json."""
     return {
         "files": [str(path) for path in paths],
         "training": result.training,
         "held_out": result.held_out,
+        "calibration_error": result.reliability.error,
         "scores": [asdict(score) | {"accuracy": score.accuracy} for score in result.scores],
+        "mined": [asdict(wall) | {"path": str(wall.path)} for wall in walls],
     }
 
 
@@ -160,4 +178,18 @@ def show(scores: list["SourceScore"]) -> None:
             str(score.no_crack),
             *("-" if share != share else f"{share:.1%}" for share in shares),
         )
+    Console(stderr=True).print(table)
+
+
+def show_walls(walls: list["Wall"]) -> None:
+    """The false alarms on mined photographs on stderr."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="photographs without cracks: share of tiles in which one is seen")
+    for name in ("photograph", "tile positions", "tiles trained on", "before", "after"):
+        table.add_column(name, justify="left" if name == "photograph" else "right")
+    for wall in walls:
+        shares = (f"{seen / max(wall.positions, 1):.1%}" for seen in (wall.before, wall.after))
+        table.add_row(wall.name, str(wall.positions), str(wall.mined), *shares)
     Console(stderr=True).print(table)

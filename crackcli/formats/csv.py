@@ -20,7 +20,7 @@ def write(folder: Path, tables: Iterable[SceneCracks]) -> list[Path]:
     def cracks() -> Iterator[Row]:
         for table in tables:
             scenes.append(scene_row(table))
-            yield from rows(table)
+            yield from rows(table, table.cracks)
 
     paths = [folder / "cracks.csv", folder / "scenes.csv"]
     write_rows(paths[0], COLUMNS, cracks())

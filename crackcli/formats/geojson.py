@@ -1,11 +1,11 @@
 """GeoJSON, twice: in longitude and latitude for exchange, and in the wall's own coordinates.
 
-``cracks.geojson`` and ``crack_areas.geojson`` follow RFC 7946: WGS 84, right-hand rings, no
-``crs`` member, as many decimals as a tenth of a pixel needs.  Scenes whose map is not tied to the
-Earth go to ``*.local.geojson``, which looks the same but is not RFC 7946: its coordinates are
-millimetres (pixels without a scale), x right and y up from the lower left corner of the
-photograph, and ``coordinate_space`` says so.  Where some walls have a scale and others have not,
-the later kind has ``local_mm`` or ``local_px`` in the name.
+``cracks.geojson``, ``crack_areas.geojson`` and ``joints.geojson`` follow RFC 7946: WGS 84,
+right-hand rings, no ``crs`` member, as many decimals as a tenth of a pixel needs.  Scenes whose map
+is not tied to the Earth go to ``*.local.geojson``, which looks the same but is not RFC 7946:
+its coordinates are millimetres (pixels without a scale), x right and y up from the lower left
+corner of the photograph, and ``coordinate_space`` says so.  Where some walls have a scale and
+others have not, the later kind has ``local_mm`` or ``local_px`` in the name.
 """
 
 import contextlib
@@ -37,13 +37,16 @@ UNITS = {"local_mm": "millimetres", "local_px": "pixels"}
 
 
 def write(folder: Path, tables: Iterable[SceneCracks]) -> list[Path]:
-    """Centrelines and outlines of all scenes: one pair of files, or two if some have no map."""
-    with Collections(folder, ("cracks", "crack_areas")) as collections:
+    """Centrelines and outlines of all cracks, centrelines of joints: three files for each kind of
+    coordinates that the scenes have, so three to nine."""
+    with Collections(folder, ("cracks", "crack_areas", "joints")) as collections:
         for table in tables:
             frame = exchange_frame(table.scene, table.scale)
-            properties = rows(table)
+            properties = rows(table, table.cracks)
             collections.add("cracks", frame, centrelines(table.cracks), properties)
             collections.add("crack_areas", frame, areas(table.cracks), properties)
+            joints = rows(table, table.joints)
+            collections.add("joints", frame, centrelines(table.joints), joints)
     return collections.paths
 
 

@@ -1,0 +1,169 @@
+"""How a model fares on a source it never saw: leave one source out, source by source.
+
+    python benchmarks/generalisation.py DATA --folder models_loso --minutes 20
+    python benchmarks/generalisation.py DATA --folder models_loso --sources walls --limit 24
+
+DATA is a data pack with train/ and test/patches (crack/, no_crack/), manifest.csv, and
+test/<source>/images and masks where a source has masks.  For each source a network is trained from
+nothing on all the others, by one short recipe, and judged on every patch of the source; beside it
+stands a network that was trained by the same recipe on all sources, judged on the test patches
+only, as it has seen the rest.  Both are in FOLDER afterwards, and are trained again only if they
+are asked for by another recipe.
+
+For each source FOLDER/<source>.worst.png shows the patches that the first is most wrongly sure of:
+those it calls cracked above, those it passes below.
+"""
+
+import argparse
+import csv
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from segmentation import labelled_photographs, scanned
+
+from crackcli.dataset import Photograph, list_photographs, sources, split
+from crackcli.device import Device
+from crackcli.evaluation import PixelScores, compare
+from crackcli.explainer import Explainer
+from crackcli.judging import Judgement, evaluate
+from crackcli.models import open_engine
+from crackcli.networks import Checkpoint
+from crackcli.patches import read_photograph, resize
+from crackcli.registry import check
+from crackcli.training import TrainConfig, train
+
+ALL = "all sources"
+HELD_OUT = 0.05
+RECIPE = ("minutes", "epochs", "drawn", "seed")  # of TrainConfig
+COLUMNS, ROWS = 8, 2  # of a contact sheet, for each kind of error
+SIDE_PX = 160
+
+
+def trained(path: Path, found: Sequence[Photograph], given: argparse.Namespace) -> Path:
+    """The checkpoint ``path``, trained on ``found`` unless it is there by the same recipe."""
+    recipe = {name: getattr(given, name) for name in RECIPE}
+    if path.exists():
+        known = Checkpoint.read(path).history["config"]
+        if all(known[name] == value for name, value in recipe.items()):
+            return path
+    print(f"training {path} on {len(found)} photographs", file=sys.stderr)
+    config = TrainConfig(
+        photographs=None, output=path, start_from=given.start_from, overwrite=True, **recipe
+    )
+    train(config, sides=split(found, HELD_OUT, given.seed))
+    return path
+
+
+def judged(model: Path, found: Sequence[Photograph], device: Device) -> Judgement | None:
+    """How a checkpoint fares on photographs of one source; None where there are none."""
+    if not found:
+        return None
+    return evaluate(Checkpoint.read(model).build().to(device.torch), found, device)
+
+
+def percents(judgement: Judgement | None) -> list[str]:
+    """Accuracy, recall, specificity; accuracy is the mean of the other two where both exist."""
+    if judgement is None:
+        return ["-"] * 3
+    (score,) = judgement.scores
+    values = (score.accuracy, score.recall, score.specificity)
+    return ["-" if value != value else f"{100 * value:.1f}" for value in values]
+
+
+def mask_f1(model: Path, folder: Path, limit: int | None) -> str:
+    """Refined F1 in percent at 0 and 2 px over the photographs of a set with masks."""
+    if not folder.is_dir():
+        return "-"
+    explainer = Explainer(open_engine(model, "lrp", None, "torch"), gate=0.5)
+    totals = [PixelScores(), PixelScores()]
+    with tempfile.TemporaryDirectory() as name:
+        for photograph, mask in labelled_photographs(folder)[:limit]:
+            labelled = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) > 127
+            marked = scanned(photograph, "refined", explainer, Path(name))
+            totals = [
+                t + compare(marked, labelled, px) for t, px in zip(totals, (0, 2), strict=True)
+            ]
+    return " / ".join(f"{100 * total.f1:.1f}" for total in totals)
+
+
+def worst_errors(found: Sequence[Photograph], judgement: Judgement, path: Path) -> None:
+    """A contact sheet of the errors it was surest of, each with its margin."""
+    order = sorted(zip(judgement.margins, found, strict=True), key=lambda pair: -abs(pair[0]))
+    rows = []
+    for label in (0, 1):
+        wrong = [(m, item) for m, item in order if item.label == label and (m > 0) != (label == 1)]
+        tiles = [thumbnail(item, margin) for margin, item in wrong[: COLUMNS * ROWS]]
+        empty = np.full((SIDE_PX, SIDE_PX, 3), 255, np.uint8)
+        tiles += [empty] * (COLUMNS * ROWS - len(tiles))
+        rows += [np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)]
+    cv2.imwrite(str(path), np.vstack(rows)[:, :, ::-1])
+
+
+def thumbnail(item: Photograph, margin: float) -> np.ndarray:
+    """A patch, its margin written on it."""
+    image = resize(read_photograph(item.path), SIDE_PX, SIDE_PX).copy()
+    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.putText(
+            image, f"{margin:+.1f}", (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thickness
+        )
+    return image
+
+
+def main() -> None:
+    """Train what is missing, judge, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--folder", type=Path, required=True, help="for models and sheets")
+    parser.add_argument("--sources", nargs="+", help="to leave out; else each in turn")
+    parser.add_argument("--minutes", type=float, default=20.0, help="of training for each model")
+    parser.add_argument("--epochs", type=float, default=20.0)
+    parser.add_argument("--drawn", type=float, default=0.25)
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        help="a checkpoint to start from; it must not have seen the source that is left out",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=int, help="photographs with masks of each source")
+    parser.add_argument("--csv", type=Path)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    device = Device.find("auto")
+    table = given.data / "manifest.csv"
+    seen = list_photographs(given.data / "train", table)
+    new = list_photographs(given.data / "test/patches", table)
+    named = given.sources or sources(seen)
+    for source in named:
+        check(dict.fromkeys(sources(seen)), source)
+    everything = trained(given.folder / "all.safetensors", seen, given)
+
+    header = ["source", "trained on", "patches", "accuracy", "recall", "specificity", "F1 0/2 px"]
+    rows = []
+    print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
+    for source in named:
+        others = [item for item in seen if item.source != source]
+        tested = [item for item in new if item.source == source]
+        own = [item for item in seen if item.source == source] + tested
+        model = trained(given.folder / f"without_{source}.safetensors", others, given)
+        masks = given.data / "test" / source
+        judgement = judged(model, own, device)
+        worst_errors(own, judgement, given.folder / f"{source}.worst.png")
+        for name, path, on, found in (
+            ("the others", model, f"all {len(own)}", judgement),
+            ("the others", model, f"test {len(tested)}", judged(model, tested, device)),
+            (ALL, everything, f"test {len(tested)}", judged(everything, tested, device)),
+        ):
+            f1 = "" if on.startswith("all") else mask_f1(path, masks, given.limit)
+            rows.append([source, name, on, *percents(found), f1])
+            print("| " + " | ".join(rows[-1]) + " |", flush=True)
+    if given.csv:
+        with given.csv.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([header, *rows])
+
+
+if __name__ == "__main__":
+    main()
