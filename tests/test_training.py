@@ -12,8 +12,8 @@ from crackcli.dataset import Photograph, list_photographs, split  # noqa: E402
 from crackcli.device import Device  # noqa: E402
 from crackcli.errors import ModelError, OutputError, UsageError  # noqa: E402
 from crackcli.judging import evaluate, is_bag, locate  # noqa: E402
-from crackcli.networks import Checkpoint  # noqa: E402
-from crackcli.steps import kept, untrained  # noqa: E402
+from crackcli.networks import Checkpoint, vgg11  # noqa: E402
+from crackcli.steps import blended, kept, untrained  # noqa: E402
 from crackcli.training import TrainConfig, train  # noqa: E402
 from crackcli.training_report import write_curve, write_reliability, write_scores  # noqa: E402
 
@@ -124,20 +124,29 @@ def test_a_warm_start_leaves_the_lower_convolutions_as_they_are(photographs, tra
     assert sorted(same) == sorted(f"{i}.{w}" for i in (0, 3, 6, 8, 11) for w in ("weight", "bias"))
 
 
-def test_of_a_warm_start_half_of_what_it_began_with_is_kept(photographs, trained, tmp_path):
-    def train_with(blend):
+def test_blended_weights_have_gone_part_of_the_way_back():
+    torch.manual_seed(3)
+    chain, origin = (vgg11.build(**TINY) for _ in range(2))
+
+    quarter = blended(chain, origin, 0.25)
+
+    for mixed, last, first in zip(
+        quarter.parameters(), chain.parameters(), origin.parameters(), strict=True
+    ):
+        torch.testing.assert_close(mixed, 0.75 * last + 0.25 * first)
+    assert not torch.equal(next(quarter.parameters()), next(chain.parameters()))
+
+
+def test_a_warm_start_goes_back_by_as_much_as_is_asked(photographs, trained, tmp_path):
+    def head_after(blend):
         output = tmp_path / f"{blend}.safetensors"
         train(config(photographs, output, start_from=trained.output, epochs=1, blend=blend))
-        return Checkpoint.read(output).state
+        return Checkpoint.read(output).state["21.weight"]  # the head's first layer
 
-    before = Checkpoint.read(trained.output).state
-    all_new, half, nothing_new = (train_with(blend) for blend in (0.0, 0.5, 1.0))
+    before = Checkpoint.read(trained.output).state["21.weight"]
 
-    name = "21.weight"  # the first layer of the head
-    assert not torch.equal(all_new[name], before[name])
-    torch.testing.assert_close(nothing_new[name], before[name])
-    middle = (all_new[name] + before[name]) / 2
-    torch.testing.assert_close(half[name], middle, rtol=0, atol=1e-3 * middle.abs().max().item())
+    assert not torch.equal(head_after(0.0), before)
+    torch.testing.assert_close(head_after(1.0), before)
 
 
 def test_of_a_large_cracked_photograph_the_surest_tile_is_taken(trained, tmp_path):
