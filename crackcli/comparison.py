@@ -206,9 +206,8 @@ def tell_joints(scenes: list[SceneChanges]) -> None:
     joints = sum(scene.joints for scene in scenes)
     if joints:
         log.info(
-            "joints in both reports, or in the only one that has them: %d, %.0f px; not compared, "
-            "though %d are new, grown or gone by the same thresholds; crackcli report "
-            "--joint-likelihood 1 takes them for cracks",
+            "%d joints (%.0f px) not compared; %d of them would be new, grown or gone as cracks, "
+            "which crackcli report --joint-likelihood 1 takes them for",
             joints,
             sum(scene.joints_length_px for scene in scenes),
             sum(scene.joints_changed for scene in scenes),
