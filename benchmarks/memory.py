@@ -14,10 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import rasterio
+import rasterio.errors
 import rasterio.windows
 
 BAND_PX = 512
@@ -63,7 +65,9 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[2048, 8192, 32768])
     parser.add_argument("--rows", type=int, default=1024, help="of photograph in each raster")
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--zoom", default="1", help="as of crackcli scan")
     given = parser.parse_args()
+    warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
     print(
         "| side, px | megapixels | of these with data | seconds | peak, MB |\n" + "|---" * 5 + "|"
     )
@@ -72,6 +76,7 @@ def main() -> None:
             folder = Path(name)
             facade(given.photograph, side, given.rows, folder / "wall.tif")
             command = [sys.executable, "-m", "crackcli", "scan", "wall.tif", "-o", "out", "-q"]
+            command += ["--zoom", given.zoom]
             model = ["--model", str(given.model.resolve())] if given.model else []
             began = time.monotonic()
             subprocess.run(command + model, cwd=folder, check=True, stdout=subprocess.DEVNULL)

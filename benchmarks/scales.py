@@ -24,7 +24,7 @@ import numpy as np
 
 from crackcli.drawing.twins import cracked_twin
 from crackcli.evaluation import near
-from crackcli.explainer import Explainer, StripScores
+from crackcli.explainer import Explainer, StripScores, untold
 from crackcli.grid import Window
 from crackcli.models import open_engine
 from crackcli.raster import read_band
@@ -44,10 +44,10 @@ class Remembering(Explainer):
 
     known: ClassVar[dict[tuple[str, int], StripScores]] = {}
 
-    def explain_strip(self, raster, grid, index) -> StripScores:
+    def explain_strip(self, raster, grid, index, report=untold) -> StripScores:
         key = raster.info.digest, index
         if key not in self.known:
-            self.known[key] = super().explain_strip(raster, grid, index)
+            self.known[key] = super().explain_strip(raster, grid, index, report)
         return self.known[key]
 
 

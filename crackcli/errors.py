@@ -21,7 +21,10 @@ class MissingExtra(UsageError):
     """The command needs packages that the base installation leaves out."""
 
     def __init__(self, need: str, extra: str) -> None:
-        super().__init__(f"{need} needs more packages; install them with: pip install '.[{extra}]'")
+        super().__init__(
+            f"{need} needs more packages; install them in the folder of crackcli's code with: "
+            f"pip install -c constraints.txt '.[{extra}]'"
+        )
 
 
 class SomeInputsFailed(CrackError):

@@ -14,6 +14,7 @@ their nearest neighbours: any other value would be an edge, and edges are what a
 looks at.  Further away the fill fades to grey, so that it too is the same in every block.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -30,6 +31,13 @@ from crackcli.raster import Bytes, Flags, Pixels, RasterInfo
 WIDE_PX = 1024  # columns of a block whose cells are computed
 FAR_PX = 64  # from valid pixels, where the fill of those without data is grey
 GREY = 128
+SEEING = 0.3  # share of the time that goes into cells, where about all tiles are explained
+
+Report = Callable[[float], None]  # share done, 0 to 1
+
+
+def untold(share: float) -> None:
+    """A `Report` that nobody reads."""
 
 
 class Readable(Protocol):
@@ -80,19 +88,22 @@ class Explainer:
         """The blocks in which a raster is explained."""
         return Grid(rows, cols, core_px, self.halo_px, self.stride)
 
-    def explain_strip(self, raster: Readable, grid: Grid, index: int) -> StripScores:
+    def explain_strip(
+        self, raster: Readable, grid: Grid, index: int, report: Report = untold
+    ) -> StripScores:
         """Relevance of every pixel of a strip; memory is that of a few strips of pixels and cells
         and of one block of activations."""
         strip = grid.strip(index)
         core = self.cells_of(strip.window)
         lattice = self.lattice(grid)
         seen = grown(core, self.tile - 1 + self.reach, lattice)
-        cells = self.cells(raster, grid, seen)
+        cells = self.cells(raster, grid, seen, lambda share: report(SEEING * share))
         relevance = np.zeros(strip.window.shape, np.float16)
         probability = np.zeros(core.shape, np.float32)
         outer = span(strip)
         pixels: Pixels | None = None
-        for block in strip.blocks:
+        for number, block in enumerate(strip.blocks):
+            report(SEEING + (1 - SEEING) * number / len(strip.blocks))
             own = self.cells_of(block.core)
             part = grown(own, self.tile - 1 + self.reach, lattice)
             tiles, value = self.engine.head(cut(cells, part, seen)[None], self.gate)
@@ -136,7 +147,7 @@ class Explainer:
         passed[(slice(None), *near.within(padded))] = chosen
         return passed
 
-    def cells(self, raster: Readable, grid: Grid, wanted: Window) -> Floats:
+    def cells(self, raster: Readable, grid: Grid, wanted: Window, report: Report) -> Floats:
         """Cells (C, F, G) of a full-width window, from the bands of the strips it touches; those
         that the last call gave are still there, others are forgotten."""
         touched = [
@@ -146,14 +157,20 @@ class Explainer:
         ]
         keys = [(raster.info.digest, band) for band in touched]
         self.bands = {key: cells for key, cells in self.bands.items() if key in keys}
-        parts = []
-        for key, band in zip(keys, touched, strict=True):
-            if key not in self.bands:
-                self.bands[key] = self.compute(raster, band)
-            parts.append(cut(self.bands[key], grown(band, 0, wanted), band))
+        new = [key for key in keys if key not in self.bands]
+        for number, key in enumerate(new):
+
+            def told(share: float, number: int = number) -> None:
+                report((number + share) / len(new))
+
+            self.bands[key] = self.compute(raster, key[1], told)
+        parts = [
+            cut(self.bands[key], grown(band, 0, wanted), band)
+            for key, band in zip(keys, touched, strict=True)
+        ]
         return np.concatenate(parts, axis=1)
 
-    def compute(self, raster: Readable, band: Window) -> Floats:
+    def compute(self, raster: Readable, band: Window, report: Report) -> Floats:
         """Cells (C, F, G) of a full-width window, block by block."""
         pixels, outer = read_wide(raster, self.pixels_of(band.grown(self.reach)))
         parts = []
@@ -166,6 +183,7 @@ class Explainer:
                 parts.append(np.broadcast_to(self.blank, (len(self.blank), *own.shape)))
             else:
                 parts.append(cut(self.engine.features(rgb[None])[0], own, seen))
+            report((own.end_col - band.col) / band.cols)
         return np.concatenate(parts, axis=2)
 
     @cached_property

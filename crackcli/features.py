@@ -83,6 +83,7 @@ SCENE_COLUMNS: dict[str, type] = {
     "worst_crack_id": str,
     "n_joints": int,  # set aside: in no other column of this row
     "joints_length_px": float,
+    "joints_length_mm": float,
     "assessed_px": int,
     "model": str,
     "model_sha256": str,
@@ -283,6 +284,7 @@ def scene_row(table: SceneCracks) -> Row:
         "worst_crack_id": worst.id if worst else None,
         "n_joints": len(table.joints),
         "joints_length_px": rounded(joints_length, 3),
+        "joints_length_mm": in_mm(joints_length, scale),
         "assessed_px": table.assessed_px,
         **{name: fact(scene.record, name) for name in FACTS},
     }

@@ -137,16 +137,21 @@ def digest_of(path: Path, files: Iterable[str]) -> str:
 @contextlib.contextmanager
 def opened(path: Path, remedy: str = EXPORT) -> Iterator[rasterio.DatasetReader]:
     """A dataset for reading; what GDAL cannot open or decode becomes an `InputError`."""
-    if not path.exists():
-        raise InputError(f"{path} does not exist; check the name")
     with (
         readable(path, remedy),
         warnings.catch_warnings(),
         rasterio.Env(**ENVIRONMENT),
     ):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path.absolute()) as source:
+        with rasterio.open(existing(path).absolute()) as source:
             yield source
+
+
+def existing(path: Path) -> Path:
+    """A path that something lies at, or an `InputError`."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the name")
+    return path
 
 
 @contextlib.contextmanager

@@ -290,20 +290,25 @@ def explain(
         for view, index in cost
         if not work.has(view.zoom, index, view.window(index, info).shape)
     ]
-    done = sum(cost.values()) - sum(map(cost.__getitem__, missing))
+    total = sum(cost.values())
+    done = total - sum(map(cost.__getitem__, missing))
     if done:
         there = len(cost) - len(missing)
         log.info("%s: %d of %d strips are there already", info.path.name, there, len(cost))
 
     def scan_strip(strip: tuple[View, int]) -> int:
         view, index = strip
+
+        def report(share: float) -> None:
+            progress(EXPLAINING * (done + share * cost[strip]) / total, info.path.name)
+
         with Raster(info) as raster:
-            work.put(view.zoom, index, explain_view(explainer, raster, view, index))
+            work.put(view.zoom, index, explain_view(explainer, raster, view, index, report))
         return cost[strip]
 
     for pixels in load(BACKENDS, backend)(scan_strip, missing):
         done += pixels
-        progress(EXPLAINING * done / sum(cost.values()), info.path.name)
+        progress(EXPLAINING * done / total, info.path.name)
 
 
 def write_score(work: Work, info: RasterInfo, views: Sequence[View], explainer: Explainer) -> Path:

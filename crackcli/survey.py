@@ -21,7 +21,7 @@ from crackcli.explainer import Explainer
 from crackcli.files import write_json
 from crackcli.masking import Masking
 from crackcli.models import open_engine
-from crackcli.raster import LEAST_PX, SUFFIXES
+from crackcli.raster import LEAST_PX, SUFFIXES, existing
 from crackcli.scan import CORE_PX, ScanTask, SceneSummary, scan_raster
 from crackcli.zoom import PLAIN, in_order
 
@@ -91,20 +91,23 @@ def scan_survey(
     """Scan every raster of ``task.sources`` into its folder of ``task.output``."""
     rasters, missing = find_rasters(task.sources)
     result = SurveyResult()
+
+    def fail(failure: Failure) -> None:
+        result.failures.append(failure)
+        on_failure(failure)
+
+    for failure in missing:
+        fail(failure)
+    if not rasters:  # neither loads a model nor leaves an output folder
+        return result
     engine = open_engine(task.model, task.method, task.start, task.engine, task.device)
     explainer = Explainer(engine, task.gate)
     core_px = CORE_PX if task.core_px is None else task.core_px
     explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
     log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
 
-    def fail(failure: Failure) -> None:
-        result.failures.append(failure)
-        on_failure(failure)
-
     with locked(task.output):
         try:
-            for failure in missing:
-                fail(failure)
             for number, (name, source) in enumerate(rasters.items()):
                 one = ScanTask(
                     source,
@@ -156,7 +159,7 @@ def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure
     failures: list[Failure] = []
     for source in sources:
         try:
-            found = images_in(source) if source.is_dir() else [source]
+            found = images_in(source) if source.is_dir() else [existing(source)]
         except InputError as error:
             failures.append(Failure(source, str(error), error.exit_code))
             continue

@@ -5,7 +5,7 @@ Tiles are at native scale, however large the photograph: it is read in strips by
 tile whose centre lies r and c strides from the upper left corner.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.engines import Engine, Floats
-from crackcli.explainer import Explainer
+from crackcli.explainer import Explainer, Report, untold
 from crackcli.files import written_aside
 from crackcli.grid import Window
 from crackcli.raster import Bytes, Flags, Raster, RasterInfo
@@ -24,7 +24,6 @@ NOTHING = 2.0  # a gate that no tile passes
 ALARM = 0.5  # P(crack) from which on a tile counts as cracked
 
 Place = tuple[int, int]  # row and column of a tile, in positions
-Report = Callable[[float], None]  # share that is done, 0 to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +73,7 @@ class Tiles:
         return chosen
 
 
-def judge(info: RasterInfo, engine: Engine, report: Report = lambda share: None) -> Tiles:
+def judge(info: RasterInfo, engine: Engine, report: Report = untold) -> Tiles:
     """P(crack) of all tiles of a photograph; memory is that of a few strips."""
     explainer = Explainer(engine, NOTHING)
     grid = explainer.grid(info.rows, info.cols, CORE_PX)
@@ -83,10 +82,14 @@ def judge(info: RasterInfo, engine: Engine, report: Report = lambda share: None)
     whole: list[Flags] = []
     with Raster(info) as raster:
         for index in range(len(grid)):
-            scores = explainer.explain_strip(raster, grid, index)
+            scores = explainer.explain_strip(
+                raster,
+                grid,
+                index,
+                lambda share, before=index: report((before + share) / len(grid)),
+            )
             probability.append(scores.probability)
             whole.append(whole_cells(scores.valid, stride))
-            report((index + 1) / len(grid))
     cells = tile // stride
     within = np.outer(
         places(info.rows, tile, stride, sum(map(len, whole))),

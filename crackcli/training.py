@@ -71,6 +71,12 @@ class TrainConfig:
     arguments: dict[str, Any] = field(default_factory=dict)  # of the network
     overwrite: bool = False
 
+    def __post_init__(self) -> None:
+        if self.evaluations < 1:
+            raise UsageError(
+                "a run without an evaluation gives no checkpoint; evaluate once or more"
+            )
+
 
 @dataclass
 class Progress:
@@ -308,6 +314,7 @@ class Run:
             self.chain.load_state_dict(state["chain"])
             self.averaged.load_state_dict(state["averaged"])
             self.optimiser.load_state_dict(state["optimiser"])
+            Checkpoint.read(self.folder / "best.safetensors").history["temperature"]
         except (RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
             raise ModelError(
                 f"{path} is of a run with other options or is damaged; remove {self.folder} to "

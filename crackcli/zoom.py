@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.errors import UsageError
-from crackcli.explainer import Explainer, StripScores, fill
+from crackcli.explainer import Explainer, Report, StripScores, fill, untold
 from crackcli.grid import Grid, Window
 from crackcli.raster import Bytes, Flags, Pixels, Raster, RasterInfo
 
@@ -165,11 +165,13 @@ def flags_at(flags: Flags, zoom: float) -> Flags:
     return flags.reshape(rows // side, side, cols // side, side).any(axis=(1, 3))
 
 
-def explain_view(explainer: Explainer, raster: Raster, view: View, index: int) -> StripScores:
+def explain_view(
+    explainer: Explainer, raster: Raster, view: View, index: int, report: Report = untold
+) -> StripScores:
     """The scores of a strip of a view, on the pixels of the raster."""
     if view.zoom == 1:
-        return explainer.explain_strip(raster, view.grid, index)
-    scores = explainer.explain_strip(Zoomed(raster, view.zoom), view.grid, index)
+        return explainer.explain_strip(raster, view.grid, index, report)
+    scores = explainer.explain_strip(Zoomed(raster, view.zoom), view.grid, index, report)
     window = view.window(index, raster.info)
     relevance = brought_back(scores.relevance, view.zoom)[: window.rows, : window.cols]
     valid = raster.read_valid(window)

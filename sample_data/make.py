@@ -38,7 +38,8 @@ PATCH_PX = 256
 PATCH_STEP_PX = 64
 PATCH_JPEG_QUALITY = 78
 PATCH_WALL = (768, 1024)  # rows, cols
-KINDS = ("plaster", "brick")
+KINDS = ("plaster", "brick", "edge")
+SHOWN = KINDS[:2]  # in the patches here
 WALLS = range(1, 6)  # of each kind
 PER_WALL = 2  # patches of each class
 LEAST_CRACK_PX2 = 150.0  # area of crack in a patch that is to show one
@@ -124,7 +125,7 @@ def main(folder: Path) -> None:
 
     for old in (folder / "patches").glob("*/*_w*_x*y*.jpg"):  # may have had other names
         old.unlink()
-    for kind in KINDS:
+    for kind in SHOWN:
         for number in WALLS:
             write_patches(folder / "patches", kind, number)
 
@@ -214,12 +215,14 @@ def write_geojson(path: Path, cracks: list[dict[str, Any]]) -> None:
     write_text(path, json.dumps(collection, separators=(",", ":")) + "\n")
 
 
-def write_patches(folder: Path, kind: str, number: int) -> None:
+def write_patches(
+    folder: Path, kind: str, number: int, most: int = PER_WALL, least: int = PER_WALL
+) -> None:
     """Patches of both classes, cut from one random wall, named KIND_wNUMBER_xCOLyROW.jpg."""
     rng = np.random.default_rng([SEED, KINDS.index(kind), number])
     wall = random_wall(rng, kind, PATCH_WALL)
     cracks = [random_crack(rng, *random_ends(rng), random_style(rng)) for _ in range(2)]
-    if kind == "brick":
+    if wall.joints:
         cracks[0] = random_crack(rng, *random_ends(rng), random_style(rng), wall.joints)
     image, all_cracks = wall.image, np.zeros(PATCH_WALL, np.float32)
     for paths in cracks:
@@ -246,15 +249,15 @@ def write_patches(folder: Path, kind: str, number: int) -> None:
         else:
             continue
         apart = [max(abs(row - r), abs(col - c)) >= PATCH_PX for r, c in cut[label]]
-        if len(apart) == PER_WALL or not all(apart):
+        if len(apart) == most or not all(apart):
             continue
         cut[label].append((row, col))
         path = folder / label / f"{kind}_w{number}_x{col}y{row}.jpg"
         with written_aside(path) as aside:
             quality = [cv2.IMWRITE_JPEG_QUALITY, PATCH_JPEG_QUALITY]
             cv2.imwrite(str(aside), cv2.cvtColor(image[part], cv2.COLOR_RGB2BGR), quality)
-    if any(len(places) < PER_WALL for places in cut.values()):
-        raise ValueError(f"{kind} wall {number} has no room for {PER_WALL} patches of each class")
+    if any(len(places) < least for places in cut.values()):
+        raise ValueError(f"{kind} wall {number} has no room for {least} patches of each class")
 
 
 def random_ends(rng: Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

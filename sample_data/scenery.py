@@ -71,18 +71,26 @@ def sample_wall(rng: Generator) -> Wall:
 
 
 def random_wall(rng: Generator, kind: str, shape: tuple[int, int]) -> Wall:
-    """A wall of "brick" or "plaster" with its own weather and light."""
+    """A wall of "brick" or "plaster", or of brick that plaster covers up to a broken "edge", with
+    its own weather and light."""
     y = np.arange(shape[0], dtype=np.float32)[:, None] + np.zeros(shape, np.float32)
-    if kind == "brick":
-        wall = surfaces.bricks(rng, shape, weathered=rng.uniform(0.1, 0.8))
+    if kind != "plaster":
+        masonry = surfaces.bricks(rng, shape, weathered=rng.uniform(0.1, 0.8))
         where = spot(shape, rng.uniform(0, shape[1]), rng.uniform(0, shape[0]), 200, 120)
-        surfaces.efflorescence(rng, wall, where)
-    else:
-        wall = surfaces.plaster(rng, shape, rough=rng.uniform(0, 1))
-        wall.reflectance *= surfaces.colour(
+        surfaces.efflorescence(rng, masonry, where)
+        wall = masonry
+    if kind != "brick":
+        coat = surfaces.plaster(rng, shape, rough=rng.uniform(0, 1))
+        coat.reflectance *= surfaces.colour(
             np.minimum(rng.uniform(215, 255) + rng.normal(0, 5, 3), 255)
         )
-        surfaces.runs(rng, wall, (0, shape[1]), -40, rng.uniform(60, 250))
+        surfaces.runs(rng, coat, (0, shape[1]), -40, rng.uniform(60, 250))
+        wall = coat
+    if kind == "edge":
+        x = np.arange(shape[1], dtype=np.float32)
+        turn, rise = rng.uniform(0, 2 * np.pi), shape[0] / 6
+        across = np.cos(turn) * (x - shape[1] / 2) + np.sin(turn) * (y - shape[0] / 2)
+        wall = surfaces.covered(rng, masonry, coat, across + rise * noise(rng, shape, 800, 200, 3))
     surfaces.soil(rng, wall, rng.uniform(50, 500))
     surfaces.lichen(rng, wall, 0.9 * ramp(y, shape[0] * 0.6, shape[0] * 1.1))
     light = surfaces.lit(wall, rng.uniform(180, 300), rng.uniform(42, 65), rng.uniform(0.4, 1))

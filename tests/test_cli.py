@@ -130,7 +130,7 @@ def test_a_missing_extra_says_what_to_type(command):
     done = bare(*command.split())
 
     assert done.returncode == 2
-    assert "install them with: pip install '.[train]'" in errors(done)[0]
+    assert "pip install -c constraints.txt '.[train]'" in errors(done)[0]
 
 
 def sample(name):

@@ -94,16 +94,18 @@ def test_the_record_tells_what_was_done_with_what(photograph, tmp_path):
 @pytest.mark.parametrize("strips", [1, 4])
 def test_a_scan_that_was_interrupted_goes_on_where_it_stopped(photograph, tmp_path, strips):
     scan(photograph, tmp_path / "whole" / "wall")
-    engine, done = LocalEngine(), []
+    engine, shares = LocalEngine(), []
 
     def stop(share, words):
-        done.append(share)
-        if len(done) == strips:
+        shares.append(share)
+        if len(list(tmp_path.glob("again/wall/work/strip_*.npz"))) == strips:
             raise Stopped
 
     with pytest.raises(Stopped):
         scan(photograph, tmp_path / "again" / "wall", engine, stop)
     assert not (tmp_path / "again/wall/scene.json").exists()
+    assert shares == sorted(shares)
+    assert len(shares) > 3 * strips  # it tells of the blocks of a strip too
     before, engine.backs = engine.backs, 0
     scan(photograph, tmp_path / "again" / "wall", engine)
 
@@ -119,7 +121,8 @@ def test_a_strip_file_that_was_cut_off_is_computed_again(photograph, tmp_path):
     scan(photograph, tmp_path / "whole" / "wall")
 
     def stop(share, words):
-        raise Stopped
+        if list(tmp_path.glob("wall/work/strip_*.npz")):
+            raise Stopped
 
     with pytest.raises(Stopped):
         scan(photograph, tmp_path / "wall", progress=stop)
@@ -300,11 +303,11 @@ def test_finished_strips_are_not_computed_again(photograph, tmp_path, monkeypatc
     asked = []
     explain_strip = Explainer.explain_strip
 
-    def third_fails_at_first(explainer, raster, grid, index):
+    def third_fails_at_first(explainer, raster, grid, index, report):
         asked.append(index)
         if asked == [0, 1, 2]:
             raise Stopped
-        return explain_strip(explainer, raster, grid, index)
+        return explain_strip(explainer, raster, grid, index, report)
 
     monkeypatch.setattr(Explainer, "explain_strip", third_fails_at_first)
     with pytest.raises(Stopped):

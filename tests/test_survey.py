@@ -221,3 +221,17 @@ def test_a_block_that_does_not_suit_the_network_is_refused(engine, tmp_path):
 def test_a_gate_is_a_probability(tmp_path):
     with pytest.raises(UsageError, match=r"the gate is 1\.5; choose a probability"):
         SurveyTask((tmp_path,), tmp_path, gate=1.5)
+
+
+def test_names_that_do_not_exist_load_no_model_and_leave_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(survey, "open_engine", None)
+    heard = []
+
+    task = SurveyTask((tmp_path / "wal.tif", tmp_path / "survey"), tmp_path / "out")
+    result = scan_survey(task, on_failure=heard.append)
+
+    assert result.exit_code == 4
+    assert [failure.message for failure in heard] == [
+        f"{path} does not exist; check the name" for path in task.sources
+    ]
+    assert not (tmp_path / "out").exists()

@@ -22,15 +22,23 @@ from crackcli.cli.train import train
 from crackcli.errors import CrackError, Interrupted, MissingExtra
 from crackcli.registry import EXTRAS
 
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 unexpected error, 2 wrong usage or a package is missing, 3 some inputs "
+    "failed, 4 unreadable input, 5 device not usable, 6 model does not fit, 73 output cannot be "
+    "written, 75 output in use, 130 and 143 interrupted."
+)
+
 app = typer.Typer(
     name="crackcli",
     help="Find, measure and compare cracks on photographs of any size.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (train, learn, export, scan, report, compare):
-    app.command()(command)
+    app.command(epilog=EXIT_CODES)(command)
 
 
 @app.callback(invoke_without_command=True)

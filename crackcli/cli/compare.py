@@ -26,7 +26,6 @@ def compare(
     or merged are one change.  What both reports set aside as joints is counted apart, unless it has
     become much longer or wider.
 
-    \b
         crackcli compare 2024/out 2026/out
         crackcli compare 2024/out 2026/out -o changes --tolerance-px 8
     """

@@ -1,10 +1,13 @@
 """crackcli export: a checkpoint in, one ONNX graph of classifier and explanation out."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
 from crackcli.cli import options
 from crackcli.cli.progress import say_log
 
@@ -14,8 +17,16 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where the graph goes.", show_default=False)
     ],
-    method: options.Method = "lrp",
-    start: options.Start = "margin",
+    method: Annotated[
+        str, typer.Option(help="How the classifier is explained: lrp, gradient, inputxgrad.")
+    ] = DEFAULT_METHOD,
+    start: Annotated[
+        str,
+        typer.Option(
+            help="What is explained: margin (crack against no crack), crack (its logit), both "
+            "(the study's)."
+        ),
+    ] = DEFAULT_START,
     weights_beside: Annotated[
         bool,
         typer.Option("--weights-beside", help="Leave the weights in MODEL, in the same folder."),
@@ -24,13 +35,26 @@ def export(
         bool,
         typer.Option("--qgis", help="One tile size, one output: for the QGIS plugin Deepness."),
     ] = False,
-    gsd_mm: options.GsdMm = None,
+    gsd_mm: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-6,
+            help="Size of a pixel in millimetres of the photographs it is meant for; Deepness "
+            "resamples others to it.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Write MODEL and its explanation as one plain ONNX graph, checked against torch.
 
-    crackcli export model.safetensors -o model.onnx --method lrp
+    The base installation scans with it, at the same masks, and other programs run it: it has no
+    operators of its own.  It is compared with torch on fresh images before it is put into place.
+
+        crackcli export model.safetensors -o model.onnx
+        crackcli export model.safetensors -o qgis.onnx --qgis --gsd-mm 0.5
     """
     from crackcli.onnx_export import ExportTask
     from crackcli.onnx_export import export as write
@@ -39,11 +63,15 @@ def export(
     task = ExportTask(
         model=model,
         output=output,
-        method=method or "lrp",
-        start=start or "margin",
+        method=method,
+        start=start,
         weights_beside=weights_beside,
         qgis=qgis,
         gsd_mm=gsd_mm,
         overwrite=overwrite,
     )
-    typer.echo(write(task))
+    path = write(task)
+    if as_json:
+        typer.echo(json.dumps(asdict(task) | {"output": path}, indent=2, default=str))
+    else:
+        typer.echo(path)

@@ -25,7 +25,14 @@ def learn(
         ),
     ],
     output: options.NewCheckpoint,
-    start_from: options.StartFrom = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Checkpoint to start from, or 'shipped' \\[default: that of the scan].",
+            show_default=False,
+        ),
+    ] = None,
     photographs: Annotated[
         Path | None,
         typer.Option(

@@ -22,7 +22,7 @@ GsdMm = Annotated[
     Option(
         "--gsd-mm",
         min=1e-6,
-        help="Size of a pixel in millimetres, where the raster does not tell.",
+        help="Size of a pixel in millimetres, where the image does not tell.",
         show_default=False,
     ),
 ]
@@ -134,7 +134,7 @@ StartFrom = Annotated[
     Path | None,
     Option(
         "--from",
-        help="Checkpoint to start from, or 'shipped'; learn starts from that of the scan.",
+        help="Checkpoint to start from, or 'shipped' \\[default: none, learn from nothing].",
         show_default=False,
     ),
 ]

@@ -42,16 +42,19 @@ def bar(what: str) -> Iterator[Report]:
 
 
 def lines(what: str) -> Report:
-    """Plain lines for cron mail and log files."""
-    began = time.monotonic()
-    said = began
+    """Plain lines for cron mail and log files; the time left is told from the share that was done
+    since the first, as a run may go on where an earlier one stopped."""
+    said: float | None = None
+    began, first = 0.0, 0.0
 
     def report(share: float, words: str) -> None:
-        nonlocal said
+        nonlocal said, began, first
         now = time.monotonic()
+        if said is None:
+            began, first, said = now, share, now
         if now - said >= EVERY_S:
             said = now
-            left = (now - began) * (1 - share) / max(share, 1e-6)
+            left = (now - began) * (1 - share) / max(share - first, 1e-6)
             print(f"{what}: {share:.0%}, {left / 60:.0f} min left {words}", file=sys.stderr)
 
     return report

@@ -27,7 +27,6 @@ def report(
     map has cracks.local.geojson and joints.local.geojson.  A scene that cannot be read is named;
     the others are done.
 
-    \b
         crackcli report out
         crackcli report out --gsd-mm 0.5 --min-length-px 50
     """

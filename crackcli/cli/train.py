@@ -68,7 +68,7 @@ def train(
     ] = "drawn",
     drawn: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of drawn photographs.")
-    ] = 0.5,
+    ] = 0.25,
     held_out: Annotated[
         float, typer.Option(min=0.01, max=0.9, help="Share of photographs to judge by.")
     ] = 0.15,
@@ -98,7 +98,6 @@ def train(
     taken into no_crack, from a folder beside the output.  These photographs alone are enough:
     without PHOTOGRAPHS, cracks are drawn onto them.
 
-    \b
         crackcli train photos/ -o mine.safetensors --from shipped
         crackcli train --mine my_sound_walls/ -o mine.safetensors --from shipped
     """
