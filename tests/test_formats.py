@@ -304,7 +304,7 @@ def test_joints_have_a_layer_of_their_own_and_are_in_no_other(mask, tmp_path):
 
 
 def test_scenes_csv_counts_joints_apart(mask, tmp_path):
-    every = table(mask, tmp_path)
+    every = table(mask, tmp_path, gsd_mm=0.5)
     joint = every.cracks[0]
 
     csv_format.write(tmp_path, [every, set_aside(every)])
@@ -313,6 +313,7 @@ def test_scenes_csv_counts_joints_apart(mask, tmp_path):
     assert (before["n_joints"], before["joints_length_px"]) == ("0", "0.0")
     assert after["n_joints"] == "1"
     assert float(after["joints_length_px"]) == pytest.approx(joint.length_px, abs=1e-3)
+    assert float(after["joints_length_mm"]) == pytest.approx(0.5 * joint.length_px, abs=1e-3)
     assert int(before["n_cracks"]) - int(after["n_cracks"]) == 1
     assert int(before["total_area_px"]) - int(after["total_area_px"]) == joint.area_px
 

@@ -113,6 +113,29 @@ def test_a_killed_run_goes_on_where_it_was_saved(photographs, tmp_path):
     assert output.exists()
 
 
+def test_what_an_earlier_version_left_of_a_run_is_named(photographs, tmp_path):
+    output = tmp_path / "model.safetensors"
+
+    def kill(progress):
+        if progress.curve:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(config(photographs, output), kill)
+    best = output.with_name("model.safetensors.run") / "best.safetensors"
+    checkpoint = Checkpoint.read(best)
+    del checkpoint.history["temperature"]
+    checkpoint.save(best)
+
+    with pytest.raises(ModelError, match="remove .*model.safetensors.run to start anew"):
+        train(config(photographs, output))
+
+
+def test_a_run_that_is_never_judged_is_refused(photographs, tmp_path):
+    with pytest.raises(UsageError, match="evaluate"):
+        config(photographs, tmp_path / "model.safetensors", evaluations=0)
+
+
 def test_a_warm_start_leaves_the_lower_convolutions_as_they_are(photographs, trained, tmp_path):
     result = train(
         config(photographs, tmp_path / "warm.safetensors", start_from=trained.output, epochs=1)
