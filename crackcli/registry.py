@@ -17,6 +17,9 @@ METHODS = {
     "gradient": "crackcli.attribution.gradient:gradient",
     "inputxgrad": "crackcli.attribution.gradient:inputxgrad",
     "lrp": "crackcli.attribution.lrp:lrp",
+    "lrp-alpha2-beta1": "crackcli.attribution.lrp:alpha2_beta1",
+    "lrp-epsilon-plus": "crackcli.attribution.lrp:epsilon_plus",
+    "lrp-gamma-box": "crackcli.attribution.lrp:gamma_box",
 }
 ENGINES = {
     "onnx": "crackcli.engines.onnx:OnnxEngine",

@@ -127,7 +127,7 @@ def test_what_an_earlier_version_left_of_a_run_is_named(photographs, tmp_path):
     del checkpoint.history["temperature"]
     checkpoint.save(best)
 
-    with pytest.raises(ModelError, match="remove .*model.safetensors.run to start anew"):
+    with pytest.raises(ModelError, match=r"remove .*\.safetensors\.run to start anew"):
         train(config(photographs, output))
 
 

@@ -9,7 +9,8 @@ batches on any device, and exports to ONNX as it stands.  Modified weights are c
 are used, so that an exported graph stores each weight once.
 
 Sources: Bach et al. 2015 (epsilon, alpha-beta); Montavon et al. 2017 (z-box); Montavon et al.
-2019 (gamma, choice per layer); Forest et al. 2024 (the composite: see `STUDY`).
+2019 (gamma, choice per layer); Forest et al. 2024 (the composite: see `STUDY`); Anders et al. 2021
+(Zennit, whose names the other composites have).
 """
 
 from collections.abc import Callable
@@ -77,6 +78,15 @@ class Gamma(Route):
         return x * transposed(self.layer, relevance / (z.clamp(min=0) + STABILISER), weight)
 
 
+class ZPlus(Route):
+    """Positive shares only.  Needs inputs of at least zero."""
+
+    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+        weight, bias = self.layer.weight.clamp(min=0), self.layer.bias.clamp(min=0)
+        z = convolve(self.layer, x, weight, bias)
+        return x * transposed(self.layer, relevance / (z + STABILISER), weight)
+
+
 class AlphaBeta(Route):
     """Positive shares times 2, negative shares times -1.  Needs inputs of at least zero."""
 
@@ -111,12 +121,15 @@ class ZBox(Route):
 
 
 Rule = Callable[[nn.Module], nn.Module]
+Composite = tuple[Rule, ...]  # of the features, from the first convolution on; the last goes on
 
-# The study's composite, from the first convolution to the last: z-box, two alpha-beta, then gamma.
-STUDY: tuple[Rule, ...] = (ZBox, AlphaBeta, AlphaBeta, Gamma)
+STUDY: Composite = (ZBox, AlphaBeta, AlphaBeta, Gamma)
+GAMMA_BOX: Composite = (ZBox, Gamma)
+EPSILON_PLUS: Composite = (ZPlus,)
+ALPHA2_BETA1: Composite = (AlphaBeta,)
 
 
-def rules(chain: Chain, convolutions: tuple[Rule, ...] = STUDY) -> nn.ModuleList:
+def rules(chain: Chain, convolutions: Composite = STUDY) -> nn.ModuleList:
     """One rule a layer: ``convolutions`` for those of the features, epsilon in the head."""
     chosen, seen = [], 0
     for position, layer in enumerate(chain):
@@ -132,6 +145,25 @@ def rules(chain: Chain, convolutions: tuple[Rule, ...] = STUDY) -> nn.ModuleList
     return nn.ModuleList(chosen)
 
 
+def explained(chain: Chain, start: str, composite: Composite) -> Propagation:
+    return Propagation(chain, rules(chain, composite), Start(start, by_value=start == "margin"))
+
+
 def lrp(chain: Chain, start: str = "margin") -> Propagation:
     """The study's composite.  Start "both" is the study's; see `Start`."""
-    return Propagation(chain, rules(chain), Start(start, by_value=start == "margin"))
+    return explained(chain, start, STUDY)
+
+
+def gamma_box(chain: Chain, start: str = "margin") -> Propagation:
+    """Zennit's EpsilonGammaBox: the study's composite without its two alpha-beta layers."""
+    return explained(chain, start, GAMMA_BOX)
+
+
+def epsilon_plus(chain: Chain, start: str = "margin") -> Propagation:
+    """Positive shares only in the convolutions: Zennit's EpsilonPlus."""
+    return explained(chain, start, EPSILON_PLUS)
+
+
+def alpha2_beta1(chain: Chain, start: str = "margin") -> Propagation:
+    """Alpha-beta in all convolutions: Zennit's EpsilonAlpha2Beta1."""
+    return explained(chain, start, ALPHA2_BETA1)

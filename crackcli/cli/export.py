@@ -18,7 +18,7 @@ def export(
         Path, typer.Option("--output", "-o", help="Where the graph goes.", show_default=False)
     ],
     method: Annotated[
-        str, typer.Option(help="How the classifier is explained: lrp, gradient, inputxgrad.")
+        str, typer.Option(help=f"How the classifier is explained: {options.METHOD_MENU}.")
     ] = DEFAULT_METHOD,
     start: Annotated[
         str,

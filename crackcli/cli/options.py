@@ -5,6 +5,10 @@ from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
+from crackcli.registry import METHODS
+
+METHOD_MENU = ", ".join(METHODS)
+
 
 def named(text: str) -> Path:
     """A path as it is typed; an empty one, as of a variable that is not set, is no folder."""
@@ -61,7 +65,7 @@ Method = Annotated[
     str | None,
     Option(
         "--method",
-        help="How the classifier is explained: lrp, gradient, inputxgrad "
+        help=f"How the classifier is explained: {METHOD_MENU} "
         "\\[default: lrp, or that of an .onnx file].",
         show_default=False,
     ),

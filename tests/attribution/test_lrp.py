@@ -7,7 +7,17 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from crackcli.attribution import STARTS  # noqa: E402
-from crackcli.attribution.lrp import AlphaBeta, Epsilon, Gamma, ZBox, lrp  # noqa: E402
+from crackcli.attribution.lrp import (  # noqa: E402
+    AlphaBeta,
+    Epsilon,
+    Gamma,
+    ZBox,
+    ZPlus,
+    alpha2_beta1,
+    epsilon_plus,
+    gamma_box,
+    lrp,
+)
 from crackcli.errors import UsageError  # noqa: E402
 from crackcli.networks import vgg11  # noqa: E402
 
@@ -58,7 +68,13 @@ def by_hand(layer, x, relevance, kind):
 
 @pytest.mark.parametrize(
     ("rule", "kind"),
-    [(Epsilon, "epsilon"), (Gamma, "gamma"), (AlphaBeta, "alpha-beta"), (ZBox, "zbox")],
+    [
+        (Epsilon, "epsilon"),
+        (Gamma, "gamma"),
+        (AlphaBeta, "alpha-beta"),
+        (ZPlus, "alpha"),
+        (ZBox, "zbox"),
+    ],
 )
 def test_a_rule_agrees_with_dense_algebra(rule, kind):
     torch.manual_seed(6)
@@ -93,40 +109,45 @@ def test_the_class_selective_start_shares_out_the_margin(tiny):
 
 
 @pytest.mark.parametrize("start", ["both", "crack"])
-def test_the_study_s_composite_equals_zennit(tiny, start):
+@pytest.mark.parametrize("method", [lrp, gamma_box, epsilon_plus, alpha2_beta1])
+def test_a_composite_equals_zennit_s(tiny, method, start):
     pytest.importorskip("zennit")
     from zennit.attribution import Gradient
-    from zennit.rules import AlphaBeta as ZennitAlphaBeta
 
     chain = biased(tiny)
     images = torch.rand(2, 3, 256, 256, dtype=torch.float64)
     weights = torch.tensor(STARTS[start], dtype=torch.float64).view(1, 2, 1, 1)
 
-    _, actual = lrp(chain, start).double()(images, EVERYTHING)
+    _, actual = method(chain, start).double()(images, EVERYTHING)
 
-    composite = epsilon_gamma_alphabeta_box(chain, ZennitAlphaBeta)
+    composite = zennit_composite(chain, method)
     plain = nn.Sequential(*chain).requires_grad_(True)
     with Gradient(plain, composite, attr_output=lambda out: weights.expand_as(out)) as attributor:
         _, relevance = attributor(images.clone().requires_grad_(True))
     torch.testing.assert_close(actual, relevance.mean(dim=1), rtol=1e-9, atol=1e-12)
 
 
-def epsilon_gamma_alphabeta_box(chain, alpha_beta):
-    """Zennit's composite of the study: its EpsilonGammaBox with two alpha-beta layers; here the
-    head is convolutions, which Zennit would give gamma, so the rules are named layer by layer."""
+def zennit_composite(chain, method):
+    """Zennit's own rules, layer by layer: the head is convolutions here, to which its composites
+    would give what they give to all convolutions."""
+    from zennit import rules
     from zennit.core import Composite
-    from zennit.rules import Epsilon as ZennitEpsilon
-    from zennit.rules import Gamma as ZennitGamma
-    from zennit.rules import Pass, ZBox
 
-    rules = {0: ZBox(low=0.0, high=1.0), 3: alpha_beta(2, 1), 6: alpha_beta(2, 1)}
+    box, alpha_beta, gamma = rules.ZBox(0.0, 1.0), rules.AlphaBeta(2, 1), rules.Gamma(0.25)
+    first, deeper = {
+        lrp: ({0: box, 3: alpha_beta, 6: alpha_beta}, gamma),
+        gamma_box: ({0: box}, gamma),
+        epsilon_plus: ({}, rules.ZPlus()),
+        alpha2_beta1: ({}, alpha_beta),
+    }[method]
     by_module = {}
     for position, layer in enumerate(chain):
-        if isinstance(layer, nn.Conv2d):
-            deep = ZennitEpsilon(1e-6) if position >= chain.neck else ZennitGamma(0.25)
-            by_module[id(layer)] = rules.get(position, deep)
+        if isinstance(layer, nn.Conv2d) and position >= chain.neck:
+            by_module[id(layer)] = rules.Epsilon(1e-6)
+        elif isinstance(layer, nn.Conv2d):
+            by_module[id(layer)] = first.get(position, deeper)
         elif isinstance(layer, nn.ReLU):
-            by_module[id(layer)] = Pass()
+            by_module[id(layer)] = rules.Pass()
     return Composite(module_map=lambda ctx, name, module: by_module.get(id(module)))
 
 
