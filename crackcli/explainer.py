@@ -106,7 +106,11 @@ class Explainer:
             report(SEEING + (1 - SEEING) * number / len(strip.blocks))
             own = self.cells_of(block.core)
             part = grown(own, self.tile - 1 + self.reach, lattice)
-            tiles, value = self.engine.head(cut(cells, part, seen)[None], self.gate)
+            around = cut(cells, part, seen)
+            if (around == self.blank).all():
+                probability[own.within(core)] = self.blank_tile
+                continue
+            tiles, value = self.engine.head(around[None], self.gate)
             self.check(tiles)
             first = own.row - self.edge - part.row, own.col - self.edge - part.col
             probability[own.within(core)] = tiles[0][
@@ -192,6 +196,12 @@ class Explainer:
         side_px = (2 * self.reach + 1) * self.stride
         cells = self.engine.features(np.full((1, side_px, side_px, 3), GREY, np.uint8))
         return cells[0, :, self.reach : self.reach + 1, self.reach : self.reach + 1]
+
+    @cached_property
+    def blank_tile(self) -> float:
+        """P(crack) of a tile of nothing but fill."""
+        cells = np.broadcast_to(self.blank, (len(self.blank), self.tile, self.tile))
+        return float(self.engine.head(np.ascontiguousarray(cells)[None], self.gate)[0][0, 0, 0])
 
     def lattice(self, grid: Grid) -> Window:
         """All cells of a raster: those of its pixels, and half a tile beyond each edge."""

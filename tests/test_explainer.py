@@ -7,7 +7,7 @@ from affine import Affine
 from fakes import LocalEngine, wall
 
 from crackcli.errors import ModelError
-from crackcli.explainer import FAR_PX, GREY, Explainer, fill
+from crackcli.explainer import FAR_PX, GREY, WIDE_PX, Explainer, fill
 from crackcli.raster import Raster, inspect
 
 TINY = {"widths": [4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 16, 16, 0], "hidden": 8, "tile_cells": 2}
@@ -248,3 +248,25 @@ def test_a_classifier_that_gives_no_numbers_is_called_damaged(tmp_path):
 
     assert error.value.exit_code == 6
     assert engine.backs == 0
+
+
+def test_blocks_far_from_data_have_the_probability_of_fill_without_the_head(network, tmp_path):
+    valid = np.zeros((64, 3 * WIDE_PX), bool)
+    valid[:, :64] = True
+    path = write(tmp_path / "wall.tif", wall(*valid.shape), valid)
+    looked = []
+
+    class Counting:
+        facts, features, back = network.facts, network.features, network.back
+
+        def head(self, cells, gate):
+            looked.append(cells.shape)
+            return network.head(cells, gate)
+
+    _, probability, _ = explained(path, Counting(), 64)
+
+    fill_only = network.features(np.full((1, 320, 512, 3), GREY, np.uint8))[:, :, 4:-4, 4:-4]
+    expected = network.head(np.ascontiguousarray(fill_only), 0.0)[0].flat[0]
+    np.testing.assert_allclose(probability[:, WIDE_PX // 16 :], expected, atol=1e-6)
+    assert abs(probability[:, :2] - expected).max() > 1e-4
+    assert len(looked) < 3 * WIDE_PX / 64 / 2

@@ -5,6 +5,7 @@ session that was made with it.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,7 @@ def open_session(model: Path, device: str) -> tuple[onnxruntime.InferenceSession
     options = onnxruntime.SessionOptions()
     options.log_severity_level = SILENT
     options.enable_mem_pattern = False  # patterns reserve the sum of all shapes seen
+    options.intra_op_num_threads = threads()
     try:
         session = onnxruntime.InferenceSession(
             model, options, providers=[PROVIDERS[d] for d in wanted if PROVIDERS[d] in available]
@@ -116,6 +118,19 @@ def open_session(model: Path, device: str) -> tuple[onnxruntime.InferenceSession
             "use --device cpu"
         )
     return session, used
+
+
+def threads() -> int:
+    """How many threads this process may use: ``OMP_NUM_THREADS``, as clusters set it and torch
+    obeys it, or the cores it is confined to; 0, the runtime's choice, where neither says."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    try:
+        allowed = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return 0
+    return allowed if allowed < (os.cpu_count() or 1) else 0
 
 
 def read_facts(session: onnxruntime.InferenceSession, model: Path) -> dict[str, Any]:

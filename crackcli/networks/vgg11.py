@@ -38,8 +38,9 @@ def build(
         layers += [nn.Conv2d(channels, width, kernel), nn.ReLU(), nn.Dropout(dropout)]
         channels = width
     layers.append(nn.Conv2d(channels, 2, 1))
-    for layer in layers:
+    chain = Chain(*layers)
+    for layer in chain[: chain.neck]:  # of the head by fan-out, the logits would begin near 30
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             nn.init.zeros_(layer.bias)
-    return Chain(*layers)
+    return chain
