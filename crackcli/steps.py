@@ -39,6 +39,19 @@ def hide_cells(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
     return (cells * kept / (1 - HIDDEN),)
 
 
+class Strongest(nn.Linear):
+    """Logits (B, 2) from the strongest response of each feature, wherever in the tile it is.
+
+    A second judge of the features, in training from nothing only: it learns in dozens of steps,
+    where a head with a weight for each place and feature takes hundreds before it sees anything,
+    and the features that it needs are those that the head needs.  Source: Lee et al. 2015 (deeply
+    supervised nets); Oquab et al. 2015 (one label, the strongest place).
+    """
+
+    def forward(self, cells: Tensor) -> Tensor:
+        return super().forward(cells.amax(dim=(2, 3)))
+
+
 def moving_average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
     """The exponential average after ``count`` earlier steps; young averages forget faster."""
     if not averaged.is_floating_point():  # the counter of a batch norm

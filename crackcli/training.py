@@ -31,7 +31,15 @@ from crackcli.judging import Judgement, SourceScore, evaluate, is_bag, locate, s
 from crackcli.networks import Checkpoint
 from crackcli.patches import Patches
 from crackcli.registry import NETWORKS, load
-from crackcli.steps import blended, hide_cells, kept, moving_average, rate, untrained
+from crackcli.steps import (
+    Strongest,
+    blended,
+    hide_cells,
+    kept,
+    moving_average,
+    rate,
+    untrained,
+)
 
 log = logging.getLogger(__name__)
 
@@ -195,8 +203,12 @@ class Run:
         self.origin = deepcopy(self.chain) if config.start_from and config.blend else None
         self.averaged = AveragedModel(self.chain, avg_fn=moving_average, use_buffers=True)
         self.peak = config.learning_rate or (WARM_RATE if config.start_from else 1e-3)
+        self.second = nn.ModuleList()
+        if config.start_from is None:
+            channels = self.chain[self.chain.neck].in_channels
+            self.second.append(Strongest(channels, self.chain.classes).to(device.torch))
         self.optimiser = torch.optim.AdamW(
-            [p for p in self.chain.parameters() if p.requires_grad],
+            [p for p in (*self.chain.parameters(), *self.second.parameters()) if p.requires_grad],
             lr=self.peak,
             weight_decay=config.weight_decay,
         )
@@ -216,8 +228,11 @@ class Run:
         images, labels = scaled(images, self.device), labels.to(self.device.torch)
         with self.device.autocast():
             cells = self.chain[: self.shared](images)
-            logits = self.chain[self.shared :](cells)[:, :, 0, 0]
-            loss = self.criterion(logits, labels)
+            features = self.chain[self.shared : self.chain.neck](cells)
+            logits = self.chain[max(self.shared, self.chain.neck) :](features)[:, :, 0, 0]
+            loss = own = self.criterion(logits, labels)
+            for judge in self.second:
+                loss = loss + self.criterion(judge(features), labels)
             if self.before is not None:
                 with torch.no_grad():
                     earlier = self.before(cells)[:, :, 0, 0]
@@ -228,7 +243,7 @@ class Run:
         self.optimiser.step()
         self.averaged.update_parameters(self.chain)
 
-        progress.loss = loss.item()
+        progress.loss = own.item()
         if not math.isfinite(progress.loss):
             raise ModelError("the loss is not finite any more; try a lower --learning-rate")
         progress.step += 1
@@ -277,6 +292,7 @@ class Run:
         state = {
             "chain": self.chain.state_dict(),
             "averaged": self.averaged.state_dict(),
+            "second": self.second.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "progress": asdict(progress),
         }
@@ -313,6 +329,7 @@ class Run:
             state = torch.load(path, weights_only=True, map_location=self.device.torch)
             self.chain.load_state_dict(state["chain"])
             self.averaged.load_state_dict(state["averaged"])
+            self.second.load_state_dict(state["second"])
             self.optimiser.load_state_dict(state["optimiser"])
             Checkpoint.read(self.folder / "best.safetensors").history["temperature"]
         except (RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:

@@ -13,8 +13,8 @@ from crackcli.device import Device  # noqa: E402
 from crackcli.errors import ModelError, OutputError, UsageError  # noqa: E402
 from crackcli.judging import evaluate, is_bag, locate  # noqa: E402
 from crackcli.networks import Checkpoint, vgg11  # noqa: E402
-from crackcli.steps import blended, kept, untrained  # noqa: E402
-from crackcli.training import TrainConfig, train  # noqa: E402
+from crackcli.steps import Strongest, blended, kept, untrained  # noqa: E402
+from crackcli.training import Run, TrainConfig, start, train  # noqa: E402
 from crackcli.training_report import write_curve, write_reliability, write_scores  # noqa: E402
 
 
@@ -47,6 +47,42 @@ def test_it_learns_to_tell_a_line_from_noise(trained):
 
     assert score.accuracy >= 0.9
     assert (trained.training, trained.held_out) == (36, 12)
+
+
+def test_a_second_judge_learns_from_the_strongest_response_where_the_head_does_not_yet():
+    torch.manual_seed(0)
+    cells = torch.rand(64, 6, 4, 4)
+    labels = torch.arange(64) % 2
+    cells[labels == 1, 2, :, 0] += 1.0  # one feature, in one place of many
+    judge = Strongest(6, 2)
+    optimiser = torch.optim.Adam(judge.parameters(), lr=0.05)
+
+    for _ in range(100):
+        loss = torch.nn.functional.cross_entropy(judge(cells), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    assert (judge(cells).argmax(dim=1) == labels).float().mean() > 0.95
+    assert torch.equal(judge(cells), judge(cells.flip(2, 3)))
+
+
+def test_only_training_from_nothing_has_a_second_judge(photographs, trained, tmp_path):
+    device = Device.find("cpu")
+    cold = config(photographs, tmp_path / "cold.safetensors")
+    warm = config(photographs, tmp_path / "warm.safetensors", start_from=trained.output)
+
+    judges = [len(Run(each, start(each), device, 36).second) for each in (cold, warm)]
+
+    assert judges == [1, 0]
+
+
+def test_the_first_logits_of_a_new_network_are_small():
+    chain = vgg11.build(batch_norm=True).train()
+
+    logits = chain(torch.rand(4, 3, 256, 256))
+
+    assert logits.abs().max() < 5
 
 
 def test_the_checkpoint_rebuilds_a_plain_network_alone(trained):
