@@ -36,11 +36,12 @@ from crackcli.models import open_engine
 from crackcli.networks import Checkpoint
 from crackcli.patches import read_photograph, resize
 from crackcli.registry import check
+from crackcli.tiles import write_png
 from crackcli.training import EVALUATIONS, TrainConfig, train
 
 ALL = "all sources"
 HELD_OUT = 0.05
-RECIPE = ("minutes", "epochs", "drawn", "seed", "arguments")  # of TrainConfig
+RECIPE = ("minutes", "epochs", "drawn", "evaluations", "seed", "arguments")  # of TrainConfig
 TILE_CELLS = 8  # of the default network, at zoom 1
 COLUMNS, ROWS = 8, 2  # of a contact sheet, for each kind of error
 SIDE_PX = 160
@@ -51,14 +52,13 @@ def trained(path: Path, found: Sequence[Photograph], given: argparse.Namespace) 
     recipe = {name: getattr(given, name) for name in RECIPE}
     if path.exists():
         known = Checkpoint.read(path).history["config"]
-        if all(known[name] == value for name, value in recipe.items()):
+        if all(known.get(name) == value for name, value in recipe.items()):
             return path
     print(f"training {path} on {len(found)} photographs", file=sys.stderr)
     config = TrainConfig(
         photographs=None,
         output=path,
         start_from=given.start_from,
-        evaluations=given.evaluations,
         overwrite=True,
         **recipe,
     )
@@ -92,8 +92,7 @@ def seen_at(zoom: float, found: Sequence[Photograph], folder: Path) -> list[Phot
         if not path.exists():
             image = read_photograph(item.path)
             rows, cols = (round(zoom * side) for side in image.shape[:2])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), resize(image, rows, cols)[:, :, ::-1])
+            write_png(path, resize(image, rows, cols))
         seen.append(replace(item, path=path))
     return seen
 
@@ -149,7 +148,8 @@ def main() -> None:
     parser.add_argument(
         "--start-from",
         type=Path,
-        help="a checkpoint to start from; it must not have seen the source that is left out",
+        help="a checkpoint to start from, at zoom 1; it must not have seen the source that is left "
+        "out, and models made from another one must not lie in FOLDER",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--zoom", type=float, default=1.0, choices=(0.5, 1.0))
@@ -157,7 +157,11 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="photographs with masks of each source")
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()
+    if given.start_from and given.zoom != 1:
+        parser.error("a network that is started from has its size: leave out --zoom")
     given.arguments = {} if given.zoom == 1 else {"tile_cells": round(TILE_CELLS * given.zoom)}
+    if given.start_from:
+        given.arguments = Checkpoint.read(given.start_from).arguments
     given.folder.mkdir(parents=True, exist_ok=True)
     device = Device.find("auto")
     table = given.data / "manifest.csv"

@@ -97,17 +97,18 @@ class Explainer:
         core = self.cells_of(strip.window)
         lattice = self.lattice(grid)
         seen = grown(core, self.tile - 1 + self.reach, lattice)
-        cells = self.cells(raster, grid, seen, lambda share: report(SEEING * share))
+        seeing = SEEING if self.gate <= 1 else 1.0  # else nothing is explained
+        cells = self.cells(raster, grid, seen, lambda share: report(seeing * share))
         relevance = np.zeros(strip.window.shape, np.float16)
         probability = np.zeros(core.shape, np.float32)
         outer = span(strip)
         pixels: Pixels | None = None
         for number, block in enumerate(strip.blocks):
-            report(SEEING + (1 - SEEING) * number / len(strip.blocks))
+            report(seeing + (1 - seeing) * number / len(strip.blocks))
             own = self.cells_of(block.core)
             part = grown(own, self.tile - 1 + self.reach, lattice)
             around = cut(cells, part, seen)
-            if (around == self.blank).all():
+            if self.blank_tile < self.gate and (around == self.blank).all():
                 probability[own.within(core)] = self.blank_tile
                 continue
             tiles, value = self.engine.head(around[None], self.gate)

@@ -1,4 +1,5 @@
-"""What a step of training is made of: its rate, what is hidden, what is kept, what is averaged."""
+"""What a step of training is made of: its rate, what is hidden, what is kept, who else judges the
+features, what is averaged."""
 
 import math
 from copy import deepcopy

@@ -90,6 +90,7 @@ def judge(info: RasterInfo, engine: Engine, report: Report = untold) -> Tiles:
             )
             probability.append(scores.probability)
             whole.append(whole_cells(scores.valid, stride))
+            report((index + 1) / len(grid))
     cells = tile // stride
     within = np.outer(
         places(info.rows, tile, stride, sum(map(len, whole))),

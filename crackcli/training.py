@@ -146,7 +146,7 @@ def train(
     patches = Patches(training, run.chain.tile_px, run.chain.stride_px, config.drawn)
     batches = endless(patches, config, skip=progress.step)
     bags = [item for item in training if item.label == 1 and is_bag(item, run.chain)]
-    if config.start_from:
+    if config.start_from or progress.step:
         patches.windows = locate(run.averaged.module, bags, device)
 
     while progress.fraction < 1:
@@ -231,20 +231,20 @@ class Run:
             features = self.chain[self.shared : self.chain.neck](cells)
             logits = self.chain[max(self.shared, self.chain.neck) :](features)[:, :, 0, 0]
             loss = own = self.criterion(logits, labels)
-            for judge in self.second:
-                loss = loss + self.criterion(judge(features), labels)
+            for other in self.second:
+                loss = loss + self.criterion(other(features), labels)
             if self.before is not None:
                 with torch.no_grad():
                     earlier = self.before(cells)[:, :, 0, 0]
                 loss = loss + self.config.keep * kept(logits, earlier, labels)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.chain.parameters(), CLIP_NORM)
+        nn.utils.clip_grad_norm_((*self.chain.parameters(), *self.second.parameters()), CLIP_NORM)
         self.optimiser.step()
         self.averaged.update_parameters(self.chain)
 
         progress.loss = own.item()
-        if not math.isfinite(progress.loss):
+        if not loss.isfinite():
             raise ModelError("the loss is not finite any more; try a lower --learning-rate")
         progress.step += 1
         progress.seconds = time.monotonic() - self.began
@@ -331,6 +331,7 @@ class Run:
             self.averaged.load_state_dict(state["averaged"])
             self.second.load_state_dict(state["second"])
             self.optimiser.load_state_dict(state["optimiser"])
+            # `finish` needs it, and earlier versions wrote none
             Checkpoint.read(self.folder / "best.safetensors").history["temperature"]
         except (RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
             raise ModelError(

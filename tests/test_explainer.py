@@ -263,10 +263,21 @@ def test_blocks_far_from_data_have_the_probability_of_fill_without_the_head(netw
             looked.append(cells.shape)
             return network.head(cells, gate)
 
-    _, probability, _ = explained(path, Counting(), 64)
+    _, probability, _ = explained(path, Counting(), 64, gate=0.9)
 
     fill_only = network.features(np.full((1, 320, 512, 3), GREY, np.uint8))[:, :, 4:-4, 4:-4]
     expected = network.head(np.ascontiguousarray(fill_only), 0.0)[0].flat[0]
     np.testing.assert_allclose(probability[:, WIDE_PX // 16 :], expected, atol=1e-6)
     assert abs(probability[:, :2] - expected).max() > 1e-4
     assert len(looked) < 3 * WIDE_PX / 64 / 2
+
+
+def test_what_is_as_grey_as_the_fill_is_explained_where_it_counts_as_crack(tmp_path):
+    grey = np.full((96, 128, 3), GREY, np.uint8)
+
+    relevance, probability, _ = explained(
+        write(tmp_path / "grey.tif", grey), LocalEngine(), 64, 0.5
+    )
+
+    assert (probability >= 0.5).all()
+    assert (relevance > 0).all()

@@ -7,7 +7,7 @@ import pytest
 from crackcli import models
 from crackcli.errors import ModelError, UsageError
 from crackcli.models import find_model, open_engine
-from crackcli.registry import ENGINES
+from crackcli.registry import ENGINES, METHODS
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_an_engine_is_told_what_was_asked_for(folder):
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"method": "gradcam"}, "'gradcam' is not known; choose one of: gradient, inputxgrad, lrp"),
+        ({"method": "gradcam"}, f"'gradcam' is not known; choose one of: {', '.join(METHODS)}"),
         ({"start": "logit"}, "'logit' is not known; choose one of: both, crack, margin"),
         ({"engine": "jax"}, "'jax' is not known; choose one of: auto, onnx, torch"),
     ],
@@ -145,7 +145,7 @@ def test_an_unknown_name_is_answered_with_the_menu(folder, asked, says):
     with pytest.raises(UsageError) as error:
         open_engine(**asked)
 
-    assert str(error.value).startswith(says)
+    assert str(error.value) == says
 
 
 def test_a_file_of_the_wrong_kind_is_named(tmp_path):
@@ -175,7 +175,7 @@ def test_the_models_of_this_clone_are_there_and_small(name):
 
 @pytest.mark.parametrize(
     ("told", "cores", "expected"),
-    [("", 4, 0), ("", 2, 2), ("3", 4, 3), ("0", 4, 0), ("2,1", 4, 0)],
+    [("", 4, 0), ("", 2, 2), ("3", 4, 3), ("0", 4, 0), ("2,1", 4, 2)],
 )
 def test_onnx_runtime_takes_no_more_cores_than_it_is_given(monkeypatch, told, cores, expected):
     from crackcli.engines import onnx
@@ -185,3 +185,21 @@ def test_onnx_runtime_takes_no_more_cores_than_it_is_given(monkeypatch, told, co
     monkeypatch.setattr(onnx.os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
 
     assert onnx.threads() == expected
+
+
+def test_a_session_is_given_that_many_threads(monkeypatch, tmp_path):
+    from crackcli.engines import onnx
+
+    given = []
+
+    def refuse(model, options, **rest):
+        given.append(options.intra_op_num_threads)
+        raise RuntimeError("no graph")
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(onnx.onnxruntime, "InferenceSession", refuse)
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(ModelError, match="is not a usable ONNX graph"):
+        onnx.open_session(tmp_path / "model.onnx", "cpu")
+
+    assert given == [3]

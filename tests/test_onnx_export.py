@@ -151,3 +151,17 @@ def test_the_metadata_names_method_and_start(graph):
     facts = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
 
     assert (facts["method"], facts["start"], facts["reach_px"]) == ("lrp", "margin", 59)
+
+
+def test_the_command_prints_its_path_or_json(checkpoint, capsys):
+    import json
+
+    from crackcli.cli.export import export as command
+
+    path = checkpoint.with_name("printed.onnx")
+    command(checkpoint, path, quiet=True)
+    assert capsys.readouterr().out.splitlines() == [str(path)]
+    command(checkpoint, path, method="gradient", overwrite=True, quiet=True, as_json=True)
+
+    told = json.loads(capsys.readouterr().out)
+    assert (told["output"], told["method"], told["start"]) == (str(path), "gradient", "margin")

@@ -49,7 +49,7 @@ def test_it_learns_to_tell_a_line_from_noise(trained):
     assert (trained.training, trained.held_out) == (36, 12)
 
 
-def test_a_second_judge_learns_from_the_strongest_response_where_the_head_does_not_yet():
+def test_a_judge_of_the_strongest_responses_learns_a_feature_in_any_place():
     torch.manual_seed(0)
     cells = torch.rand(64, 6, 4, 4)
     labels = torch.arange(64) % 2
@@ -72,9 +72,13 @@ def test_only_training_from_nothing_has_a_second_judge(photographs, trained, tmp
     cold = config(photographs, tmp_path / "cold.safetensors")
     warm = config(photographs, tmp_path / "warm.safetensors", start_from=trained.output)
 
-    judges = [len(Run(each, start(each), device, 36).second) for each in (cold, warm)]
+    runs = [Run(each, start(each), device, 36) for each in (cold, warm)]
+    assert [len(run.second) for run in runs] == [1, 0]
+    before = runs[0].second[0].weight.detach().clone()
+    runs[0].advance(torch.zeros(2, 3, 64, 64, dtype=torch.uint8), torch.tensor([0, 1]))
+    runs[0].advance(torch.full((2, 3, 64, 64), 200, dtype=torch.uint8), torch.tensor([1, 1]))
 
-    assert judges == [1, 0]
+    assert not torch.equal(runs[0].second[0].weight, before)
 
 
 def test_the_first_logits_of_a_new_network_are_small():
@@ -149,7 +153,8 @@ def test_a_killed_run_goes_on_where_it_was_saved(photographs, tmp_path):
     assert output.exists()
 
 
-def test_what_an_earlier_version_left_of_a_run_is_named(photographs, tmp_path):
+@pytest.mark.parametrize("lost", ["temperature", "second"])
+def test_what_an_earlier_version_left_of_a_run_is_named(photographs, tmp_path, lost):
     output = tmp_path / "model.safetensors"
 
     def kill(progress):
@@ -158,10 +163,12 @@ def test_what_an_earlier_version_left_of_a_run_is_named(photographs, tmp_path):
 
     with pytest.raises(Killed):
         train(config(photographs, output), kill)
-    best = output.with_name("model.safetensors.run") / "best.safetensors"
-    checkpoint = Checkpoint.read(best)
-    del checkpoint.history["temperature"]
-    checkpoint.save(best)
+    folder = output.with_name("model.safetensors.run")
+    state = torch.load(folder / "state.pt", weights_only=True)
+    checkpoint = Checkpoint.read(folder / "best.safetensors")
+    (state if lost == "second" else checkpoint.history).pop(lost)
+    torch.save(state, folder / "state.pt")
+    checkpoint.save(folder / "best.safetensors")
 
     with pytest.raises(ModelError, match=r"remove .*\.safetensors\.run to start anew"):
         train(config(photographs, output))

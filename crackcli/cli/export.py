@@ -17,16 +17,8 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where the graph goes.", show_default=False)
     ],
-    method: Annotated[
-        str, typer.Option(help=f"How the classifier is explained: {options.METHOD_MENU}.")
-    ] = DEFAULT_METHOD,
-    start: Annotated[
-        str,
-        typer.Option(
-            help="What is explained: margin (crack against no crack), crack (its logit), both "
-            "(the study's)."
-        ),
-    ] = DEFAULT_START,
+    method: options.GraphMethod = DEFAULT_METHOD,
+    start: options.GraphStart = DEFAULT_START,
     weights_beside: Annotated[
         bool,
         typer.Option("--weights-beside", help="Leave the weights in MODEL, in the same folder."),
@@ -35,23 +27,16 @@ def export(
         bool,
         typer.Option("--qgis", help="One tile size, one output: for the QGIS plugin Deepness."),
     ] = False,
-    gsd_mm: Annotated[
-        float | None,
-        typer.Option(
-            min=1e-6,
-            help="Size of a pixel in millimetres of the photographs it is meant for; Deepness "
-            "resamples others to it.",
-            show_default=False,
-        ),
-    ] = None,
+    gsd_mm: options.GraphGsdMm = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Write MODEL and its explanation as one plain ONNX graph, checked against torch.
 
-    The base installation scans with it, at the same masks, and other programs run it: it has no
-    operators of its own.  It is compared with torch on fresh images before it is put into place.
+    The base installation scans with it, to the same masks, and other programs run it: it has no
+    operators of its own.  It is compared with torch on fresh images before it is put into place; a
+    graph for QGIS, which scan does not take, before it is cut down to one tile.
 
         crackcli export model.safetensors -o model.onnx
         crackcli export model.safetensors -o qgis.onnx --qgis --gsd-mm 0.5

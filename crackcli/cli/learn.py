@@ -25,14 +25,7 @@ def learn(
         ),
     ],
     output: options.NewCheckpoint,
-    start_from: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            help="Checkpoint to start from, or 'shipped' \\[default: that of the scan].",
-            show_default=False,
-        ),
-    ] = None,
+    start_from: options.LearnFrom = None,
     photographs: Annotated[
         Path | None,
         typer.Option(

@@ -30,6 +30,16 @@ GsdMm = Annotated[
         show_default=False,
     ),
 ]
+GraphGsdMm = Annotated[
+    float | None,
+    Option(
+        "--gsd-mm",
+        min=1e-6,
+        help="Size of a pixel in millimetres of the photographs it is meant for; Deepness "
+        "resamples others to it.",
+        show_default=False,
+    ),
+]
 MinLengthPx = Annotated[
     float, Option("--min-length-px", min=0, help="Leave out cracks shorter than this.")
 ]
@@ -65,10 +75,13 @@ Method = Annotated[
     str | None,
     Option(
         "--method",
-        help=f"How the classifier is explained: {METHOD_MENU} "
-        "\\[default: lrp, or that of an .onnx file].",
+        help=f"How the classifier is explained: {METHOD_MENU}; those that begin with lrp- need "
+        "--engine torch or an exported graph \\[default: lrp, or that of an .onnx file].",
         show_default=False,
     ),
+]
+GraphMethod = Annotated[
+    str, Option("--method", help=f"How the classifier is explained: {METHOD_MENU}.")
 ]
 Start = Annotated[
     str | None,
@@ -77,6 +90,14 @@ Start = Annotated[
         help="What is explained: margin (crack against no crack), crack (its logit), both "
         "(the study's) \\[default: margin, or that of an .onnx file].",
         show_default=False,
+    ),
+]
+GraphStart = Annotated[
+    str,
+    Option(
+        "--start",
+        help="What is explained: margin (crack against no crack), crack (its logit), both "
+        "(the study's).",
     ),
 ]
 Recipe = Annotated[
@@ -139,6 +160,14 @@ StartFrom = Annotated[
     Option(
         "--from",
         help="Checkpoint to start from, or 'shipped' \\[default: none, learn from nothing].",
+        show_default=False,
+    ),
+]
+LearnFrom = Annotated[
+    Path | None,
+    Option(
+        "--from",
+        help="Checkpoint to start from, or 'shipped' \\[default: that of the scan].",
         show_default=False,
     ),
 ]

@@ -122,8 +122,9 @@ def open_session(model: Path, device: str) -> tuple[onnxruntime.InferenceSession
 
 def threads() -> int:
     """How many threads this process may use: ``OMP_NUM_THREADS``, as clusters set it and torch
-    obeys it, or the cores it is confined to; 0, the runtime's choice, where neither says."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
+    obeys it, or the cores it is confined to by its affinity; 0, the runtime's choice, where
+    neither says."""
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if told.isdecimal() and int(told) > 0:
         return int(told)
     try:
