@@ -99,6 +99,7 @@ class Explainer:
         seen = grown(core, self.tile - 1 + self.reach, lattice)
         seeing = SEEING if self.gate <= 1 else 1.0  # else nothing is explained
         cells = self.cells(raster, grid, seen, lambda share: report(seeing * share))
+        valid = raster.read_valid(strip.window)
         relevance = np.zeros(strip.window.shape, np.float16)
         probability = np.zeros(core.shape, np.float32)
         outer = span(strip)
@@ -107,18 +108,18 @@ class Explainer:
             report(seeing + (1 - seeing) * number / len(strip.blocks))
             own = self.cells_of(block.core)
             part = grown(own, self.tile - 1 + self.reach, lattice)
-            around = cut(cells, part, seen)
-            if self.blank_tile < self.gate and (around == self.blank).all():
+            known = cut(cells, part, seen)
+            if self.blank_tile < self.gate and (known == self.blank).all():
                 probability[own.within(core)] = self.blank_tile
                 continue
-            tiles, value = self.engine.head(around[None], self.gate)
+            tiles, value = self.engine.head(known[None], self.gate)
             self.check(tiles)
             first = own.row - self.edge - part.row, own.col - self.edge - part.col
             probability[own.within(core)] = tiles[0][
                 first[0] : first[0] + own.rows, first[1] : first[1] + own.cols
             ]
             passed = self.around(block, own, part, value[0])
-            if passed is None:
+            if passed is None or not valid[block.core.within(strip.window)].any():
                 continue
             if pixels is None:
                 pixels, outer = read_wide(raster, outer)
@@ -128,10 +129,6 @@ class Explainer:
             maps = self.engine.back(rgb[None], passed[None])
             self.check(maps)
             relevance[block.core.within(strip.window)] = as_half(maps[0][block.crop])
-        if pixels is None:
-            valid = raster.read_valid(strip.window)
-        else:
-            valid = pixels.valid[strip.window.within(outer)]
         relevance[~valid] = 0
         return StripScores(relevance, valid, probability)
 

@@ -281,3 +281,16 @@ def test_what_is_as_grey_as_the_fill_is_explained_where_it_counts_as_crack(tmp_p
 
     assert (probability >= 0.5).all()
     assert (relevance > 0).all()
+
+
+def test_a_block_without_data_is_not_explained_though_a_crack_is_near(tmp_path):
+    valid = np.ones((192, 192), bool)
+    valid[64:128, 64:128] = False
+    path = write(tmp_path / "wall.tif", np.full((192, 192, 3), 20, np.uint8), valid)
+    engine = LocalEngine()
+
+    relevance, probability, _ = explained(path, engine, 64, gate=0.3)
+
+    assert engine.backs == 8
+    assert (probability >= 0.3).all()
+    np.testing.assert_array_equal(relevance > 0, valid)
