@@ -39,8 +39,9 @@ def build(
         channels = width
     layers.append(nn.Conv2d(channels, 2, 1))
     chain = Chain(*layers)
-    for layer in chain[: chain.neck]:  # of the head by fan-out, the logits would begin near 30
+    for position, layer in enumerate(chain):
         if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             nn.init.zeros_(layer.bias)
+            if position < chain.neck:  # in the head, the logits would begin near 30
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return chain
