@@ -56,11 +56,7 @@ def trained(path: Path, found: Sequence[Photograph], given: argparse.Namespace) 
             return path
     print(f"training {path} on {len(found)} photographs", file=sys.stderr)
     config = TrainConfig(
-        photographs=None,
-        output=path,
-        start_from=given.start_from,
-        overwrite=True,
-        **recipe,
+        photographs=None, output=path, start_from=given.start_from, overwrite=True, **recipe
     )
     train(config, sides=split(found, HELD_OUT, given.seed))
     return path
@@ -159,9 +155,11 @@ def main() -> None:
     given = parser.parse_args()
     if given.start_from and given.zoom != 1:
         parser.error("a network that is started from has its size: leave out --zoom")
-    given.arguments = {} if given.zoom == 1 else {"tile_cells": round(TILE_CELLS * given.zoom)}
+    given.arguments = {}
     if given.start_from:
         given.arguments = Checkpoint.read(given.start_from).arguments
+    elif given.zoom != 1:
+        given.arguments = {"tile_cells": round(TILE_CELLS * given.zoom)}
     given.folder.mkdir(parents=True, exist_ok=True)
     device = Device.find("auto")
     table = given.data / "manifest.csv"

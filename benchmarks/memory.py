@@ -77,9 +77,9 @@ def main() -> None:
             facade(given.photograph, side, given.rows, folder / "wall.tif")
             command = [sys.executable, "-m", "crackcli", "scan", "wall.tif", "-o", "out", "-q"]
             command += ["--zoom", given.zoom]
-            model = ["--model", str(given.model.resolve())] if given.model else []
+            command += ["--model", str(given.model.resolve())] if given.model else []
             began = time.monotonic()
-            subprocess.run(command + model, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
             seconds = time.monotonic() - began
             peak = json.loads((folder / "out/run.json").read_text())["peak_memory_mb"]
         data = side * given.rows / 1e6

@@ -99,7 +99,6 @@ class Explainer:
         seen = grown(core, self.tile - 1 + self.reach, lattice)
         seeing = SEEING if self.gate <= 1 else 1.0  # else nothing is explained
         cells = self.cells(raster, grid, seen, lambda share: report(seeing * share))
-        valid = raster.read_valid(strip.window)
         relevance = np.zeros(strip.window.shape, np.float16)
         probability = np.zeros(core.shape, np.float32)
         outer = span(strip)
@@ -119,16 +118,20 @@ class Explainer:
                 first[0] : first[0] + own.rows, first[1] : first[1] + own.cols
             ]
             passed = self.around(block, own, part, value[0])
-            if passed is None or not valid[block.core.within(strip.window)].any():
+            if passed is None:
                 continue
             if pixels is None:
                 pixels, outer = read_wide(raster, outer)
             rgb = filled(pixels, outer, block.padded)
-            if rgb is None:
+            if rgb is None or not pixels.valid[block.core.within(outer)].any():
                 continue
             maps = self.engine.back(rgb[None], passed[None])
             self.check(maps)
             relevance[block.core.within(strip.window)] = as_half(maps[0][block.crop])
+        if pixels is None:
+            valid = raster.read_valid(strip.window)
+        else:
+            valid = pixels.valid[strip.window.within(outer)]
         relevance[~valid] = 0
         return StripScores(relevance, valid, probability)
 

@@ -91,6 +91,11 @@ def test_the_record_tells_what_was_done_with_what(photograph, tmp_path):
     ]
 
 
+def strips_in(folder):
+    """The files of finished strips that a scan into ``folder`` has left."""
+    return list((folder / "work").glob("strip_*.npz"))
+
+
 @pytest.mark.parametrize("strips", [1, 4])
 def test_a_scan_that_was_interrupted_goes_on_where_it_stopped(photograph, tmp_path, strips):
     scan(photograph, tmp_path / "whole" / "wall")
@@ -98,7 +103,7 @@ def test_a_scan_that_was_interrupted_goes_on_where_it_stopped(photograph, tmp_pa
 
     def stop(share, words):
         shares.append(share)
-        if len(list(tmp_path.glob("again/wall/work/strip_*.npz"))) == strips:
+        if len(strips_in(tmp_path / "again" / "wall")) == strips:
             raise Stopped
 
     with pytest.raises(Stopped):
@@ -121,12 +126,12 @@ def test_a_strip_file_that_was_cut_off_is_computed_again(photograph, tmp_path):
     scan(photograph, tmp_path / "whole" / "wall")
 
     def stop(share, words):
-        if list(tmp_path.glob("wall/work/strip_*.npz")):
+        if strips_in(tmp_path / "wall"):
             raise Stopped
 
     with pytest.raises(Stopped):
         scan(photograph, tmp_path / "wall", progress=stop)
-    (strip,) = (tmp_path / "wall" / "work").glob("strip_*.npz")
+    (strip,) = strips_in(tmp_path / "wall")
     strip.write_bytes(strip.read_bytes()[:50])
     scan(photograph, tmp_path / "wall")
 
@@ -290,7 +295,7 @@ def test_with_another_gate_nothing_of_the_earlier_scan_is_used(photograph, tmp_p
     with_gate(photograph, tmp_path / "whole", 0.9)
     with pytest.raises(Stopped):
         with_gate(photograph, tmp_path / "wall", 0.3, stop)
-    assert len(list((tmp_path / "wall" / "work").glob("strip_*.npz"))) > 1
+    assert len(strips_in(tmp_path / "wall")) > 1
 
     with_gate(photograph, tmp_path / "wall", 0.9)
     assert same_files(tmp_path / "wall", tmp_path / "whole")

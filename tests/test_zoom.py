@@ -274,7 +274,7 @@ def test_a_scan_that_was_interrupted_goes_on_at_the_zoom_it_had_reached(
     scan(photograph, tmp_path / "whole", zooms, fresh)
 
     def stop(share, words):
-        if len(list(tmp_path.glob("again/work/strip_*.npz"))) == strips:
+        if len(list((tmp_path / "again" / "work").glob("strip_*.npz"))) == strips:
             raise Stopped
 
     with pytest.raises(Stopped):

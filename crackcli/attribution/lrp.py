@@ -78,26 +78,34 @@ class Gamma(Route):
         return x * transposed(self.layer, relevance / (z.clamp(min=0) + STABILISER), weight)
 
 
-class ZPlus(Route):
-    """Positive shares only.  Needs inputs of at least zero."""
+class OneSided(Route):
+    """Rules that tell positive from negative shares.  They need inputs of at least zero."""
 
-    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+    def positive(self, x: Tensor, relevance: Tensor) -> Tensor:
+        """What each input gets by its positive shares, before it is multiplied by ``x``."""
         weight, bias = self.layer.weight.clamp(min=0), self.layer.bias.clamp(min=0)
         z = convolve(self.layer, x, weight, bias)
-        return x * transposed(self.layer, relevance / (z + STABILISER), weight)
+        return transposed(self.layer, relevance / (z + STABILISER), weight)
 
-
-class AlphaBeta(Route):
-    """Positive shares times 2, negative shares times -1.  Needs inputs of at least zero."""
-
-    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
-        weight, bias = self.layer.weight.clamp(min=0), self.layer.bias.clamp(min=0)
-        z = convolve(self.layer, x, weight, bias)
-        positive = transposed(self.layer, relevance / (z + STABILISER), weight)
+    def negative(self, x: Tensor, relevance: Tensor) -> Tensor:
+        """The same by its negative shares."""
         weight, bias = self.layer.weight.clamp(max=0), self.layer.bias.clamp(max=0)
         z = convolve(self.layer, x, weight, bias)
-        negative = transposed(self.layer, relevance / (z - STABILISER), weight)
-        return x * (2 * positive - negative)
+        return transposed(self.layer, relevance / (z - STABILISER), weight)
+
+
+class ZPlus(OneSided):
+    """Positive shares only."""
+
+    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+        return x * self.positive(x, relevance)
+
+
+class AlphaBeta(OneSided):
+    """Positive shares times 2, negative shares times -1."""
+
+    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+        return x * (2 * self.positive(x, relevance) - self.negative(x, relevance))
 
 
 class ZBox(Route):
@@ -129,7 +137,7 @@ EPSILON_PLUS: Composite = (ZPlus,)
 ALPHA2_BETA1: Composite = (AlphaBeta,)
 
 
-def rules(chain: Chain, convolutions: Composite = STUDY) -> nn.ModuleList:
+def rules(chain: Chain, convolutions: Composite) -> nn.ModuleList:
     """One rule a layer: ``convolutions`` for those of the features, epsilon in the head."""
     chosen, seen = [], 0
     for position, layer in enumerate(chain):

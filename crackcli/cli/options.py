@@ -8,6 +8,7 @@ from typer import Argument, BadParameter, Option
 from crackcli.registry import METHODS
 
 METHOD_MENU = ", ".join(METHODS)
+START_MENU = "margin (crack against no crack), crack (its logit), both (the study's)"
 
 
 def named(text: str) -> Path:
@@ -87,19 +88,11 @@ Start = Annotated[
     str | None,
     Option(
         "--start",
-        help="What is explained: margin (crack against no crack), crack (its logit), both "
-        "(the study's) \\[default: margin, or that of an .onnx file].",
+        help=f"What is explained: {START_MENU} \\[default: margin, or that of an .onnx file].",
         show_default=False,
     ),
 ]
-GraphStart = Annotated[
-    str,
-    Option(
-        "--start",
-        help="What is explained: margin (crack against no crack), crack (its logit), both "
-        "(the study's).",
-    ),
-]
+GraphStart = Annotated[str, Option("--start", help=f"What is explained: {START_MENU}.")]
 Recipe = Annotated[
     str,
     Option(
