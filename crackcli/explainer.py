@@ -6,7 +6,8 @@ What belongs together is computed together, so that the result does not depend o
 - tiles need eight by eight cells: the head works on the cells of a strip and of its neighbours,
   which are kept, so that going from strip to strip each cell is computed once;
 - pixels need the cells within 59 px and the activations between: computed in blocks with twice
-  that halo, and only where a gated tile lies near.
+  that halo, and only where a gated tile lies near.  A method of several passes has other cells in
+  each: its blocks see all of the tiles that reach into them.
 
 Tile positions reach half a tile beyond the edges of the raster, whose pixels are reflected there:
 without them the rim would be seen by fewer tiles, or none.  Pixels without data are filled from
@@ -65,6 +66,23 @@ class StripScores:
     probability: Floats
 
 
+class StripExplainer(Protocol):
+    """What a scan has its strips explained by."""
+
+    engine: Engine
+    gate: float
+
+    def grid(self, rows: int, cols: int, core_px: int) -> Grid:
+        """The blocks in which a raster is explained."""
+        ...
+
+    def explain_strip(
+        self, raster: Readable, grid: Grid, index: int, report: Report = untold
+    ) -> StripScores:
+        """The score of every pixel of a strip."""
+        ...
+
+
 @dataclass
 class Explainer:
     """An engine, the P(crack) from which on a tile is explained, and the cells seen last.
@@ -83,6 +101,8 @@ class Explainer:
         self.tile = facts.tile_px // self.stride
         self.edge = self.tile // 2  # cells beyond the edges of the raster
         self.halo_px = 2 * self.reach * self.stride  # of a block that is explained
+        # Beyond that: a pass has cells of its own, of all tiles that reach into the block.
+        self.further_px = (self.tile - 1) * self.stride if facts.kind == "passes" else 0
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
         """The blocks in which a raster is explained."""
@@ -104,7 +124,11 @@ class Explainer:
         outer = span(strip)
         pixels: Pixels | None = None
         for number, block in enumerate(strip.blocks):
-            report(seeing + (1 - seeing) * number / len(strip.blocks))
+
+            def told(share: float, number: int = number) -> None:
+                report(seeing + (1 - seeing) * (number + share) / len(strip.blocks))
+
+            told(0.0)
             own = self.cells_of(block.core)
             part = grown(own, self.tile - 1 + self.reach, lattice)
             known = cut(cells, part, seen)
@@ -121,11 +145,15 @@ class Explainer:
             if passed is None:
                 continue
             if pixels is None:
-                pixels, outer = read_wide(raster, outer)
-            rgb = filled(pixels, outer, block.padded)
+                pixels, outer = read_wide(raster, outer.grown(self.further_px))
+            window = block.padded.grown(self.further_px)
+            rgb = filled(pixels, outer, window)
             if rgb is None or not pixels.valid[block.core.within(outer)].any():
                 continue
-            maps = self.engine.back(rgb[None], passed[None])
+            if self.engine.facts.kind == "passes":
+                maps = self.by_passes(rgb, window, self.gated(own, part, tiles[0]), told)
+            else:
+                maps = self.engine.back(rgb[None], passed[None])
             self.check(maps)
             relevance[block.core.within(strip.window)] = as_half(maps[0][block.crop])
         if pixels is None:
@@ -134,6 +162,26 @@ class Explainer:
             valid = pixels.valid[strip.window.within(outer)]
         relevance[~valid] = 0
         return StripScores(relevance, valid, probability)
+
+    def by_passes(self, rgb: Bytes, window: Window, gated: Floats, report: Report) -> Floats:
+        """The map of a padded block, from a ``window`` that reaches `further_px` beyond it."""
+        passes = self.engine.facts.passes
+        total = np.zeros((1, 1, 1), np.float32)
+        for number in range(passes):
+            report(number / passes)
+            place = window.row, window.col
+            total = total + self.engine.share(rgb[None], gated[None], number, place)
+        return total
+
+    def gated(self, own: Window, part: Window, tiles: Floats) -> Floats:
+        """1 for tiles that are explained, of all (h, w) that touch what the cells ``own`` are
+        explained by; none of those beyond the lattice, which are not in ``part``."""
+        seen = own.grown(self.tile - 1 + self.reach)
+        gated = np.zeros([side - self.tile + 1 for side in seen.shape], np.float32)
+        row, col = part.row - seen.row, part.col - seen.col
+        rows, cols = tiles.shape
+        gated[row : row + rows, col : col + cols] = tiles >= self.gate
+        return gated
 
     def check(self, values: Floats) -> None:
         """Raise a `ModelError` where a network gives what is not a number."""

@@ -16,12 +16,14 @@ from crackcli.explainer import fill
 from crackcli.grid import Block, Grid, Window
 from crackcli.masking import (
     BOUNDS,
+    FIXED,
     HALO_PX,
     STUDY_CLOSINGS_PX,
     Candidates,
     Masking,
     close,
     isodata,
+    plain_candidates,
     refine,
     smooth_score,
     study_candidates,
@@ -61,9 +63,13 @@ class Scores:
 
 def find_threshold(score: Path, masking: Masking) -> float:
     """One threshold for the scene: half-way between the mean scores below and above it, within
-    bounds that keep a sound wall from being split into a less and a more cracked half."""
-    refined = masking.recipe == "refined"
+    bounds that keep a sound wall from being split into a less and a more cracked half; fixed where
+    the score is a probability."""
+    refined, study = masking.recipe == "refined", masking.recipe == "study"
     with Scores(score) as scores:
+        method, _ = scores.maker
+        if method in FIXED and not study:
+            return FIXED[method]
         counts = np.zeros(BINS, np.int64)
         for strip in Grid(*scores.band.shape, CORE_PX, HALO_PX):
             for block in strip.blocks:
@@ -76,7 +82,7 @@ def find_threshold(score: Path, masking: Masking) -> float:
                 chosen = chosen.clip(max=scores.top)  # in float32 the top may lie above itself
                 counts += np.histogram(chosen, BINS, (0, scores.top))[0]
         centres = (np.arange(BINS) + 0.5) * (scores.top / BINS)
-    if not refined:  # the study thresholds relevance, not its root
+    if study:  # it thresholds relevance, not its root
         return float(np.sqrt(isodata(counts, centres**2)))
     low, high = BOUNDS.get(scores.maker, (0.0, np.inf))
     return float(np.clip(isodata(counts, centres), low * scores.unit, high * scores.unit))
@@ -144,6 +150,8 @@ def block_candidates(
         return None
     if masking.recipe == "study":
         return study_candidates(score, threshold)
+    if masking.recipe == "plain":
+        return plain_candidates(score, threshold)
     q = smooth_score(score)
     if not (q[block.crop] > threshold / 2).any():
         return None

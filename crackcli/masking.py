@@ -16,10 +16,11 @@ The explanation locates cracks and is too coarse to outline them.  So (`refine`)
 5. hysteresis: of these pixels, the components that reach the scene's threshold of q somewhere.
 
 No pixel label is involved; the constants below were set on training photographs and change little
-(see the README's results).  `study` is the post-processing of Forest et al. 2024 instead.
+(see the README's results).  `study` is the post-processing of Forest et al. 2024 instead; `plain`
+takes what scores above the threshold as it is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -40,6 +41,8 @@ NOISE_PX = 32  # sigma; over which the darkness of sound texture is averaged
 TWO_SIDED = 1.25  # the second side may lie a fifth nearer than the first
 HALF_WAY = 0.5
 
+MENU = ("auto", "plain", "refined", "study")
+
 STUDY_CLOSINGS_PX = (5, 25)
 STUDY_AREA_PX = 50
 AREA_PX = 40
@@ -47,28 +50,38 @@ AREA_PX = 40
 # Bounds of a scene's threshold where the score has a unit: the root of logits per pixel, and of the
 # network's usual margin in logits.
 BOUNDS = {("lrp", "margin"): (0.0022, 0.0044)}
+# Where the score is itself a probability, its root at one half.
+FIXED = {"unet": 0.5**0.5}
+# What outlines cracks by itself is thresholded and no more, unless told otherwise.
+RECIPES = {"unet": "plain"}
 
 
 @dataclass(frozen=True)
 class Masking:
     """How a score becomes a mask; part of the provenance."""
 
-    recipe: str = "refined"  # or study
+    recipe: str = "refined"  # or study, plain, auto: what suits the method
     threshold: float | None = None  # of the score, above 0; None: from the scene's histogram
     min_area_px: int | None = None  # None: 40, the study's 50
 
     def __post_init__(self) -> None:
-        if self.recipe not in ("refined", "study"):
-            raise UsageError(f"'{self.recipe}' is not known; choose one of: refined, study")
+        if self.recipe not in MENU:
+            raise UsageError(f"'{self.recipe}' is not known; choose one of: {', '.join(MENU)}")
         if self.threshold is not None and not 0 < self.threshold < np.inf:
             raise UsageError(f"the threshold is {self.threshold}; choose a number above 0")
+
+    def suited(self, method: str) -> "Masking":
+        """The same with the recipe that suits a method, where it is open."""
+        if self.recipe != "auto":
+            return self
+        return replace(self, recipe=RECIPES.get(method, "refined"))
 
     @property
     def least_px(self) -> int:
         """Components of fewer pixels are not cracks."""
         if self.min_area_px is not None:
             return self.min_area_px
-        return AREA_PX if self.recipe == "refined" else STUDY_AREA_PX
+        return STUDY_AREA_PX if self.recipe == "study" else AREA_PX
 
 
 @dataclass(frozen=True)
@@ -129,6 +142,12 @@ def refine(rgb: Bytes, q: Grey, threshold: float) -> Candidates:
     depth = np.minimum(surroundings - g, TWO_SIDED * dark)
     weak = corridor & (depth > HALF_WAY * contrast) & (contrast > noise)
     return Candidates(weak, weak & (q > threshold))
+
+
+def plain_candidates(score: Grey, threshold: float) -> Candidates:
+    """Candidates by the score alone: above the threshold."""
+    above = score > threshold
+    return Candidates(above, above)
 
 
 def study_candidates(score: Grey, threshold: float) -> Candidates:

@@ -1,30 +1,45 @@
-"""Which model file is used, and the engine that runs it."""
+"""Which model file is used, the engine that runs it, and how its strips are explained."""
 
 from pathlib import Path
 
-from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START, STARTS
+from crackcli.attribution import BASELINES, DEFAULT_METHOD, DEFAULT_START, DIRECT, STARTS
+from crackcli.direct_explainer import DirectExplainer
 from crackcli.engines import Engine
 from crackcli.errors import ModelError
+from crackcli.explainer import Explainer, StripExplainer
 from crackcli.registry import ENGINES, METHODS, check, load
 
 SHIPPED = "vgg11_128"
 PACKAGED = Path(__file__).parent / "_models"  # where an installation keeps them
 CHECKOUT = Path(__file__).parents[1] / "models"  # where a clone keeps them
+OWN_MENUS = {"zennit"}  # engines with methods of their own
+DIRECT_KINDS = {"window", "tiles"}  # of engines that score pixels without a gate
 
 
-def shipped(suffix: str) -> Path:
-    """The path of a shipped file: the name of the default model and ``suffix``."""
-    return (PACKAGED if PACKAGED.is_dir() else CHECKOUT) / f"{SHIPPED}{suffix}"
+def shipped(suffix: str, name: str = SHIPPED) -> Path:
+    """The path of a shipped file: the name of a model, by default the classifier's, and
+    ``suffix``."""
+    return (PACKAGED if PACKAGED.is_dir() else CHECKOUT) / f"{name}{suffix}"
 
 
 def find_model(model: Path | None, method: str | None, start: str | None, engine: str) -> Path:
     """The model file to use: the one given, or the shipped one that fits method and engine."""
     if model is not None:
         return model
-    if engine == "torch":
-        return shipped(".safetensors")
     method, start = method or DEFAULT_METHOD, start or DEFAULT_START
+    if method in DIRECT:
+        path = shipped(".safetensors" if engine == "torch" else ".onnx", method)
+        if not path.is_file():
+            raise ModelError(
+                f"no model for method {method} is shipped; give one with --model, of "
+                f"crackcli train --network {DIRECT[method]}"
+            )
+        return path
+    if engine not in ("auto", "onnx"):
+        return shipped(".safetensors")
     graph = shipped(f".{method}.{start}.onnx")
+    if not graph.is_file() and engine == "auto":
+        return shipped(".safetensors")
     if not graph.is_file():
         raise ModelError(
             f"no graph of the shipped model has method {method} and start {start}; "
@@ -39,15 +54,36 @@ def open_engine(
     start: str | None = None,
     engine: str = "auto",
     device: str = "auto",
+    baseline: str | None = None,
 ) -> Engine:
     """The engine for a model file; ``engine`` auto goes by the file's suffix."""
-    if method is not None:
+    if engine != "auto":
+        check({"auto": "", **ENGINES}, engine)
+    if method is not None and engine not in OWN_MENUS:
         check(METHODS, method)
     if start is not None:
         check(STARTS, start)
-    if engine != "auto":
-        check({"auto": "", **ENGINES}, engine)
+    if baseline is not None:
+        check(BASELINES, baseline)
+    if method == "raw" and model is None and engine in ("auto", "raw"):
+        return load(ENGINES, "raw")(None, method, start, device, baseline)
     path = find_model(model, method, start, engine)
     if engine == "auto":
         engine = "torch" if path.suffix.lower() == ".safetensors" else "onnx"
-    return load(ENGINES, engine)(path, method, start, device)
+    return load(ENGINES, engine)(path, method, start, device, baseline)
+
+
+def open_explainer(
+    model: Path | None = None,
+    method: str | None = None,
+    start: str | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    baseline: str | None = None,
+    gate: float = 0.5,
+) -> StripExplainer:
+    """What a scan has its strips explained by, on the engine for a model file."""
+    opened = open_engine(model, method, start, engine, device, baseline)
+    if opened.facts.kind in DIRECT_KINDS:
+        return DirectExplainer(opened)
+    return Explainer(opened, gate)

@@ -11,19 +11,35 @@ from typing import Any
 from crackcli.errors import UsageError
 
 NETWORKS = {
+    "autoencoder": "crackcli.networks.autoencoder:build",
+    "unet": "crackcli.networks.unet:build",
     "vgg11": "crackcli.networks.vgg11:build",
 }
+OBJECTIVES = {  # what each network is trained for
+    "autoencoder": "crackcli.objectives.reconstructing:Reconstructing",
+    "unet": "crackcli.objectives.segmenting:Segmenting",
+    "vgg11": "crackcli.objectives.classifying:Classifying",
+}
 METHODS = {
+    "cae": "crackcli.attribution.direct:cae",
+    "deeplift": "crackcli.attribution.deeplift:deeplift",
+    "deepliftshap": "crackcli.attribution.deeplift:deepliftshap",
     "gradient": "crackcli.attribution.gradient:gradient",
+    "gradientshap": "crackcli.attribution.path:gradientshap",
     "inputxgrad": "crackcli.attribution.gradient:inputxgrad",
+    "intgrad": "crackcli.attribution.path:intgrad",
     "lrp": "crackcli.attribution.lrp:lrp",
     "lrp-alpha2-beta1": "crackcli.attribution.lrp:alpha2_beta1",
     "lrp-epsilon-plus": "crackcli.attribution.lrp:epsilon_plus",
     "lrp-gamma-box": "crackcli.attribution.lrp:gamma_box",
+    "raw": "crackcli.attribution.direct:raw",
+    "unet": "crackcli.attribution.direct:unet",
 }
 ENGINES = {
     "onnx": "crackcli.engines.onnx:OnnxEngine",
+    "raw": "crackcli.engines.raw:RawEngine",
     "torch": "crackcli.engines.torch:TorchEngine",
+    "zennit": "crackcli.engines.zennit:ZennitEngine",
 }
 BACKENDS = {
     "serial": "crackcli.backends.serial:imap",

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from crackcli import __version__
 from crackcli.engines import Floats
 from crackcli.errors import InputError
-from crackcli.explainer import Explainer, StripScores
+from crackcli.explainer import StripExplainer, StripScores
 from crackcli.files import refused, write_json, written_aside
 from crackcli.mask_scene import SCORE_MAX, find_threshold, write_mask
 from crackcli.masking import Masking
@@ -86,17 +86,19 @@ class SceneSummary:
 
 
 def scan_raster(
-    task: ScanTask, explainer: Explainer, progress: Progress = lambda share, words: None
+    task: ScanTask, explainer: StripExplainer, progress: Progress = lambda share, words: None
 ) -> SceneSummary:
     """Scan ``task.source`` into ``task.folder``; goes on where an earlier scan stopped."""
     began = time.monotonic()
     info = inspect(task.source)
+    facts = explainer.engine.facts
+    masking = task.masking.suited(facts.method)
     views = [View.of(info, zoom, explainer, task.core_px) for zoom in task.zooms]
     scored = {
         "source_sha256": info.digest,
         "transform": list(info.transform)[:6],
         "crs_wkt": info.crs_wkt,
-        "engine": {k: v for k, v in asdict(explainer.engine.facts).items() if k != "device"},
+        "engine": {k: v for k, v in asdict(facts).items() if k != "device"},
         "gate": explainer.gate,
         "core_px": task.core_px,
         "zooms": list(task.zooms),
@@ -106,7 +108,7 @@ def scan_raster(
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
     earlier = None if task.overwrite else finished(scene, scored)
     work = Work(task.folder / "work", digest)
-    if earlier is not None and earlier.record["masking"] == asdict(task.masking):
+    if earlier is not None and earlier.record["masking"] == asdict(masking):
         if work.is_ours() or not work.note.exists():
             work.remove()  # of a run with other masking that was stopped
         return summary(earlier, task.source, "unchanged", 0.0)
@@ -127,14 +129,14 @@ def scan_raster(
         seconds["score"] = time.monotonic() - began - seconds["explain"]
 
     began_masking = time.monotonic()
-    threshold = task.masking.threshold
+    threshold = masking.threshold
     if threshold is None:
-        threshold = find_threshold(score, task.masking)
+        threshold = find_threshold(score, masking)
     crack_px = write_mask(
         work.mask,
         score,
         info,
-        task.masking,
+        masking,
         threshold,
         lambda share, words: progress(EXPLAINING + share * (1 - EXPLAINING), words),
     )
@@ -150,8 +152,8 @@ def scan_raster(
             "stretch": info.stretch,
         },
         "scored": scored,
-        "device": explainer.engine.facts.device,
-        "masking": asdict(task.masking),
+        "device": facts.device,
+        "masking": asdict(masking),
         "threshold": threshold,
         "tiles_gated": float(tags["CRACKCLI_TILES_GATED"]),
         "probability": json.loads(tags["CRACKCLI_PROBABILITY"]),
@@ -279,7 +281,7 @@ def explain(
     work: Work,
     info: RasterInfo,
     views: Sequence[View],
-    explainer: Explainer,
+    explainer: StripExplainer,
     backend: str,
     progress: Progress,
 ) -> None:
@@ -311,7 +313,9 @@ def explain(
         progress(EXPLAINING * done / total, info.path.name)
 
 
-def write_score(work: Work, info: RasterInfo, views: Sequence[View], explainer: Explainer) -> Path:
+def write_score(
+    work: Work, info: RasterInfo, views: Sequence[View], explainer: StripExplainer
+) -> Path:
     """Write ``score.tif`` of what has been explained and return its path."""
 
     def strips() -> Iterator[StripScores]:
@@ -323,6 +327,7 @@ def write_score(work: Work, info: RasterInfo, views: Sequence[View], explainer: 
             counts += np.bincount(bits.reshape(-1), minlength=len(HALVES))
     top = top_of(counts, info.rows * info.cols)
     tiles = [work.probability(view) for view in views]
+    seen = sum(each.size for each in tiles)  # 0 where no tile is judged, and all is explained
     gated = sum(int((each >= explainer.gate).sum()) for each in tiles)
     facts = explainer.engine.facts
     tags = {
@@ -334,11 +339,12 @@ def write_score(work: Work, info: RasterInfo, views: Sequence[View], explainer: 
         "CRACKCLI_VERSION": __version__,
         "CRACKCLI_SCORED": work.digest,
         "CRACKCLI_ZOOMS": ",".join(f"{view.zoom:g}" for view in views),
-        "CRACKCLI_TILES_GATED": repr(gated / sum(each.size for each in tiles)),
+        "CRACKCLI_TILES_GATED": repr(gated / seen if seen else 1.0),
         "CRACKCLI_PROBABILITY": json.dumps(
             [
                 {"zoom": view.zoom} | summarised(each, explainer.gate, facts.stride_px / view.zoom)
                 for view, each in zip(views, tiles, strict=True)
+                if each.size
             ]
         ),
     }

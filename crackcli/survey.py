@@ -17,10 +17,10 @@ from typing import Any
 
 from crackcli import __version__
 from crackcli.errors import CrackError, InputError, Interrupted, Locked, OutputError, UsageError
-from crackcli.explainer import Explainer
+from crackcli.explainer import StripExplainer
 from crackcli.files import write_json
 from crackcli.masking import Masking
-from crackcli.models import open_engine
+from crackcli.models import open_explainer
 from crackcli.raster import LEAST_PX, SUFFIXES, existing
 from crackcli.scan import CORE_PX, ScanTask, SceneSummary, scan_raster
 from crackcli.zoom import PLAIN, in_order
@@ -41,6 +41,7 @@ class SurveyTask:
     model: Path | None = None
     method: str | None = None
     start: str | None = None
+    baseline: str | None = None
     engine: str = "auto"
     device: str = "auto"
     gate: float = 0.5
@@ -100,8 +101,10 @@ def scan_survey(
         fail(failure)
     if not rasters:  # neither loads a model nor leaves an output folder
         return result
-    engine = open_engine(task.model, task.method, task.start, task.engine, task.device)
-    explainer = Explainer(engine, task.gate)
+    explainer = open_explainer(
+        task.model, task.method, task.start, task.engine, task.device, task.baseline, task.gate
+    )
+    engine = explainer.engine
     core_px = CORE_PX if task.core_px is None else task.core_px
     explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
     log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
@@ -228,7 +231,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def write_run(task: SurveyTask, explainer: Explainer, result: SurveyResult) -> None:
+def write_run(task: SurveyTask, explainer: StripExplainer, result: SurveyResult) -> None:
     """``run.json``: enough to do it again, and to know what was done."""
     options = {k: v for k, v in asdict(task).items() if k not in ("sources", "output")}
     record: dict[str, Any] = {

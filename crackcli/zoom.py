@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.errors import UsageError
-from crackcli.explainer import Explainer, Report, StripScores, fill, untold
+from crackcli.explainer import Report, StripExplainer, StripScores, fill, untold
 from crackcli.grid import Grid, Window
 from crackcli.raster import Bytes, Flags, Pixels, Raster, RasterInfo
 
@@ -68,7 +68,7 @@ class View:
     grid: Grid
 
     @classmethod
-    def of(cls, info: RasterInfo, zoom: float, explainer: Explainer, core_px: int) -> "View":
+    def of(cls, info: RasterInfo, zoom: float, explainer: StripExplainer, core_px: int) -> "View":
         """``core_px`` are pixels of the view: blocks are as large at every zoom, and a strip of a
         larger view is as many times as wide."""
         rows, cols = seen_shape(info, zoom)
@@ -166,7 +166,7 @@ def flags_at(flags: Flags, zoom: float) -> Flags:
 
 
 def explain_view(
-    explainer: Explainer, raster: Raster, view: View, index: int, report: Report = untold
+    explainer: StripExplainer, raster: Raster, view: View, index: int, report: Report = untold
 ) -> StripScores:
     """The scores of a strip of a view, on the pixels of the raster."""
     if view.zoom == 1:

@@ -1,5 +1,7 @@
 """The map of a raster is the same however the raster is cut, and is as good at its edges."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -42,17 +44,26 @@ def explained(path, engine, core_px, gate=0.0):
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    """A tiny untrained network in torch."""
+def checkpoint(tmp_path_factory):
+    """A tiny untrained network, with a mean and two crack-free photographs."""
     torch = pytest.importorskip("torch")
-    from crackcli.engines.torch import TorchEngine
     from crackcli.networks import Checkpoint, vgg11
 
     torch.manual_seed(4)
     chain = vgg11.build(**TINY)
     path = tmp_path_factory.mktemp("network") / "tiny.safetensors"
-    Checkpoint("vgg11", TINY, ("no_crack", "crack"), chain.tile_px, chain.state_dict()).save(path)
-    return TorchEngine(path, device="cpu")
+    references = torch.randint(256, (3, 3, chain.tile_px, chain.tile_px), dtype=torch.uint8)
+    made = Checkpoint("vgg11", TINY, ("no_crack", "crack"), chain.tile_px, chain.state_dict())
+    replace(made, references=references).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(checkpoint):
+    """The same explained by LRP, in torch."""
+    from crackcli.engines.torch import TorchEngine
+
+    return TorchEngine(checkpoint, device="cpu")
 
 
 def in_one_pass(engine, image, gate):
@@ -72,8 +83,43 @@ def in_one_pass(engine, image, gate):
     tiles, value = engine.head(cells, gate)
     passed = np.zeros((1, len(value[0]), rows + 2 * rim, cols + 2 * rim), np.float32)
     passed[seen] = value
-    maps = engine.back(padded, passed)[0][rim * step :, rim * step :]
+    if facts.kind == "passes":
+        none = 2 * [(rim - beyond, rim - beyond)]  # of those further out
+        maps = in_all_passes(engine, padded, np.pad(tiles >= gate, [(0, 0), *none]), rim)
+    else:
+        maps = engine.back(padded, passed)
+    maps = maps[0][rim * step :, rim * step :]
     return maps[: image.shape[0], : image.shape[1]], tiles[0][:rows, :cols]
+
+
+def in_all_passes(engine, padded, gated, rim):
+    """The maps of a method of several passes; ``padded`` begins ``rim`` cells before the raster."""
+    import torch
+
+    place = torch.tensor([-rim * engine.facts.stride_px] * 2)
+    images, method = engine.scaled(padded), engine.explainer
+    with torch.inference_mode():
+        return sum(
+            method.share(images, torch.from_numpy(gated).float(), torch.tensor(number), place)
+            for number in range(engine.facts.passes)
+        ).numpy()
+
+
+@pytest.mark.parametrize("method", ["deepliftshap", "gradientshap"])
+@pytest.mark.parametrize("gated", [False, True])
+def test_passes_of_blocks_give_what_passes_of_the_whole_give(checkpoint, tmp_path, method, gated):
+    from crackcli.engines.torch import TorchEngine
+
+    engine = TorchEngine(checkpoint, method, device="cpu")
+    image = wall(205, 331, cracks=2)
+    _, tiles = in_one_pass(engine, image, 0.0)
+    gate = in_the_widest_gap(tiles) if gated else 0.0
+    expected, _ = in_one_pass(engine, image, gate)
+
+    relevance, tiles, _ = explained(write(tmp_path / "wall.tif", image), engine, 64, gate)
+
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(relevance, expected, atol=2e-3 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("gated", [False, True])

@@ -71,8 +71,7 @@ def test_each_method_and_start_has_a_graph_of_its_own(folder):
 
 
 @pytest.mark.parametrize(("method", "start"), [("gradient", None), (None, "both")])
-@pytest.mark.parametrize("engine", ["auto", "onnx"])
-def test_where_no_graph_is_shipped_the_user_is_told_how_to_get_one(folder, method, start, engine):
+def test_where_no_graph_is_shipped_the_user_is_told_how_to_get_one(folder, method, start):
     method_used, start_used = method or "lrp", start or "margin"
     says = (
         f"no graph of the shipped model has method {method_used} and start {start_used}; "
@@ -80,16 +79,35 @@ def test_where_no_graph_is_shipped_the_user_is_told_how_to_get_one(folder, metho
     )
 
     with pytest.raises(ModelError) as error:
-        find_model(None, method, start, engine)
+        find_model(None, method, start, "onnx")
 
     assert str(error.value) == says
     assert error.value.exit_code == 6
 
 
-def test_torch_explains_the_shipped_model_by_any_method(folder):
-    found = find_model(None, "gradient", "both", "torch")
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_torch_explains_the_shipped_model_by_any_method(folder, engine):
+    found = find_model(None, "gradient", "both", engine)
 
     assert found == folder / "vgg11_128.safetensors"
+
+
+@pytest.mark.parametrize(("engine", "suffix"), [("auto", ".onnx"), ("torch", ".safetensors")])
+def test_a_method_with_a_network_of_its_own_takes_that_network(folder, engine, suffix):
+    (folder / f"unet{suffix}").touch()
+
+    assert find_model(None, "unet", None, engine) == folder / f"unet{suffix}"
+
+
+def test_a_network_that_is_not_shipped_can_be_trained(folder):
+    with pytest.raises(ModelError, match="crackcli train --network autoencoder"):
+        find_model(None, "cae", None, "auto")
+
+
+def test_the_picture_itself_needs_no_model(folder):
+    engine = open_engine(method="raw")
+
+    assert engine.facts.method == "raw"
 
 
 def test_an_installation_goes_before_a_clone(folder):
@@ -115,7 +133,7 @@ def test_the_suffix_decides_unless_an_engine_is_asked_for(file, engine, used):
     opened = open_engine(Path(file), engine=engine)
 
     assert opened.name == used
-    assert opened.arguments == (Path(file), None, None, "auto")
+    assert opened.arguments == (Path(file), None, None, "auto", None)
 
 
 @pytest.mark.usefixtures("_engines")
@@ -128,9 +146,10 @@ def test_the_shipped_graph_is_opened_by_the_engine_that_needs_no_torch(folder):
 
 @pytest.mark.usefixtures("_engines")
 def test_an_engine_is_told_what_was_asked_for(folder):
-    opened = open_engine(None, "gradient", "crack", "torch", "cpu")
+    opened = open_engine(None, "intgrad", "crack", "torch", "cpu", "black")
 
-    assert opened.arguments == (folder / "vgg11_128.safetensors", "gradient", "crack", "cpu")
+    asked = ("intgrad", "crack", "cpu", "black")
+    assert opened.arguments == (folder / "vgg11_128.safetensors", *asked)
 
 
 @pytest.mark.parametrize(
@@ -138,11 +157,13 @@ def test_an_engine_is_told_what_was_asked_for(folder):
     [
         (
             {"method": "gradcam"},
-            "'gradcam' is not known; choose one of: gradient, inputxgrad, lrp, lrp-alpha2-beta1, "
-            "lrp-epsilon-plus, lrp-gamma-box",
+            "'gradcam' is not known; choose one of: cae, deeplift, deepliftshap, gradient, "
+            "gradientshap, inputxgrad, intgrad, lrp, lrp-alpha2-beta1, lrp-epsilon-plus, "
+            "lrp-gamma-box, raw, unet",
         ),
         ({"start": "logit"}, "'logit' is not known; choose one of: both, crack, margin"),
-        ({"engine": "jax"}, "'jax' is not known; choose one of: auto, onnx, torch"),
+        ({"engine": "jax"}, "'jax' is not known; choose one of: auto, onnx, raw, torch, zennit"),
+        ({"baseline": "white"}, "'white' is not known; choose one of: black, mean, photographs"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_menu(folder, asked, says):

@@ -33,11 +33,13 @@ class InputTimes(Propagation):
         return images * value
 
 
-def gradient(chain: Chain, start: str = "margin") -> Propagation:
+def gradient(chain: Chain, start: str = "margin", references: Tensor | None = None) -> Propagation:
     """The plain gradient."""
     return Propagation(chain, nn.ModuleList(map(Transpose, chain)), Start(start))
 
 
-def inputxgrad(chain: Chain, start: str = "margin") -> Propagation:
+def inputxgrad(
+    chain: Chain, start: str = "margin", references: Tensor | None = None
+) -> Propagation:
     """The gradient times the image."""
     return InputTimes(chain, nn.ModuleList(map(Transpose, chain)), Start(start))

@@ -157,21 +157,25 @@ def explained(chain: Chain, start: str, composite: Composite) -> Propagation:
     return Propagation(chain, rules(chain, composite), Start(start, by_value=start == "margin"))
 
 
-def lrp(chain: Chain, start: str = "margin") -> Propagation:
+def lrp(chain: Chain, start: str = "margin", references: Tensor | None = None) -> Propagation:
     """The study's composite.  Start "both" is the study's; see `Start`."""
     return explained(chain, start, STUDY)
 
 
-def gamma_box(chain: Chain, start: str = "margin") -> Propagation:
+def gamma_box(chain: Chain, start: str = "margin", references: Tensor | None = None) -> Propagation:
     """Zennit's EpsilonGammaBox: the study's composite without its two alpha-beta layers."""
     return explained(chain, start, GAMMA_BOX)
 
 
-def epsilon_plus(chain: Chain, start: str = "margin") -> Propagation:
+def epsilon_plus(
+    chain: Chain, start: str = "margin", references: Tensor | None = None
+) -> Propagation:
     """Positive shares only in the convolutions: Zennit's EpsilonPlus."""
     return explained(chain, start, EPSILON_PLUS)
 
 
-def alpha2_beta1(chain: Chain, start: str = "margin") -> Propagation:
+def alpha2_beta1(
+    chain: Chain, start: str = "margin", references: Tensor | None = None
+) -> Propagation:
     """Alpha-beta in all convolutions: Zennit's EpsilonAlpha2Beta1."""
     return explained(chain, start, ALPHA2_BETA1)

@@ -32,12 +32,9 @@ from crackcli.chain import Chain
 from crackcli.registry import check
 
 
-class Propagation(nn.Module):
-    """Images (B, 3, H, W) in [0, 1] and a gate () to P(crack) (B, h, w) and a map (B, H, W).
-
-    A method gives ``rules``, one module for each layer of ``chain``, called with the layer's
-    input and what arrived at its output, and ``start``, what the logits begin with.
-    """
+class Method(nn.Module):
+    """What every method has: a classifier, ``rules``, one module for each layer of it, called with
+    the layer's input and what arrived at its output, and ``start``, what the logits begin with."""
 
     def __init__(self, chain: Chain, rules: nn.ModuleList, start: nn.Module) -> None:
         super().__init__()
@@ -47,29 +44,19 @@ class Propagation(nn.Module):
         cells = chain.tile_cells
         self.register_buffer("one_tile", torch.ones(1, 1, cells, cells), persistent=False)
 
-    def forward(self, images: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
-        """``gate`` is the P(crack) from which on a tile is explained; 0 explains all."""
-        probability, value = self.head(self.features(images), gate)
-        return probability, self.back(images, value)
-
     def features(self, images: Tensor) -> Tensor:
         """The cells (B, C, F, G) of images."""
         return self.chain[: self.chain.neck](images)
 
-    def head(self, cells: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
-        """P(crack) of every tile position, and what the cells pass on."""
-        neck = self.chain.neck
-        *inputs, logits = self.chain[neck:].trace(cells)
-        probability = torch.sigmoid(logits[:, 1] - logits[:, 0])
-        gated = (probability >= gate).to(cells.dtype)[:, None]
-        value = self.carry(self.start(logits) * gated, inputs, neck)
-        tiles = F.conv_transpose2d(gated, self.one_tile)
-        return probability, value / tiles.clamp(min=1)
+    def covered(self, gated: Tensor) -> Tensor:
+        """How many gated tiles, of (B, 1, h, w), lie over each cell: (B, 1, F, G)."""
+        return F.conv_transpose2d(gated, self.one_tile)
 
-    def back(self, images: Tensor, value: Tensor) -> Tensor:
-        """The map of images whose cells pass on ``value``."""
-        inputs = self.chain[: self.chain.neck].trace(images)[:-1]
-        return self.finish(images, self.carry(value, inputs, 0)).mean(dim=1)
+    def from_tiles(self, logits: Tensor, gated: Tensor, inputs: list[Tensor]) -> Tensor:
+        """What the cells pass on where the tiles ``gated`` (B, 1, h, w) begin with their
+        ``logits``; ``inputs`` are those of the head's layers."""
+        value = self.carry(self.start(logits) * gated, inputs, self.chain.neck)
+        return value / self.covered(gated).clamp(min=1)
 
     def carry(self, value: Tensor, inputs: list[Tensor], first: int) -> Tensor:
         """``value`` back through the layers from ``first`` on whose ``inputs`` are given; these
@@ -78,9 +65,35 @@ class Propagation(nn.Module):
             value = self.rules[first + len(inputs) - 1](inputs.pop(), value)
         return value
 
+
+class Propagation(Method):
+    """Images (B, 3, H, W) in [0, 1] and a gate () to P(crack) (B, h, w) and a map (B, H, W)."""
+
+    def forward(self, images: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
+        """``gate`` is the P(crack) from which on a tile is explained; 0 explains all."""
+        probability, value = self.head(self.features(images), gate)
+        return probability, self.back(images, value)
+
+    def head(self, cells: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
+        """P(crack) of every tile position, and what the cells pass on."""
+        *inputs, logits = self.chain[self.chain.neck :].trace(cells)
+        probability = crack_probability(logits)
+        gated = (probability >= gate).to(cells.dtype)[:, None]
+        return probability, self.from_tiles(logits, gated, inputs)
+
+    def back(self, images: Tensor, value: Tensor) -> Tensor:
+        """The map of images whose cells pass on ``value``."""
+        inputs = self.chain[: self.chain.neck].trace(images)[:-1]
+        return self.finish(images, self.carry(value, inputs, 0)).mean(dim=1)
+
     def finish(self, images: Tensor, value: Tensor) -> Tensor:
         """What arrived at the ``images`` (B, 3, H, W) as an attribution of the same shape."""
         return value
+
+
+def crack_probability(logits: Tensor) -> Tensor:
+    """Logits (B, 2, h, w) of no crack and crack to P(crack) (B, h, w)."""
+    return torch.sigmoid(logits[:, 1] - logits[:, 0])
 
 
 class Start(nn.Module):

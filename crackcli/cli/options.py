@@ -5,9 +5,11 @@ from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
+from crackcli.attribution import BASELINES
 from crackcli.registry import METHODS
 
 METHOD_MENU = ", ".join(METHODS)
+BASELINE_MENU = ", ".join(f"{name} ({what})" for name, what in BASELINES.items())
 START_MENU = "margin (crack against no crack), crack (its logit), both (the study's)"
 
 
@@ -76,14 +78,13 @@ Method = Annotated[
     str | None,
     Option(
         "--method",
-        help=f"How the classifier is explained: {METHOD_MENU}; those that begin with lrp- need "
-        "--engine torch or an exported graph \\[default: lrp, or that of an .onnx file].",
+        help=f"What scores a pixel, most by explaining the classifier: {METHOD_MENU}.  lrp, "
+        "gradient, inputxgrad, raw, cae and unet run in the base installation, the others need "
+        "torch or an exported graph \\[default: lrp, or that of an .onnx file].",
         show_default=False,
     ),
 ]
-GraphMethod = Annotated[
-    str, Option("--method", help=f"How the classifier is explained: {METHOD_MENU}.")
-]
+GraphMethod = Annotated[str, Option("--method", help=f"What scores a pixel: {METHOD_MENU}.")]
 Start = Annotated[
     str | None,
     Option(
@@ -93,12 +94,22 @@ Start = Annotated[
     ),
 ]
 GraphStart = Annotated[str, Option("--start", help=f"What is explained: {START_MENU}.")]
+Baseline = Annotated[
+    str | None,
+    Option(
+        "--baseline",
+        help=f"What deeplift, deepliftshap, gradientshap and intgrad compare a photograph with: "
+        f"{BASELINE_MENU} \\[default: mean; photographs for the two shap methods].",
+        show_default=False,
+    ),
+]
 Recipe = Annotated[
     str,
     Option(
         "--masking",
         help="refined: the photograph decides inside the corridor that the explanation marks; "
-        "study: threshold and morphology of Forest et al. 2024.",
+        "study: threshold and morphology of Forest et al. 2024; plain: the threshold alone; auto: "
+        "plain for unet, else refined.",
     ),
 ]
 Threshold = Annotated[
@@ -115,7 +126,12 @@ Gate = Annotated[
     float, Option("--gate", min=0.0, max=1.0, help="P(crack) from which on a tile is explained.")
 ]
 EngineName = Annotated[
-    str, Option("--engine", help="onnx, torch, or auto: by the model file's suffix.")
+    str,
+    Option(
+        "--engine",
+        help="onnx, torch, auto: by the model file's suffix; zennit: the library Zennit explains, "
+        "with the composite of rules that --method names.",
+    ),
 ]
 DeviceName = Annotated[
     str, Option("--device", help="cpu, cuda (an error where it is not usable), or auto.")

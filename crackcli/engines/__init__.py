@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Place = tuple[int, int]  # row and column of a pixel
 
 
 @dataclass(frozen=True)
@@ -34,19 +35,35 @@ class EngineFacts:
     stride_px: int  # side of a feature cell, distance of tile positions
     reach_px: int  # how far beyond its own square a cell sees
     margin: float  # the network's usual logit(crack) - logit(no crack) on a crack
+    kind: str = "propagation"  # see `Engine`
+    passes: int = 1
+    baseline: str | None = None  # what is compared with, of methods that compare
 
 
 class Engine(Protocol):
     """Computes score maps with a model file, one method and one start of the propagation.
 
-    ``method`` and ``start`` may be None where the model file fixes them.  Images are RGB uint8
-    (B, H, W, 3), sides multiples of the stride.  `explain` does in one go what the other three do
-    in parts; see `crackcli.attribution.propagation`.
+    ``method``, ``start`` and ``baseline`` may be None where the model file fixes them.  Images are
+    RGB uint8 (B, H, W, 3), sides multiples of the stride.  `explain` does in one go, on images of
+    one tile or more, what a scan does in parts.  Which parts there are is told by ``facts.kind``:
+
+    propagation  features, head, back: see `crackcli.attribution.propagation`
+    passes       features, head, and share for each of ``facts.passes``: see
+                 `crackcli.attribution.passes`
+    window       maps, of images of any size; a pixel sees ``facts.reach_px`` around it
+    tiles        maps, of images of one tile
     """
 
     facts: EngineFacts
 
-    def __init__(self, model: Path, method: str | None, start: str | None, device: str) -> None: ...
+    def __init__(
+        self,
+        model: Path,
+        method: str | None,
+        start: str | None,
+        device: str,
+        baseline: str | None = None,
+    ) -> None: ...
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:
         """Maps of images; tiles with P(crack) below ``gate`` are not explained."""
@@ -57,9 +74,19 @@ class Engine(Protocol):
         ...
 
     def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
-        """P(crack) (B, h, w) of every tile of the cells, and what each cell passes on."""
+        """P(crack) (B, h, w) of every tile of the cells, and what each cell passes on; of passes,
+        1 where a cell is under a tile that is explained."""
         ...
 
     def back(self, images: Images, value: Floats) -> Floats:
         """Maps (B, H, W) of images whose cells pass on ``value`` (B, C, F, G)."""
+        ...
+
+    def share(self, images: Images, gated: Floats, number: int, place: Place) -> Floats:
+        """What pass ``number`` adds to the maps of the core of windows of a raster that begin at
+        ``place``; ``gated`` (B, h, w) is 1 for tiles that are explained."""
+        ...
+
+    def maps(self, images: Images) -> Floats:
+        """Maps (B, H, W) of images, without a gate."""
         ...

@@ -11,16 +11,20 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
-from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps
+from crackcli.engines import EngineFacts, Floats, Images, Place, ScoreMaps
 from crackcli.errors import DeviceError, ModelError, UsageError
 from crackcli.files import sha256
 
 METADATA = "crackcli"  # the key of our facts among the metadata of a graph
-FACTS = ("network", "method", "start", "tile_px", "stride_px", "reach_px", "margin")
+FACTS = (
+    *("network", "method", "start", "tile_px", "stride_px", "reach_px", "margin"),
+    *("kind", "passes", "baseline"),
+)
 NEEDED = {*FACTS, "checkpoint_sha256"}
-OUTPUTS = {"probability", "relevance", "features", "value"}
-WHOLE, FEATURES, HEAD, BACK = range(4)  # stages of the graph
+OUTPUTS = {"relevance", "probability", "features", "value"}  # relevance alone without a classifier
+WHOLE, FEATURES, HEAD, BACK = range(4)  # stages of the graph; back is the share of a pass, or all
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 REASON_LENGTH = 200  # letters of what the runtime says
 SILENT = 4  # log only what is fatal: a missing CUDA library is our message, not theirs
@@ -36,10 +40,14 @@ class OnnxEngine:
         method: str | None = None,
         start: str | None = None,
         device: str = "auto",
+        baseline: str | None = None,
     ) -> None:
         self.session, used = open_session(model, device)
         facts = read_facts(self.session, model)
-        for name, wanted in (("method", method), ("start", start)):
+        wishes = {"method": method, "start": start, "baseline": baseline}
+        if facts["start"] == "none":
+            del wishes["start"]
+        for name, wanted in wishes.items():
             if wanted not in (None, facts[name]):
                 raise ModelError(
                     f"{model} explains by {name} {facts[name]}, not {wanted}; export one with "
@@ -54,6 +62,8 @@ class OnnxEngine:
         )
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:
+        if self.facts.kind in ("window", "tiles"):
+            return ScoreMaps(self.maps(images), np.zeros((len(images), 0, 0), np.float32))
         probability, maps = self.run(
             ["probability", "relevance"], images=scaled(images), gate=gate, stage=WHOLE
         )
@@ -74,8 +84,28 @@ class OnnxEngine:
         (maps,) = self.run(["relevance"], images=scaled(images), cells=value, stage=BACK)
         return maps
 
+    def share(self, images: Images, gated: Floats, number: int, place: Place) -> Floats:
+        (maps,) = self.run(
+            ["relevance"],
+            images=scaled(images),
+            cells=gated[:, None],
+            stage=BACK,
+            number=np.asarray(number),
+            place=np.asarray(place),
+        )
+        return maps
+
+    def maps(self, images: Images) -> Floats:
+        (maps,) = self.session.run(["relevance"], {"images": scaled(images)})
+        return maps
+
     def run(
-        self, outputs: list[str], *, stage: int, gate: float = 0.0, **arrays: Floats
+        self,
+        outputs: list[str],
+        *,
+        stage: int,
+        gate: float = 0.0,
+        **arrays: Floats | NDArray[np.int64],
     ) -> list[Floats]:
         """Some outputs of a stage of the graph; see `crackcli.onnx_export`."""
         scalars = {"gate": np.asarray(gate, np.float32), "stage": np.asarray(stage, np.int64)}
@@ -146,7 +176,8 @@ def read_facts(session: onnxruntime.InferenceSession, model: Path) -> dict[str, 
         ) from error
     if missing:
         raise ModelError(f"{model} is of another version of crackcli; export the model again")
-    if not {value.name for value in session.get_outputs()} >= OUTPUTS:
+    needed = {"relevance"} if facts["kind"] in ("window", "tiles") else OUTPUTS
+    if not {value.name for value in session.get_outputs()} >= needed:
         raise ModelError(f"{model} was exported for QGIS; export one for scan, without --qgis")
     weights = facts.get("weights")
     if weights and sha256(model.with_name(weights)) != facts["checkpoint_sha256"]:

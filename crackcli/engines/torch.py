@@ -3,18 +3,20 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
+from crackcli.attribution import BASELINE_OF, CLASSIFIER, DEFAULT_METHOD, DEFAULT_START, DIRECT
+from crackcli.attribution.passes import Passes
 from crackcli.device import Device
-from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps
+from crackcli.engines import EngineFacts, Floats, Images, Place, ScoreMaps
+from crackcli.errors import ModelError, UsageError
 from crackcli.files import sha256
 from crackcli.networks import Checkpoint
 from crackcli.registry import METHODS, load
 
 
 class TorchEngine:
-    """A checkpoint explained by any method of the menu."""
+    """A checkpoint explained by any method of the menu that its network is for."""
 
     def __init__(
         self,
@@ -22,12 +24,15 @@ class TorchEngine:
         method: str | None = None,
         start: str | None = None,
         device: str = "auto",
+        baseline: str | None = None,
     ) -> None:
-        method, start = method or DEFAULT_METHOD, start or DEFAULT_START
+        method = method or DEFAULT_METHOD
+        start = "none" if method in DIRECT else start or DEFAULT_START
         self.device = Device.find(device)
         checkpoint = Checkpoint.read(model)
-        chain = checkpoint.build()
-        self.explainer = load(METHODS, method)(chain, start).to(self.device.torch)
+        baseline = chosen_baseline(method, baseline)
+        self.explainer = explainer_of(checkpoint, model, method, start, baseline)
+        self.explainer.to(self.device.torch)
         self.facts = EngineFacts(
             engine="torch",
             device=self.device.name,
@@ -36,15 +41,21 @@ class TorchEngine:
             network=checkpoint.network,
             method=method,
             start=start,
-            tile_px=chain.tile_px,
-            stride_px=chain.stride_px,
-            reach_px=chain.reach_px,
             margin=checkpoint.margin,
+            baseline=baseline,
+            **shape_of(self.explainer),
         )
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:
-        probability, value = self.head(self.features(images), gate)
-        return ScoreMaps(self.back(images, value), probability)
+        if self.facts.method in DIRECT:
+            return ScoreMaps(self.maps(images), no_tiles(images))
+        return self.whole(images, gate)
+
+    @torch.inference_mode()
+    def whole(self, images: Images, gate: float) -> ScoreMaps:
+        """The classifier's method in one go."""
+        probability, maps = self.explainer(self.scaled(images), torch.tensor(gate))
+        return ScoreMaps(maps.cpu().numpy(), probability.cpu().numpy())
 
     @torch.inference_mode()
     def features(self, images: Images) -> Floats:
@@ -59,9 +70,92 @@ class TorchEngine:
     def back(self, images: Images, value: Floats) -> Floats:
         return self.explainer.back(self.scaled(images), self.here(value)).cpu().numpy()
 
+    @torch.inference_mode()
+    def share(self, images: Images, gated: Floats, number: int, place: Place) -> Floats:
+        return (
+            self.explainer.share_of_core(
+                self.scaled(images),
+                self.here(gated),
+                torch.tensor(number, device=self.device.torch),
+                torch.tensor(place, device=self.device.torch),
+            )
+            .cpu()
+            .numpy()
+        )
+
+    @torch.inference_mode()
+    def maps(self, images: Images) -> Floats:
+        return self.explainer(self.scaled(images)).cpu().numpy()
+
     def here(self, values: Floats | Images) -> Tensor:
         return torch.from_numpy(values).to(self.device.torch)
 
     def scaled(self, images: Images) -> Tensor:
         """Images as the network takes them: float32 in [0, 1], channels first."""
         return self.here(images).permute(0, 3, 1, 2).float() / 255
+
+
+def explainer_of(
+    checkpoint: Checkpoint, model: Path, method: str, start: str, baseline: str | None
+) -> nn.Module:
+    """A method of the menu on a checkpoint's network.
+
+    Raises a `ModelError` where the method is for another network.
+    """
+    wanted = DIRECT.get(method, CLASSIFIER)
+    if wanted is None:
+        raise UsageError(f"method {method} needs no model; leave {model} and --engine out")
+    if checkpoint.network != wanted:
+        raise ModelError(
+            f"{model} is a {checkpoint.network}, and method {method} needs a {wanted}; choose "
+            "another method or another model"
+        )
+    references = None if baseline is None else references_of(checkpoint, baseline)
+    return load(METHODS, method)(checkpoint.build(), start, references)
+
+
+def chosen_baseline(method: str, wanted: str | None) -> str | None:
+    """What a method compares with: what was asked for, else its own; None where it does not."""
+    if method not in BASELINE_OF:
+        if wanted is not None:
+            menu = ", ".join(sorted(BASELINE_OF))
+            raise UsageError(f"method {method} has no baseline; those that have: {menu}")
+        return None
+    return wanted or BASELINE_OF[method]
+
+
+def references_of(checkpoint: Checkpoint, baseline: str) -> Tensor | None:
+    """The images (N, 3, T, T) in [0, 1] that a baseline stands for; None where a checkpoint has
+    none."""
+    if baseline == "black":
+        return torch.zeros(1, 3, checkpoint.tile_px, checkpoint.tile_px)
+    if checkpoint.references is None:
+        return None
+    references = checkpoint.references.float() / 255
+    return references[:1] if baseline == "mean" else references[1:]
+
+
+def shape_of(explainer: nn.Module) -> dict:
+    """What a scan must know of a method: its kind, passes, tile, stride and reach."""
+    if isinstance(explainer, Passes):
+        return sizes(explainer.chain) | {"kind": "passes", "passes": explainer.passes}
+    if hasattr(explainer, "chain"):
+        return sizes(explainer.chain) | {"kind": "propagation"}
+    network = explainer.network
+    if hasattr(network, "reach_px"):
+        return sizes(network) | {"kind": "window"}
+    return {
+        "kind": "tiles",
+        "tile_px": network.tile_px,
+        "stride_px": network.tile_px // 2,
+        "reach_px": network.tile_px // 2,
+    }
+
+
+def sizes(network: nn.Module) -> dict[str, int]:
+    return {name: getattr(network, name) for name in ("tile_px", "stride_px", "reach_px")}
+
+
+def no_tiles(images: Images) -> Floats:
+    """P(crack) (B, 0, 0) where no tile is judged."""
+    return torch.zeros(len(images), 0, 0).numpy()

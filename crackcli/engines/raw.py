@@ -1,0 +1,44 @@
+"""The picture itself as a score map: dark is crack.  No model, no torch."""
+
+from pathlib import Path
+
+import numpy as np
+
+from crackcli import __version__
+from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps
+from crackcli.errors import DeviceError
+
+
+class RawEngine:
+    """1 less the grey value of each pixel, as `crackcli.attribution.direct.Darkness`."""
+
+    def __init__(
+        self,
+        model: Path | None = None,
+        method: str | None = "raw",
+        start: str | None = None,
+        device: str = "auto",
+        baseline: str | None = None,
+    ) -> None:
+        if device == "cuda":
+            raise DeviceError("method raw runs on the CPU only; use --device cpu")
+        self.facts = EngineFacts(
+            engine="raw",
+            device="cpu",
+            model="none",
+            model_sha256=__version__,
+            network="none",
+            method="raw",
+            start="none",
+            tile_px=256,
+            stride_px=32,
+            reach_px=0,
+            margin=1.0,
+            kind="window",
+        )
+
+    def explain(self, images: Images, gate: float) -> ScoreMaps:
+        return ScoreMaps(self.maps(images), np.zeros((len(images), 0, 0), np.float32))
+
+    def maps(self, images: Images) -> Floats:
+        return 1 - images.mean(axis=-1, dtype=np.float32) / 255

@@ -1,0 +1,128 @@
+"""Score maps by Zennit, the library of rules for relevance propagation: a reference.
+
+Any of its composites explains any `Chain`, also one with layers that this package has no rules
+for.  Its hooks turn gradients into relevance layer by layer, so the way back may be cut in two
+like our own: what arrives at the cells is relevance, and is handed on as the gradient there.
+
+The head of a chain is convolutions, where Zennit's composites know linear layers; each gets the
+rule that its composite has for a linear layer.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from zennit.composites import COMPOSITES
+from zennit.core import Composite, Hook
+from zennit.rules import AlphaBeta
+
+from crackcli.attribution import DEFAULT_START
+from crackcli.attribution.propagation import Start, crack_probability
+from crackcli.chain import Chain
+from crackcli.device import Device
+from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps
+from crackcli.errors import ModelError, UsageError
+from crackcli.files import sha256
+from crackcli.networks import Checkpoint
+from crackcli.registry import check
+
+STUDY = "lrp"  # the study's composite: Zennit's with rules of their own for two convolutions
+NAMES = {  # of our methods among Zennit's composites
+    STUDY: "epsilon_gamma_box",
+    "lrp-gamma-box": "epsilon_gamma_box",
+    "lrp-epsilon-plus": "epsilon_plus",
+    "lrp-alpha2-beta1": "epsilon_alpha2_beta1",
+}
+BOXED = {"epsilon_gamma_box": {"low": 0.0, "high": 1.0}}  # composites that must know the range
+MENU = {**NAMES, **dict.fromkeys(COMPOSITES, "")}
+GRADIENTS = {"deconvnet", "guided_backprop", "beta_smooth"}  # not relevance: begin with weights
+
+
+class ZennitEngine:
+    """A checkpoint explained by a composite of Zennit; ``method`` is its name."""
+
+    def __init__(
+        self,
+        model: Path,
+        method: str | None = None,
+        start: str | None = None,
+        device: str = "auto",
+        baseline: str | None = None,
+    ) -> None:
+        if baseline is not None:
+            raise UsageError("Zennit's composites have no baseline; leave --baseline out")
+        method, start = method or STUDY, start or DEFAULT_START
+        check(MENU, method)
+        self.device = Device.find(device)
+        checkpoint = Checkpoint.read(model)
+        network = checkpoint.build()
+        if not isinstance(network, Chain):
+            raise ModelError(
+                f"{model} is a {checkpoint.network}, which is no classifier; choose one"
+            )
+        self.chain = network.requires_grad_(False).to(self.device.torch)
+        by_value = start == "margin" and method not in GRADIENTS
+        self.start = Start(start, by_value=by_value).to(self.device.torch)
+        self.composite = composite_for(self.chain, method)
+        self.composite.register(self.chain)
+        self.facts = EngineFacts(
+            engine="zennit",
+            device=self.device.name,
+            model=model.name,
+            model_sha256=sha256(model),
+            network=checkpoint.network,
+            method=method,
+            start=start,
+            tile_px=self.chain.tile_px,
+            stride_px=self.chain.stride_px,
+            reach_px=self.chain.reach_px,
+            margin=checkpoint.margin,
+        )
+
+    def explain(self, images: Images, gate: float) -> ScoreMaps:
+        probability, value = self.head(self.features(images), gate)
+        return ScoreMaps(self.back(images, value), probability)
+
+    def features(self, images: Images) -> Floats:
+        with torch.no_grad():
+            return self.chain[: self.chain.neck](self.scaled(images)).cpu().numpy()
+
+    def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
+        seen = torch.from_numpy(cells).to(self.device.torch).requires_grad_(True)
+        logits = self.chain[self.chain.neck :](seen)
+        probability = crack_probability(logits.detach())
+        gated = (probability >= gate).to(seen.dtype)[:, None]
+        (value,) = torch.autograd.grad(logits, seen, self.start(logits.detach()) * gated)
+        side = self.chain.tile_cells
+        tiles = F.conv_transpose2d(gated, torch.ones(1, 1, side, side).to(gated))
+        return probability.cpu().numpy(), (value / tiles.clamp(min=1)).cpu().numpy()
+
+    def back(self, images: Images, value: Floats) -> Floats:
+        seen = self.scaled(images).requires_grad_(True)
+        cells = self.chain[: self.chain.neck](seen)
+        (maps,) = torch.autograd.grad(cells, seen, torch.from_numpy(value).to(cells))
+        return maps.mean(dim=1).cpu().numpy()
+
+    def scaled(self, images: Images) -> Tensor:
+        """Images as the network takes them: float32 in [0, 1], channels first."""
+        return torch.from_numpy(images).to(self.device.torch).permute(0, 3, 1, 2).float() / 255
+
+
+def composite_for(chain: Chain, method: str) -> Composite:
+    """A composite of Zennit for a chain: in its head the rules of linear layers, and for the method
+    of the study alpha-beta in the second and third convolution."""
+    name = NAMES.get(method, method)
+    composite = COMPOSITES[name](**BOXED.get(name, {}))
+    head = set(chain[chain.neck :])
+    features = [layer for layer in chain[: chain.neck] if isinstance(layer, nn.Conv2d)]
+    own = dict.fromkeys(features[1:3], AlphaBeta(2, 1)) if method == STUDY else {}
+    linear = nn.Linear(1, 1)
+
+    def rule(context: dict, name: str, layer: nn.Module) -> Hook | None:
+        if layer in own:
+            return own[layer]
+        as_linear = layer in head and isinstance(layer, nn.Conv2d)
+        return composite.mapping(context, name, linear if as_linear else layer)
+
+    return Composite(module_map=rule, canonizers=composite.canonizers)

@@ -1,0 +1,82 @@
+"""Laws of all methods of several passes: tiles, batches, windows, and where references lie."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from crackcli.attribution.deeplift import deeplift, deepliftshap  # noqa: E402
+from crackcli.attribution.passes import mirrored  # noqa: E402
+from crackcli.attribution.path import gradientshap, intgrad  # noqa: E402
+from crackcli.networks import vgg11  # noqa: E402
+
+TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8, "tile_cells": 2}
+EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below
+ALL = [deeplift, deepliftshap, gradientshap, lambda *given: intgrad(*given, nodes=3)]
+
+
+@pytest.fixture
+def chain():
+    torch.manual_seed(3)
+    return vgg11.build(**TINY).double().eval()
+
+
+@pytest.fixture
+def references():
+    return torch.rand(2, 3, 64, 64, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_images_of_a_batch_do_not_see_each_other(chain, references, method):
+    images = torch.rand(3, 3, 96, 64, dtype=torch.float64)
+    explainer = method(chain, "margin", references).double()
+
+    _, together = explainer(images, EVERYTHING)
+
+    alone = [explainer(image[None], EVERYTHING)[1] for image in images]
+    torch.testing.assert_close(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_nothing_is_explained_above_every_probability(chain, references, method):
+    images = torch.rand(1, 3, 96, 64, dtype=torch.float64)
+
+    _, maps = method(chain, "margin", references).double()(images, torch.tensor(1.1))
+
+    assert not maps.any()
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_a_window_gives_the_same_inside_as_the_whole(chain, references, method):
+    """A window of a raster, computed on its own, agrees with all of the raster at once."""
+    explainer = method(chain, "margin", references).double()
+    raster = torch.rand(1, 3, 14 * 32, 15 * 32, dtype=torch.float64)
+    probability, _ = explainer.head(explainer.features(raster), EVERYTHING)
+    gated = (torch.rand_like(probability) < 0.5).double()  # tiles, whatever their P(crack)
+    number = torch.tensor(1)
+
+    whole = explainer.share(raster, gated, number, torch.tensor((0, 0)))
+    row, col, side = 1, 3, 11  # of the window, in cells
+    pixels = (..., slice(32 * row, 32 * (row + side)), slice(32 * col, 32 * (col + side)))
+    reach = explainer.reach
+    tiles = side - 2 * reach - 1
+    own = gated[:, row + reach :, col + reach :][:, :tiles, :tiles]
+    core = explainer.share_of_core(raster[pixels], own, number, torch.tensor((32 * row, 32 * col)))
+
+    inner = 2 * reach * 32
+    rim = 32 + inner  # of the window: what the map leaves out, and what is not right of it
+    actual = core[:, inner:-inner, inner:-inner]
+    expected = whole[pixels][:, rim:-rim, rim:-rim]
+    assert expected.abs().max() > 0
+    torch.testing.assert_close(actual, expected)
+
+
+def test_a_reference_is_mirrored_on_and_on():
+    tile = torch.rand(2, 3, 4, 4)
+    images = torch.zeros(1, 3, 16, 12)
+
+    seen = mirrored(tile, torch.tensor(1), torch.tensor((-4, 2)), images)[0]
+
+    there_and_back = torch.cat((tile[1], tile[1].flip(1)), dim=1)
+    there_and_back = torch.cat((there_and_back, there_and_back.flip(2)), dim=2)
+    expected = there_and_back.repeat(1, 3, 3)[:, 4:20, 2:14]  # row -4 is row 4 of the period 8
+    torch.testing.assert_close(seen, expected)
