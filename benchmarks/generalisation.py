@@ -34,10 +34,11 @@ from crackcli.explainer import Explainer
 from crackcli.judging import Judgement, evaluate
 from crackcli.models import open_engine
 from crackcli.networks import Checkpoint
+from crackcli.objectives import EVALUATIONS
 from crackcli.patches import read_photograph, resize
 from crackcli.registry import check
 from crackcli.tiles import write_png
-from crackcli.training import EVALUATIONS, TrainConfig, train
+from crackcli.training import TrainConfig, train
 
 ALL = "all sources"
 HELD_OUT = 0.05

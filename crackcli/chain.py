@@ -73,18 +73,20 @@ def stride_of(layer: nn.Module) -> int:
     return stride if isinstance(stride, int) else stride[0]
 
 
-def fold(chain: Chain) -> Chain:
+def fold(network: nn.Module) -> nn.Module:
     """The same function without batch norm: each one becomes part of the convolution before it.
 
     Explainers then see plain layers only.  Running statistics are used, as in evaluation mode.
     """
-    folded: list[nn.Module] = []
-    for layer in chain:
-        if isinstance(layer, nn.BatchNorm2d):
-            folded[-1] = nn.utils.fuse_conv_bn_eval(folded[-1].eval(), layer.eval())
-        else:
-            folded.append(deepcopy(layer))
-    return Chain(*folded)
+    folded = deepcopy(network).eval()
+    for layers in [part for part in folded.modules() if isinstance(part, nn.Sequential)]:
+        for place in reversed(range(len(layers))):
+            if isinstance(layers[place], nn.BatchNorm2d):
+                before = layers[place - 1]
+                transposed = isinstance(before, nn.ConvTranspose2d)
+                layers[place - 1] = nn.utils.fuse_conv_bn_eval(before, layers[place], transposed)
+                del layers[place]
+    return folded
 
 
 def tempered(chain: Chain, temperature: float) -> Chain:

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,26 @@ class SourceScore:
         """Mean of recall and specificity, of those that exist."""
         known = [value for value in (self.recall, self.specificity) if not math.isnan(value)]
         return sum(known) / len(known)
+
+    def row(self) -> dict[str, Any]:
+        """By the names of columns."""
+        return asdict(self) | {"accuracy": self.accuracy}
+
+    def texts(self) -> dict[str, str]:
+        """The same for a person."""
+        return {
+            "source": self.source,
+            "crack": str(self.crack),
+            "no crack": str(self.no_crack),
+            "recall": percent(self.recall),
+            "specificity": percent(self.specificity),
+            "accuracy": percent(self.accuracy),
+        }
+
+
+def percent(share: float) -> str:
+    """A share for a person, a dash for what is not known."""
+    return "-" if math.isnan(share) else f"{share:.1%}"
 
 
 def scaled(images: Tensor, device: Device) -> Tensor:

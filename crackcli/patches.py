@@ -1,4 +1,4 @@
-"""Photographs as the tiles a classifier is trained on: sizes, windows, random changes.
+"""Photographs as the tiles that a network is trained on: sizes, windows, masks, random changes.
 
 A small picture (up to 1.5 tiles) is one tile, resized.  A large photograph is a bag of tiles: its
 one bit says that at least one tile has a crack, or that none has.  So a sound photograph gives any
@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from crackcli.dataset import Photograph, balance
+from crackcli.dataset import LABELS, Photograph, balance
 from crackcli.drawing.twins import distracted_twin, twin
 from crackcli.errors import InputError
 
 SINGLE = 1.5  # tiles: up to this short side a picture is one tile
 LONGEST = 4  # tiles: a larger photograph is shrunk to this side before it is cut
+LABELLED = 127  # of 255: above it a pixel of a mask is crack
 
 Image = NDArray[np.uint8]
 
@@ -114,10 +115,72 @@ class Patches(Dataset[tuple[Tensor, int]]):
         return bag[row : row + tile_px, col : col + tile_px]
 
 
-def augmentation(tile_px: int) -> nn.Module:
-    """Random changes that leave a thin crack visible and the label true.
+class MaskedPatches(Dataset[tuple[Tensor, Tensor]]):
+    """Photographs as tiles (3, tile_px, tile_px) uint8 with their masks (tile_px, tile_px) of
+    bools, changed together; light and colour of the photograph alone.
 
-    Scale stays within 0.75 and 1.25 (a shrunk tile gets a reflected rim), blur below a pixel.
+    Of a large cracked photograph any tile is taken that holds a crack pixel drawn by lot.
+    """
+
+    def __init__(self, found: Sequence[Photograph], tile_px: int, stride_px: int) -> None:
+        self.found = found
+        self.tile_px = tile_px
+        self.stride_px = stride_px
+        self.places, self.looks = places(tile_px), looks()
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        bag = to_bag(read_masked(self.found[index]), self.tile_px, self.stride_px)
+        tile = self.places(to_tensor(self.tile(bag)))
+        return self.looks(tile[:3]), tile[3] > LABELLED
+
+    def tile(self, bag: Image) -> Image:
+        """A tile of a photograph with its mask as the fourth channel."""
+        tile_px = self.tile_px
+        rows, cols = np.nonzero(bag[..., 3] > LABELLED)
+        lowest, highest = (0, 0), tuple(side - tile_px for side in bag.shape[:2])
+        if len(rows):
+            chosen = int(torch.randint(len(rows), ()))
+            place = rows[chosen], cols[chosen]
+            lowest = tuple(max(0, at - tile_px + 1) for at in place)
+            highest = tuple(min(most, at) for most, at in zip(highest, place, strict=True))
+        row, col = (
+            int(torch.randint(low, high + 1, ())) for low, high in zip(lowest, highest, strict=True)
+        )
+        return bag[row : row + tile_px, col : col + tile_px]
+
+
+def mask_of(item: Photograph) -> Path:
+    """Where the mask of a photograph lies: in ``masks/`` beside the folder that is its label."""
+    label = next(path for path in item.path.parents if path.name == LABELS[item.label])
+    return label.with_name("masks") / f"{item.path.stem}.png"
+
+
+def read_masked(item: Photograph) -> Image:
+    """A photograph and its mask, 0 to 255, as four channels (rows, cols, 4)."""
+    image, path = read_photograph(item.path), mask_of(item)
+    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise InputError(f"{path} cannot be decoded; remove it or save it again as PNG")
+    if mask.shape != image.shape[:2]:
+        raise InputError(
+            f"{path} is {mask.shape[1]} x {mask.shape[0]} px and its photograph "
+            f"{image.shape[1]} x {image.shape[0]} px; give it a mask of its own size"
+        )
+    return np.dstack([image, mask])
+
+
+def augmentation(tile_px: int) -> nn.Module:
+    """Random changes that leave a thin crack visible and the label true."""
+    return v2.Compose([places(tile_px), looks()])
+
+
+def places(tile_px: int) -> nn.Module:
+    """Random changes of where things are: flips, quarter turns, and scale.
+
+    Scale stays within 0.75 and 1.25 (a shrunk tile gets a reflected rim).
     """
     scale = v2.RandomChoice(
         [
@@ -127,11 +190,13 @@ def augmentation(tile_px: int) -> nn.Module:
         ],
         p=[0.5, 0.25, 0.25],
     )
+    return v2.Compose([v2.RandomHorizontalFlip(), QuarterTurn(), scale])
+
+
+def looks() -> nn.Module:
+    """Random changes of light, colour and sharpness; blur stays below a pixel."""
     return v2.Compose(
         [
-            v2.RandomHorizontalFlip(),
-            QuarterTurn(),
-            scale,
             v2.ColorJitter(brightness=0.25, contrast=0.35),
             ChannelGains(0.12),
             v2.RandomGrayscale(0.2),

@@ -5,20 +5,21 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from crackcli.calibration import Reliability
 from crackcli.files import write_text, written_aside
-from crackcli.judging import SourceScore
+from crackcli.objectives import Score
+
+HELD_OUT = "held_out_"  # how the names of what was judged begin
+LOSS = "held_out_loss"
 
 
-def write_scores(scores: Sequence[SourceScore], path: Path) -> Path:
-    """Recall, specificity and accuracy of each source as CSV; empty where a source has no
-    photographs of a class."""
-    rows = [asdict(score) | {"accuracy": score.accuracy} for score in scores]
+def write_scores(scores: Sequence[Score], path: Path) -> Path:
+    """How each source fared as CSV; empty where nothing is known."""
+    rows = [score.row() for score in scores]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -30,22 +31,28 @@ def write_scores(scores: Sequence[SourceScore], path: Path) -> Path:
 
 def tidy(value: object) -> object:
     if isinstance(value, float):
-        return "" if math.isnan(value) else round(value, 4)
+        return "" if math.isnan(value) else float(f"{value:.4g}")
     return value
 
 
 def write_curve(curve: Sequence[dict[str, float]], path: Path) -> Path:
-    """Losses and held-out accuracy over the steps as PNG."""
+    """Losses over the steps as PNG, and beside them the held-out shares where there are any."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     left = figure.subplots()
     steps = [point["step"] for point in curve]
     left.plot(steps, [p["training_loss"] for p in curve], "o-", label="training loss")
-    left.plot(steps, [p["held_out_loss"] for p in curve], "o-", label="held-out loss")
-    left.set(xlabel="step", ylabel="log loss", ylim=(0, None))
-    right = left.twinx()
-    accuracy = [100 * p["held_out_accuracy"] for p in curve]
-    right.plot(steps, accuracy, "k.--", label="held-out accuracy")
-    right.set(ylabel="accuracy, %", ylim=(50, 100))
+    left.plot(steps, [p[LOSS] for p in curve], "o-", label="held-out loss")
+    left.set(xlabel="step", ylabel="loss", ylim=(0, None))
+    shares = {
+        name.removeprefix(HELD_OUT): [100 * point[name] for point in curve]
+        for name in curve[0]
+        if name.startswith(HELD_OUT) and name != LOSS
+    }
+    if shares:
+        right = left.twinx()
+        for name, values in shares.items():
+            right.plot(steps, values, "k.--", label=f"held-out {name}")
+        right.set(ylabel=f"{', '.join(shares)}, %", ylim=(50 if "accuracy" in shares else 0, 100))
     figure.legend(loc="outside upper center", ncols=3)
     with written_aside(path) as aside:
         figure.savefig(aside, dpi=120)

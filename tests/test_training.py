@@ -13,8 +13,9 @@ from crackcli.device import Device  # noqa: E402
 from crackcli.errors import ModelError, OutputError, UsageError  # noqa: E402
 from crackcli.judging import evaluate, is_bag, locate  # noqa: E402
 from crackcli.networks import Checkpoint, vgg11  # noqa: E402
+from crackcli.objectives.classifying import Classifying  # noqa: E402
 from crackcli.steps import Strongest, blended, kept, untrained  # noqa: E402
-from crackcli.training import Run, TrainConfig, start, train  # noqa: E402
+from crackcli.training import Run, TrainConfig, train  # noqa: E402
 from crackcli.training_report import write_curve, write_reliability, write_scores  # noqa: E402
 
 
@@ -72,13 +73,13 @@ def test_only_training_from_nothing_has_a_second_judge(photographs, trained, tmp
     cold = config(photographs, tmp_path / "cold.safetensors")
     warm = config(photographs, tmp_path / "warm.safetensors", start_from=trained.output)
 
-    runs = [Run(each, start(each), device, 36) for each in (cold, warm)]
-    assert [len(run.second) for run in runs] == [1, 0]
-    before = runs[0].second[0].weight.detach().clone()
+    runs = [Run(Classifying(each, device), 36) for each in (cold, warm)]
+    assert [len(run.objective.second) for run in runs] == [1, 0]
+    before = runs[0].objective.second[0].weight.detach().clone()
     runs[0].advance(torch.zeros(2, 3, 64, 64, dtype=torch.uint8), torch.tensor([0, 1]))
     runs[0].advance(torch.full((2, 3, 64, 64), 200, dtype=torch.uint8), torch.tensor([1, 1]))
 
-    assert not torch.equal(runs[0].second[0].weight, before)
+    assert not torch.equal(runs[0].objective.second[0].weight, before)
 
 
 def test_the_first_logits_of_a_new_network_are_small():

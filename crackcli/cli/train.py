@@ -9,13 +9,16 @@ import typer
 
 from crackcli.cli import options
 from crackcli.cli.progress import progress, say_log
+from crackcli.errors import UsageError
 from crackcli.registry import check
 
 AUGMENT = {"drawn": "", "plain": ""}
+CLASSIFIER = "vgg11"
+DRAWN = 0.25  # share of drawn photographs
 
 if TYPE_CHECKING:
-    from crackcli.judging import SourceScore
     from crackcli.mining import Wall
+    from crackcli.objectives import Score
     from crackcli.training import TrainResult
 
 
@@ -56,7 +59,9 @@ def train(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            min=0.0, help="Peak \\[default: 4e-5 with --from, else 1e-3].", show_default=False
+            min=0.0,
+            help="Peak \\[default: 1e-3; with --from 4e-5, for other networks than vgg11 2e-4].",
+            show_default=False,
         ),
     ] = None,
     augment: Annotated[
@@ -67,8 +72,14 @@ def train(
         ),
     ] = "drawn",
     drawn: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of drawn photographs.")
-    ] = 0.25,
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Share of drawn photographs \\[default: 0.25].",
+            show_default=False,
+        ),
+    ] = None,
     held_out: Annotated[
         float, typer.Option(min=0.01, max=0.9, help="Share of photographs to judge by.")
     ] = 0.15,
@@ -81,18 +92,29 @@ def train(
             show_default=False,
         ),
     ] = None,
-    network: Annotated[str, typer.Option(help="Architecture.")] = "vgg11",
+    network: Annotated[
+        str,
+        typer.Option(
+            help="vgg11: a classifier, which learns from the folders alone; unet: from masks/; "
+            "autoencoder: from no_crack/ alone."
+        ),
+    ] = CLASSIFIER,
     seed: options.Seed = 0,
     device: options.DeviceName = "auto",
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train a classifier on PHOTOGRAPHS: one bit each, by the folders crack/ and no_crack/.
+    """Train a network on PHOTOGRAPHS: one bit each, by the folders crack/ and no_crack/.
 
-    Beside the checkpoint stand its accuracy for each source (CSV), its learning curve and the
-    reliability of its probabilities (PNG).
+    Beside the checkpoint stand how it fares on each source (CSV), its learning curve and, for a
+    classifier, the reliability of its probabilities (PNG).
     A run that was stopped goes on where it was last saved when the same command is given again.
+
+    Two other networks of the study stand for comparison.  A unet learns from labelled pixels:
+    PHOTOGRAPHS/masks/NAME.png is the mask of NAME in crack/ or no_crack/, 255 where there is
+    crack, else 0; photographs without one are left out.  An autoencoder learns what no_crack/
+    looks like.
 
     With --mine, the tiles that the model of --from gets wrong on photographs without cracks are
     taken into no_crack, from a folder beside the output.  These photographs alone are enough:
@@ -100,12 +122,15 @@ def train(
 
         crackcli train photos/ -o mine.safetensors --from shipped
         crackcli train --mine my_sound_walls/ -o mine.safetensors --from shipped
+        crackcli train photos/ -o unet.safetensors --network unet
     """
     from crackcli.training import TrainConfig
     from crackcli.training import train as run
     from crackcli.training_report import write_curve, write_reliability, write_scores
 
     say_log(quiet=quiet)
+    if mine and network != CLASSIFIER:
+        raise UsageError(f"--mine says nothing to --network {network}; leave it out")
     config = TrainConfig(
         photographs=photographs,
         output=output,
@@ -118,7 +143,7 @@ def train(
         minutes=minutes,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        drawn=drawn if check(AUGMENT, augment) == "drawn" else 0.0,
+        drawn=share_drawn(network, augment, drawn),
         held_out=held_out,
         seed=seed,
         device=device,
@@ -132,12 +157,13 @@ def train(
         else:
             result, walls = run(config, lambda at: report(at.fraction, at.words)), []
 
-    paths = (
+    paths = [
         output,
         write_scores(result.scores, output.with_suffix(".sources.csv")),
         write_curve(result.curve, output.with_suffix(".curve.png")),
-        write_reliability(result.reliability, output.with_suffix(".reliability.png")),
-    )
+    ]
+    if result.reliability is not None:
+        paths.append(write_reliability(result.reliability, output.with_suffix(".reliability.png")))
     if not quiet:
         show(result.scores)
         if walls:
@@ -149,34 +175,41 @@ def train(
             typer.echo(path)
 
 
-def facts(result: "TrainResult", walls: list["Wall"], paths: tuple[Path, ...]) -> dict:
+def share_drawn(network: str, augment: str, drawn: float | None) -> float:
+    """The share of drawn photographs; without a wish only a classifier gets some."""
+    if check(AUGMENT, augment) == "plain":
+        return 0.0
+    if drawn is None:
+        return DRAWN if network == CLASSIFIER else 0.0
+    return drawn
+
+
+def facts(result: "TrainResult", walls: list["Wall"], paths: list[Path]) -> dict:
     """The result for --json."""
-    return {
+    facts = {
         "files": [str(path) for path in paths],
         "training": result.training,
         "held_out": result.held_out,
-        "calibration_error": result.reliability.error,
-        "scores": [asdict(score) | {"accuracy": score.accuracy} for score in result.scores],
-        "mined": [asdict(wall) | {"path": str(wall.path)} for wall in walls],
+        "scores": [score.row() for score in result.scores],
     }
+    if result.reliability is not None:
+        facts |= {
+            "calibration_error": result.reliability.error,
+            "mined": [asdict(wall) | {"path": str(wall.path)} for wall in walls],
+        }
+    return facts
 
 
-def show(scores: list["SourceScore"]) -> None:
+def show(scores: list["Score"]) -> None:
     """The table of sources on stderr."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title="photographs held out")
-    for name in ("source", "crack", "no crack", "recall", "specificity", "accuracy"):
+    for name in scores[0].texts():
         table.add_column(name, justify="left" if name == "source" else "right")
     for score in scores:
-        shares = (score.recall, score.specificity, score.accuracy)
-        table.add_row(
-            score.source,
-            str(score.crack),
-            str(score.no_crack),
-            *("-" if share != share else f"{share:.1%}" for share in shares),
-        )
+        table.add_row(*score.texts().values())
     Console(stderr=True).print(table)
 
 

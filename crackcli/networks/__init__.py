@@ -46,7 +46,8 @@ class Checkpoint:
         except (UsageError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:REASON_LENGTH]
             raise ModelError(
-                f"the checkpoint's weights do not make a {self.network} ({reason}); train it anew"
+                f"the checkpoint's weights are not those of '{self.network}' ({reason}); "
+                "train it anew"
             ) from error
         return network.float().eval()
 
