@@ -154,8 +154,8 @@ class MaskedPatches(Dataset[tuple[Tensor, Tensor]]):
 
 def mask_of(item: Photograph) -> Path:
     """Where the mask of a photograph lies: in ``masks/`` beside the folder that is its label."""
-    label = next(path for path in item.path.parents if path.name == LABELS[item.label])
-    return label.with_name("masks") / f"{item.path.stem}.png"
+    labels = (path for path in item.path.parents if path.name == LABELS[item.label])
+    return next(labels, item.path.parent).with_name("masks") / f"{item.path.stem}.png"
 
 
 def read_masked(item: Photograph) -> Image:
@@ -168,6 +168,11 @@ def read_masked(item: Photograph) -> Image:
         raise InputError(
             f"{path} is {mask.shape[1]} x {mask.shape[0]} px and its photograph "
             f"{image.shape[1]} x {image.shape[0]} px; give it a mask of its own size"
+        )
+    if item.label == 0 and (mask > LABELLED).any():
+        raise InputError(
+            f"{path} shows a crack, but its photograph lies in '{LABELS[0]}'; move the photograph "
+            "or mend the mask"
         )
     return np.dstack([image, mask])
 

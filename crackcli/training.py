@@ -145,7 +145,7 @@ class Run:
         self.device = objective.device
         self.network = objective.network
         self.averaged = AveragedModel(self.network, avg_fn=moving_average, use_buffers=True)
-        usual = objective.warm_rate if config.start_from else objective.rate
+        usual = objective.warm_peak if config.start_from else objective.peak
         self.peak = config.learning_rate or usual
         self.optimiser = torch.optim.AdamW(
             [parameter for parameter in self.parameters() if parameter.requires_grad],

@@ -196,6 +196,16 @@ def test_a_mask_of_another_size_is_named(photographs, tmp_path):
         read_masked(item)
 
 
+def test_a_crack_in_a_mask_of_a_sound_photograph_is_named(tmp_path):
+    write_masked(tmp_path / "p", number=2)
+    crack, none = (tmp_path / "p" / "masks" / f"wall_{name}1.png" for name in ("crack", "no_crack"))
+    crack.replace(none)
+    item = Photograph(tmp_path / "p" / "no_crack" / "wall_no_crack1.png", 0, "wall", "wall")
+
+    with pytest.raises(InputError, match=r"shows a crack, but its photograph lies in 'no_crack'"):
+        read_masked(item)
+
+
 def write_one(folder, side, line):
     """A grey photograph with one black line of 8 px, and its mask."""
     for name in ("crack", "masks"):
@@ -313,6 +323,7 @@ def test_the_command_trains_a_u_net_and_prints_json(unet, photographs, tmp_path)
     ]
     assert told["scores"][0]["f1"] > 0.5
     assert "calibration_error" not in told
+    assert "NaN" not in done.stdout
 
 
 @pytest.mark.parametrize("option", ["--mine walls", "--drawn 0.3", "--blend 0.2", "--frozen 1"])

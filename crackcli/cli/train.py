@@ -190,7 +190,10 @@ def facts(result: "TrainResult", walls: list["Wall"], paths: list[Path]) -> dict
         "files": [str(path) for path in paths],
         "training": result.training,
         "held_out": result.held_out,
-        "scores": [score.row() for score in result.scores],
+        "scores": [
+            {name: None if value != value else value for name, value in score.row().items()}
+            for score in result.scores
+        ],
     }
     if result.reliability is not None:
         facts |= {

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from crackcli.calibration import Reliability
 from crackcli.chain import fold
@@ -94,10 +93,14 @@ class Verdict:
     margin: float = 1.0
 
 
-class Tiles(Dataset[tuple[Tensor, Any]]):
+class Tiles(Protocol):
     """Photographs ``found`` as pairs of a tile (3, T, T) uint8 and what is to be learnt of it."""
 
     found: Sequence[Photograph]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]: ...
 
 
 class Objective(ABC):
@@ -108,8 +111,8 @@ class Objective(ABC):
     score: ClassVar[type]  # of one source
     unused: ClassVar[tuple[str, ...]] = ()
     needed: ClassVar[int | None] = None  # label without which it can neither learn nor be judged
-    rate: ClassVar[float] = 1e-3  # peak, from nothing, with batch norm
-    warm_rate: ClassVar[float]  # peak, from a checkpoint, without
+    peak: ClassVar[float] = 1e-3  # learning rate from nothing, with batch norm
+    warm_peak: ClassVar[float]  # from a checkpoint, without
 
     def __init__(self, config: TrainConfig, device: Device) -> None:
         refuse_unused(config, self.unused)

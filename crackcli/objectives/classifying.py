@@ -30,7 +30,7 @@ class Classifying(Objective):
 
     classes = LABELS
     score = SourceScore
-    warm_rate = 4e-5  # at 2e-4 what was learnt before is lost first
+    warm_peak = 4e-5  # at 2e-4 what was learnt before is lost first
 
     network: Chain
 

@@ -40,7 +40,7 @@ class Reconstructing(Objective):
     score = ErrorScore
     unused = ("frozen", "drawn", "label_smoothing", "keep", "blend", "calibrate")
     needed = 0
-    warm_rate = 2e-4
+    warm_peak = 2e-4
 
     network: Autoencoder
 

@@ -68,7 +68,7 @@ class Segmenting(Objective):
     score = MaskScore
     unused = ("frozen", "drawn", "label_smoothing", "keep", "blend", "calibrate")
     needed = 1
-    warm_rate = 2e-4
+    warm_peak = 2e-4
 
     network: UNet
 
