@@ -19,47 +19,25 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from crackcli.engines import Engine
+from crackcli.contenders import seen_as_tile
 from crackcli.evaluation import PixelScores, compare
-from crackcli.explainer import Explainer
+from crackcli.explainer import StripExplainer
 from crackcli.grid import Window
-from crackcli.masking import Masking, close, isodata
-from crackcli.models import open_engine
+from crackcli.masking import Masking
+from crackcli.models import open_explainer
 from crackcli.raster import Band
 from crackcli.scan import ScanTask, scan_raster
+from crackcli.study import study_mask
 from crackcli.zoom import PLAIN, parse_zooms
 
 TOLERANCES_PX = (0, 2)
 RECIPES = ("refined", "study")
 
 
-def study_mask(score_map: np.ndarray) -> np.ndarray:
-    """`simple+final` of the study on one patch: isodata of the scaled map, closings, area."""
-    low, high = score_map.min(), score_map.max()
-    scaled = (score_map - low) / max(high - low, 1e-12)
-    counts, edges = np.histogram(scaled, 4096, (0, 1))
-    mask = scaled > isodata(counts, (edges[1:] + edges[:-1]) / 2)
-    mask = ~mask if mask.mean() > 0.5 else mask
-    mask = close(mask, 5)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    large = stats[:, cv2.CC_STAT_AREA] >= 50
-    large[0] = False
-    return close(large[labels], 25)
-
-
-def one_tile(engine: Engine, photograph: Path) -> np.ndarray:
-    """The study's mask of a photograph seen as one tile."""
-    image = cv2.imread(str(photograph), cv2.IMREAD_COLOR_RGB)
-    side = engine.facts.tile_px
-    maps = engine.explain(cv2.resize(image, (side, side))[None], 0.0).maps
-    mask = study_mask(maps[0]).astype(np.uint8)
-    return cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
-
-
 def scanned(
     photograph: Path,
     recipe: str,
-    explainer: Explainer,
+    explainer: StripExplainer,
     folder: Path,
     zooms: tuple[float, ...] = PLAIN,
 ) -> np.ndarray:
@@ -90,8 +68,7 @@ def main() -> None:
     parser.add_argument("--tiles", action="store_true", help="also tile by tile, as the study")
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()
-    engine = open_engine(given.model, given.method, given.start, given.engine)
-    explainer = Explainer(engine, gate=0.5)
+    explainer = open_explainer(given.model, given.method, given.start, given.engine)
     zooms = parse_zooms(given.zoom)
     rows = []
     header = ["set", "recipe", "tolerance_px", "F1", "precision", "recall", "IoU"]
@@ -110,7 +87,8 @@ def main() -> None:
                     for recipe in RECIPES
                 }
                 if given.tiles:
-                    masks["study, one tile"] = one_tile(engine, photograph)
+                    tile = seen_as_tile(explainer, photograph, study_mask)
+                    masks["study, one tile"] = tile.mask
                 for recipe, marked in masks.items():
                     for tolerance in TOLERANCES_PX:
                         totals[recipe, tolerance] += compare(marked, labelled, tolerance)

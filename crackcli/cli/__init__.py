@@ -14,6 +14,7 @@ from typing import NoReturn
 import typer
 
 from crackcli.cli.compare import compare
+from crackcli.cli.evaluate import evaluate
 from crackcli.cli.export import export
 from crackcli.cli.learn import learn
 from crackcli.cli.report import report
@@ -37,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, learn, export, scan, report, compare):
+for command in (train, learn, export, scan, report, compare, evaluate):
     app.command(epilog=EXIT_CODES)(command)
 
 
