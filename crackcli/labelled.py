@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from crackcli.dataset import SUFFIXES
 from crackcli.errors import InputError
+from crackcli.raster import LEAST_PX
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +76,22 @@ def mask_values(path: Path) -> Image:
 
 def paired(photograph: Path, mask: Path) -> Labelled:
     """A photograph with its mask; without it where it is all 0."""
-    values, image = mask_values(mask), decoded(photograph, cv2.IMREAD_COLOR_RGB)
+    values, image = mask_values(mask), checked(photograph)
     if values.shape != image.shape[:2]:
         raise InputError(
             f"{mask} is {values.shape[1]} x {values.shape[0]} px and its photograph "
             f"{image.shape[1]} x {image.shape[0]}; give masks of the size of their photographs"
         )
     return Labelled(photograph, mask if values.any() else None)
+
+
+def checked(photograph: Path) -> Image:
+    """A photograph that can be scanned: what cannot is to show before the work, not after hours."""
+    image = decoded(photograph, cv2.IMREAD_COLOR_RGB)
+    rows, cols = image.shape[:2]
+    if min(rows, cols) < LEAST_PX:
+        raise InputError(f"{photograph} is {cols} x {rows} px; at least {LEAST_PX} px are needed")
+    return image
 
 
 def decoded(path: Path, flags: int) -> Image:
@@ -131,8 +141,8 @@ def read_set(folder: Path, limit: int | None) -> LabelledSet:
 
 def sound_in(folder: Path, limit: int | None) -> tuple[Labelled, ...]:
     paths = some(pictures(folder), limit)
-    for path in paths:  # what cannot be read is to show now, not after hours
-        decoded(path, cv2.IMREAD_COLOR_RGB)
+    for path in paths:
+        checked(path)
     return tuple(map(Labelled, paths))
 
 

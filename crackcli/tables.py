@@ -221,7 +221,7 @@ def table_1(evaluation: Evaluation, task: EvaluateTask) -> Table:
         for tolerance in task.tolerances(group.protocol)
     ]
     add_ratio(rows, "f1_pct", "f1_to_unet")
-    return Table("Table 1: crack pixels, in per cent", TABLE_1, rows, NOTES_1)
+    return Table("Table 1: crack pixels, in per cent", revealed(TABLE_1, rows), rows, NOTES_1)
 
 
 def table_2(evaluation: Evaluation) -> Table:
@@ -243,7 +243,8 @@ def table_2(evaluation: Evaluation) -> Table:
         for group in groups_of(evaluation.entries)
     ]
     add_ratio(rows, "area_mape_pct", "area_mape_to_unet")
-    return Table("Table 2: count, area and largest width, errors", TABLE_2, rows, NOTES_2)
+    columns = revealed(TABLE_2, rows)
+    return Table("Table 2: count, area and largest width, errors", columns, rows, NOTES_2)
 
 
 def table_3(evaluation: Evaluation) -> Table:
@@ -256,7 +257,20 @@ def table_3(evaluation: Evaluation) -> Table:
         ]
         alone = {key: Estimate((value,)) for key, value in growth_numbers(best).items()}
         rows.append({"experiment": name, "protocol": "", "method": TRUE_PIXELS, **alone})
-    return Table("Table 3: growth, means over trajectories", TABLE_3, rows, NOTES_3)
+    columns = revealed(TABLE_3, rows)
+    return Table("Table 3: growth, means over trajectories", columns, rows, NOTES_3)
+
+
+def revealed(columns: tuple[Column, ...], rows: Sequence[Row]) -> tuple[Column, ...]:
+    """The columns; what tells contenders of one method apart is shown where there are several."""
+    networks: dict[Cell, set[Cell]] = defaultdict(set)
+    for row in rows:
+        networks[row["method"]].add(row.get("network", ""))
+    shown = {
+        "network": any(len(names) > 1 for names in networks.values()),
+        "models": any(row.get("models", 1) != 1 for row in rows),
+    }
+    return tuple(replace(c, hidden=c.hidden and not shown.get(c.name, False)) for c in columns)
 
 
 def growth_numbers(growth: Growth) -> Numbers:

@@ -66,12 +66,12 @@ class Table:
 
     @property
     def shown(self) -> list[Column]:
-        """The columns for people: those that are empty, or the same in all rows, tell nothing."""
-        return [column for column in self.columns if not column.hidden and self.tells(column)]
-
-    def tells(self, column: Column) -> bool:
-        cells = [text_of(row.get(column.name, ""), column) for row in self.rows]
-        return any(cell not in ("", NOTHING) for cell in cells)
+        """The columns for people: those that say anything."""
+        return [
+            column
+            for column in self.columns
+            if not column.hidden and any(row.get(column.name, "") != "" for row in self.rows)
+        ]
 
     def texts(self) -> list[list[str]]:
         """The cells for people, row by row, in the order of ``shown``."""

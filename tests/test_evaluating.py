@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import cv2
@@ -231,6 +233,47 @@ def test_a_mistake_leaves_no_folder(data, tmp_path):
     assert not (tmp_path / "out").exists()
     with pytest.raises(UsageError, match="trajectories is 0"):
         replace(task, trajectories=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ("nothere", 4, "nothere is not a folder; give one with images/ and masks/"),
+        ("{data} --protocol theirs", 2, "choose one of: both, ours, study"),
+        ("{data} --methods lime", 2, "'lime' is not known; choose one of: "),
+        ("{data} --model nothere.onnx", 6, "nothere.onnx is not a file"),
+        ("{data} --growth --methods raw --limit 1 -o {data}/roads/masks/0.png", 73, "be written"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_code(data, tmp_path, arguments, code, says):
+    words = ["evaluate", "-o", str(tmp_path / "out"), *arguments.format(data=data).split()]
+    done = subprocess.run(
+        [sys.executable, "-m", "crackcli", *words], capture_output=True, text=True, check=False
+    )
+
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert (done.returncode, len(errors)) == (code, 1), done.stderr
+    assert says in errors[0]
+    assert done.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_grey_pictures_are_evaluated_without_torch(data, tmp_path):
+    program = "import sys; sys.modules.update(torch=None); import crackcli.__main__"
+    words = ["evaluate", data / "walls", "-o", tmp_path / "out", "--methods", "raw", "--json"]
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert [one["method"] for one in record["contenders"]] == ["raw", "raw"]
+    assert (tmp_path / "out/contact.png").is_file()
+    assert "Table 1" in done.stderr
 
 
 def test_the_contact_sheet_shows_what_was_found_false_and_missed():

@@ -87,6 +87,10 @@ def test_what_does_not_fit_is_told_before_anything_is_evaluated(folder):
     (folder / "walls/masks/b.png").write_text("no image")
     with pytest.raises(InputError, match=r"b.png cannot be decoded"):
         find_sets(folder / "walls")
+    write(folder / "walls/no_crack/tiny.png", 90, (20, 25))
+    (folder / "walls/masks/b.png").unlink()
+    with pytest.raises(InputError, match=r"tiny.png is 25 x 20 px; at least 32 px are needed"):
+        find_sets(folder / "walls")
     with pytest.raises(InputError, match="holds no labelled photographs"):
         find_sets(folder / "walls/images")
     with pytest.raises(InputError, match="is not a folder"):

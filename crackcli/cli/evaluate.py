@@ -1,6 +1,7 @@
 """crackcli evaluate: labelled photographs in, tables of methods out."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,8 @@ import typer
 from crackcli.cli import options
 from crackcli.cli.progress import progress, say_log
 from crackcli.registry import check
+
+LOG_COLUMNS = 120  # of a table where there is no terminal
 
 if TYPE_CHECKING:
     from crackcli.tabular import Table
@@ -90,9 +93,9 @@ def evaluate(
     from crackcli.evaluation_report import write_evaluation
 
     say_log(quiet=quiet)
-    names = tuple(name.strip() for name in methods.split(",") if name.strip())
+    names = tuple(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
     choice = Choice(
-        methods=names or ALL,
+        methods=ALL if not names or "all" in names else names,
         models=tuple(model or ()),
         start=start,
         engine=engine,
@@ -130,6 +133,7 @@ def show(table: "Table") -> None:
     """A table on stderr; of several sets all together, the last ones."""
     from dataclasses import replace
 
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table as RichTable
 
@@ -140,10 +144,11 @@ def show(table: "Table") -> None:
         columns=tuple(column for column in table.columns if column.name != "set"),
         rows=[row for row in table.rows if row.get("set") == last],
     )
-    drawn = RichTable(title=table.title)
+    drawn = RichTable(title=table.title, box=SIMPLE_HEAD)
     for column in table.shown:
         words = column.decimals is None
         drawn.add_column(column.title, justify="left" if words else "right", no_wrap=words)
     for cells in table.texts():
         drawn.add_row(*cells)
-    Console(stderr=True).print(drawn)
+    width = None if sys.stderr.isatty() else LOG_COLUMNS
+    Console(stderr=True, width=width).print(drawn)
