@@ -302,7 +302,7 @@ def add_ratio(rows: Sequence[Row], name: str, ratio: str) -> None:
 
 def beside(table: Table, published: dict[str, Numbers], name: str) -> Table:
     """One number of the study's methods: as published, and here by either protocol (all sets, 0 px,
-    flat strokes), each also as a ratio to the U-Net's of its own kind."""
+    flat strokes), each also as a ratio to that of its own U-Net where one is published."""
     (column,) = (column for column in table.columns if column.name == name)
     last = [row for row in table.rows if row.get("set") == table.rows[-1].get("set")]
     rows: list[Row] = []
@@ -310,11 +310,11 @@ def beside(table: Table, published: dict[str, Numbers], name: str) -> Table:
         row: Row = {"method": method, "published": Estimate((numbers[name] / column.factor,))}
         for protocol in (STUDY, OURS):
             found = (
-                row[name]
-                for row in last
-                if (row["method"], row["protocol"]) == (method, protocol)
-                and row.get("tolerance_px", 0) == 0
-                and row.get("experiment", STROKES) == STROKES
+                ours[name]
+                for ours in last
+                if (ours["method"], ours["protocol"]) == (method, protocol)
+                and ours.get("tolerance_px", 0) == 0
+                and ours.get("experiment", STROKES) == STROKES
             )
             row[protocol] = next(found, Estimate(()))
         rows.append(row)
@@ -322,10 +322,11 @@ def beside(table: Table, published: dict[str, Numbers], name: str) -> Table:
     columns = [Column("method", "method")]
     for source, title in sources.items():
         columns.append(replace(column, name=source, title=title))
-        oracles = [row[source].mean for row in rows if row["method"] == ORACLE]
-        for row in rows:
-            row[f"{source}_to_unet"] = row[source].over(oracles[0] if oracles else math.nan)
-        columns.append(Column(f"{source}_to_unet", "/ U-Net's", 2))
+        oracle = next((row[source].mean for row in rows if row["method"] == ORACLE), None)
+        if oracle is not None:  # none is published of growth
+            for row in rows:
+                row[f"{source}_to_unet"] = row[source].over(oracle)
+            columns.append(Column(f"{source}_to_unet", "/ U-Net's", 2))
     title = column.title[0].upper() + column.title[1:]
     return Table(title + ", per cent" * (column.factor > 1), tuple(columns), rows)
 

@@ -123,6 +123,13 @@ def test_the_published_numbers_stand_beside_ours_with_their_ratio():
     assert count.title == "Count, MAE"
 
 
+def test_of_growth_no_unet_is_published():
+    *_, width = all_beside(tables_of(evaluation(entry("lrp"), entry("unet")), TASK))
+
+    assert [c.title for c in width.shown] == ["method", "published", "here, study", "here, ours"]
+    assert "| lrp | 37.8 | 30.0 | - |" in to_markdown(width)
+
+
 def test_networks_and_numbers_of_models_are_shown_where_they_differ():
     one = entry("lrp")
     facts = replace(one.seat.facts, network="resnet18", model_sha256="r")
