@@ -77,7 +77,8 @@ class Seat:
 
 @dataclass(frozen=True)
 class LineUp:
-    """All who take part, and why the methods left out are: a reason by method."""
+    """All who take part, and why others are left out: a reason by method, or by method and
+    protocol where the other protocol has it."""
 
     seats: list[Seat]
     left_out: dict[str, str]
@@ -91,18 +92,21 @@ def line_up(choice: Choice, protocols: Sequence[str]) -> LineUp:
     named = choice.methods != ALL
     networks = {network_of(model) for model in choice.models}
     seats: list[Seat] = []
-    lacks: dict[str, Exception] = {}
+    left_out: dict[str, Exception] = {}
     for method in choice.methods if named else METHODS:
+        lacks: dict[str, Exception] = {}
         for protocol in protocols:
             try:
                 seats += seats_of(method, protocol, choice, networks)
             except LACKS as error:
                 if named:
                     raise
-                lacks.setdefault(method, error)
+                lacks[f"{method} ({protocol})"] = error
+        everywhere = len(lacks) == len(protocols)
+        left_out |= {method: next(iter(lacks.values()))} if everywhere else lacks
     if not seats:
-        raise next(iter(lacks.values()))
-    return LineUp(seats, {method: told(error) for method, error in lacks.items()})
+        raise next(iter(left_out.values()))
+    return LineUp(seats, {name: told(error) for name, error in left_out.items()})
 
 
 def told(error: Exception) -> str:

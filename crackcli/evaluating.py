@@ -118,7 +118,7 @@ class Entry:
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """All results.  ``best_growth`` is what the true pixels give, ``sheet`` the photographs of the
-    contact sheet, ``left_out`` a reason by method."""
+    contact sheet, ``left_out`` why methods are not among the entries."""
 
     sets: list[LabelledSet]
     entries: list[Entry]

@@ -23,8 +23,6 @@ from crackcli.masking import STUDY_AREA_PX, STUDY_CLOSINGS_PX, close, isodata
 PATCH_PX = 256  # side of the study's patches
 CRACK = 255  # the only value of a mask that the study takes for crack
 MOST = 0.5  # of the tile that may be marked before the mask is turned round
-STARTS = {"lrp": "both"}
-OTHER_START = "crack"
 BASELINES = {"intgrad": "black"}  # where its segmentation does not take the method's own
 
 Flags = NDArray[np.bool_]
@@ -42,8 +40,8 @@ class Explains(Protocol):
 
 
 def start_of(method: str) -> str:
-    """What the study's explanations by a method start from."""
-    return STARTS.get(method, OTHER_START)
+    """What the study's explanations by a method start from; LRP by any composite of rules."""
+    return "both" if method.startswith("lrp") else "crack"
 
 
 def maps_of(engine: Explains, photographs: Sequence[Image]) -> Floats:

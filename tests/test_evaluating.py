@@ -100,6 +100,20 @@ def test_all_take_part_but_those_that_lack_something():
     }
 
 
+def test_what_one_protocol_lacks_is_left_out_of_that_one_only(monkeypatch):
+    def open_both(model, method, start, *more):
+        if start != "both":
+            raise ModelError("there is the graph of one start only")
+        return open_local(model, method, start, *more)
+
+    monkeypatch.setattr(contenders, "open_explainer", open_both)
+    monkeypatch.setattr(contenders, "METHODS", {"lrp": ""})
+    lined_up = line_up(Choice(), (STUDY, OURS))
+
+    assert [seat.contender.protocol for seat in lined_up.seats] == [STUDY]
+    assert lined_up.left_out == {"lrp (ours)": "there is the graph of one start only"}
+
+
 def test_a_method_that_was_named_must_not_lack_anything():
     with pytest.raises(ModelError, match="no model for unet"):
         line_up(Choice(methods=("lrp", "unet")), (STUDY,))

@@ -81,7 +81,7 @@ def test_probabilities_are_cut_at_a_half():
 
 
 def test_lrp_starts_from_both_logits_and_others_from_that_of_crack():
-    assert start_of("lrp") == "both"
+    assert {start_of(method) for method in ("lrp", "lrp-gamma-box")} == {"both"}
     assert {start_of(method) for method in ("intgrad", "deeplift")} == {"crack"}
 
 
