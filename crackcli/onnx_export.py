@@ -9,49 +9,35 @@ another part gave as ``cells``: 0 all, 1 features (to ``features``), 2 head (to 
 
 Weights that a rule modifies are computed in the graph, which runtimes do once when they load it;
 each weight is stored once, in half precision, in the file itself or in the checkpoint beside it.
+
+A method of several passes reads ``number`` and ``place`` too, and its third stage is one pass; a
+method without a gate has ``images`` and ``relevance`` only: see `crackcli.onnx_wholes`.
 """
 
 import json
-import logging
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
-import torch
-from onnx import GraphProto, ModelProto, TensorProto, helper
-from torch import Tensor, nn
+from onnx import ModelProto, helper
 
 from crackcli import __version__
 from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
-from crackcli.attribution.propagation import Propagation
-from crackcli.engines.onnx import METADATA, OnnxEngine
+from crackcli.engines import EngineFacts
+from crackcli.engines.onnx import FACTS, METADATA, OnnxEngine
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import ModelError, OutputError
-from crackcli.files import sha256, written_aside
-from crackcli.networks import Checkpoint
-from crackcli.onnx_graph import (
-    Assembly,
-    constant,
-    floats,
-    for_one_tile,
-    forget_origin,
-    halve,
-    point_into,
-)
-from crackcli.registry import METHODS, load
+from crackcli.files import written_aside
+from crackcli.onnx_graph import for_one_tile, halve, point_into
+from crackcli.onnx_wholes import graph_of
 
-OPSET = 18
-GATE = 0.5
-TOLERANCE = 0.02  # of the norm: in float32 a near tie of a pool may go the other way
+TOLERANCE = 0.02  # of the norm
+TRIES = 3
+GATED = 0.5  # share of the tiles that are explained where a pass is checked
 QGIS_TILE_PX = 512
 QGIS_TOP = 0.1  # root of relevance that is shown as a score of 1
 QGIS_OVERLAP = 50  # percent: half a tile on each side, as far as a map depends on its surroundings
-
-IMAGES, CELLS, MAPS = ["B", 3, "H", "W"], ["N", "C", "F", "G"], ["B", "H", "W"]
-TILES = ["T", "h", "w"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +48,7 @@ class ExportTask:
     output: Path
     method: str = DEFAULT_METHOD
     start: str = DEFAULT_START
+    baseline: str | None = None  # None: that of the method
     weights_beside: bool = False  # leave the weights in the checkpoint, in the same folder
     qgis: bool = False  # fixed tile and one output, as Deepness demands; not for scan
     gsd_mm: float | None = None  # pixel size of the photographs it is meant for
@@ -74,174 +61,36 @@ def export(task: ExportTask) -> Path:
         raise OutputError(f"{task.output} exists; choose another output or add --overwrite")
     if task.weights_beside and task.model.resolve().parent != task.output.resolve().parent:
         raise OutputError(f"{task.output} must lie in the folder of {task.model} to share weights")
-    checkpoint = Checkpoint.read(task.model)
-    explainer = load(METHODS, task.method)(checkpoint.build(), task.start)
-    model = whole_graph(explainer)
+    engine = TorchEngine(task.model, task.method, task.start, "cpu", task.baseline)
+    model = graph_of(engine.explainer)
     halve(model)
     if task.weights_beside:
         point_into(model, task.model)
-    describe(model, checkpoint, explainer, task)
+    describe(model, engine.facts, task)
     with written_aside(task.output) as aside:
         onnx.save(model, aside)
         onnx.checker.check_model(aside)
-        check(aside, task)
+        check(OnnxEngine(aside, device="cpu"), engine, task)
         if task.qgis:
-            for_one_tile(model, "relevance", QGIS_TILE_PX, QGIS_TOP)
+            for_one_tile(model, "relevance", qgis_tile_px(engine.facts), qgis_top(engine.facts))
             onnx.save(model, aside)
             onnx.checker.check_model(aside)
     return task.output
 
 
-def whole_graph(explainer: Propagation) -> ModelProto:
-    """The three parts behind branches on ``stage``."""
-    side = explainer.chain.tile_px
-    images = torch.rand(2, 3, side + 64, side + 96)
-    features = explainer.features(images)
-    parts = (
-        part(explainer.features, {"images": images}, ["cells_seen"]),
-        part(
-            explainer.head, {"features": features, "gate": torch.tensor(GATE)}, ["seen", "passed"]
-        ),
-        part(explainer.back, {"images": images, "value": features}, ["map"]),
-    )
-    channels = features.shape[1]
-    whole = Assembly()
-    whole.add(
-        constant("two", np.array(2)),
-        constant("three", np.array(3)),
-        constant("even", np.array(0)),
-        helper.make_node("Less", ["stage", "two"], ["from_images"]),
-        helper.make_node("Mod", ["stage", "two"], ["parity"]),
-        helper.make_node("Equal", ["parity", "even"], ["through_head"]),
-        helper.make_node("Equal", ["stage", "three"], ["from_value"]),
-    )
-    whole.branch(
-        "from_images",
-        parts[0],
-        graph("given", [("Identity", ["cells"], "given_cells")], CELLS),
-        {"cells_seen": floats("features", CELLS)},
-    )
-    nothing_seen = [constant("no_tiles", np.zeros((1, 1, 1), np.float32))]
-    nothing_seen.append(helper.make_node("Identity", ["cells"], ["given_value"]))
-    otherwise = helper.make_graph(
-        nothing_seen, "no_head", [], [floats("no_tiles", TILES), floats("given_value", CELLS)]
-    )
-    whole.branch(
-        "through_head",
-        parts[1],
-        otherwise,
-        {"seen": floats("probability", TILES), "passed": floats("value", CELLS)},
-    )
-    whole.add(
-        helper.make_node("ReduceMax", ["probability"], ["highest"], keepdims=0),
-        helper.make_node("GreaterOrEqual", ["highest", "gate"], ["any_gated"]),
-        constant("whole", np.array(0)),
-        helper.make_node("Equal", ["stage", "whole"], ["is_whole"]),
-        helper.make_node("And", ["is_whole", "any_gated"], ["whole_and_gated"]),
-        helper.make_node("Or", ["whole_and_gated", "from_value"], ["explained"]),
-    )
-    no_map = graph(
-        "no_map",
-        [
-            ("Shape", ["images"], "sizes"),
-            constant("map_axes", np.array([0, 2, 3])),
-            ("Gather", ["sizes", "map_axes"], "map_sizes"),
-            ("ConstantOfShape", ["map_sizes"], "nothing"),
-        ],
-        MAPS,
-    )
-    whole.branch("explained", parts[2], no_map, {"map": floats("relevance", MAPS)})
-    return whole.model(
-        inputs=[
-            floats("images", IMAGES),
-            floats("gate", []),
-            helper.make_tensor_value_info("stage", TensorProto.INT64, []),
-            floats("cells", CELLS),
-        ],
-        outputs=[
-            floats("probability", TILES),
-            floats("relevance", MAPS),
-            floats("features", CELLS),
-            floats("value", CELLS),
-        ],
-        defaults={
-            "gate": np.array(GATE, np.float32),
-            "stage": np.array(0),
-            "cells": np.zeros((1, channels, 1, 1), np.float32),
-        },
-        opset=OPSET,
-    )
-
-
-def graph(name: str, steps: list, shape: list[str | int]) -> GraphProto:
-    """A small graph of nodes, or (operator, inputs, output), that gives its last value."""
-    nodes = [
-        helper.make_node(step[0], step[1], [step[2]]) if isinstance(step, tuple) else step
-        for step in steps
-    ]
-    return helper.make_graph(nodes, name, [], [floats(nodes[-1].output[0], shape)])
-
-
-def part(
-    function: Callable[..., Tensor | tuple[Tensor, ...]],
-    inputs: dict[str, Tensor],
-    outputs: list[str],
-) -> ModelProto:
-    """A method of an explainer as torch exports it, sizes left open."""
-    free = torch.export.Dim.DYNAMIC
-    shapes = tuple({0: free, 2: free, 3: free} if x.ndim == 4 else {} for x in inputs.values())
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            Called(function),
-            tuple(inputs.values()),
-            dynamo=True,
-            verbose=False,
-            opset_version=OPSET,
-            input_names=list(inputs),
-            output_names=outputs,
-            dynamic_shapes=(shapes,),
-        )
-    model = program.model_proto
-    forget_origin(model)
-    return model
-
-
-class Called(nn.Module):
-    """A bound method of a module as a module of its own."""
-
-    def __init__(self, function: Callable[..., Tensor | tuple[Tensor, ...]]) -> None:
-        super().__init__()
-        self.owner = function.__self__
-        self.name = function.__name__
-
-    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        return getattr(self.owner, self.name)(*inputs)
-
-
-def describe(
-    model: ModelProto, checkpoint: Checkpoint, explainer: Propagation, task: ExportTask
-) -> None:
+def describe(model: ModelProto, facts: EngineFacts, task: ExportTask) -> None:
     """Our own facts, and those that the QGIS plugin Deepness looks for, as metadata."""
-    chain = explainer.chain
-    facts = {
+    ours = {
+        **{name: getattr(facts, name) for name in FACTS},
         "version": __version__,
-        "network": checkpoint.network,
-        "method": task.method,
-        "start": task.start,
-        "tile_px": chain.tile_px,
-        "stride_px": chain.stride_px,
-        "reach_px": chain.reach_px,
-        "margin": checkpoint.margin,
-        "checkpoint_sha256": sha256(task.model),
+        "checkpoint_sha256": facts.model_sha256,
         "weights": task.model.name if task.weights_beside else None,
     }
     deepness = {
         "model_type": "Regressor",
         "class_names": {"0": "crack"},
-        "tile_size": QGIS_TILE_PX,
-        "tiles_size": QGIS_TILE_PX,
+        "tile_size": qgis_tile_px(facts),
+        "tiles_size": qgis_tile_px(facts),
         "tiles_overlap": QGIS_OVERLAP,
         "standardization_mean": [0.0, 0.0, 0.0],
         "standardization_std": [1.0, 1.0, 1.0],
@@ -249,30 +98,72 @@ def describe(
     }
     if task.gsd_mm:
         deepness["resolution"] = task.gsd_mm / 10  # cm per px
-    values = {METADATA: facts} | deepness
+    values = {METADATA: ours} | deepness
     helper.set_model_props(model, {key: json.dumps(value) for key, value in values.items()})
     model.producer_name, model.producer_version = "crackcli", __version__
 
 
-def check(path: Path, task: ExportTask) -> None:
-    """Compare the graph with torch, whole and by parts, on fresh images of other sizes than it was
+def qgis_tile_px(facts: EngineFacts) -> int:
+    """The side of the one tile that a graph for QGIS takes."""
+    return facts.tile_px if facts.kind == "tiles" else QGIS_TILE_PX
+
+
+def qgis_top(facts: EngineFacts) -> float:
+    """The root of a score that QGIS shows as 1: relevance is small, probabilities are not."""
+    return 1.0 if facts.kind in ("window", "tiles") else QGIS_TOP
+
+
+def check(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
+    """Compare the graph with torch; what differs once may be a near tie of a pool that went the
+    other way, what differs every time is wrong."""
+    for left in reversed(range(TRIES)):
+        try:
+            compare(ours, theirs, task)
+            return
+        except ModelError:
+            if not left:
+                raise
+
+
+def compare(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
+    """Compare a graph with torch, whole and by parts, on fresh images of other sizes than it was
     traced with."""
-    ours = OnnxEngine(path, device="cpu")
-    theirs = TorchEngine(task.model, task.method, task.start, device="cpu")
+    facts = theirs.facts
     random = np.random.default_rng()
-    tile_px, stride_px = theirs.facts.tile_px, theirs.facts.stride_px
     for count, rows, cols in ((1, 0, 0), (2, 1, 2)):
-        shape = (count, tile_px + rows * stride_px, tile_px + cols * stride_px, 3)
+        more = (0, 0) if facts.kind == "tiles" else (rows * facts.stride_px, cols * facts.stride_px)
+        shape = (count, facts.tile_px + more[0], facts.tile_px + more[1], 3)
         images = random.integers(0, 256, shape, dtype=np.uint8)
+        expected = theirs.explain(images, 0.0).maps
+        agree(task, "whole", ours.explain(images, 0.0).maps, expected)
+        if facts.kind in ("window", "tiles"):
+            continue
+        agree(task, "closed gate", ours.explain(images, 1.1).maps, 0 * expected)
         cells = theirs.features(images)
-        probability, value = theirs.head(cells, 0.0)
-        maps = theirs.back(images, value)
         agree(task, "features", ours.features(images), cells)
-        for actual, expected in zip(ours.head(cells, 0.0), (probability, value), strict=True):
-            agree(task, "head", actual, expected)
-        agree(task, "back", ours.back(images, value), maps)
-        agree(task, "whole", ours.explain(images, 0.0).maps, maps)
-        agree(task, "closed gate", ours.explain(images, 1.1).maps, 0 * maps)
+        probability, value = theirs.head(cells, 0.0)
+        for actual, wanted in zip(ours.head(cells, 0.0), (probability, value), strict=True):
+            agree(task, "head", actual, wanted)
+        if facts.kind == "propagation":
+            agree(task, "back", ours.back(images, value), theirs.back(images, value))
+    if facts.kind == "passes":
+        compare_share(ours, theirs, task)
+
+
+def compare_share(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
+    """Compare the share of the last pass of a window somewhere in a raster."""
+    facts = theirs.facts
+    random = np.random.default_rng()
+    tile, reach = facts.tile_px // facts.stride_px, -(-facts.reach_px // facts.stride_px)
+    cells = 2 * (tile - 1) + 4 * reach + 2  # of the window, two of them in its core
+    side = cells * facts.stride_px
+    images = random.integers(0, 256, (1, side, side + facts.stride_px, 3), dtype=np.uint8)
+    tiles = cells - 2 * reach - tile + 1
+    gated = (random.random((1, tiles, tiles + 1)) < GATED).astype(np.float32)
+    place = (-facts.stride_px, 3 * facts.tile_px)
+    last = facts.passes - 1
+    expected = theirs.share(images, gated, last, place)
+    agree(task, "share", ours.share(images, gated, last, place), expected)
 
 
 def agree(task: ExportTask, what: str, actual: np.ndarray, expected: np.ndarray) -> None:

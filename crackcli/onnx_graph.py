@@ -86,16 +86,70 @@ class Assembly:
         ``outputs`` maps each output of the part, in order, to what it becomes.  The inputs of
         the part are values of the main graph of the same names.
         """
-        graph = renamed(part.graph, condition)
-        fixed, fluid = lifted(graph)
-        for tensor in graph.initializer:
-            self.constants.setdefault(tensor.name, tensor)
-        self.fixed.extend(fixed)
+        graph, fluid = self.taken(part, condition)
         then = helper.make_graph(fluid, f"{condition}_then", [], list(graph.output))
         names = [value.name for value in outputs.values()]
         self.add(
             helper.make_node("If", [condition], names, then_branch=then, else_branch=otherwise)
         )
+
+    def repeat(
+        self,
+        condition: str,
+        part: ModelProto,
+        counter: str,
+        times: int,
+        zeros: GraphProto,
+        output: ValueInfoProto,
+    ) -> None:
+        """The sum of what ``part`` gives where ``condition`` holds, for its input ``counter`` from
+        0 to ``times`` - 1; else ``zeros``."""
+        graph, fluid = self.taken(part, f"{condition}_each")
+        (term,) = (value.name for value in graph.output)
+        body = helper.make_graph(
+            [
+                *fluid,
+                helper.make_node("Add", ["so_far", term], ["sum"]),
+                helper.make_node("Identity", ["go"], ["go_on"]),
+            ],
+            f"{condition}_body",
+            [
+                scalar(counter, TensorProto.INT64),
+                scalar("go", TensorProto.BOOL),
+                named(output, "so_far"),
+            ],
+            [scalar("go_on", TensorProto.BOOL), named(output, "sum")],
+        )
+        (first,) = (value.name for value in zeros.output)
+        then = helper.make_graph(
+            [
+                *zeros.node,
+                constant("times", np.array(times)),
+                constant("yes", np.array(True)),
+                helper.make_node("Loop", ["times", "yes", first], ["all"], body=body),
+            ],
+            f"{condition}_then",
+            [],
+            [named(output, "all")],
+        )
+        self.add(
+            helper.make_node("If", [condition], [output.name], then_branch=then, else_branch=zeros)
+        )
+
+    def take(self, part: ModelProto) -> None:
+        """All of a part as the main graph."""
+        _, fluid = self.taken(part, "main")
+        self.add(*fluid)
+
+    def taken(self, part: ModelProto, prefix: str) -> tuple[GraphProto, list[NodeProto]]:
+        """A part with names of its own and its nodes that depend on inputs; what does not depend
+        on them goes into the main graph."""
+        graph = renamed(part.graph, prefix)
+        fixed, fluid = lifted(graph)
+        for tensor in graph.initializer:
+            self.constants.setdefault(tensor.name, tensor)
+        self.fixed.extend(fixed)
+        return graph, fluid
 
     def model(
         self,
@@ -180,6 +234,19 @@ def for_one_tile(model: ModelProto, late: str, side_px: int, top: float) -> None
 
 def constant(name: str, value: np.ndarray) -> NodeProto:
     return helper.make_node("Constant", [], [name], value=arrays.from_array(value, name))
+
+
+def scalar(name: str, kind: int) -> ValueInfoProto:
+    """A single value of an element type of ONNX."""
+    return helper.make_tensor_value_info(name, kind, [])
+
+
+def named(value: ValueInfoProto, name: str) -> ValueInfoProto:
+    """The same kind of value by another name."""
+    copy = ValueInfoProto()
+    copy.CopyFrom(value)
+    copy.name = name
+    return copy
 
 
 def floats(name: str, shape: list[str | int]) -> ValueInfoProto:

@@ -100,7 +100,9 @@ def in_all_passes(engine, padded, gated, rim):
     images, method = engine.scaled(padded), engine.explainer
     with torch.inference_mode():
         return sum(
-            method.share(images, torch.from_numpy(gated).float(), torch.tensor(number), place)
+            method.share(
+                images, torch.from_numpy(gated).float()[:, None], torch.tensor(number), place
+            )
             for number in range(engine.facts.passes)
         ).numpy()
 

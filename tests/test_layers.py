@@ -21,12 +21,12 @@ mining tables
 survey report comparison training onnx_export corrections evaluating
 reviews trajectories
 contenders
-scan formats.* training_report joints growth objectives.classifying objectives.segmenting objectives.reconstructing
-mask_scene zoom tiles models features judging straight measures objectives
+scan formats.* training_report joints growth objectives.*
+mask_scene zoom tiles models features onnx_wholes judging straight measures objectives
 direct_explainer
 explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study
 attribution.path
-attribution.lrp attribution.gradient attribution.deeplift networks.vgg11 networks.unet networks.autoencoder networks engines
+attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
 attribution.passes
 attribution.propagation patches masking widths runs labelled
 attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster scale
@@ -95,7 +95,7 @@ def test_a_module_imports_from_floors_below_its_own(name):
     [
         ("rasterio", {"raster", "colours"}),
         ("onnxruntime", {"engines.onnx"}),
-        ("onnx", {"onnx_export", "onnx_graph"}),
+        ("onnx", {"onnx_export", "onnx_graph", "onnx_wholes"}),
         ("pyogrio", {"formats.geopackage"}),
         ("torchvision", {"patches"}),
         ("matplotlib", {"training_report"}),

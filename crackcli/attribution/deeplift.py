@@ -74,8 +74,8 @@ class Secant(nn.Module):
         self.layer = layer
 
     def forward(self, both: Tensor, multiplier: Tensor) -> Tensor:
-        x, r = both.chunk(2)
-        return secant(self.layer, multiplier, x, r)
+        count = len(multiplier)
+        return secant(self.layer, multiplier, both[:count], both[count:])
 
 
 class DeepLift(Passes):

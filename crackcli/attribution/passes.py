@@ -49,7 +49,7 @@ class Passes(Method):
     def forward(self, images: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
         """``gate`` is the P(crack) from which on a tile is explained; 0 explains all."""
         probability, _ = self.head(self.features(images), gate)
-        gated = (probability >= gate).to(images.dtype)
+        gated = (probability >= gate).to(images.dtype)[:, None]
         place = torch.tensor(ORIGIN, device=images.device)
         shares = (
             self.share(images, gated, torch.tensor(number, device=images.device), place)
@@ -64,8 +64,8 @@ class Passes(Method):
         return probability, self.covered(gated).clamp(max=1)
 
     def share(self, images: Tensor, gated: Tensor, number: Tensor, place: Tensor) -> Tensor:
-        """What pass ``number`` () adds to the map (B, H, W), explaining the tiles ``gated``
-        (B, h, w); ``place`` (2,) int64."""
+        """What pass ``number`` () adds to the map (B, H, W), explaining the tiles that are 1
+        in ``gated`` (B, 1, h, w); ``place`` (2,) int64."""
         points = self.points(images, number, place)
         value = self.value_of(self.features(points), gated)
         return self.carried_back(images, points, value, number, place)
@@ -88,7 +88,7 @@ class Passes(Method):
     def value_of(self, cells: Tensor, gated: Tensor) -> Tensor:
         """What the cells (B or 2 B, C, F, G) of the points pass on."""
         *inputs, logits = self.chain[self.chain.neck :].trace(cells)
-        return self.from_tiles(logits[: len(gated)], gated[:, None], inputs)
+        return self.from_tiles(logits[: len(gated)], gated, inputs)
 
     def carried_back(
         self, images: Tensor, points: Tensor, value: Tensor, number: Tensor, place: Tensor
@@ -99,7 +99,7 @@ class Passes(Method):
 
 
 def needed(references: Tensor | None, tile_px: int) -> Tensor:
-    """The references (N, 3, T, T), or a `ModelError` where a checkpoint has none."""
+    """The references (N, 3, T, T), uint8 or in [0, 1]; a `ModelError` where there are none."""
     if references is None:
         raise ModelError(
             "the model has no crack-free photographs to compare with; add --baseline black, or "
@@ -118,10 +118,12 @@ def trimmed(x: Tensor, rim: int) -> Tensor:
 
 
 def mirrored(tiles: Tensor, number: Tensor, place: Tensor, images: Tensor) -> Tensor:
-    """Tile ``number`` () of (N, 3, T, T), mirrored on and on, where ``images`` (B, 3, H, W) lie
-    that begin at ``place``: (1, 3, H, W)."""
+    """Tile ``number`` () of (N, 3, T, T), uint8 or as it is, mirrored on and on, where ``images``
+    (B, 3, H, W) lie that begin at ``place``: (1, 3, H, W)."""
     side = tiles.shape[-1]
     tile = tiles.index_select(0, number.view(1))
+    if tile.dtype == torch.uint8:
+        tile = tile.to(images.dtype) / 255
     for axis in (2, 3):
         at = torch.arange(images.shape[axis], device=images.device) + place[axis - 2]
         at = at.remainder(2 * side)

@@ -60,11 +60,11 @@ class Path(Passes):
 
     def points(self, images: Tensor, number: Tensor, place: Tensor) -> Tensor:
         begin, way = self.ends(images, number, place)
-        return begin + self.at[number.view(1)] * way
+        return begin + self.at[number.view(1)].to(way.dtype) * way
 
     def weigh(self, images: Tensor, value: Tensor, number: Tensor, place: Tensor) -> Tensor:
         _, way = self.ends(images, number, place)
-        return self.weights[number.view(1)] * way * value
+        return self.weights[number.view(1)].to(way.dtype) * way * value
 
 
 def intgrad(
@@ -78,8 +78,8 @@ def intgrad(
         chain,
         start,
         references,
-        at=torch.from_numpy((1 + at) / 2).to(references).repeat(count),
-        weights=torch.from_numpy(weights / 2 / count).to(references).repeat(count),
+        at=torch.from_numpy((1 + at) / 2).repeat(count),
+        weights=torch.from_numpy(weights / 2 / count).repeat(count),
         which=torch.arange(count).repeat_interleave(nodes),
     )
 
@@ -99,8 +99,9 @@ def gradientshap(
         chain,
         start,
         references,
-        at=torch.rand(samples, generator=drawn).to(references),
-        weights=torch.full((samples,), 1 / samples).to(references),
+        at=torch.rand(samples, generator=drawn),
+        weights=torch.full((samples,), 1 / samples),
         which=torch.randint(len(references), (samples,), generator=drawn),
-        noise=(NOISE * torch.randn(samples, 3, side, side, generator=drawn)).to(references),
+        # Half precision, in which a graph stores it, so that all engines add the same.
+        noise=(NOISE * torch.randn(samples, 3, side, side, generator=drawn)).half().float(),
     )

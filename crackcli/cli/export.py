@@ -19,6 +19,7 @@ def export(
     ],
     method: options.GraphMethod = DEFAULT_METHOD,
     start: options.GraphStart = DEFAULT_START,
+    baseline: options.Baseline = None,
     weights_beside: Annotated[
         bool,
         typer.Option("--weights-beside", help="Leave the weights in MODEL, in the same folder."),
@@ -50,6 +51,7 @@ def export(
         output=output,
         method=method,
         start=start,
+        baseline=baseline,
         weights_beside=weights_beside,
         qgis=qgis,
         gsd_mm=gsd_mm,

@@ -75,7 +75,7 @@ class TorchEngine:
         return (
             self.explainer.share_of_core(
                 self.scaled(images),
-                self.here(gated),
+                self.here(gated)[:, None],
                 torch.tensor(number, device=self.device.torch),
                 torch.tensor(place, device=self.device.torch),
             )
@@ -125,14 +125,12 @@ def chosen_baseline(method: str, wanted: str | None) -> str | None:
 
 
 def references_of(checkpoint: Checkpoint, baseline: str) -> Tensor | None:
-    """The images (N, 3, T, T) in [0, 1] that a baseline stands for; None where a checkpoint has
-    none."""
+    """The images (N, 3, T, T) uint8 that a baseline stands for; None where there are none."""
     if baseline == "black":
-        return torch.zeros(1, 3, checkpoint.tile_px, checkpoint.tile_px)
+        return torch.zeros(1, 3, checkpoint.tile_px, checkpoint.tile_px, dtype=torch.uint8)
     if checkpoint.references is None:
         return None
-    references = checkpoint.references.float() / 255
-    return references[:1] if baseline == "mean" else references[1:]
+    return checkpoint.references[:1] if baseline == "mean" else checkpoint.references[1:]
 
 
 def shape_of(explainer: nn.Module) -> dict:

@@ -51,7 +51,7 @@ def test_a_window_gives_the_same_inside_as_the_whole(chain, references, method):
     explainer = method(chain, "margin", references).double()
     raster = torch.rand(1, 3, 14 * 32, 15 * 32, dtype=torch.float64)
     probability, _ = explainer.head(explainer.features(raster), EVERYTHING)
-    gated = (torch.rand_like(probability) < 0.5).double()  # tiles, whatever their P(crack)
+    gated = (torch.rand_like(probability) < 0.5).double()[:, None]  # tiles, whatever their P(crack)
     number = torch.tensor(1)
 
     whole = explainer.share(raster, gated, number, torch.tensor((0, 0)))
@@ -59,7 +59,7 @@ def test_a_window_gives_the_same_inside_as_the_whole(chain, references, method):
     pixels = (..., slice(32 * row, 32 * (row + side)), slice(32 * col, 32 * (col + side)))
     reach = explainer.reach
     tiles = side - 2 * reach - 1
-    own = gated[:, row + reach :, col + reach :][:, :tiles, :tiles]
+    own = gated[..., row + reach :, col + reach :][..., :tiles, :tiles]
     core = explainer.share_of_core(raster[pixels], own, number, torch.tensor((32 * row, 32 * col)))
 
     inner = 2 * reach * 32
