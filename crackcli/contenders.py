@@ -115,7 +115,8 @@ def told(error: Exception) -> str:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise error
-        return f"{package} is not installed"
+        command = f"pip install -c constraints.txt '.[{EXTRAS[package]}]'"
+        return f"{package} is not installed; in the folder of crackcli's code, {command} brings it"
     return str(error)
 
 

@@ -114,6 +114,13 @@ def test_what_one_protocol_lacks_is_left_out_of_that_one_only(monkeypatch):
     assert lined_up.left_out == {"lrp (ours)": "there is the graph of one start only"}
 
 
+def test_a_package_that_is_missing_is_named_with_what_to_type():
+    reason = contenders.told(ModuleNotFoundError("no", name="torch.nn"))
+
+    assert reason.startswith("torch is not installed")
+    assert "pip install -c constraints.txt '.[train]'" in reason
+
+
 def test_a_method_that_was_named_must_not_lack_anything():
     with pytest.raises(ModelError, match="no model for unet"):
         line_up(Choice(methods=("lrp", "unet")), (STUDY,))
@@ -272,9 +279,10 @@ def test_a_mistake_is_one_line_and_a_code(data, tmp_path, arguments, code, says)
     assert not (tmp_path / "out").exists()
 
 
-def test_grey_pictures_are_evaluated_without_torch(data, tmp_path):
+def test_the_shipped_graphs_are_evaluated_without_torch(data, tmp_path):
     program = "import sys; sys.modules.update(torch=None); import crackcli.__main__"
-    words = ["evaluate", data / "walls", "-o", tmp_path / "out", "--methods", "raw", "--json"]
+    chosen = ["--methods", "lrp,raw", "--protocol", "study", "--json"]
+    words = ["evaluate", data / "roads", "-o", tmp_path / "out", *chosen]
 
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, words)],
@@ -285,7 +293,8 @@ def test_grey_pictures_are_evaluated_without_torch(data, tmp_path):
 
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
-    assert [one["method"] for one in record["contenders"]] == ["raw", "raw"]
+    found = [(one["method"], one["start"]) for one in record["contenders"]]
+    assert found == [("lrp", "both"), ("raw", "none")]
     assert (tmp_path / "out/contact.png").is_file()
     assert "Table 1" in done.stderr
 
