@@ -232,6 +232,7 @@ class Run:
             state={name: value.contiguous() for name, value in plain.state_dict().items()},
             margin=verdict.margin,
             history=history,
+            references=self.objective.references,
         )
 
     def resume(self) -> None:

@@ -14,6 +14,7 @@ from crackcli.errors import ModelError, OutputError, UsageError  # noqa: E402
 from crackcli.judging import evaluate, is_bag, locate  # noqa: E402
 from crackcli.networks import Checkpoint, vgg11  # noqa: E402
 from crackcli.objectives.classifying import Classifying  # noqa: E402
+from crackcli.patches import read_photograph, to_tensor  # noqa: E402
 from crackcli.steps import Strongest, blended, kept, untrained  # noqa: E402
 from crackcli.training import Run, TrainConfig, train  # noqa: E402
 from crackcli.training_report import write_curve, write_reliability, write_scores  # noqa: E402
@@ -348,3 +349,13 @@ def test_the_checkpoint_tells_the_usual_margin_on_a_crack(trained):
 
     assert checkpoint.margin > 0
     assert checkpoint.margin != 1.0
+
+
+def test_the_checkpoint_has_crack_free_photographs_to_compare_with(photographs, trained):
+    references = Checkpoint.read(trained.output).references
+
+    sound = [to_tensor(read_photograph(path)) for path in (photographs / "no_crack").iterdir()]
+    assert references.shape == (6, 3, 64, 64)
+    for photograph in references[1:]:
+        assert any(torch.equal(photograph, tile) for tile in sound)
+    assert references[0].float().std() < references[1].float().std() / 2  # a mean is smooth

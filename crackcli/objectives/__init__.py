@@ -105,7 +105,8 @@ class Tiles(Protocol):
 
 class Objective(ABC):
     """A network on its way: ``network`` is what is trained, ``second`` is trained along with it
-    and left behind.  ``unused`` are the options that mean nothing here."""
+    and left behind.  ``references`` (1 + N, 3, T, T) uint8 go into the checkpoint; see there.
+    ``unused`` are the options that mean nothing here."""
 
     classes: ClassVar[tuple[str, ...]]  # of the checkpoint
     score: ClassVar[type]  # of one source
@@ -121,6 +122,7 @@ class Objective(ABC):
         network = self.start()
         self.network = network.to(device.torch, memory_format=torch.channels_last)
         self.second = nn.ModuleList()
+        self.references: Tensor | None = None
 
     def start(self) -> nn.Module:
         """The network as training begins: new with batch norm, or that of a checkpoint."""

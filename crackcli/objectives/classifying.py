@@ -16,6 +16,7 @@ from crackcli.judging import Judgement, SourceScore, evaluate, is_bag, locate
 from crackcli.networks import Checkpoint
 from crackcli.objectives import Objective, TrainConfig, Verdict
 from crackcli.patches import Patches
+from crackcli.references import choose_references
 from crackcli.steps import Strongest, blended, hide_cells, kept, untrained
 
 FROZEN_WHEN_WARM = 5  # of VGG11's eight convolutions: those above 1/16 of the resolution
@@ -60,6 +61,9 @@ class Classifying(Objective):
     def tiles(self, training: Sequence[Photograph]) -> Patches:
         """Tiles with their label; which of a bag shows the crack is told by `aim`."""
         chain = self.network
+        self.references = choose_references(
+            training, chain.tile_px, chain.stride_px, self.config.seed
+        )
         self.patches = Patches(training, chain.tile_px, chain.stride_px, self.config.drawn)
         self.bags = [item for item in training if item.label == 1 and is_bag(item, chain)]
         return self.patches
