@@ -26,26 +26,6 @@ def references():
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_images_of_a_batch_do_not_see_each_other(chain, references, method):
-    images = torch.rand(3, 3, 96, 64, dtype=torch.float64)
-    explainer = method(chain, "margin", references).double()
-
-    _, together = explainer(images, EVERYTHING)
-
-    alone = [explainer(image[None], EVERYTHING)[1] for image in images]
-    torch.testing.assert_close(together, torch.cat(alone))
-
-
-@pytest.mark.parametrize("method", ALL)
-def test_nothing_is_explained_above_every_probability(chain, references, method):
-    images = torch.rand(1, 3, 96, 64, dtype=torch.float64)
-
-    _, maps = method(chain, "margin", references).double()(images, torch.tensor(1.1))
-
-    assert not maps.any()
-
-
-@pytest.mark.parametrize("method", ALL)
 def test_a_window_gives_the_same_inside_as_the_whole(chain, references, method):
     """A window of a raster, computed on its own, agrees with all of the raster at once."""
     explainer = method(chain, "margin", references).double()

@@ -1,4 +1,4 @@
-"""Integrated gradients against Captum and completeness; GradientShap against autograd at its draws."""
+"""Integrated gradients against Captum and completeness; GradientShap against autograd."""
 
 import pytest
 

@@ -1,0 +1,54 @@
+"""Laws of every method of the menu that explains a classifier."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from crackcli.attribution import DIRECT, STARTS  # noqa: E402
+from crackcli.networks import vgg11  # noqa: E402
+from crackcli.registry import METHODS, load  # noqa: E402
+
+TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8, "tile_cells": 2}
+EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below
+MENU = sorted(METHODS.keys() - DIRECT.keys())
+
+
+@pytest.fixture(scope="module")
+def explained():
+    """A method's maps (B, H, W) of images, by name and start."""
+    torch.manual_seed(3)
+    chain = vgg11.build(**TINY).double().eval()
+    references = torch.rand(2, 3, 64, 64, dtype=torch.float64)
+
+    def explain(method, images, gate=EVERYTHING, start="margin"):
+        return load(METHODS, method)(chain, start, references).double()(images, gate)[1]
+
+    return explain
+
+
+@pytest.fixture
+def images():
+    torch.manual_seed(4)
+    return torch.rand(3, 3, 96, 64, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("method", MENU)
+def test_images_of_a_batch_do_not_see_each_other(explained, images, method):
+    together = explained(method, images)
+
+    alone = [explained(method, image[None]) for image in images]
+    assert together.abs().max() > 0
+    torch.testing.assert_close(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("method", MENU)
+def test_nothing_is_explained_above_every_probability(explained, images, method):
+    assert not explained(method, images, torch.tensor(1.1)).any()
+
+
+@pytest.mark.parametrize("method", [name for name in MENU if not name.startswith("lrp")])
+def test_the_margin_is_one_logit_less_the_other(explained, images, method):
+    """Multipliers are linear in what they start with; relevance is not."""
+    margin, crack, both = (explained(method, images, start=start) for start in STARTS)
+
+    torch.testing.assert_close(margin, 2 * crack - both)
