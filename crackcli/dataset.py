@@ -11,7 +11,7 @@ import logging
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from crackcli.errors import InputError
 log = logging.getLogger(__name__)
 
 LABELS = ("no_crack", "crack")  # the position is the label
+BOTH = (0, 1)
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
 TABLE = "photographs.csv"
 TILE_MARK = re.compile(
@@ -39,13 +40,18 @@ class Photograph:
     source: str
 
 
-def list_photographs(folder: Path, table: Path | None = None) -> list[Photograph]:
+def list_photographs(
+    folder: Path, table: Path | None = None, needed: Collection[int] = BOTH
+) -> list[Photograph]:
     """All readable photographs below ``folder``, in a fixed order; unreadable ones are skipped by
-    name.  ``table`` is a CSV with columns path (or file) and photo, and source where known."""
+    name.  ``table`` is a CSV with columns path (or file) and photo, and source where known; there
+    must be photographs of the labels ``needed``."""
     known = read_table(table or folder / TABLE, required=table is not None)
     found: list[Photograph] = []
     for label, name in enumerate(LABELS):
         if not (folder / name).is_dir():
+            if label not in needed and folder.is_dir():
+                continue
             raise InputError(
                 f"{folder} has no folder '{name}'; put photographs with a crack into 'crack' and "
                 "photographs without one into 'no_crack'"
@@ -62,7 +68,7 @@ def list_photographs(folder: Path, table: Path | None = None) -> list[Photograph
             )
     counts = Counter(item.label for item in found)
     for label, name in enumerate(LABELS):
-        if counts[label] < 2:
+        if counts[label] < 2 and label in needed:
             raise InputError(
                 f"{folder / name} has {counts[label]} readable photographs; training needs at "
                 "least 2 of each class, better 100"
@@ -113,12 +119,12 @@ def name_small_sources(found: Sequence[Photograph], at_least: int = 10) -> list[
 
 
 def split(
-    found: Sequence[Photograph], share: float, seed: int
+    found: Sequence[Photograph], share: float, seed: int, needed: Collection[int] = BOTH
 ) -> tuple[list[Photograph], list[Photograph]]:
     """Training and held-out photographs; about ``share`` of each source and class is held out.
 
-    All patches of one photo fall on the same side; a class that has one photo only is kept for
-    training and named.
+    All patches of one photo fall on the same side; a class that is ``needed`` and has one photo
+    only is named.
     """
     groups: dict[tuple[str, str], list[Photograph]] = defaultdict(list)
     for item in found:
@@ -137,7 +143,7 @@ def split(
         (held_out if fits else training).extend(groups[key])
     for label, name in enumerate(LABELS):
         for side, items in (("training", training), ("held-out", held_out)):
-            if not any(item.label == label for item in items):
+            if label in needed and not any(item.label == label for item in items):
                 raise InputError(
                     f"all '{name}' photographs come from so few photos that no {side} ones are "
                     "left; add photographs, or name each patch's photo in a photographs.csv"

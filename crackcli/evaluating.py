@@ -31,7 +31,7 @@ from crackcli.contenders import (
 from crackcli.errors import InputError, UsageError
 from crackcli.evaluation import PixelScores, compare
 from crackcli.growth import Growth
-from crackcli.labelled import Labelled, LabelledSet, find_sets, some
+from crackcli.labelled import LABELLED, Labelled, LabelledSet, find_sets, some
 from crackcli.measures import Measures, measure
 from crackcli.study import CRACK
 from crackcli.trajectories import Written, best, followed, write_trajectories
@@ -39,7 +39,6 @@ from crackcli.trajectories import Written, best, followed, write_trajectories
 log = logging.getLogger(__name__)
 
 PROTOCOLS = {"both": (STUDY, OURS), "study": (STUDY,), "ours": (OURS,)}
-LABELLED = 127  # in our protocol, values of a mask above this are crack
 SHEET = 8  # photographs on the contact sheet
 
 Flags = NDArray[np.bool_]

@@ -17,15 +17,18 @@ from typing import Any
 
 from crackcli import __version__
 from crackcli.contact_sheet import Strip, contact_sheet
-from crackcli.contenders import OURS, Seat
+from crackcli.contenders import OURS
 from crackcli.errors import OutputError
-from crackcli.evaluating import EvaluateTask, Evaluation, Truths, evaluate
+from crackcli.evaluating import Entry, EvaluateTask, Evaluation, Truths, evaluate
 from crackcli.files import refused, write_json, write_text
 from crackcli.tables import SETS_DIFFER, all_beside, groups_of, tables_of
 from crackcli.tabular import Table, to_csv, to_markdown, to_records
 from crackcli.tiles import write_png
 
-PACKAGES = ("numpy", "scipy", "opencv-python", "scikit-image", "onnxruntime-gpu", "torch")
+PACKAGES = (
+    *("numpy", "scipy", "opencv-python", "scikit-image"),
+    *("onnxruntime-gpu", "torch", "zennit"),
+)
 
 Progress = Callable[[float, str], None]
 
@@ -55,7 +58,8 @@ def write_evaluation(
             task.output.rmdir()  # if nothing is in it
         raise
     tables = tables_of(evaluation, task)
-    record.unlink(missing_ok=True)
+    for name in ("evaluation.json", *(f"table{number}.csv" for number in (1, 2, 3))):
+        (task.output / name).unlink(missing_ok=True)  # of an earlier evaluation
     paths = []
     for number, table in enumerate(tables, start=1):
         paths.append(task.output / f"table{number}.csv")
@@ -82,16 +86,18 @@ def markdown(evaluation: Evaluation, tables: list[Table], task: EvaluateTask) ->
         SETS_DIFFER,
         *map(to_markdown, all_beside(tables)),
         "## Who took part",
-        "\n".join(line_of(entry.seat) for entry in evaluation.entries),
+        "\n".join(map(line_of, evaluation.entries)),
         *(["Left out:", "\n".join(left_out)] if left_out else []),
         f"crackcli {__version__}",
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def line_of(seat: Seat) -> str:
-    facts, contender = seat.facts, seat.contender
+def line_of(entry: Entry) -> str:
+    facts, contender = entry.seat.facts, entry.seat.contender
     baseline = f", compared with {facts.baseline}" if facts.baseline else ""
+    if baseline and contender.baseline and entry.growth:
+        baseline += " (in table 3 with what the model has for the method)"
     return (
         f"- {contender.method} ({contender.protocol}): {facts.model}, {facts.network}, started "
         f"from {facts.start}{baseline}, {facts.engine} on {facts.device}, SHA-256 "

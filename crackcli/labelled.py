@@ -22,6 +22,7 @@ from crackcli.raster import LEAST_PX
 
 log = logging.getLogger(__name__)
 
+LABELLED = 127  # of 255: above it a pixel of a mask is crack
 IMAGES = ("images", "crack")  # either name
 MASKS, SOUND = "masks", "no_crack"
 
@@ -76,13 +77,19 @@ def mask_values(path: Path) -> Image:
 
 def paired(photograph: Path, mask: Path) -> Labelled:
     """A photograph with its mask; without it where it is all 0."""
-    values, image = mask_values(mask), checked(photograph)
+    values = fitting(mask, checked(photograph))
+    return Labelled(photograph, mask if values.any() else None)
+
+
+def fitting(mask: Path, image: Image) -> Image:
+    """The values of a mask, which must be as large as its photograph."""
+    values = mask_values(mask)
     if values.shape != image.shape[:2]:
         raise InputError(
             f"{mask} is {values.shape[1]} x {values.shape[0]} px and its photograph "
             f"{image.shape[1]} x {image.shape[0]}; give masks of the size of their photographs"
         )
-    return Labelled(photograph, mask if values.any() else None)
+    return values
 
 
 def checked(photograph: Path) -> Image:

@@ -13,7 +13,7 @@ SHIPPED = "vgg11_128"
 PACKAGED = Path(__file__).parent / "_models"  # where an installation keeps them
 CHECKOUT = Path(__file__).parents[1] / "models"  # where a clone keeps them
 OWN_MENUS = {"zennit"}  # engines with methods of their own
-DIRECT_KINDS = {"window", "tiles"}  # of engines that score pixels without a gate
+GRAPH = ".onnx"
 
 
 def shipped(suffix: str, name: str = SHIPPED) -> Path:
@@ -65,11 +65,16 @@ def open_engine(
         check(STARTS, start)
     if baseline is not None:
         check(BASELINES, baseline)
-    if method == "raw" and model is None and engine in ("auto", "raw"):
-        return load(ENGINES, "raw")(None, method, start, device, baseline)
-    path = find_model(model, method, start, engine)
+    if "raw" in (method, engine):
+        return load(ENGINES, "raw")(model, method, start, device, baseline)
+    path = find_model(model, None if engine in OWN_MENUS else method, start, engine)
     if engine == "auto":
         engine = "torch" if path.suffix.lower() == ".safetensors" else "onnx"
+    if engine != "onnx" and path.suffix.lower() == GRAPH:
+        raise ModelError(
+            f"{path} is a graph, which engine {engine} does not read; leave --engine out, or give "
+            "the checkpoint that it was exported from"
+        )
     return load(ENGINES, engine)(path, method, start, device, baseline)
 
 
@@ -84,6 +89,6 @@ def open_explainer(
 ) -> StripExplainer:
     """What a scan has its strips explained by, on the engine for a model file."""
     opened = open_engine(model, method, start, engine, device, baseline)
-    if opened.facts.kind in DIRECT_KINDS:
+    if opened.facts.direct:
         return DirectExplainer(opened)
     return Explainer(opened, gate)

@@ -110,7 +110,7 @@ def qgis_tile_px(facts: EngineFacts) -> int:
 
 def qgis_top(facts: EngineFacts) -> float:
     """The root of a score that QGIS shows as 1: relevance is small, probabilities are not."""
-    return 1.0 if facts.kind in ("window", "tiles") else QGIS_TOP
+    return 1.0 if facts.direct else QGIS_TOP
 
 
 def check(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
@@ -136,7 +136,7 @@ def compare(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
         images = random.integers(0, 256, shape, dtype=np.uint8)
         expected = theirs.explain(images, 0.0).maps
         agree(task, "whole", ours.explain(images, 0.0).maps, expected)
-        if facts.kind in ("window", "tiles"):
+        if facts.direct:
             continue
         agree(task, "closed gate", ours.explain(images, 1.1).maps, 0 * expected)
         cells = theirs.features(images)

@@ -21,20 +21,17 @@ from torchvision.transforms import v2
 from crackcli.dataset import LABELS, Photograph, balance
 from crackcli.drawing.twins import distracted_twin, twin
 from crackcli.errors import InputError
+from crackcli.labelled import LABELLED, decoded, fitting
 
 SINGLE = 1.5  # tiles: up to this short side a picture is one tile
 LONGEST = 4  # tiles: a larger photograph is shrunk to this side before it is cut
-LABELLED = 127  # of 255: above it a pixel of a mask is crack
 
 Image = NDArray[np.uint8]
 
 
 def read_photograph(path: Path) -> Image:
     """A photograph as RGB (rows, cols, 3), upright."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise InputError(f"{path} cannot be decoded; remove it or save it again as JPEG or PNG")
-    return image
+    return decoded(path, cv2.IMREAD_COLOR_RGB)
 
 
 def to_bag(image: Image, tile_px: int, stride_px: int) -> Image:
@@ -161,14 +158,7 @@ def mask_of(item: Photograph) -> Path:
 def read_masked(item: Photograph) -> Image:
     """A photograph and its mask, 0 to 255, as four channels (rows, cols, 4)."""
     image, path = read_photograph(item.path), mask_of(item)
-    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if mask is None:
-        raise InputError(f"{path} cannot be decoded; remove it or save it again as PNG")
-    if mask.shape != image.shape[:2]:
-        raise InputError(
-            f"{path} is {mask.shape[1]} x {mask.shape[0]} px and its photograph "
-            f"{image.shape[1]} x {image.shape[0]} px; give it a mask of its own size"
-        )
+    mask = fitting(path, image)
     if item.label == 0 and (mask > LABELLED).any():
         raise InputError(
             f"{path} shows a crack, but its photograph lies in '{LABELS[0]}'; move the photograph "

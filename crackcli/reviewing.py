@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from crackcli.attribution import DIRECT
 from crackcli.corrections import (
     Corrected,
     held_out_of,
@@ -222,6 +223,11 @@ def model_of(out: Path, scenes: Sequence[Scene]) -> Path:
     wanted = engine["model_sha256"]
     chosen = run_record(out)["options"]["model"]
     say = f"{out} was scanned with {engine['model']}"
+    if engine.get("method") in DIRECT:
+        raise ModelError(
+            f"{out} was scanned by method {engine['method']}, which explains no classifier; give "
+            "one to learn on with --from"
+        )
     if chosen is None:
         return shipped(".safetensors")
     model = Path(chosen)

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli import __version__
+from crackcli.attribution import SCORED
 from crackcli.engines import Floats
 from crackcli.errors import InputError
 from crackcli.explainer import StripExplainer, StripScores
@@ -60,7 +61,7 @@ class ScanTask:
 
     source: Path
     folder: Path
-    masking: Masking = Masking()
+    masking: Masking = Masking("auto")
     core_px: int = CORE_PX  # of the network's pixels, at any zoom
     zooms: tuple[float, ...] = PLAIN
     backend: str = "serial"
@@ -331,7 +332,7 @@ def write_score(
     gated = sum(int((each >= explainer.gate).sum()) for each in tiles)
     facts = explainer.engine.facts
     tags = {
-        "CRACKCLI_SCORE": "root of positive relevance",
+        "CRACKCLI_SCORE": f"root of {SCORED.get(facts.method, 'positive relevance')}",
         "CRACKCLI_SCORE_TOP": repr(top),  # the score that is stored as 254
         "CRACKCLI_METHOD": facts.method,
         "CRACKCLI_START": facts.start,

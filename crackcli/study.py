@@ -47,8 +47,15 @@ def start_of(method: str) -> str:
 def maps_of(engine: Explains, photographs: Sequence[Image]) -> Floats:
     """The maps (N, T, T) of photographs (rows, cols, 3), each resized to one tile of T px."""
     side = engine.facts.tile_px
-    tiles = [cv2.resize(photograph, (side, side)) for photograph in photographs]
+    tiles = [resized(photograph, side) for photograph in photographs]
     return engine.explain(np.stack(tiles), 0.0).maps
+
+
+def resized(photograph: Image, side_px: int) -> Image:
+    """A photograph as a square; where it shrinks by the mean, in which a thin crack stays."""
+    shrinks = max(photograph.shape[:2]) > side_px
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(photograph, (side_px, side_px), interpolation=how)
 
 
 def resized_mask(mask: Flags, shape: tuple[int, int]) -> Flags:

@@ -45,7 +45,7 @@ class SurveyTask:
     engine: str = "auto"
     device: str = "auto"
     gate: float = 0.5
-    masking: Masking = Masking()
+    masking: Masking = Masking("auto")
     core_px: int | None = None
     zooms: tuple[float, ...] = PLAIN
     overwrite: bool = False

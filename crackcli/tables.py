@@ -4,8 +4,8 @@ The study's set is not available, so its numbers and ours are of different photo
 compared is how far each method lies from a network that learnt pixel labels, on the same
 photographs: the ratio to the U-Net.
 
-Source of `SEGMENTATION`, `SEVERITY`, `GROWTH`: Forest, Porta, Tuia, Fink 2024, as in the slides on
-the study: one classifier, 100 cracked test patches, and 100 trajectories.
+Source of `PUBLISHED_1`, `PUBLISHED_2`, `PUBLISHED_3`: Forest, Porta, Tuia, Fink 2024, as in the
+slides on the study: one classifier, 100 cracked test patches, and 100 trajectories.
 """
 
 import math
@@ -18,6 +18,7 @@ from crackcli.evaluating import Entry, EvaluateTask, Evaluation, Scores
 from crackcli.evaluation import PixelScores
 from crackcli.growth import Growth
 from crackcli.measures import errors
+from crackcli.study import start_of
 from crackcli.tabular import Cell, Column, Estimate, Row, Table
 from crackcli.trajectories import STROKES
 
@@ -111,6 +112,7 @@ WHO = (
     Column("method", "method"),
     Column("network", "network", hidden=True),
     Column("start", "start", hidden=True),
+    Column("baseline", "compared with", hidden=True),
     Column("models", "models", hidden=True),
 )
 TABLE_1 = (
@@ -157,6 +159,7 @@ class Group:
     method: str
     network: str
     start: str
+    baseline: str
     entries: list[Entry]
 
     def row(self, numbers: Callable[[Entry], Numbers], **labels: Cell) -> Row:
@@ -168,6 +171,7 @@ class Group:
             "method": self.method,
             "network": self.network,
             "start": self.start,
+            "baseline": self.baseline,
             "models": len(self.entries),
             **{name: Estimate(tuple(one[name] for one in each)) for name in each[0]},
         }
@@ -175,10 +179,11 @@ class Group:
 
 def groups_of(entries: Iterable[Entry]) -> list[Group]:
     """Protocol by protocol, the study's methods first and in its order."""
-    found: dict[tuple[str, str, str, str], list[Entry]] = defaultdict(list)
+    found: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
     for entry in entries:
         facts, contender = entry.seat.facts, entry.seat.contender
-        found[contender.protocol, contender.method, facts.network, facts.start].append(entry)
+        who = contender.protocol, contender.method, facts.network, facts.start
+        found[*who, facts.baseline or ""].append(entry)
     order = {method: number for number, method in enumerate(PUBLISHED_1)}
     ranked = sorted(
         found, key=lambda key: (key[0] != STUDY, order.get(key[1], len(order)), *key[1:])
@@ -262,14 +267,18 @@ def table_3(evaluation: Evaluation) -> Table:
 
 
 def revealed(columns: tuple[Column, ...], rows: Sequence[Row]) -> tuple[Column, ...]:
-    """The columns; what tells contenders of one method apart is shown where there are several."""
-    networks: dict[Cell, set[Cell]] = defaultdict(set)
-    for row in rows:
-        networks[row["method"]].add(row.get("network", ""))
-    shown = {
-        "network": any(len(names) > 1 for names in networks.values()),
-        "models": any(row.get("models", 1) != 1 for row in rows),
-    }
+    """The columns; what tells contenders of one method apart is shown where there are several, and
+    the start where it is not what the protocol would have."""
+    shown = {"models": any(row.get("models", 1) != 1 for row in rows)}
+    for name in ("network", "start", "baseline"):
+        known: dict[tuple[Cell, Cell], set[Cell]] = defaultdict(set)
+        for row in rows:
+            known[row["protocol"], row["method"]].add(row.get(name, ""))
+        shown[name] = any(len(values) > 1 for values in known.values())
+    shown["start"] |= any(
+        row["protocol"] == STUDY and row["start"] not in (start_of(str(row["method"])), "none")
+        for row in rows
+    )
     return tuple(replace(c, hidden=c.hidden and not shown.get(c.name, False)) for c in columns)
 
 

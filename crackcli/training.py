@@ -22,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Sampler
 
 from crackcli.calibration import Reliability
-from crackcli.dataset import LABELS, Photograph, balance, list_photographs, split
+from crackcli.dataset import BOTH, LABELS, Photograph, balance, list_photographs, split
 from crackcli.device import Device
 from crackcli.errors import InputError, ModelError, OutputError, UsageError
 from crackcli.files import written_aside
@@ -84,18 +84,19 @@ def train(
     if config.start_from is not None:  # the network is that of the checkpoint
         arguments = Checkpoint.read(config.start_from).arguments
         config = replace(config, arguments=arguments)
+    objective = load(OBJECTIVES, config.network)(config, device)
     if sides is None:
         if config.photographs is None:
             raise UsageError(
                 "no photographs to train on; give a folder with crack and no_crack, or --mine"
             )
-        found = list_photographs(config.photographs, config.table)
-        sides = split(found, config.held_out, config.seed)
-    objective = load(OBJECTIVES, config.network)(config, device)
+        needed = BOTH if objective.needed is None else (objective.needed,)
+        found = list_photographs(config.photographs, config.table, needed)
+        sides = split(found, config.held_out, config.seed, needed)
     training, held_out = usable(objective, sides)
     log.info("%d photographs for training, %d held out", len(training), len(held_out))
 
-    run = Run(objective, len(training))
+    run = Run(objective, len(training), objective.compared_with(training))
     progress = run.progress
     batches = endless(objective.tiles(training), config, skip=progress.step)
     if config.start_from or progress.step:
@@ -139,8 +140,11 @@ class Run:
     Its folder beside the output is removed when the run is finished.
     """
 
-    def __init__(self, objective: Objective, photographs: int) -> None:
+    def __init__(
+        self, objective: Objective, photographs: int, references: Tensor | None = None
+    ) -> None:
         self.objective = objective
+        self.references = references
         self.config = config = objective.config
         self.device = objective.device
         self.network = objective.network
@@ -232,7 +236,7 @@ class Run:
             state={name: value.contiguous() for name, value in plain.state_dict().items()},
             margin=verdict.margin,
             history=history,
-            references=self.objective.references,
+            references=self.references,
         )
 
     def resume(self) -> None:

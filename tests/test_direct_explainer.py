@@ -1,5 +1,7 @@
 """Scores without a gate: the same however a raster is cut, for windows and for tiles."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -7,8 +9,7 @@ from fakes import wall
 
 from crackcli.direct_explainer import DirectExplainer
 from crackcli.engines import EngineFacts
-from crackcli.engines.raw import RawEngine
-from crackcli.errors import DeviceError, ModelError
+from crackcli.errors import ModelError, UsageError
 from crackcli.grid import Window
 from crackcli.masking import Masking
 from crackcli.models import open_explainer
@@ -121,6 +122,21 @@ def test_a_damaged_model_is_named(tmp_path):
         explained(photograph(tmp_path), Engine("window", broken=True), 512)
 
 
-def test_the_picture_itself_needs_no_graphics_card():
-    with pytest.raises(DeviceError, match="--device cpu"):
-        RawEngine(device="cuda")
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"model": Path("a.onnx")}, "needs no model; leave a.onnx out"),
+        ({"engine": "raw", "method": "lrp"}, "engine raw has no method lrp"),
+        ({"baseline": "mean"}, "method raw has no baseline"),
+    ],
+)
+def test_what_the_picture_itself_has_no_use_for_is_refused(asked, says):
+    with pytest.raises(UsageError, match=says):
+        open_explainer(**{"method": "raw"} | asked)
+
+
+@pytest.mark.parametrize("engine", ["auto", "onnx", "torch", "zennit"])
+def test_the_picture_itself_is_shown_by_any_engine_on_any_device(engine):
+    facts = open_explainer(method="raw", engine=engine, device="cuda").engine.facts
+
+    assert (facts.engine, facts.device) == ("raw", "cpu")

@@ -28,7 +28,8 @@ explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks 
 attribution.path
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
 attribution.passes
-attribution.propagation patches masking widths runs labelled
+attribution.propagation patches masking widths runs
+labelled
 attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster scale
 drawing.distractors
 drawing.marks drawing.things
@@ -125,7 +126,9 @@ print(sorted({heavy!r} & sys.modules.keys()), file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize("command", ["", "train", "learn", "export", "scan", "report", "compare", "evaluate"])
+@pytest.mark.parametrize(
+    "command", ["", "train", "learn", "export", "scan", "report", "compare", "evaluate"]
+)
 def test_help_loads_nothing_heavy(command):
     heavy = {"torch", "onnxruntime", "rasterio", "numpy", "cv2", "scipy", "shapely"}
     program = LEAVES.format(arguments=[command, "--help"] if command else ["--help"], heavy=heavy)

@@ -125,7 +125,6 @@ def test_an_installation_goes_before_a_clone(folder):
         ("mine.onnx", "auto", "onnx"),
         ("mine.safetensors", "auto", "torch"),
         ("MINE.SAFETENSORS", "auto", "torch"),
-        ("mine.onnx", "torch", "torch"),
         ("mine.safetensors", "onnx", "onnx"),
     ],
 )

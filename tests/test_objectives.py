@@ -165,7 +165,7 @@ def test_photographs_without_a_mask_are_left_out_and_counted(photographs, tmp_pa
         result = train(config(tmp_path / "p", tmp_path / "m.safetensors", UNET, epochs=0.5))
 
     assert result.training + result.held_out == 29
-    assert "3 of 32 photographs have no mask and are left out" in caplog.text
+    assert "3 of 32 photographs have no mask, or no crack in it, and are left out" in caplog.text
 
 
 def test_without_any_mask_it_says_where_they_belong(tmp_path):

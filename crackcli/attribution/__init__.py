@@ -1,5 +1,7 @@
 """Attribution methods, one a file: which pixels made the classifier say crack?"""
 
+from crackcli.errors import UsageError
+
 DEFAULT_METHOD = "lrp"
 DEFAULT_START = "margin"
 
@@ -26,3 +28,16 @@ BASELINE_OF = {
 # The networks of methods that do not explain a classifier; the grey picture itself needs none.
 DIRECT = {"cae": "autoencoder", "raw": None, "unet": "unet"}
 CLASSIFIER = "vgg11"
+
+# What the root that a score raster holds is of, where it is not positive relevance.
+SCORED = {"cae": "squared error", "raw": "darkness", "unet": "P(crack)"}
+
+
+def chosen_baseline(method: str, wanted: str | None) -> str | None:
+    """What a method compares with: what was asked for, else its own; None where it does not."""
+    if method not in BASELINE_OF:
+        if wanted is not None:
+            menu = ", ".join(sorted(BASELINE_OF))
+            raise UsageError(f"method {method} has no baseline; those that have: {menu}")
+        return None
+    return wanted or BASELINE_OF[method]

@@ -43,7 +43,8 @@ class Passes(Method):
         raise NotImplementedError
 
     def weigh(self, images: Tensor, value: Tensor, number: Tensor, place: Tensor) -> Tensor:
-        """The share of a pass of the attribution (B, 3, H, W), from what arrived at its points."""
+        """The share of a pass of the attribution (B, 3, H, W), from the multipliers ``value``, of
+        the same shape, that arrived at its points."""
         raise NotImplementedError
 
     def forward(self, images: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,8 +103,8 @@ def needed(references: Tensor | None, tile_px: int) -> Tensor:
     """The references (N, 3, T, T), uint8 or in [0, 1]; a `ModelError` where there are none."""
     if references is None:
         raise ModelError(
-            "the model has no crack-free photographs to compare with; add --baseline black, or "
-            "train it anew"
+            "the model has no crack-free photographs to compare with; train it anew, or scan with "
+            "--baseline black"
         )
     if references.shape[1:] != (3, tile_px, tile_px):
         raise ModelError(

@@ -117,20 +117,26 @@ Threshold = Annotated[
     Option(
         "--threshold",
         min=0.0,
-        help="Score from which on a crack is seen \\[default: one for each scene, from its "
-        "scores].",
+        help="Score from which on a crack is seen, the root of relevance or of what else a method "
+        "gives \\[default: one for each scene, from its scores; of unet the root of a half].",
         show_default=False,
     ),
 ]
 Gate = Annotated[
-    float, Option("--gate", min=0.0, max=1.0, help="P(crack) from which on a tile is explained.")
+    float,
+    Option(
+        "--gate",
+        min=0.0,
+        max=1.0,
+        help="P(crack) from which on a tile is explained; raw, cae and unet have no gate.",
+    ),
 ]
 EngineName = Annotated[
     str,
     Option(
         "--engine",
-        help="onnx, torch, auto: by the model file's suffix; zennit: the library Zennit explains, "
-        "with the composite of rules that --method names.",
+        help="onnx, torch, raw (for --method raw), auto: by the model file's suffix; zennit: the "
+        "library Zennit explains, with the composite of rules that --method names.",
     ),
 ]
 DeviceName = Annotated[
@@ -141,7 +147,8 @@ CorePx = Annotated[
     Option(
         "--core-px",
         min=32,
-        help="Side of a block in pixels, a multiple of 32: memory grows with its square "
+        help="Side of a block in pixels, a multiple of 32, of 128 for cae: memory grows with its "
+        "square "
         "\\[default: 512].",
         show_default=False,
     ),
@@ -180,7 +187,7 @@ LearnFrom = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int, Option(help="Of all random draws.")]
+Seed = Annotated[int, Option(min=0, help="Of all random draws.")]
 Checkpoint = Annotated[
     Path, Argument(help="Checkpoint (.safetensors) of crackcli train.", show_default=False)
 ]

@@ -60,7 +60,8 @@ def train(
         float | None,
         typer.Option(
             min=0.0,
-            help="Peak \\[default: 1e-3; with --from 4e-5, for other networks than vgg11 2e-4].",
+            help="Peak \\[default: 1e-3, autoencoder 3e-4; with --from 4e-5, unet 2e-4, "
+            "autoencoder 1e-4].",
             show_default=False,
         ),
     ] = None,

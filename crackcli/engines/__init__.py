@@ -39,6 +39,11 @@ class EngineFacts:
     passes: int = 1
     baseline: str | None = None  # what is compared with, of methods that compare
 
+    @property
+    def direct(self) -> bool:
+        """Whether pixels are scored without a classifier and its gate."""
+        return self.kind in ("window", "tiles")
+
 
 class Engine(Protocol):
     """Computes score maps with a model file, one method and one start of the propagation.

@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from crackcli.attribution import chosen_baseline
 from crackcli.engines import EngineFacts, Floats, Images, Place, ScoreMaps
 from crackcli.errors import DeviceError, ModelError, UsageError
 from crackcli.files import sha256
@@ -44,15 +45,7 @@ class OnnxEngine:
     ) -> None:
         self.session, used = open_session(model, device)
         facts = read_facts(self.session, model)
-        wishes = {"method": method, "start": start, "baseline": baseline}
-        if facts["start"] == "none":
-            del wishes["start"]
-        for name, wanted in wishes.items():
-            if wanted not in (None, facts[name]):
-                raise ModelError(
-                    f"{model} explains by {name} {facts[name]}, not {wanted}; export one with "
-                    f"crackcli export --{name} {wanted}"
-                )
+        agree(model, facts, method, start, baseline)
         self.facts = EngineFacts(
             engine="onnx",
             device=used,
@@ -62,7 +55,7 @@ class OnnxEngine:
         )
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:
-        if self.facts.kind in ("window", "tiles"):
+        if self.facts.direct:
             return ScoreMaps(self.maps(images), np.zeros((len(images), 0, 0), np.float32))
         probability, maps = self.run(
             ["probability", "relevance"], images=scaled(images), gate=gate, stage=WHOLE
@@ -110,6 +103,24 @@ class OnnxEngine:
         """Some outputs of a stage of the graph; see `crackcli.onnx_export`."""
         scalars = {"gate": np.asarray(gate, np.float32), "stage": np.asarray(stage, np.int64)}
         return self.session.run(outputs, arrays | scalars)
+
+
+def agree(
+    model: Path, facts: dict[str, Any], method: str | None, start: str | None, baseline: str | None
+) -> None:
+    """Raise a `ModelError` where a graph was not made for what is asked for."""
+    asked = {"method": method, "start": start, "baseline": baseline}
+    if baseline is not None:
+        asked["baseline"] = chosen_baseline(method or facts["method"], baseline)
+    if facts["start"] == "none":  # whatever is asked for, there is none
+        del asked["start"]
+    for name, wanted in asked.items():
+        if wanted not in (None, facts[name]):
+            wishes = " ".join(f"--{key} {value}" for key, value in asked.items() if value)
+            raise ModelError(
+                f"{model} is for {name} {facts[name]}, not {wanted}; write another with "
+                f"crackcli export {wishes}"
+            )
 
 
 def scaled(images: Images) -> Floats:

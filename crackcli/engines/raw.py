@@ -1,12 +1,14 @@
-"""The picture itself as a score map: dark is crack.  No model, no torch."""
+"""The picture itself as a score map: dark is crack.  No model, no torch; whatever device was asked
+for, it is the CPU that looks."""
 
 from pathlib import Path
 
 import numpy as np
 
 from crackcli import __version__
+from crackcli.attribution import chosen_baseline
 from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps
-from crackcli.errors import DeviceError
+from crackcli.errors import UsageError
 
 
 class RawEngine:
@@ -20,8 +22,11 @@ class RawEngine:
         device: str = "auto",
         baseline: str | None = None,
     ) -> None:
-        if device == "cuda":
-            raise DeviceError("method raw runs on the CPU only; use --device cpu")
+        if model is not None:
+            raise UsageError(f"method raw needs no model; leave {model} out")
+        if method not in (None, "raw"):
+            raise UsageError(f"engine raw has no method {method}; leave --engine out")
+        chosen_baseline("raw", baseline)
         self.facts = EngineFacts(
             engine="raw",
             device="cpu",

@@ -5,7 +5,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from crackcli.attribution import BASELINE_OF, CLASSIFIER, DEFAULT_METHOD, DEFAULT_START, DIRECT
+from crackcli.attribution import (
+    CLASSIFIER,
+    DEFAULT_METHOD,
+    DEFAULT_START,
+    DIRECT,
+    chosen_baseline,
+)
 from crackcli.attribution.passes import Passes
 from crackcli.device import Device
 from crackcli.engines import EngineFacts, Floats, Images, Place, ScoreMaps
@@ -104,7 +110,7 @@ def explainer_of(
     """
     wanted = DIRECT.get(method, CLASSIFIER)
     if wanted is None:
-        raise UsageError(f"method {method} needs no model; leave {model} and --engine out")
+        raise UsageError(f"method {method} needs no model; leave it out")
     if checkpoint.network != wanted:
         raise ModelError(
             f"{model} is a {checkpoint.network}, and method {method} needs a {wanted}; choose "
@@ -112,16 +118,6 @@ def explainer_of(
         )
     references = None if baseline is None else references_of(checkpoint, baseline)
     return load(METHODS, method)(checkpoint.build(), start, references)
-
-
-def chosen_baseline(method: str, wanted: str | None) -> str | None:
-    """What a method compares with: what was asked for, else its own; None where it does not."""
-    if method not in BASELINE_OF:
-        if wanted is not None:
-            menu = ", ".join(sorted(BASELINE_OF))
-            raise UsageError(f"method {method} has no baseline; those that have: {menu}")
-        return None
-    return wanted or BASELINE_OF[method]
 
 
 def references_of(checkpoint: Checkpoint, baseline: str) -> Tensor | None:

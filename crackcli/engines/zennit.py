@@ -8,6 +8,7 @@ The head of a chain is convolutions, where Zennit's composites know linear layer
 rule that its composite has for a linear layer.
 """
 
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -67,7 +68,7 @@ class ZennitEngine:
         self.composite = composite_for(self.chain, method)
         self.composite.register(self.chain)
         self.facts = EngineFacts(
-            engine="zennit",
+            engine=f"zennit {version('zennit')}",
             device=self.device.name,
             model=model.name,
             model_sha256=sha256(model),

@@ -5,6 +5,9 @@ that where it draws badly there may be a crack.  Its widths are half of the stud
 channels for 64 to 512, 64 units for 128 beside the latent ones), so that it is 14 MB in half
 precision; the 50 latent numbers are the study's.
 
+There is no batch norm in training either: it sets every tile by what others are in its batch, and
+how bright a tile is and of what colour is the first that has to come through.
+
 Sources: Forest et al. 2024; Hinton and Salakhutdinov 2006 (the idea).
 """
 
@@ -30,8 +33,6 @@ class Autoencoder(nn.Module):
         hidden: int,
         latent: int,
         tile_px: int,
-        *,
-        batch_norm: bool,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
@@ -40,7 +41,7 @@ class Autoencoder(nn.Module):
             if width == POOL:
                 layers.append(nn.MaxPool2d(2))
             else:
-                layers += convolution(channels, width, batch_norm=batch_norm)
+                layers += convolution(channels, width)
                 channels = width
         self.tile_px = tile_px
         self.stride_px = 2 ** list(down).count(POOL)
@@ -48,18 +49,18 @@ class Autoencoder(nn.Module):
         self.encoder = nn.Sequential(
             *layers,
             nn.Flatten(),
-            nn.Linear(channels * cells**2, hidden),
-            nn.Linear(hidden, latent),
+            linear(channels * cells**2, hidden),
+            linear(hidden, latent),
         )
         layers = [
-            nn.Linear(latent, hidden),
-            nn.Linear(hidden, channels * cells**2),
+            linear(latent, hidden),
+            linear(hidden, channels * cells**2),
             nn.Unflatten(1, (channels, cells, cells)),
         ]
         for widths in up:
             layers.append(nn.Upsample(scale_factor=2))
             for width in widths:
-                layers += convolution(channels, width, batch_norm=batch_norm)
+                layers += convolution(channels, width)
                 channels = width
         self.decoder = nn.Sequential(*layers)
         last = [layer for layer in layers if isinstance(layer, nn.Conv2d)][-1]
@@ -69,14 +70,21 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encoder(images))
 
 
-def convolution(channels: int, width: int, *, batch_norm: bool) -> list[nn.Module]:
-    """A 3 x 3 convolution of the same size and a ReLU; three channels are a picture, whose light
-    no batch norm is to take away."""
+def convolution(channels: int, width: int) -> list[nn.Module]:
+    """A 3 x 3 convolution of the same size and a ReLU."""
     conv = nn.Conv2d(channels, width, 3, padding=1)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     nn.init.zeros_(conv.bias)
-    normal = [nn.BatchNorm2d(width)] if batch_norm and width != 3 else []
-    return [conv, *normal, nn.ReLU()]
+    return [conv, nn.ReLU()]
+
+
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer that begins with what comes in as large as it was, and nothing of its own:
+    four of torch's own would begin with a tenth, beside biases that are the same for every tile."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.normal_(layer.weight, std=inputs**-0.5)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def build(
@@ -86,7 +94,6 @@ def build(
     hidden: int = 64,
     latent: int = 50,
     tile_px: int = 256,
-    batch_norm: bool = False,
 ) -> Autoencoder:
-    """An untrained CAE11; with ``batch_norm``, one after each convolution but the last."""
-    return Autoencoder(down, up, hidden, latent, tile_px, batch_norm=batch_norm)
+    """An untrained CAE11."""
+    return Autoencoder(down, up, hidden, latent, tile_px)

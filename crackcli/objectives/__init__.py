@@ -105,15 +105,15 @@ class Tiles(Protocol):
 
 class Objective(ABC):
     """A network on its way: ``network`` is what is trained, ``second`` is trained along with it
-    and left behind.  ``references`` (1 + N, 3, T, T) uint8 go into the checkpoint; see there.
-    ``unused`` are the options that mean nothing here."""
+    and left behind.  ``unused`` are the options that mean nothing here."""
 
     classes: ClassVar[tuple[str, ...]]  # of the checkpoint
     score: ClassVar[type]  # of one source
     unused: ClassVar[tuple[str, ...]] = ()
     needed: ClassVar[int | None] = None  # label without which it can neither learn nor be judged
-    peak: ClassVar[float] = 1e-3  # learning rate from nothing, with batch norm
-    warm_peak: ClassVar[float]  # from a checkpoint, without
+    new: ClassVar[dict[str, Any]] = {"batch_norm": True}  # arguments of an untrained network
+    peak: ClassVar[float] = 1e-3  # learning rate from nothing
+    warm_peak: ClassVar[float]  # from a checkpoint, where batch norm is folded away
 
     def __init__(self, config: TrainConfig, device: Device) -> None:
         refuse_unused(config, self.unused)
@@ -122,13 +122,12 @@ class Objective(ABC):
         network = self.start()
         self.network = network.to(device.torch, memory_format=torch.channels_last)
         self.second = nn.ModuleList()
-        self.references: Tensor | None = None
 
     def start(self) -> nn.Module:
-        """The network as training begins: new with batch norm, or that of a checkpoint."""
+        """The network as training begins: new, or that of a checkpoint."""
         config = self.config
         if config.start_from is None:
-            return load(NETWORKS, config.network)(**config.arguments, batch_norm=True)
+            return load(NETWORKS, config.network)(**config.arguments, **self.new)
         checkpoint = Checkpoint.read(config.start_from)
         if checkpoint.network != config.network:
             raise ModelError(
@@ -144,6 +143,10 @@ class Objective(ABC):
     @abstractmethod
     def tiles(self, training: Sequence[Photograph]) -> Tiles:
         """What is drawn from in training."""
+
+    def compared_with(self, training: Sequence[Photograph]) -> Tensor | None:
+        """What goes into the checkpoint as its ``references``; see there."""
+        return None
 
     def aim(self, network: nn.Module) -> None:
         """Let the network of the moment tell where in the photographs to look."""

@@ -61,12 +61,14 @@ class Classifying(Objective):
     def tiles(self, training: Sequence[Photograph]) -> Patches:
         """Tiles with their label; which of a bag shows the crack is told by `aim`."""
         chain = self.network
-        self.references = choose_references(
-            training, chain.tile_px, chain.stride_px, self.config.seed
-        )
         self.patches = Patches(training, chain.tile_px, chain.stride_px, self.config.drawn)
         self.bags = [item for item in training if item.label == 1 and is_bag(item, chain)]
         return self.patches
+
+    def compared_with(self, training: Sequence[Photograph]) -> Tensor | None:
+        """Crack-free photographs."""
+        chain = self.network
+        return choose_references(training, chain.tile_px, chain.stride_px, self.config.seed)
 
     def aim(self, network: Chain) -> None:
         self.patches.windows = locate(network, self.bags, self.device)

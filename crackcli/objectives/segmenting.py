@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import isnan, nan
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -20,9 +21,10 @@ from crackcli.dataset import Photograph
 from crackcli.errors import InputError
 from crackcli.evaluation import PixelScores, compare
 from crackcli.judging import percent, scaled
+from crackcli.labelled import LABELLED
 from crackcli.networks.unet import UNet
 from crackcli.objectives import Objective, Verdict
-from crackcli.patches import LABELLED, MaskedPatches, mask_of, read_masked, to_bag, to_tensor
+from crackcli.patches import MaskedPatches, mask_of, read_masked, to_bag, to_tensor
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +75,25 @@ class Segmenting(Objective):
     network: UNet
 
     def suitable(self, found: Sequence[Photograph]) -> list[Photograph]:
-        """Those with a mask."""
+        """Those with a mask, each of its own; of cracked ones, those with a labelled pixel.
+
+        All masks are read now: what is wrong with one is to show before the training.
+        """
         masked = [item for item in found if mask_of(item).is_file()]
+        owners: dict[Path, Photograph] = {}
+        for item in masked:
+            other = owners.setdefault(mask_of(item), item)
+            if other is not item:
+                raise InputError(
+                    f"{item.path} and {other.path} have one mask, {mask_of(item)}; rename one of "
+                    "them and give it a mask of its name"
+                )
+        masked = [
+            item for item in masked if (read_masked(item)[..., 3] > LABELLED).any() == item.label
+        ]
         if len(masked) < len(found):
             log.info(
-                "%d of %d photographs have no mask and are left out",
+                "%d of %d photographs have no mask, or no crack in it, and are left out",
                 len(found) - len(masked),
                 len(found),
             )
