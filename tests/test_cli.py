@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 from fakes import wall
-from walls import crackcli as bare
 
 
 def crackcli(*arguments):
@@ -52,10 +51,10 @@ def test_the_version_is_data():
     [
         ("scann", 2, "No such command 'scann'"),
         ("scan --nosuch", 2, "No such option: --nosuch"),
-        ("scan wall.png --method lime", 2, "'lime' is not known; choose one of: gradient, "),
-        ("scan wall.png --masking closing", 2, "choose one of: refined, study"),
+        ("scan wall.png --method lime", 2, "'lime' is not known; choose one of: cae, deeplift, "),
+        ("scan wall.png --masking closing", 2, "choose one of: auto, plain, refined, study"),
         ("scan wall.png --zoom 3", 2, "'3' is no zoom; choose one of: 0.25, 0.5, 1, 2, 4"),
-        ("scan wall.png --engine keras", 2, "choose one of: auto, onnx, torch"),
+        ("scan wall.png --engine keras", 2, "choose one of: auto, onnx, raw, torch, zennit"),
         ("scan wall.png --model nothere.onnx", 6, "nothere.onnx is not a file"),
         ("scan wall.png --model text.onnx", 6, "text.onnx is not a usable ONNX graph"),
         ("scan wall.png --model text.safetensors", 6, "is not a whole safetensors file"),
@@ -127,7 +126,7 @@ def test_cuda_that_is_not_there_is_no_silent_cpu_run(folder, tmp_path, engine):
     "command", ["train photos -o mine.safetensors", "export m.safetensors -o m"]
 )
 def test_a_missing_extra_says_what_to_type(command):
-    done = bare(*command.split())
+    done = without_torch(*command.split())
 
     assert done.returncode == 2
     assert "pip install -c constraints.txt '.[train]'" in errors(done)[0]

@@ -223,5 +223,6 @@ def test_a_threshold_is_a_number_above_0(threshold):
 
 
 def test_an_unknown_recipe_is_answered_with_the_menu():
-    with pytest.raises(UsageError, match="'closing' is not known; choose one of: refined, study"):
+    menu = "choose one of: auto, plain, refined, study"
+    with pytest.raises(UsageError, match=f"'closing' is not known; {menu}"):
         Masking("closing")
