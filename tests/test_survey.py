@@ -8,7 +8,7 @@ import cv2
 import pytest
 from fakes import LocalEngine, wall
 
-from crackcli import survey
+from crackcli import models, survey
 from crackcli.errors import InputError, Interrupted, Locked, OutputError, UsageError
 from crackcli.survey import Failure, SurveyResult, SurveyTask, find_rasters, scan_survey
 
@@ -16,7 +16,7 @@ from crackcli.survey import Failure, SurveyResult, SurveyTask, find_rasters, sca
 @pytest.fixture
 def engine(monkeypatch):
     made = LocalEngine()
-    monkeypatch.setattr(survey, "open_engine", lambda *arguments: made)
+    monkeypatch.setattr(models, "open_engine", lambda *arguments: made)
     return made
 
 
@@ -224,7 +224,7 @@ def test_a_gate_is_a_probability(tmp_path):
 
 
 def test_names_that_do_not_exist_load_no_model_and_leave_no_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(survey, "open_engine", None)
+    monkeypatch.setattr(models, "open_engine", None)
     heard = []
 
     task = SurveyTask((tmp_path / "wal.tif", tmp_path / "survey"), tmp_path / "out")
