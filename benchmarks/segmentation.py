@@ -22,10 +22,10 @@ import numpy as np
 from crackcli.contenders import seen_as_tile
 from crackcli.evaluation import PixelScores, compare
 from crackcli.explainer import StripExplainer
-from crackcli.grid import Window
 from crackcli.masking import Masking
 from crackcli.models import open_explainer
-from crackcli.raster import Band
+from crackcli.raster import read_band
+from crackcli.runs import CRACK
 from crackcli.scan import ScanTask, scan_raster
 from crackcli.study import study_mask
 from crackcli.zoom import PLAIN, parse_zooms
@@ -44,8 +44,7 @@ def scanned(
     """The mask of a photograph by a scan; the second recipe finds the score of the first."""
     task = ScanTask(photograph, folder / photograph.stem, masking=Masking(recipe), zooms=zooms)
     summary = scan_raster(task, explainer)
-    with Band(summary.mask) as band:
-        return band.read(Window(0, 0, *band.shape)) == 1
+    return read_band(summary.mask) == CRACK
 
 
 def labelled_photographs(folder: Path) -> list[tuple[Path, Path]]:

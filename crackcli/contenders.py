@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from crackcli.engines import EngineFacts
 from crackcli.errors import DeviceError, ModelError, UsageError
 from crackcli.explainer import StripExplainer
-from crackcli.grid import Window
 from crackcli.labelled import Labelled
 from crackcli.models import open_engine, open_explainer
-from crackcli.raster import Band
+from crackcli.raster import read_band
 from crackcli.registry import EXTRAS, METHODS
+from crackcli.runs import CRACK
 from crackcli.scan import ScanTask, scan_raster
 from crackcli.study import BASELINES, half_mask, maps_of, resized_mask, start_of, study_mask
 
@@ -229,7 +229,6 @@ def scanned(explainer: StripExplainer, photograph: Path, folder: Path) -> Marked
     began = time.monotonic()
     found = scan_raster(ScanTask(photograph, scene), explainer)
     seconds = time.monotonic() - began
-    with Band(found.mask) as band:
-        mask = band.read(Window(0, 0, *band.shape)) == 1
+    mask = read_band(found.mask) == CRACK
     shutil.rmtree(scene)
     return Marked(mask, seconds, mask.size / 1e6)

@@ -4,7 +4,10 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from crackcli.errors import DeviceError, UsageError
 
@@ -35,6 +38,10 @@ class Device:
     @property
     def torch(self) -> torch.device:
         return torch.device(self.name)
+
+    def scaled(self, images: NDArray[np.uint8]) -> Tensor:
+        """Images (B, H, W, 3) there, as a network takes them: (B, 3, H, W) float32 in [0, 1]."""
+        return torch.from_numpy(images).to(self.torch).permute(0, 3, 1, 2).float() / 255
 
     @contextlib.contextmanager
     def autocast(self) -> Iterator[None]:

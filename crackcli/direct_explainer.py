@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from crackcli.engines import Engine, Floats, Images
-from crackcli.errors import ModelError
 from crackcli.explainer import (
     Readable,
     Report,
     StripScores,
     as_half,
+    check_finite,
     filled,
     read_wide,
     span,
@@ -58,9 +58,7 @@ class DirectExplainer:
             if rgb is None or not valid[within].any():
                 continue
             maps = self.maps(rgb)
-            if not np.isfinite(maps).all():
-                model = self.engine.facts.model
-                raise ModelError(f"{model} is damaged: its scores are not finite")
+            check_finite(maps, self.engine)
             relevance[within] = as_half(maps[block.crop])
         relevance[~valid] = 0
         return StripScores(relevance, valid, np.zeros((0, 0), np.float32))

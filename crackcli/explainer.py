@@ -136,7 +136,7 @@ class Explainer:
                 probability[own.within(core)] = self.blank_tile
                 continue
             tiles, value = self.engine.head(known[None], self.gate)
-            self.check(tiles)
+            check_finite(tiles, self.engine)
             first = own.row - self.edge - part.row, own.col - self.edge - part.col
             probability[own.within(core)] = tiles[0][
                 first[0] : first[0] + own.rows, first[1] : first[1] + own.cols
@@ -154,7 +154,7 @@ class Explainer:
                 maps = self.by_passes(rgb, window, self.gated(own, part, tiles[0]), told)
             else:
                 maps = self.engine.back(rgb[None], passed[None])
-            self.check(maps)
+            check_finite(maps, self.engine)
             relevance[block.core.within(strip.window)] = as_half(maps[0][block.crop])
         if pixels is None:
             valid = raster.read_valid(strip.window)
@@ -182,11 +182,6 @@ class Explainer:
         rows, cols = tiles.shape
         gated[row : row + rows, col : col + cols] = tiles >= self.gate
         return gated
-
-    def check(self, values: Floats) -> None:
-        """Raise a `ModelError` where a network gives what is not a number."""
-        if not np.isfinite(values).all():
-            raise ModelError(f"{self.engine.facts.model} is damaged: its scores are not finite")
 
     def around(self, block: Block, own: Window, part: Window, value: Floats) -> Floats | None:
         """What the cells of a padded block pass on, those out of reach of its core left out; None
@@ -272,6 +267,12 @@ class Explainer:
 
     def pixels_of(self, cells: Window) -> Window:
         return Window(*(value * self.stride for value in (cells.row, cells.col, *cells.shape)))
+
+
+def check_finite(values: Floats, engine: Engine) -> None:
+    """Raise a `ModelError` where a network gives what is not a number."""
+    if not np.isfinite(values).all():
+        raise ModelError(f"{engine.facts.model} is damaged: its scores are not finite")
 
 
 def grown(window: Window, by: int, limit: Window) -> Window:

@@ -354,10 +354,10 @@ class Band:
         return values[rows][:, cols]
 
 
-def read_band(path: Path, window: Window) -> Bytes:
-    """One window of the single band of a score or mask raster."""
+def read_band(path: Path, window: Window | None = None) -> Bytes:
+    """One window of the single band of a score or mask raster, or all of it."""
     with Band(path) as band:
-        return band.read(window)
+        return band.read(window or Window(0, 0, *band.shape))
 
 
 def read_tags(path: Path) -> dict[str, str]:

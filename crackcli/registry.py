@@ -32,7 +32,7 @@ METHODS = {
     "lrp-alpha2-beta1": "crackcli.attribution.lrp:alpha2_beta1",
     "lrp-epsilon-plus": "crackcli.attribution.lrp:epsilon_plus",
     "lrp-gamma-box": "crackcli.attribution.lrp:gamma_box",
-    "raw": "crackcli.attribution.direct:raw",
+    "raw": "crackcli.engines.raw:RawEngine",  # needs no model, and is its own engine
     "unet": "crackcli.attribution.direct:unet",
 }
 ENGINES = {

@@ -97,7 +97,7 @@ def in_all_passes(engine, padded, gated, rim):
     import torch
 
     place = torch.tensor([-rim * engine.facts.stride_px] * 2)
-    images, method = engine.scaled(padded), engine.explainer
+    images, method = engine.device.scaled(padded), engine.explainer
     with torch.inference_mode():
         return sum(
             method.share(

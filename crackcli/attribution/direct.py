@@ -1,20 +1,14 @@
 """Score maps without an explanation: what the explanations of a classifier are held against.
 
-raw    the picture itself: dark is crack.  A method that is no better has learnt nothing.
 cae    how badly an autoencoder that knows sound surfaces only rebuilds a tile.
 unet   P(crack) of each pixel by a network trained on pixel labels: the oracle.
+
+The third of them, the picture itself, needs neither network nor torch: `crackcli.engines.raw`.
 
 Source: Forest et al. 2024, who compare the same three.
 """
 
 from torch import Tensor, nn
-
-
-class Darkness(nn.Module):
-    """Images (B, 3, H, W) in [0, 1] to 1 less their grey (B, H, W)."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return 1 - images.mean(dim=1)
 
 
 class Residual(nn.Module):
@@ -38,11 +32,6 @@ class Probability(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network(images)
-
-
-def raw(network: None, start: str = "", references: Tensor | None = None) -> Darkness:
-    """The inverted grey picture."""
-    return Darkness()
 
 
 def cae(network: nn.Module, start: str = "", references: Tensor | None = None) -> Residual:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crackcli.attribution import CLASSIFIER
 from crackcli.cli import options
 from crackcli.cli.progress import progress, say_log
 from crackcli.errors import UsageError
 from crackcli.registry import check
 
 AUGMENT = {"drawn": "", "plain": ""}
-CLASSIFIER = "vgg11"
 DRAWN = 0.25  # share of drawn photographs
 
 if TYPE_CHECKING:

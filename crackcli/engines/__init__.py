@@ -11,6 +11,8 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Place = tuple[int, int]  # row and column of a pixel
 
+DIRECT_KINDS = ("window", "tiles")  # of engines without a classifier; see `Engine`
+
 
 @dataclass(frozen=True)
 class ScoreMaps:
@@ -18,6 +20,11 @@ class ScoreMaps:
 
     maps: Floats
     probability: Floats
+
+
+def ungated(maps: Floats) -> ScoreMaps:
+    """Maps of a method that judges no tiles."""
+    return ScoreMaps(maps, np.zeros((len(maps), 0, 0), np.float32))
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class EngineFacts:
     @property
     def direct(self) -> bool:
         """Whether pixels are scored without a classifier and its gate."""
-        return self.kind in ("window", "tiles")
+        return self.kind in DIRECT_KINDS
 
 
 class Engine(Protocol):

@@ -14,7 +14,15 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from crackcli.attribution import chosen_baseline
-from crackcli.engines import EngineFacts, Floats, Images, Place, ScoreMaps
+from crackcli.engines import (
+    DIRECT_KINDS,
+    EngineFacts,
+    Floats,
+    Images,
+    Place,
+    ScoreMaps,
+    ungated,
+)
 from crackcli.errors import DeviceError, ModelError, UsageError
 from crackcli.files import sha256
 
@@ -56,7 +64,7 @@ class OnnxEngine:
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:
         if self.facts.direct:
-            return ScoreMaps(self.maps(images), np.zeros((len(images), 0, 0), np.float32))
+            return ungated(self.maps(images))
         probability, maps = self.run(
             ["probability", "relevance"], images=scaled(images), gate=gate, stage=WHOLE
         )
@@ -187,7 +195,7 @@ def read_facts(session: onnxruntime.InferenceSession, model: Path) -> dict[str, 
         ) from error
     if missing:
         raise ModelError(f"{model} is of another version of crackcli; export the model again")
-    needed = {"relevance"} if facts["kind"] in ("window", "tiles") else OUTPUTS
+    needed = {"relevance"} if facts["kind"] in DIRECT_KINDS else OUTPUTS
     if not {value.name for value in session.get_outputs()} >= needed:
         raise ModelError(f"{model} was exported for QGIS; export one for scan, without --qgis")
     weights = facts.get("weights")

@@ -7,12 +7,12 @@ import numpy as np
 
 from crackcli import __version__
 from crackcli.attribution import chosen_baseline
-from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps
+from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps, ungated
 from crackcli.errors import UsageError
 
 
 class RawEngine:
-    """1 less the grey value of each pixel, as `crackcli.attribution.direct.Darkness`."""
+    """1 less the grey value of each pixel."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class RawEngine:
         )
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:
-        return ScoreMaps(self.maps(images), np.zeros((len(images), 0, 0), np.float32))
+        return ungated(self.maps(images))
 
     def maps(self, images: Images) -> Floats:
         return 1 - images.mean(axis=-1, dtype=np.float32) / 255

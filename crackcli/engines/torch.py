@@ -14,7 +14,7 @@ from crackcli.attribution import (
 )
 from crackcli.attribution.passes import Passes
 from crackcli.device import Device
-from crackcli.engines import EngineFacts, Floats, Images, Place, ScoreMaps
+from crackcli.engines import EngineFacts, Floats, Images, Place, ScoreMaps, ungated
 from crackcli.errors import ModelError, UsageError
 from crackcli.files import sha256
 from crackcli.networks import Checkpoint
@@ -53,19 +53,19 @@ class TorchEngine:
         )
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:
-        if self.facts.method in DIRECT:
-            return ScoreMaps(self.maps(images), no_tiles(images))
+        if self.facts.direct:
+            return ungated(self.maps(images))
         return self.whole(images, gate)
 
     @torch.inference_mode()
     def whole(self, images: Images, gate: float) -> ScoreMaps:
         """The classifier's method in one go."""
-        probability, maps = self.explainer(self.scaled(images), torch.tensor(gate))
+        probability, maps = self.explainer(self.device.scaled(images), torch.tensor(gate))
         return ScoreMaps(maps.cpu().numpy(), probability.cpu().numpy())
 
     @torch.inference_mode()
     def features(self, images: Images) -> Floats:
-        return self.explainer.features(self.scaled(images)).cpu().numpy()
+        return self.explainer.features(self.device.scaled(images)).cpu().numpy()
 
     @torch.inference_mode()
     def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
@@ -74,13 +74,13 @@ class TorchEngine:
 
     @torch.inference_mode()
     def back(self, images: Images, value: Floats) -> Floats:
-        return self.explainer.back(self.scaled(images), self.here(value)).cpu().numpy()
+        return self.explainer.back(self.device.scaled(images), self.here(value)).cpu().numpy()
 
     @torch.inference_mode()
     def share(self, images: Images, gated: Floats, number: int, place: Place) -> Floats:
         return (
             self.explainer.share_of_core(
-                self.scaled(images),
+                self.device.scaled(images),
                 self.here(gated)[:, None],
                 torch.tensor(number, device=self.device.torch),
                 torch.tensor(place, device=self.device.torch),
@@ -91,14 +91,10 @@ class TorchEngine:
 
     @torch.inference_mode()
     def maps(self, images: Images) -> Floats:
-        return self.explainer(self.scaled(images)).cpu().numpy()
+        return self.explainer(self.device.scaled(images)).cpu().numpy()
 
-    def here(self, values: Floats | Images) -> Tensor:
+    def here(self, values: Floats) -> Tensor:
         return torch.from_numpy(values).to(self.device.torch)
-
-    def scaled(self, images: Images) -> Tensor:
-        """Images as the network takes them: float32 in [0, 1], channels first."""
-        return self.here(images).permute(0, 3, 1, 2).float() / 255
 
 
 def explainer_of(
@@ -148,8 +144,3 @@ def shape_of(explainer: nn.Module) -> dict:
 
 def sizes(network: nn.Module) -> dict[str, int]:
     return {name: getattr(network, name) for name in ("tile_px", "stride_px", "reach_px")}
-
-
-def no_tiles(images: Images) -> Floats:
-    """P(crack) (B, 0, 0) where no tile is judged."""
-    return torch.zeros(len(images), 0, 0).numpy()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from zennit.composites import COMPOSITES
 from zennit.core import Composite, Hook
 from zennit.rules import AlphaBeta
@@ -87,7 +87,7 @@ class ZennitEngine:
 
     def features(self, images: Images) -> Floats:
         with torch.no_grad():
-            return self.chain[: self.chain.neck](self.scaled(images)).cpu().numpy()
+            return self.chain[: self.chain.neck](self.device.scaled(images)).cpu().numpy()
 
     def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
         seen = torch.from_numpy(cells).to(self.device.torch).requires_grad_(True)
@@ -100,14 +100,10 @@ class ZennitEngine:
         return probability.cpu().numpy(), (value / tiles.clamp(min=1)).cpu().numpy()
 
     def back(self, images: Images, value: Floats) -> Floats:
-        seen = self.scaled(images).requires_grad_(True)
+        seen = self.device.scaled(images).requires_grad_(True)
         cells = self.chain[: self.chain.neck](seen)
         (maps,) = torch.autograd.grad(cells, seen, torch.from_numpy(value).to(cells))
         return maps.mean(dim=1).cpu().numpy()
-
-    def scaled(self, images: Images) -> Tensor:
-        """Images as the network takes them: float32 in [0, 1], channels first."""
-        return torch.from_numpy(images).to(self.device.torch).permute(0, 3, 1, 2).float() / 255
 
 
 def composite_for(chain: Chain, method: str) -> Composite:
