@@ -40,11 +40,25 @@ class Samples:
     from_end: Numbers
 
 
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """The width of a crack all along its S samples: ``line`` (S,) the number of the centreline's
+    line, ``along_px`` (S,) the way from its start, ``points`` (S, 2), ``width_px`` (S,) and its
+    standard uncertainty ``sigma_px`` (S,), nan where there is none or it is unknown."""
+
+    line: NDArray[np.int64]
+    along_px: Numbers
+    points: Numbers
+    width_px: Numbers
+    sigma_px: Numbers
+
+
 @dataclass(frozen=True)
 class Widths:
     """Crack widths in pixels: ``max_px`` is that of a running window, at pixel ``max_at`` (col,
     row); ``method`` names the measure.  ``spread`` is how much they vary, 90th less 10th
-    percentile over the median, and ``taper`` by what share of the rest both ends are narrower."""
+    percentile over the median, and ``taper`` by what share of the rest both ends are narrower.
+    A ``_sigma_px`` is one standard uncertainty, without that of the scale; None: unknown."""
 
     mean_px: float
     median_px: float
@@ -54,6 +68,11 @@ class Widths:
     method: str
     spread: float
     taper: float
+    mean_sigma_px: float | None = None
+    median_sigma_px: float | None = None
+    p95_sigma_px: float | None = None
+    max_sigma_px: float | None = None
+    profile: Profile | None = None
 
 
 def sample(centreline: Centreline) -> Samples:
