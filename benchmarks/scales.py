@@ -24,11 +24,12 @@ import numpy as np
 
 from crackcli.drawing.twins import cracked_twin
 from crackcli.evaluation import near
-from crackcli.explainer import Explainer, StripScores, untold
+from crackcli.explainer import Explainer, StripScores
 from crackcli.grid import Window
 from crackcli.models import open_engine
 from crackcli.raster import read_band
 from crackcli.scan import ScanTask, scan_raster
+from crackcli.seeing import untold
 from crackcli.sparse import PixelSet, thin
 from crackcli.zoom import parse_zooms
 

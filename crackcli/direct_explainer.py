@@ -11,18 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from crackcli.engines import Engine, Floats, Images
-from crackcli.explainer import (
-    Readable,
-    Report,
-    StripScores,
-    as_half,
-    check_finite,
-    filled,
-    read_wide,
-    span,
-    untold,
-)
+from crackcli.explainer import CORE_PX, StripScores, as_half, span
+from crackcli.filling import Readable, filled, read_wide
 from crackcli.grid import Grid
+from crackcli.seeing import Report, check_finite, untold
 
 BATCH = 4  # tiles at once
 
@@ -33,6 +25,8 @@ class DirectExplainer:
 
     engine: Engine
     gate: float = 0.0
+    core_px: int = CORE_PX
+    looks_from: None = None
 
     def __post_init__(self) -> None:
         facts = self.engine.facts

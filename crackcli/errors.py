@@ -45,6 +45,10 @@ class DeviceError(CrackError, RuntimeError):
     exit_code = 5
 
 
+class OutOfMemory(DeviceError, MemoryError):
+    """What was asked of a device at once does not fit into its memory."""
+
+
 class ModelError(CrackError, ValueError):
     """The model file is damaged, of another kind, or does not fit the request."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli.explainer import fill
+from crackcli.filling import fill
 from crackcli.grid import Block, Grid, Window
 from crackcli.masking import (
     BOUNDS,

@@ -7,6 +7,7 @@ from crackcli.direct_explainer import DirectExplainer
 from crackcli.engines import Engine
 from crackcli.errors import ModelError
 from crackcli.explainer import Explainer, StripExplainer
+from crackcli.look import LEAST, FirstLook
 from crackcli.registry import ENGINES, METHODS, check, load
 
 SHIPPED = "vgg11_128"
@@ -86,9 +87,11 @@ def open_explainer(
     device: str = "auto",
     baseline: str | None = None,
     gate: float = 0.5,
+    look: float = LEAST,
 ) -> StripExplainer:
-    """What a scan has its strips explained by, on the engine for a model file."""
+    """What a scan has its strips explained by, on the engine for a model file; ``look`` 0 leaves
+    the first look out."""
     opened = open_engine(model, method, start, engine, device, baseline)
     if opened.facts.direct:
         return DirectExplainer(opened)
-    return Explainer(opened, gate)
+    return Explainer(opened, gate, FirstLook(opened, look) if look else None)

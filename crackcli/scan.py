@@ -101,6 +101,7 @@ def scan_raster(
         "crs_wkt": info.crs_wkt,
         "engine": {k: v for k, v in asdict(facts).items() if k != "device"},
         "gate": explainer.gate,
+        "look": explainer.looks_from,
         "core_px": task.core_px,
         "zooms": list(task.zooms),
         "crackcli_version": __version__,

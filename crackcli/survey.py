@@ -19,10 +19,11 @@ from crackcli import __version__
 from crackcli.errors import CrackError, InputError, Interrupted, Locked, OutputError, UsageError
 from crackcli.explainer import StripExplainer
 from crackcli.files import write_json
+from crackcli.look import LEAST
 from crackcli.masking import Masking
 from crackcli.models import open_explainer
 from crackcli.raster import LEAST_PX, SUFFIXES, existing
-from crackcli.scan import CORE_PX, ScanTask, SceneSummary, scan_raster
+from crackcli.scan import ScanTask, SceneSummary, scan_raster
 from crackcli.zoom import PLAIN, in_order
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class SurveyTask:
     engine: str = "auto"
     device: str = "auto"
     gate: float = 0.5
+    look: float = LEAST
     masking: Masking = Masking("auto")
     core_px: int | None = None
     zooms: tuple[float, ...] = PLAIN
@@ -53,6 +55,8 @@ class SurveyTask:
     def __post_init__(self) -> None:
         if not 0 <= self.gate <= 1:
             raise UsageError(f"the gate is {self.gate}; choose a probability, 0 to 1")
+        if not 0 <= self.look <= 1:
+            raise UsageError(f"look is {self.look}; choose a probability, 0 for no first look")
         object.__setattr__(self, "zooms", in_order(self.zooms))
 
 
@@ -102,10 +106,11 @@ def scan_survey(
     if not rasters:  # neither loads a model nor leaves an output folder
         return result
     explainer = open_explainer(
-        task.model, task.method, task.start, task.engine, task.device, task.baseline, task.gate
+        *(task.model, task.method, task.start, task.engine, task.device, task.baseline),
+        *(task.gate, task.look),
     )
     engine = explainer.engine
-    core_px = CORE_PX if task.core_px is None else task.core_px
+    core_px = explainer.core_px if task.core_px is None else task.core_px
     explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
     log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
 

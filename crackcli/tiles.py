@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.engines import Engine, Floats
-from crackcli.explainer import Explainer, Report, untold
+from crackcli.explainer import Explainer
 from crackcli.files import written_aside
 from crackcli.grid import Window
 from crackcli.raster import Bytes, Flags, Raster, RasterInfo
+from crackcli.seeing import Report, untold
 
 CORE_PX = 512  # of a strip
 NOTHING = 2.0  # a gate that no tile passes

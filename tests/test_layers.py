@@ -22,9 +22,14 @@ survey report comparison training onnx_export corrections evaluating
 reviews trajectories
 contenders
 scan formats.* training_report joints growth objectives.*
-mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives
+models
+look
+mask_scene zoom tiles features onnx_wholes judging references straight measures objectives
 direct_explainer
-explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study
+explainer
+seeing
+filling
+engines.onnx engines.torch engines.raw engines.zennit matching cracks study
 attribution.path
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
 attribution.passes
@@ -38,6 +43,7 @@ drawing.brushes
 drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet
 drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
 backends.*
+windows
 attribution formats backends drawing grid
 registry files
 errors

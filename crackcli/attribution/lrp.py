@@ -81,31 +81,39 @@ class Gamma(Route):
 class OneSided(Route):
     """Rules that tell positive from negative shares.  They need inputs of at least zero."""
 
-    def positive(self, x: Tensor, relevance: Tensor) -> Tensor:
-        """What each input gets by its positive shares, before it is multiplied by ``x``."""
-        weight, bias = self.layer.weight.clamp(min=0), self.layer.bias.clamp(min=0)
-        z = convolve(self.layer, x, weight, bias)
-        return transposed(self.layer, relevance / (z + STABILISER), weight)
+    def positive(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias without what is negative."""
+        return self.layer.weight.clamp(min=0), self.layer.bias.clamp(min=0)
 
-    def negative(self, x: Tensor, relevance: Tensor) -> Tensor:
-        """The same by its negative shares."""
-        weight, bias = self.layer.weight.clamp(max=0), self.layer.bias.clamp(max=0)
-        z = convolve(self.layer, x, weight, bias)
-        return transposed(self.layer, relevance / (z - STABILISER), weight)
+    def above(self, x: Tensor) -> Tensor:
+        """The positive part of the output."""
+        return convolve(self.layer, x, *self.positive())
 
 
 class ZPlus(OneSided):
     """Positive shares only."""
 
     def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
-        return x * self.positive(x, relevance)
+        weight, _ = self.positive()
+        return x * transposed(self.layer, relevance / (self.above(x) + STABILISER), weight)
 
 
 class AlphaBeta(OneSided):
-    """Positive shares times 2, negative shares times -1."""
+    """Positive shares times 2, negative shares times -1.
 
-    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
-        return x * (2 * self.positive(x, relevance) - self.negative(x, relevance))
+    The negative part of an output is what is left of the output without its positive part, so that
+    one convolution gives both.
+    """
+
+    takes_output = True
+
+    def forward(self, x: Tensor, relevance: Tensor, output: Tensor | None = None) -> Tensor:
+        above = self.above(x)
+        below = ((self.layer(x) if output is None else output) - above).clamp(max=0)
+        weight = self.layer.weight
+        positive = transposed(self.layer, relevance / (above + STABILISER), weight.clamp(min=0))
+        negative = transposed(self.layer, relevance / (below - STABILISER), weight.clamp(max=0))
+        return x * (2 * positive - negative)
 
 
 class ZBox(Route):

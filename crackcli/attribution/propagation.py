@@ -60,9 +60,15 @@ class Method(nn.Module):
 
     def carry(self, value: Tensor, inputs: list[Tensor], first: int) -> Tensor:
         """``value`` back through the layers from ``first`` on whose ``inputs`` are given; these
-        are used up: each is let go as soon as its layer is passed."""
+        are used up: each is let go as soon as two layers are passed, since some rules make use of
+        a layer's output too."""
+        output: Tensor | None = None
         while inputs:
-            value = self.rules[first + len(inputs) - 1](inputs.pop(), value)
+            rule = self.rules[first + len(inputs) - 1]
+            seen = inputs.pop()
+            informed = getattr(rule, "takes_output", False)
+            value = rule(seen, value, output) if informed else rule(seen, value)
+            output = seen
         return value
 
 

@@ -1,0 +1,298 @@
+"""What a network sees of a raster: cells, and P(crack) of tiles; each is computed once.
+
+All rows and columns are those of cells; cell (0, 0) is the raster's upper left corner.  A tile is
+where its first cell is.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from crackcli.engines import Engine, Floats
+from crackcli.errors import DeviceError, ModelError, OutOfMemory
+from crackcli.filling import FAR_PX, GREY, Readable, filled, read_wide
+from crackcli.grid import Grid, Window, spans
+from crackcli.raster import Bytes, Flags
+from crackcli.windows import grown, halves, rectangles, spread, windows
+
+SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its halo
+BACK_CELLS = 640  # the same of one that is carried back, which takes twice the memory
+HEAD_TILES = 64  # columns of tiles that are judged at once
+GROUP = 4  # tiles on each side of a square that a first look opens as one
+
+Report = Callable[[float], None]  # share done, 0 to 1
+
+
+def untold(share: float) -> None:
+    """A `Report` that nobody reads."""
+
+
+class Look(Protocol):
+    """A first look that tells which parts of a raster are worth a second; see `crackcli.look`."""
+
+    least: float
+
+    def around(self, raster: Readable, centres: Window) -> Floats:
+        """The highest P(crack) around each place of a window of cells, where tiles are centred."""
+        ...
+
+
+@dataclass
+class Seer:
+    """An engine, the P(crack) from which on a tile is crack, and the cells seen last.
+
+    With a ``look`` only tiles are judged around which it gives its ``least`` or more; P(crack) of
+    the others is what it gave.  It is left out where the gate is not above that.
+    """
+
+    engine: Engine
+    gate: float
+    look: Look | None = None
+    bands: dict[tuple[str, Window], Floats] = field(default_factory=dict, repr=False)
+    looked: dict[tuple[str, Window], Floats] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        facts = self.engine.facts
+        self.stride = facts.stride_px
+        self.reach = -(-facts.reach_px // self.stride)  # cells that one cell sees on each side
+        self.tile = facts.tile_px // self.stride
+        self.edge = self.tile // 2  # cells beyond the edges of the raster
+        self.most = {"features": SEEN_CELLS, "back": BACK_CELLS}  # cells of a window and its halo
+        if self.look is not None and self.look.least >= self.gate:
+            self.look = None
+
+    @property
+    def looks_from(self) -> float | None:
+        """The least that a first look must give, or None where there is no first look."""
+        return None if self.look is None else self.look.least
+
+    def grid(self, rows: int, cols: int, core_px: int) -> Grid:
+        """How a raster is cut."""
+        return Grid(rows, cols, core_px, 0, self.stride)
+
+    def judge(
+        self,
+        raster: Readable,
+        grid: Grid,
+        asked: Window,
+        near: Window | None = None,
+        report: Report = untold,
+    ) -> tuple[Floats, Floats]:
+        """P(crack) (h, w) of a full-width window of tiles, and what the cells ``near`` pass on
+        (C, F, G); nothing is asked for without these.
+
+        Tiles are judged in windows, and what their cells pass on is summed: so each is judged
+        once, and those that a first look leaves out have no part in it.
+        """
+        seen = Window(asked.row, asked.col, *(side + self.tile - 1 for side in asked.shape))
+        cells = self.cells(raster, grid, seen, report)
+        tiles = self.first_look(raster, grid, asked)
+        value, count = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0), np.float32)
+        for window in self.to_judge(raster, grid, asked):
+            under = Window(window.row, window.col, *(side + self.tile - 1 for side in window.shape))
+            known = cut(cells, under, seen)
+            if self.blank_tile < self.gate and (known == self.blank).all():
+                tiles[window.within(asked)] = self.blank_tile
+                continue
+            probability, passed = self.engine.head(known[None], self.gate)
+            check_finite(probability, self.engine)
+            tiles[window.within(asked)] = probability[0]
+            if near is None or not (gated := probability[0] >= self.gate).any():
+                continue
+            if not value.size:
+                value = np.zeros((passed.shape[1], *near.shape), np.float32)
+                count = np.zeros(near.shape, np.float32)
+            covered = spread(gated, self.tile)
+            both = grown(under, 0, near)
+            value[(slice(None), *both.within(near))] += cut(
+                passed[0] * covered.clip(min=1), both, under
+            )
+            count[both.within(near)] += covered[both.within(under)]
+        if self.engine.facts.kind == "passes":
+            return tiles, count[None]
+        return tiles, value / count.clip(min=1) if value.size else value
+
+    def tiles_over(self, cells: Window, grid: Grid) -> Window:
+        """All tiles that lie over some of the cells, as far as the lattice goes."""
+        first = Window(
+            *(cells.row - self.tile + 1, cells.col - self.tile + 1),
+            *(side + self.tile - 1 for side in cells.shape),
+        )
+        return grown(first, 0, self.tiles_of_lattice(grid))
+
+    def first_look(self, raster: Readable, grid: Grid, asked: Window) -> Floats:
+        """P(crack) (h, w) of a full-width window of tiles as the first look sees it; 1 where there
+        is none.  What it gave is kept for as long as the raster is the same."""
+        if self.look is None:
+            return np.ones(asked.shape, np.float32)
+        digest = raster.info.digest
+        self.looked = {key: seen for key, seen in self.looked.items() if key[0] == digest}
+        parts = []
+        for index in range(len(grid)):
+            own = grown(self.band_of(index, grid), 0, self.tiles_of_lattice(grid))
+            part = grown(own, 0, asked)
+            if part.rows <= 0:
+                continue
+            if (digest, own) not in self.looked:
+                centres = Window(own.row + self.edge, own.col + self.edge, *own.shape)
+                self.looked[digest, own] = self.look.around(raster, centres)
+            parts.append(self.looked[digest, own][part.within(own)])
+        return np.concatenate(parts)
+
+    def to_judge(self, raster: Readable, grid: Grid, asked: Window) -> Iterator[Window]:
+        """Windows of tiles to be judged, of those ``asked`` for.
+
+        Tiles are judged in squares of `GROUP`, on one lattice for the whole raster: where a first
+        look gives its least for one of them.
+        """
+        first_row, first_col = asked.row // GROUP, asked.col // GROUP
+        shape = -(-asked.end_row // GROUP) - first_row, -(-asked.end_col // GROUP) - first_col
+        squares = Window(*(GROUP * value for value in (first_row, first_col, *shape)))
+        known = grown(squares, 0, self.tiles_of_lattice(grid))
+        enough = np.zeros(squares.shape, bool)
+        least = 0.0 if self.look is None else self.look.least
+        enough[known.within(squares)] = self.first_look(raster, grid, known) >= least
+        squared = enough.reshape(shape[0], GROUP, shape[1], GROUP).any(axis=(1, 3))
+        for window in rectangles(squared):
+            row, col = squares.row + GROUP * window.row, squares.col + GROUP * window.col
+            part = grown(Window(row, col, GROUP * window.rows, GROUP * window.cols), 0, asked)
+            for col, cols_here in spans(part.cols, HEAD_TILES, 1):
+                yield Window(part.row, part.col + col, part.rows, cols_here)
+
+    def cells(self, raster: Readable, grid: Grid, wanted: Window, report: Report) -> Floats:
+        """Cells (C, F, G) of a full-width window, from the bands of the strips it touches; those
+        that the last call gave are still there, others are forgotten."""
+        touched = [
+            band
+            for band in (self.band_of(index, grid) for index in range(len(grid)))
+            if band.row < wanted.end_row and band.end_row > wanted.row
+        ]
+        keys = [(raster.info.digest, band) for band in touched]
+        self.bands = {key: cells for key, cells in self.bands.items() if key in keys}
+        new = [key for key in keys if key not in self.bands]
+        for number, key in enumerate(new):
+
+            def told(share: float, number: int = number) -> None:
+                report((number + share) / len(new))
+
+            self.bands[key] = self.compute(raster, key[1], self.needed(raster, grid, key[1]), told)
+        parts = [
+            cut(self.bands[key], grown(band, 0, wanted), band)
+            for key, band in zip(keys, touched, strict=True)
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def needed(self, raster: Readable, grid: Grid, band: Window) -> Flags:
+        """Which cells (F, G) of a band lie under a tile that is to be judged."""
+        asked = self.tiles_over(band, grid)
+        flags = np.zeros(band.shape, bool)
+        for window in self.to_judge(raster, grid, asked):
+            sides = (side + self.tile - 1 for side in window.shape)
+            flags[grown(Window(window.row, window.col, *sides), 0, band).within(band)] = True
+        return flags
+
+    def compute(self, raster: Readable, band: Window, needed: Flags, report: Report) -> Floats:
+        """Cells (C, F, G) of a full-width window, where they are ``needed``; zero elsewhere."""
+        cells = np.zeros((len(self.blank), *band.shape), np.float32)
+        if not needed.any():
+            return cells
+        pixels, outer = read_wide(raster, self.pixels_of(band.grown(self.reach)))
+        if not pixels.valid.all():
+            cells[:] = self.blank
+            needed = needed & self.alive(pixels.valid, outer, band)
+        waiting = list(windows(needed, self.most["features"], self.reach))[::-1]
+        done, total = 0, sum(part.rows * part.cols for part in waiting)
+        while waiting:
+            part = waiting.pop()
+            own = Window(part.row + band.row, part.col + band.col, *part.shape)
+            seen = own.grown(self.reach)
+            rgb = filled(pixels, outer, self.pixels_of(seen))
+            at = (slice(None), *own.within(band))
+            try:
+                cells[at] = self.blank if rgb is None else self.features(rgb, own, seen)
+            except OutOfMemory:
+                waiting += self.less(part, "features")
+                continue
+            done += part.rows * part.cols
+            report(done / total)
+        return cells
+
+    def alive(self, valid: Flags, outer: Window, band: Window) -> Flags:
+        """Which cells (F, G) of a band see anything but fill, of pixels ``valid`` in ``outer``."""
+        known = self.cells_of(outer)
+        padded = np.zeros(self.pixels_of(known).shape, np.uint8)
+        padded[: outer.rows, : outer.cols] = valid
+        squares = padded.reshape(known.rows, self.stride, known.cols, self.stride)
+        far = 2 * (self.reach + -(-FAR_PX // self.stride)) + 1
+        seen = cv2.dilate(squares.max(axis=(1, 3)), np.ones((far, far), np.uint8))
+        return seen[band.within(known)] > 0
+
+    def less(self, part: Window, stage: str) -> list[Window]:
+        """The halves of a window too large for the device; none as large is tried again."""
+        if part.rows * part.cols == 1:
+            raise DeviceError(
+                f"{self.engine.facts.device} has not enough free memory for a single tile; free "
+                "some, or use --device cpu"
+            )
+        self.most[stage] = min(
+            self.most[stage], (part.rows + 2 * self.reach) * (part.cols + 2 * self.reach) - 1
+        )
+        return halves(part)[::-1]
+
+    def features(self, rgb: Bytes, own: Window, seen: Window) -> Floats:
+        """The cells ``own`` (C, F, G) of pixels that hold those ``seen``."""
+        return cut(self.engine.features(rgb[None])[0], own, seen)
+
+    @cached_property
+    def blank(self) -> Floats:
+        """The cell (C, 1, 1) of nothing but fill."""
+        side_px = (2 * self.reach + 1) * self.stride
+        cells = self.engine.features(np.full((1, side_px, side_px, 3), GREY, np.uint8))
+        return cells[0, :, self.reach : self.reach + 1, self.reach : self.reach + 1]
+
+    @cached_property
+    def blank_tile(self) -> float:
+        """P(crack) of a tile of nothing but fill."""
+        cells = np.broadcast_to(self.blank, (len(self.blank), self.tile, self.tile))
+        return float(self.engine.head(np.ascontiguousarray(cells)[None], self.gate)[0][0, 0, 0])
+
+    def lattice(self, grid: Grid) -> Window:
+        """All cells of a raster: those of its pixels, and half a tile beyond each edge."""
+        return self.cells_of(Window(0, 0, grid.rows, grid.cols)).grown(self.edge)
+
+    def tiles_of_lattice(self, grid: Grid) -> Window:
+        """All tiles of a raster."""
+        cells = self.lattice(grid)
+        return Window(cells.row, cells.col, *(side - self.tile + 1 for side in cells.shape))
+
+    def band_of(self, index: int, grid: Grid) -> Window:
+        """The cells of a strip; those beyond the edges belong to the first and the last one."""
+        lattice = self.lattice(grid)
+        row, rows = grid.row_spans[index]
+        own = self.cells_of(Window(row, 0, rows, grid.cols))
+        first = lattice.row if index == 0 else own.row
+        end = lattice.end_row if index == len(grid) - 1 else own.end_row
+        return Window(first, lattice.col, end - first, lattice.cols)
+
+    def cells_of(self, pixels: Window) -> Window:
+        """The cells of a window of pixels that begins on a cell."""
+        rows, cols = (-(-side // self.stride) for side in pixels.shape)
+        return Window(pixels.row // self.stride, pixels.col // self.stride, rows, cols)
+
+    def pixels_of(self, cells: Window) -> Window:
+        return Window(*(value * self.stride for value in (cells.row, cells.col, *cells.shape)))
+
+
+def check_finite(values: Floats, engine: Engine) -> None:
+    """Raise a `ModelError` where a network gives what is not a number."""
+    if not np.isfinite(values).all():
+        raise ModelError(f"{engine.facts.model} is damaged: its scores are not finite")
+
+
+def cut(array: Floats, window: Window, outer: Window) -> Floats:
+    """The part ``window`` of an array (C, rows, cols) that holds ``outer``."""
+    return np.ascontiguousarray(array[(slice(None), *window.within(outer))])
