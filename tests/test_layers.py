@@ -40,7 +40,7 @@ drawing.distractors
 drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
-drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet
+drawing.random_cracks skeleton outline chain device onnx_graph onnx_bytes colours contact_sheet
 drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
 backends.*
 windows

@@ -1,5 +1,7 @@
 """Score maps by torch, from a checkpoint."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -15,7 +17,7 @@ from crackcli.attribution import (
 from crackcli.attribution.passes import Passes
 from crackcli.device import Device
 from crackcli.engines import EngineFacts, Floats, Images, Place, ScoreMaps, ungated
-from crackcli.errors import ModelError, UsageError
+from crackcli.errors import ModelError, OutOfMemory, UsageError
 from crackcli.files import sha256
 from crackcli.networks import Checkpoint
 from crackcli.registry import METHODS, load
@@ -65,7 +67,8 @@ class TorchEngine:
 
     @torch.inference_mode()
     def features(self, images: Images) -> Floats:
-        return self.explainer.features(self.device.scaled(images)).cpu().numpy()
+        with self.within_memory():
+            return self.explainer.features(self.device.scaled(images)).cpu().numpy()
 
     @torch.inference_mode()
     def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
@@ -74,7 +77,18 @@ class TorchEngine:
 
     @torch.inference_mode()
     def back(self, images: Images, value: Floats) -> Floats:
-        return self.explainer.back(self.device.scaled(images), self.here(value)).cpu().numpy()
+        with self.within_memory():
+            return self.explainer.back(self.device.scaled(images), self.here(value)).cpu().numpy()
+
+    @contextlib.contextmanager
+    def within_memory(self) -> Iterator[None]:
+        """What torch says of a device that is full becomes an `OutOfMemory`."""
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemory(
+                f"{self.facts.device} has not enough free memory for {self.facts.model}; free some"
+            ) from error
 
     @torch.inference_mode()
     def share(self, images: Images, gated: Floats, number: int, place: Place) -> Floats:

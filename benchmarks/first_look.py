@@ -1,0 +1,83 @@
+"""What the first look at half the resolution loses, and what it saves, on labelled patches.
+
+    python benchmarks/first_look.py DATA/train --limit 200
+    python benchmarks/first_look.py DATA/test/patches
+
+``crack/`` and ``no_crack/`` hold patches of about a tile.  Each is seen as a scan sees it, mirrored
+at its edges.  Lost is a patch of ``crack/`` in whose middle the full look finds a crack, and which
+the first look passes over; opened is a patch of ``no_crack/`` that is looked at in full all the
+same.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from crackcli.grid import Window
+from crackcli.look import LEAST, FirstLook
+from crackcli.models import open_engine
+from crackcli.raster import Raster, inspect
+from crackcli.seeing import Seer
+
+GATE = 0.5
+LEASTS = (0.02, 0.05, 0.1, 0.2, 0.3)
+
+
+def looks(seer: Seer, look: FirstLook, path: Path) -> tuple[float, float]:
+    """P(crack) of the tile in the middle of a patch, and what the first look gives there."""
+    info = inspect(path)
+    grid = seer.grid(info.rows, info.cols, 1024)
+    row, col = (side // 2 // seer.stride for side in (info.rows, info.cols))
+    with Raster(info) as raster:
+        middle = Window(row - seer.edge, col - seer.edge, 1, 1)
+        full = seer.judge(raster, grid, middle)[0]
+        first = look.around(raster, Window(row, col, 1, 1))
+    return float(full[0, 0]), float(first[0, 0])
+
+
+def patches(folder: Path, limit: int) -> list[Path]:
+    """Up to ``limit`` files of a folder, drawn by a fixed seed."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [paths[i] for i in np.random.default_rng(0).permutation(len(paths))[:limit]]
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("patches", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--limit", type=int, default=100_000, help="patches of each class")
+    given = parser.parse_args()
+    engine = open_engine(given.model)
+    seer = Seer(engine, gate=2.0)
+    seen: dict[str, np.ndarray] = {}
+    with tempfile.TemporaryDirectory() as name:
+        for label in ("crack", "no_crack"):
+            pairs = []
+            for path in patches(given.patches / label, given.limit):
+                image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+                if image is None or min(image.shape[:2]) < engine.facts.tile_px // 2:
+                    continue
+                copy = Path(name) / "patch.png"  # without what the file says of itself
+                cv2.imwrite(str(copy), image)
+                pairs.append(looks(seer, FirstLook(engine), copy))
+            seen[label] = np.array(pairs).reshape(-1, 2)
+    cracked, sound = seen["crack"], seen["no_crack"]
+    found = cracked[:, 0] >= GATE
+    print(f"{len(cracked)} cracked patches, {found.sum()} found in full; {len(sound)} sound ones\n")
+    print("| look from | lost of those found | sound ones opened |\n|---|---|---|")
+    for least in LEASTS:
+        lost = int((found & (cracked[:, 1] < least)).sum())
+        opened = int((sound[:, 1] >= least).sum())
+        mark = "**" if least == LEAST else ""
+        print(
+            f"| {mark}{least:g}{mark} | {lost} ({lost / max(1, found.sum()):.1%}) "
+            f"| {opened} ({opened / max(1, len(sound)):.0%}) |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""How fast walls are explained, side by side: loops over tiles by Zennit and Captum, and scans.
+
+    python benchmarks/speed.py -o speed            # under 15 minutes on two quiet cores
+    python benchmarks/speed.py -o speed --quick    # a smaller wall and fewer tiles
+
+The obvious loop cuts tiles of 256 px at every 128 and explains each, in batches.  It takes the same
+time on any wall, so a few tiles of it are timed and multiplied by their number.  The scans are
+whole commands, from the file to its mask, with tiles at every 32 px, 4 times the overlap in each
+direction.  Every contender runs in a process of its own, one after the other, as often as
+``--repeats`` says; the median counts.  FLOP/s are those of the convolutions in the time spent in
+the network, beside a product of two matrices in the same process.  ``speed.md`` and ``speed.png``
+hold the results.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import speed_walls
+from speed_peers import Counted, Flops, Loop, matrix_rate, peak_mb, scanned, tiles_of
+
+WALLS = ("sound", "few", "cracked")
+WORDS = {"sound": "sound", "few": "5 % of the tiles cracked", "cracked": "all tiles cracked"}
+LOOPS = {"zennit": "Zennit EpsilonGammaBox, loop", "captum": "Captum DeepLift, loop"}
+SCANS = {  # engine, first look
+    "torch, all in full": ("torch", False),
+    "torch": ("torch", True),
+    "onnx, all in full": ("onnx", False),
+    "onnx": ("onnx", True),
+}
+REFERENCE = "torch, all in full"  # float32 without shortcuts
+STAGES = ("read", "forward", "backward", "mask", "write", "rest")
+
+
+def measure(name: str, wall: Path, folder: Path, tiles: int, batch: int) -> dict[str, Any]:
+    """One run of a contender on a wall, in this process."""
+    import torch
+
+    from crackcli.engines.torch import TorchEngine
+    from crackcli.look import LEAST
+    from crackcli.models import open_explainer, shipped
+
+    torch.set_num_threads(cores())
+    before = matrix_rate()
+    if name in LOOPS:
+        image = np.load(wall.with_suffix(".npy"), mmap_mode="r")
+        per_tile = Loop(name, shipped(".safetensors"), batch).seconds_a_tile(image, tiles)
+        peak = peak_mb()
+        return {
+            "seconds": per_tile * len(tiles_of(image)),
+            "per_tile": per_tile,
+            "peak_mb": peak,
+            "matrix": (before + matrix_rate()) / 2,
+        }
+    engine, look = SCANS[name]
+    explainer = open_explainer(engine=engine, device="cpu", look=LEAST if look else 0.0)
+    explainer.engine = Counted(explainer.engine)
+    if explainer.look is not None:
+        explainer.look.seer.engine = explainer.engine
+    explainer.engine.features(np.zeros((1, 320, 320, 3), np.uint8))  # buffers, thread pools
+    explainer.engine.calls.clear()
+    seconds, watch, summary = scanned(wall, folder, explainer)
+    peak = peak_mb()
+    flops = Flops(TorchEngine(shipped(".safetensors"), device="cpu").explainer)
+    return {
+        "seconds": seconds,
+        "stages": watch.seconds,
+        "peak_mb": peak,
+        "tiles_gated": summary.tiles_gated,
+        "tflop": flops.of(explainer.engine.calls) / 1e12,
+        "matrix": (before + matrix_rate()) / 2,
+        "mask": str(summary.mask),
+    }
+
+
+def cores() -> int:
+    """How many threads everybody may use."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdecimal() else len(os.sched_getaffinity(0))
+
+
+def ask(name: str, wall: Path, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """The same in a process of its own."""
+    command = [sys.executable, __file__, "--one", name, "--wall", str(wall), "-o", str(folder)]
+    command += ["--tiles", str(given.tiles), "--batch", str(given.batch)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def agreement(mask: Path, reference: Path) -> float:
+    """IoU of the crack pixels of two masks; 1 where neither has any."""
+    import rasterio
+
+    with rasterio.open(mask) as one, rasterio.open(reference) as other:
+        a, b = one.read(1) == 1, other.read(1) == 1
+    return float((a & b).sum() / (a | b).sum()) if (a | b).any() else 1.0
+
+
+def middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run of median time."""
+    return sorted(runs, key=lambda run: run["seconds"])[(len(runs) - 1) // 2]
+
+
+def table(results: dict[tuple[str, str], list[dict[str, Any]]], megapixels: float) -> list[str]:
+    """Markdown: a row for each contender on each wall."""
+    lines = [
+        "| wall | who | s/MP | MP/s | times the loop | peak, MB | "
+        + " | ".join(STAGES)
+        + " | GFLOP/s | of a matrix product | IoU |",
+        "|---" * (9 + len(STAGES)) + "|",
+    ]
+    obvious = middle(results["zennit", "few"])["seconds"]
+    for wall in WALLS:
+        reference = middle(results[REFERENCE, wall])["mask"]
+        for name in (*LOOPS, *SCANS):
+            run = middle(results[name, "few" if name in LOOPS else wall])
+            seconds = run["seconds"] / megapixels
+            cells = [WORDS[wall], LOOPS.get(name, name), f"{seconds:.2f}", f"{1 / seconds:.3f}"]
+            cells += [f"{obvious / run['seconds']:.1f}", f"{run['peak_mb']:.0f}"]
+            if name in LOOPS:
+                cells += [""] * (3 + len(STAGES))
+            else:
+                stages = run["stages"]
+                cells += [f"{stages.get(stage, 0) / run['seconds']:.0%}" for stage in STAGES]
+                rate = 1e12 * run["tflop"] / (stages["forward"] + stages.get("backward", 0))
+                cells += [f"{rate / 1e9:.0f}", f"{rate / run['matrix']:.0%}"]
+                cells += [f"{agreement(Path(run['mask']), Path(reference)):.4f}"]
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def chart(path: Path, results: dict[tuple[str, str], list], megapixels: float) -> None:
+    """Megapixels per second of all contenders on all walls."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
+    names = (*LOOPS, *SCANS)
+    for place, wall in enumerate(WALLS):
+        rates = [
+            megapixels / middle(results[name, "few" if name in LOOPS else wall])["seconds"]
+            for name in names
+        ]
+        at = np.arange(len(names)) + 0.27 * (place - 1)
+        bars = axes.bar(at, rates, 0.25, label=WORDS[wall])
+        axes.bar_label(bars, [f"{rate:.2g}" for rate in rates], fontsize=7)
+    axes.set_xticks(range(len(names)), [LOOPS.get(name, name) for name in names], fontsize=7)
+    axes.set(yscale="log", ylabel="megapixels per second")
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Measure, and write a table and a chart."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-o", "--output", type=Path, default=Path("speed"))
+    parser.add_argument("--quick", action="store_true", help="a smaller wall, fewer tiles")
+    parser.add_argument("--shape", type=int, nargs=2, help="rows and columns of the walls")
+    parser.add_argument("--tiles", type=int, help="of the loops, that are timed")
+    parser.add_argument("--batch", type=int, default=4, help="tiles at once in the loops")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--wall", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    given.tiles = given.tiles or (4 if given.quick else 24)
+    if given.one:
+        result = measure(given.one, given.wall, given.output, given.tiles, given.batch)
+        print(json.dumps(result))
+        return
+    shape = tuple(given.shape or ((1024, 1280) if given.quick else (1536, 2560)))
+    given.output.mkdir(parents=True, exist_ok=True)
+    walls = {}
+    for wall in WALLS:
+        image = speed_walls.draw(wall, shape)
+        np.save(given.output / f"{wall}.npy", image)
+        walls[wall] = speed_walls.write(given.output / f"{wall}.tif", image)
+    megapixels = shape[0] * shape[1] / 1e6
+    results: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for _ in range(given.repeats):
+        for wall in WALLS:
+            for name in (*LOOPS, *SCANS):
+                if name in LOOPS and wall != "few":
+                    continue
+                folder = given.output / "scans" / f"{name.replace(', ', '_')}_{wall}"
+                run = ask(name, walls[wall], folder, given)
+                results.setdefault((name, wall), []).append(run)
+                print(f"{wall}, {name}: {run['seconds'] / megapixels:.2f} s/MP", file=sys.stderr)
+    count = len(tiles_of(np.load(given.output / "few.npy", mmap_mode="r")))
+    few = speed_walls.cracked_tiles("few", shape[0] // 256, shape[1] // 256)
+    matrix = statistics.median(run["matrix"] for runs in results.values() for run in runs)
+    text = [
+        *table(results, megapixels),
+        "",
+        f"Walls of {shape[1]} x {shape[0]} px; {sum(n for *_, n in few)} of "
+        f"{shape[0] // 256 * (shape[1] // 256)} tiles cracked on the second. Loops: {given.tiles} "
+        f"of {count} tiles timed, in batches of {given.batch}. {cores()} threads, a matrix product "
+        f"{matrix / 1e9:.0f} GFLOP/s; {given.repeats} runs of each.",
+    ]
+    (given.output / "speed.md").write_text("\n".join(text) + "\n", encoding="utf-8")
+    (given.output / "speed.json").write_text(
+        json.dumps({f"{name} / {wall}": runs for (name, wall), runs in results.items()}, indent=1)
+    )
+    chart(given.output / "speed.png", results, megapixels)
+    print("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()

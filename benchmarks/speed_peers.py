@@ -1,0 +1,217 @@
+"""Who explains a wall in `speed`: loops over tiles, and scans."""
+
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from crackcli import mask_scene, scan
+from crackcli.explainer import Explainer
+from crackcli.networks import Checkpoint
+from crackcli.raster import Raster
+
+TILE_PX = 256
+STEP_PX = 128  # of the loops: half a tile
+STAGES = {
+    "read": [(Raster, "read"), (Raster, "read_valid"), (scan, "inspect")],
+    "mask": [(scan, "find_threshold"), (scan, "write_mask")],
+    "write": [
+        *((scan.Work, "put"), (scan.Work, "get")),
+        *((scan, "write_cog"), (mask_scene, "write_cog")),
+    ],
+}
+ENGINE_STAGES = {"forward": ("features", "head"), "backward": ("back",)}
+
+
+class Watch:
+    """Seconds in each stage; what a stage calls of another counts there only."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.running: list[tuple[str, float]] = []
+
+    @contextmanager
+    def on(self, stage: str) -> Iterator[None]:
+        self.turn(stage)
+        try:
+            yield
+        finally:
+            self.turn(None)
+
+    def turn(self, stage: str | None) -> None:
+        """Begin a stage inside of the one that runs, or end that one."""
+        now = time.perf_counter()
+        if self.running:
+            name, since = self.running.pop()
+            self.seconds[name] += now - since
+            if stage is not None:
+                self.running.append((name, now))
+            elif self.running:
+                self.running[-1] = (self.running[-1][0], now)
+        if stage is not None:
+            self.running.append((stage, now))
+
+    @contextmanager
+    def over(self, places: dict[str, list[tuple[Any, str]]]) -> Iterator[None]:
+        """Functions and methods watched while the context lasts."""
+        kept = []
+        for stage, owners in places.items():
+            for owner, name in owners:
+                kept.append((owner, name, vars(owner)[name]))
+                setattr(owner, name, self.watched(kept[-1][2], stage))
+        try:
+            yield
+        finally:
+            for owner, name, function in kept:
+                setattr(owner, name, function)
+
+    def watched(self, function: Callable, stage: str) -> Callable:
+        def call(*arguments, **named):
+            with self.on(stage):
+                return function(*arguments, **named)
+
+        return call
+
+
+class Counted:
+    """An engine that notes what its calls were, so that their FLOPs can be told afterwards."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine, self.facts = engine, engine.facts
+        self.calls: list[tuple[str, tuple[int, ...]]] = []
+
+    def features(self, images):
+        self.calls.append(("features", images.shape))
+        return self.engine.features(images)
+
+    def head(self, cells, gate):
+        self.calls.append(("head", cells.shape))
+        return self.engine.head(cells, gate)
+
+    def back(self, images, value):
+        self.calls.append(("back", images.shape))
+        return self.engine.back(images, value)
+
+
+class Flops:
+    """How many FLOPs the convolutions of a method take, by the shapes they are called with."""
+
+    def __init__(self, method: torch.nn.Module) -> None:
+        self.method = method.to("meta")
+        self.known: dict[tuple[str, tuple[int, ...]], int] = {}
+
+    def of(self, calls: list[tuple[str, tuple[int, ...]]]) -> int:
+        return sum(self.one(*call) for call in calls)
+
+    def one(self, stage: str, shape: tuple[int, ...]) -> int:
+        if (stage, shape) not in self.known:
+            with FlopCounterMode(display=False) as counter, torch.inference_mode():
+                self.run(stage, shape)
+            self.known[stage, shape] = counter.get_total_flops()
+        return self.known[stage, shape]
+
+    def run(self, stage: str, shape: tuple[int, ...]) -> None:
+        if stage == "head":  # without the way back, which sound tiles do not take
+            neck = self.method.chain.neck
+            self.method.chain[neck:](torch.empty(shape, device="meta"))
+            return
+        count, rows, cols, _ = shape
+        images = torch.empty(count, 3, rows, cols, device="meta")
+        if stage == "features":
+            self.method.features(images)
+            return
+        stride = self.method.chain.stride_px
+        channels = self.method.chain[self.method.chain.neck].in_channels
+        value = torch.empty(count, channels, rows // stride, cols // stride, device="meta")
+        self.method.back(images, value)
+
+
+def scanned(source: Path, folder: Path, explainer: Explainer) -> tuple[float, Watch, Any]:
+    """Seconds of a scan, how they were spent, and its summary."""
+    watch = Watch()
+    engine = type(explainer.engine)
+    places = STAGES | {
+        stage: [(engine, name) for name in names] for stage, names in ENGINE_STAGES.items()
+    }
+    with watch.over(places):
+        began = time.perf_counter()
+        summary = scan.scan_raster(
+            scan.ScanTask(source, folder, core_px=explainer.core_px, overwrite=True), explainer
+        )
+        seconds = time.perf_counter() - began
+    watch.seconds["rest"] = seconds - sum(watch.seconds.values())
+    return seconds, watch, summary
+
+
+def tiles_of(image: np.ndarray) -> list[tuple[int, int]]:
+    """Where the tiles of a loop begin: every half tile, and one that ends at each edge."""
+    rows, cols = (
+        sorted({*range(0, side - TILE_PX + 1, STEP_PX), side - TILE_PX}) for side in image.shape[:2]
+    )
+    return [(row, col) for row in rows for col in cols]
+
+
+class Loop:
+    """Tiles of 256 px at every 128, each explained by a library, in batches."""
+
+    def __init__(self, library: str, model: Path, batch: int) -> None:
+        chain = Checkpoint.read(model).build().eval()
+        self.library, self.batch = library, batch
+        self.network = torch.nn.Sequential(*chain, torch.nn.Flatten())
+        for layer in self.network:
+            if isinstance(layer, torch.nn.ReLU):
+                layer.inplace = False
+
+    def explain(self, images: torch.Tensor) -> torch.Tensor:
+        """Attributions (B, 3, 256, 256)."""
+        if self.library == "zennit":
+            from zennit.attribution import Gradient
+            from zennit.composites import EpsilonGammaBox
+
+            with Gradient(self.network, EpsilonGammaBox(low=0.0, high=1.0)) as attributor:
+                _, relevance = attributor(images, torch.eye(2)[[1] * len(images)])
+            return relevance
+        from captum.attr import DeepLift
+
+        return DeepLift(self.network).attribute(
+            images, baselines=torch.full_like(images, 0.5), target=1
+        )
+
+    def seconds_a_tile(self, image: np.ndarray, most: int) -> float:
+        """Of the first ``most`` tiles across a wall, in full batches."""
+        places = tiles_of(image)
+        chosen = places[:: max(1, len(places) // most)][:most]
+        took = []
+        for start in range(0, len(chosen) - self.batch + 1, self.batch):
+            part = [
+                image[row : row + TILE_PX, col : col + TILE_PX]
+                for row, col in chosen[start : start + self.batch]
+            ]
+            batch = torch.from_numpy(np.stack(part)).permute(0, 3, 1, 2).float() / 255
+            began = time.perf_counter()
+            self.explain(batch)
+            took.append((time.perf_counter() - began) / self.batch)
+        return float(np.median(took))
+
+
+def matrix_rate(side: int = 2048, times: int = 5) -> float:
+    """FLOP/s of a plain product of matrices, the best of a few."""
+    a, b = torch.randn(side, side), torch.randn(side, side)
+    best = np.inf
+    for _ in range(times):
+        began = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - began)
+    return 2 * side**3 / best
+
+
+def peak_mb() -> float:
+    """The most memory this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
