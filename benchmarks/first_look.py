@@ -10,6 +10,7 @@ same.
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def main() -> None:
                 copy = Path(name) / "patch.png"  # without what the file says of itself
                 cv2.imwrite(str(copy), image)
                 pairs.append(looks(seer, FirstLook(engine), copy))
+                print(f"{label} {path.name} {pairs[-1]}", file=sys.stderr)
             seen[label] = np.array(pairs).reshape(-1, 2)
     cracked, sound = seen["crack"], seen["no_crack"]
     found = cracked[:, 0] >= GATE

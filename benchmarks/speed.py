@@ -18,10 +18,12 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import speed_peers
 import speed_walls
 from speed_peers import Counted, Flops, Loop, matrix_rate, peak_mb, scanned, tiles_of
 
@@ -38,7 +40,9 @@ REFERENCE = "torch, all in full"  # float32 without shortcuts
 STAGES = ("read", "forward", "backward", "mask", "write", "rest")
 
 
-def measure(name: str, wall: Path, folder: Path, tiles: int, batch: int) -> dict[str, Any]:
+def measure(
+    name: str, wall: Path, folder: Path, tiles: int, batch: int, cpu_time: bool
+) -> dict[str, Any]:
     """One run of a contender on a wall, in this process."""
     import torch
 
@@ -47,6 +51,8 @@ def measure(name: str, wall: Path, folder: Path, tiles: int, batch: int) -> dict
     from crackcli.models import open_explainer, shipped
 
     torch.set_num_threads(cores())
+    if cpu_time:
+        speed_peers.clock = time.process_time
     before = matrix_rate()
     if name in LOOPS:
         image = np.load(wall.with_suffix(".npy"), mmap_mode="r")
@@ -89,11 +95,12 @@ def ask(name: str, wall: Path, folder: Path, given: argparse.Namespace) -> dict[
     """The same in a process of its own."""
     command = [sys.executable, __file__, "--one", name, "--wall", str(wall), "-o", str(folder)]
     command += ["--tiles", str(given.tiles), "--batch", str(given.batch)]
+    command += ["--cpu-time"] if given.cpu_time else []
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def agreement(mask: Path, reference: Path) -> float:
+def agreement(mask: str, reference: str) -> float:
     """IoU of the crack pixels of two masks; 1 where neither has any."""
     import rasterio
 
@@ -115,14 +122,13 @@ def table(results: dict[tuple[str, str], list[dict[str, Any]]], megapixels: floa
         + " | GFLOP/s | of a matrix product | IoU |",
         "|---" * (9 + len(STAGES)) + "|",
     ]
-    obvious = middle(results["zennit", "few"])["seconds"]
     for wall in WALLS:
-        reference = middle(results[REFERENCE, wall])["mask"]
-        for name in (*LOOPS, *SCANS):
-            run = middle(results[name, "few" if name in LOOPS else wall])
+        of_wall = {name: middle(runs) for (name, place), runs in results.items() if place == wall}
+        for name, run in of_wall.items():
             seconds = run["seconds"] / megapixels
             cells = [WORDS[wall], LOOPS.get(name, name), f"{seconds:.2f}", f"{1 / seconds:.3f}"]
-            cells += [f"{obvious / run['seconds']:.1f}", f"{run['peak_mb']:.0f}"]
+            times = of_wall["zennit"]["seconds"] / run["seconds"] if "zennit" in of_wall else None
+            cells += ["" if times is None else f"{times:.1f}", f"{run['peak_mb']:.0f}"]
             if name in LOOPS:
                 cells += [""] * (3 + len(STAGES))
             else:
@@ -130,7 +136,8 @@ def table(results: dict[tuple[str, str], list[dict[str, Any]]], megapixels: floa
                 cells += [f"{stages.get(stage, 0) / run['seconds']:.0%}" for stage in STAGES]
                 rate = 1e12 * run["tflop"] / (stages["forward"] + stages.get("backward", 0))
                 cells += [f"{rate / 1e9:.0f}", f"{rate / run['matrix']:.0%}"]
-                cells += [f"{agreement(Path(run['mask']), Path(reference)):.4f}"]
+                reference = of_wall.get(REFERENCE)
+                cells += [f"{agreement(run['mask'], reference['mask']):.4f}" if reference else ""]
             lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -143,12 +150,10 @@ def chart(path: Path, results: dict[tuple[str, str], list], megapixels: float) -
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
-    names = (*LOOPS, *SCANS)
-    for place, wall in enumerate(WALLS):
-        rates = [
-            megapixels / middle(results[name, "few" if name in LOOPS else wall])["seconds"]
-            for name in names
-        ]
+    names = list(dict.fromkeys(name for name, _ in results))
+    walls = list(dict.fromkeys(wall for _, wall in results))
+    for place, wall in enumerate(walls):
+        rates = [megapixels / middle(results[name, wall])["seconds"] for name in names]
         at = np.arange(len(names)) + 0.27 * (place - 1)
         bars = axes.bar(at, rates, 0.25, label=WORDS[wall])
         axes.bar_label(bars, [f"{rate:.2g}" for rate in rates], fontsize=7)
@@ -167,33 +172,46 @@ def main() -> None:
     parser.add_argument("--tiles", type=int, help="of the loops, that are timed")
     parser.add_argument("--batch", type=int, default=4, help="tiles at once in the loops")
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--walls", nargs="+", choices=WALLS, default=list(WALLS))
+    parser.add_argument("--who", nargs="+", choices=[*LOOPS, *SCANS], default=[*LOOPS, *SCANS])
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="seconds of this process instead of the clock's, where others use the machine too; "
+        "OMP_NUM_THREADS=1 makes the two the same",
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--wall", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.tiles = given.tiles or (4 if given.quick else 24)
     if given.one:
-        result = measure(given.one, given.wall, given.output, given.tiles, given.batch)
+        result = measure(
+            *(given.one, given.wall, given.output, given.tiles, given.batch, given.cpu_time)
+        )
         print(json.dumps(result))
         return
     shape = tuple(given.shape or ((1024, 1280) if given.quick else (1536, 2560)))
     given.output.mkdir(parents=True, exist_ok=True)
     walls = {}
-    for wall in WALLS:
+    for wall in given.walls:
         image = speed_walls.draw(wall, shape)
         np.save(given.output / f"{wall}.npy", image)
         walls[wall] = speed_walls.write(given.output / f"{wall}.tif", image)
     megapixels = shape[0] * shape[1] / 1e6
     results: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for _ in range(given.repeats):
-        for wall in WALLS:
-            for name in (*LOOPS, *SCANS):
-                if name in LOOPS and wall != "few":
+        for number, wall in enumerate(given.walls):
+            for name in given.who:
+                if name in LOOPS and number:  # it takes the same time on any wall
                     continue
                 folder = given.output / "scans" / f"{name.replace(', ', '_')}_{wall}"
                 run = ask(name, walls[wall], folder, given)
                 results.setdefault((name, wall), []).append(run)
                 print(f"{wall}, {name}: {run['seconds'] / megapixels:.2f} s/MP", file=sys.stderr)
-    count = len(tiles_of(np.load(given.output / "few.npy", mmap_mode="r")))
+    for name in LOOPS:
+        if (name, given.walls[0]) in results:
+            results |= {(name, wall): results[name, given.walls[0]] for wall in given.walls}
+    count = len(tiles_of(np.load(given.output / f"{given.walls[0]}.npy", mmap_mode="r")))
     few = speed_walls.cracked_tiles("few", shape[0] // 256, shape[1] // 256)
     matrix = statistics.median(run["matrix"] for runs in results.values() for run in runs)
     text = [
@@ -202,7 +220,8 @@ def main() -> None:
         f"Walls of {shape[1]} x {shape[0]} px; {sum(n for *_, n in few)} of "
         f"{shape[0] // 256 * (shape[1] // 256)} tiles cracked on the second. Loops: {given.tiles} "
         f"of {count} tiles timed, in batches of {given.batch}. {cores()} threads, a matrix product "
-        f"{matrix / 1e9:.0f} GFLOP/s; {given.repeats} runs of each.",
+        f"{matrix / 1e9:.0f} GFLOP/s; {given.repeats} "
+        f"run(s) of each{', seconds of the processor' if given.cpu_time else ''}.",
     ]
     (given.output / "speed.md").write_text("\n".join(text) + "\n", encoding="utf-8")
     (given.output / "speed.json").write_text(

@@ -1,0 +1,158 @@
+"""The first look leaves out what is clearly sound, and nothing else."""
+
+import json
+
+import numpy as np
+import pytest
+from fakes import LocalEngine, wall
+from test_explainer import explained, write
+
+from crackcli.errors import DeviceError, OutOfMemory, UsageError
+from crackcli.explainer import Explainer
+from crackcli.grid import Window
+from crackcli.look import FirstLook
+from crackcli.raster import Raster, inspect
+from crackcli.scan import ScanTask, scan_raster
+from crackcli.survey import SurveyTask
+
+LEAST, GATE = 0.6, 0.9  # to this engine a sound wall is one of P(crack) 0.47
+
+
+class Counting(LocalEngine):
+    """An engine that tells how many pixels it has seen, and at most at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.largest = 0, 0
+
+    def features(self, images):
+        self.seen += images.size
+        return super().features(images)
+
+    def back(self, images, value):
+        self.largest = max(self.largest, images.size)
+        return super().back(images, value)
+
+
+class Full(Counting):
+    """A device whose memory ends at so many pixels of an image."""
+
+    most = 200 * 200 * 3
+
+    def features(self, images):
+        if images.size > self.most:
+            raise OutOfMemory("full")
+        return super().features(images)
+
+    def back(self, images, value):
+        if images.size > self.most:
+            raise OutOfMemory("full")
+        return super().back(images, value)
+
+
+def looked(path, engine, core_px, gate=GATE, least=LEAST):
+    """Relevance and P(crack) of a whole raster by an explainer with a first look."""
+    info = inspect(path)
+    explainer = Explainer(engine, gate, FirstLook(LocalEngine(), least))
+    grid = explainer.grid(info.rows, info.cols, core_px)
+    with Raster(info) as raster:
+        strips = [explainer.explain_strip(raster, grid, index) for index in range(len(grid))]
+    return (
+        np.concatenate([strip.relevance for strip in strips]).astype(np.float64),
+        np.concatenate([strip.probability for strip in strips]),
+    )
+
+
+@pytest.fixture
+def cracked(tmp_path):
+    image = wall(700, 900, cracks=0)
+    image[60:200, 300:340] = 10
+    return write(tmp_path / "cracked.tif", image)
+
+
+def test_a_crack_scores_the_same_and_the_sound_rest_is_not_looked_at(cracked):
+    engine, all_of_it = Counting(), Counting()
+
+    relevance, tiles = looked(cracked, engine, 256)
+
+    expected, expected_tiles, _ = explained(cracked, all_of_it, 256, GATE)
+    assert expected.any()
+    np.testing.assert_array_equal(relevance, expected)
+    np.testing.assert_array_equal(tiles >= GATE, expected_tiles >= GATE)
+    assert engine.seen < all_of_it.seen / 3
+
+
+def test_what_is_looked_at_does_not_depend_on_the_strips(cracked):
+    small, tiles = looked(cracked, LocalEngine(), 64)
+    large, same_tiles = looked(cracked, LocalEngine(), 1024)
+
+    np.testing.assert_allclose(tiles, same_tiles, atol=1e-6)
+    np.testing.assert_allclose(small, large, atol=1e-3 * large.max())
+
+
+def test_strips_in_any_order_see_the_same(cracked):
+    info = inspect(cracked)
+    explainer = Explainer(LocalEngine(), GATE, FirstLook(LocalEngine(), LEAST))
+    grid = explainer.grid(info.rows, info.cols, 128)
+    with Raster(info) as raster:
+        for index in (4, 0, 3, 1):
+            again = Explainer(LocalEngine(), GATE, FirstLook(LocalEngine(), LEAST))
+            one, other = (each.explain_strip(raster, grid, index) for each in (explainer, again))
+            np.testing.assert_array_equal(one.relevance, other.relevance)
+            np.testing.assert_array_equal(one.probability, other.probability)
+
+
+def test_around_a_place_the_highest_p_crack_of_the_smaller_view_counts(cracked):
+    info = inspect(cracked)
+    with Raster(info) as raster:
+        first = FirstLook(LocalEngine()).around(raster, Window(0, 0, 20, 26))
+
+    assert first.shape == (20, 26)
+    assert first[4, 10] == 1  # amid the crack
+    near = np.zeros(first.shape, bool)
+    near[:12, 4:17] = True  # half a tile of the view, 64 px of the raster, and a step
+    assert first[~near].max() < LEAST
+
+
+def test_there_is_none_where_the_gate_is_no_higher(cracked):
+    explainer = Explainer(LocalEngine(), LEAST, FirstLook(LocalEngine(), LEAST))
+
+    assert explainer.looks_from is None
+
+
+def test_a_scan_records_its_first_look_and_is_done_again_without(cracked, tmp_path):
+    look = FirstLook(LocalEngine(), LEAST)
+    task = ScanTask(cracked, tmp_path / "out", core_px=256)
+    scan_raster(task, Explainer(LocalEngine(), GATE, look))
+    record = json.loads((tmp_path / "out/scene.json").read_text())
+
+    again = scan_raster(task, Explainer(LocalEngine(), GATE))
+
+    assert record["scored"]["look"] == LEAST
+    assert again.status == "done"
+    assert json.loads((tmp_path / "out/scene.json").read_text())["scored"]["look"] is None
+
+
+def test_a_first_look_is_asked_for_by_a_probability(tmp_path):
+    with pytest.raises(UsageError, match="choose a probability, 0 for no first look"):
+        SurveyTask((tmp_path,), tmp_path, look=1.5)
+
+
+def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_tried_again(cracked):
+    engine, roomy = Full(), Counting()
+
+    relevance, tiles, _ = explained(cracked, engine, 1024, 0.0)
+
+    expected, expected_tiles, _ = explained(cracked, roomy, 1024, 0.0)
+    np.testing.assert_allclose(relevance, expected, atol=1e-3 * expected.max())
+    np.testing.assert_array_equal(tiles, expected_tiles)
+    assert engine.largest <= engine.most < roomy.largest
+
+
+def test_a_device_without_memory_for_a_single_tile_is_told_of(cracked):
+    class Tiny(LocalEngine):
+        def back(self, images, value):
+            raise OutOfMemory("full")
+
+    with pytest.raises(DeviceError, match="not enough free memory for a single tile; free some"):
+        explained(cracked, Tiny(), 1024, 0.0)
