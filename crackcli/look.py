@@ -5,8 +5,8 @@ resolution too; from which P(crack) on it is followed was chosen on training pat
 `benchmarks/first_look.py`.
 """
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from crackcli.engines import Engine, Floats
 from crackcli.filling import Readable
@@ -29,24 +29,25 @@ class FirstLook:
 
     def around(self, raster: Readable, centres: Window) -> Floats:
         """The highest P(crack) around each place of a window of cells, where tiles are centred:
-        of the tiles of the smaller view that are centred next to it, or one step further.  Views
+        of the tiles of the smaller view that are centred there, or on either side of it.  Views
         that are smaller than the raster already are not looked at from further away: 1."""
         if isinstance(raster, Zoomed) and raster.zoom < 1:
             return np.ones(centres.shape, np.float32)
         seer, view = self.seer, Zoomed(raster, ZOOM)
         grid = seer.grid(view.info.rows, view.info.cols, STRIP_PX)
-        rows = nearest(np.arange(centres.row, centres.end_row))
-        cols = nearest(np.arange(centres.col, centres.end_col))
-        all_tiles = seer.tiles_of_lattice(grid)
-        first, last = max(all_tiles.row, rows[0] - 1 - seer.edge), rows[-1] + 2 - seer.edge
-        last = min(last, all_tiles.end_row)
-        asked = Window(first, all_tiles.col, last - first, all_tiles.cols)
-        tiles = cv2.dilate(seer.judge(view, grid, asked)[0], np.ones((3, 3), np.uint8))
-        at_rows = (rows - seer.edge - asked.row).clip(0, asked.rows - 1)
-        at_cols = (cols - seer.edge - asked.col).clip(0, asked.cols - 1)
-        return tiles[at_rows[:, None], at_cols[None]]
+        tiles = seer.tiles_of_lattice(grid)
+        rows = beside(centres.row, centres.rows, tiles.row + seer.edge, tiles.rows)
+        cols = beside(centres.col, centres.cols, tiles.col + seer.edge, tiles.cols)
+        first, last = int(rows.min()), int(rows.max())
+        asked = Window(tiles.row + first, tiles.col, last - first + 1, tiles.cols)
+        probability, _ = seer.judge(view, grid, asked)
+        by_row = probability[rows - first].max(axis=0)
+        return by_row[:, cols].max(axis=1)
 
 
-def nearest(places: np.ndarray) -> np.ndarray:
-    """The cells of the smaller view where places of the raster lie."""
-    return np.rint(places * ZOOM).astype(int)
+def beside(first: int, count: int, origin: int, most: int) -> NDArray[np.int64]:
+    """Which of the ``most`` tiles of the smaller view, from ``origin`` on, lie before and behind
+    (2, count) places of the raster; one that lies there is both."""
+    place = np.arange(first, first + count)
+    both = np.stack([place // 2, -(-place // 2)]) - origin
+    return both.clip(0, most - 1)
