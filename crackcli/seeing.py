@@ -20,7 +20,7 @@ from crackcli.raster import Bytes, Flags
 from crackcli.windows import grown, halves, rectangles, spread, windows
 
 SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its halo
-BACK_CELLS = 640  # the same of one that is carried back, which takes twice the memory
+BACK_CELLS = 512  # the same of one that is carried back, which takes twice the memory
 HEAD_TILES = 64  # columns of tiles that are judged at once
 GROUP = 2  # tiles on each side of a square that a first look opens as one
 

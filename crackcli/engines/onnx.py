@@ -36,6 +36,7 @@ NEEDED = {*FACTS, "checkpoint_sha256"}
 OUTPUTS = {"relevance", "probability", "features", "value"}  # relevance alone without a classifier
 WHOLE, FEATURES, HEAD, BACK = range(4)  # stages of the graph; back is the share of a pass, or all
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+SHRINKING = "memory.enable_memory_arena_shrinkage"
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 OUT_OF_MEMORY = ("failed to allocate memory", "out of memory")  # in what the runtime says
 REASON_LENGTH = 200  # letters of what the runtime says
@@ -57,6 +58,9 @@ class OnnxEngine:
         self.session, used = open_session(model, device)
         self.model, self.device = model, device
         self.stages: dict[int, onnxruntime.InferenceSession] = {}
+        self.tidy = onnxruntime.RunOptions()  # each stage gives back what the next one needs
+        if used == "cpu":
+            self.tidy.add_run_config_entry(SHRINKING, "cpu:0")
         facts = read_facts(self.session, model)
         agree(model, facts, method, start, baseline)
         self.facts = EngineFacts(
@@ -118,7 +122,7 @@ class OnnxEngine:
         try:
             if stage == WHOLE:
                 return self.session.run(outputs, arrays)
-            return self.session_of(stage).run(outputs, arrays)
+            return self.session_of(stage).run(outputs, arrays, self.tidy)
         except Exception as error:  # the runtime has no common class for its errors
             if not any(words in str(error).lower() for words in OUT_OF_MEMORY):
                 raise
