@@ -30,11 +30,12 @@ from speed_peers import Counted, Flops, Loop, matrix_rate, peak_mb, scanned, til
 WALLS = ("sound", "few", "cracked")
 WORDS = {"sound": "sound", "few": "5 % of the tiles cracked", "cracked": "all tiles cracked"}
 LOOPS = {"zennit": "Zennit EpsilonGammaBox, loop", "captum": "Captum DeepLift, loop"}
-SCANS = {  # engine, first look
-    "torch, all in full": ("torch", False),
-    "torch": ("torch", True),
-    "onnx, all in full": ("onnx", False),
-    "onnx": ("onnx", True),
+SCANS = {  # engine, first look, precision
+    "torch, all in full": ("torch", False, "float32"),
+    "torch": ("torch", True, "float32"),
+    "torch, bfloat16": ("torch", True, "bfloat16"),
+    "onnx, all in full": ("onnx", False, "float32"),
+    "onnx": ("onnx", True, "float32"),
 }
 REFERENCE = "torch, all in full"  # float32 without shortcuts
 STAGES = ("read", "forward", "backward", "mask", "write", "rest")
@@ -64,12 +65,15 @@ def measure(
             "peak_mb": peak,
             "matrix": (before + matrix_rate()) / 2,
         }
-    engine, look = SCANS[name]
-    explainer = open_explainer(engine=engine, device="cpu", look=LEAST if look else 0.0)
+    engine, look, precision = SCANS[name]
+    explainer = open_explainer(
+        engine=engine, device="cpu", look=LEAST if look else 0.0, precision=precision
+    )
     explainer.engine = Counted(explainer.engine)
     if explainer.look is not None:
         explainer.look.seer.engine = explainer.engine
-    explainer.engine.features(np.zeros((1, 320, 320, 3), np.uint8))  # buffers, thread pools
+    side_px = 320 + 2 * explainer.engine.facts.reach_px
+    explainer.engine.features(np.zeros((1, side_px, side_px, 3), np.uint8))  # buffers, threads
     explainer.engine.calls.clear()
     seconds, watch, summary = scanned(wall, folder, explainer)
     peak = peak_mb()

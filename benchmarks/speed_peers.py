@@ -128,12 +128,12 @@ class Flops:
         count, rows, cols, _ = shape
         images = torch.empty(count, 3, rows, cols, device="meta")
         if stage == "features":
-            self.method.features(images)
+            self.method.features_inside(images)
             return
-        stride = self.method.chain.stride_px
-        channels = self.method.chain[self.method.chain.neck].in_channels
-        value = torch.empty(count, channels, rows // stride, cols // stride, device="meta")
-        self.method.back(images, value)
+        chain = self.method.chain
+        cells = ((side - 2 * chain.reach_px) // chain.stride_px for side in (rows, cols))
+        value = torch.empty(count, chain[chain.neck].in_channels, *cells, device="meta")
+        self.method.back_inside(images, value)
 
 
 def scanned(source: Path, folder: Path, explainer: Explainer) -> tuple[float, Watch, Any]:

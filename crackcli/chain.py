@@ -8,7 +8,7 @@ classify one 256-px patch (h = w = 1) or every 256-px tile of a larger image at 
 and the convolutions below are computed once instead of once per tile.
 """
 
-from copy import deepcopy
+from copy import copy, deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +73,16 @@ def stride_of(layer: nn.Module) -> int:
     return stride if isinstance(stride, int) else stride[0]
 
 
+def unpadded(module: nn.Module) -> nn.Module:
+    """The same layers with the same weights, not copies of them, but convolutions see only what is
+    there: each gives what lies far enough from the edges of its input, and nothing else."""
+    other = copy(module)
+    if isinstance(other, nn.Conv2d):
+        other.padding = (0, 0)
+    other._modules = {name: unpadded(part) for name, part in module._modules.items()}
+    return other
+
+
 def fold(network: nn.Module) -> nn.Module:
     """The same function without batch norm: each one becomes part of the convolution before it.
 
@@ -91,9 +101,9 @@ def fold(network: nn.Module) -> nn.Module:
 
 def tempered(chain: Chain, temperature: float) -> Chain:
     """The same decisions from logits divided by ``temperature``: its last layer's weights are."""
-    copy = deepcopy(chain)
-    last = [layer for layer in copy if isinstance(layer, nn.Conv2d)][-1]
+    cooled = deepcopy(chain)
+    last = [layer for layer in cooled if isinstance(layer, nn.Conv2d)][-1]
     with torch.no_grad():
         for parameter in last.parameters():
             parameter /= temperature
-    return copy
+    return cooled

@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crackcli.engines import PRECISIONS
 from crackcli.errors import DeviceError, UsageError
+from crackcli.registry import check
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,15 @@ class Device:
     """A torch device that was checked to work, and the arithmetic that pays on it."""
 
     name: str  # cpu or cuda
-    bf16: bool  # whether bfloat16 matrix products are faster here than float32
+    bf16: bool  # whether bfloat16 matrix products are faster here than float32, and wanted
 
     @classmethod
-    def find(cls, wanted: str) -> "Device":
-        """``wanted`` is auto, cpu or cuda; auto takes CUDA where a kernel really runs."""
+    def find(cls, wanted: str, precision: str = "auto") -> "Device":
+        """``wanted`` is auto, cpu or cuda; auto takes CUDA where a kernel really runs.
+
+        ``precision`` is float32, bfloat16, or auto: bfloat16 where it is faster.
+        """
+        check({**PRECISIONS, "auto": ""}, precision)
         if wanted not in ("auto", "cpu", "cuda"):
             raise UsageError(f"'{wanted}' is not known; choose one of: auto, cpu, cuda")
         if wanted != "cpu":
@@ -29,11 +35,15 @@ class Device:
             if reason is None:
                 torch.backends.cuda.matmul.allow_tf32 = True
                 torch.backends.cudnn.allow_tf32 = True
-                return cls("cuda", torch.cuda.is_bf16_supported())
+                return cls("cuda", asked(precision, faster=torch.cuda.is_bf16_supported()))
             if wanted == "cuda":
                 raise DeviceError(f"CUDA is not usable here ({reason}); use --device cpu")
-        bf16 = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-        return cls("cpu", bf16)
+        faster = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        return cls("cpu", asked(precision, faster=faster))
+
+    @property
+    def precision(self) -> str:
+        return "bfloat16" if self.bf16 else "float32"
 
     @property
     def torch(self) -> torch.device:
@@ -48,6 +58,11 @@ class Device:
         """Mixed precision where it pays."""
         with torch.autocast(self.name, torch.bfloat16, enabled=self.bf16):
             yield
+
+
+def asked(precision: str, *, faster: bool) -> bool:
+    """Whether bfloat16 is used where it is ``faster`` or not."""
+    return faster if precision == "auto" else precision == "bfloat16"
 
 
 def cuda_trouble() -> str | None:

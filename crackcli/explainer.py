@@ -122,8 +122,7 @@ class Explainer(Seer):
         of cells needs that much halo, and only windows with something to pass on are carried.
         """
         window = strip.window
-        outer = self.pixels_of(near.grown(self.reach))
-        pixels, outer = read_wide(raster, outer)
+        pixels, outer = read_wide(raster, self.window_of(near))
         relevance = np.zeros(window.shape, np.float32)
         valid = pixels.valid[window.within(outer)]
         waiting = list(windows(value.any(axis=0), self.most["back"], self.reach))[::-1]
@@ -131,15 +130,12 @@ class Explainer(Seer):
         while waiting:
             part = waiting.pop()
             own = Window(part.row + near.row, part.col + near.col, *part.shape)
-            seen = own.grown(self.reach)
-            target = self.pixels_of(seen)
+            target = self.window_of(own)
             on = grown(target, 0, window)
             rgb = filled(pixels, outer, target)
             if rgb is not None and valid[on.within(window)].any():
-                passed = np.zeros((1, len(value), *seen.shape), np.float32)
-                passed[(0, slice(None), *own.within(seen))] = cut(value, own, near)
                 try:
-                    maps = self.engine.back(rgb[None], passed)
+                    maps = self.engine.back(rgb[None], cut(value, own, near)[None])
                 except OutOfMemory:
                     waiting += self.less(part, "back")
                     continue

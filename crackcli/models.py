@@ -4,8 +4,8 @@ from pathlib import Path
 
 from crackcli.attribution import BASELINES, DEFAULT_METHOD, DEFAULT_START, DIRECT, STARTS
 from crackcli.direct_explainer import DirectExplainer
-from crackcli.engines import Engine
-from crackcli.errors import ModelError
+from crackcli.engines import PRECISIONS, Engine
+from crackcli.errors import ModelError, UsageError
 from crackcli.explainer import Explainer, StripExplainer
 from crackcli.look import LEAST, FirstLook
 from crackcli.registry import ENGINES, METHODS, check, load
@@ -56,6 +56,7 @@ def open_engine(
     engine: str = "auto",
     device: str = "auto",
     baseline: str | None = None,
+    precision: str = "float32",
 ) -> Engine:
     """The engine for a model file; ``engine`` auto goes by the file's suffix."""
     if engine != "auto":
@@ -66,6 +67,7 @@ def open_engine(
         check(STARTS, start)
     if baseline is not None:
         check(BASELINES, baseline)
+    check({**PRECISIONS, "auto": ""}, precision)
     if "raw" in (method, engine):
         return load(ENGINES, "raw")(model, method, start, device, baseline)
     path = find_model(model, None if engine in OWN_MENUS else method, start, engine)
@@ -76,7 +78,11 @@ def open_engine(
             f"{path} is a graph, which engine {engine} does not read; leave --engine out, or give "
             "the checkpoint that it was exported from"
         )
-    return load(ENGINES, engine)(path, method, start, device, baseline)
+    if precision == "bfloat16" and engine != "torch":
+        raise UsageError(
+            f"engine {engine} computes in float32; leave --precision out, or use --engine torch"
+        )
+    return load(ENGINES, engine)(path, method, start, device, baseline, precision)
 
 
 def open_explainer(
@@ -88,10 +94,11 @@ def open_explainer(
     baseline: str | None = None,
     gate: float = 0.5,
     look: float = LEAST,
+    precision: str = "float32",
 ) -> StripExplainer:
     """What a scan has its strips explained by, on the engine for a model file; ``look`` 0 leaves
     the first look out."""
-    opened = open_engine(model, method, start, engine, device, baseline)
+    opened = open_engine(model, method, start, engine, device, baseline, precision)
     if opened.facts.direct:
         return DirectExplainer(opened)
     return Explainer(opened, gate, FirstLook(opened, look) if look else None)

@@ -3,9 +3,9 @@
 The graph takes ``images`` (B, 3, H, W), RGB in [0, 1], sides multiples of the stride, and gives
 ``probability`` (B, h, w) of every tile position and ``relevance`` (B, H, W).  More inputs have
 defaults: ``gate``, 0.5, below which a tile is not explained; if none reaches it, the way back is
-skipped.  ``stage`` and ``cells`` let a scan run the parts of `Propagation` one by one, with what
-another part gave as ``cells``: 0 all, 1 features (to ``features``), 2 head (to ``probability`` and
-``value``), 3 back.
+skipped.  ``stage`` and ``cells`` let a scan run the parts of `Propagation` one by one, on windows
+that reach further than their cells, with what another part gave as ``cells``: 0 all, 1 features
+(to ``features``), 2 head (to ``probability`` and ``value``), 3 back.
 
 Weights that a rule modifies are computed in the graph, which runtimes do once when they load it;
 each weight is stored once, in half precision, in the file itself or in the checkpoint beside it.
@@ -139,13 +139,14 @@ def compare(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
         if facts.direct:
             continue
         agree(task, "closed gate", ours.explain(images, 1.1).maps, 0 * expected)
-        cells = theirs.features(images)
-        agree(task, "features", ours.features(images), cells)
+        window = np.pad(images, [(0, 0), *2 * [2 * (facts.reach_px,)], (0, 0)], mode="reflect")
+        cells = theirs.features(window)
+        agree(task, "features", ours.features(window), cells)
         probability, value = theirs.head(cells, 0.0)
         for actual, wanted in zip(ours.head(cells, 0.0), (probability, value), strict=True):
             agree(task, "head", actual, wanted)
         if facts.kind == "propagation":
-            agree(task, "back", ours.back(images, value), theirs.back(images, value))
+            agree(task, "back", ours.back(window, value), theirs.back(window, value))
     if facts.kind == "passes":
         compare_share(ours, theirs, task)
 

@@ -14,12 +14,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from onnx import GraphProto, ModelProto, TensorProto, helper
 from torch import Tensor, nn
 
 from crackcli.attribution.direct import Residual
 from crackcli.attribution.passes import Passes
 from crackcli.attribution.propagation import Method, Propagation
+from crackcli.engines.onnx import BACK, FEATURES, WHOLE
 from crackcli.onnx_graph import Assembly, constant, floats, forget_origin, scalar
 
 OPSET = 18
@@ -42,9 +44,12 @@ def propagation_graph(explainer: Propagation) -> ModelProto:
     images, features = samples(explainer)
     whole = Assembly()
     add_seeing(whole, explainer, images, features)
-    whole.add(helper.make_node("Or", ["whole_and_gated", "from_value"], ["explained"]))
     back = part(explainer.back, {"images": images, "value": features}, ["map"])
-    whole.branch("explained", back, no_map(), {"map": floats("relevance", MAPS)})
+    whole.branch("whole_and_gated", back, no_map(), {"map": floats("whole_map", MAPS)})
+    given = {"images": window_of(images, explainer), "value": features}
+    inside = part(explainer.back_inside, given, ["inside"])
+    otherwise = graph("all_of_it", [("Identity", ["whole_map"], "all_maps")], MAPS)
+    whole.branch("from_value", inside, otherwise, {"inside": floats("relevance", MAPS)})
     return assembled(whole, features.shape[1])
 
 
@@ -103,26 +108,37 @@ def samples(explainer: Method) -> tuple[Tensor, Tensor]:
     return images, explainer.features(images)
 
 
+def window_of(images: Tensor, explainer: Method) -> Tensor:
+    """A window with as many cells as ``images`` have, and what these see around them."""
+    return F.pad(images, [explainer.chain.reach_px] * 4)
+
+
 def add_seeing(whole: Assembly, explainer: Method, images: Tensor, features: Tensor) -> None:
     """The parts before the way back: ``features``, ``probability``, ``value``, and whether all of
     it is asked for and some tile is explained."""
-    seeing = part(explainer.features, {"images": images}, ["cells_seen"])
     gate = torch.tensor(GATE)
     judging = part(explainer.head, {"features": features, "gate": gate}, ["seen", "passed"])
     whole.add(
+        *(constant(f"stage_{number}", np.array(number)) for number in (WHOLE, FEATURES, BACK)),
         constant("two", np.array(2)),
-        constant("three", np.array(3)),
-        constant("even", np.array(0)),
-        helper.make_node("Less", ["stage", "two"], ["from_images"]),
+        helper.make_node("Equal", ["stage", f"stage_{WHOLE}"], ["is_whole"]),
+        helper.make_node("Equal", ["stage", f"stage_{FEATURES}"], ["from_window"]),
+        helper.make_node("Equal", ["stage", f"stage_{BACK}"], ["from_value"]),
         helper.make_node("Mod", ["stage", "two"], ["parity"]),
-        helper.make_node("Equal", ["parity", "even"], ["through_head"]),
-        helper.make_node("Equal", ["stage", "three"], ["from_value"]),
+        helper.make_node("Equal", ["parity", f"stage_{WHOLE}"], ["through_head"]),
     )
     whole.branch(
-        "from_images",
-        seeing,
+        "is_whole",
+        part(explainer.features, {"images": images}, ["cells_seen"]),
         graph("given", [("Identity", ["cells"], "given_cells")], CELLS),
-        {"cells_seen": floats("features", CELLS)},
+        {"cells_seen": floats("seen_or_given", CELLS)},
+    )
+    window = {"images": window_of(images, explainer)}
+    whole.branch(
+        "from_window",
+        part(explainer.features_inside, window, ["cells_inside"]),
+        graph("not_inside", [("Identity", ["seen_or_given"], "same_cells")], CELLS),
+        {"cells_inside": floats("features", CELLS)},
     )
     nothing_seen = [constant("no_tiles", np.zeros((1, 1, 1), np.float32))]
     nothing_seen.append(helper.make_node("Identity", ["cells"], ["given_value"]))
@@ -138,8 +154,6 @@ def add_seeing(whole: Assembly, explainer: Method, images: Tensor, features: Ten
     whole.add(
         helper.make_node("ReduceMax", ["probability"], ["highest"], keepdims=0),
         helper.make_node("GreaterOrEqual", ["highest", "gate"], ["any_gated"]),
-        constant("whole", np.array(0)),
-        helper.make_node("Equal", ["stage", "whole"], ["is_whole"]),
         helper.make_node("And", ["is_whole", "any_gated"], ["whole_and_gated"]),
     )
 

@@ -155,6 +155,7 @@ def scan_raster(
         },
         "scored": scored,
         "device": facts.device,
+        "precision": facts.precision,
         "masking": asdict(masking),
         "threshold": threshold,
         "tiles_gated": float(tags["CRACKCLI_TILES_GATED"]),

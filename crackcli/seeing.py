@@ -16,7 +16,7 @@ from crackcli.engines import Engine, Floats
 from crackcli.errors import DeviceError, ModelError, OutOfMemory
 from crackcli.filling import FAR_PX, GREY, Readable, filled, read_wide
 from crackcli.grid import Grid, Window, spans
-from crackcli.raster import Bytes, Flags
+from crackcli.raster import Flags
 from crackcli.windows import grown, halves, rectangles, spread, windows
 
 SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its halo
@@ -200,7 +200,7 @@ class Seer:
         cells = np.zeros((len(self.blank), *band.shape), np.float32)
         if not needed.any():
             return cells
-        pixels, outer = read_wide(raster, self.pixels_of(band.grown(self.reach)))
+        pixels, outer = read_wide(raster, self.window_of(band))
         if not pixels.valid.all():
             cells[:] = self.blank
             needed = needed & self.alive(pixels.valid, outer, band)
@@ -209,11 +209,10 @@ class Seer:
         while waiting:
             part = waiting.pop()
             own = Window(part.row + band.row, part.col + band.col, *part.shape)
-            seen = own.grown(self.reach)
-            rgb = filled(pixels, outer, self.pixels_of(seen))
+            rgb = filled(pixels, outer, self.window_of(own))
             at = (slice(None), *own.within(band))
             try:
-                cells[at] = self.blank if rgb is None else self.features(rgb, own, seen)
+                cells[at] = self.blank if rgb is None else self.engine.features(rgb[None])[0]
             except OutOfMemory:
                 waiting += self.less(part, "features")
                 continue
@@ -243,16 +242,11 @@ class Seer:
         )
         return halves(part)[::-1]
 
-    def features(self, rgb: Bytes, own: Window, seen: Window) -> Floats:
-        """The cells ``own`` (C, F, G) of pixels that hold those ``seen``."""
-        return cut(self.engine.features(rgb[None])[0], own, seen)
-
     @cached_property
     def blank(self) -> Floats:
         """The cell (C, 1, 1) of nothing but fill."""
-        side_px = (2 * self.reach + 1) * self.stride
-        cells = self.engine.features(np.full((1, side_px, side_px, 3), GREY, np.uint8))
-        return cells[0, :, self.reach : self.reach + 1, self.reach : self.reach + 1]
+        window = self.window_of(Window(0, 0, 1, 1))
+        return self.engine.features(np.full((1, *window.shape, 3), GREY, np.uint8))[0]
 
     @cached_property
     def blank_tile(self) -> float:
@@ -282,6 +276,10 @@ class Seer:
         """The cells of a window of pixels that begins on a cell."""
         rows, cols = (-(-side // self.stride) for side in pixels.shape)
         return Window(pixels.row // self.stride, pixels.col // self.stride, rows, cols)
+
+    def window_of(self, cells: Window) -> Window:
+        """The pixels that cells see."""
+        return self.pixels_of(cells).grown(self.engine.facts.reach_px)
 
     def pixels_of(self, cells: Window) -> Window:
         return Window(*(value * self.stride for value in (cells.row, cells.col, *cells.shape)))

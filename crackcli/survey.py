@@ -45,6 +45,7 @@ class SurveyTask:
     baseline: str | None = None
     engine: str = "auto"
     device: str = "auto"
+    precision: str = "auto"
     gate: float = 0.5
     look: float = LEAST
     masking: Masking = Masking("auto")
@@ -107,7 +108,7 @@ def scan_survey(
         return result
     explainer = open_explainer(
         *(task.model, task.method, task.start, task.engine, task.device, task.baseline),
-        *(task.gate, task.look),
+        *(task.gate, task.look, task.precision),
     )
     engine = explainer.engine
     core_px = explainer.core_px if task.core_px is None else task.core_px

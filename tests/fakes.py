@@ -30,10 +30,12 @@ class LocalEngine:
         self.backs = 0
 
     def explain(self, images, gate):
-        probability, value = self.head(self.features(images), gate)
-        return ScoreMaps(self.back(images, value), probability)
+        window = np.pad(images, [(0, 0), (16, 16), (16, 16), (0, 0)])
+        probability, value = self.head(self.features(window), gate)
+        return ScoreMaps(self.back(window, value)[:, 16:-16, 16:-16], probability)
 
     def features(self, images):
+        images = images[:, 16:-16, 16:-16]
         b, rows, cols, _ = images.shape
         cells = darkness(images).reshape(b, rows // 32, 32, cols // 32, 32)
         return cells.mean(axis=(2, 4), dtype=np.float64).astype(np.float32)[:, None]
@@ -51,7 +53,8 @@ class LocalEngine:
 
     def back(self, images, value):
         self.backs += 1
-        return darkness(images) * value[:, 0].repeat(32, axis=1).repeat(32, axis=2)
+        passed = value[:, 0].repeat(32, axis=1).repeat(32, axis=2)
+        return darkness(images) * np.pad(passed, [(0, 0), (16, 16), (16, 16)])
 
 
 def darkness(images):

@@ -72,23 +72,22 @@ def in_one_pass(engine, image, gate):
     facts = engine.facts
     step, tile = facts.stride_px, facts.tile_px // facts.stride_px
     beyond = tile // 2  # cells whose tiles count
-    rim = beyond + -(-facts.reach_px // step)  # and those that they see
+    reach = -(-facts.reach_px // step)
+    rim = beyond + reach  # and those that they see
     rows, cols = (-(-side // step) for side in image.shape[:2])
     fill_up = [
         (rim * step, (rim + cells) * step - side)
         for cells, side in zip((rows, cols), image.shape[:2], strict=True)
     ]
     padded = np.pad(image, (*fill_up, (0, 0)), mode="reflect")[None]
-    seen = np.s_[:, :, rim - beyond : rim + rows + beyond, rim - beyond : rim + cols + beyond]
-    cells = np.ascontiguousarray(engine.features(padded)[seen])
-    tiles, value = engine.head(cells, gate)
-    passed = np.zeros((1, len(value[0]), rows + 2 * rim, cols + 2 * rim), np.float32)
-    passed[seen] = value
+    more = reach * step - facts.reach_px
+    window = padded[:, more : -more or None, more : -more or None]
+    tiles, value = engine.head(engine.features(window), gate)
     if facts.kind == "passes":
         none = 2 * [(rim - beyond, rim - beyond)]  # of those further out
         maps = in_all_passes(engine, padded, np.pad(tiles >= gate, [(0, 0), *none]), rim)
     else:
-        maps = engine.back(padded, passed)
+        maps = np.pad(engine.back(window, value), [(0, 0), (more, more), (more, more)])
     maps = maps[0][rim * step :, rim * step :]
     return maps[: image.shape[0], : image.shape[1]], tiles[0][:rows, :cols]
 
@@ -314,8 +313,9 @@ def test_blocks_far_from_data_have_the_probability_of_fill_without_the_head(netw
 
     _, probability, _ = explained(path, Counting(), 64, gate=0.9)
 
-    fill_only = network.features(np.full((1, 320, 512, 3), GREY, np.uint8))[:, :, 4:-4, 4:-4]
-    expected = network.head(np.ascontiguousarray(fill_only), 0.0)[0].flat[0]
+    side_px = 256 + 2 * network.facts.reach_px
+    fill_only = network.features(np.full((1, side_px, side_px, 3), GREY, np.uint8))
+    expected = network.head(fill_only, 0.0)[0].flat[0]
     np.testing.assert_allclose(probability[:, 64:], expected, atol=1e-6)
     assert abs(probability[:, :2] - expected).max() > 1e-4
     assert len(looked) <= 2

@@ -10,7 +10,13 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from crackcli.attribution import DIRECT  # noqa: E402
-from crackcli.engines.onnx import METADATA, OnnxEngine, open_session  # noqa: E402
+from crackcli.engines.onnx import (  # noqa: E402
+    METADATA,
+    WHOLE,
+    OnnxEngine,
+    open_session,
+    scaled,
+)
 from crackcli.engines.torch import TorchEngine  # noqa: E402
 from crackcli.errors import ModelError, OutputError  # noqa: E402
 from crackcli.networks import Checkpoint, autoencoder, unet, vgg11  # noqa: E402
@@ -77,12 +83,24 @@ def test_the_graph_gives_the_map_of_torch(checkpoint, others, images, method):
     np.testing.assert_allclose(actual.maps / scale, expected.maps / scale, atol=1e-3)
 
 
-def test_its_parts_give_what_the_whole_gives(graph, images):
+def test_its_parts_give_of_a_window_what_the_whole_has_inside(graph, checkpoint):
     engine = OnnxEngine(graph, device="cpu")
+    images = np.random.default_rng(11).integers(0, 256, (1, 256, 288, 3), dtype=np.uint8)
+    window = images[:, 5:-5, 5:-5]  # of the cells two and more away from the edges
 
-    _, value = engine.head(engine.features(images), 0.0)
+    cells = engine.features(window)
+    _, value = engine.head(cells, 0.0)
+    maps = engine.back(window, value)
 
-    np.testing.assert_allclose(engine.back(images, value), engine.explain(images, 0.0).maps)
+    seen, passed = np.s_[:, :, 2:-2, 2:-2], np.s_[:, 5:-5, 5:-5]
+    (whole,) = engine.run(["features"], images=scaled(images), stage=WHOLE)
+    np.testing.assert_allclose(cells, whole[seen], rtol=1e-4, atol=1e-6)
+    method = TorchEngine(checkpoint, device="cpu").explainer
+    given = np.zeros_like(whole)
+    given[seen] = value
+    expected = method.back(torch.from_numpy(scaled(images)), torch.from_numpy(given)).numpy()
+    np.testing.assert_allclose(maps, expected[passed], atol=1e-3 * expected.max())
+    assert maps.any()
 
 
 def test_only_images_must_be_given_and_the_gate_is_then_a_half(graph, images):

@@ -25,7 +25,7 @@ def test_each_position_is_the_tile_s_own_probability(tmp_path):
     for place in np.argwhere(tiles.usable)[::7]:
         window = tiles.window(tuple(place))
         tile = image[window.row : window.end_row, window.col : window.end_col]
-        alone, _ = engine.head(engine.features(tile[None]), 0.5)
+        alone = engine.explain(tile[None], 0.5).probability
         assert tiles.probability[tuple(place)] == pytest.approx(alone.item(), abs=1e-6)
     assert tiles.usable.shape == (22, 10)
     assert tiles.positions == 20 * 8  # tiles of 64 px every 32 px within 700 x 300 px

@@ -102,15 +102,17 @@ class AlphaBeta(OneSided):
     """Positive shares times 2, negative shares times -1.
 
     The negative part of an output is what is left of the output without its positive part, so that
-    one convolution gives both.
+    one convolution gives both.  In bfloat16 nothing would be left but rounding: it has its own.
     """
 
     takes_output = True
 
     def forward(self, x: Tensor, relevance: Tensor, output: Tensor | None = None) -> Tensor:
-        above = self.above(x)
-        below = ((self.layer(x) if output is None else output) - above).clamp(max=0)
-        weight = self.layer.weight
+        weight, above = self.layer.weight, self.above(x)
+        if above.dtype is torch.bfloat16:
+            below = convolve(self.layer, x, weight.clamp(max=0), self.layer.bias.clamp(max=0))
+        else:
+            below = ((self.layer(x) if output is None else output) - above).clamp(max=0)
         positive = transposed(self.layer, relevance / (above + STABILISER), weight.clamp(min=0))
         negative = transposed(self.layer, relevance / (below - STABILISER), weight.clamp(max=0))
         return x * (2 * positive - negative)

@@ -14,9 +14,11 @@ head      cells to P(crack) (B, h, w) and to what each cell is to pass on, ``val
           cover it;
 back      images and ``value`` to a signed map (B, H, W).
 
-A cell sees 59 px around it, a tile 256 px.  A scan cuts images into blocks for the first and the
-last part, where little halo is needed, but not for the head, which works on the cells of a whole
-strip: so the map does not depend on how the image was cut.
+A cell sees 59 px around it (its reach), a tile 256 px.  A scan cuts images into windows for the
+first and the last part, but not for the head, which works on the cells of a whole strip: so the
+map does not depend on how the image was cut.  A window is read with that reach around its cells,
+and ``features_inside`` and ``back_inside`` compute in each layer only what its cells depend on,
+and that in full: no zeros are put around anything but an image that is explained by itself.
 
 The division is made at the cells, not at the pixels: for one tile it is the same, and the number
 of tiles, which jumps from cell to cell, leaves no edges of 32 px in the map.  A 256-px image has
@@ -28,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crackcli.attribution import STARTS
-from crackcli.chain import Chain
+from crackcli.chain import Chain, unpadded
 from crackcli.registry import check
 
 
@@ -48,6 +50,10 @@ class Method(nn.Module):
         """The cells (B, C, F, G) of images."""
         return self.chain[: self.chain.neck](images)
 
+    def features_inside(self, images: Tensor) -> Tensor:
+        """The cells (B, C, F, G) of windows (B, 3, H, W) that reach ``reach_px`` beyond them."""
+        return unpadded(self.chain[: self.chain.neck])(images)
+
     def covered(self, gated: Tensor) -> Tensor:
         """How many gated tiles, of (B, 1, h, w), lie over each cell: (B, 1, F, G)."""
         return F.conv_transpose2d(gated, self.one_tile)
@@ -59,17 +65,8 @@ class Method(nn.Module):
         return value / self.covered(gated).clamp(min=1)
 
     def carry(self, value: Tensor, inputs: list[Tensor], first: int) -> Tensor:
-        """``value`` back through the layers from ``first`` on whose ``inputs`` are given; these
-        are used up: each is let go as soon as two layers are passed, since some rules make use of
-        a layer's output too."""
-        output: Tensor | None = None
-        while inputs:
-            rule = self.rules[first + len(inputs) - 1]
-            seen = inputs.pop()
-            informed = getattr(rule, "takes_output", False)
-            value = rule(seen, value, output) if informed else rule(seen, value)
-            output = seen
-        return value
+        """``value`` back through the layers from ``first`` on whose ``inputs`` are given."""
+        return carried(value, inputs, self.rules[first : first + len(inputs)])
 
 
 class Propagation(Method):
@@ -92,9 +89,34 @@ class Propagation(Method):
         inputs = self.chain[: self.chain.neck].trace(images)[:-1]
         return self.finish(images, self.carry(value, inputs, 0)).mean(dim=1)
 
+    def back_inside(self, images: Tensor, value: Tensor) -> Tensor:
+        """What windows (B, 3, H, W) get from cells that pass on ``value``, where they reach
+        ``reach_px`` beyond these: (B, H, W), all of it.
+
+        What a cell of zero would pass on is rounding: in another window it was not quite zero.
+        """
+        layers = self.chain[: self.chain.neck]
+        *inputs, cells = unpadded(layers).trace(images)
+        value = (value * (cells != 0)).to(cells.dtype)
+        value = carried(value, inputs, unpadded(self.rules[: len(layers)]))
+        return self.finish(images, value).mean(dim=1)
+
     def finish(self, images: Tensor, value: Tensor) -> Tensor:
         """What arrived at the ``images`` (B, 3, H, W) as an attribution of the same shape."""
         return value
+
+
+def carried(value: Tensor, inputs: list[Tensor], rules: nn.ModuleList) -> Tensor:
+    """``value`` back through layers by their ``rules``; their ``inputs`` are used up: each is let
+    go as soon as two layers are passed, since some rules make use of a layer's output too."""
+    output: Tensor | None = None
+    while inputs:
+        rule = rules[len(inputs) - 1]
+        seen = inputs.pop()
+        informed = getattr(rule, "takes_output", False)
+        value = rule(seen, value, output) if informed else rule(seen, value)
+        output = seen
+    return value
 
 
 def crack_probability(logits: Tensor) -> Tensor:

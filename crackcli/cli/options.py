@@ -152,6 +152,14 @@ EngineName = Annotated[
 DeviceName = Annotated[
     str, Option("--device", help="cpu, cuda (an error where it is not usable), or auto.")
 ]
+Precision = Annotated[
+    str,
+    Option(
+        "--precision",
+        help="Of the convolutions, by engine torch: float32, bfloat16 (about twice as fast where "
+        "the processor has it), or auto: the faster of the two.",
+    ),
+]
 CorePx = Annotated[
     int | None,
     Option(

@@ -11,6 +11,10 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Place = tuple[int, int]  # row and column of a pixel
 
+PRECISIONS = {
+    "float32": "single precision",
+    "bfloat16": "fewer digits in the convolutions, twice as fast where a processor has it",
+}
 DIRECT_KINDS = ("window", "tiles")  # of engines without a classifier; see `Engine`
 
 
@@ -45,6 +49,7 @@ class EngineFacts:
     kind: str = "propagation"  # see `Engine`
     passes: int = 1
     baseline: str | None = None  # what is compared with, of methods that compare
+    precision: str = "float32"  # of the convolutions
 
     @property
     def direct(self) -> bool:
@@ -55,9 +60,11 @@ class EngineFacts:
 class Engine(Protocol):
     """Computes score maps with a model file, one method and one start of the propagation.
 
-    ``method``, ``start`` and ``baseline`` may be None where the model file fixes them.  Images are
+    ``method``, ``start`` and ``baseline`` may be None where the model file fixes them.
+    ``precision`` is one of `PRECISIONS`, or auto: what is fastest on the device.  Images are
     RGB uint8 (B, H, W, 3), sides multiples of the stride.  `explain` does in one go, on images of
-    one tile or more, what a scan does in parts.  Which parts there are is told by ``facts.kind``:
+    one tile or more, what a scan does in parts, on windows: images that reach ``facts.reach_px``
+    beyond their cells on each side.  Which parts there are is told by ``facts.kind``:
 
     propagation  features, head, back: see `crackcli.attribution.propagation`
     passes       features, head, and share for each of ``facts.passes``: see
@@ -75,6 +82,7 @@ class Engine(Protocol):
         start: str | None,
         device: str,
         baseline: str | None = None,
+        precision: str = "float32",
     ) -> None: ...
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:
@@ -82,7 +90,7 @@ class Engine(Protocol):
         ...
 
     def features(self, images: Images) -> Floats:
-        """Cells (B, C, F, G) of images."""
+        """Cells (B, C, F, G) of windows."""
         ...
 
     def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
@@ -91,7 +99,8 @@ class Engine(Protocol):
         ...
 
     def back(self, images: Images, value: Floats) -> Floats:
-        """Maps (B, H, W) of images whose cells pass on ``value`` (B, C, F, G)."""
+        """Maps (B, H, W) of windows whose cells pass on ``value`` (B, C, F, G): all that these
+        cells bring, up to the edges."""
         ...
 
     def share(self, images: Images, gated: Floats, number: int, place: Place) -> Floats:

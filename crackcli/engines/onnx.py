@@ -54,6 +54,7 @@ class OnnxEngine:
         start: str | None = None,
         device: str = "auto",
         baseline: str | None = None,
+        precision: str = "float32",
     ) -> None:
         self.session, used = open_session(model, device)
         self.model, self.device = model, device

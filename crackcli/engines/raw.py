@@ -21,6 +21,7 @@ class RawEngine:
         start: str | None = None,
         device: str = "auto",
         baseline: str | None = None,
+        precision: str = "float32",
     ) -> None:
         if model is not None:
             raise UsageError(f"method raw needs no model; leave {model} out")

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from crackcli.attribution import (
     chosen_baseline,
 )
 from crackcli.attribution.passes import Passes
+from crackcli.attribution.propagation import Propagation
 from crackcli.device import Device
 from crackcli.engines import EngineFacts, Floats, Images, Place, ScoreMaps, ungated
 from crackcli.errors import ModelError, OutOfMemory, UsageError
@@ -33,13 +35,19 @@ class TorchEngine:
         start: str | None = None,
         device: str = "auto",
         baseline: str | None = None,
+        precision: str = "float32",
     ) -> None:
         method = method or DEFAULT_METHOD
         start = "none" if method in DIRECT else start or DEFAULT_START
-        self.device = Device.find(device)
+        found = Device.find(device, precision)
         checkpoint = Checkpoint.read(model)
         baseline = chosen_baseline(method, baseline)
         self.explainer = explainer_of(checkpoint, model, method, start, baseline)
+        if not isinstance(self.explainer, Propagation):  # others divide by small differences
+            if precision == "bfloat16":
+                raise UsageError(f"method {method} is computed in float32; leave --precision out")
+            found = replace(found, bf16=False)
+        self.device = found
         self.explainer.to(self.device.torch)
         self.facts = EngineFacts(
             engine="torch",
@@ -51,6 +59,7 @@ class TorchEngine:
             start=start,
             margin=checkpoint.margin,
             baseline=baseline,
+            precision=self.device.precision,
             **shape_of(self.explainer),
         )
 
@@ -67,8 +76,9 @@ class TorchEngine:
 
     @torch.inference_mode()
     def features(self, images: Images) -> Floats:
-        with self.within_memory():
-            return self.explainer.features(self.device.scaled(images)).cpu().numpy()
+        with self.within_memory(), self.device.autocast():
+            cells = self.explainer.features_inside(self.seen(images))
+        return cells.float().cpu().numpy()
 
     @torch.inference_mode()
     def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
@@ -77,8 +87,13 @@ class TorchEngine:
 
     @torch.inference_mode()
     def back(self, images: Images, value: Floats) -> Floats:
-        with self.within_memory():
-            return self.explainer.back(self.device.scaled(images), self.here(value)).cpu().numpy()
+        with self.within_memory(), self.device.autocast():
+            maps = self.explainer.back_inside(self.seen(images), self.here(value))
+        return maps.float().cpu().numpy()
+
+    def seen(self, images: Images) -> Tensor:
+        """Images there, laid out as convolutions are fastest."""
+        return self.device.scaled(images).contiguous(memory_format=torch.channels_last)
 
     @contextlib.contextmanager
     def within_memory(self) -> Iterator[None]:

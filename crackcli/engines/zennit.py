@@ -8,6 +8,7 @@ The head of a chain is convolutions, where Zennit's composites know linear layer
 rule that its composite has for a linear layer.
 """
 
+from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from zennit.rules import AlphaBeta
 
 from crackcli.attribution import DEFAULT_START
 from crackcli.attribution.propagation import Start, crack_probability
-from crackcli.chain import Chain
+from crackcli.chain import Chain, unpadded
 from crackcli.device import Device
 from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps
 from crackcli.errors import ModelError, UsageError
@@ -50,6 +51,7 @@ class ZennitEngine:
         start: str | None = None,
         device: str = "auto",
         baseline: str | None = None,
+        precision: str = "float32",
     ) -> None:
         if baseline is not None:
             raise UsageError("Zennit's composites have no baseline; leave --baseline out")
@@ -65,8 +67,11 @@ class ZennitEngine:
         self.chain = network.requires_grad_(False).to(self.device.torch)
         by_value = start == "margin" and method not in GRADIENTS
         self.start = Start(start, by_value=by_value).to(self.device.torch)
-        self.composite = composite_for(self.chain, method)
-        self.composite.register(self.chain)
+        # A copy, since hooks belong to layers, and layers without padding share theirs.
+        self.inside = unpadded(deepcopy(self.chain[: self.chain.neck]))
+        features, head = self.chain[: self.chain.neck], self.chain[self.chain.neck :]
+        composite_for(features, head, method).register(self.chain)
+        composite_for(self.inside, head, method).register(self.inside)
         self.facts = EngineFacts(
             engine=f"zennit {version('zennit')}",
             device=self.device.name,
@@ -82,12 +87,12 @@ class ZennitEngine:
         )
 
     def explain(self, images: Images, gate: float) -> ScoreMaps:
-        probability, value = self.head(self.features(images), gate)
-        return ScoreMaps(self.back(images, value), probability)
+        features = self.chain[: self.chain.neck]
+        probability, value = self.head(self.cells(features, images), gate)
+        return ScoreMaps(self.carried(features, images, value), probability)
 
     def features(self, images: Images) -> Floats:
-        with torch.no_grad():
-            return self.chain[: self.chain.neck](self.device.scaled(images)).cpu().numpy()
+        return self.cells(self.inside, images)
 
     def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
         seen = torch.from_numpy(cells).to(self.device.torch).requires_grad_(True)
@@ -100,26 +105,35 @@ class ZennitEngine:
         return probability.cpu().numpy(), (value / tiles.clamp(min=1)).cpu().numpy()
 
     def back(self, images: Images, value: Floats) -> Floats:
+        return self.carried(self.inside, images, value)
+
+    def cells(self, features: nn.Module, images: Images) -> Floats:
+        """The cells (B, C, F, G) that layers see in images."""
+        with torch.no_grad():
+            return features(self.device.scaled(images)).cpu().numpy()
+
+    def carried(self, features: nn.Module, images: Images, value: Floats) -> Floats:
+        """The maps (B, H, W) of images by the layers that saw their cells."""
         seen = self.device.scaled(images).requires_grad_(True)
-        cells = self.chain[: self.chain.neck](seen)
-        (maps,) = torch.autograd.grad(cells, seen, torch.from_numpy(value).to(cells))
+        passed = torch.from_numpy(value).to(self.device.torch)
+        (maps,) = torch.autograd.grad(features(seen), seen, passed)
         return maps.mean(dim=1).cpu().numpy()
 
 
-def composite_for(chain: Chain, method: str) -> Composite:
-    """A composite of Zennit for a chain: in its head the rules of linear layers, and for the method
-    of the study alpha-beta in the second and third convolution."""
+def composite_for(features: nn.Module, head: nn.Module, method: str) -> Composite:
+    """A composite of Zennit for the two parts of a chain: in its head the rules of linear layers,
+    and for the method of the study alpha-beta in the second and third convolution."""
     name = NAMES.get(method, method)
     composite = COMPOSITES[name](**BOXED.get(name, {}))
-    head = set(chain[chain.neck :])
-    features = [layer for layer in chain[: chain.neck] if isinstance(layer, nn.Conv2d)]
-    own = dict.fromkeys(features[1:3], AlphaBeta(2, 1)) if method == STUDY else {}
+    convolutions = [layer for layer in features if isinstance(layer, nn.Conv2d)]
+    own = dict.fromkeys(convolutions[1:3], AlphaBeta(2, 1)) if method == STUDY else {}
+    judging = set(head)
     linear = nn.Linear(1, 1)
 
     def rule(context: dict, name: str, layer: nn.Module) -> Hook | None:
         if layer in own:
             return own[layer]
-        as_linear = layer in head and isinstance(layer, nn.Conv2d)
+        as_linear = layer in judging and isinstance(layer, nn.Conv2d)
         return composite.mapping(context, name, linear if as_linear else layer)
 
     return Composite(module_map=rule, canonizers=composite.canonizers)
