@@ -24,7 +24,7 @@ from crackcli.raster import Raster, inspect
 from crackcli.seeing import Seer
 
 GATE = 0.5
-LEASTS = (0.02, 0.05, 0.1, 0.2, 0.3)
+LEASTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 
 
 def looks(seer: Seer, look: FirstLook, path: Path) -> tuple[float, float]:

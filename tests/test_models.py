@@ -132,7 +132,7 @@ def test_the_suffix_decides_unless_an_engine_is_asked_for(file, engine, used):
     opened = open_engine(Path(file), engine=engine)
 
     assert opened.name == used
-    assert opened.arguments == (Path(file), None, None, "auto", None)
+    assert opened.arguments == (Path(file), None, None, "auto", None, "float32")
 
 
 @pytest.mark.usefixtures("_engines")
@@ -145,9 +145,9 @@ def test_the_shipped_graph_is_opened_by_the_engine_that_needs_no_torch(folder):
 
 @pytest.mark.usefixtures("_engines")
 def test_an_engine_is_told_what_was_asked_for(folder):
-    opened = open_engine(None, "intgrad", "crack", "torch", "cpu", "black")
+    opened = open_engine(None, "intgrad", "crack", "torch", "cpu", "black", "bfloat16")
 
-    asked = ("intgrad", "crack", "cpu", "black")
+    asked = ("intgrad", "crack", "cpu", "black", "bfloat16")
     assert opened.arguments == (folder / "vgg11_128.safetensors", *asked)
 
 
@@ -162,6 +162,14 @@ def test_an_engine_is_told_what_was_asked_for(folder):
         ),
         ({"start": "logit"}, "'logit' is not known; choose one of: both, crack, margin"),
         ({"engine": "jax"}, "'jax' is not known; choose one of: auto, onnx, raw, torch, zennit"),
+        (
+            {"precision": "float16"},
+            "'float16' is not known; choose one of: auto, bfloat16, float32",
+        ),
+        (
+            {"engine": "onnx", "precision": "bfloat16"},
+            "engine onnx computes in float32; leave --precision out, or use --engine torch",
+        ),
         ({"baseline": "white"}, "'white' is not known; choose one of: black, mean, photographs"),
     ],
 )
