@@ -63,7 +63,7 @@ def scene_columns(profiles: Profiles) -> dict[str, type]:
     }
 
 
-def in_mm(sigma_px: float | None, value_px: float, scale: Scale | None) -> float | None:
+def unc_in_mm(sigma_px: float | None, value_px: float, scale: Scale | None) -> float | None:
     """Standard uncertainty in mm of a length in pixels, with that of the scale as far as it is
     known; None where the scale or the uncertainty in pixels is not."""
     if scale is None or sigma_px is None:
@@ -78,7 +78,7 @@ def grade_crack(profile: Profile, crack: Crack, scale: Scale | None) -> Grade | 
     if scale is None:
         return None
     width_px = getattr(crack.widths, f"{profile.width}_px")
-    unc = in_mm(getattr(crack.widths, f"{profile.width}_sigma_px"), width_px, scale)
+    unc = unc_in_mm(getattr(crack.widths, f"{profile.width}_sigma_px"), width_px, scale)
     sure = crack.widths.method != FROM_MASK
     return grade(profile, width_px * scale.mm_per_px, unc, sure=sure)
 

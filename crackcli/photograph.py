@@ -14,6 +14,7 @@ from crackcli.marker import marker_scale
 from crackcli.orientation import TURNS
 from crackcli.raster import RasterInfo, read_tags
 from crackcli.scale import Scale
+from crackcli.scene import Scene
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +33,16 @@ class Hints:
                 raise UsageError(f"{name} is {value:g}; give a number above 0")
 
 
-def look(
-    info: RasterInfo, hints: Hints, sha256: str, earlier: dict[str, Any] | None = None
-) -> dict[str, Any]:
+def look(info: RasterInfo, hints: Hints, earlier: Scene | None = None) -> dict[str, Any]:
     """``scales`` that were found, when the photograph was taken (``acquired_utc`` or None), and
-    what that was found from; what was found ``earlier`` from the same is not looked for again.
+    what that was found from; what the ``earlier`` scan found from the same is not looked for again.
 
     Raises `InputError` where a hint leads to no scale.
     """
-    asked = {"sha256": sha256, "hints": asdict(hints)}
-    if earlier is not None and earlier.get("asked") == asked:
-        return earlier
+    asked = {"sha256": info.digest, **asdict(hints)}
+    found: dict[str, Any] = {} if earlier is None else earlier.record.get("photograph") or {}
+    if found.get("asked") == asked:
+        return found
     tags = {} if info.georeferenced else read_tags(info.path)
     scales = [noted(info, tags, hints.distance_m)]
     if hints.marker_mm is not None:
@@ -52,6 +52,13 @@ def look(
         "acquired_utc": exif.acquired_utc(tags),
         "scales": [asdict(scale) for scale in scales if scale is not None],
     }
+
+
+def note(scene: Scene, found: dict[str, Any]) -> None:
+    """Have a finished scene tell what was found, if it tells something else."""
+    if scene.record.get("photograph") != found:
+        scene.record["photograph"] = found
+        scene.write()
 
 
 def noted(info: RasterInfo, tags: exif.Tags, distance_m: float | None) -> Scale | None:

@@ -37,7 +37,7 @@ CLASS = re.compile(r"[A-Za-z0-9_]{1,10}")
 
 @dataclass(frozen=True)
 class Class:
-    """A class of a profile; ``above_mm`` is the width that a crack of it exceeds, 0 of the first."""
+    """A class of a profile; a crack of it is wider than ``above_mm``, 0 of the first."""
 
     name: str
     label: str

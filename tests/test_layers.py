@@ -22,21 +22,24 @@ survey report comparison training onnx_export corrections evaluating
 reviews trajectories
 contenders
 scan formats.* training_report joints growth objectives.*
-mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives
+provenance width_profiles
+photograph mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives
+qgis_style
+graded
 direct_explainer
 explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study
 attribution.path
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
 attribution.passes
-attribution.propagation patches masking widths runs
+attribution.propagation patches masking widths runs scale marker
 labelled
-attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster scale
+attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster
 drawing.distractors
 drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
 drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet
-drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
+drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular severity exif
 backends.*
 attribution formats backends drawing grid
 registry files
