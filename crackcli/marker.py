@@ -179,6 +179,8 @@ def detect(grey: Bytes, factor: int, origin: Numbers) -> Iterator[Marker]:
     settings.minMarkerPerimeterRate = 4 * LEAST_SIDE_PX / max(grey.shape)
     settings.errorCorrectionRate = 0.0  # a wall has much that is nearly a marker
     settings.maxErroneousBitsInBorderRate = 0.1
+    settings.perspectiveRemovePixelPerCell = 8  # small markers are read with these
+    settings.perspectiveRemoveIgnoredMarginPerCell = 0.25
     for dictionary in DICTIONARIES:
         code = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, dictionary))
         corners, numbers, _ = cv2.aruco.ArucoDetector(code, settings).detectMarkers(grey)

@@ -102,9 +102,9 @@ def by_severity(profile: Profile, kind: str) -> Element:
     prefix = f"sev_{profile.column}"
     for one, colour in zip(profile.classes, spread(len(profile.classes)), strict=True):
         own = f"\"{prefix}_class\" = '{one.name}'"
-        label = f"{one.name} {one.label}" + (
-            f" (above {one.above_mm:g} mm)" if one.above_mm else ""
-        )
+        label = f"{one.name}: {one.label}"
+        if one.above_mm:
+            label += f" (above {one.above_mm:g} mm)"
         status = f"\"{prefix}_status\" = '{POSSIBLY}'"
         add(label, f"{own} AND NOT {status}", colour, dashed=False)
         if one.above_mm:

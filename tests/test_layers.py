@@ -23,8 +23,8 @@ reviews trajectories
 contenders
 scan formats.* training_report joints growth objectives.*
 provenance width_profiles
-photograph mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives
-qgis_style
+mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives
+qgis_style photograph
 graded
 direct_explainer
 explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study
@@ -39,7 +39,8 @@ drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
 drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet
-drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular severity exif
+drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
+severity exif
 backends.*
 attribution formats backends drawing grid
 registry files

@@ -55,5 +55,5 @@ def test_without_a_map_in_lengths_only_the_option_gives_a_scale(tmp_path, transf
 
 def test_the_option_may_differ_from_the_map_by_two_percent(tmp_path):
     assert find_scale(scene(tmp_path), 0.5099) == Scale(0.5099, None, "option")
-    with pytest.raises(UsageError, match=r"wall is 0\.5 mm by its map, but --gsd-mm says 0\.52 mm"):
+    with pytest.raises(UsageError, match=r"wall is 0\.5 mm by its map, but 0\.52 mm by --gsd-mm"):
         find_scale(scene(tmp_path), 0.52)
