@@ -5,16 +5,19 @@ import math
 import numpy as np
 import pytest
 from affine import Affine
+from fakes import LocalEngine, wall
 from markers import corners, draw
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from crackcli import exif
+from crackcli import exif, models
 from crackcli.errors import InputError, UsageError
 from crackcli.exif import Unknown, acquired_utc, sight
 from crackcli.photograph import Hints, look, note
 from crackcli.raster import inspect
+from crackcli.report import ReportTask, write_report
 from crackcli.scene import Scene
+from crackcli.survey import SurveyTask, scan_survey
 
 # 50 mm lens on a sensor of 36 x 24 mm and 6000 x 4000 px: a pixel of it is 6 um large.
 CAMERA = {
@@ -162,3 +165,51 @@ def test_what_was_found_from_the_same_is_not_looked_for_again(tmp_path, monkeypa
 def test_hints_are_above_nothing(hints):
     with pytest.raises(UsageError, match="give a number above 0"):
         Hints(**hints)
+
+
+@pytest.fixture
+def survey(tmp_path, monkeypatch):
+    """A cracked wall with a marker in it, the same wall without, and what scans both."""
+    engine = LocalEngine()
+    monkeypatch.setattr(models, "open_engine", lambda *arguments: engine)
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    bare = wall(300, 420)
+    marked = bare.copy()
+    marked[20:160, 240:400] = draw((140, 160), [corners((80, 70), 80, 4)])[..., None]
+    for name, image in (("bare", bare), ("marked", marked)):
+        Image.fromarray(image).save(photographs / f"{name}.png")
+
+    def scan(**hints):
+        engine.backs = 0
+        task = SurveyTask((photographs,), tmp_path / "out", gate=0.3, hints=Hints(**hints))
+        return scan_survey(task), engine.backs
+
+    return scan, tmp_path / "out"
+
+
+def test_a_photograph_without_its_marker_does_not_stop_the_others(survey):
+    scan, out = survey
+
+    result, _ = scan(marker_mm=40)
+
+    assert result.exit_code == 3
+    (failure,) = result.failures
+    assert "bare.png shows no marker" in failure.message
+    assert not (out / "bare").exists()
+    (scene,) = write_report(ReportTask(out)).scenes
+    assert (scene.scene, scene.mm_per_px) == ("marked", pytest.approx(0.5, rel=0.02))
+
+
+def test_a_hint_that_is_given_later_explains_nothing_again(survey):
+    scan, out = survey
+    _, first = scan()
+
+    result, again = scan(marker_mm=40)
+
+    assert first > 0
+    assert again == 0
+    assert [scene.status for scene in result.scenes] == ["unchanged"]
+    (scale,) = Scene.read(out / "marked").record["photograph"]["scales"]
+    assert scale["source"] == "marker"
+    assert Scene.read(out / "bare").record["photograph"]["scales"] == []  # as it was
