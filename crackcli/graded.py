@@ -120,15 +120,25 @@ def scene_grades(cracks: Sequence[Crack], scale: Scale | None, profiles: Profile
     return row
 
 
-def nested(row: Row, profiles: Profiles) -> Row:
-    """A row as GeoJSON has it: the grades in one member ``severity``, by profile."""
+def nested(rows: list[Row], profiles: Profiles) -> list[Row]:
+    """Rows as GeoJSON has them: the grades in one member ``severity``, by profile."""
     if not profiles:
-        return row
-    grades = {
-        profile.name: {field: row[f"sev_{profile.column}_{field}"] for field in FIELDS}
+        return rows
+    taken = {
+        profile.name: {field: f"sev_{profile.column}_{field}" for field in FIELDS}
         for profile in profiles
     }
-    return {k: v for k, v in row.items() if k not in crack_columns(profiles)} | {"severity": grades}
+    flat = crack_columns(profiles)
+    return [
+        {name: value for name, value in row.items() if name not in flat}
+        | {
+            "severity": {
+                profile: {field: row[column] for field, column in columns.items()}
+                for profile, columns in taken.items()
+            }
+        }
+        for row in rows
+    ]
 
 
 def profile_rows(profiles: Profiles) -> list[Row]:

@@ -189,11 +189,11 @@ def test_geojson_has_the_grades_in_one_member():
     profiles = find_profiles(["burland"])
     row = {"crack_id": "a"} | crack_grades(crack(9, 0.1), Scale(1.0, None, "crs"), profiles)
 
-    found = nested(row, profiles)
+    (found,) = nested([row], profiles)
 
     assert list(found) == ["crack_id", "severity"]
     assert found["severity"]["burland"]["class"] == "3"
-    assert nested({"crack_id": "a"}, ()) == {"crack_id": "a"}
+    assert nested([{"crack_id": "a"}], ()) == [{"crack_id": "a"}]
 
 
 def test_own_limits_are_read_from_a_file(tmp_path):

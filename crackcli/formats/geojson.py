@@ -49,7 +49,7 @@ def write(folder: Path, tables: Iterable[SceneCracks], profiles: Profiles = ()) 
         for table in tables:
             frame = exchange_frame(table.scene, table.scale)
             about = of_scene(table, frame.space)
-            cracks = [nested(row, profiles) for row in rows(table, table.cracks, profiles)]
+            cracks = nested(rows(table, table.cracks, profiles), profiles)
             joints = rows(table, table.joints)  # which are not graded
             collections.add("cracks", frame, centrelines(table.cracks), cracks, about)
             collections.add("crack_areas", frame, areas(table.cracks), cracks, about)
