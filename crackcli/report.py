@@ -15,10 +15,12 @@ from pathlib import Path
 from crackcli.cracks import Crack, trace
 from crackcli.errors import InputError, UsageError
 from crackcli.features import SceneCracks, exchange_frame
+from crackcli.graded import Profiles
 from crackcli.joints import JOINT, judged
 from crackcli.registry import FORMATS, load
-from crackcli.scale import Scale, find_scale
+from crackcli.scale import Scale, check_options, find_scale
 from crackcli.scene import Scene, finished_folders
+from crackcli.severity import find_profiles
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +35,15 @@ class ReportTask:
 
     out: Path
     gsd_mm: float | None = None  # size of a pixel, where the raster does not tell
+    gsd_sigma_mm: float | None = None  # its standard uncertainty
+    scale_source: str | None = None  # which to trust where several sources disagree
+    severity: tuple[str, ...] = ()  # profiles to grade by, and files of such
     min_length_px: float = 0.0  # shorter cracks are left out; the others keep their ids
     joint_likelihood: float = JOINT  # from which on lines are set aside as joints; 1 keeps all
     formats: tuple[str, ...] = tuple(FORMATS)
 
     def __post_init__(self) -> None:
+        check_options(self.gsd_mm, self.gsd_sigma_mm, self.scale_source)
         if not 0 < self.joint_likelihood <= 1:
             raise UsageError(
                 f"a joint likelihood of {self.joint_likelihood:g} is none; give more than 0, and 1 "
@@ -73,19 +79,22 @@ class ReportSummary:
 def write_report(task: ReportTask, progress: Progress = lambda share, words: None) -> ReportSummary:
     """Trace all scenes of ``task.out`` and write the report there.
 
-    A scene that cannot be read is named in the summary and the others are done.  Raises
-    `InputError` if none can be read, `UsageError` if ``gsd_mm`` contradicts the map of a scene.
+    A scene that cannot be read, or whose sources of scale disagree, is named in the summary and
+    the others are done.  Raises `InputError` if none can be read, `UsageError` if ``gsd_mm``
+    contradicts what a scene tells of its scale, or if a severity profile is not known.
     """
+    profiles = find_profiles(task.severity)
     folders = finished_folders(task.out)
     failed: dict[str, str] = {}
     known: list[tuple[Scene, Scale | None]] = []
     for folder in folders:
         try:
             scene = Scene.read(folder)
+            scale = find_scale(scene, task.gsd_mm, task.gsd_sigma_mm, task.scale_source)
         except InputError as error:
             failed[folder.name] = str(error)
         else:
-            known.append((scene, find_scale(scene, task.gsd_mm)))
+            known.append((scene, scale))
 
     with tempfile.TemporaryDirectory(prefix="crackcli-") as waiting:
         spool = Spool(Path(waiting))
@@ -105,7 +114,8 @@ def write_report(task: ReportTask, progress: Progress = lambda share, words: Non
         paths: list[Path] = []
         for number, name in enumerate(task.formats):
             progress(TRACING + (1 - TRACING) * number / len(task.formats), f"writing {name}")
-            paths += load(FORMATS, name)(task.out, spool)
+            paths += load(FORMATS, name)(task.out, spool, profiles)
+    tell_severity(spool.summaries, profiles)
     tell_joints(spool.summaries, task.joint_likelihood)
     return ReportSummary(paths, spool.summaries, failed)
 
@@ -142,6 +152,21 @@ def summarise(table: SceneCracks) -> SceneSummary:
         unit = "mm" if table.scale else "px (give --gsd-mm for mm)"
         log.info("%s has no map tied to the Earth: coordinates in local %s", summary.scene, unit)
     return summary
+
+
+def tell_severity(scenes: list[SceneSummary], profiles: Profiles) -> None:
+    """Say by what cracks were graded, with the caveats, and once what could not be graded."""
+    for profile in profiles:
+        log.warning("%s (%s): %s", profile.name, profile.graded, profile.caveat)
+    bare = [scene.scene for scene in scenes if scene.mm_per_px is None]
+    if profiles and bare:
+        log.warning(
+            "no grades for %d of %d scenes, which have no scale (%s%s); give --gsd-mm",
+            len(bare),
+            len(scenes),
+            ", ".join(bare[:3]),
+            ", ..." if len(bare) > 3 else "",
+        )
 
 
 def tell_joints(scenes: list[SceneSummary], likelihood: float) -> None:

@@ -224,3 +224,59 @@ def test_the_command_and_the_library_have_the_same_default():
     (default,) = [p for p in app.registered_commands if p.callback.__name__ == "report"]
 
     assert signature(default.callback).parameters["joint_likelihood"].default == JOINT
+
+
+def test_the_command_grades_and_tells_the_caveat_once(out):
+    done = crackcli("report", out, "--gsd-mm", "0.5", "--severity", "burland", "-q")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("should not be used on its own") == 1
+    rows = read_rows(out / "cracks.csv")
+    assert {row["sev_burland_status"] for row in rows} == {"possibly exceeded"}  # by masks alone
+    north, south = read_rows(out / "scenes.csv")
+    assert (north["severity_max_burland"], north["sev_burland_n_2"]) == ("2", "2")
+    assert (south["severity_max_burland"], south["sev_burland_n_2"]) == ("", "0")
+    assert "should not be used on its own" in south["severity_caveats"]
+
+
+def test_without_a_scale_there_is_no_grade_and_that_is_said_once(out):
+    done = crackcli("report", out, "--severity", "burland", "--severity", "aci224-dry")
+
+    assert done.returncode == 0, done.stderr
+    told = "no grades for 2 of 2 scenes, which have no scale (north, south); give --gsd-mm"
+    assert done.stderr.count("no grades") == done.stderr.count(told) == 1
+    rows = read_rows(out / "cracks.csv")
+    assert {row["sev_burland_class"] + row["sev_aci224_dry_class"] for row in rows} == {""}
+
+
+def test_an_unknown_profile_stops_before_any_work(out):
+    done = crackcli("report", out, "--severity", "bs8110")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: 'bs8110' is no severity profile; choose one of: ")
+    assert not (out / "cracks.csv").exists()
+
+
+def test_own_limits_that_are_wrong_are_an_unreadable_input(out):
+    (out / "limits.toml").write_text("[ours]\ntitle = 'x'\n")
+
+    done = crackcli("report", out, "--severity", f"user={out / 'limits.toml'}")
+
+    assert done.returncode == 4
+    assert "limits.toml: [ours] lacks clause" in done.stderr
+
+
+def test_a_scene_whose_sources_of_scale_disagree_is_named_and_the_others_are_done(out, mask):
+    scales = [
+        {"mm_per_px": size, "sigma": 0.001, "source": source}
+        for size, source in ((0.5, "exif"), (0.6, "marker"))
+    ]
+    write_scene(out / "west", mask, photograph={"scales": scales})
+
+    summary = write_report(ReportTask(out))
+    trusted = write_report(ReportTask(out, scale_source="marker"))
+
+    assert "0.5 mm by EXIF and the distance, but 0.6 mm by its markers" in summary.failed["west"]
+    assert [scene.scene for scene in summary.scenes] == ["north", "south"]
+    assert trusted.failed == {}
+    assert trusted.scenes[2].mm_per_px == 0.6
