@@ -15,11 +15,14 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
+from crackcli.assessment import Assessed
 from crackcli.centerline import Numbers
 from crackcli.cracks import Crack
+from crackcli.limit_features import crack_limits, scene_limits
 from crackcli.raster import to_wgs84
 from crackcli.scale import Scale
 from crackcli.scene import Scene
+from crackcli.statements import Told, statement
 
 SIMPLIFIED_PX = 0.1  # how far a written centreline may stray from the measured one
 LEAST_DECIMALS = {"wgs84": 10}  # 1e-10 degrees are 0.01 mm on the ground; else 3
@@ -61,6 +64,11 @@ COLUMNS: dict[str, type] = {
     "touches_edge": bool,
     "touches_nodata": bool,
     "review": str,
+    "detect_limit_px": float,  # the narrowest crack that is seen along it, nine of ten times
+    "detect_limit_mm": float,
+    "measure_limit_px": float,  # and that is measured
+    "measure_limit_mm": float,
+    "measurable": bool,  # false: narrower than that, and its widths are upper bounds
 }
 
 # The three measures of severity of the study (arXiv 2309.11267) are n_cracks, total_area and
@@ -89,6 +97,12 @@ SCENE_COLUMNS: dict[str, type] = {
     "model_sha256": str,
     "method": str,
     "threshold": float,
+    "not_assessable_pct": float,  # of assessed_px
+    "detect_limit_px": float,  # from this width on cracks are seen on 90 % of the assessable wall
+    "detect_limit_mm": float,
+    "measure_limit_px": float,  # and measured
+    "measure_limit_mm": float,
+    "statement": str,
 }
 
 # Where scene.json tells these facts of a scan.
@@ -114,6 +128,7 @@ class SceneCracks:
     cracks: Sequence[Crack]
     assessed_px: int
     joints: Sequence[Crack] = ()
+    assessed: Assessed | None = None  # None: the photograph is not at hand
 
 
 @dataclass(frozen=True)
@@ -256,8 +271,15 @@ def row_of(crack: Crack, table: SceneCracks, x: float, y: float) -> Row:
         "touches_edge": crack.touches_edge,
         "touches_nodata": crack.touches_nodata,
         "review": "unreviewed",
+        **crack_limits(table.assessed, table.scale, crack.centreline, widths.median_px),
     }
     return {name: known[name] for name in COLUMNS}
+
+
+def told(table: SceneCracks) -> Told:
+    """What a scene adds to a statement."""
+    mm_per_px = table.scale.mm_per_px if table.scale else None
+    return Told(len(table.cracks), mm_per_px, table.assessed)
 
 
 def scene_row(table: SceneCracks) -> Row:
@@ -287,6 +309,8 @@ def scene_row(table: SceneCracks) -> Row:
         "joints_length_mm": in_mm(joints_length, scale),
         "assessed_px": table.assessed_px,
         **{name: fact(scene.record, name) for name in FACTS},
+        **scene_limits(table.assessed, scale),
+        "statement": statement([told(table)]),
     }
     return {name: known[name] for name in SCENE_COLUMNS}
 

@@ -27,16 +27,16 @@ direct_explainer
 explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study
 attribution.path
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
-attribution.passes
-attribution.propagation patches masking widths runs
-labelled
+attribution.passes limit_features
+attribution.propagation patches masking widths runs statements
+labelled assessment
 attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster scale
 drawing.distractors
 drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
 drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet
-drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
+drawing.cover drawing.surfaces sparse measurability scene orientation evaluation calibration study_width tabular
 backends.*
 attribution formats backends drawing grid
 registry files

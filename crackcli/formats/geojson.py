@@ -4,7 +4,8 @@
 right-hand rings, no ``crs`` member, as many decimals as a tenth of a pixel needs.  Scenes whose map
 is not tied to the Earth go to ``*.local.geojson``, which looks the same but is not RFC 7946:
 its coordinates are millimetres (pixels without a scale), x right and y up from the lower left
-corner of the photograph, and ``coordinate_space`` says so.  Where some walls have a scale and
+corner of the photograph, and ``coordinate_space`` says so.  ``statements`` tells of each scene
+which cracks would have been seen there.  Where some walls have a scale and
 others have not, the later kind has ``local_mm`` or ``local_px`` in the name.
 """
 
@@ -25,8 +26,10 @@ from crackcli.features import (
     centrelines,
     exchange_frame,
     rows,
+    told,
 )
 from crackcli.files import written_aside
+from crackcli.statements import statement
 
 NOTE = (
     "Not RFC 7946: this wall has no map tied to the Earth. Coordinates are {unit}, x right, y up, "
@@ -47,6 +50,7 @@ def write(folder: Path, tables: Iterable[SceneCracks]) -> list[Path]:
             collections.add("crack_areas", frame, areas(table.cracks), properties)
             joints = rows(table, table.joints)
             collections.add("joints", frame, centrelines(table.joints), joints)
+            collections.say(table.scene.name, statement([told(table)]))
     return collections.paths
 
 
@@ -63,6 +67,7 @@ class Collections:
         self.stack = contextlib.ExitStack()
         self.files: dict[Path, TextIO] = {}
         self.spaces: dict[Path, str] = {}
+        self.statements: dict[str, str] = {}
 
     @property
     def paths(self) -> list[Path]:
@@ -73,8 +78,9 @@ class Collections:
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> bool | None:
         if kind is None:
+            said = json.dumps(self.statements, ensure_ascii=False)
             for file in self.files.values():
-                file.write("\n]}\n")
+                file.write(f'\n], "statements": {said}}}\n')
         swallowed = self.stack.__exit__(kind, *rest)
         if kind is None:
             for stem in self.stems:
@@ -83,6 +89,10 @@ class Collections:
                     if path not in self.files:
                         path.unlink(missing_ok=True)
         return swallowed
+
+    def say(self, scene: str, words: str) -> None:
+        """What is stated of a scene: at the end of every file, as a foreign member."""
+        self.statements[scene] = words
 
     def add(self, stem: str, frame: Frame, geometries: Geometries, properties: list[Row]) -> None:
         """Features of one scene: ``geometries`` in pixel coordinates, a row for each."""

@@ -1,7 +1,8 @@
 """GeoPackage, the reference file: cracks in the coordinates of the map itself.
 
-Layers ``cracks`` (centrelines), ``crack_areas`` (outlines) and ``joints`` (centrelines of what was
-set aside).  A layer has one CRS, so scenes in another CRS than the first go to ``cracks_2``,
+Layers ``cracks`` (centrelines), ``crack_areas`` (outlines), ``joints`` (centrelines of what was
+set aside) and ``measurability`` (rectangles, with the narrowest crack that can be seen there).  A
+layer has one CRS, so scenes in another CRS than the first go to ``cracks_2``,
 ``crack_areas_2`` and ``joints_2``, and so on.  Scenes without a map have an undefined Cartesian CRS
 and local coordinates: millimetres (pixels without a scale), x right and y up from the lower left
 corner of the photograph.
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from pyogrio import list_layers, raw, read_info
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from crackcli.assessment import areas_of
 from crackcli.errors import InputError, OutputError
 from crackcli.features import (
     COLUMNS,
@@ -33,6 +35,7 @@ from crackcli.features import (
     rows,
 )
 from crackcli.files import written_aside
+from crackcli.limit_features import AREA_COLUMNS, area_rows, boxes
 
 NAME = "cracks.gpkg"
 LINES = ("cracks", "joints")  # layers of centrelines
@@ -70,7 +73,12 @@ def write(folder: Path, tables: Iterable[SceneCracks]) -> list[Path]:
                     ("crack_areas", areas(table.cracks), "MultiPolygon", properties),
                     ("joints", centrelines(table.joints), "MultiLineString", joints),
                 ):
-                    append(grown, layer + suffix, kind, frame, geometries, about)
+                    append(grown, layer + suffix, kind, frame, geometries, about, COLUMNS)
+                if table.assessed is not None:
+                    found = areas_of(table.assessed)
+                    about = area_rows(table.scene.name, table.scale, found)
+                    layer = f"measurability{suffix}"
+                    append(grown, layer, "Polygon", frame, boxes(found), about, AREA_COLUMNS)
         except (DataSourceError, DataLayerError) as error:
             raise OutputError(f"{path} cannot be written ({error}); free space") from error
         with written_aside(path) as aside:
@@ -79,7 +87,13 @@ def write(folder: Path, tables: Iterable[SceneCracks]) -> list[Path]:
 
 
 def append(
-    path: Path, layer: str, kind: str, frame: Frame, geometries: Geometries, properties: list[Row]
+    path: Path,
+    layer: str,
+    kind: str,
+    frame: Frame,
+    geometries: Geometries,
+    properties: list[Row],
+    columns: dict[str, type],
 ) -> None:
     """Features of one scene, ``geometries`` in pixel coordinates, at the end of a layer."""
     options = {} if frame.crs_wkt else {"SRID": UNDEFINED_CARTESIAN}
@@ -88,8 +102,9 @@ def append(
         raw.write(
             path,
             shapely.to_wkb(frame.place(geometries)),
-            [column(properties, name) for name in COLUMNS],
-            list(COLUMNS),
+            [column(properties, name, columns[name]) for name in columns],
+            list(columns),
+            field_mask=[unknown(properties, name) for name in columns],
             layer=layer,
             driver="GPKG",
             geometry_type=kind,
@@ -99,12 +114,18 @@ def append(
         )
 
 
-def column(properties: list[Row], name: str) -> NDArray:
+def column(properties: list[Row], name: str, kind: type) -> NDArray:
     """The values of one column; an unknown number is nan, which is written as null."""
     values = [row[name] for row in properties]
-    if COLUMNS[name] is float:
+    if kind is float:
         values = [np.nan if value is None else value for value in values]
-    return np.array(values, dtype=KINDS[COLUMNS[name]])
+    return np.array(values, dtype=KINDS[kind])
+
+
+def unknown(properties: list[Row], name: str) -> NDArray | None:
+    """Where a flag is not known; None where all are."""
+    gaps = np.array([row[name] is None for row in properties], bool)
+    return gaps if gaps.any() else None
 
 
 def read(folder: Path) -> dict[str, dict[str, Recorded]]:
