@@ -279,7 +279,7 @@ def row_of(crack: Crack, table: SceneCracks, x: float, y: float) -> Row:
 def told(table: SceneCracks) -> Told:
     """What a scene adds to a statement."""
     mm_per_px = table.scale.mm_per_px if table.scale else None
-    return Told(len(table.cracks), mm_per_px, table.assessed)
+    return Told(len(table.cracks), mm_per_px, table.assessed, len(table.joints))
 
 
 def scene_row(table: SceneCracks) -> Row:

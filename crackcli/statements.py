@@ -21,26 +21,31 @@ NOT_AT_HAND = "how narrow a crack would have been seen is not known: the photogr
 
 @dataclass(frozen=True, eq=False)
 class Told:
-    """What one scene adds to a statement; ``mm_per_px`` and ``assessed`` may be unknown (None)."""
+    """What one scene adds to a statement; ``mm_per_px`` and ``assessed`` may be unknown (None).
+    ``joints`` are the lines that were set aside: they are told too, for one may be a crack."""
 
     cracks: int
     mm_per_px: float | None
     assessed: Assessed | None
+    joints: int = 0
 
 
 def statement(scenes: Sequence[Told]) -> str:
     """One sentence, without a full stop, on the walls of all ``scenes``."""
     cracks = sum(scene.cracks for scene in scenes)
     counted = f"{cracks} crack{'' if cracks == 1 else 's'}"
+    joints = sum(scene.joints for scene in scenes)
+    lines = f"; {joints} line{'' if joints == 1 else 's'} set aside as likely joints"
+    aside = lines if joints else ""
     known = [scene for scene in scenes if scene.assessed and scene.assessed.assessed_px]
     if not known:
-        return f"{counted} seen; {NOT_AT_HAND}"
+        return f"{counted} seen; {NOT_AT_HAND}{aside}"
     in_mm = all(scene.mm_per_px for scene in known)
     limits, areas = limits_and_areas(known, in_mm)
     reasons = f" ({', '.join(all_reasons(known))})" if np.isnan(limits).any() else ""
-    rest = ""
+    rest = aside
     if len(known) < len(scenes):
-        rest = f"; {len(scenes) - len(known)} of {len(scenes)} photographs not at hand"
+        rest += f"; {len(scenes) - len(known)} of {len(scenes)} photographs not at hand"
     first = limit_on_most(limits[np.isfinite(limits)], areas[np.isfinite(limits)])
     if first is None:
         return f"{counted} seen; none of the wall is assessable{reasons}{rest}"

@@ -35,8 +35,8 @@ drawing.distractors
 drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
-drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet
-drawing.cover drawing.surfaces sparse measurability scene orientation evaluation calibration study_width tabular
+drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet measurability
+drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
 backends.*
 attribution formats backends drawing grid
 registry files

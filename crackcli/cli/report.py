@@ -21,8 +21,8 @@ def report(
     """Measure the cracks of every scene in OUT: cracks.csv, .geojson and .gpkg, scenes.csv.
 
     Lengths and widths are in pixels, and in millimetres too where the raster's map or --gsd-mm
-    tells the size of a pixel.  Scenes are told from their masks alone: a mask that was corrected
-    by hand is reported as it is.  Long straight lines that are likely joints, cables or edges are
+    tells the size of a pixel.  Cracks are told from the masks: a mask that was corrected by hand is
+    reported as it is.  The photograph tells which others would have been seen.  Long straight lines that are likely joints, cables or edges are
     counted apart and go to the joints layer of cracks.gpkg and to joints.geojson.  A wall without a
     map has cracks.local.geojson and joints.local.geojson.  A scene that cannot be read is named;
     the others are done.
