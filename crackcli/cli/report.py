@@ -22,10 +22,11 @@ def report(
 
     Lengths and widths are in pixels, and in millimetres too where the raster's map or --gsd-mm
     tells the size of a pixel.  Cracks are told from the masks: a mask that was corrected by hand is
-    reported as it is.  The photograph tells which others would have been seen.  Long straight lines that are likely joints, cables or edges are
-    counted apart and go to the joints layer of cracks.gpkg and to joints.geojson.  A wall without a
-    map has cracks.local.geojson and joints.local.geojson.  A scene that cannot be read is named;
-    the others are done.
+    reported as it is.  The photograph tells which others would have been seen, and on how much of
+    the wall.  Long straight lines that are likely joints, cables or edges are counted apart and go
+    to the joints layer of cracks.gpkg and to joints.geojson.  A wall without a map has
+    cracks.local.geojson and joints.local.geojson.  A scene that cannot be read is named; the others
+    are done.
 
         crackcli report out
         crackcli report out --gsd-mm 0.5 --min-length-px 50
