@@ -4,29 +4,26 @@ The columns are one literal table, used by every format.  ``_px`` columns always
 their ``_mm`` and ``_mm2`` twins only where the scene has a scale.  A ``_unc`` is one standard
 uncertainty, empty where it is unknown; in mm it includes that of the scale, if ``gsd_unc_mm`` tells
 it.  Columns of grades come behind these (`crackcli.graded`).  Geometries are built in pixel
-coordinates (of edges) and then placed in a frame: the map's, WGS 84, or the wall's own.
+coordinates (of edges) and then placed in a frame (`crackcli.frames`).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import shapely
-from affine import Affine
-from numpy.typing import NDArray
 
-from crackcli.centerline import Numbers
+from crackcli.assessment import Assessed
 from crackcli.cracks import Crack
+from crackcli.frames import Geometries, exchange_frame, map_frame
 from crackcli.graded import Profiles, Row, crack_grades, scene_grades, unc_in_mm
-from crackcli.raster import to_wgs84
+from crackcli.limit_features import crack_limits, scene_limits
 from crackcli.scale import Scale
 from crackcli.scene import Scene
+from crackcli.statements import Told, statement
 
 SIMPLIFIED_PX = 0.1  # how far a written centreline may stray from the measured one
-LEAST_DECIMALS = {"wgs84": 10}  # 1e-10 degrees are 0.01 mm on the ground; else 3
-CHUNK = 200_000  # points that are handed to PROJ at once
 
 COLUMNS: dict[str, type] = {
     "crack_id": str,
@@ -77,6 +74,11 @@ COLUMNS: dict[str, type] = {
     "touches_edge": bool,
     "touches_nodata": bool,
     "review": str,
+    "detect_limit_px": float,  # the narrowest crack that is seen along it, nine of ten times
+    "detect_limit_mm": float,
+    "measure_limit_px": float,  # and that is measured
+    "measure_limit_mm": float,
+    "measurable": bool,  # false: narrower than that, and its widths are upper bounds
 }
 
 # The three measures of severity of the study (arXiv 2309.11267) are n_cracks, total_area and
@@ -112,6 +114,12 @@ SCENE_COLUMNS: dict[str, type] = {
     "model_sha256": str,
     "method": str,
     "threshold": float,
+    "not_assessable_pct": float,  # of assessed_px
+    "detect_limit_px": float,  # from this width on cracks are seen on 90 % of the assessable wall
+    "detect_limit_mm": float,
+    "measure_limit_px": float,  # and measured
+    "measure_limit_mm": float,
+    "statement": str,
 }
 
 # Where scene.json tells these facts of a scan.
@@ -124,8 +132,6 @@ FACTS: dict[str, tuple[str, ...]] = {
     "threshold": ("threshold",),
 }
 
-Geometries = NDArray[np.object_]
-
 
 @dataclass(frozen=True, eq=False)
 class SceneCracks:
@@ -137,83 +143,7 @@ class SceneCracks:
     cracks: Sequence[Crack]
     assessed_px: int
     joints: Sequence[Crack] = ()
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Coordinates for geometries: ``transform`` takes pixel edges (col, row) to (x, y) of the CRS.
-
-    ``space`` is "map", "wgs84" (the map's coordinates turned into longitude and latitude),
-    "local_mm" or "local_px": x right and y up from the lower left corner of the photograph.
-    """
-
-    space: str
-    transform: Affine
-    crs_wkt: str | None
-    decimals: int
-
-    def place(self, geometries: Geometries) -> Geometries:
-        """Geometries in pixel coordinates to this frame, rounded."""
-        return shapely.transform(geometries, self.place_points)
-
-    def place_points(self, points: Numbers) -> Numbers:
-        """The same for points (N, 2)."""
-        placed = apply(self.transform, points)
-        if self.space == "wgs84":
-            assert self.crs_wkt is not None
-            for begin in range(0, len(points), CHUNK):
-                chunk = slice(begin, begin + CHUNK)
-                placed[chunk] = np.transpose(to_wgs84(self.crs_wkt, *placed[chunk].T))
-        return placed.round(self.decimals)
-
-    def lift(self, geometries: Geometries) -> Geometries:
-        """The way back of `place`, for map and local frames."""
-        back = ~self.transform
-        return shapely.transform(geometries, lambda points: apply(back, points))
-
-
-def apply(transform: Affine, points: Numbers) -> Numbers:
-    """Points (N, 2) taken through a transform."""
-    x, y = points.T
-    a, b, c, d, e, f = transform[:6]
-    return np.column_stack([a * x + b * y + c, d * x + e * y + f])
-
-
-def map_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """The frame of the scene's own map; that of the wall where there is none."""
-    if scene.crs_wkt is None or scene.transform == Affine.identity():
-        return local_frame(scene, scale)
-    side = math.sqrt(abs(scene.transform.determinant))
-    return Frame("map", scene.transform, scene.crs_wkt, decimals("map", side / 100))
-
-
-def exchange_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """WGS 84, as RFC 7946 wants it; the wall's own frame where the map is not tied to the Earth."""
-    frame = map_frame(scene, scale)
-    if frame.space != "map":
-        return frame
-    assert scene.crs_wkt is not None
-    middle = np.array([scene.cols, scene.rows]) / 2 + [(0, 0), (1, 0), (0, 1)]
-    degrees = to_wgs84(scene.crs_wkt, *apply(scene.transform, middle).T)
-    if degrees is None:
-        return local_frame(scene, scale)
-    # A tenth of a pixel is kept, so that no polygon collapses or crosses itself.
-    lon, lat = degrees
-    side = min(math.hypot(lon[i] - lon[0], lat[i] - lat[0]) for i in (1, 2))
-    return Frame("wgs84", scene.transform, scene.crs_wkt, decimals("wgs84", side / 10))
-
-
-def local_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """Millimetres, or pixels without a scale, from the lower left corner of the photograph."""
-    size = scale.mm_per_px if scale else 1.0
-    transform = Affine(size, 0, 0, 0, -size, size * scene.rows)
-    space = "local_mm" if scale else "local_px"
-    return Frame(space, transform, None, decimals(space, size / 100))
-
-
-def decimals(space: str, least: float) -> int:
-    """How many decimals it takes to tell ``least`` in the units of a frame."""
-    return max(LEAST_DECIMALS.get(space, 3), math.ceil(-math.log10(least)))
+    assessed: Assessed | None = None  # None: the photograph is not at hand
 
 
 def centrelines(cracks: Sequence[Crack]) -> Geometries:
@@ -302,7 +232,14 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "touches_edge": crack.touches_edge,
         "touches_nodata": crack.touches_nodata,
         "review": "unreviewed",
+        **crack_limits(table.assessed, table.scale, crack.centreline, widths.median_px),
     }
+
+
+def told(table: SceneCracks) -> Told:
+    """What a scene adds to a statement."""
+    mm_per_px = table.scale.mm_per_px if table.scale else None
+    return Told(len(table.cracks), mm_per_px, table.assessed, len(table.joints))
 
 
 def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
@@ -345,6 +282,8 @@ def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
         "assessed_px": table.assessed_px,
         "assessed_m2": rounded(assessed, 6),
         **{name: fact(scene.record, name) for name in FACTS},
+        **scene_limits(table.assessed, scale),
+        "statement": statement([told(table)]),
     }
     row = {name: known[name] for name in SCENE_COLUMNS}
     return row | scene_grades(cracks, scale, profiles)

@@ -2,7 +2,8 @@
 
 Lines are coloured by the first severity profile of the report, dashed where its limit is exceeded
 only possibly, else by classes of their largest width in pixels; labels tell that width.  The six
-colours go from blue to violet and are told apart by people who do not see red or green.
+colours go from blue to violet and are told apart by people who do not see red or green.  What can
+be seen is a light wash over the photograph in the same classes, grey where no crack would be.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ COLOURS = ("#4575b4", "#91bfdb", "#fee090", "#fc8d59", "#d73027", "#7a0177")
 GREY = "#8c8c8c"
 WIDTHS_PX = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # from which on a class begins
 LINE_MM, OUTLINE_MM = 0.8, 0.2  # on the screen or on paper
-FILL_OPACITY = 0.55
+FILL_OPACITY, WASH_OPACITY = 0.55, 0.25
 LABEL = """CASE WHEN "width_max_mm" IS NOT NULL
 THEN format_number("width_max_mm", 2)
   || coalesce(' ± ' || format_number("width_max_unc_mm", 2), '') || ' mm'
@@ -28,15 +29,17 @@ Element = ElementTree.Element
 
 
 def style(layer: str, profiles: Profiles = ()) -> str:
-    """The QML of a layer: ``cracks``, ``crack_areas`` or ``joints``."""
+    """The QML of a layer: ``cracks``, ``crack_areas``, ``joints`` or ``measurability``."""
+    kind = "fill" if layer in ("crack_areas", "measurability") else "line"
     root = ElementTree.Element(
         "qgis",
         version=VERSION,
         styleCategories="Symbology|Labeling",
-        labelsEnabled="0" if layer == "crack_areas" else "1",
+        labelsEnabled="1" if kind == "line" else "0",
     )
-    kind = "fill" if layer == "crack_areas" else "line"
-    if layer == "joints":
+    if layer == "measurability":
+        root.append(by_limit())
+    elif layer == "joints":
         root.append(single(symbol("0", kind, GREY, dashed=True)))
     elif profiles:
         root.append(by_severity(profiles[0], kind))
@@ -86,19 +89,37 @@ def by_width(kind: str) -> Element:
     return root
 
 
+def by_limit() -> Element:
+    """A rule for each class of the narrowest crack that can be seen, and one for no such crack."""
+    root = renderer("RuleRenderer")
+    for low, high, colour in zip(WIDTHS_PX, [*WIDTHS_PX[1:], None], COLOURS, strict=True):
+        words = f"cracks of {high:g} px are seen" if high else f"cracks above {low:g} px are seen"
+        condition = f'"detect_limit_px" > {low:g}'
+        if high:
+            condition += f' AND "detect_limit_px" <= {high:g}'
+        add_rule(root, words, condition, "wash", colour)
+    add_rule(root, "not assessable", "ELSE", "wash", GREY)
+    return root
+
+
+def add_rule(
+    root: Element, label: str, condition: str, kind: str, colour: str, *, dashed: bool = False
+) -> None:
+    """One more rule of a renderer, with a symbol of its own."""
+    if not len(root):
+        ElementTree.SubElement(root, "rules", key="{crackcli}")
+        ElementTree.SubElement(root, "symbols")
+    rules, symbols = root
+    number = str(len(symbols))
+    key = f"{{crackcli-{number}}}"
+    ElementTree.SubElement(rules, "rule", key=key, filter=condition, symbol=number, label=label)
+    symbols.append(symbol(number, kind, colour, dashed=dashed))
+
+
 def by_severity(profile: Profile, kind: str) -> Element:
     """A rule for each class of a profile, another for what is in it only possibly, and one for
     cracks that have no grade."""
     root = renderer("RuleRenderer")
-    rules = ElementTree.SubElement(root, "rules", key="{crackcli}")
-    symbols = ElementTree.SubElement(root, "symbols")
-
-    def add(label: str, condition: str, colour: str, *, dashed: bool) -> None:
-        number = str(len(symbols))
-        key = f"{{crackcli-{number}}}"
-        ElementTree.SubElement(rules, "rule", key=key, filter=condition, symbol=number, label=label)
-        symbols.append(symbol(number, kind, colour, dashed=dashed))
-
     prefix = f"sev_{profile.column}"
     for one, colour in zip(profile.classes, spread(len(profile.classes)), strict=True):
         own = f"\"{prefix}_class\" = '{one.name}'"
@@ -106,10 +127,11 @@ def by_severity(profile: Profile, kind: str) -> Element:
         if one.above_mm:
             label += f" (above {one.above_mm:g} mm)"
         status = f"\"{prefix}_status\" = '{POSSIBLY}'"
-        add(label, f"{own} AND NOT {status}", colour, dashed=False)
+        add_rule(root, label, f"{own} AND NOT {status}", kind, colour)
         if one.above_mm:
-            add(f"{label}, possibly", f"{own} AND {status}", colour, dashed=True)
-    add("not graded", "ELSE", GREY, dashed=False)
+            words = f"{label}, possibly"
+            add_rule(root, words, f"{own} AND {status}", kind, colour, dashed=True)
+    add_rule(root, "not graded", "ELSE", kind, GREY)
     return root
 
 
@@ -121,9 +143,15 @@ def spread(count: int) -> list[str]:
 
 
 def symbol(name: str, kind: str, colour: str, *, dashed: bool = False) -> Element:
-    """A symbol of one simple layer."""
+    """A symbol of one simple layer: a ``line``, a ``fill`` with its outline, or a ``wash`` of light
+    colour without one."""
     root = ElementTree.Element(
-        "symbol", type=kind, name=name, alpha="1", clip_to_extent="1", force_rhr="0"
+        "symbol",
+        type="line" if kind == "line" else "fill",
+        name=name,
+        alpha="1",
+        clip_to_extent="1",
+        force_rhr="0",
     )
     layer = ElementTree.SubElement(
         root,
@@ -146,10 +174,10 @@ def symbol(name: str, kind: str, colour: str, *, dashed: bool = False) -> Elemen
         }
     else:
         values = {
-            "color": rgba(colour, FILL_OPACITY),
+            "color": rgba(colour, WASH_OPACITY if kind == "wash" else FILL_OPACITY),
             "joinstyle": "bevel",
             "outline_color": rgba(colour),
-            "outline_style": "dash" if dashed else "solid",
+            "outline_style": "no" if kind == "wash" else "dash" if dashed else "solid",
             "outline_width": f"{OUTLINE_MM:g}",
             "outline_width_unit": "MM",
             "style": "solid",

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.cracks import Crack
-from crackcli.features import SceneCracks, map_frame
+from crackcli.features import SceneCracks
+from crackcli.frames import map_frame
 
 COLUMNS: dict[str, type] = {
     "crack_id": str,

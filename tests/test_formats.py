@@ -13,9 +13,10 @@ from rasterio.warp import transform as to_crs
 from walls import picture, polyline, trace_array
 
 from crackcli.errors import InputError
-from crackcli.features import COLUMNS, SCENE_COLUMNS, SceneCracks, apply
+from crackcli.features import COLUMNS, SCENE_COLUMNS, SceneCracks
 from crackcli.formats import csv as csv_format
 from crackcli.formats import geojson, geopackage
+from crackcli.frames import apply
 from crackcli.scale import find_scale
 from crackcli.scene import Scene
 

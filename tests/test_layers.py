@@ -30,15 +30,15 @@ direct_explainer
 explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study
 attribution.path
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
-attribution.passes
-attribution.propagation patches masking widths runs scale marker
-labelled
+attribution.passes limit_features frames
+attribution.propagation patches masking widths runs scale marker statements
+labelled assessment
 attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster
 drawing.distractors
 drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
-drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet
+drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet measurability
 drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
 severity exif
 backends.*

@@ -15,9 +15,10 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as to_crs
 from walls import polyline, trace_array
 
-from crackcli.features import COLUMNS, SceneCracks, apply
+from crackcli.features import COLUMNS, SceneCracks
 from crackcli.formats import csv as csv_format
 from crackcli.formats import geojson, geopackage
+from crackcli.frames import apply
 from crackcli.scale import Scale, find_scale
 from crackcli.scene import Scene
 from crackcli.severity import find_profiles

@@ -7,8 +7,9 @@ its coordinates are millimetres (pixels without a scale), x right and y up from 
 corner of the photograph, and ``coordinate_space`` says so.  Where some walls have a scale and
 others have not, the later kind has ``local_mm`` or ``local_px`` in the name.
 
-The foreign member ``crackcli`` tells where the cracks come from (`crackcli.provenance`), and by
-which profiles they are graded, with their caveats.  Grades are one member ``severity`` of a crack.
+The foreign member ``crackcli`` tells where the cracks come from (`crackcli.provenance`), which
+would have been seen (the ``statement`` of each scene), and by which profiles they are graded, with
+their caveats.  Grades are one member ``severity`` of a crack.
 """
 
 import contextlib
@@ -20,18 +21,18 @@ from typing import Any, TextIO
 import shapely
 
 from crackcli.features import (
-    Frame,
-    Geometries,
     Row,
     SceneCracks,
     areas,
     centrelines,
-    exchange_frame,
     rows,
+    told,
 )
 from crackcli.files import written_aside
+from crackcli.frames import Frame, Geometries, exchange_frame
 from crackcli.graded import Profiles, nested
 from crackcli.provenance import of_report, of_scene
+from crackcli.statements import statement
 
 NOTE = (
     "Not RFC 7946: this wall has no map tied to the Earth. Coordinates are {unit}, x right, y up, "
@@ -48,7 +49,7 @@ def write(folder: Path, tables: Iterable[SceneCracks], profiles: Profiles = ()) 
     with Collections(folder, stems, of_report(profiles)) as collections:
         for table in tables:
             frame = exchange_frame(table.scene, table.scale)
-            about = of_scene(table, frame.space)
+            about = of_scene(table, frame.space) | {"statement": statement([told(table)])}
             cracks = nested(rows(table, table.cracks, profiles), profiles)
             joints = rows(table, table.joints)  # which are not graded
             collections.add("cracks", frame, centrelines(table.cracks), cracks, about)

@@ -1,7 +1,8 @@
 """GeoPackage, the reference file: cracks in the coordinates of the map itself.
 
-Layers ``cracks`` (centrelines), ``crack_areas`` (outlines) and ``joints`` (centrelines of what was
-set aside).  A layer has one CRS, so scenes in another CRS than the first go to ``cracks_2``,
+Layers ``cracks`` (centrelines), ``crack_areas`` (outlines), ``joints`` (centrelines of what was
+set aside) and ``measurability`` (rectangles, with the narrowest crack that can be seen there).  A
+layer has one CRS, so scenes in another CRS than the first go to ``cracks_2``,
 ``crack_areas_2`` and ``joints_2``, and so on.  Scenes without a map have an undefined Cartesian CRS
 and local coordinates: millimetres (pixels without a scale), x right and y up from the lower left
 corner of the photograph.
@@ -26,20 +27,20 @@ from numpy.typing import NDArray
 from pyogrio import list_layers, raw, read_info
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from crackcli.assessment import areas_of
 from crackcli.errors import InputError, OutputError
 from crackcli.features import (
     COLUMNS,
-    Frame,
-    Geometries,
     Row,
     SceneCracks,
     areas,
     centrelines,
-    map_frame,
     rows,
 )
 from crackcli.files import written_aside
+from crackcli.frames import Frame, Geometries, map_frame
 from crackcli.graded import PROFILE_COLUMNS, Profiles, crack_columns, profile_rows
+from crackcli.limit_features import AREA_COLUMNS, area_rows, boxes
 from crackcli.qgis_style import name_of, style
 from crackcli.width_profiles import width_profiles
 
@@ -92,15 +93,20 @@ def write(folder: Path, tables: Iterable[SceneCracks], profiles: Profiles = ()) 
                 properties = rows(table, table.cracks, profiles)
                 graded = arrays(properties, columns)
                 joints = arrays(rows(table, table.joints), COLUMNS)  # which are not graded
-                for layer, geometries, about in (
-                    ("cracks", centrelines(table.cracks), graded),
-                    ("crack_areas", areas(table.cracks), graded),
-                    ("joints", centrelines(table.joints), joints),
+                for layer, geometries, kind, about in (
+                    ("cracks", centrelines(table.cracks), "MultiLineString", graded),
+                    ("crack_areas", areas(table.cracks), "MultiPolygon", graded),
+                    ("joints", centrelines(table.joints), "MultiLineString", joints),
                 ):
-                    append(grown, layer + suffix, frame, geometries, about)
+                    append(grown, layer + suffix, kind, frame, geometries, about)
                 widths = width_profiles(table, [*table.cracks, *table.joints])
                 if len(widths["crack_id"]):
                     append_table(grown, "width_profiles", widths)
+                if table.assessed is not None:
+                    found = areas_of(table.assessed)
+                    limits = arrays(area_rows(table.scene.name, table.scale, found), AREA_COLUMNS)
+                    layer = f"measurability{suffix}"
+                    append(grown, layer, "Polygon", frame, boxes(found), limits)
             if profiles:
                 about = arrays(profile_rows(profiles), PROFILE_COLUMNS)
                 append_table(grown, "severity_profiles", about)
@@ -113,7 +119,12 @@ def write(folder: Path, tables: Iterable[SceneCracks], profiles: Profiles = ()) 
 
 
 def append(
-    path: Path, layer: str, frame: Frame, geometries: Geometries, columns: dict[str, NDArray]
+    path: Path,
+    layer: str,
+    kind: str,
+    frame: Frame,
+    geometries: Geometries,
+    columns: dict[str, NDArray],
 ) -> None:
     """Features of one scene, ``geometries`` in pixel coordinates, at the end of a layer."""
     options = {} if frame.crs_wkt else {"SRID": UNDEFINED_CARTESIAN}
@@ -122,11 +133,12 @@ def append(
         raw.write(
             path,
             shapely.to_wkb(frame.place(geometries)),
-            list(columns.values()),
+            [np.asarray(values) for values in columns.values()],
             list(columns),
+            field_mask=[np.ma.getmaskarray(values) for values in columns.values()],
             layer=layer,
             driver="GPKG",
-            geometry_type="MultiPolygon" if "areas" in layer else "MultiLineString",
+            geometry_type=kind,
             crs=frame.crs_wkt,
             append=path.exists(),
             layer_options=options,
@@ -159,8 +171,9 @@ def add_styles(path: Path, profiles: Profiles) -> None:
         )
         for layer, geometry in layers:
             kind = "crack_areas" if layer.startswith("crack_areas") else layer.partition("_")[0]
-            own = () if kind == "joints" else profiles
-            name = "joints" if kind == "joints" else name_of(own)
+            graded = kind in ("cracks", "crack_areas")
+            own = profiles if graded else ()
+            name = name_of(own) if graded else kind
             file.execute(
                 "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
                 "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, "
@@ -175,10 +188,13 @@ def arrays(properties: list[Row], columns: dict[str, type]) -> dict[str, NDArray
 
 
 def column(properties: list[Row], name: str, kind: type) -> NDArray:
-    """The values of one column; an unknown number is nan, which is written as null."""
+    """The values of one column; an unknown number is nan, an unknown flag is masked, and both are
+    written as null."""
     values = [row[name] for row in properties]
     if kind is float:
         values = [np.nan if value is None else value for value in values]
+    if kind is bool:
+        return np.ma.array(values, dtype=bool, mask=[value is None for value in values])
     return np.array(values, dtype=KINDS[kind])
 
 
