@@ -14,29 +14,33 @@ ROOT = Path(crackcli.__file__).parent
 FLOORS = """
 __main__
 cli
-cli.train cli.learn cli.export cli.scan cli.report cli.compare cli.evaluate
+cli.train cli.learn cli.export cli.scan cli.report cli.compare cli.evaluate cli.selftest
 cli.*
+selftest_report
+selftest_sheet
+selftest
 reviewing evaluation_report
 mining tables
 survey report comparison training onnx_export corrections evaluating
 reviews trajectories
 contenders
+injection hits
 scan formats.* training_report joints growth objectives.*
 mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives
 direct_explainer
-explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study
+explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study sound
 attribution.path
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
 attribution.passes
-attribution.propagation patches masking widths runs
+attribution.propagation patches masking widths runs raster_copy
 labelled
 attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster scale
-drawing.distractors
+drawing.distractors drawing.known_cracks
 drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
 drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet
-drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
+drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular pod chart
 backends.*
 attribution formats backends drawing grid
 registry files
@@ -94,7 +98,7 @@ def test_a_module_imports_from_floors_below_its_own(name):
 @pytest.mark.parametrize(
     ("package", "homes"),
     [
-        ("rasterio", {"raster", "colours"}),
+        ("rasterio", {"raster", "raster_copy", "colours"}),
         ("onnxruntime", {"engines.onnx"}),
         ("onnx", {"onnx_export", "onnx_graph", "onnx_wholes"}),
         ("pyogrio", {"formats.geopackage"}),
@@ -127,7 +131,7 @@ print(sorted({heavy!r} & sys.modules.keys()), file=sys.stderr)
 
 
 @pytest.mark.parametrize(
-    "command", ["", "train", "learn", "export", "scan", "report", "compare", "evaluate"]
+    "command", ["", "train", "learn", "export", "scan", "report", "compare", "evaluate", "selftest"]
 )
 def test_help_loads_nothing_heavy(command):
     heavy = {"torch", "onnxruntime", "rasterio", "numpy", "cv2", "scipy", "shapely"}
