@@ -71,8 +71,7 @@ class Canvas:
     ) -> None:
         """Words with their middle line at y; ``align`` 0 begins at x, 0.5 is centred, 1 ends there.
         ``upwards`` they are read from below."""
-        scale = height_px * FINER / LETTER_PX
-        thick = max(1, round(height_px * FINER / 12))
+        scale, thick = lettering(height_px)
         (wide, high), under = cv2.getTextSize(words, FONT, scale, thick)
         rim = thick + 2
         plate = np.full((high + under + 2 * rim, wide + 2 * rim, 3), 255, np.uint8)
@@ -97,8 +96,13 @@ class Canvas:
 
 def text_px(words: str, height_px: float = 8.0) -> float:
     """How wide a text is."""
-    (wide, _), _ = cv2.getTextSize(words, FONT, height_px / LETTER_PX, 1)
-    return float(wide)
+    (wide, _), _ = cv2.getTextSize(words, FONT, *lettering(height_px))
+    return wide / FINER
+
+
+def lettering(height_px: float) -> tuple[float, int]:
+    """Scale and thickness of letters whose capitals are so high on the finished image."""
+    return height_px * FINER / LETTER_PX, max(1, round(height_px * FINER / 12))
 
 
 def wrapped(words: str, wide_px: float, height_px: float = 8.0) -> list[str]:

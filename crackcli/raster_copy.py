@@ -35,7 +35,7 @@ def write_pixels(path: Path, pixels: Pixels, window: Window, info: RasterInfo) -
         "crs": info.crs_wkt,
     }
     if alpha:
-        profile["alpha"] = "unassociated"
+        profile["alpha"] = "non-premultiplied"
     with (
         written_apart(path) as aside,
         warnings.catch_warnings(),
@@ -51,4 +51,6 @@ def placed(info: RasterInfo, window: Window) -> Affine:
     """The transform of a window; of a photograph without a map it has none either."""
     if not info.georeferenced:
         return info.transform
-    return info.transform * Affine.translation(window.col, window.row)
+    a, b, c, d, e, f = info.transform[:6]
+    col, row = window.col, window.row
+    return Affine(a, b, a * col + b * row + c, d, e, d * col + e * row + f)

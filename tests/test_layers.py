@@ -40,7 +40,8 @@ drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
 drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet
-drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular pod chart
+drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
+pod chart
 backends.*
 attribution formats backends drawing grid
 registry files
