@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 MARKED_PX, SUSPECTED_PX = 64.0, 16.0  # between a crack and what is marked, and suspected
 EDGE_PX = 16.0
+LEAST_PX = int(2 * (REACH_PX + EDGE_PX)) + CELL_PX  # side of a photograph
 STEP_PX = 32  # sides of a copy are multiples of this
 CONTRAST = 0.4  # relative darkness, where the photograph has no cracks to learn it from
 CONTRASTS = (0.2, 0.6)  # what is learnt is kept within
@@ -40,6 +41,7 @@ LEAST_CRACKS, LEAST_LENGTH_PX, LEAST_WIDTH_PX = 5, 50.0, 3.0  # to learn it from
 MOST_CRACKS = 40
 QUANTILE = 0.25  # of the darknesses of cracks: a dark one is easy
 AROUND_PX = 24  # around a crack whose darkness is learnt
+MOST_BLURS = 64  # windows that tell the blur of the photograph
 LARGEST_PX = 2000  # side of the window that is read for that
 
 
@@ -107,7 +109,7 @@ def chosen(
             field[: layer.shape[0], start : start + layer.shape[1]] = layer
     places, apart_px = choose_places(rng, *fields, plan.count)
     if len(places) < len(plan.widths_px):
-        raise InputError(too_little(plan, info, parts, len(places)))
+        raise InputError(too_little(plan, info, len(places)))
     if len(places) < plan.count:
         log.warning("%s has sound places for %d of %d cracks", info.path, len(places), plan.count)
     turns = [plan.widths_px[n % len(plan.widths_px)] for n in range(len(places))]
@@ -124,11 +126,8 @@ def chosen(
     return found, apart_px
 
 
-def too_little(plan: Injection, info: RasterInfo, parts: list[Part], places: int) -> str:
+def too_little(plan: Injection, info: RasterInfo, places: int) -> str:
     """What to say where too few cracks can be drawn."""
-    least = int(2 * (REACH_PX + EDGE_PX)) + CELL_PX
-    if max(min(part.window.shape) for part in parts) < least:
-        return f"{info.path} is too small; a crack and its surroundings need {least} px a side"
     return (
         f"{info.path} has sound places for {places} cracks, too few for {len(plan.widths_px)} "
         "widths: cracks are marked nearly everywhere; give a photograph of a sounder part, or a "
@@ -182,12 +181,17 @@ def write_copies(
     bytes."""
     shutil.rmtree(folder, ignore_errors=True)
     with Raster(info) as raster:
-        copies = [raster.read(each.window) for each in drawn]
-    images = [fill(copy.rgb, copy.valid) for copy in copies]
-    blur_px = photograph_blur(images)
-    for each, copy, image in zip(drawn, copies, images, strict=True):
-        rng = np.random.default_rng([plan.seed, 3, each.number])
-        camera = Camera(blur_px, grain_of(image.astype(np.float32)))
-        cracked = Pixels(draw_known(rng, image, each.path, contrast, camera), copy.valid)
-        write_pixels(folder / f"{each.name}.tif", cracked, each.window, info)
+
+        def filled(each: Drawn) -> Pixels:
+            pixels = raster.read(each.window)
+            return Pixels(fill(pixels.rgb, pixels.valid), pixels.valid)
+
+        blur_px = photograph_blur([filled(each).rgb for each in drawn[:MOST_BLURS]])
+        for each in drawn:
+            pixels = filled(each)
+            rng = np.random.default_rng([plan.seed, 3, each.number])
+            camera = Camera(blur_px, grain_of(pixels.rgb.astype(np.float32)))
+            cracked = draw_known(rng, pixels.rgb, each.path, contrast, camera)
+            path = folder / f"{each.name}.tif"
+            write_pixels(path, Pixels(cracked, pixels.valid), each.window, info)
     return blur_px

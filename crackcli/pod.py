@@ -130,9 +130,15 @@ def probability(odds: Numbers) -> Numbers:
     return 1 / (1 + np.exp(-np.clip(odds, -700, 700)))
 
 
-def contradicted(pod: Pod, widths: ArrayLike, found: ArrayLike) -> tuple[int, int] | None:
-    """How many of how many cracks as wide as a90/95 or wider were found, if these are too few for
-    90 %: the curve does not bend as they do, and a90/95 must not be trusted.  Else None."""
-    wide = np.asarray(widths, np.float64) >= pod.a9095  # none where it is nan
-    tried, hits = int(wide.sum()), int(np.asarray(found, bool)[wide].sum())
-    return (hits, tried) if tried and binom.cdf(hits, tried, 0.9) < UNFIT else None
+def contradicted(pod: Pod, widths: ArrayLike, found: ArrayLike) -> tuple[float, int, int] | None:
+    """A width, a90/95 or more, and how many of how many cracks as wide or wider were found, if
+    these are too few for 90 %: detection does not rise as the curve does, and a90/95 must not be
+    trusted.  Else None.  Each width is asked, at `UNFIT` for all of them together."""
+    widths, found = np.asarray(widths, np.float64), np.asarray(found, bool)
+    levels = np.unique(widths[widths >= pod.a9095])  # none where it is nan
+    for level in levels:
+        wide = widths >= level
+        tried, hits = int(wide.sum()), int(found[wide].sum())
+        if binom.cdf(hits, tried, 0.9) < UNFIT / len(levels):
+            return float(level), hits, tried
+    return None

@@ -32,6 +32,7 @@ from crackcli.errors import CrackError, InputError, ModelError, UsageError
 from crackcli.grid import Window
 from crackcli.hits import Hit, judge
 from crackcli.injection import (
+    LEAST_PX,
     Drawn,
     Injection,
     Part,
@@ -115,13 +116,19 @@ class SelftestTask:
 
 @dataclass(frozen=True, eq=False)
 class Tested:
-    """A drawn crack, what became of it, and for the eye: its copy (rows, cols, 3), and the
-    centrelines that were found in it."""
+    """A drawn crack, what became of it, the centrelines that were found in its copy, and where
+    that lies while the test goes on."""
 
     drawn: Drawn
     hit: Hit
-    image: Image
     lines: list[Points]
+    copy: Path
+
+    def image(self) -> Image:
+        """The copy (rows, cols, 3)."""
+        info = inspect(self.copy)
+        with Raster(info) as raster:
+            return raster.read(Window(0, 0, info.rows, info.cols)).rgb
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +180,16 @@ def run_selftest(task: SelftestTask, progress: Progress = lambda share, words: N
 
     Raises `InputError` where there is no sound area, or too little of it.
     """
+    if task.source.is_dir():
+        raise InputError(f"{task.source} is a folder; a self-test is of one image: name it")
     info = inspect(task.source)
+    if min(info.rows, info.cols) < LEAST_PX:
+        raise InputError(
+            f"{task.source} is {info.cols} x {info.rows} px, too small; a crack and its "
+            f"surroundings need {LEAST_PX} px a side"
+        )
+    as_scene = Scene(task.source, info.rows, info.cols, info.transform, info.crs_wkt)
+    scale = find_scale(as_scene, task.gsd_mm)
     options = scan_options(task)
     work = task.output / "work"
     copies_mp = task.count * copy_side(256, options.zooms) ** 2 / 1e6
@@ -182,7 +198,6 @@ def run_selftest(task: SelftestTask, progress: Progress = lambda share, words: N
     parts = scanned_as_it_is(
         task, info, options, work, lambda share, words: progress(first * share, words)
     )
-    scale = find_scale(parts[0].scene, task.gsd_mm)
     scored = parts[0].scene.record["scored"]
     threshold = float(np.median([part.scene.record["threshold"] for part in parts]))
     plan = Injection(task.widths_px, task.count, task.contrast, task.seed)
@@ -333,8 +348,6 @@ def look_at(drawn: Drawn, work: Path, scored: dict[str, Any]) -> Tested:
     table = trace_scene(scene, None, ReportTask(work / "drawn"), lambda share: None)
     own = drawn.part.window
     before = read_band(drawn.part.scene.mask, moved(drawn.window, -own.row, -own.col))
-    info = inspect(work / "copies" / f"{drawn.name}.tif")
-    with Raster(info) as raster:
-        image = raster.read(Window(0, 0, info.rows, info.cols)).rgb
     hit = judge(drawn.path, drawn.width_px, table.cracks, table.joints, before)
-    return Tested(drawn, hit, image, [line for c in table.cracks for line in c.centreline])
+    lines = [line for crack in table.cracks for line in crack.centreline]
+    return Tested(drawn, hit, lines, work / "copies" / f"{drawn.name}.tif")

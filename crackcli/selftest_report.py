@@ -28,11 +28,13 @@ from crackcli.selftest_sheet import overlay, pod_chart
 from crackcli.survey import locked
 from crackcli.tiles import write_png
 
+NEAR_PX = 192.0  # between places, below which they are not independent
 ROWS = 41  # of the curve, besides the widths that were drawn
 FILES = ("pod.csv", "curve.csv", "pod.png", "overlay.png", "selftest.json")
 
 Progress = Callable[[float, str], None]
 Row = dict[str, Any]
+Doubt = tuple[float, int, int]  # a width, cracks as wide or wider that were found, and all such
 
 
 @dataclass(frozen=True)
@@ -220,9 +222,9 @@ def facts(test: Selftest, task: SelftestTask) -> dict[str, Any]:
     }
 
 
-def claimed(test: Selftest) -> tuple[float, tuple[int, int] | None]:
-    """a90/95 in px, nan where it is not reached or the cracks contradict the curve; and of the
-    latter how many were found of how many as wide."""
+def claimed(test: Selftest) -> tuple[float, Doubt | None]:
+    """a90/95 in px, nan where it is not reached or the cracks contradict the curve, and then by
+    which width how."""
     widths = [each.drawn.width_px for each in test.tested]
     doubt = contradicted(test.pod, widths, [each.hit.detected for each in test.tested])
     return (math.nan if doubt else test.pod.a9095), doubt
@@ -255,7 +257,7 @@ def sentence(test: Selftest, errors: WidthErrors) -> str:
     return "; ".join(parts) + "."
 
 
-def notes(test: Selftest, task: SelftestTask, doubt: tuple[int, int] | None) -> list[str]:
+def notes(test: Selftest, task: SelftestTask, doubt: Doubt | None) -> list[str]:
     """What to know beside the sentence."""
     found = [
         "Unexplained indications are what is found on the photograph as it is: nobody has looked "
@@ -265,7 +267,7 @@ def notes(test: Selftest, task: SelftestTask, doubt: tuple[int, int] | None) -> 
     ]
     if doubt:
         found.append(
-            f"Of the cracks as wide as a90/95 or wider only {doubt[0]} of {doubt[1]} were found: "
+            f"Of the cracks of {doubt[0]:g} px or wider only {doubt[1]} of {doubt[2]} were found: "
             "detection does not rise with width as the curve does, and a90/95 is not claimed."
         )
     suspected = sum(each.drawn.place.suspected for each in test.tested)
@@ -273,6 +275,11 @@ def notes(test: Selftest, task: SelftestTask, doubt: tuple[int, int] | None) -> 
         found.append(
             f"{suspected} of {len(test.tested)} cracks were drawn where the classifier suspected a "
             "crack before, for lack of other places: there only the marking of pixels is tested."
+        )
+    if test.apart_px < NEAR_PX:
+        found.append(
+            f"Places lie as near as {test.apart_px:.0f} px to each other, for the sound areas are "
+            "small: cracks share surroundings, and confidence is less than is said."
         )
     if len(test.tested) < task.count:
         found.append(f"There were sound places for {len(test.tested)} of {task.count} cracks.")

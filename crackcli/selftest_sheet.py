@@ -117,12 +117,12 @@ def overlay(test: Selftest) -> Image:
 
 def pair_of(each: Tested) -> Image:
     """A crack at its true size, and on the faded photograph what was found."""
-    path = each.drawn.path
+    path, image = each.drawn.path, each.image()
     middle = (path.points.min(axis=0) + path.points.max(axis=0)) / 2
     top_left = np.rint(middle - CELL_PX / 2).astype(int)
-    sides = np.array(each.image.shape[1::-1])
+    sides = np.array(image.shape[1::-1])
     top_left = top_left.clip(0, np.maximum(sides - CELL_PX, 0))
-    part = each.image[top_left[1] :, top_left[0] :][:CELL_PX, :CELL_PX]
+    part = image[top_left[1] :, top_left[0] :][:CELL_PX, :CELL_PX]
     more = [(0, CELL_PX - side) for side in part.shape[:2]]
     part = np.pad(part, (*more, (0, 0)), mode="constant", constant_values=255)
 

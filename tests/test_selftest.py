@@ -156,17 +156,15 @@ def test_the_sentence_claims_what_many_cracks_show(finished):
 
 def test_cracks_that_contradict_the_curve_are_not_claimed(finished):
     _, _, _, _, test = finished
-    many = [*test.tested] * 8
-    lost = [
-        replace(each, hit=replace(each.hit, detected=False)) if each.drawn.width_px == 4.0 else each
-        for each in many[:45]
-    ]
-    found = [each for each in test.tested if each.drawn.width_px == 1.0] * 60
-    odd = replace(test, tested=[*lost, *many[45:], *found])
+    hairlines, fine, wide = (
+        [each for each in test.tested if each.drawn.width_px == width] for width in WIDTHS
+    )
+    lost = [replace(each, hit=replace(each.hit, detected=False)) for each in wide]
+    odd = replace(test, tested=[*hairlines * 8, *fine * 100, *wide * 7, *lost * 3])
 
-    a9095, doubt = claimed(odd)
-
-    assert doubt is None or math.isnan(a9095)
+    assert odd.pod.a9095 < 1
+    assert math.isnan(claimed(odd)[0])
+    assert claimed(odd)[1] == (4.0, 21, 30)
     assert sentence(odd, WidthErrors.of([])).startswith("No width up to 4 px")
 
 
@@ -285,7 +283,10 @@ def test_a_scan_of_another_photograph_is_refused(photograph, tmp_path):
 @pytest.mark.parametrize(
     ("image", "says"),
     [
-        (wall(150, 600, cracks=0), "is too small; a crack and its surroundings need 214 px"),
+        (
+            wall(150, 600, cracks=0),
+            r"wall\.tif is 600 x 150 px, too small; a crack and its surroundings need 214",
+        ),
         (wall(400, 600, cracks=3), "has sound places for 0 cracks.*give a photograph of a sounder"),
     ],
 )
@@ -312,6 +313,18 @@ def test_a_finished_test_is_not_overwritten_unasked(photograph, tmp_path):
     run(photograph, tmp_path / "out", overwrite=True)
 
     assert json.loads((tmp_path / "out/selftest.json").read_text())["drawn"] == 6
+
+
+def test_a_folder_is_no_image(tmp_path):
+    with pytest.raises(InputError, match="is a folder; a self-test is of one image"):
+        run(tmp_path, tmp_path / "out")
+
+
+def test_a_pixel_size_that_contradicts_the_map_is_refused_before_the_work(photograph, tmp_path):
+    with pytest.raises(UsageError, match="is 2 mm by its map, but --gsd-mm says 5 mm"):
+        run(photograph, tmp_path / "out", gsd_mm=5.0)
+
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
