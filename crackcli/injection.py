@@ -39,7 +39,7 @@ CONTRAST = 0.4  # relative darkness, where the photograph has no cracks to learn
 CONTRASTS = (0.2, 0.6)  # what is learnt is kept within
 LEAST_CRACKS, LEAST_LENGTH_PX, LEAST_WIDTH_PX = 5, 50.0, 3.0  # to learn it from
 MOST_CRACKS = 40
-QUANTILE = 0.25  # of the darknesses of cracks: a dark one is easy
+QUANTILE = 0.25  # of the length of these cracks: so much is fainter
 AROUND_PX = 24  # around a crack whose darkness is learnt
 MOST_BLURS = 64  # windows that tell the blur of the photograph
 LARGEST_PX = 2000  # side of the window that is read for that
@@ -145,7 +145,8 @@ def around(place: Place, part: Window, side_px: int) -> Window:
 
 def own_contrast(info: RasterInfo, parts: list[Part]) -> tuple[float, int]:
     """The relative darkness of cracks of this photograph, on the low side, and how many tell it;
-    `CONTRAST` and 0 where there are too few that fill a pixel."""
+    `CONTRAST` and 0 where there are too few that fill a pixel.  Long ones count more: they are
+    less often none."""
     clear = [
         (part, crack)
         for part in parts
@@ -153,7 +154,7 @@ def own_contrast(info: RasterInfo, parts: list[Part]) -> tuple[float, int]:
         if crack.main_length_px >= LEAST_LENGTH_PX and crack.widths.median_px >= LEAST_WIDTH_PX
     ]
     clear.sort(key=lambda pair: -pair[1].main_length_px)
-    found = []
+    found, lengths = [], []
     with Raster(info) as raster:
         for part, crack in clear[:MOST_CRACKS]:
             col, row, last_col, last_row = crack.bbox
@@ -163,10 +164,14 @@ def own_contrast(info: RasterInfo, parts: list[Part]) -> tuple[float, int]:
                 continue
             pixels = raster.read(moved(box, part.window.row, part.window.col))
             lines = np.concatenate(crack.centreline) - (box.col, box.row)
+            lengths.append(crack.main_length_px)
             found.append(relative_darkness(fill(pixels.rgb, pixels.valid), lines))
     if len(found) < LEAST_CRACKS:
         return CONTRAST, 0
-    return round(float(np.clip(np.quantile(found, QUANTILE), *CONTRASTS)), 2), len(found)
+    order = np.argsort(found)
+    share = np.cumsum(np.array(lengths)[order]) / sum(lengths)
+    faint = found[order[np.searchsorted(share, QUANTILE)]]
+    return round(float(np.clip(faint, *CONTRASTS)), 2), len(found)
 
 
 def moved(window: Window, rows: int, cols: int) -> Window:
