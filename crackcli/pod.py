@@ -25,14 +25,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom, chi2
+from scipy.special import bdtr, chdtri
 
 POINTS = 121, 81  # of the grid: a90 and slope
 ZOOMS = 3  # times that the grid is cut finer
 BEYOND = 4.0  # of the log of a width: how far beyond the widths that were drawn a90 is sought
 SLOPES = 0.2, 80.0  # per natural log of the width; 80 rises from 10 to 90 % within 6 %
 ODDS_90 = np.log(9.0)
-DROP = float(chi2.ppf(0.90, 1)) / 2  # of the log-likelihood, one-sided 95 %
+DROP = float(chdtri(1, 0.10)) / 2  # of the log-likelihood, one-sided 95 %
 UNFIT = 0.05  # probability below which what was found contradicts a90/95
 
 Numbers = NDArray[np.float64]
@@ -139,6 +139,6 @@ def contradicted(pod: Pod, widths: ArrayLike, found: ArrayLike) -> tuple[float, 
     for level in levels:
         wide = widths >= level
         tried, hits = int(wide.sum()), int(found[wide].sum())
-        if binom.cdf(hits, tried, 0.9) < UNFIT / len(levels):
+        if bdtr(hits, tried, 0.9) < UNFIT / len(levels):
             return float(level), hits, tried
     return None

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import math
-import sys
 from dataclasses import replace
 
 import cv2
@@ -13,6 +12,7 @@ import pytest
 import rasterio
 from affine import Affine
 from fakes import LocalEngine, wall
+from walls import crackcli
 
 from crackcli import models, selftest, selftest_report
 from crackcli.errors import InputError, OutputError, UsageError
@@ -343,8 +343,20 @@ def test_wishes_that_make_no_test_are_refused(tmp_path, options, says):
         run(tmp_path / "wall.tif", tmp_path / "out", **options)
 
 
-def test_torch_is_not_needed(photograph, tmp_path, monkeypatch):
-    for name in [name for name in sys.modules if name.split(".")[0] in ("torch", "matplotlib")]:
-        monkeypatch.setitem(sys.modules, name, None)
+def test_the_command_needs_neither_torch_nor_a_model_and_keeps_stdout_for_data(
+    photograph, tmp_path
+):
+    out = tmp_path / "out"
+    words = ["--method", "raw", "--widths", "2,8", "--count", "4", "--contrast", "0.6", "--json"]
 
-    assert run(photograph, tmp_path / "out").record["drawn"] == 6
+    done = crackcli("selftest", photograph, "-o", out, *words)
+
+    assert done.returncode == 0
+    record = json.loads(done.stdout)
+    assert record["engine"]["method"] == "raw"
+    assert record["drawn"] == 4
+    assert record["files"] == [
+        str(out / name)
+        for name in ("pod.csv", "curve.csv", "pod.png", "overlay.png", "selftest.json")
+    ]
+    assert record["sentence"] in done.stderr.splitlines()
