@@ -270,6 +270,12 @@ def notes(test: Selftest, task: SelftestTask, doubt: Doubt | None) -> list[str]:
             f"Of the cracks of {doubt[0]:g} px or wider only {doubt[1]} of {doubt[2]} were found: "
             "detection does not rise with width as the curve does, and a90/95 is not claimed."
         )
+    elif math.isnan(test.pod.a9095) and not math.isnan(test.pod.a90):
+        found.append(
+            f"The best estimate of the width that is found in 90 % of cases is {test.pod.a90:.1f} "
+            f"px{also_mm(test.pod.a90, test)}, but so few cracks do not prove it: add "
+            f"--count {2 * task.count}, or wider --widths."
+        )
     suspected = sum(each.drawn.place.suspected for each in test.tested)
     if suspected:
         found.append(

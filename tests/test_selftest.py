@@ -137,6 +137,7 @@ def test_the_sentence_does_not_claim_what_nine_cracks_cannot_show(finished):
     )
     assert summary.sentence.endswith(" 0 unexplained indications per megapixel.")
     assert summary.record["a90_95_px"] is None
+    assert any("but so few cracks do not prove it: add --count 18" in n for n in summary.notes)
 
 
 def test_the_sentence_claims_what_many_cracks_show(finished):
