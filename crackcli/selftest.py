@@ -291,9 +291,10 @@ def scanned_as_it_is(
     rng = np.random.default_rng([task.seed, 1])
     windows = {f"window_{n:04d}": w for n, w in enumerate(some_windows(rng, info, task.most_mp))}
     log.info(
-        "%s has %.0f megapixels: %d windows of it, chosen by chance, are tested",
+        "%s has %.0f megapixels: windows of %d px, chosen by chance, are tested: %d",
         info.path.name,
         info.megapixels,
+        WINDOW_PX,
         len(windows),
     )
     folder = work / "windows"
