@@ -263,7 +263,7 @@ def notes(test: Selftest, task: SelftestTask, doubt: Doubt | None) -> list[str]:
         "Unexplained indications are what is found on the photograph as it is: nobody has looked "
         "whether they are cracks. Beside the drawn cracks there were "
         f"{test.false_calls} false calls, {short(per(test.false_calls, test.checked_mp))} per "
-        "megapixel."
+        "megapixel; among these may be cracks that the scan of the photograph had missed."
     ]
     if doubt:
         found.append(
