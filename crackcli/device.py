@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crackcli.engines import PRECISIONS
+from crackcli.attribution import PRECISIONS
 from crackcli.errors import DeviceError, UsageError
 from crackcli.registry import check
 
@@ -27,7 +27,7 @@ class Device:
 
         ``precision`` is float32, bfloat16, or auto: bfloat16 where it is faster.
         """
-        check({**PRECISIONS, "auto": ""}, precision)
+        check(PRECISIONS, precision)
         if wanted not in ("auto", "cpu", "cuda"):
             raise UsageError(f"'{wanted}' is not known; choose one of: auto, cpu, cuda")
         if wanted != "cpu":

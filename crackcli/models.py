@@ -2,9 +2,16 @@
 
 from pathlib import Path
 
-from crackcli.attribution import BASELINES, DEFAULT_METHOD, DEFAULT_START, DIRECT, STARTS
+from crackcli.attribution import (
+    BASELINES,
+    DEFAULT_METHOD,
+    DEFAULT_START,
+    DIRECT,
+    PRECISIONS,
+    STARTS,
+)
 from crackcli.direct_explainer import DirectExplainer
-from crackcli.engines import PRECISIONS, Engine
+from crackcli.engines import Engine
 from crackcli.errors import ModelError, UsageError
 from crackcli.explainer import Explainer, StripExplainer
 from crackcli.look import LEAST, FirstLook
@@ -67,7 +74,7 @@ def open_engine(
         check(STARTS, start)
     if baseline is not None:
         check(BASELINES, baseline)
-    check({**PRECISIONS, "auto": ""}, precision)
+    check(PRECISIONS, precision)
     if "raw" in (method, engine):
         return load(ENGINES, "raw")(model, method, start, device, baseline)
     path = find_model(model, None if engine in OWN_MENUS else method, start, engine)

@@ -11,10 +11,6 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Place = tuple[int, int]  # row and column of a pixel
 
-PRECISIONS = {
-    "float32": "single precision",
-    "bfloat16": "fewer digits in the convolutions, twice as fast where a processor has it",
-}
 DIRECT_KINDS = ("window", "tiles")  # of engines without a classifier; see `Engine`
 
 
@@ -61,7 +57,7 @@ class Engine(Protocol):
     """Computes score maps with a model file, one method and one start of the propagation.
 
     ``method``, ``start`` and ``baseline`` may be None where the model file fixes them.
-    ``precision`` is one of `PRECISIONS`, or auto: what is fastest on the device.  Images are
+    ``precision`` is one of `crackcli.attribution.PRECISIONS`.  Images are
     RGB uint8 (B, H, W, 3), sides multiples of the stride.  `explain` does in one go, on images of
     one tile or more, what a scan does in parts, on windows: images that reach ``facts.reach_px``
     beyond their cells on each side.  Which parts there are is told by ``facts.kind``:
