@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import platform
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from crackcli.errors import CrackError, InputError, Interrupted, Locked, OutputE
 from crackcli.explainer import StripExplainer
 from crackcli.files import write_json
 from crackcli.masking import Masking
+from crackcli.memory import peak_memory_mb
 from crackcli.models import open_explainer
 from crackcli.raster import LEAST_PX, SUFFIXES, existing
 from crackcli.scan import CORE_PX, ScanTask, SceneSummary, scan_raster
@@ -241,6 +241,7 @@ def write_run(task: SurveyTask, explainer: StripExplainer, result: SurveyResult)
         "written_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "sources": [str(source) for source in task.sources],
         "options": options,
+        "device": explainer.engine.facts.device,
         "engine": asdict(explainer.engine.facts),
         "peak_memory_mb": peak_memory_mb(),
         "scenes": [asdict(scene) for scene in result.scenes],
@@ -248,13 +249,3 @@ def write_run(task: SurveyTask, explainer: StripExplainer, result: SurveyResult)
         "exit_code": result.exit_code,
     }
     write_json(task.output / "run.json", record)
-
-
-def peak_memory_mb() -> float | None:
-    """The most memory this process has held so far; None where the system does not tell."""
-    try:
-        import resource
-    except ModuleNotFoundError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1)

@@ -16,12 +16,13 @@ __main__
 cli
 cli.train cli.learn cli.export cli.scan cli.report cli.compare cli.evaluate
 cli.*
-reviewing evaluation_report
+reviewing evaluation_report estimate
 mining tables
 survey report comparison training onnx_export corrections evaluating
-reviews trajectories
+reviews trajectories pace
 contenders
 scan formats.* training_report joints growth objectives.*
+workload memory
 mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives
 direct_explainer
 explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study

@@ -1,13 +1,19 @@
 """crackcli scan: photographs in, crack scores and masks on their grids out."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from crackcli.cli import options
+from crackcli.cli.estimate import lines
 from crackcli.cli.progress import progress, say_log
+
+if TYPE_CHECKING:
+    from crackcli.survey import Failure, SurveyTask
 
 
 def scan(
@@ -25,6 +31,7 @@ def scan(
     core_px: options.CorePx = None,
     zoom: options.Zoom = "1",
     overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -37,6 +44,7 @@ def scan(
         crackcli scan wall.tif -o cracks
         crackcli scan survey/ -o cracks --method lrp --json
         crackcli scan hairlines.jpg -o cracks --zoom 1,2
+        crackcli scan survey/ -o cracks --dry-run
     """
     from crackcli.masking import Masking
     from crackcli.survey import Failure, SurveyTask, scan_survey
@@ -62,6 +70,8 @@ def scan(
         zooms=parse_zooms(zoom),
         overwrite=overwrite,
     )
+    if dry_run:
+        estimate(task, say, quiet=quiet, as_json=as_json)
     with progress("scan", quiet=quiet) as report:
         result = scan_survey(task, report, on_failure=say)
 
@@ -71,3 +81,19 @@ def scan(
         for scene in result.scenes:
             typer.echo(scene.mask)
     raise typer.Exit(result.exit_code)
+
+
+def estimate(
+    task: "SurveyTask", say: Callable[["Failure"], None], *, quiet: bool, as_json: bool
+) -> NoReturn:
+    """Print what a scan would take, and leave."""
+    from crackcli.estimate import estimate_survey
+
+    with progress("estimate", quiet=quiet) as report:
+        found = estimate_survey(task, report, on_failure=say)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2, default=str))
+    elif found.scenes:
+        for line in lines(found):
+            typer.echo(line)
+    raise typer.Exit(found.exit_code)
