@@ -36,6 +36,7 @@ LIKELY_GATED = 0.25  # share of tiles that are explained, where no earlier scan 
 PATCH_PX = 512  # how wide a patch of such tiles is: a crack lights up all the tiles that it crosses
 PIECES = 32  # places of a raster that are looked at for data
 LOOK_PX = 1_000_000  # read once, to time it
+OVERVIEWS = 4 / 3  # of a raster: it and its overviews, each of a quarter of the pixels before
 COPIES = 2  # of a raster while it is written: plain, then cloud-optimised
 LOOKING, CALIBRATED = 0.3, 0.6  # shares of the time, for the progress
 NEW, INTERRUPTED, TO_MASK, UNCHANGED = "new", "interrupted", "to mask", "unchanged"
@@ -93,7 +94,7 @@ class Assumption:
 
 @dataclass(frozen=True)
 class SurveyEstimate:
-    """What all images take, one after the other: ``seconds`` with the model's loading, ``peak_mb``
+    """What all images take, one after the other: ``seconds`` with the program's start, ``peak_mb``
     of the largest, ``result_mb`` of all, ``work_mb`` of the largest; ``free_mb`` is what the disk
     of the output folder has."""
 
@@ -121,6 +122,7 @@ def estimate_survey(
     Inputs that cannot be opened are failures, as there; what is damaged further inside shows only
     when it is scanned.  The exit code is 0 unless there is nothing to scan.
     """
+    imported = time.process_time()  # what it took to get here is mostly importing
     rasters, missing = find_rasters(task.sources)
     failures: list[Failure] = []
 
@@ -141,11 +143,11 @@ def estimate_survey(
         codes = {failure.exit_code for failure in failures}
         return SurveyEstimate(failures=failures, exit_code=codes.pop() if len(codes) == 1 else 3)
 
-    began = time.perf_counter()
+    began = clock()
     explainer = open_explainer(
         task.model, task.method, task.start, task.engine, task.device, task.baseline, task.gate
     )
-    started = time.perf_counter() - began
+    started = imported + clock() - began
     facts = explainer.engine.facts
     core_px = CORE_PX if task.core_px is None else task.core_px
     explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
@@ -153,7 +155,7 @@ def estimate_survey(
     progress(LOOKING, "calibration")
     masking = task.masking.suited(facts.method)
     pace, assumption = measure(explainer, masking, clock), assumed(task, explainer)
-    estimator = Estimator(explainer, pace, assumption, at_rest_mb)
+    estimator = Estimator(explainer, pace, assumption, at_rest_mb, clock)
     scenes: list[SceneEstimate] = []
     for number, (name, info) in enumerate(known.items()):
         progress(CALIBRATED + (1 - CALIBRATED) * number / len(known), info.path.name)
@@ -181,10 +183,15 @@ class Estimator:
     """Turns images into estimates by the pace of one explainer."""
 
     def __init__(
-        self, explainer: StripExplainer, pace: Pace, assumption: Assumption, at_rest_mb: float
+        self,
+        explainer: StripExplainer,
+        pace: Pace,
+        assumption: Assumption,
+        at_rest_mb: float,
+        clock: Clock,
     ) -> None:
         self.explainer, self.pace, self.at_rest_mb = explainer, pace, at_rest_mb
-        self.assumption = assumption
+        self.assumption, self.clock = assumption, clock
         self.reading: dict[str, float] = {}  # seconds of a pixel, by the suffix of the file
 
     def estimate(self, task: ScanTask, info: RasterInfo) -> SceneEstimate:
@@ -217,7 +224,7 @@ class Estimator:
             data_share=data.blocks,
             seconds=NONE if status == UNCHANGED else Range(*map(seconds, astuple(shares))),
             peak_mb=peak_mb(self.explainer, info, views, self.at_rest_mb),
-            result_mb=Range(*(pixels * (each.score_bytes + each.mask_bytes) for each in own)),
+            result_mb=Range(*(pixels * result_bytes(each) for each in own)),
             work_mb=NONE
             if status == UNCHANGED
             else Range(*(pixels * work_bytes(each, len(views), status) for each in own)),
@@ -264,9 +271,9 @@ class Estimator:
             suffix = info.path.suffix.lower()
             if suffix not in self.reading:
                 rows = min(info.rows, max(1, LOOK_PX // info.cols))
-                began = time.perf_counter()
+                began = self.clock()
                 raster.read(Window(0, 0, rows, info.cols))
-                self.reading[suffix] = (time.perf_counter() - began) / (rows * info.cols)
+                self.reading[suffix] = (self.clock() - began) / (rows * info.cols)
             return sampled(raster, core_px)
 
 
@@ -315,11 +322,16 @@ def mixed(pace: Pace, marked: float) -> Own:
     return Own(*(sound + (cracked - sound) * marked for sound, cracked in pairs))
 
 
+def result_bytes(own: Own) -> float:
+    """Of a pixel, in both rasters of a scene."""
+    return OVERVIEWS * (own.score_bytes + own.mask_bytes)
+
+
 def work_bytes(own: Own, views: int, status: str) -> float:
-    """Of a pixel, in the work folder at its fullest: strips, and both rasters, each of them twice
-    while it is written."""
+    """Of a pixel, in the work folder at its fullest: strips and both rasters, of which the last
+    is there twice while it is written."""
     strips = 0.0 if status == TO_MASK else views * own.strip_bytes
-    return strips + COPIES * max(own.score_bytes, own.mask_bytes) + own.score_bytes
+    return strips + max(COPIES * own.score_bytes, result_bytes(own) + own.mask_bytes)
 
 
 def standing(

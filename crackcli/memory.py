@@ -20,9 +20,16 @@ MB = 1024**2
 CHANNELS = 512  # of the cells of the network that was measured
 # Bytes of a pixel of the largest block, by engine and kind of method: of cells, of maps.
 ACTIVATIONS = {
-    ("onnx", "propagation"): (750, 1600),
+    ("onnx", "propagation"): (520, 1600),
+    ("onnx", "window"): (0, 700),
+    ("onnx", "tiles"): (0, 280),
+    ("raw", "window"): (0, 12),
+    ("torch", "propagation"): (560, 1850),
+    ("torch", "passes"): (560, 1450),
+    ("torch", "window"): (0, 700),
+    ("torch", "tiles"): (0, 600),
 }
-UNKNOWN = (1100, 2400)
+UNKNOWN = (560, 1850)  # of other engines
 REFINED = 60  # bytes of a pixel of a block of which the mask is made: fifteen float32 images
 BATCH = 4  # tiles of a method by tiles
 

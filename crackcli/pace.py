@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,13 @@ import numpy as np
 from crackcli.engines import Engine, Floats
 from crackcli.explainer import Explainer, Readable, Report, StripExplainer, StripScores, untold
 from crackcli.grid import Grid
-from crackcli.mask_scene import CORE_PX, HALO_PX
+from crackcli.mask_scene import CORE_PX, HALO_PX, find_threshold, write_mask
 from crackcli.masking import Masking
-from crackcli.scan import ScanTask, Work, scan_raster
-from crackcli.scene import Scene
+from crackcli.raster import inspect
+from crackcli.scan import Work, explain, write_score
 from crackcli.tiles import write_png
 from crackcli.workload import area, pass_px
+from crackcli.zoom import View
 
 SECONDS = 2.0  # of the engine, warm-up left out; more where one block of a part takes longer
 CELLS, HEAD, MAPS = 0.3, 0.15, 0.55  # shares of it
@@ -34,6 +36,7 @@ TILES = 4  # in a batch of a method by tiles
 NOISE_PX = 512  # side of the picture
 SMALL_PX = 64  # side of one that takes what any scene takes
 SEED = 5
+STAGES = ("explain", "score", "mask")
 
 Clock = Callable[[], float]
 
@@ -73,12 +76,15 @@ def measure(explainer: StripExplainer, masking: Masking, clock: Clock = time.per
         cells_s, head_s, maps_s = 0.0, 0.0, pace_of_maps(explainer.engine, rng, clock)
     with tempfile.TemporaryDirectory(prefix="crackcli-") as name:
         folder = Path(name)
-        small = small_scan(folder / "small", explainer, masking, SMALL_PX, rng, cracked=False)
+        small_scan(folder / "warm", explainer, masking, SMALL_PX, rng, clock=clock, cracked=True)
+        small = small_scan(
+            folder / "small", explainer, masking, SMALL_PX, rng, clock=clock, cracked=False
+        )
         scene_s = sum(small.seconds.values())
         sound, cracked = (
-            small_scan(folder / words, explainer, masking, NOISE_PX, rng, cracked=cracked).own(
-                small
-            )
+            small_scan(
+                folder / words, explainer, masking, NOISE_PX, rng, clock=clock, cracked=cracked
+            ).own(small)
             for words, cracked in (("sound", False), ("cracked", True))
         )
     return Pace(cells_s, head_s, maps_s, scene_s, sound, cracked)
@@ -197,25 +203,35 @@ def small_scan(
     side: int,
     rng: np.random.Generator,
     *,
+    clock: Clock,
     cracked: bool,
 ) -> Small:
     """Scan noise of ``side`` squared with relevance of nothing or of all."""
     facts = explainer.engine.facts
-    write_png(folder / "noise.png", noise(rng, 1, side)[0])
+    source = folder / "noise.png"
+    write_png(source, noise(rng, 1, side)[0])
     relevance = np.zeros((side, side), np.float16)
     if cracked:
         relevance[:] = rng.normal(0, facts.margin / facts.tile_px**2, relevance.shape)
-    tiles = () if facts.direct else (side // facts.stride_px,) * 2
-    probability = np.full(tiles or (0, 0), float(cracked), np.float32)
+    tiles = (0, 0) if facts.direct else (side // facts.stride_px,) * 2
+    probability = np.full(tiles, float(cracked), np.float32)
     scores = StripScores(relevance, np.ones((side, side), bool), probability)
-    work = Work(folder / "strips", "")
-    work.put(1.0, 0, scores)
-    task = ScanTask(folder / "noise.png", folder / "scene", masking, core_px=side)
-    scan_raster(task, Replayed(explainer.engine, explainer.gate, scores))
-    scene = Scene.read(task.folder)
-    files = {"strip": work.path(1.0, 0), "score": scene.score, "mask": scene.mask}
+    replayed = Replayed(explainer.engine, explainer.gate, scores)
+    work, mask = Work(folder / "work", ""), folder / "mask.tif"
+    ends = [clock()]
+    info = inspect(source)
+    views = [View.of(info, 1.0, replayed, side)]
+    work.begin()
+    explain(work, info, views, replayed, "serial", lambda share, words: None)
+    ends.append(clock())
+    score = write_score(work, info, views, replayed)
+    ends.append(clock())
+    threshold = masking.threshold or find_threshold(score, masking)
+    write_mask(mask, score, info, masking, threshold)
+    ends.append(clock())
+    files = {"strip": work.path(1.0, 0), "score": score, "mask": mask}
     return Small(
         side,
-        scene.record["seconds"],
+        {stage: end - begin for stage, (begin, end) in zip(STAGES, pairwise(ends), strict=True)},
         {name: path.stat().st_size for name, path in files.items()},
     )
