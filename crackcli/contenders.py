@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.engines import EngineFacts
-from crackcli.errors import DeviceError, ModelError, UsageError
+from crackcli.errors import ModelError, UsageError
 from crackcli.explainer import StripExplainer
 from crackcli.labelled import Labelled
 from crackcli.models import open_engine, open_explainer
@@ -31,7 +31,8 @@ ALL = ("all",)
 STUDY, OURS = "study", "ours"  # protocols
 PROBABILITIES = ("unet",)  # methods whose maps are P(crack) of each pixel
 GATE = 0.5  # P(crack) from which on a scan explains a tile
-LACKS = (ModelError, UsageError, DeviceError, ModuleNotFoundError)  # what keeps a method out
+LACKS = (ModelError, UsageError, ModuleNotFoundError)  # what keeps a method out
+ON_CPU = ("raw",)  # methods that ask for no device: whichever the others are to use
 
 Flags = NDArray[np.bool_]
 
@@ -87,7 +88,8 @@ class LineUp:
 def line_up(choice: Choice, protocols: Sequence[str]) -> LineUp:
     """Everyone who can take part; each is opened once, so that what is missing shows at once.
 
-    Raises what a named method lacks, or what the first one lacks if nobody is left.
+    Raises what a named method lacks, or what the first one lacks if nobody is left; a device that
+    is not usable, whoever it is for.
     """
     named = choice.methods != ALL
     networks = {network_of(model) for model in choice.models}
@@ -158,9 +160,8 @@ def seat_of(method: str, protocol: str, model: Path | None, choice: Choice) -> S
     """The first way to open a method that works; raises what the last one lacks."""
     lacks: list[Exception] = []
     for start, baseline in ways(method, protocol, choice):
-        contender = Contender(
-            protocol, method, model, start, baseline, choice.engine, choice.device
-        )
+        device = "cpu" if method in ON_CPU else choice.device
+        contender = Contender(protocol, method, model, start, baseline, choice.engine, device)
         try:
             return Seat(contender, contender.open().engine.facts)
         except LACKS as error:

@@ -36,6 +36,7 @@ TILES = 4  # in a batch of a method by tiles
 NOISE_PX = 512  # side of the picture
 SMALL_PX = 64  # side of one that takes what any scene takes
 SEED = 5
+TAIL = 9  # power of normal numbers that spread like relevance: few of its pixels make up the most
 STAGES = ("explain", "score", "mask")
 
 Clock = Callable[[], float]
@@ -212,7 +213,8 @@ def small_scan(
     write_png(source, noise(rng, 1, side)[0])
     relevance = np.zeros((side, side), np.float16)
     if cracked:
-        relevance[:] = rng.normal(0, facts.margin / facts.tile_px**2, relevance.shape)
+        drawn = rng.normal(0, 1, relevance.shape)
+        relevance[:] = np.sign(drawn) * np.abs(drawn) ** TAIL * facts.margin / facts.tile_px**2
     tiles = (0, 0) if facts.direct else (side // facts.stride_px,) * 2
     probability = np.full(tiles, float(cracked), np.float32)
     scores = StripScores(relevance, np.ones((side, side), bool), probability)
