@@ -7,7 +7,6 @@ is cracked all over, with a likely one between.  Nothing is written but to a tem
 """
 
 import contextlib
-import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -15,26 +14,20 @@ from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from crackcli.engines import EngineFacts
 from crackcli.errors import CrackError, InputError
-from crackcli.explainer import WIDE_PX, StripExplainer
+from crackcli.explainer import StripExplainer
 from crackcli.grid import Window
 from crackcli.memory import MB, peak_mb, resident_mb
-from crackcli.models import open_explainer
 from crackcli.pace import Clock, Own, Pace, mask_px, measure
 from crackcli.provenance import digest_of, made_from
-from crackcli.raster import LEAST_PX, Raster, RasterInfo, inspect
-from crackcli.scan import CORE_PX, ScanTask, Work, finished
+from crackcli.raster import Raster, RasterInfo, inspect
+from crackcli.scan import ScanTask, Work, finished
 from crackcli.scene import Scene, finished_folders
-from crackcli.survey import Failure, SurveyTask, find_rasters
-from crackcli.workload import Load, load_of
+from crackcli.survey import Failure, SurveyTask, find_rasters, opened
+from crackcli.workload import Counts, Data, blocks_hit, counts_of, sampled
 from crackcli.zoom import View
 
 LIKELY_GATED = 0.25  # share of tiles that are explained, where no earlier scan tells
-PATCH_PX = 512  # how wide a patch of such tiles is: a crack lights up all the tiles that it crosses
-PIECES = 32  # places of a raster that are looked at for data
 LOOK_PX = 1_000_000  # read once, to time it
 OVERVIEWS = 4 / 3  # of a raster: it and its overviews, each of a quarter of the pixels before
 COPIES = 2  # of a raster while it is written: plain, then cloud-optimised
@@ -144,13 +137,9 @@ def estimate_survey(
         return SurveyEstimate(failures=failures, exit_code=codes.pop() if len(codes) == 1 else 3)
 
     began = clock()
-    explainer = open_explainer(
-        task.model, task.method, task.start, task.engine, task.device, task.baseline, task.gate
-    )
+    explainer, core_px = opened(task)
     started = imported + clock() - began
     facts = explainer.engine.facts
-    core_px = CORE_PX if task.core_px is None else task.core_px
-    explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
     at_rest_mb = resident_mb()
     progress(LOOKING, "calibration")
     masking = task.masking.suited(facts.method)
@@ -198,15 +187,13 @@ class Estimator:
         """What one image takes; raises an `InputError` if it cannot be read."""
         views = [View.of(info, zoom, self.explainer, task.core_px) for zoom in task.zooms]
         status, left = standing(task, info, views, self.explainer)
-        loads = [
-            load_of(self.explainer, view, strips) for view, strips in zip(views, left, strict=True)
-        ]
+        counts = [self.counts(info, view, strips) for view, strips in zip(views, left, strict=True)]
         data = Data(1.0, 1.0) if status == UNCHANGED else self.look(info, task.core_px)
         shares = self.explained(task.core_px)
         strips = sum(len(view.grid) for view in views)
 
         def seconds(share: float) -> float:
-            return self.seconds(info, views, left, loads, data, share, status)
+            return self.seconds(info, views, left, counts, data, share, status)
 
         own = [mixed(self.pace, data.blocks * share) for share in astuple(shares)]
         pixels = info.rows * info.cols / MB
@@ -220,15 +207,28 @@ class Estimator:
             zooms=task.zooms,
             strips=strips,
             strips_done=strips - sum(map(len, left)),
-            blocks=sum(load.blocks for load in loads),
+            blocks=sum(
+                len(strips) * len(view.grid.col_spans)
+                for view, strips in zip(views, left, strict=True)
+            ),
             data_share=data.blocks,
             seconds=NONE if status == UNCHANGED else Range(*map(seconds, astuple(shares))),
-            peak_mb=peak_mb(self.explainer, info, views, self.at_rest_mb),
+            peak_mb=peak_mb(
+                self.explainer, info, views, [all_over for _, all_over in counts], self.at_rest_mb
+            ),
             result_mb=Range(*(pixels * result_bytes(each) for each in own)),
             work_mb=NONE
             if status == UNCHANGED
             else Range(*(pixels * work_bytes(each, len(views), status) for each in own)),
         )
+
+    def counts(self, info: RasterInfo, view: View, strips: Sequence[int]) -> tuple[Counts, Counts]:
+        """What the strips of a view take on a sound wall, and on one cracked all over."""
+        sound, cracked = (
+            counts_of(self.explainer, info, view, strips, cracked=cracked)
+            for cracked in (False, True)
+        )
+        return sound, cracked
 
     def explained(self, core_px: int) -> Range:
         """The share of the blocks with data that are explained."""
@@ -242,7 +242,7 @@ class Estimator:
         info: RasterInfo,
         views: Sequence[View],
         left: Sequence[Sequence[int]],
-        loads: Sequence[Load],
+        counts: Sequence[tuple[Counts, Counts]],
         data: "Data",
         share: float,
         status: str,
@@ -253,12 +253,13 @@ class Estimator:
         own, pixels = mixed(pace, marked), info.rows * info.cols
         read_s = self.reading[info.path.suffix.lower()]
         total = pace.scene_s
-        for view, strips, load in zip(views, left, loads, strict=True):
-            total += (
-                pace.cells_s * load.cells_px * data.wide + pace.head_s * load.head * data.blocks
-            )
-            total += pace.maps_s * load.maps_px * marked
-            total += read_s * (load.read_px + load.again_px * marked) / view.zoom**2
+        for view, strips, (sound, cracked) in zip(views, left, counts, strict=True):
+            more = cracked.load + sound.load.times(-1)
+            cells_px = sound.load.cells_px * data.wide + more.cells_px * marked
+            head = sound.load.head * data.blocks + more.head * marked
+            maps_px = sound.load.maps_px * data.blocks + more.maps_px * marked
+            total += pace.cells_s * cells_px + pace.head_s * head + pace.maps_s * maps_px
+            total += read_s * (sound.load.read_px + more.read_px * marked)
             total += own.pack_s * pixels * len(strips) / len(view.grid)
         if status != TO_MASK:
             total += own.score_s * pixels
@@ -275,45 +276,6 @@ class Estimator:
                 raster.read(Window(0, 0, rows, info.cols))
                 self.reading[suffix] = (self.clock() - began) / (rows * info.cols)
             return sampled(raster, core_px)
-
-
-@dataclass(frozen=True)
-class Data:
-    """The shares of a raster's blocks, and of its wide blocks, that hold data."""
-
-    blocks: float
-    wide: float
-
-
-def sampled(raster: Raster, core_px: int) -> Data:
-    """What some places of a raster tell of all of it, the same ones each time."""
-    rows, cols = raster.info.rows, raster.info.cols
-    corners = [(row, col) for row in range(0, rows, core_px) for col in range(0, cols, WIDE_PX)]
-    rng = np.random.default_rng(0)
-    chosen = rng.choice(len(corners), min(PIECES, len(corners)), replace=False)
-    blocks, wide = [], []
-    for row, col in sorted(corners[number] for number in chosen):
-        window = Window(row, col, core_px, WIDE_PX).clipped(rows, cols)
-        valid = raster.read_valid(window)
-        wide.append(valid.any())
-        blocks += [
-            valid[:, first : first + core_px].any() for first in range(0, window.cols, core_px)
-        ]
-    return Data(float(np.mean(blocks)), float(np.mean(wide)))
-
-
-def blocks_hit(tiles: float, core_px: int, facts: EngineFacts) -> float:
-    """The share of blocks that something is explained in, if a share of ``tiles`` is, in patches
-    of `PATCH_PX` thrown at random.
-
-    Patches of area a that cover a share 1 - exp(-n a) of the wall meet 1 - exp(-n b) of the
-    blocks, with b the area in which the middle of a patch meets a block: the square of a block and
-    the halves of the tiles around it, dilated by the patch.
-    """
-    side = core_px + facts.tile_px + 2 * facts.reach_px
-    patch = math.pi * PATCH_PX**2 / 4
-    meets = side**2 + 2 * side * PATCH_PX + patch
-    return 1 - (1 - min(tiles, 1.0)) ** (meets / patch)
 
 
 def mixed(pace: Pace, marked: float) -> Own:

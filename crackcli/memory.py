@@ -10,10 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crackcli.explainer import FAR_PX, WIDE_PX, Explainer, StripExplainer
+from crackcli.engines import EngineFacts
+from crackcli.explainer import Explainer, StripExplainer
 from crackcli.mask_scene import CORE_PX, HALO_PX
 from crackcli.raster import ENVIRONMENT, RasterInfo
-from crackcli.workload import area
+from crackcli.workload import Counts
 from crackcli.zoom import View
 
 MB = 1024**2
@@ -28,10 +29,11 @@ ACTIVATIONS = {
     ("torch", "passes"): (560, 1450),
     ("torch", "window"): (0, 700),
     ("torch", "tiles"): (0, 600),
+    ("zennit", "propagation"): (560, 3600),
 }
 UNKNOWN = (560, 1850)  # of other engines
 REFINED = 60  # bytes of a pixel of a block of which the mask is made: fifteen float32 images
-BATCH = 4  # tiles of a method by tiles
+RIM_PX = 64  # that are read around a strip in which pixels have no data
 
 
 def peak_memory_mb() -> float | None:
@@ -56,51 +58,43 @@ def resident_mb() -> float:
 
 
 def peak_mb(
-    explainer: StripExplainer, info: RasterInfo, views: Sequence[View], at_rest_mb: float
+    explainer: StripExplainer,
+    info: RasterInfo,
+    views: Sequence[View],
+    counts: Sequence[Counts],
+    at_rest_mb: float,
 ) -> float:
     """The most memory a process holds that scans a raster which is explained all over, if it holds
-    ``at_rest_mb`` with the model loaded."""
-    strips = max(strip_bytes(explainer, view, info) for view in views)
+    ``at_rest_mb`` with the model loaded; ``counts`` are those of the views."""
+    facts = explainer.engine.facts
+    channels = len(explainer.blank) if isinstance(explainer, Explainer) else 0
+    strips = max(strip_bytes(facts, channels, view, info) for view in views)
     rows = max(view.window(0, info).rows for view in views)
     score = (3 * len(views) + 5) * rows * info.cols
     mask = 10 * min(CORE_PX, info.rows) * info.cols + REFINED * (CORE_PX + 2 * HALO_PX) ** 2
     cache = min(ENVIRONMENT["GDAL_CACHEMAX"], 4 * info.rows * info.cols)
-    engine = max(engine_bytes(explainer, view) for view in views)
+    engine = max(engine_bytes(facts, channels, each) for each in counts)
     return at_rest_mb + (engine + max(strips, score, mask) + cache) / MB
 
 
-def engine_bytes(explainer: StripExplainer, view: View) -> float:
-    """Activations of the largest block of a view."""
-    facts = explainer.engine.facts
+def engine_bytes(facts: EngineFacts, channels: int, counts: Counts) -> float:
+    """Activations of the largest image that the engine sees at once."""
     of_cells, of_maps = ACTIVATIONS.get((facts.engine.split()[0], facts.kind), UNKNOWN)
-    if facts.kind == "tiles":
-        return BATCH * facts.tile_px**2 * of_maps
-    block = max((block.padded for block in view.grid.strip(0).blocks), key=area)
-    if not isinstance(explainer, Explainer):
-        return area(block) * of_maps
-    stride, reach = explainer.stride, explainer.reach
-    lattice, band = explainer.lattice(view.grid), explainer.band_of(0, view.grid)
-    wide = min(WIDE_PX // stride, lattice.cols) + 2 * reach
-    cells_px = (band.rows + 2 * reach) * wide * stride**2
-    maps_px = area(block.grown(explainer.further_px))
-    share = len(explainer.blank) / CHANNELS
-    return share * max(cells_px * of_cells, maps_px * of_maps)
+    share = channels / CHANNELS if channels else 1.0
+    return share * max(counts.largest_cells_px * of_cells, counts.largest_maps_px * of_maps)
 
 
-def strip_bytes(explainer: StripExplainer, view: View, info: RasterInfo) -> float:
+def strip_bytes(facts: EngineFacts, channels: int, view: View, info: RasterInfo) -> float:
     """Pixels, cells and relevance of the widest strips that are held at once."""
-    grid = view.grid
+    grid, stride = view.grid, facts.stride_px
     rows = max(rows for _, rows in grid.row_spans)
-    rim = grid.halo_px + FAR_PX
-    cells = 0.0
-    if isinstance(explainer, Explainer):
-        rim += explainer.further_px
-        lattice = explainer.lattice(grid)
-        band = -(-rows // explainer.stride)
-        around = explainer.tile - 1 + explainer.reach
-        held = min(lattice.rows, band * (1 + 2 * -(-around // band)))  # of all strips it touches
-        seen = min(lattice.rows, band + 2 * around)
-        cells = 4 * len(explainer.blank) * lattice.cols * (held + seen)
+    reach, tile = -(-facts.reach_px // stride), facts.tile_px // stride
+    rim = grid.halo_px + RIM_PX + (facts.tile_px if facts.kind == "passes" else 0)
+    band, around = -(-rows // stride), tile - 1 + reach
+    lattice = [-(-side // stride) + tile for side in (grid.rows, grid.cols)]
+    held = min(lattice[0], band * (1 + 2 * -(-around // band)))  # of all strips it touches
+    seen = min(lattice[0], band + 2 * around)
+    cells = 4 * channels * lattice[1] * (held + seen)
     pixels = 2 * 4 * (rows + 2 * rim) * (grid.cols + 2 * rim)  # mirrored at the edges: a copy
     window = view.window(0, info)
     return cells + pixels + 8 * window.rows * window.cols

@@ -88,7 +88,9 @@ def open_explainer(
     gate: float = 0.5,
 ) -> StripExplainer:
     """What a scan has its strips explained by, on the engine for a model file."""
-    opened = open_engine(model, method, start, engine, device, baseline)
-    if opened.facts.direct:
-        return DirectExplainer(opened)
-    return Explainer(opened, gate)
+    return explainer_of(open_engine(model, method, start, engine, device, baseline), gate)
+
+
+def explainer_of(engine: Engine, gate: float) -> StripExplainer:
+    """What a scan has its strips explained by, on an engine that is open."""
+    return DirectExplainer(engine) if engine.facts.direct else Explainer(engine, gate)

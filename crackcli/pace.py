@@ -6,6 +6,7 @@ timed by scanning a small picture of noise with an explainer that replays releva
 sound wall and once as of one that is cracked all over.
 """
 
+import math
 import statistics
 import tempfile
 import time
@@ -24,7 +25,7 @@ from crackcli.masking import Masking
 from crackcli.raster import inspect
 from crackcli.scan import Work, explain, write_score
 from crackcli.tiles import write_png
-from crackcli.workload import area, pass_px
+from crackcli.workload import pass_px
 from crackcli.zoom import View
 
 SECONDS = 2.0  # of the engine, warm-up left out; more where one block of a part takes longer
@@ -194,7 +195,7 @@ class Small:
 def mask_px(rows: int, cols: int) -> int:
     """Pixels of a scene's blocks as its mask is made, with their halos."""
     grid = Grid(rows, cols, CORE_PX, HALO_PX)
-    return sum(area(block.padded) for strip in grid for block in strip.blocks)
+    return sum(math.prod(block.padded.shape) for strip in grid for block in strip.blocks)
 
 
 def small_scan(

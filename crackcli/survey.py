@@ -101,12 +101,8 @@ def scan_survey(
         fail(failure)
     if not rasters:  # neither loads a model nor leaves an output folder
         return result
-    explainer = open_explainer(
-        task.model, task.method, task.start, task.engine, task.device, task.baseline, task.gate
-    )
+    explainer, core_px = opened(task)
     engine = explainer.engine
-    core_px = CORE_PX if task.core_px is None else task.core_px
-    explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
     log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
 
     with locked(task.output):
@@ -142,6 +138,16 @@ def scan_survey(
             with contextlib.suppress(OutputError):
                 write_run(task, explainer, result)
     return result
+
+
+def opened(task: SurveyTask) -> tuple[StripExplainer, int]:
+    """What explains the strips of a task, and the side of its blocks."""
+    explainer = open_explainer(
+        task.model, task.method, task.start, task.engine, task.device, task.baseline, task.gate
+    )
+    core_px = CORE_PX if task.core_px is None else task.core_px
+    explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
+    return explainer, core_px
 
 
 def unforeseen(source: Path, error: Exception) -> str:

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.errors import UsageError
-from crackcli.explainer import Report, StripExplainer, StripScores, fill, untold
+from crackcli.explainer import Readable, Report, StripExplainer, StripScores, fill, untold
 from crackcli.grid import Grid, Window
-from crackcli.raster import Bytes, Flags, Pixels, Raster, RasterInfo
+from crackcli.raster import Bytes, Flags, Pixels, RasterInfo
 
 ZOOMS = (0.25, 0.5, 1.0, 2.0, 4.0)
 PLAIN = (1.0,)
@@ -95,7 +95,7 @@ def seen_shape(info: RasterInfo, zoom: float) -> tuple[int, int]:
 class Zoomed:
     """An open raster as it is seen at another zoom; read like a `Raster`."""
 
-    def __init__(self, raster: Raster, zoom: float) -> None:
+    def __init__(self, raster: Readable, zoom: float) -> None:
         rows, cols = seen_shape(raster.info, zoom)
         digest = f"{raster.info.digest} x{zoom:g}"
         self.info = replace(raster.info, rows=rows, cols=cols, digest=digest)
@@ -166,7 +166,7 @@ def flags_at(flags: Flags, zoom: float) -> Flags:
 
 
 def explain_view(
-    explainer: StripExplainer, raster: Raster, view: View, index: int, report: Report = untold
+    explainer: StripExplainer, raster: Readable, view: View, index: int, report: Report = untold
 ) -> StripScores:
     """The scores of a strip of a view, on the pixels of the raster."""
     if view.zoom == 1:

@@ -22,7 +22,8 @@ survey report comparison training onnx_export corrections evaluating
 reviews trajectories pace
 contenders
 scan formats.* training_report joints growth objectives.*
-workload memory
+memory
+workload
 mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives
 direct_explainer
 explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study
