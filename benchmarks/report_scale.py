@@ -141,8 +141,8 @@ def main() -> None:
         most = max(used["peak_mb"] for _, used in rows[1:])
         kept = slowest <= SECONDS and most <= MEGABYTES
         print(
-            f"\n{found} cracks and joints reported; {SECONDS} s of the processor and {MEGABYTES} MB are "
-            f"{'kept' if kept else 'NOT kept'}"
+            f"\n{found} cracks and joints reported; {SECONDS} s of the processor and {MEGABYTES} MB "
+            f"are {'kept' if kept else 'NOT kept'}"
         )
         if found != given.cracks or not kept:
             sys.exit(1)

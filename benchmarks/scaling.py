@@ -118,8 +118,8 @@ def table(rows: list[Measured]) -> str:
         power = math.log(last.cpu / first.cpu) / math.log(larger)
         lines.append(
             f"\n{larger:.0f} times the pixels took {last.cpu / first.cpu:.1f} times the seconds of "
-            f"the processor (power {power:.2f}; 1 is linear) and {last.peak_mb / first.peak_mb:.2f} "
-            "times the memory."
+            f"the processor (power {power:.2f}; 1 is linear) and "
+            f"{last.peak_mb / first.peak_mb:.2f} times the memory."
         )
     return "\n".join(lines)
 
