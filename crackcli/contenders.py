@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.engines import EngineFacts
-from crackcli.errors import ModelError, UsageError
+from crackcli.errors import DeviceError, ModelError, UsageError
 from crackcli.explainer import StripExplainer
 from crackcli.labelled import Labelled
 from crackcli.models import open_engine, open_explainer
@@ -108,6 +108,9 @@ def line_up(choice: Choice, protocols: Sequence[str]) -> LineUp:
         left_out |= {method: next(iter(lacks.values()))} if everywhere else lacks
     if not seats:
         raise next(iter(left_out.values()))
+    if choice.device == "cuda" and {seat.contender.device for seat in seats} == {"cpu"}:
+        methods = ", ".join(dict.fromkeys(seat.contender.method for seat in seats))
+        raise DeviceError(f"{methods}: on the CPU only; leave --device cuda out")
     return LineUp(seats, {name: told(error) for name, error in left_out.items()})
 
 

@@ -328,7 +328,9 @@ def assumed(task: SurveyTask, explainer: StripExplainer) -> Assumption:
     folder holds, of all their megapixels; else `LIKELY_GATED`."""
     facts = explainer.engine.facts
     if facts.direct:
-        return Assumption(1.0, f"method {facts.method} has no gate: all is explained")
+        return Assumption(1.0, f"method {facts.method} has no gate")
+    if explainer.gate <= 0:
+        return Assumption(1.0, "a gate of 0")
     gated, pixels, scenes = 0.0, 0.0, 0
     with contextlib.suppress(InputError):
         for folder in finished_folders(task.output):

@@ -37,7 +37,10 @@ def lines(found: "SurveyEstimate") -> Iterator[str]:
     if engine is not None:
         yield f"engine {engine['engine']} on {engine['device']}: {engine['model']}"
     if assumption is not None:
-        yield f"likely: {assumption.tiles_gated:.0%} of tiles explained ({assumption.source})"
+        told = "from a sound wall, of which no tile is explained, to one cracked all over; likely: "
+        if found.seconds.sound == found.seconds.cracked:
+            told = ""
+        yield f"{told}{assumption.tiles_gated:.0%} of tiles explained ({assumption.source})"
 
 
 def cells(scene: "SceneEstimate") -> tuple[str, ...]:
