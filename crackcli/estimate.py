@@ -19,10 +19,10 @@ from crackcli.explainer import StripExplainer
 from crackcli.grid import Window
 from crackcli.memory import MB, peak_mb, resident_mb
 from crackcli.pace import Clock, Own, Pace, mask_px, measure
-from crackcli.provenance import digest_of, made_from
 from crackcli.raster import Raster, RasterInfo, inspect
 from crackcli.scan import ScanTask, Work, finished
 from crackcli.scene import Scene, finished_folders
+from crackcli.scored import digest_of, made_from
 from crackcli.survey import Failure, SurveyTask, find_rasters, opened
 from crackcli.workload import Counts, Data, blocks_hit, counts_of, sampled
 from crackcli.zoom import View

@@ -37,10 +37,10 @@ from crackcli.explainer import StripExplainer, StripScores
 from crackcli.files import refused, write_json, written_aside
 from crackcli.mask_scene import SCORE_MAX, find_threshold, write_mask
 from crackcli.masking import Masking
-from crackcli.provenance import digest_of, made_from
 from crackcli.raster import NODATA, Bytes, Raster, RasterInfo, inspect, read_tags, write_cog
 from crackcli.registry import BACKENDS, load
 from crackcli.scene import Scene
+from crackcli.scored import digest_of, made_from
 from crackcli.zoom import PLAIN, View, explain_view, in_order, together
 
 log = logging.getLogger(__name__)
