@@ -3,9 +3,9 @@
     python benchmarks/scaling.py sample_data/wall.tif -o scaling --largest-mp 100
     nohup nice python benchmarks/scaling.py sample_data/wall.tif -o scaling --largest-mp 1000 &
 
-Each raster is a square of 10, 30, 100, 300, 1000 megapixels, a sparse GeoTIFF made for the run.  A
-share of it is wall, in islands that all show the same piece of the photograph, spread evenly; the
-rest is no data, which a survey's orthophoto has around its buildings and which costs little: so a
+Each raster is a square of about 10, 30, 100, 300, 1100 megapixels, a sparse GeoTIFF made for the
+run.  A ninth of it is wall, in islands that all show the same piece of the photograph; the rest is
+no data, which a survey's orthophoto has around its buildings and which costs little: so a
 gigapixel is feasible on two cores.  The cost of wall is told by the last but one column, that of a
 whole raster with this share by the one before.  Each scan is a process of its own; the kernel tells
 its seconds and its peak.  A table goes to ``scaling.md``, a chart to ``scaling.png``.
@@ -28,7 +28,7 @@ import rasterio
 import rasterio.errors
 from rasterio.windows import Window
 
-SIZES_MP = (10, 30, 100, 300, 1000)
+SIZES_MP = (10, 30, 100, 300, 1100)  # about
 TILE_PX = 512  # of the GeoTIFF
 ISLAND_PX = 1024
 
@@ -45,15 +45,13 @@ class Measured:
     peak_mb: float
 
 
-def islands(side: int, share: float) -> list[tuple[int, int]]:
-    """Upper left corners of islands that cover about a ``share`` of a square, spread evenly."""
-    cells = side // ISLAND_PX
-    count = max(1, round(share * side**2 / ISLAND_PX**2))
-    chosen = sorted({int((number + 0.5) * cells**2 / count) for number in range(count)})
-    return [(number // cells * ISLAND_PX, number % cells * ISLAND_PX) for number in chosen]
+def islands(side: int, period: int) -> list[tuple[int, int]]:
+    """Upper left corners of islands, one in the middle of each square of ``period`` islands."""
+    places = range(period // 2 * ISLAND_PX, side, period * ISLAND_PX)
+    return [(row, col) for row in places for col in places]
 
 
-def draw(piece: np.ndarray, side: int, share: float, path: Path) -> float:
+def draw(piece: np.ndarray, side: int, period: int, path: Path) -> float:
     """A sparse GeoTIFF of ``side`` squared with the ``piece`` (3, rows, cols) in each island, and
     how many megapixels of it are wall."""
     profile = {
@@ -70,7 +68,7 @@ def draw(piece: np.ndarray, side: int, share: float, path: Path) -> float:
         "bigtiff": "if_safer",
         "sparse_ok": True,
     }
-    corners = islands(side, share)
+    corners = islands(side, period)
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
         rasterio.open(path, "w", **profile) as target,
@@ -82,11 +80,14 @@ def draw(piece: np.ndarray, side: int, share: float, path: Path) -> float:
     return len(corners) * ISLAND_PX**2 / 1e6
 
 
-def scanned(piece: np.ndarray, size_mp: float, share: float, options: list[str]) -> Measured:
-    side = round(math.sqrt(size_mp * 1e6) / TILE_PX) * TILE_PX
+def scanned(piece: np.ndarray, size_mp: float, period: int, options: list[str]) -> Measured:
+    """A scan of a raster of about ``size_mp``: of a whole number of squares with an island each, so
+    that every size has the same share of wall."""
+    square = period * ISLAND_PX
+    side = max(1, round(math.sqrt(size_mp * 1e6) / square)) * square
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wall = draw(piece, side, share, folder / "wall.tif")
+        wall = draw(piece, side, period, folder / "wall.tif")
         command = [sys.executable, "-m", "crackcli", "scan", str(folder / "wall.tif")]
         command += ["-o", str(folder / "out"), "-q", *options]
         began = time.monotonic()
@@ -150,8 +151,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("scaling"))
     parser.add_argument("--largest-mp", type=float, default=100)
     parser.add_argument("--method", default="lrp")
-    parser.add_argument("--share", type=float, default=0.1, help="of each raster that is wall")
-    parser.add_argument("--place", default="0,0", help="row and column of the piece that is shown")
+    parser.add_argument("--period", type=int, default=3, help="one in its square is wall; 1: all")
+    parser.add_argument("--place", default="488,0", help="row, column of the piece that is shown")
     parser.add_argument("--options", default="", help="of crackcli scan, as one text")
     given = parser.parse_args()
     warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
@@ -164,11 +165,11 @@ def main() -> None:
     options = ["--method", given.method, *given.options.split()]
     about = (
         f"`scan {' '.join(options)}`, {os.environ.get('OMP_NUM_THREADS', 'all')} threads; "
-        f"about {given.share:.0%} of each raster is wall, the rest no data\n"
+        f"{1 / given.period**2:.0%} of each raster is wall, the rest no data\n"
     )
     rows: list[Measured] = []
-    for size_mp in (size for size in SIZES_MP if size <= given.largest_mp):
-        rows.append(scanned(piece, size_mp, given.share, options))
+    for size_mp in (size for size in SIZES_MP if size <= 1.1 * given.largest_mp):
+        rows.append(scanned(piece, size_mp, given.period, options))
         text = f"{about}\n{table(rows)}\n"
         (given.output / "scaling.md").write_text(text, encoding="utf-8")
         chart(rows, given.output / "scaling.png")
