@@ -1,28 +1,40 @@
 """A report: the cracks of every finished scene, measured and written in every format.
 
 Scenes are traced one after the other.  Lines that are likely joints are no cracks: they are set
-aside, and go to a layer of their own.  What was traced waits in a temporary folder, so that the
-formats, which put all scenes into one file each, hold the cracks of one scene at a time.
+aside, and go to a layer of their own.  The photograph, where it is at hand, tells which cracks
+could have been seen and which not (`crackcli.assessment`).  What was traced waits in a temporary
+folder, so that the formats, which put all scenes into one file each, hold the cracks of one scene
+at a time.
 """
 
+import json
 import logging
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from crackcli.assessment import Assessed, assess
 from crackcli.cracks import Crack, trace
 from crackcli.errors import InputError, UsageError
-from crackcli.features import SceneCracks, exchange_frame
+from crackcli.features import SceneCracks, told
+from crackcli.frames import exchange_frame
+from crackcli.graded import Profiles
 from crackcli.joints import JOINT, judged
+from crackcli.limit_features import scene_limits
+from crackcli.raster import RasterInfo, inspect
 from crackcli.registry import FORMATS, load
-from crackcli.scale import Scale, find_scale
+from crackcli.scale import Scale, check_options, find_scale
 from crackcli.scene import Scene, finished_folders
+from crackcli.severity import find_profiles
+from crackcli.statements import Told, statement
 
 log = logging.getLogger(__name__)
 
 TRACING = 0.8  # share of the time that goes into tracing; the rest is writing
+ASSESSING = 0.5  # share of that which goes into looking at the photograph
+SAID = 10  # scenes at most, of each of which a statement is logged
 
 Progress = Callable[[float, str], None]  # share done, 0 to 1, and what is being done
 
@@ -33,11 +45,15 @@ class ReportTask:
 
     out: Path
     gsd_mm: float | None = None  # size of a pixel, where the raster does not tell
+    gsd_sigma_mm: float | None = None  # its standard uncertainty
+    scale_source: str | None = None  # which to trust where several sources disagree
+    severity: tuple[str, ...] = ()  # profiles to grade by, and files of such
     min_length_px: float = 0.0  # shorter cracks are left out; the others keep their ids
     joint_likelihood: float = JOINT  # from which on lines are set aside as joints; 1 keeps all
     formats: tuple[str, ...] = tuple(FORMATS)
 
     def __post_init__(self) -> None:
+        check_options(self.gsd_mm, self.gsd_sigma_mm, self.scale_source)
         if not 0 < self.joint_likelihood <= 1:
             raise UsageError(
                 f"a joint likelihood of {self.joint_likelihood:g} is none; give more than 0, and 1 "
@@ -59,6 +75,9 @@ class SceneSummary:
     joints_length_px: float
     mm_per_px: float | None
     coordinates: str  # of its GeoJSON: wgs84, local_mm or local_px
+    not_assessable_pct: float | None  # None, as the next: the photograph is not at hand
+    detect_limit_px: float | None  # from this width on cracks are seen on most of the wall
+    statement: str
 
 
 @dataclass(frozen=True)
@@ -68,46 +87,62 @@ class ReportSummary:
     paths: list[Path]
     scenes: list[SceneSummary]
     failed: dict[str, str] = field(default_factory=dict)
+    statement: str = ""  # on all scenes together
 
 
 def write_report(task: ReportTask, progress: Progress = lambda share, words: None) -> ReportSummary:
     """Trace all scenes of ``task.out`` and write the report there.
 
-    A scene that cannot be read is named in the summary and the others are done.  Raises
-    `InputError` if none can be read, `UsageError` if ``gsd_mm`` contradicts the map of a scene.
+    A scene that cannot be read, or whose sources of scale disagree, is named in the summary and
+    the others are done.  Raises `InputError` if none can be read, `UsageError` if ``gsd_mm``
+    contradicts what a scene tells of its scale, or if a severity profile is not known.
     """
+    profiles = find_profiles(task.severity)
     folders = finished_folders(task.out)
     failed: dict[str, str] = {}
     known: list[tuple[Scene, Scale | None]] = []
     for folder in folders:
         try:
             scene = Scene.read(folder)
+            scale = find_scale(scene, task.gsd_mm, task.gsd_sigma_mm, task.scale_source)
         except InputError as error:
             failed[folder.name] = str(error)
         else:
-            known.append((scene, find_scale(scene, task.gsd_mm)))
+            known.append((scene, scale))
 
     with tempfile.TemporaryDirectory(prefix="crackcli-") as waiting:
         spool = Spool(Path(waiting))
+        said: list[Told] = []
         for number, (scene, scale) in enumerate(known):
 
-            def traced(share: float, scene: Scene = scene, number: int = number) -> None:
+            def looked(share: float, scene: Scene = scene, number: int = number) -> None:
                 progress(TRACING * (number + share) / len(known), scene.name)
+
+            def traced(share: float, looked: Callable[[float], None] = looked) -> None:
+                looked((1 - ASSESSING) * share)
+
+            def assessed(share: float, looked: Callable[[float], None] = looked) -> None:
+                looked(1 - ASSESSING + ASSESSING * share)
 
             try:
                 table = trace_scene(scene, scale, task, traced)
+                table = replace(table, assessed=assessed_of(task.out, scene, assessed))
             except InputError as error:
                 failed[scene.name] = str(error)
             else:
                 spool.add(table, summarise(table))
+                said.append(told(table))
         if not spool.summaries:
             raise InputError(f"no scene of {task.out} could be read: {next(iter(failed.values()))}")
         paths: list[Path] = []
         for number, name in enumerate(task.formats):
             progress(TRACING + (1 - TRACING) * number / len(task.formats), f"writing {name}")
-            paths += load(FORMATS, name)(task.out, spool)
+            paths += load(FORMATS, name)(task.out, spool, profiles)
+    tell_severity(spool.summaries, profiles)
     tell_joints(spool.summaries, task.joint_likelihood)
-    return ReportSummary(paths, spool.summaries, failed)
+    total = statement(said)
+    tell(spool.summaries, total)
+    return ReportSummary(paths, spool.summaries, failed, total)
 
 
 def trace_scene(
@@ -125,8 +160,34 @@ def trace_scene(
     return SceneCracks(scene, scale, cracks, traced.assessed_px, joints)
 
 
+def assessed_of(out: Path, scene: Scene, report: Callable[[float], None]) -> Assessed | None:
+    """What could be seen on a scene; None, and a word, where its photograph is not at hand."""
+    try:
+        return assess(photograph_of(out, scene), report)
+    except InputError as error:
+        log.info("%s: which cracks could have been seen is not known, for %s", scene.name, error)
+    return None
+
+
+def photograph_of(out: Path, scene: Scene) -> RasterInfo:
+    """The photograph that a scene was scanned from, as ``run.json`` names it."""
+    path = out / "run.json"
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["scenes"]
+        named = {entry["scene"]: Path(entry["source"]) for entry in entries}
+        digest = scene.record["source"]["sha256"]
+        source = named[scene.name]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not tell its photograph; scan it again") from error
+    info = inspect(source)
+    if info.digest != digest:
+        raise InputError(f"{source} was changed since the scan; scan it again")
+    return info
+
+
 def summarise(table: SceneCracks) -> SceneSummary:
     frame = exchange_frame(table.scene, table.scale)
+    limits = scene_limits(table.assessed, table.scale)
     summary = SceneSummary(
         scene=table.scene.name,
         cracks=len(table.cracks),
@@ -137,11 +198,29 @@ def summarise(table: SceneCracks) -> SceneSummary:
         joints_length_px=round(sum((crack.length_px for crack in table.joints), 0.0), 3),
         mm_per_px=table.scale.mm_per_px if table.scale else None,
         coordinates=frame.space,
+        not_assessable_pct=limits["not_assessable_pct"],
+        detect_limit_px=limits["detect_limit_px"],
+        statement=statement([told(table)]),
     )
     if frame.space != "wgs84":
         unit = "mm" if table.scale else "px (give --gsd-mm for mm)"
         log.info("%s has no map tied to the Earth: coordinates in local %s", summary.scene, unit)
     return summary
+
+
+def tell_severity(scenes: list[SceneSummary], profiles: Profiles) -> None:
+    """Say by what cracks were graded, with the caveats, and once what could not be graded."""
+    for profile in profiles:
+        log.warning("%s (%s): %s", profile.name, profile.graded, profile.caveat)
+    bare = [scene.scene for scene in scenes if scene.mm_per_px is None]
+    if profiles and bare:
+        log.warning(
+            "no grades for %d of %d scenes, which have no scale (%s%s); give --gsd-mm",
+            len(bare),
+            len(scenes),
+            ", ".join(bare[:3]),
+            ", ..." if len(bare) > 3 else "",
+        )
 
 
 def tell_joints(scenes: list[SceneSummary], likelihood: float) -> None:
@@ -157,6 +236,14 @@ def tell_joints(scenes: list[SceneSummary], likelihood: float) -> None:
             len(found),
             len(scenes),
         )
+
+
+def tell(scenes: list[SceneSummary], total: str) -> None:
+    """Say what was seen and what would have been: of each scene, if they are few, and of all."""
+    if 1 < len(scenes) <= SAID:
+        for scene in scenes:
+            log.info("%s: %s", scene.scene, scene.statement)
+    log.info("%s: %s", scenes[0].scene if len(scenes) == 1 else "in all", total)
 
 
 class Spool:

@@ -14,31 +14,39 @@ ROOT = Path(crackcli.__file__).parent
 FLOORS = """
 __main__
 cli
-cli.train cli.learn cli.export cli.scan cli.report cli.compare cli.evaluate
+cli.train cli.learn cli.export cli.scan cli.report cli.compare cli.evaluate cli.selftest
 cli.*
+selftest_report
+selftest_sheet
+selftest
 reviewing evaluation_report estimate
 mining tables
 survey report comparison training onnx_export corrections evaluating
 reviews trajectories pace
 contenders
+injection hits
 scan formats.* training_report joints growth objectives.*
 memory
 workload scored
+provenance width_profiles
 mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives
+qgis_style photograph
+graded
 direct_explainer
-explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study
+explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study sound
 attribution.path
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
-attribution.passes
-attribution.propagation patches masking widths runs scale
-labelled
+attribution.passes limit_features frames
+attribution.propagation patches masking widths runs scale marker statements raster_copy
+labelled assessment
 attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster
-drawing.distractors
+drawing.distractors drawing.known_cracks
 drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
-drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet
+drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet measurability
 drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
+severity exif pod chart
 backends.*
 attribution formats backends drawing grid
 registry files
@@ -103,7 +111,7 @@ def test_the_floors_know_what_modules_import():
 @pytest.mark.parametrize(
     ("package", "homes"),
     [
-        ("rasterio", {"raster", "colours"}),
+        ("rasterio", {"raster", "raster_copy", "colours"}),
         ("onnxruntime", {"engines.onnx"}),
         ("onnx", {"onnx_export", "onnx_graph", "onnx_wholes"}),
         ("pyogrio", {"formats.geopackage"}),
@@ -136,7 +144,7 @@ print(sorted({heavy!r} & sys.modules.keys()), file=sys.stderr)
 
 
 @pytest.mark.parametrize(
-    "command", ["", "train", "learn", "export", "scan", "report", "compare", "evaluate"]
+    "command", ["", "train", "learn", "export", "scan", "report", "compare", "evaluate", "selftest"]
 )
 def test_help_loads_nothing_heavy(command):
     heavy = {"torch", "onnxruntime", "rasterio", "numpy", "cv2", "scipy", "shapely"}
