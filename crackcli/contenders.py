@@ -31,7 +31,8 @@ ALL = ("all",)
 STUDY, OURS = "study", "ours"  # protocols
 PROBABILITIES = ("unet",)  # methods whose maps are P(crack) of each pixel
 GATE = 0.5  # P(crack) from which on a scan explains a tile
-LACKS = (ModelError, UsageError, DeviceError, ModuleNotFoundError)  # what keeps a method out
+LACKS = (ModelError, UsageError, ModuleNotFoundError)  # what keeps a method out
+ON_CPU = ("raw",)  # methods that ask for no device: whichever the others are to use
 
 Flags = NDArray[np.bool_]
 
@@ -87,7 +88,8 @@ class LineUp:
 def line_up(choice: Choice, protocols: Sequence[str]) -> LineUp:
     """Everyone who can take part; each is opened once, so that what is missing shows at once.
 
-    Raises what a named method lacks, or what the first one lacks if nobody is left.
+    Raises what a named method lacks, or what the first one lacks if nobody is left; a device that
+    is not usable, whoever it is for.
     """
     named = choice.methods != ALL
     networks = {network_of(model) for model in choice.models}
@@ -106,6 +108,9 @@ def line_up(choice: Choice, protocols: Sequence[str]) -> LineUp:
         left_out |= {method: next(iter(lacks.values()))} if everywhere else lacks
     if not seats:
         raise next(iter(left_out.values()))
+    if choice.device == "cuda" and {seat.contender.device for seat in seats} == {"cpu"}:
+        methods = ", ".join(dict.fromkeys(seat.contender.method for seat in seats))
+        raise DeviceError(f"{methods}: on the CPU only; leave --device cuda out")
     return LineUp(seats, {name: told(error) for name, error in left_out.items()})
 
 
@@ -158,9 +163,8 @@ def seat_of(method: str, protocol: str, model: Path | None, choice: Choice) -> S
     """The first way to open a method that works; raises what the last one lacks."""
     lacks: list[Exception] = []
     for start, baseline in ways(method, protocol, choice):
-        contender = Contender(
-            protocol, method, model, start, baseline, choice.engine, choice.device
-        )
+        device = "cpu" if method in ON_CPU else choice.device
+        contender = Contender(protocol, method, model, start, baseline, choice.engine, device)
         try:
             return Seat(contender, contender.open().engine.facts)
         except LACKS as error:

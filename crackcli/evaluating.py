@@ -136,6 +136,8 @@ def evaluate(task: EvaluateTask, progress: Progress = lambda share, words: None)
     lined_up = line_up(task.choice, task.protocols)
     for method, reason in lined_up.left_out.items():
         log.warning("%s is left out: %s", method, reason)
+    used = {(seat.facts.engine, seat.facts.device) for seat in lined_up.seats}
+    log.info("engine %s", ", ".join(f"{engine} on {device}" for engine, device in sorted(used)))
     truths = Truths(task.seed)
     entries = []
     with tempfile.TemporaryDirectory(prefix="crackcli-") as name:

@@ -106,6 +106,11 @@ def open_explainer(
     """What a scan has its strips explained by, on the engine for a model file; ``look`` 0 leaves
     the first look out."""
     opened = open_engine(model, method, start, engine, device, baseline, precision)
-    if opened.facts.direct:
-        return DirectExplainer(opened)
-    return Explainer(opened, gate, FirstLook(opened, look) if look else None)
+    return explainer_of(opened, gate, look)
+
+
+def explainer_of(engine: Engine, gate: float, look: float = LEAST) -> StripExplainer:
+    """What a scan has its strips explained by, on an engine that is open."""
+    if engine.facts.direct:
+        return DirectExplainer(engine)
+    return Explainer(engine, gate, FirstLook(engine, look) if look else None)

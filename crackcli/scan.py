@@ -15,7 +15,6 @@ third pass runs again.
 """
 
 import contextlib
-import hashlib
 import json
 import logging
 import shutil
@@ -41,6 +40,7 @@ from crackcli.masking import Masking
 from crackcli.raster import NODATA, Bytes, Raster, RasterInfo, inspect, read_tags, write_cog
 from crackcli.registry import BACKENDS, load
 from crackcli.scene import Scene
+from crackcli.scored import digest_of, made_from
 from crackcli.zoom import PLAIN, View, explain_view, in_order, together
 
 log = logging.getLogger(__name__)
@@ -96,17 +96,7 @@ def scan_raster(
     facts = explainer.engine.facts
     masking = task.masking.suited(facts.method)
     views = [View.of(info, zoom, explainer, task.core_px) for zoom in task.zooms]
-    scored = {
-        "source_sha256": info.digest,
-        "transform": list(info.transform)[:6],
-        "crs_wkt": info.crs_wkt,
-        "engine": {k: v for k, v in asdict(facts).items() if k != "device"},
-        "gate": explainer.gate,
-        "look": explainer.looks_from,
-        "core_px": task.core_px,
-        "zooms": list(task.zooms),
-        "crackcli_version": __version__,
-    }
+    scored = made_from(info, explainer, task.core_px, task.zooms)
     digest = digest_of(scored)
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
     earlier = None if task.overwrite else finished(scene, scored)
@@ -171,11 +161,6 @@ def scan_raster(
     work.publish(scene, score)
     status = "done" if earlier is None else "masked again"
     return summary(scene, task.source, status, time.monotonic() - began)
-
-
-def digest_of(scored: dict[str, Any]) -> str:
-    """What a score was made from, in short."""
-    return hashlib.sha256(json.dumps(scored, sort_keys=True).encode()).hexdigest()
 
 
 def finished(scene: Scene, scored: dict[str, Any]) -> Scene | None:

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import platform
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ from crackcli.explainer import StripExplainer
 from crackcli.files import write_json
 from crackcli.look import LEAST
 from crackcli.masking import Masking
+from crackcli.memory import peak_memory_mb
 from crackcli.models import open_explainer
 from crackcli.photograph import Hints
 from crackcli.raster import LEAST_PX, SUFFIXES, existing
@@ -108,13 +108,8 @@ def scan_survey(
         fail(failure)
     if not rasters:  # neither loads a model nor leaves an output folder
         return result
-    explainer = open_explainer(
-        *(task.model, task.method, task.start, task.engine, task.device, task.baseline),
-        *(task.gate, task.look, task.precision),
-    )
+    explainer, core_px = opened(task)
     engine = explainer.engine
-    core_px = explainer.core_px if task.core_px is None else task.core_px
-    explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
     log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
 
     with locked(task.output):
@@ -151,6 +146,17 @@ def scan_survey(
             with contextlib.suppress(OutputError):
                 write_run(task, explainer, result)
     return result
+
+
+def opened(task: SurveyTask) -> tuple[StripExplainer, int]:
+    """What explains the strips of a task, and the side of its blocks."""
+    explainer = open_explainer(
+        *(task.model, task.method, task.start, task.engine, task.device, task.baseline),
+        *(task.gate, task.look, task.precision),
+    )
+    core_px = explainer.core_px if task.core_px is None else task.core_px
+    explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
+    return explainer, core_px
 
 
 def unforeseen(source: Path, error: Exception) -> str:
@@ -250,6 +256,7 @@ def write_run(task: SurveyTask, explainer: StripExplainer, result: SurveyResult)
         "written_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "sources": [str(source) for source in task.sources],
         "options": options,
+        "device": explainer.engine.facts.device,
         "engine": asdict(explainer.engine.facts),
         "peak_memory_mb": peak_memory_mb(),
         "scenes": [asdict(scene) for scene in result.scenes],
@@ -257,13 +264,3 @@ def write_run(task: SurveyTask, explainer: StripExplainer, result: SurveyResult)
         "exit_code": result.exit_code,
     }
     write_json(task.output / "run.json", record)
-
-
-def peak_memory_mb() -> float | None:
-    """The most memory this process has held so far; None where the system does not tell."""
-    try:
-        import resource
-    except ModuleNotFoundError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1)

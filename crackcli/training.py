@@ -94,7 +94,9 @@ def train(
         found = list_photographs(config.photographs, config.table, needed)
         sides = split(found, config.held_out, config.seed, needed)
     training, held_out = usable(objective, sides)
-    log.info("%d photographs for training, %d held out", len(training), len(held_out))
+    log.info(
+        "training on %s: %d photographs, %d held out", device.name, len(training), len(held_out)
+    )
 
     run = Run(objective, len(training), objective.compared_with(training))
     progress = run.progress
@@ -206,6 +208,7 @@ class Run:
             progress.best = verdict.merit
             history = {
                 "config": {k: v for k, v in asdict(self.config).items() if not is_path(v)},
+                "device": self.device.name,
                 "step": progress.step,
                 "curve": progress.curve,
                 "scores": [asdict(score) for score in verdict.scores],

@@ -26,7 +26,7 @@ from crackcli.errors import UsageError
 from crackcli.explainer import StripExplainer, StripScores
 from crackcli.filling import Readable, fill
 from crackcli.grid import Grid, Window
-from crackcli.raster import Bytes, Flags, Pixels, Raster, RasterInfo
+from crackcli.raster import Bytes, Flags, Pixels, RasterInfo
 from crackcli.seeing import Report, untold
 
 ZOOMS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -168,7 +168,7 @@ def flags_at(flags: Flags, zoom: float) -> Flags:
 
 
 def explain_view(
-    explainer: StripExplainer, raster: Raster, view: View, index: int, report: Report = untold
+    explainer: StripExplainer, raster: Readable, view: View, index: int, report: Report = untold
 ) -> StripScores:
     """The scores of a strip of a view, on the pixels of the raster."""
     if view.zoom == 1:

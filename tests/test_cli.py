@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -112,18 +113,59 @@ def test_one_bad_file_is_named_and_the_other_is_done(folder, tmp_path):
     assert len(errors(done)) == 1
 
 
-@pytest.mark.parametrize("engine", ["onnx", "torch"])
-def test_cuda_that_is_not_there_is_no_silent_cpu_run(folder, tmp_path, engine):
+@pytest.mark.parametrize(
+    "command",
+    [
+        "scan wall.png --engine onnx -o out",
+        "scan wall.png --engine torch -o out",
+        "scan wall.png --engine zennit -o out",
+        "scan wall.png --method raw -o out",
+        "scan wall.png --dry-run -o out",
+        "train photographs -o out/mine.safetensors",
+        "evaluate labelled -o out",
+        "evaluate labelled --methods raw,lrp -o out",
+        "evaluate labelled --methods raw -o out",
+    ],
+)
+def test_cuda_that_is_not_there_is_no_silent_cpu_run(folder, tmp_path, command):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("CUDA is there")
+    shutil.copy(folder / "wall.png", tmp_path)
+    for name in ("labelled/images", "labelled/masks"):
+        (tmp_path / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / name / "wall.png"), np.full((96, 130), 255, np.uint8))
+    paths = {"wall.png", "photographs", "labelled", "out", "out/mine.safetensors"}
+    words = [tmp_path / word if word in paths else word for word in command.split()]
 
-    chosen = ("--engine", engine, "--device", "cuda")
-    done = crackcli("scan", folder / "wall.png", "-o", tmp_path / "out", *chosen)
+    done = crackcli(*words, "--device", "cuda")
 
-    assert done.returncode == 5
-    assert "CUDA is not usable" in errors(done)[0]
+    assert done.returncode == 5, done.stderr
+    (line,) = errors(done)
+    assert "CUDA is not usable" in line or "on the CPU only" in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_auto_says_once_what_it_took_and_records_it(folder, tmp_path, engine):
+    pytest.importorskip(engine)
+
+    done = crackcli("scan", folder / "wall.png", "-o", tmp_path, "--engine", engine)
+
+    run = json.loads((tmp_path / "run.json").read_text())
+    scene = json.loads((tmp_path / "wall" / "scene.json").read_text())
+    assert run["device"] == scene["device"]
+    assert run["options"]["device"] == "auto"
+    assert done.stderr.count(f"engine {engine} on {run['device']}") == 1
+
+
+@pytest.mark.parametrize("method", ["lrp", "raw"])
+def test_a_device_that_does_not_exist_is_wrong_usage(folder, tmp_path, method):
+    asked = ("scan", folder / "wall.png", "-o", tmp_path / "out", "--method", method)
+    done = crackcli(*asked, "--device", "gpu")
+
+    assert done.returncode == 2
+    assert "'gpu' is not known; choose one of: auto, cpu, cuda" in errors(done)[0]
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,15 @@ cli.*
 selftest_report
 selftest_sheet
 selftest
-reviewing evaluation_report
+reviewing evaluation_report estimate
 mining tables
 survey report comparison training onnx_export corrections evaluating
-reviews trajectories
+reviews trajectories pace
 contenders
 injection hits
 scan formats.* training_report joints growth objectives.*
+memory
+workload scored
 models
 look
 provenance width_profiles

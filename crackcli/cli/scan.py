@@ -1,13 +1,19 @@
 """crackcli scan: photographs in, crack scores and masks on their grids out."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from crackcli.cli import options
+from crackcli.cli.estimate import lines
 from crackcli.cli.progress import progress, say_log
+
+if TYPE_CHECKING:
+    from crackcli.survey import Failure, SurveyTask
 
 
 def scan(
@@ -29,6 +35,7 @@ def scan(
     marker_mm: options.MarkerMm = None,
     distance_m: options.DistanceM = None,
     overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -42,6 +49,7 @@ def scan(
         crackcli scan survey/ -o cracks --method lrp --json
         crackcli scan hairlines.jpg -o cracks --zoom 1,2
         crackcli scan pier.jpg -o cracks --marker-mm 50
+        crackcli scan survey/ -o cracks --dry-run
     """
     from crackcli.masking import Masking
     from crackcli.photograph import Hints
@@ -71,6 +79,8 @@ def scan(
         hints=Hints(marker_mm=marker_mm, distance_m=distance_m),
         overwrite=overwrite,
     )
+    if dry_run:
+        estimate(task, say, quiet=quiet, as_json=as_json)
     with progress("scan", quiet=quiet) as report:
         result = scan_survey(task, report, on_failure=say)
 
@@ -80,3 +90,19 @@ def scan(
         for scene in result.scenes:
             typer.echo(scene.mask)
     raise typer.Exit(result.exit_code)
+
+
+def estimate(
+    task: "SurveyTask", say: Callable[["Failure"], None], *, quiet: bool, as_json: bool
+) -> NoReturn:
+    """Print what a scan would take, and leave."""
+    from crackcli.estimate import estimate_survey
+
+    with progress("estimate", quiet=quiet) as report:
+        found = estimate_survey(task, report, on_failure=say)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2, default=str))
+    elif found.scenes:
+        for line in lines(found):
+            typer.echo(line)
+    raise typer.Exit(found.exit_code)

@@ -11,6 +11,7 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Place = tuple[int, int]  # row and column of a pixel
 
+DEVICES = {"auto": "", "cpu": "", "cuda": ""}
 DIRECT_KINDS = ("window", "tiles")  # of engines without a classifier; see `Engine`
 
 

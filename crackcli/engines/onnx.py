@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from crackcli.attribution import chosen_baseline
 from crackcli.engines import (
+    DEVICES,
     DIRECT_KINDS,
     EngineFacts,
     Floats,
@@ -23,9 +24,10 @@ from crackcli.engines import (
     ScoreMaps,
     ungated,
 )
-from crackcli.errors import DeviceError, ModelError, OutOfMemory, UsageError
+from crackcli.errors import DeviceError, ModelError, OutOfMemory
 from crackcli.files import sha256
 from crackcli.onnx_bytes import with_fixed
+from crackcli.registry import check
 
 METADATA = "crackcli"  # the key of our facts among the metadata of a graph
 FACTS = (
@@ -170,8 +172,7 @@ def open_session(
 ) -> tuple[onnxruntime.InferenceSession, str]:
     """A session on ``device`` (auto, cpu, cuda) and the device that it really uses; ``graph`` is
     run in the place of the file, with the weights beside it."""
-    if device not in ("auto", *PROVIDERS):
-        raise UsageError(f"'{device}' is not known; choose one of: auto, cpu, cuda")
+    check(DEVICES, device)
     if not model.is_file():
         raise ModelError(f"{model} is not a file; write one with crackcli export")
     available = onnxruntime.get_available_providers()

@@ -1,5 +1,5 @@
-"""The picture itself as a score map: dark is crack.  No model, no torch; whatever device was asked
-for, it is the CPU that looks."""
+"""The picture itself as a score map: dark is crack.  No model, no torch, and no device but the
+CPU."""
 
 from pathlib import Path
 
@@ -7,8 +7,9 @@ import numpy as np
 
 from crackcli import __version__
 from crackcli.attribution import chosen_baseline
-from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps, ungated
-from crackcli.errors import UsageError
+from crackcli.engines import DEVICES, EngineFacts, Floats, Images, ScoreMaps, ungated
+from crackcli.errors import DeviceError, UsageError
+from crackcli.registry import check
 
 
 class RawEngine:
@@ -28,6 +29,9 @@ class RawEngine:
         if method not in (None, "raw"):
             raise UsageError(f"engine raw has no method {method}; leave --engine out")
         chosen_baseline("raw", baseline)
+        check(DEVICES, device)
+        if device == "cuda":
+            raise DeviceError("method raw runs on the CPU only; leave --device cuda out")
         self.facts = EngineFacts(
             engine="raw",
             device="cpu",

@@ -1,0 +1,183 @@
+"""Does a scan cost so much for each megapixel, and hold no more memory, however large a raster is?
+
+    python benchmarks/scaling.py sample_data/wall.tif -o scaling --largest-mp 100
+    nohup nice python benchmarks/scaling.py sample_data/wall.tif -o scaling --largest-mp 1000 &
+
+Each raster is a square of about 10, 30, 100, 300, 1100 megapixels, a sparse GeoTIFF made for the
+run.  A ninth of it is wall, in islands that all show the same piece of the photograph; the rest is
+no data, which a survey's orthophoto has around its buildings and which costs little: so a
+gigapixel is feasible on two cores.  The cost of wall is told by the last but one column, that of a
+whole raster with this share by the one before.  Each scan is a process of its own; the kernel tells
+its seconds and its peak.  A table goes to ``scaling.md``, a chart to ``scaling.png``.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import rasterio.errors
+from rasterio.windows import Window
+
+SIZES_MP = (10, 30, 100, 300, 1100)  # about
+TILE_PX = 512  # of the GeoTIFF
+ISLAND_PX = 1024
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A scan of one size; ``tiles`` is the share of tiles that were explained."""
+
+    megapixels: float
+    wall: float
+    tiles: float
+    seconds: float
+    cpu: float
+    peak_mb: float
+
+
+def islands(side: int, period: int) -> list[tuple[int, int]]:
+    """Upper left corners of islands, one in the middle of each square of ``period`` islands."""
+    places = range(period // 2 * ISLAND_PX, side, period * ISLAND_PX)
+    return [(row, col) for row in places for col in places]
+
+
+def draw(piece: np.ndarray, side: int, period: int, path: Path) -> float:
+    """A sparse GeoTIFF of ``side`` squared with the ``piece`` (3, rows, cols) in each island, and
+    how many megapixels of it are wall."""
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint8",
+        "count": 3,
+        "height": side,
+        "width": side,
+        "tiled": True,
+        "blockxsize": TILE_PX,
+        "blockysize": TILE_PX,
+        "compress": "jpeg",
+        "photometric": "ycbcr",
+        "bigtiff": "if_safer",
+        "sparse_ok": True,
+    }
+    corners = islands(side, period)
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", **profile) as target,
+    ):
+        for row, col in corners:
+            window = Window(col, row, ISLAND_PX, ISLAND_PX)
+            target.write(piece, window=window)
+            target.write_mask(np.full(piece.shape[1:], 255, np.uint8), window=window)
+    return len(corners) * ISLAND_PX**2 / 1e6
+
+
+def scanned(piece: np.ndarray, size_mp: float, period: int, options: list[str]) -> Measured:
+    """A scan of a raster of about ``size_mp``: of a whole number of squares with an island each, so
+    that every size has the same share of wall."""
+    square = period * ISLAND_PX
+    side = max(1, round(math.sqrt(size_mp * 1e6) / square)) * square
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        wall = draw(piece, side, period, folder / "wall.tif")
+        command = [sys.executable, "-m", "crackcli", "scan", str(folder / "wall.tif")]
+        command += ["-o", str(folder / "out"), "-q", *options]
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        if status:
+            sys.exit(f"{' '.join(command)} failed")
+        seconds = time.monotonic() - began
+        (scene,) = json.loads((folder / "out/run.json").read_text(encoding="utf-8"))["scenes"]
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    cpu = used.ru_utime + used.ru_stime
+    tiles = scene["tiles_gated"]
+    return Measured(side**2 / 1e6, wall, tiles, seconds, cpu, used.ru_maxrss / unit)
+
+
+def table(rows: list[Measured]) -> str:
+    heads = ("MP", "wall, MP", "tiles explained", "seconds", "CPU s")
+    heads += ("CPU s / MP", "CPU s / MP of wall", "peak, MB")
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines += [
+        f"| {row.megapixels:.0f} | {row.wall:.1f} | {row.tiles:.1%} | {row.seconds:.0f} "
+        f"| {row.cpu:.0f} | {row.cpu / row.megapixels:.2f} | {row.cpu / row.wall:.1f} "
+        f"| {row.peak_mb:.0f} |"
+        for row in rows
+    ]
+    if len(rows) > 1:
+        first, last = rows[0], rows[-1]
+        larger = last.megapixels / first.megapixels
+        power = math.log(last.cpu / first.cpu) / math.log(larger)
+        lines.append(
+            f"\n{larger:.0f} times the pixels took {last.cpu / first.cpu:.1f} times the seconds of "
+            f"the processor (power {power:.2f}; 1 is linear) and "
+            f"{last.peak_mb / first.peak_mb:.2f} times the memory."
+        )
+    return "\n".join(lines)
+
+
+def chart(rows: list[Measured], path: Path) -> None:
+    """Seconds and memory over megapixels, both on scales where a straight line is a power."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    size = [row.megapixels for row in rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    left.loglog(size, [row.cpu for row in rows], "o-", label="scan")
+    cost = rows[-1].cpu / rows[-1].megapixels
+    left.loglog(size, [cost * each for each in size], "--", color="0.6", label="linear")
+    left.set(xlabel="megapixels", ylabel="seconds of the processor")
+    left.legend()
+    right.semilogx(size, [row.peak_mb for row in rows], "o-")
+    right.set(xlabel="megapixels", ylabel="peak memory, MB", ylim=(0, None))
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Measure, print and write a table and a chart."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photograph", type=Path)
+    parser.add_argument("-o", "--output", type=Path, default=Path("scaling"))
+    parser.add_argument("--largest-mp", type=float, default=100)
+    parser.add_argument("--method", default="lrp")
+    parser.add_argument("--period", type=int, default=3, help="one in its square is wall; 1: all")
+    parser.add_argument("--place", default="488,0", help="row, column of the piece that is shown")
+    parser.add_argument("--options", default="", help="of crackcli scan, as one text")
+    given = parser.parse_args()
+    warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+    row, col = map(int, given.place.split(","))
+    with rasterio.open(given.photograph) as source:
+        piece = source.read((1, 2, 3), window=Window(col, row, ISLAND_PX, ISLAND_PX))
+    if piece.shape[1:] != (ISLAND_PX, ISLAND_PX):
+        sys.exit(f"{given.photograph} has no {ISLAND_PX} px square at {given.place}")
+    given.output.mkdir(parents=True, exist_ok=True)
+    options = ["--method", given.method, *given.options.split()]
+    about = (
+        f"`scan {' '.join(options)}`, {os.environ.get('OMP_NUM_THREADS', 'all')} threads; "
+        f"{1 / given.period**2:.0%} of each raster is wall, the rest no data\n"
+    )
+    rows: list[Measured] = []
+    for size_mp in (size for size in SIZES_MP if size <= 1.1 * given.largest_mp):
+        rows.append(scanned(piece, size_mp, given.period, options))
+        text = f"{about}\n{table(rows)}\n"
+        (given.output / "scaling.md").write_text(text, encoding="utf-8")
+        chart(rows, given.output / "scaling.png")
+        print(
+            f"{rows[-1].megapixels:.0f} MP: {rows[-1].cpu:.0f} CPU s", file=sys.stderr, flush=True
+        )
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
