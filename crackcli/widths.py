@@ -9,13 +9,14 @@ thin cracks.
 Notation: S points on all lines of a centreline, P pixels of the crack.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from crackcli.centerline import Centreline
+from crackcli.centerline import Centreline, Line
 
 WINDOW_PX = 5.0  # least length over which a width is averaged; else one local width
 LEAST_PX = 0.1  # no width that others are compared with is less
@@ -72,13 +73,18 @@ class Widths:
     median_sigma_px: float | None = None
     p95_sigma_px: float | None = None
     max_sigma_px: float | None = None
-    profile: Profile | None = None
+    profile: Profile | None = field(default=None, compare=False)
 
 
 def sample(centreline: Centreline) -> Samples:
     """Points about 1 px apart on all lines, at least one on each."""
+    return sample_lines(centreline.lines)
+
+
+def sample_lines(lines: Sequence[Line]) -> Samples:
+    """The same for lines of one or several centrelines."""
     parts, begins = [], [0]
-    for line in centreline.lines:
+    for line in lines:
         count = max(1, round(line.length))
         step = line.length / count
         arc = (np.arange(count) + 0.5) * step
