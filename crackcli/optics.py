@@ -47,7 +47,7 @@ class Edges:
     plateau: Numbers
 
 
-def response(widths: Numbers, core: Numbers, blur_px: float) -> Numbers:
+def response(widths: Numbers, core: Numbers, blur_px: float | Numbers) -> Numbers:
     """The mean darkness within ``core`` (S,) px of the middle of a crack of full contrast 1."""
     half = widths / 2
 

@@ -23,15 +23,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli.darkness import STEP_PX, BAND_PX, Darkness, along, darkness, integral
-from crackcli.optics import Blur, core_of, find_edges, mean_within, response, weighted_median
+from crackcli.darkness import BAND_PX, STEP_PX, Darkness, along, darkness, integral
+from crackcli.optics import BLUR_RANGE, Blur, core_of, find_edges, mean_within, response, weighted_median
 from crackcli.profiles import Profiles
 from crackcli.tone import Tone
+from crackcli.widths import Measured
 
 ALONG = 1.5  # samples: sigma of the average along the line
 ROUNDS = 3  # of bands beside the width found so far
 TAIL_BLURS = 2.3  # beyond the edge: as far as darkness is summed
-DEEP_BLURS = 3.0  # width from which on a profile tells its depth
+DEEP_BLURS, DEEP_PX = 3.0, 3.0  # the larger is the width from which on a profile tells its depth
 EDGE_BLURS = 4.0, 6.0  # from area to edges: between these widths both count
 LOCAL = 6.0  # samples: sigma over which the depth is that of the place
 DEPTH_SPREAD = 0.04  # relative: at least so much the depth varies along a crack
@@ -65,13 +66,9 @@ class Optics:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """Widths (S,) in px, nan where there is none; ``noise`` (S,) is what averages out along the
-    crack and ``common`` (S,) what does not.  ``depth`` (C,) of each crack, nan if it was borrowed."""
+class Found(Measured):
+    """And the ``depth`` (C,) of each crack, nan where it was borrowed."""
 
-    width: Numbers
-    noise: Numbers
-    common: Numbers
     depth: Numbers
 
 
@@ -111,7 +108,7 @@ def measure(
     optics = replace(optics, tone=shifted)
     values = along(profiles.mixed(shifted.share), begins, ALONG)
     dark = darkness(values, offsets, steady, optics.blur.px, begins)
-    moved = estimate(dark, steady, begins, owner, profiles.seen, optics, borrowed=found)
+    moved = estimate(dark, steady, begins, owner, profiles.seen, optics)
     by_tone = np.abs(moved.width - found.width)
     common = np.hypot(found.common, np.where(np.isfinite(by_tone), by_tone, 0))
     good = np.isfinite(found.width) & (found.width < limit)
@@ -130,7 +127,6 @@ def estimate(
     owner: NDArray[np.int64],
     seen: Flags,
     optics: Optics,
-    borrowed: Found | None = None,
 ) -> Found:
     """Widths from the darkness of profiles across cracks ``about`` (S,) so wide."""
     blur = optics.blur.px
@@ -145,7 +141,7 @@ def estimate(
     own = peak / response(shape, core, blur)
     wider = blur + optics.blur.sigma
     other = peak / response(shape_width(area, peak, core, about, wider), core, wider)
-    deep = clear & (shape >= DEEP_BLURS * blur) & (own < 1.2)
+    deep = clear & (shape >= max(DEEP_PX, DEEP_BLURS * blur)) & (own < 1.2)
     own_sigma = np.hypot(
         np.abs(other - own), noise * np.sqrt(optics.across_px / (2 * core).clip(min=STEP_PX))
     )
@@ -180,7 +176,7 @@ def shape_width(
     """The width (S,) at which area and darkness of the middle fit together, without a depth."""
     ratio = area / np.where(peak > 0, peak, 1)
     width = about
-    for _ in range(5):
+    for _ in range(8):
         width = (ratio * response(width, core, blur_px)).clip(LEAST_PX, 2 * about + 2 * blur_px)
     return width
 
@@ -227,3 +223,56 @@ def depths(
     away = (1 - trust) * spread[owner]
     depth = np.maximum(depth, np.minimum(peak, 1.0))
     return depth, np.hypot(away, doubt[owner]), known
+
+
+def narrow_blur(area: Numbers, peak: Numbers, core_px: float, depth: float) -> Blur | None:
+    """The blur that profiles (S,) of thin cracks tell by how much darkness they have and how dark
+    they are, given about their depth; None if too few do."""
+    width = area / depth
+    blur = area / (peak * math.sqrt(2 * math.pi))
+    for _ in range(6):  # the larger the blur, the less dark the middle
+        ratio = response(width, np.full(len(width), core_px), blur) * depth / peak
+        blur = (blur * ratio.clip(0.7, 1.4)).clip(*BLUR_RANGE)
+    thin = (width < DEEP_BLURS * blur) & (blur > BLUR_RANGE[0]) & (blur < BLUR_RANGE[1])
+    if thin.sum() < 5 * ENOUGH:
+        return None
+    middle = float(np.median(blur[thin]))
+    return Blur(middle, max(0.15 * middle, 1.4826 * float(np.median(np.abs(blur[thin] - middle)))))
+
+
+def across_px(dark: Darkness) -> float:
+    """Over how many px across the crack noise beside it is one number, at least one."""
+    near = dark.bands.reshape(-1, dark.bands.shape[2])
+    near = near - near.mean(axis=1, keepdims=True)
+    most = 3 * np.abs(near).mean(axis=1, keepdims=True)
+    near = near.clip(-most, most)
+    variance = float((near**2).mean())
+    total = 1.0
+    for lag in range(1, 7):
+        share = float((near[:, lag:] * near[:, :-lag]).mean()) / max(variance, 1e-12)
+        if share < 0.05:
+            break
+        total += 2 * share
+    return max(1.0, STEP_PX * total)
+
+
+def along_samples(dark: Darkness, begins: list[int], lags: int) -> float:
+    """Over how many samples along the line noise beside it is one number; no fewer than are
+    averaged."""
+    lane = dark.bands[:, :, dark.bands.shape[2] // 4].astype(np.float64)
+    least = 2 * math.sqrt(math.pi) * ALONG
+    line = np.repeat(np.arange(len(begins) - 1), np.diff(begins))
+    lane = lane - np.median(lane, axis=0)
+    most = 3 * np.abs(lane).mean(axis=0)
+    lane = lane.clip(-most, most)
+    variance = float((lane**2).mean())
+    total = 1.0
+    for lag in range(1, lags + 1):
+        same = line[lag:] == line[:-lag]
+        if not same.any():
+            break
+        share = float((lane[lag:][same] * lane[:-lag][same]).mean()) / max(variance, 1e-12)
+        if share < 0.05:
+            break
+        total += 2 * share
+    return max(least, total)

@@ -14,7 +14,7 @@ from scipy.ndimage import median_filter
 
 from crackcli.centerline import Line, Numbers
 from crackcli.darkness import along, darkness, offsets_for, reach_for
-from crackcli.profiles import Photograph, read_profiles
+from crackcli.profiles import COARSE, Photograph, read_profiles
 from crackcli.tone import Tone
 from crackcli.widths import Samples, sample_lines
 
@@ -30,8 +30,9 @@ SHORTER = 5  # samples over which a single outlier is dropped
 
 def refined(
     lines: list[Line], photograph: Photograph, widths: Numbers, tone: Tone
-) -> tuple[list[Line], Samples]:
-    """``lines`` on the ridges of darkness, and samples of them.
+) -> tuple[list[Line], Samples, list[int]]:
+    """``lines`` on the ridges of darkness, samples of them, and the ``begins`` of the samples that
+    they had before.
 
     ``widths`` (S,): about how wide the crack is at each sample of the lines as they come.  All
     lines should be about as wide, as one length of profile serves all.
@@ -53,7 +54,7 @@ def refined(
         moved_line(line, points[begin:end], samples.points[begin:end])
         for line, begin, end in zip(lines, samples.begins, samples.begins[1:], strict=False)
     ]
-    return lines, sample_lines(lines)
+    return lines, sample_lines(lines), samples.begins
 
 
 def shifts(
@@ -66,7 +67,7 @@ def shifts(
     tone: Tone,
 ) -> Numbers:
     """How far (S,) each point has to move along its normal, smoothed along the line."""
-    profiles = read_profiles(photograph, points, normals, offsets)
+    profiles = read_profiles(photograph, points, normals, offsets, COARSE)
     values = along(profiles.mixed(tone.share), samples.begins, 1.0)
     dark = darkness(values, offsets, widths, BLUR_PX, samples.begins)
     inside = np.abs(offsets) <= (widths / 2 + WINDOW_PX)[:, None]
@@ -113,8 +114,6 @@ def moved_line(line: Line, points: Numbers, before: Numbers) -> Line:
     """The line through points (N, 2) that were at ``before``; its free ends move with the
     nearest of them, its junctions stay."""
     first, last = line.points[0], line.points[-1]
-    if line.start == line.end:
-        pass
     if line.start_px == 0:
         first = first + points[0] - before[0]
     if line.end_px == 0:

@@ -1,0 +1,334 @@
+"""Cracks measured on their photograph: centrelines on ridges of darkness, photometric widths.
+
+What was traced from a mask says where to look.  First the photograph tells of itself: from some of
+the cracks, the widest and others, how blurred it is, how its pixels mix and how dark cracks are in
+it (`crackcli.photometry.Optics`).  Then every crack is measured, in batches of cracks whose profiles
+fit in memory together.  A crack whose photograph does not tell its width, for most of its length,
+keeps the widths of its mask: area over length.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crackcli import photometry, widths
+from crackcli.centerline import Centreline, Line
+from crackcli.cracks import Crack
+from crackcli.darkness import along, darkness, integral, offsets_for, reach_for
+from crackcli.optics import (
+    Blur,
+    blur_of,
+    core_of,
+    mean_within,
+    tails_by_line,
+    weighted_median,
+)
+from crackcli.photometry import CLEAR_PX, Found, Optics, usual_depth
+from crackcli.profiles import Photograph, Profiles, read_profiles
+from crackcli.ridge import refined
+from crackcli.tone import Tone
+from crackcli.widths import Measured, Samples
+
+MOST_PX = 120.0  # wider than this by its mask, a crack has no profiles
+ROOM_PX = 4.0  # a crack may be so much wider than its mask
+REACH_STEP_PX = 8.0  # cracks whose profiles are about as long are measured together
+BATCH = 3_000_000  # values of the profiles of a batch
+TOLD_FROM = 8_000  # samples of the widest cracks, and as many of others, tell the optics
+SHARES = np.linspace(0, 1, 5)  # of linear light: where the tails of edges are compared
+TONE_SIGMA = 0.7  # of a tone that is told by nothing
+TAILS_PX = 0.12  # how far the tails of one crack's edges differ as it is shaded
+LAGS = 20  # samples over which noise may go on along a line
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some cracks by their ``numbers``, and their profiles: of all lines, crack after crack."""
+
+    numbers: list[int]
+    lines: list[Line]
+    owner: NDArray[np.int64]  # (S,) place in ``numbers``
+    samples: Samples
+    guess: Numbers
+    offsets: Numbers
+    profiles: Profiles
+
+
+def measure_all(
+    cracks: Sequence[Crack], photograph: Photograph, window_px: float = widths.WINDOW_PX
+) -> tuple[list[Crack], Optics]:
+    """The cracks of one scene with centrelines and widths of ``photograph``, and its optics.
+
+    ``window_px`` is the length of the running window of the largest width.
+    """
+    optics = find_optics(cracks, photograph)
+    done = list(cracks)
+    for batch in read(range(len(cracks)), cracks, photograph, optics):
+        found = photometry.measure(
+            batch.profiles,
+            batch.offsets,
+            batch.samples.begins,
+            batch.owner,
+            batch.guess,
+            optics,
+        )
+        for number, crack in told(batch, cracks, found, optics, window_px):
+            done[number] = crack
+    return done, optics
+
+
+def read(
+    numbers: Iterable[int], cracks: Sequence[Crack], photograph: Photograph, optics: Optics
+) -> Iterator[Batch]:
+    """Cracks in batches, their lines refined and their profiles read."""
+    groups: dict[int, list[int]] = {}
+    for number in numbers:
+        width = breadth(cracks[number])
+        if width <= MOST_PX:
+            reach = reach_for(width + ROOM_PX, optics.blur.px + optics.blur.sigma)
+            groups.setdefault(math.ceil(reach / REACH_STEP_PX), []).append(number)
+    for step, members in sorted(groups.items()):
+        offsets = offsets_for(step * REACH_STEP_PX)
+        most = BATCH // len(offsets)
+        waiting: list[int] = []
+        count = 0.0
+        for number in members:
+            if waiting and count + cracks[number].length_px > most:
+                yield read_batch(waiting, cracks, photograph, optics, offsets)
+                waiting, count = [], 0.0
+            waiting.append(number)
+            count += cracks[number].length_px
+        yield read_batch(waiting, cracks, photograph, optics, offsets)
+
+
+def breadth(crack: Crack) -> float:
+    """How wide a crack is by its mask, but for short wide places."""
+    return max(crack.widths.mean_px, crack.widths.p95_px)
+
+
+def read_batch(
+    numbers: list[int],
+    cracks: Sequence[Crack],
+    photograph: Photograph,
+    optics: Optics,
+    offsets: Numbers,
+) -> Batch:
+    lines, guesses, owners = [], [], []
+    for place, number in enumerate(numbers):
+        crack = cracks[number]
+        lines += crack.lines
+        guesses.append(guess_of(crack))
+        owners += [place] * len(crack.lines)
+    guess = np.concatenate(guesses)
+    lines, samples, begins = refined(lines, photograph, guess, optics.tone)
+    guess = carried(guess, begins, samples.begins)
+    profiles = read_profiles(photograph, samples.points, samples.normals, offsets)
+    owner = np.repeat(np.array(owners), np.diff(samples.begins))
+    return Batch(numbers, lines, owner, samples, guess, offsets, profiles)
+
+
+def guess_of(crack: Crack) -> Numbers:
+    """About how wide a crack is at each sample of its lines, by its mask."""
+    profile = crack.widths.profile
+    assert profile is not None
+    known = np.isfinite(profile.width_px)
+    if not known.any():
+        return np.full(len(profile.width_px), crack.widths.mean_px)
+    at = np.arange(len(known))
+    return np.interp(at, at[known], profile.width_px[known]).clip(1.0, breadth(crack))
+
+
+def carried(values: Numbers, before: list[int], after: list[int]) -> Numbers:
+    """Values at the samples of lines, from those at other samples of the same lines."""
+    parts = []
+    for (first, last), (begin, end) in zip(
+        zip(before, before[1:], strict=False), zip(after, after[1:], strict=False), strict=True
+    ):
+        place = (np.arange(end - begin) + 0.5) / (end - begin) * (last - first) - 0.5
+        parts.append(np.interp(place, np.arange(last - first), values[first:last]))
+    return np.concatenate(parts)
+
+
+def told(
+    batch: Batch, cracks: Sequence[Crack], found: Found, optics: Optics, window_px: float
+) -> Iterator[tuple[int, Crack]]:
+    """The cracks of a batch by their numbers, as they are measured."""
+    samples = batch.samples
+    clear = np.minimum(samples.from_start, samples.from_end) >= CLEAR_PX
+    of_line = np.array([batch.owner[begin] for begin in samples.begins[:-1]])
+    limits = np.searchsorted(of_line, np.arange(len(batch.numbers) + 1))
+    for place, number in enumerate(batch.numbers):
+        crack = cracks[number]
+        first, last = int(limits[place]), int(limits[place + 1])
+        part = slice(samples.begins[first], samples.begins[last])
+        own = samples.part(first, last)
+        width = np.where(clear[part], found.width[part], np.nan)
+        line = Centreline(batch.lines[first:last], crack.junctions, crack.endpoints)
+        across = widths.summarise_photometric(
+            own,
+            Measured(width, found.noise[part], found.common[part]),
+            carried_widths(crack, own),
+            crack.area_px,
+            optics.along,
+            window_px,
+        )
+        yield number, replace(
+            crack,
+            centreline=[piece.points for piece in line.lines],
+            lines=tuple(line.lines),
+            length_px=line.length_px,
+            main_length_px=line.main_path[0],
+            tortuosity=line.tortuosity,
+            orientation_deg=line.orientation_deg,
+            widths=across,
+        )
+
+
+def carried_widths(crack: Crack, samples: Samples) -> Numbers:
+    """The widths of the mask at the samples of a crack's refined lines; nan where there is none."""
+    profile = crack.widths.profile
+    assert profile is not None
+    before = np.searchsorted(profile.line, np.arange(len(samples.begins)))
+    return carried(profile.width_px, before.tolist(), samples.begins)
+
+
+def find_optics(cracks: Sequence[Crack], photograph: Photograph) -> Optics:
+    """What the cracks' own edges, depths and surroundings tell of the photograph."""
+    chosen = some_of(cracks)
+    optics = Optics()
+    batches = list(read(chosen, cracks, photograph, optics))
+    for _ in range(2):  # the second time with the blur and the tone of the first
+        found = [
+            photometry.measure(
+                batch.profiles,
+                batch.offsets,
+                batch.samples.begins,
+                batch.owner,
+                batch.guess,
+                optics,
+            )
+            for batch in batches
+        ]
+        tone, rows = find_tone(batches, found, optics)
+        blur = blur_of(rows)
+        if blur is None:
+            blur = narrow_blur(batches, found, tone, optics.blur)
+        usual = usual_depth(tone.share)
+        optics = Optics(blur, tone, *usual, *optics_noise(batches, found, tone, blur))
+    depths, lengths = [], []
+    for batch in batches:
+        one = photometry.measure(
+            batch.profiles, batch.offsets, batch.samples.begins, batch.owner, batch.guess, optics
+        )
+        depths.append(one.depth)
+        lengths.append(np.bincount(batch.owner, minlength=len(batch.numbers)))
+    depth = np.concatenate([*depths, np.zeros(0)])
+    known = np.isfinite(depth)
+    return with_depths(optics, depth[known], np.concatenate([*lengths, np.zeros(0)])[known])
+
+
+def with_depths(optics: Optics, depths: Numbers, weights: Numbers) -> Optics:
+    """The optics with the depth of cracks as it is in the scene, as far as ``depths`` (N,) tell."""
+    if len(depths) == 0:
+        return optics
+    middle, _ = weighted_median(depths, np.minimum(weights, 200.0))
+    spread = 1.4826 * float(np.median(np.abs(depths - middle))) if len(depths) > 2 else 0.0
+    few = optics.depth_sigma / math.sqrt(len(depths))
+    spread = math.hypot(max(spread, photometry.DEPTH_SPREAD * middle), few / 2)
+    trust = optics.depth_sigma**2 / (optics.depth_sigma**2 + spread**2 / len(depths))
+    depth = trust * middle + (1 - trust) * optics.depth
+    return replace(optics, depth=depth, depth_sigma=min(spread, optics.depth_sigma))
+
+
+def some_of(cracks: Sequence[Crack]) -> list[int]:
+    """Numbers of the widest cracks and of others, evenly taken; in order."""
+    by_width = sorted(range(len(cracks)), key=lambda number: -breadth(cracks[number]))
+    by_width = [number for number in by_width if breadth(cracks[number]) <= MOST_PX / 2]
+    chosen: list[int] = []
+    total = 0.0
+    while by_width and total < TOLD_FROM:
+        total += cracks[by_width[0]].length_px
+        chosen.append(by_width.pop(0))
+    rest = sum(cracks[number].length_px for number in by_width)
+    stride = max(1, math.ceil(rest / TOLD_FROM))
+    return sorted(chosen + sorted(by_width)[::stride])
+
+
+def find_tone(
+    batches: Sequence[Batch], found: Sequence[Found], optics: Optics
+) -> tuple[Tone, Numbers]:
+    """The tone in which edges are as soft on either side, and the tails of lines in it."""
+    tables = []
+    for share in SHARES:
+        rows = []
+        for batch, one in zip(batches, found, strict=True):
+            begins = batch.samples.begins
+            about = np.where(np.isfinite(one.width), one.width, batch.guess)
+            values = along(batch.profiles.mixed(float(share)), begins, photometry.ALONG)
+            dark = darkness(values, batch.offsets, about, optics.blur.px, begins)
+            rows.append(tails_by_line(dark, about, begins, optics.blur.px))
+        tables.append(np.concatenate([*rows, np.zeros((0, 3))]))
+    differences, doubts = [], []
+    for table in tables:
+        if len(table):
+            away = table[:, 0] - table[:, 1]
+            value, sigma = weighted_median(away, np.minimum(table[:, 2], 100.0))
+            differences.append(value)
+            doubts.append(math.hypot(sigma, TAILS_PX / math.sqrt(len(table))))
+    prior = Tone(1.0, TONE_SIGMA)
+    if not differences:
+        return Tone(1.0, prior.sigma / 2), tables[-1]
+    rise = float(np.polyfit(SHARES, differences, 1)[0])
+    if rise <= 0.02:
+        share, sigma = prior.share, prior.sigma
+    else:
+        share = float(np.interp(0, differences, SHARES)) if np.all(np.diff(differences) > 0) else (
+            float(-np.polyfit(SHARES, differences, 1)[1] / rise)
+        )
+        sigma = float(np.mean(doubts)) / rise
+    trust = prior.sigma**2 / (prior.sigma**2 + sigma**2)
+    share = float(np.clip(trust * share + (1 - trust) * prior.share, 0, 1))
+    sigma = min(0.5, math.sqrt(trust) * sigma)
+    nearest = int(np.abs(SHARES - share).argmin())
+    return Tone(share, sigma), tables[nearest]
+
+
+def optics_noise(
+    batches: Sequence[Batch], found: Sequence[Found], tone: Tone, blur: Blur
+) -> tuple[float, float]:
+    """Over how many px across, and how many samples along, noise beside the cracks is one number."""
+    across, onward = [], []
+    for batch, one in zip(batches, found, strict=True):
+        begins = batch.samples.begins
+        about = np.where(np.isfinite(one.width), one.width, batch.guess)
+        values = along(batch.profiles.mixed(tone.share), begins, photometry.ALONG)
+        dark = darkness(values, batch.offsets, about, blur.px, begins)
+        across.append(photometry.across_px(dark))
+        onward.append(photometry.along_samples(dark, begins, LAGS))
+    weights = [len(batch.owner) for batch in batches]
+    if not weights:
+        return 1.0, 5.3
+    return float(np.average(across, weights=weights)), float(np.average(onward, weights=weights))
+
+
+def narrow_blur(
+    batches: Sequence[Batch], found: Sequence[Found], tone: Tone, blur: Blur
+) -> Blur:
+    """The blur that thin cracks tell; the usual one where there are too few."""
+    areas, peaks = [], []
+    core = float(core_of(np.zeros(1), blur.px)[0])
+    for batch, one in zip(batches, found, strict=True):
+        begins = batch.samples.begins
+        about = np.where(np.isfinite(one.width), one.width, batch.guess)
+        values = along(batch.profiles.mixed(tone.share), begins, photometry.ALONG)
+        dark = darkness(values, batch.offsets, about, blur.px, begins)
+        peak = mean_within(dark.values, np.full(len(about), core))
+        clear = np.isfinite(one.width) & (peak > 2 * photometry.SEEN * dark.noise)
+        areas.append(integral(dark.values, about / 2 + photometry.TAIL_BLURS * blur.px)[clear])
+        peaks.append(peak[clear])
+    area, peak = (np.concatenate([*part, np.zeros(0)]) for part in (areas, peaks))
+    return photometry.narrow_blur(area, peak, core, usual_depth(tone.share)[0]) or Blur()
