@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from crackcli import photometry, widths
 from crackcli.centerline import Centreline, Line
 from crackcli.cracks import Crack
-from crackcli.darkness import along, darkness, integral, offsets_for, reach_for
+from crackcli.darkness import Darkness, along, darkness, integral, offsets_for, reach_for
 from crackcli.optics import (
     Blur,
     blur_of,
     core_of,
     mean_within,
-    tails_by_line,
+    tails_of,
+    tone_of,
     weighted_median,
 )
 from crackcli.photometry import CLEAR_PX, Found, Optics, usual_depth
@@ -37,9 +38,6 @@ ROOM_PX = 4.0  # a crack may be so much wider than its mask
 REACH_STEP_PX = 8.0  # cracks whose profiles are about as long are measured together
 BATCH = 3_000_000  # values of the profiles of a batch
 TOLD_FROM = 8_000  # samples of the widest cracks, and as many of others, tell the optics
-SHARES = np.linspace(0, 1, 5)  # of linear light: where the tails of edges are compared
-TONE_SIGMA = 0.7  # of a tone that is told by nothing
-TAILS_PX = 0.12  # how far the tails of one crack's edges differ as it is shaded
 LAGS = 20  # samples over which noise may go on along a line
 
 Numbers = NDArray[np.float64]
@@ -201,7 +199,7 @@ def find_optics(cracks: Sequence[Crack], photograph: Photograph) -> Optics:
     chosen = some_of(cracks)
     optics = Optics()
     batches = list(read(chosen, cracks, photograph, optics))
-    for _ in range(2):  # the second time with the blur and the tone of the first
+    for _ in range(3):  # each time with the blur and the tone of the one before
         found = [
             photometry.measure(
                 batch.profiles,
@@ -213,8 +211,9 @@ def find_optics(cracks: Sequence[Crack], photograph: Photograph) -> Optics:
             )
             for batch in batches
         ]
-        tone, rows = find_tone(batches, found, optics)
-        blur = blur_of(rows)
+        rows = [edge_tails(batches, found, share, optics.blur.px) for share in (0.0, 1.0)]
+        tone = tone_of(*rows)
+        blur = blur_of(rows[round(tone.share)])
         if blur is None:
             blur = narrow_blur(batches, found, tone, optics.blur)
         usual = usual_depth(tone.share)
@@ -258,43 +257,23 @@ def some_of(cracks: Sequence[Crack]) -> list[int]:
     return sorted(chosen + sorted(by_width)[::stride])
 
 
-def find_tone(
-    batches: Sequence[Batch], found: Sequence[Found], optics: Optics
-) -> tuple[Tone, Numbers]:
-    """The tone in which edges are as soft on either side, and the tails of lines in it."""
-    tables = []
-    for share in SHARES:
-        rows = []
-        for batch, one in zip(batches, found, strict=True):
-            begins = batch.samples.begins
-            about = np.where(np.isfinite(one.width), one.width, batch.guess)
-            values = along(batch.profiles.mixed(float(share)), begins, photometry.ALONG)
-            dark = darkness(values, batch.offsets, about, optics.blur.px, begins)
-            rows.append(tails_by_line(dark, about, begins, optics.blur.px))
-        tables.append(np.concatenate([*rows, np.zeros((0, 3))]))
-    differences, doubts = [], []
-    for table in tables:
-        if len(table):
-            away = table[:, 0] - table[:, 1]
-            value, sigma = weighted_median(away, np.minimum(table[:, 2], 100.0))
-            differences.append(value)
-            doubts.append(math.hypot(sigma, TAILS_PX / math.sqrt(len(table))))
-    prior = Tone(1.0, TONE_SIGMA)
-    if not differences:
-        return Tone(1.0, prior.sigma / 2), tables[-1]
-    rise = float(np.polyfit(SHARES, differences, 1)[0])
-    if rise <= 0.02:
-        share, sigma = prior.share, prior.sigma
-    else:
-        share = float(np.interp(0, differences, SHARES)) if np.all(np.diff(differences) > 0) else (
-            float(-np.polyfit(SHARES, differences, 1)[1] / rise)
-        )
-        sigma = float(np.mean(doubts)) / rise
-    trust = prior.sigma**2 / (prior.sigma**2 + sigma**2)
-    share = float(np.clip(trust * share + (1 - trust) * prior.share, 0, 1))
-    sigma = min(0.5, math.sqrt(trust) * sigma)
-    nearest = int(np.abs(SHARES - share).argmin())
-    return Tone(share, sigma), tables[nearest]
+def dark_of(batch: Batch, found: Found, share: float, blur_px: float) -> tuple[Darkness, Numbers]:
+    """The darkness of a batch at a share of linear light, and about how wide its cracks are."""
+    begins = batch.samples.begins
+    about = np.where(np.isfinite(found.width), found.width, batch.guess)
+    values = along(batch.profiles.mixed(share), begins, photometry.ALONG)
+    return darkness(values, batch.offsets, about, blur_px, begins), about
+
+
+def edge_tails(
+    batches: Sequence[Batch], found: Sequence[Found], share: float, blur_px: float
+) -> Numbers:
+    """The rows of `crackcli.optics.tails_of` of all batches."""
+    rows = [np.zeros((0, 3))]
+    for batch, one in zip(batches, found, strict=True):
+        dark, about = dark_of(batch, one, share, blur_px)
+        rows.append(tails_of(dark, about, batch.samples.begins, blur_px))
+    return np.concatenate(rows)
 
 
 def optics_noise(
@@ -303,12 +282,9 @@ def optics_noise(
     """Over how many px across, and how many samples along, noise beside the cracks is one number."""
     across, onward = [], []
     for batch, one in zip(batches, found, strict=True):
-        begins = batch.samples.begins
-        about = np.where(np.isfinite(one.width), one.width, batch.guess)
-        values = along(batch.profiles.mixed(tone.share), begins, photometry.ALONG)
-        dark = darkness(values, batch.offsets, about, blur.px, begins)
+        dark, _ = dark_of(batch, one, tone.share, blur.px)
         across.append(photometry.across_px(dark))
-        onward.append(photometry.along_samples(dark, begins, LAGS))
+        onward.append(photometry.along_samples(dark, batch.samples.begins, LAGS))
     weights = [len(batch.owner) for batch in batches]
     if not weights:
         return 1.0, 5.3
@@ -322,10 +298,7 @@ def narrow_blur(
     areas, peaks = [], []
     core = float(core_of(np.zeros(1), blur.px)[0])
     for batch, one in zip(batches, found, strict=True):
-        begins = batch.samples.begins
-        about = np.where(np.isfinite(one.width), one.width, batch.guess)
-        values = along(batch.profiles.mixed(tone.share), begins, photometry.ALONG)
-        dark = darkness(values, batch.offsets, about, blur.px, begins)
+        dark, about = dark_of(batch, one, tone.share, blur.px)
         peak = mean_within(dark.values, np.full(len(about), core))
         clear = np.isfinite(one.width) & (peak > 2 * photometry.SEEN * dark.noise)
         areas.append(integral(dark.values, about / 2 + photometry.TAIL_BLURS * blur.px)[clear])

@@ -17,14 +17,18 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from crackcli.darkness import STEP_PX, Darkness
+from crackcli.tone import Tone
 
-LEAST_PX = 6.0  # width of a crack whose edges tell
-TAIL_PX = 3.0  # on either side of an edge: what counts
+TAIL_BLURS = 2.5  # on either side of an edge: what counts
+LEAST_CORE_PX = 2.0  # between both edges' tails, of a crack that tells
+STRETCH = 40  # samples of a line that tell together
 CORE_BLURS = 1.5  # inside the edges, the plateau begins so far away from them
 BLUR_PX, BLUR_SIGMA = 0.8, 0.3  # where no edge tells: of ordinary sharp photographs
 BLUR_RANGE = 0.35, 4.0
-LINE_BLUR = 0.12  # relative: how far the blur of one line's edges may be wrong, at least
-LINE_TAILS_PX = 0.1  # and the difference of its tails, as cracks are shaded inside
+LINE_BLUR = 0.12  # relative: how far the blur of one stretch's edges may be wrong, at least
+LINEAR = 0.8  # how likely linear light is before edges have told anything
+SHADED = 0.25  # of the spread of tails from stretch to stretch: what may be in all of them
+EXACT_PX = 0.004  # tails of all edges together are not known better
 
 Numbers = NDArray[np.float64]
 Values = NDArray[np.float32]
@@ -94,53 +98,55 @@ def find_edges(dark: Values, widths: Numbers, plateau: Numbers) -> Edges:
     return Edges(at, plateau)
 
 
-def tails(dark: Values, edges: Edges) -> tuple[Numbers, Numbers]:
-    """Areas (S, 2) of the tail outside each edge and of what lacks inside, in px; nan where
-    there is no edge or the crack is narrower than both tails."""
+def tails(dark: Values, edges: Edges, tail_px: float) -> Numbers:
+    """Areas (S, 2, 2) in px at either edge (second axis): of the tail outside it, and of what
+    lacks inside; nan where there is no edge."""
     middle = dark.shape[1] // 2
     relative = dark / np.maximum(edges.plateau, 1e-3)[:, None].astype(np.float32)
-    way = (np.arange(round(TAIL_PX / STEP_PX) * 2) + 0.5) * STEP_PX / 2
-    outside, inside = np.full_like(edges.at, np.nan), np.full_like(edges.at, np.nan)
-    wide = edges.at[:, 1] - edges.at[:, 0] >= LEAST_PX
-    rows = np.flatnonzero(wide & (edges.at[:, 0] < 0) & (edges.at[:, 1] > 0))
+    step = tail_px / math.ceil(tail_px / STEP_PX * 4)
+    way = np.arange(step / 2, tail_px, step)
+    found = np.full((len(dark), 2, 2), np.nan)
+    rows = np.flatnonzero((edges.at[:, 0] < 0) & (edges.at[:, 1] > 0))
+    lane = rows[:, None]
     for side, sign in enumerate((-1, 1)):
-        for out, total in ((1, outside), (-1, inside)):
-            place = (edges.at[rows, side, None] + sign * out * way) / STEP_PX + middle
+        for end, outward in enumerate((1, -1)):
+            place = (edges.at[rows, side, None] + sign * outward * way) / STEP_PX + middle
             place = place.clip(0, dark.shape[1] - 1.001)
             low = place.astype(np.int64)
-            lane = rows[:, None]
             value = relative[lane, low]
             value = value + (place - low) * (relative[lane, low + 1] - value)
-            if out < 0:
-                value = 1 - value
-            total[rows, side] = value.sum(axis=1) * STEP_PX / 2
-    return outside, inside
+            found[rows, side, end] = (value if outward > 0 else 1 - value).sum(axis=1) * step
+    return found
 
 
-def tails_by_line(dark: Darkness, widths: Numbers, begins: list[int], blur_px: float) -> Numbers:
-    """Rows (L, 3) of the lines that have wide places: mean tail outside, inside, and how many
-    edges they are from."""
-    plateau = mean_within(dark.values, core_of(widths, blur_px))
-    edges = find_edges(dark.values, widths, plateau)
-    clear = plateau > 3 * dark.noise
+def tails_of(dark: Darkness, widths: Numbers, begins: list[int], blur_px: float) -> Numbers:
+    """Rows (N, 3) of the stretches of lines that are wide: mean tail outside, mean of what lacks
+    inside, and from how many edges."""
+    tail_px = TAIL_BLURS * blur_px
+    core = np.maximum(STEP_PX, widths / 2 - tail_px)
+    plateau = mean_within(dark.values, core)
+    clear = (widths >= 2 * tail_px + LEAST_CORE_PX) & (plateau > 3 * dark.noise)
+    areas = tails(dark.values, find_edges(dark.values, widths, plateau), tail_px)
+    areas[~clear] = np.nan
     found = []
-    outside, inside = tails(dark.values, edges)
-    known = np.isfinite(outside) & np.isfinite(inside) & clear[:, None]
     for begin, end in zip(begins, begins[1:], strict=False):
-        own = known[begin:end]
-        if own.sum() >= 10:
-            found.append(
-                (
-                    float(np.median(outside[begin:end][own])),
-                    float(np.median(inside[begin:end][own])),
-                    int(own.sum()),
-                )
-            )
+        for first in range(begin, end, STRETCH):
+            own = areas[first : min(first + STRETCH, end)].reshape(-1, 2)
+            own = own[np.isfinite(own).all(axis=1)]
+            if len(own) >= STRETCH / 2:
+                found.append((*trimmed_mean(own), len(own)))
     return np.array(found, np.float64).reshape(-1, 3)
 
 
+def trimmed_mean(values: Numbers) -> Numbers:
+    """The mean of rows (N, 2) without the tenth with the least and with the largest difference."""
+    order = np.argsort(values[:, 0] - values[:, 1])
+    cut = len(values) // 10
+    return values[order[cut : len(values) - cut]].mean(axis=0)
+
+
 def blur_of(rows: Numbers) -> Blur | None:
-    """The blur that the tails of `tails_by_line` tell, if there are any."""
+    """The blur that the tails of `tails_of` tell, if there are any."""
     if len(rows) == 0:
         return None
     px = math.sqrt(2 * math.pi) * (rows[:, 0] + rows[:, 1]) / 2
@@ -149,6 +155,26 @@ def blur_of(rows: Numbers) -> Blur | None:
         return None
     sigma = math.hypot(sigma, LINE_BLUR * middle / math.sqrt(len(rows)))
     return Blur(float(np.clip(middle, *BLUR_RANGE)), float(sigma))
+
+
+def tone_of(encoded: Numbers, light: Numbers) -> Tone:
+    """The tone in which tails (`tails_of`) outside and inside are alike, given those in encoded
+    values and in linear light.
+
+    Linear light is right unless edges speak clearly against it.  Cracks that are shaded inside have
+    tails that differ too: from stretch to stretch, and so they say less.
+    """
+    doubts = []
+    for rows in (encoded, light):
+        if len(rows) < 3:
+            return Tone(1.0, math.sqrt(1 - LINEAR))
+        away = rows[:, 0] - rows[:, 1]
+        spread = 1.4826 * float(np.median(np.abs(away - np.median(away))))
+        sigma = math.hypot(spread / math.sqrt(len(rows)), SHADED * spread, EXACT_PX)
+        doubts.append((float(np.median(away)) / sigma) ** 2 / 2)
+    odds = (1 - LINEAR) / LINEAR * math.exp(min(50.0, max(-50.0, doubts[1] - doubts[0])))
+    wrong = min(odds, 1 / odds)
+    return Tone(1.0 if odds < 1 else 0.0, math.sqrt(wrong / (1 + wrong)))
 
 
 def weighted_median(values: Numbers, weights: Numbers) -> tuple[float, float]:
