@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from crackcli import photometry, widths
 from crackcli.centerline import Centreline, Line
-from crackcli.cracks import Crack
+from crackcli.cracks import Crack, Report
 from crackcli.darkness import Darkness, along, darkness, integral, offsets_for, reach_for
 from crackcli.optics import (
     Blur,
@@ -57,14 +57,20 @@ class Batch:
 
 
 def measure_all(
-    cracks: Sequence[Crack], photograph: Photograph, window_px: float = widths.WINDOW_PX
+    cracks: Sequence[Crack],
+    photograph: Photograph,
+    window_px: float = widths.WINDOW_PX,
+    telling: Sequence[Crack] | None = None,
+    report: Report = lambda share: None,
 ) -> tuple[list[Crack], Optics]:
     """The cracks of one scene with centrelines and widths of ``photograph``, and its optics.
 
-    ``window_px`` is the length of the running window of the largest width.
+    ``window_px`` is the length of the running window of the largest width; ``telling`` are the
+    cracks that tell the optics, else all do.
     """
-    optics = find_optics(cracks, photograph)
+    optics = find_optics(cracks if telling is None else telling, photograph)
     done = list(cracks)
+    seen = 0
     for batch in read(range(len(cracks)), cracks, photograph, optics):
         found = photometry.measure(
             batch.profiles,
@@ -76,6 +82,8 @@ def measure_all(
         )
         for number, crack in told(batch, cracks, found, optics, window_px):
             done[number] = crack
+        seen += len(batch.numbers)
+        report(seen / len(cracks))
     return done, optics
 
 
@@ -156,7 +164,8 @@ def told(
 ) -> Iterator[tuple[int, Crack]]:
     """The cracks of a batch by their numbers, as they are measured."""
     samples = batch.samples
-    clear = np.minimum(samples.from_start, samples.from_end) >= CLEAR_PX
+    ends = np.minimum(samples.from_start, samples.from_end)
+    clear = ends >= CLEAR_PX + np.maximum(2 * optics.blur.px, batch.guess / 4)
     of_line = np.array([batch.owner[begin] for begin in samples.begins[:-1]])
     limits = np.searchsorted(of_line, np.arange(len(batch.numbers) + 1))
     for place, number in enumerate(batch.numbers):

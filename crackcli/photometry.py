@@ -34,6 +34,7 @@ ROUNDS = 3  # of bands beside the width found so far
 TAIL_BLURS = 2.3  # beyond the edge: as far as darkness is summed
 DEEP_BLURS, DEEP_PX = 3.0, 3.0  # the larger is the width from which on a profile tells its depth
 EDGE_BLURS = 4.0, 6.0  # from area to edges: between these widths both count
+NEAR = 4.0  # samples: sigma over which profiles tell together whether they are wide
 LOCAL = 6.0  # samples: sigma over which the depth is that of the place
 DEPTH_SPREAD = 0.04  # relative: at least so much the depth varies along a crack
 ENOUGH = 8  # samples with a depth make a crack whose depth is known
@@ -137,10 +138,15 @@ def estimate(
     area = integral(dark.values, half)
     clear = seen & (peak > SEEN * noise) & (area > 0) & (dark.sides < UNEVEN * peak)
 
-    shape = shape_width(area, peak, core, about, blur)
-    own = peak / response(shape, core, blur)
+    # Noise makes single profiles of a thin crack seem wide and pale: what is near speaks as one.
+    trusted = clear.astype(np.float64)
+    near_area, near_peak = (along(part, begins, NEAR, trusted) for part in (area, peak))
+    shape = shape_width(near_area, near_peak, core, about, blur)
+    own = near_peak / response(shape, core, blur)
     wider = blur + optics.blur.sigma
-    other = peak / response(shape_width(area, peak, core, about, wider), core, wider)
+    other = near_peak / response(
+        shape_width(near_area, near_peak, core, about, wider), core, wider
+    )
     deep = clear & (shape >= max(DEEP_PX, DEEP_BLURS * blur)) & (own < 1.2)
     own_sigma = np.hypot(
         np.abs(other - own), noise * np.sqrt(optics.across_px / (2 * core).clip(min=STEP_PX))

@@ -1,5 +1,9 @@
 """A report: the cracks of every finished scene, measured and written in every format.
 
+The mask says where a crack is, the photograph that was scanned how wide it is
+(`crackcli.measuring`).  A photograph that is missing or was changed is not measured: its scene has
+the widths of the mask.
+
 Scenes are traced one after the other.  Lines that are likely joints are no cracks: they are set
 aside, and go to a layer of their own.  What was traced waits in a temporary folder, so that the
 formats, which put all scenes into one file each, hold the cracks of one scene at a time.
@@ -12,17 +16,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from crackcli import widths
 from crackcli.cracks import Crack, trace
 from crackcli.errors import InputError, UsageError
 from crackcli.features import SceneCracks, exchange_frame
 from crackcli.joints import JOINT, judged
+from crackcli.measuring import measure_all
+from crackcli.profiles import RasterPhotograph
 from crackcli.registry import FORMATS, load
 from crackcli.scale import Scale, find_scale
 from crackcli.scene import Scene, finished_folders
+from crackcli.sources import photograph_of, run_record, unchanged
 
 log = logging.getLogger(__name__)
 
 TRACING = 0.8  # share of the time that goes into tracing; the rest is writing
+MASK = 0.5  # share of that time that goes into the mask; the rest into the photograph
+WINDOW_MM, LEAST_WINDOW_PX = 5.0, 3.0  # over which the largest width is a mean: the longer
 
 Progress = Callable[[float, str], None]  # share done, 0 to 1, and what is being done
 
@@ -113,16 +123,55 @@ def write_report(task: ReportTask, progress: Progress = lambda share, words: Non
 def trace_scene(
     scene: Scene, scale: Scale | None, task: ReportTask, report: Callable[[float], None]
 ) -> SceneCracks:
-    """The cracks and joints of one scene that are long enough."""
+    """The cracks and joints of one scene that are long enough, by their length in the mask."""
     shape = scene.rows, scene.cols
-    traced = trace(scene.mask, scene.score, shape, scene=scene.name, report=report)
+
+    def traced_share(share: float) -> None:
+        report(MASK * share)
+
+    def measured_share(share: float) -> None:
+        report(MASK + (1 - MASK) * share)
+
+    traced = trace(scene.mask, scene.score, shape, scene=scene.name, report=traced_share)
     cracks: list[Crack] = []
     joints: list[Crack] = []
     for crack in judged(traced.cracks):
         if crack.length_px >= task.min_length_px:
             joint = (crack.joint_likelihood or 0.0) >= task.joint_likelihood
             (joints if joint else cracks).append(crack)
-    return SceneCracks(scene, scale, cracks, traced.assessed_px, joints)
+    assessed_px = traced.assessed_px
+    del traced
+    both = photographed(scene, cracks, joints, window_px(scale), task.out, measured_share)
+    return SceneCracks(scene, scale, both[: len(cracks)], assessed_px, both[len(cracks) :])
+
+
+def window_px(scale: Scale | None) -> float:
+    """The length over which the largest width is a mean: `WINDOW_MM`, at least `WINDOW_PX`."""
+    return max(LEAST_WINDOW_PX, WINDOW_MM / scale.mm_per_px) if scale else widths.WINDOW_PX
+
+
+def photographed(
+    scene: Scene,
+    cracks: list[Crack],
+    joints: list[Crack],
+    window_px: float,
+    out: Path,
+    report: Callable[[float], None],
+) -> list[Crack]:
+    """Cracks and then joints, measured on the scene's photograph if it is there and the same."""
+    if not cracks and not joints:
+        return []
+    try:
+        source = photograph_of(out, scene, run_record(out))
+        info = unchanged(scene, source, "bring that one back, or scan this one into another folder")
+        with RasterPhotograph(info) as photograph:
+            telling = cracks or joints
+            both, optics = measure_all([*cracks, *joints], photograph, window_px, telling, report)
+    except InputError as error:
+        log.warning("%s has the widths of its mask: %s", scene.name, error)
+        return [*cracks, *joints]
+    log.debug("%s: %s", scene.name, optics)
+    return both
 
 
 def summarise(table: SceneCracks) -> SceneSummary:
