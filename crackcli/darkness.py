@@ -12,21 +12,19 @@ Notation: S profiles of M values at ``offsets`` (M,), evenly spaced and symmetri
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 STEP_PX = 0.5  # between the values of a profile
 BAND_PX = 4.0  # length of a near band, and of a far one
 GAP_BLURS, GAP_PX = 2.5, 0.5  # between a crack's edge and the near band: the sum of both
 AGREE = 0.15  # of the depth: bands that differ by less are one wall
-COURSE = 31  # profiles over which a side has its course
+COURSE = 32  # profiles over which a side has its course
 JUMP = 0.25  # of the depth: a side that strays farther from its course is held to it
 LEAST_WALL = 0.004  # brightness, 0 to 1: a wall that is darker tells nothing
-MAD = 1.4826  # standard deviation over median absolute deviation
+MEAN_ABSOLUTE = 1.2533  # standard deviation over mean absolute deviation
 
 Numbers = NDArray[np.float64]
 Values = NDArray[np.float32]
@@ -69,17 +67,12 @@ def darkness(
     lanes = first[:, None] + np.arange(2 * length)
     rows = np.arange(len(values))[:, None]
     bands = np.stack([values[rows, middle - lanes], values[rows, middle + lanes]], axis=1)
-    near = np.median(bands[..., :length], axis=2)
-    far = np.median(bands[..., length:], axis=2)
+    near, far = middle_of(bands[..., :length]), middle_of(bands[..., length:])
     core = values[:, middle - 1 : middle + 2].mean(axis=1)
     depth = np.maximum(near.mean(axis=1) - core, 0)[:, None]
-    both = np.median(bands, axis=2)
-    level = np.where(np.abs(near - far) < AGREE * depth, both, near).astype(np.float64)
-    for begin, end in pairwise(begins):
-        for side in (0, 1):
-            course = median_filter(level[begin:end, side], COURSE, mode="nearest")
-            most = JUMP * depth[begin:end, 0]
-            level[begin:end, side] = level[begin:end, side].clip(course - most, course + most)
+    level = np.where(np.abs(near - far) < AGREE * depth, (near + far) / 2, near).astype(np.float64)
+    course = course_of(level, begins)
+    level = level.clip(course - JUMP * depth, course + JUMP * depth)
     wall = level.mean(axis=1).clip(min=LEAST_WALL)
     away = (first + length) * STEP_PX  # from the middle of the crack to that of the bands
     slope = (level[:, 1] - level[:, 0]) / (2 * away)
@@ -87,13 +80,39 @@ def darkness(
     straight = straight.clip(level.min(axis=1)[:, None], level.max(axis=1)[:, None])
     dark = (straight.clip(min=LEAST_WALL) - values) / straight.clip(min=LEAST_WALL)
     rest = ((bands - level[..., None]) / wall[:, None, None]).astype(np.float32)
-    noise = MAD * np.median(np.abs(rest - np.median(rest, axis=2, keepdims=True)), axis=(1, 2))
+    noise = MEAN_ABSOLUTE * np.abs(rest - rest.mean(axis=2, keepdims=True)).mean(axis=(1, 2))
     return Darkness(
         values=dark.astype(np.float32),
         noise=noise.astype(np.float64),
         sides=np.abs(level[:, 1] - level[:, 0]) / wall,
         bands=rest,
     )
+
+
+def middle_of(values: Values) -> Values:
+    """The medians along the last axis, of an even number."""
+    half = values.shape[-1] // 2
+    return np.sort(values, axis=-1)[..., half - 1 : half + 1].mean(axis=-1)
+
+
+def course_of(level: Numbers, begins: list[int]) -> Numbers:
+    """Medians (S, 2) of the levels (S, 2) of stretches of about `COURSE` profiles of a line."""
+    counts = np.diff(begins)
+    parts = np.maximum(1, counts // COURSE)  # the last of a line may be longer: its end counts
+    part = np.minimum(
+        (np.arange(begins[-1]) - np.repeat(begins[:-1], counts)) // COURSE,
+        np.repeat(parts - 1, counts),
+    )
+    number = part + np.repeat(np.cumsum(parts) - parts, counts)
+    first = np.flatnonzero(np.diff(number, prepend=-1))
+    last = np.append(first[1:], begins[-1])
+    lanes = first[:, None] + np.arange(COURSE)
+    lanes = np.where(
+        (last - first >= COURSE)[:, None],
+        np.maximum(lanes, (last - COURSE)[:, None] * (lanes >= last[:, None])),
+        first[:, None] + np.arange(COURSE) % (last - first)[:, None],
+    )
+    return middle_of(np.moveaxis(level[lanes], 1, 2))[number]
 
 
 def integral(values: Values, halves: Numbers) -> Numbers:

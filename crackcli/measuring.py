@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli import photometry, widths
-from crackcli.centerline import Centreline, Line
+from crackcli.centerline import Centreline
 from crackcli.cracks import Crack, Report
 from crackcli.darkness import Darkness, along, darkness, integral, offsets_for, reach_for
 from crackcli.optics import (
@@ -28,10 +28,10 @@ from crackcli.optics import (
     weighted_median,
 )
 from crackcli.photometry import CLEAR_PX, Found, Optics, usual_depth
-from crackcli.profiles import Photograph, Profiles, read_profiles
-from crackcli.ridge import refined
+from crackcli.profiles import Photograph
+from crackcli.ridge import Refined, refined
 from crackcli.tone import Tone
-from crackcli.widths import Measured, Samples
+from crackcli.widths import Measured
 
 MOST_PX = 120.0  # wider than this by its mask, a crack has no profiles
 ROOM_PX = 4.0  # a crack may be so much wider than its mask
@@ -45,15 +45,22 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some cracks by their ``numbers``, and their profiles: of all lines, crack after crack."""
+    """Some cracks by their ``numbers``, refined: of all lines, crack after crack.  ``owner`` (S,) is
+    the place in ``numbers`` of each sample's crack, ``guess`` (S,) its width by the mask."""
 
     numbers: list[int]
-    lines: list[Line]
-    owner: NDArray[np.int64]  # (S,) place in ``numbers``
-    samples: Samples
+    refined: Refined
+    owner: NDArray[np.int64]
     guess: Numbers
-    offsets: Numbers
-    profiles: Profiles
+
+    def measure(self, optics: Optics) -> Found:
+        """The widths of all samples."""
+        refined = self.refined
+        begins = refined.samples.begins
+        found = photometry.measure(
+            refined.profiles, refined.offsets, begins, self.owner, self.guess, optics
+        )
+        return replace(found, width=found.width * refined.slant)
 
 
 def measure_all(
@@ -72,15 +79,7 @@ def measure_all(
     done = list(cracks)
     seen = 0
     for batch in read(range(len(cracks)), cracks, photograph, optics):
-        found = photometry.measure(
-            batch.profiles,
-            batch.offsets,
-            batch.samples.begins,
-            batch.owner,
-            batch.guess,
-            optics,
-        )
-        for number, crack in told(batch, cracks, found, optics, window_px):
+        for number, crack in told(batch, cracks, batch.measure(optics), optics, window_px):
             done[number] = crack
         seen += len(batch.numbers)
         report(seen / len(cracks))
@@ -111,11 +110,6 @@ def read(
         yield read_batch(waiting, cracks, photograph, optics, offsets)
 
 
-def breadth(crack: Crack) -> float:
-    """How wide a crack is by its mask, but for short wide places."""
-    return max(crack.widths.mean_px, crack.widths.p95_px)
-
-
 def read_batch(
     numbers: list[int],
     cracks: Sequence[Crack],
@@ -123,18 +117,20 @@ def read_batch(
     optics: Optics,
     offsets: Numbers,
 ) -> Batch:
-    lines, guesses, owners = [], [], []
-    for place, number in enumerate(numbers):
-        crack = cracks[number]
-        lines += crack.lines
-        guesses.append(guess_of(crack))
-        owners += [place] * len(crack.lines)
+    lines, guesses, counts = [], [], []
+    for number in numbers:
+        guess = guess_of(cracks[number])
+        lines += cracks[number].lines
+        guesses.append(guess)
+        counts.append(len(guess))
     guess = np.concatenate(guesses)
-    lines, samples, begins = refined(lines, photograph, guess, optics.tone)
-    guess = carried(guess, begins, samples.begins)
-    profiles = read_profiles(photograph, samples.points, samples.normals, offsets)
-    owner = np.repeat(np.array(owners), np.diff(samples.begins))
-    return Batch(numbers, lines, owner, samples, guess, offsets, profiles)
+    owner = np.repeat(np.arange(len(numbers)), counts)
+    return Batch(numbers, refined(lines, photograph, guess, offsets, optics.tone), owner, guess)
+
+
+def breadth(crack: Crack) -> float:
+    """How wide a crack is by its mask, but for short wide places."""
+    return max(crack.widths.mean_px, crack.widths.p95_px)
 
 
 def guess_of(crack: Crack) -> Numbers:
@@ -148,59 +144,44 @@ def guess_of(crack: Crack) -> Numbers:
     return np.interp(at, at[known], profile.width_px[known]).clip(1.0, breadth(crack))
 
 
-def carried(values: Numbers, before: list[int], after: list[int]) -> Numbers:
-    """Values at the samples of lines, from those at other samples of the same lines."""
-    parts = []
-    for (first, last), (begin, end) in zip(
-        zip(before, before[1:], strict=False), zip(after, after[1:], strict=False), strict=True
-    ):
-        place = (np.arange(end - begin) + 0.5) / (end - begin) * (last - first) - 0.5
-        parts.append(np.interp(place, np.arange(last - first), values[first:last]))
-    return np.concatenate(parts)
-
-
 def told(
     batch: Batch, cracks: Sequence[Crack], found: Found, optics: Optics, window_px: float
 ) -> Iterator[tuple[int, Crack]]:
     """The cracks of a batch by their numbers, as they are measured."""
-    samples = batch.samples
+    samples = batch.refined.samples
     ends = np.minimum(samples.from_start, samples.from_end)
     clear = ends >= CLEAR_PX + np.maximum(2 * optics.blur.px, batch.guess / 4)
     of_line = np.array([batch.owner[begin] for begin in samples.begins[:-1]])
     limits = np.searchsorted(of_line, np.arange(len(batch.numbers) + 1))
     for place, number in enumerate(batch.numbers):
         crack = cracks[number]
+        assert crack.widths.profile is not None
         first, last = int(limits[place]), int(limits[place + 1])
         part = slice(samples.begins[first], samples.begins[last])
         own = samples.part(first, last)
         width = np.where(clear[part], found.width[part], np.nan)
-        line = Centreline(batch.lines[first:last], crack.junctions, crack.endpoints)
+        line = Centreline(batch.refined.lines[first:last], crack.junctions, crack.endpoints)
         across = widths.summarise_photometric(
             own,
             Measured(width, found.noise[part], found.common[part]),
-            carried_widths(crack, own),
+            crack.widths.profile.width_px,
             crack.area_px,
             optics.along,
             window_px,
         )
-        yield number, replace(
-            crack,
-            centreline=[piece.points for piece in line.lines],
-            lines=tuple(line.lines),
-            length_px=line.length_px,
-            main_length_px=line.main_path[0],
-            tortuosity=line.tortuosity,
-            orientation_deg=line.orientation_deg,
-            widths=across,
+        yield (
+            number,
+            replace(
+                crack,
+                centreline=[piece.points for piece in line.lines],
+                lines=tuple(line.lines),
+                length_px=line.length_px,
+                main_length_px=line.main_path[0],
+                tortuosity=line.tortuosity,
+                orientation_deg=line.orientation_deg,
+                widths=across,
+            ),
         )
-
-
-def carried_widths(crack: Crack, samples: Samples) -> Numbers:
-    """The widths of the mask at the samples of a crack's refined lines; nan where there is none."""
-    profile = crack.widths.profile
-    assert profile is not None
-    before = np.searchsorted(profile.line, np.arange(len(samples.begins)))
-    return carried(profile.width_px, before.tolist(), samples.begins)
 
 
 def find_optics(cracks: Sequence[Crack], photograph: Photograph) -> Optics:
@@ -209,17 +190,7 @@ def find_optics(cracks: Sequence[Crack], photograph: Photograph) -> Optics:
     optics = Optics()
     batches = list(read(chosen, cracks, photograph, optics))
     for _ in range(3):  # each time with the blur and the tone of the one before
-        found = [
-            photometry.measure(
-                batch.profiles,
-                batch.offsets,
-                batch.samples.begins,
-                batch.owner,
-                batch.guess,
-                optics,
-            )
-            for batch in batches
-        ]
+        found = [batch.measure(optics) for batch in batches]
         rows = [edge_tails(batches, found, share, optics.blur.px) for share in (0.0, 1.0)]
         tone = tone_of(*rows)
         blur = blur_of(rows[round(tone.share)])
@@ -229,10 +200,7 @@ def find_optics(cracks: Sequence[Crack], photograph: Photograph) -> Optics:
         optics = Optics(blur, tone, *usual, *optics_noise(batches, found, tone, blur))
     depths, lengths = [], []
     for batch in batches:
-        one = photometry.measure(
-            batch.profiles, batch.offsets, batch.samples.begins, batch.owner, batch.guess, optics
-        )
-        depths.append(one.depth)
+        depths.append(batch.measure(optics).depth)
         lengths.append(np.bincount(batch.owner, minlength=len(batch.numbers)))
     depth = np.concatenate([*depths, np.zeros(0)])
     known = np.isfinite(depth)
@@ -268,10 +236,10 @@ def some_of(cracks: Sequence[Crack]) -> list[int]:
 
 def dark_of(batch: Batch, found: Found, share: float, blur_px: float) -> tuple[Darkness, Numbers]:
     """The darkness of a batch at a share of linear light, and about how wide its cracks are."""
-    begins = batch.samples.begins
+    begins = batch.refined.samples.begins
     about = np.where(np.isfinite(found.width), found.width, batch.guess)
-    values = along(batch.profiles.mixed(share), begins, photometry.ALONG)
-    return darkness(values, batch.offsets, about, blur_px, begins), about
+    values = along(batch.refined.profiles.mixed(share), begins, photometry.ALONG)
+    return darkness(values, batch.refined.offsets, about, blur_px, begins), about
 
 
 def edge_tails(
@@ -281,7 +249,7 @@ def edge_tails(
     rows = [np.zeros((0, 3))]
     for batch, one in zip(batches, found, strict=True):
         dark, about = dark_of(batch, one, share, blur_px)
-        rows.append(tails_of(dark, about, batch.samples.begins, blur_px))
+        rows.append(tails_of(dark, about, batch.refined.samples.begins, blur_px))
     return np.concatenate(rows)
 
 
@@ -293,16 +261,14 @@ def optics_noise(
     for batch, one in zip(batches, found, strict=True):
         dark, _ = dark_of(batch, one, tone.share, blur.px)
         across.append(photometry.across_px(dark))
-        onward.append(photometry.along_samples(dark, batch.samples.begins, LAGS))
+        onward.append(photometry.along_samples(dark, batch.refined.samples.begins, LAGS))
     weights = [len(batch.owner) for batch in batches]
     if not weights:
         return 1.0, 5.3
     return float(np.average(across, weights=weights)), float(np.average(onward, weights=weights))
 
 
-def narrow_blur(
-    batches: Sequence[Batch], found: Sequence[Found], tone: Tone, blur: Blur
-) -> Blur:
+def narrow_blur(batches: Sequence[Batch], found: Sequence[Found], tone: Tone, blur: Blur) -> Blur:
     """The blur that thin cracks tell; the usual one where there are too few."""
     areas, peaks = [], []
     core = float(core_of(np.zeros(1), blur.px)[0])

@@ -24,7 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.darkness import BAND_PX, STEP_PX, Darkness, along, darkness, integral
-from crackcli.optics import BLUR_RANGE, Blur, core_of, find_edges, mean_within, response, weighted_median
+from crackcli.optics import (
+    BLUR_RANGE,
+    Blur,
+    core_of,
+    find_edges,
+    mean_within,
+    response,
+    weighted_median,
+)
 from crackcli.profiles import Profiles
 from crackcli.tone import Tone
 from crackcli.widths import Measured
@@ -144,9 +152,7 @@ def estimate(
     shape = shape_width(near_area, near_peak, core, about, blur)
     own = near_peak / response(shape, core, blur)
     wider = blur + optics.blur.sigma
-    other = near_peak / response(
-        shape_width(near_area, near_peak, core, about, wider), core, wider
-    )
+    other = near_peak / response(shape_width(near_area, near_peak, core, about, wider), core, wider)
     deep = clear & (shape >= max(DEEP_PX, DEEP_BLURS * blur)) & (own < 1.2)
     own_sigma = np.hypot(
         np.abs(other - own), noise * np.sqrt(optics.across_px / (2 * core).clip(min=STEP_PX))

@@ -201,9 +201,7 @@ def summarise(samples: Samples, widths: Numbers, area_px: float, method: str) ->
         mean = area_px / float(samples.steps.sum())
         middle = samples.points[len(samples.points) // 2]
         place = float(middle[0]), float(middle[1])
-        return Widths(
-            mean, mean, mean, mean, place, method, spread=0.0, taper=0.0, profile=profile
-        )
+        return Widths(mean, mean, mean, mean, place, method, spread=0.0, taper=0.0, profile=profile)
     values, steps = widths[clear], samples.steps[clear]
     median, p95, p10, p90 = quantiles(values, steps, [0.5, 0.95, 0.1, 0.9])
     widest = samples.points[clear[np.argmax(values)]]
@@ -252,9 +250,7 @@ def summarise_photometric(
 
     steps, values = samples.steps[known], found.width[known]
     length = float(steps.sum())
-    noise, common = (
-        float(part[known] @ steps / length) for part in (found.noise, found.common)
-    )
+    noise, common = (float(part[known] @ steps / length) for part in (found.noise, found.common))
     steady, steady_noise = running(samples, found, along, window_px)
     mean = float(values @ steps / length)
     means, noises = steady[known], steady_noise[known]
@@ -292,8 +288,9 @@ def running(
     for begin, end in pairwise(samples.begins):
         reach = round(window_px / samples.steps[begin] / 2 - 0.5)
         known = np.isfinite(found.width[begin:end])
-        columns = np.stack([known, *(np.where(known, part[begin:end], 0) for part in (
-            found.width, found.noise))])
+        columns = np.stack(
+            [known, *(np.where(known, part[begin:end], 0) for part in (found.width, found.noise))]
+        )
         total = np.concatenate([np.zeros((3, 1)), np.cumsum(columns, axis=1)], axis=1)
         first = np.arange(end - begin) - reach
         last = (first + 2 * reach + 1).clip(max=end - begin)
