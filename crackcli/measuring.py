@@ -125,7 +125,11 @@ def read_batch(
         counts.append(len(guess))
     guess = np.concatenate(guesses)
     owner = np.repeat(np.arange(len(numbers)), counts)
-    return Batch(numbers, refined(lines, photograph, guess, offsets, optics.tone), owner, guess)
+    rest = reach_for(ROOM_PX, optics.blur.px + optics.blur.sigma)
+    widest = 2 * max(0.0, float(offsets[-1]) - rest)  # of all that may be in such a batch
+    return Batch(
+        numbers, refined(lines, photograph, guess, offsets, optics.tone, widest), owner, guess
+    )
 
 
 def breadth(crack: Crack) -> float:

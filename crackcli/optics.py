@@ -22,11 +22,13 @@ from crackcli.tone import Tone
 TAIL_BLURS = 2.5  # on either side of an edge: what counts
 LEAST_CORE_PX = 2.0  # between both edges' tails, of a crack that tells
 STRETCH = 40  # samples of a line that tell together
+FEW = 3  # stretches: fewer tell no blur
 CORE_BLURS = 1.5  # inside the edges, the plateau begins so far away from them
 BLUR_PX, BLUR_SIGMA = 0.8, 0.3  # where no edge tells: of ordinary sharp photographs
 BLUR_RANGE = 0.35, 4.0
 LINE_BLUR = 0.12  # relative: how far the blur of one stretch's edges may be wrong, at least
-LINEAR = 0.8  # how likely linear light is before edges have told anything
+LINEAR = 0.9  # how likely linear light is before edges have told anything
+ALIKE = 12, 0.06  # so many stretches, whose tails spread by no more px, can speak against it
 SHADED = 0.25  # of the spread of tails from stretch to stretch: what may be in all of them
 EXACT_PX = 0.004  # tails of all edges together are not known better
 
@@ -146,8 +148,8 @@ def trimmed_mean(values: Numbers) -> Numbers:
 
 
 def blur_of(rows: Numbers) -> Blur | None:
-    """The blur that the tails of `tails_of` tell, if there are any."""
-    if len(rows) == 0:
+    """The blur that the tails of `tails_of` tell, if there are enough."""
+    if len(rows) < FEW:
         return None
     px = math.sqrt(2 * math.pi) * (rows[:, 0] + rows[:, 1]) / 2
     middle, sigma = weighted_median(px, np.minimum(rows[:, 2], 100.0))
@@ -166,10 +168,10 @@ def tone_of(encoded: Numbers, light: Numbers) -> Tone:
     """
     doubts = []
     for rows in (encoded, light):
-        if len(rows) < 3:
-            return Tone(1.0, math.sqrt(1 - LINEAR))
         away = rows[:, 0] - rows[:, 1]
-        spread = 1.4826 * float(np.median(np.abs(away - np.median(away))))
+        spread = 1.4826 * float(np.median(np.abs(away - np.median(away)))) if len(rows) else 0.0
+        if len(rows) < ALIKE[0] or spread > ALIKE[1]:
+            return Tone(1.0, math.sqrt(1 - LINEAR))
         sigma = math.hypot(spread / math.sqrt(len(rows)), SHADED * spread, EXACT_PX)
         doubts.append((float(np.median(away)) / sigma) ** 2 / 2)
     odds = (1 - LINEAR) / LINEAR * math.exp(min(50.0, max(-50.0, doubts[1] - doubts[0])))

@@ -21,11 +21,12 @@ from crackcli.tone import Tone
 from crackcli.widths import Samples, sample_lines
 
 ROUNDS = 3
-MOST_PX, MOST_WIDTHS = 2.0, 0.5  # a point moves by no more than the larger of both
+MOST_PX, MOST_WIDTHS = 2.0, 0.1  # a point moves by no more than the sum of both
 WINDOW_PX = 1.5  # beyond the half width: what is looked at
 FLOOR = 0.3  # of the darkest: what is brighter does not pull
 SEEN = 3.0  # times the noise: what is less dark does not pull
-SMOOTH = 2.0  # samples: sigma along the line of how far points move
+SMOOTH, SMOOTH_WIDTHS = 2.0, 0.2  # samples: sigma along the line of how far points move, and of
+# its normals: the larger of both, by how wide the cracks may be that are measured together
 BLUR_PX = 0.9  # of the edges, before it is known
 SHORTER = 5  # samples over which a single outlier is dropped
 
@@ -51,17 +52,19 @@ def refined(
     widths: Numbers,
     offsets: Numbers,
     tone: Tone,
+    widest_px: float,
 ) -> Refined:
     """``lines`` on the ridges of darkness, with profiles across them at ``offsets`` (M,).
 
-    ``widths`` (S,): about how wide the crack is at each sample (`sample_lines`) of the lines.  The
-    photograph is read once: points move along the profiles that were read.
+    ``widths`` (S,): about how wide the crack is at each sample (`sample_lines`) of the lines,
+    at most ``widest_px``.  The photograph is read once: points move along the profiles that were read.
     """
     before = sample_lines(lines)
-    most = np.maximum(MOST_PX, MOST_WIDTHS * widths)
+    most = MOST_PX + MOST_WIDTHS * widths
     room = math.ceil(float(most.max(initial=0.0)) / STEP_PX) + 2
     reach = len(offsets) // 2 + room
-    normals = across(before.points, before)
+    sigma = max(SMOOTH, SMOOTH_WIDTHS * widest_px)
+    normals = across(before.points, before, sigma)
     wide = read_profiles(photograph, before.points, normals, np.arange(-reach, reach + 1) * STEP_PX)
     values = along(wide.mixed(tone.share), before.begins, 1.0)
     moved = np.zeros(len(before.points))
@@ -79,7 +82,7 @@ def refined(
         moved_line(line, points[begin:end], before.points[begin:end])
         for line, (begin, end) in zip(lines, pairwise(before.begins), strict=True)
     ]
-    after = across(points, before)
+    after = across(points, before, sigma)
     slant = np.abs((after * normals).sum(axis=1))
     steps = before.steps.copy()
     for begin, end in pairwise(before.begins):
@@ -108,7 +111,12 @@ def shifted(values: Grey, shift: Numbers, room: int, *, linear: bool = False) ->
 
 
 def shifts(
-    values: Grey, seen: Flags, widths: Numbers, offsets: Numbers, samples: Samples
+    values: Grey,
+    seen: Flags,
+    widths: Numbers,
+    offsets: Numbers,
+    samples: Samples,
+    sigma: float,
 ) -> Numbers:
     """How far (S,) each point has to move along its normal, smoothed along the line."""
     dark = darkness(values, offsets, widths, BLUR_PX, samples.begins)
@@ -124,7 +132,7 @@ def shifts(
     shift = np.median(np.lib.stride_tricks.sliding_window_view(wide, SHORTER), axis=1)[
         places(samples.begins, SHORTER // 2)
     ]
-    return along(shift, samples.begins, SMOOTH, weight.astype(np.float64))
+    return along(shift, samples.begins, sigma, weight.astype(np.float64))
 
 
 def spread_out(values: Numbers, begins: list[int], room: int) -> Numbers:
@@ -143,11 +151,11 @@ def places(begins: list[int], room: int) -> NDArray[np.int64]:
     return np.arange(begins[-1]) + 2 * room * lines
 
 
-def across(points: Numbers, samples: Samples) -> Numbers:
+def across(points: Numbers, samples: Samples, sigma: float) -> Numbers:
     """Unit normals (S, 2) of lines through points (S, 2), smoothed along the line; those of
     ``samples`` where a line is too short."""
     begins = samples.begins
-    smooth = along(points, begins, SMOOTH)
+    smooth = along(points, begins, sigma)
     normals = samples.normals.copy()
     for begin, end in pairwise(begins):
         if end - begin > 2:
