@@ -57,7 +57,8 @@ def refined(
     """``lines`` on the ridges of darkness, with profiles across them at ``offsets`` (M,).
 
     ``widths`` (S,): about how wide the crack is at each sample (`sample_lines`) of the lines,
-    at most ``widest_px``.  The photograph is read once: points move along the profiles that were read.
+    at most ``widest_px``.  The photograph is read once: points move along the profiles that were
+    read.
     """
     before = sample_lines(lines)
     most = MOST_PX + MOST_WIDTHS * widths
@@ -71,7 +72,7 @@ def refined(
     held = free(before)
     for _ in range(ROUNDS):
         shift = shifts(
-            shifted(values, moved, room, linear=True), wide.seen, widths, offsets, before
+            shifted(values, moved, room, linear=True), wide.seen, widths, offsets, before, sigma
         )
         moved = (moved + held * shift).clip(-most, most)
     points = before.points + moved[:, None] * normals
