@@ -38,6 +38,7 @@ ROOM_PX = 4.0  # a crack may be so much wider than its mask
 REACH_STEP_PX = 8.0  # cracks whose profiles are about as long are measured together
 BATCH = 3_000_000  # values of the profiles of a batch
 TOLD_FROM = 8_000  # samples of the widest cracks, and as many of others, tell the optics
+ROUNDS = 4  # of blur and tone
 LAGS = 20  # samples over which noise may go on along a line
 
 Numbers = NDArray[np.float64]
@@ -69,13 +70,14 @@ def measure_all(
     window_px: float = widths.WINDOW_PX,
     telling: Sequence[Crack] | None = None,
     report: Report = lambda share: None,
+    tone: Tone | None = None,
 ) -> tuple[list[Crack], Optics]:
     """The cracks of one scene with centrelines and widths of ``photograph``, and its optics.
 
     ``window_px`` is the length of the running window of the largest width; ``telling`` are the
-    cracks that tell the optics, else all do.
+    cracks that tell the optics, else all do; ``tone`` is that of the photograph where it is known.
     """
-    optics = find_optics(cracks if telling is None else telling, photograph)
+    optics = find_optics(cracks if telling is None else telling, photograph, tone)
     done = list(cracks)
     seen = 0
     for batch in read(range(len(cracks)), cracks, photograph, optics):
@@ -188,17 +190,22 @@ def told(
         )
 
 
-def find_optics(cracks: Sequence[Crack], photograph: Photograph) -> Optics:
+def find_optics(
+    cracks: Sequence[Crack], photograph: Photograph, known: Tone | None = None
+) -> Optics:
     """What the cracks' own edges, depths and surroundings tell of the photograph."""
     chosen = some_of(cracks)
     optics = Optics()
     batches = list(read(chosen, cracks, photograph, optics))
-    for _ in range(3):  # each time with the blur and the tone of the one before
+    blurs = [optics.blur, optics.blur]  # of encoded values, and of linear light
+    for _ in range(ROUNDS):  # each time with the blur and the tone of the one before
         found = [batch.measure(optics) for batch in batches]
-        rows = [edge_tails(batches, found, share, optics.blur.px) for share in (0.0, 1.0)]
-        tone = tone_of(*rows)
-        blur = blur_of(rows[round(tone.share)])
-        if blur is None:
+        rows = [edge_tails(batches, found, share, blurs[share].px) for share in (0, 1)]
+        blurs = [blur_of(part) or blur for part, blur in zip(rows, blurs, strict=True)]
+        tone = known or tone_of(*rows)
+        side = round(tone.share)
+        blur = blurs[side]
+        if blur_of(rows[side]) is None:
             blur = narrow_blur(batches, found, tone, optics.blur)
         usual = usual_depth(tone.share)
         optics = Optics(blur, tone, *usual, *optics_noise(batches, found, tone, blur))
@@ -207,8 +214,8 @@ def find_optics(cracks: Sequence[Crack], photograph: Photograph) -> Optics:
         depths.append(batch.measure(optics).depth)
         lengths.append(np.bincount(batch.owner, minlength=len(batch.numbers)))
     depth = np.concatenate([*depths, np.zeros(0)])
-    known = np.isfinite(depth)
-    return with_depths(optics, depth[known], np.concatenate([*lengths, np.zeros(0)])[known])
+    own = np.isfinite(depth)
+    return with_depths(optics, depth[own], np.concatenate([*lengths, np.zeros(0)])[own])
 
 
 def with_depths(optics: Optics, depths: Numbers, weights: Numbers) -> Optics:

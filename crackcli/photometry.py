@@ -40,7 +40,9 @@ from crackcli.widths import Measured
 ALONG = 1.5  # samples: sigma of the average along the line
 ROUNDS = 3  # of bands beside the width found so far
 TAIL_BLURS = 2.3  # beyond the edge: as far as darkness is summed
-DEEP_BLURS, DEEP_PX = 3.0, 3.0  # the larger is the width from which on a profile tells its depth
+DEEP_BLURS, DEEP_PX = 3.0, 3.5  # the larger is the width from which on a profile tells its depth
+SURE_BLURS, SURE_PX = 6.0, 6.0  # from the larger on it may be a pale crack; before that, a profile
+PALE = 0.75  # that is paler than so many times the usual is that of a hairline that winds
 EDGE_BLURS = 4.0, 6.0  # from area to edges: between these widths both count
 NEAR = 4.0  # samples: sigma over which profiles tell together whether they are wide
 LOCAL = 6.0  # samples: sigma over which the depth is that of the place
@@ -154,6 +156,7 @@ def estimate(
     wider = blur + optics.blur.sigma
     other = near_peak / response(shape_width(near_area, near_peak, core, about, wider), core, wider)
     deep = clear & (shape >= max(DEEP_PX, DEEP_BLURS * blur)) & (own < 1.2)
+    deep &= (own > PALE * optics.depth) | (shape >= max(SURE_PX, SURE_BLURS * blur))
     own_sigma = np.hypot(
         np.abs(other - own), noise * np.sqrt(optics.across_px / (2 * core).clip(min=STEP_PX))
     )
