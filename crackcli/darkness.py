@@ -6,7 +6,8 @@ brick and mortar, cancel out.  The median of a band passes over grains and pores
 agrees with the near one, both count.  A side that jumps away from its own course along the crack,
 as where a joint or another crack comes near, is held to that course.
 
-Darkness is relative: 0 is the wall, 1 is black, so that light and shade along a crack do not matter.
+Darkness is relative: 0 is the wall, 1 is black, so that light and shade along a crack do not
+matter.
 
 Notation: S profiles of M values at ``offsets`` (M,), evenly spaced and symmetric about 0.
 """

@@ -1,16 +1,17 @@
 """Optics: what a photograph's own edges tell of its blur and of how its pixels mix.
 
 Across the edge of a crack that is wide beside the blur, darkness rises as the blur spreads an edge.
-Counted from where it is a half, the area of the tail outside and the area that is lacking inside are
-both sigma / sqrt(2 pi) of a Gaussian blur: their mean tells the blur, and where they differ, the
-values are not those in which pixels mix (`crackcli.tone`).  The blur told so is that of lens, pixel,
-processing and of the crack's own worn edges, all of which a crack's profile has.
+Counted from where it is a half, the area of the tail outside and the area that is lacking inside
+are both sigma / sqrt(2 pi) of a Gaussian blur: their mean tells the blur, and where they differ,
+the values are not those in which pixels mix (`crackcli.tone`).  The blur told so is that of lens,
+pixel, processing and of the crack's own worn edges, all of which a crack's profile has.
 
 Notation: S profiles of M values; E edges, at most two of a profile.
 """
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ def tails_of(dark: Darkness, widths: Numbers, begins: list[int], blur_px: float)
     areas = tails(dark.values, find_edges(dark.values, widths, plateau), tail_px)
     areas[~clear] = np.nan
     found = []
-    for begin, end in zip(begins, begins[1:], strict=False):
+    for begin, end in pairwise(begins):
         for first in range(begin, end, STRETCH):
             own = areas[first : min(first + STRETCH, end)].reshape(-1, 2)
             own = own[np.isfinite(own).all(axis=1)]
@@ -164,10 +165,10 @@ def tone_of(encoded: Numbers, light: Numbers) -> Tone:
     """The tone in which tails (`tails_of`) outside and inside are alike, given those in encoded
     values and in linear light.
 
-    Linear light is right unless edges speak clearly against it.  Real cracks are shaded inside, here
-    more and there less, so that their tails differ in any tone and tell none: two campaigns of one
-    wall must not be measured in different ones.  Cracks that were drawn, whose edges are all alike,
-    do tell.
+    Linear light is right unless edges speak clearly against it.  Real cracks are shaded inside,
+    here more and there less, so that their tails differ in any tone and tell none: two campaigns of
+    one wall must not be measured in different ones.  Cracks that were drawn, whose edges are all
+    alike, do tell.
     """
     doubts = []
     for rows in (encoded, light):

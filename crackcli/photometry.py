@@ -1,12 +1,12 @@
 """Photometric width: how wide a crack is by the light that it keeps, not by the pixels of its mask.
 
-The darkness of a profile (`crackcli.darkness`), summed across the crack, is its width times its full
-contrast (its *depth*: how dark it is where it is wider than the blur), whatever the blur: so a crack of
-half a pixel has a width.  The depth is taken from the wider parts of the same crack; a crack that is
-thin everywhere borrows it from the other cracks of the scene, and where there are none, from what
-cracks in photographs are like; how far it may be wrong goes into sigma.  A crack that is wide beside
-the blur is measured between its edges, where darkness is half that of the plateau between them, which
-needs no depth.
+The darkness of a profile (`crackcli.darkness`), summed across the crack, is its width times its
+full contrast (its *depth*: how dark it is where it is wider than the blur), whatever the blur: so a
+crack of half a pixel has a width.  The depth is taken from the wider parts of the same crack; a
+crack that is thin everywhere borrows it from the other cracks of the scene, and where there are
+none, from what cracks in photographs are like; how far it may be wrong goes into sigma.  A crack
+that is wide beside the blur is measured between its edges, where darkness is half that of the
+plateau between them, which needs no depth.
 
 Each sample stands for about 5 px of the length, as profiles are averaged along the line before
 anything is measured.

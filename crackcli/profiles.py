@@ -1,13 +1,13 @@
 """Profiles: the grey values of a photograph along short lines across a crack.
 
-A photograph is read tile by tile: every profile belongs to the tile in which its middle lies, and of
-each tile no more is read than its profiles need.  So memory does not follow the raster, however far
-a crack runs.
+A photograph is read tile by tile: every profile belongs to the tile in which its middle lies, and
+of each tile no more is read than its profiles need.  So memory does not follow the raster, however
+far a crack runs.
 
 Grey is luma, the weighted sum of the encoded red, green and blue (Rec. 601).  It is the one channel
 that JPEG keeps at full resolution, and the least noisy; red and blue alone are blurred by chroma
-subsampling and by the colour filter of the sensor, and so would be the width.  No channel is chosen by
-contrast: a choice made crack by crack would give the same crack two widths in two campaigns.
+subsampling and by the colour filter of the sensor, and so would be the width.  No channel is chosen
+by contrast: a choice made crack by crack would give the same crack two widths in two campaigns.
 
 Notation: S profiles of M values, at the same offsets across the crack.
 """
@@ -123,8 +123,11 @@ def read_profiles(
     normals: Numbers,
     offsets: Numbers,
 ) -> Profiles:
-    """The values at ``points`` (S, 2) + ``offsets`` (M,) times ``normals`` (S, 2), by
-    Lanczos' interpolation: a bicubic one makes a blurred line 1 % too dark.  What lies beyond an edge of the photograph is mirrored."""
+    """The values at ``points`` (S, 2) + ``offsets`` (M,) times ``normals`` (S, 2).
+
+    Interpolation is by Lanczos; a bicubic one makes a blurred line 1 % too dark.  What lies beyond
+    an edge of the photograph is mirrored.
+    """
     encoded = np.empty((len(points), len(offsets)), np.float32)
     light = np.empty_like(encoded)
     seen = np.ones(len(points), bool)

@@ -1,15 +1,16 @@
-"""Tone: from the encoded grey values of a photograph to values in which a pixel mixes what it shows.
+"""Tone: from the encoded grey values of a photograph to values in which a pixel mixes what it
+shows.
 
-A pixel on the edge of a crack shows some wall and some crack.  Light adds up in the sensor, before the
-camera encodes it (sRGB: about a square root), so shares of area are shares of *linear* light.  Taken
-from encoded values, a half covered pixel between 160 and 50 reads a third covered, and a hairline
-of 1 px reads 0.7.  But not all pixels were mixed in a sensor: what was resampled, drawn or sharpened
-later was mixed as encoded.  So the mix is a number: ``share`` is 1 for linear light and 0 for
-encoded values, and values are blended by it.
+A pixel on the edge of a crack shows some wall and some crack.  Light adds up in the sensor, before
+the camera encodes it (sRGB: about a square root), so shares of area are shares of *linear* light.
+Taken from encoded values, a half covered pixel between 160 and 50 reads a third covered, and a
+hairline of 1 px reads 0.7.  But not all pixels were mixed in a sensor: what was resampled, drawn or
+sharpened later was mixed as encoded.  So the mix is a number: ``share`` is 1 for linear light and 0
+for encoded values, and values are blended by it.
 
 Which one it is shows in edges: with the right share an edge is as soft on its dark side as on its
-bright side (`crackcli.optics` measures that).  Where a photograph has no edges to tell, linear light
-is assumed, with the doubt in sigma.
+bright side (`crackcli.optics` measures that).  Where a photograph has no edges to tell, linear
+light is assumed, with the doubt in sigma.
 """
 
 from dataclasses import dataclass

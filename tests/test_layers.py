@@ -22,21 +22,22 @@ survey report comparison training onnx_export corrections evaluating
 reviews trajectories
 contenders
 scan formats.* training_report joints growth objectives.*
-mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives
-direct_explainer
+mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives measuring
+direct_explainer scene_optics
+batches
 explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study
 attribution.path
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
-attribution.passes
-attribution.propagation patches masking widths runs
+attribution.passes photometry ridge
+attribution.propagation patches masking widths runs profiles sources
 labelled
 attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster scale
 drawing.distractors
 drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
-drawing.random_cracks skeleton outline chain device onnx_graph colours contact_sheet
-drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
+drawing.random_cracks skeleton outline optics chain device onnx_graph colours contact_sheet
+drawing.cover drawing.surfaces sparse darkness tone scene orientation evaluation calibration study_width tabular
 backends.*
 attribution formats backends drawing grid
 registry files
