@@ -20,8 +20,9 @@ from scipy.special import ndtr
 from crackcli.darkness import STEP_PX, Darkness
 from crackcli.tone import Tone
 
-TAIL_BLURS = 2.5  # on either side of an edge: what counts
-LEAST_CORE_PX = 2.0  # between both edges' tails, of a crack that tells
+TAIL_BLURS = 2.2  # on either side of an edge: what counts
+TAIL_AREA = 0.3941  # of a Gaussian edge of sigma 1 px, so far
+LEAST_CORE_PX = 1.0  # between both edges' tails, of a crack that tells
 STRETCH = 40  # samples of a line that tell together
 FEW = 3  # stretches: fewer tell no blur
 CORE_BLURS = 1.5  # inside the edges, the plateau begins so far away from them
@@ -128,7 +129,8 @@ def tails_of(dark: Darkness, widths: Numbers, begins: list[int], blur_px: float)
     inside, and from how many edges."""
     tail_px = TAIL_BLURS * blur_px
     core = np.maximum(STEP_PX, widths / 2 - tail_px)
-    plateau = mean_within(dark.values, core)
+    core = (np.floor(core / STEP_PX) + 0.5) * STEP_PX
+    plateau = mean_within(dark.values, core) / response(widths, core, blur_px)
     clear = (widths >= 2 * tail_px + LEAST_CORE_PX) & (plateau > 3 * dark.noise)
     areas = tails(dark.values, find_edges(dark.values, widths, plateau), tail_px)
     areas[~clear] = np.nan
@@ -153,7 +155,7 @@ def blur_of(rows: Numbers) -> Blur | None:
     """The blur that the tails of `tails_of` tell, if there are enough."""
     if len(rows) < FEW:
         return None
-    px = math.sqrt(2 * math.pi) * (rows[:, 0] + rows[:, 1]) / 2
+    px = (rows[:, 0] + rows[:, 1]) / 2 / TAIL_AREA
     middle, sigma = weighted_median(px, np.minimum(rows[:, 2], 100.0))
     if not middle > 0:
         return None

@@ -22,7 +22,8 @@ survey report comparison training onnx_export corrections evaluating
 reviews trajectories
 contenders
 scan formats.* training_report joints growth objectives.*
-mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives measuring
+mask_scene zoom tiles models features onnx_wholes judging references straight measures objectives
+measuring
 direct_explainer scene_optics
 batches
 explainer engines.onnx engines.torch engines.raw engines.zennit matching cracks study
@@ -37,7 +38,8 @@ drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
 drawing.random_cracks skeleton outline optics chain device onnx_graph colours contact_sheet
-drawing.cover drawing.surfaces sparse darkness tone scene orientation evaluation calibration study_width tabular
+drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
+darkness tone
 backends.*
 attribution formats backends drawing grid
 registry files
