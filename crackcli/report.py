@@ -26,7 +26,7 @@ from crackcli.profiles import RasterPhotograph
 from crackcli.registry import FORMATS, load
 from crackcli.scale import Scale, find_scale
 from crackcli.scene import Scene, finished_folders
-from crackcli.sources import photograph_of, run_record, unchanged
+from crackcli.sources import original
 
 log = logging.getLogger(__name__)
 
@@ -162,8 +162,7 @@ def photographed(
     if not cracks and not joints:
         return []
     try:
-        source = photograph_of(out, scene, run_record(out))
-        info = unchanged(scene, source, "bring that one back, or scan this one into another folder")
+        info = original(out, scene, "bring that one back, or scan this one into another folder")
         with RasterPhotograph(info) as photograph:
             telling = cracks or joints
             both, optics = measure_all([*cracks, *joints], photograph, window_px, telling, report)

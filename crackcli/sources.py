@@ -47,6 +47,15 @@ def photograph_of(out: Path, scene: Scene, record: dict[str, Any]) -> Path:
     return source
 
 
+def original(out: Path, scene: Scene, remedy: str) -> RasterInfo:
+    """What the photograph holds that ``scene`` of ``out`` was scanned from.
+
+    Raises `InputError` if it is not known, is not there, or was changed since; the last error
+    proposes the ``remedy``.
+    """
+    return unchanged(scene, photograph_of(out, scene, run_record(out)), remedy)
+
+
 def unchanged(scene: Scene, source: Path, remedy: str) -> RasterInfo:
     """What ``source`` holds, if it is the photograph that the scene was scanned from; else an
     `InputError`, with the ``remedy``."""

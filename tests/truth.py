@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from skimage.draw import polygon
+import shapely
+from rasterio.features import rasterize
 
 from crackcli.cracks import measured
 from crackcli.runs import find_runs
@@ -54,9 +55,8 @@ def ribbon(points, widths):
 
 def coverage(polygons, shape):
     """The share (rows, cols) of each pixel that polygons in pixel coordinates cover."""
-    fine = np.zeros((shape[0] * FINER, shape[1] * FINER), np.uint8)
-    for x, y in (np.transpose(points + 0.5) * FINER - 0.5 for points in polygons):
-        fine[polygon(y, x, fine.shape)] = 1
+    finer = [(shapely.Polygon((points + 0.5) * FINER), 1) for points in polygons]
+    fine = rasterize(finer, (shape[0] * FINER, shape[1] * FINER), dtype=np.uint8)
     return fine.reshape(shape[0], FINER, shape[1], FINER).mean(axis=(1, 3))
 
 

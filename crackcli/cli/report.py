@@ -21,11 +21,12 @@ def report(
     """Measure the cracks of every scene in OUT: cracks.csv, .geojson and .gpkg, scenes.csv.
 
     Lengths and widths are in pixels, and in millimetres too where the raster's map or --gsd-mm
-    tells the size of a pixel.  Scenes are told from their masks alone: a mask that was corrected
-    by hand is reported as it is.  Long straight lines that are likely joints, cables or edges are
-    counted apart and go to the joints layer of cracks.gpkg and to joints.geojson.  A wall without a
-    map has cracks.local.geojson and joints.local.geojson.  A scene that cannot be read is named;
-    the others are done.
+    tells the size of a pixel.  Where cracks are is told from the mask alone: a mask that was
+    corrected by hand is reported as it is.  How wide they are is told from the photograph that was
+    scanned; without it, from the mask (column width_method).  Long straight lines that are likely
+    joints, cables or edges are counted apart and go to the joints layer of cracks.gpkg and to
+    joints.geojson.  A wall without a map has cracks.local.geojson and joints.local.geojson.  A
+    scene that cannot be read is named; the others are done.
 
         crackcli report out
         crackcli report out --gsd-mm 0.5 --min-length-px 50
