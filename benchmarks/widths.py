@@ -1,40 +1,31 @@
 """How wide a crack is measured, beside how wide it is.
 
-    python benchmarks/widths.py truth -n 12 -o widths.png
-    python benchmarks/widths.py wall OUT             # OUT: of crackcli scan sample_data/wall.tif
-    python benchmarks/widths.py labels DATA/test/deepcrack
+    python benchmarks/widths.py truth -n 20 -o widths.png
+    python benchmarks/widths.py truth --quick
     python benchmarks/widths.py speed
 
-``truth`` draws cracks of known width at any angle, curved, with blur of 0.5 to 1.5 px, noise of 1 to
-5 %, a gradient, and a mortar joint beside one of three; a wider crack of nearly the same darkness is
-in the photograph, or none (alone).  Photometric widths come from a ragged mask about a pixel off;
-the other measures get the best mask there can be, that of the pixels covered by half.  ``labels``
-compares widths of labelled masks with photometric ones inside the same masks; labels are no truth of
-widths.  It also tells how dark cracks are where they are wide, which `crackcli.photometry` starts
-from (`DEPTHS`, from the training photographs).
+``truth`` draws cracks of known width at any angle, curved, with blur of 0.5 to 1.5 px, noise of 1
+to 5 %, a gradient, and a mortar joint beside one of three; a wider crack of nearly the same
+darkness is in the photograph, or none (alone).  Pixels mix wall and crack in linear light, as in a
+sensor, or in encoded values, as in a drawing program; the second kind is measured twice, told so
+(`Tone`) and not.  All measures get the same ragged mask, about a pixel off.  The others also get the
+best mask there can be, that of the pixels covered by half, which no detector makes: in brackets.
 """
 
 import argparse
-import json
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
-from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
-from crackcli import photometry, scene_optics
-from crackcli.batches import read
-from crackcli.cracks import trace
-from crackcli.joints import JOINT, judged
+from crackcli import scene_optics
 from crackcli.measuring import measure_all
-from crackcli.photometry import Optics
-from crackcli.profiles import ArrayPhotograph, RasterPhotograph
-from crackcli.raster import inspect
-from crackcli.scene import Scene
+from crackcli.profiles import ArrayPhotograph
 from crackcli.study_width import largest_width
 from crackcli.tone import Tone
 
@@ -45,13 +36,15 @@ from truth import Conditions, coverage, curve, photograph, ragged, ribbon, trace
 WIDTHS_PX = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 20.0)
 SHAPE = (320, 420)
 LENGTH_PX = 220
+QUICK_PX = (1.0, 2.0, 4.0, 8.0, 20.0)
 WIDE_PX = 8.0  # of the other crack
+ENCODED = Tone(0.0, 0.05)
 BETWEEN, WITHIN = 0.05, 0.03  # by how much darkness varies from crack to crack, and along one
 
 
 def case(rng, width, linear, alone):
-    """The measures of one drawn crack: photometric mean, its sigma, samples and their sigmas, and
-    the widths by area over length, the distance transform and the study."""
+    """The measures of one drawn crack: photometric ones (`told`), the other kind's bias without
+    being told, conditions, and mean widths of the other measures from both masks."""
     first, other = (95 + width / 2, 160), (420 - 70, 160)
     angle = rng.uniform(0, 180)
     angle = 90 + (angle - 90) * (0.12 if not alone else 1.0)
@@ -83,14 +76,14 @@ def case(rng, width, linear, alone):
         conditions,
         [depth + WITHIN * patch for depth, patch in zip(depths, patches, strict=True)],
     )
-    mask = np.maximum.reduce([ragged(rng, cover) for cover in covers])
-    cracks, _ = measure_all(traced(mask), ArrayPhotograph(image))
-    ours = max(cracks, key=lambda crack: overlap(crack, covers[0]))
-    best = covers[0] >= 0.5
-    thin = skeletonize(best)
-    edt = 2 * distance_transform_edt(best)[thin].mean() if thin.any() else np.nan
-    area = traced(best)
-    return {
+    own = ragged(rng, covers[0])
+    mask = np.maximum.reduce([own, *(ragged(rng, cover) for cover in covers[1:])])
+    cracks, source = traced(mask), ArrayPhotograph(image)
+    found = measure_all(cracks, source, tone=None if linear else ENCODED)[0]
+    ours = max(found, key=lambda crack: overlap(crack, covers[0]))
+    result = {
+        "width": width,
+        "conditions": conditions,
         "method": ours.widths.method,
         "mean": ours.widths.mean_px,
         "sigma": ours.widths.mean_sigma_px or np.nan,
@@ -98,10 +91,19 @@ def case(rng, width, linear, alone):
         "max_sigma": ours.widths.max_sigma_px or np.nan,
         "samples": ours.widths.profile.width_px,
         "sigmas": ours.widths.profile.sigma_px,
-        "area": area[0].widths.mean_px if area else np.nan,
-        "edt": edt,
-        "study": largest_width(best) or np.nan,
+        "untold": np.nan,
     }
+    if not linear:
+        found = measure_all(cracks, source)[0]
+        result["untold"] = max(found, key=lambda one: overlap(one, covers[0])).widths.mean_px
+    for name, known in (("ragged", own > 0), ("best", covers[0] >= 0.5)):
+        thin, area = skeletonize(known), traced(known)
+        result[f"{name} area"] = area[0].widths.mean_px if area else np.nan
+        result[f"{name} edt"] = (
+            2 * distance_transform_edt(known)[thin].mean() if thin.any() else np.nan
+        )
+        result[f"{name} study"] = largest_width(known) or np.nan
+    return result
 
 
 def overlap(crack, cover):
@@ -112,61 +114,113 @@ def overlap(crack, cover):
 
 
 def truth(given):
-    """Print the table of drawn cracks and draw it."""
-    chart = {}
+    """Print the tables of drawn cracks and draw the first of each kind."""
+    chart, everything = {}, []
+    number = 3 if given.quick else given.number
     for linear in (True, False):
         for alone in (False, True):
-            wanted = [w for w in WIDTHS_PX if w <= 4] if alone else WIDTHS_PX
-            mixed = "linear light" if linear else "encoded values"
+            wanted = QUICK_PX if given.quick else WIDTHS_PX
+            wanted = [width for width in wanted if width <= 4] if alone else wanted
+            mixed = "linear light" if linear else "encoded values, told so"
             print(f"\nMixed in {mixed}, {'alone' if alone else 'a wider crack beside'}:\n")
             print(
-                "| true px | photometric | bias | sd | sigma | mean within 2 sigma | samples within |"
-                " max less true | area / length | 2 x EDT | study |\n" + "|---" * 11 + "|"
+                "| true px | photometric | bias | MAE | sigma | mean within 2 sigma | samples "
+                "within | max less true | area / length | 2 x EDT | study |"
+                + ("" if linear else " not told: bias |")
+                + "\n"
+                + "|---" * (11 if linear else 12)
+                + "|"
             )
             chart[linear, alone] = []
-            for number, width in enumerate(wanted):
-                rng = np.random.default_rng([given.seed, linear, alone, number])
-                cases = [case(rng, width, linear, alone) for _ in range(given.number)]
-                light = [one for one in cases if one["method"] == "photometric"]
-                row = row_of(width, cases, light)
+            for width in wanted:
+                seed = [given.seed, linear, alone, round(100 * width)]
+                cases = [
+                    case(np.random.default_rng([*seed, at]), width, linear, alone)
+                    for at in range(number)
+                ]
+                everything += [one | {"linear": linear, "alone": alone} for one in cases]
+                row = row_of(cases)
                 chart[linear, alone].append((width, row))
+                others = [
+                    f"{row['ragged ' + name]:+.2f} ({row['best ' + name]:+.2f})"
+                    for name in ("area", "edt", "study")
+                ]
                 print(
-                    f"| {width:g} | {len(light)} of {len(cases)} | "
-                    + " | ".join(f"{value:+.2f}" for value in row[:1])
-                    + f" | {row[1]:.2f} | {row[2]:.2f} | {row[3]:.0f} % | {row[4]:.0f} % | "
-                    + " | ".join(f"{value:+.2f}" for value in row[5:])
+                    f"| {width:g} | {row['count']} of {len(cases)} | {row['bias']:+.2f} | "
+                    f"{row['mae']:.2f} | {row['sigma']:.2f} | {row['within']:.0f} % | "
+                    f"{row['samples']:.0f} % | {row['max']:+.2f} | "
+                    + " | ".join(others)
+                    + ("" if linear else f" | {row['untold']:+.2f}")
                     + " |",
                     flush=True,
                 )
+    by_condition(everything)
     draw(chart, given.output)
 
 
-def row_of(width, cases, light):
-    """Bias, sd, mean sigma, shares within two sigma, and biases of the other measures."""
-    means = np.array([one["mean"] for one in light])
-    sigmas = np.array([one["sigma"] for one in light])
-    samples = np.concatenate([one["samples"] for one in light] or [np.zeros(0)])
-    each = np.concatenate([one["sigmas"] for one in light] or [np.zeros(0)])
-    known = np.isfinite(each)
-    within = np.abs(samples[known] - width) <= 2 * each[known]
-    with np.errstate(all="ignore"):
-        others = [
-            float(np.nanmean([one[name] for one in cases] + [np.nan]) - width)
-            if np.isfinite([one[name] for one in cases]).any()
-            else np.nan
-            for name in ("area", "edt", "study")
-        ]
-    if not len(means):
-        return [np.nan] * 6 + others
-    return [
-        float(means.mean() - width),
-        float(means.std()),
-        float(sigmas.mean()),
-        100 * float((np.abs(means - width) <= 2 * sigmas).mean()),
-        100 * float(within.mean()),
-        float(np.mean([one["max"] for one in light]) - width),
-        *others,
+def by_condition(cases):
+    """Print what blur, noise and surroundings do, to cracks from 1 px up."""
+    print("\nFrom 1 px up:\n")
+    print("| | cracks | bias | MAE | mean within 2 sigma | samples within |\n" + "|---" * 6 + "|")
+    groups = [
+        ("linear light", lambda one: one["linear"]),
+        ("encoded values, told so", lambda one: not one["linear"]),
+        ("a wider crack beside", lambda one: not one["alone"]),
+        ("alone", lambda one: one["alone"]),
+        ("a joint beside", lambda one: one["conditions"].joint_px is not None),
+        ("none", lambda one: one["conditions"].joint_px is None),
+        *(
+            (
+                f"{name.replace('_', ', ')} {low:g} to {high:g}",
+                lambda one, name=name, low=low, high=high: (
+                    low <= getattr(one["conditions"], name) < high
+                ),
+            )
+            for name, limits in (("blur_px", (0.5, 0.8, 1.2, 1.5)), ("noise", (0.01, 0.03, 0.05)))
+            for low, high in pairwise(limits)
+        ),
     ]
+    for name, belongs in groups:
+        own = [one for one in cases if one["width"] >= 1 and belongs(one)]
+        row = row_of(own)
+        print(
+            f"| {name} | {row['count']} | {row['bias']:+.2f} | {row['mae']:.2f} | "
+            f"{row['within']:.0f} % | {row['samples']:.0f} % |"
+        )
+
+
+def row_of(cases):
+    """What the table tells of cases: errors of what is photometric in px, shares in per cent."""
+    light = [one for one in cases if one["method"] == "photometric"]
+    true, means, sigmas = (
+        np.array([one[name] for one in light]) for name in ("width", "mean", "sigma")
+    )
+    away = [one["samples"] - one["width"] for one in light]
+    each, away = (
+        np.concatenate([*parts, np.zeros(0)]) for parts in ([one["sigmas"] for one in light], away)
+    )
+    known = np.isfinite(each)
+    row = {
+        "count": len(light),
+        "bias": average(means - true),
+        "mae": average(np.abs(means - true)),
+        "sd": float((means - true).std()) if len(light) else np.nan,
+        "sigma": average(sigmas),
+        "within": 100 * average(np.abs(means - true) <= 2 * sigmas),
+        "samples": 100 * average(np.abs(away[known]) <= 2 * each[known]),
+        "max": average(np.array([one["max"] for one in light]) - true),
+        "untold": average(np.array([one["untold"] for one in light]) - true),
+    }
+    for mask in ("ragged", "best"):
+        for name in ("area", "edt", "study"):
+            found = np.array([one[f"{mask} {name}"] - one["width"] for one in cases])
+            row[f"{mask} {name}"] = average(found[np.isfinite(found)])
+    return row
+
+
+def average(values):
+    """The mean, or nan of nothing."""
+    return float(np.mean(values)) if len(values) else np.nan
 
 
 def draw(chart, path):
@@ -180,134 +234,18 @@ def draw(chart, path):
     for axis, linear in zip(axes, (True, False), strict=True):
         rows = chart[linear, False]
         true = [width for width, _ in rows]
-        bias, sd = (np.array([row[at] for _, row in rows]) for at in (0, 1))
+        bias, sd = (np.array([row[name] for _, row in rows]) for name in ("bias", "sd"))
         axis.errorbar(true, bias, sd, label="photometric", color="black", capsize=2)
-        for at, name in ((6, "area / length of the mask"), (7, "2 x distance"), (8, "study")):
-            axis.plot(true, [row[at] for _, row in rows], "--", label=name)
+        for key, name in (("area", "area / length"), ("edt", "2 x distance"), ("study", "study")):
+            axis.plot(true, [row[f"ragged {key}"] for _, row in rows], "--", label=name)
         axis.axhspan(-0.1, 0.1, color="0.9")
         axis.set(xscale="log", xlabel="true width, px", ylim=(-1, 3))
-        axis.set_title("mixed in linear light" if linear else "mixed in encoded values")
+        axis.set_title("mixed in linear light" if linear else "mixed in encoded values, told so")
     axes[0].set_ylabel("measured less true, px")
     axes[0].legend()
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     print(f"\n{path}")
-
-
-def wall(given):
-    """Print measured and true widths of the cracks of the sample wall."""
-    sample = Path(__file__).resolve().parents[1] / "sample_data"
-    scene = Scene.read(given.out / "wall")
-    cracks = trace(scene.mask, scene.score, (scene.rows, scene.cols)).cracks
-    cracks = [crack for crack in judged(cracks) if (crack.joint_likelihood or 0) < JOINT]
-    tones = [(None, "linear"), (Tone(0.0, 0.1), "encoded, as it was drawn")]
-    with RasterPhotograph(inspect(sample / "wall.tif")) as source:
-        results = [(name, measure_all(cracks, source, tone=tone)[0]) for tone, name in tones]
-    print(
-        "| crack | true mean, max | mask: measured, bias | "
-        + " | ".join(f"{name}: measured, bias, sigma, within 2 sigma" for name, _ in results)
-        + " |\n"
-        + "|---" * (3 + len(results))
-        + "|"
-    )
-    for known in json.loads((sample / "truth.json").read_text())["wall"]:
-        points, widths = dense(known["paths"])
-        tree = cKDTree(points)
-        cells = [known_at(tree, widths, [crack.widths.profile for crack in cracks], cracks)]
-        cells += [
-            known_at(tree, widths, [crack.widths.profile for crack in found], cracks)
-            for _, found in results
-        ]
-        texts = []
-        for number, (values, true, sigmas) in enumerate(cells):
-            known_sigma = np.isfinite(sigmas)
-            if number:
-                values, true, sigmas = values[known_sigma], true[known_sigma], sigmas[known_sigma]
-            if not len(values):
-                texts.append("-")
-                continue
-            text = f"{values.mean():.2f}, {(values - true).mean():+.2f}"
-            if number:
-                within = 100 * (np.abs(values - true) <= 2 * sigmas).mean()
-                text += f", {sigmas.mean():.2f}, {within:.0f} %"
-            texts.append(text)
-        mean, most = known["width_mean_px"], known["width_max_px"]
-        print(f"| {known['crack_id']} | {mean:.1f}, {most:.1f} | " + " | ".join(texts) + " |")
-
-
-def dense(paths):
-    """Points (N, 2) every quarter of a pixel along paths, and the true widths (N,) there."""
-    points, widths = [], []
-    for path in paths:
-        known = np.array(path["points"])
-        arc = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(known, axis=0).T))])
-        way = np.arange(0, arc[-1], 0.25)
-        points.append(np.column_stack([np.interp(way, arc, axis) for axis in known.T]))
-        widths.append(np.interp(way, arc, path["width_px"]))
-    return np.concatenate(points), np.concatenate(widths)
-
-
-def known_at(tree, true, profiles, cracks):
-    """Measured and true widths and sigmas where cracks lie on a true one for half their length."""
-    found = [np.zeros((3, 0))]
-    for profile, _ in zip(profiles, cracks, strict=True):
-        away, nearest = tree.query(profile.points)
-        near = away < np.maximum(2, true[nearest] / 2 + 1)
-        if near.mean() >= 0.5:
-            near &= np.isfinite(profile.width_px)
-            found.append(
-                np.stack([profile.width_px[near], true[nearest[near]], profile.sigma_px[near]])
-            )
-    return np.concatenate(found, axis=1)
-
-
-def labels(given):
-    """Print widths of labelled masks beside photometric ones inside them, and depths."""
-    rows, depths = [], {0.0: [], 1.0: []}
-    for path in sorted((given.data / "masks").glob("*.png")):
-        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 127
-        pictures = [
-            found
-            for folder in ("images", "crack")
-            for found in sorted((given.data / folder).glob(f"{path.stem}.*"))
-        ]
-        if not mask.any() or not pictures or "_crop" in path.stem:
-            continue
-        rgb = cv2.cvtColor(cv2.imread(str(pictures[0])), cv2.COLOR_BGR2RGB)
-        source, cracks = ArrayPhotograph(rgb), traced(mask)
-        done, _ = measure_all(cracks, source)
-        rows += [
-            (crack.widths.mean_px, crack.length_px, new.widths)
-            for crack, new in zip(cracks, done, strict=True)
-            if crack.length_px >= given.least_px
-        ]
-        for share in depths if given.depths else ():
-            optics = Optics(tone=Tone(share, 0.0))
-            for batch in read(range(len(cracks)), cracks, source, optics):
-                found = batch.measure(optics).depth
-                depths[share] += found[np.isfinite(found)].tolist()
-    print(
-        "| mask, px | cracks | photometric | mask, mean | photometric, mean | sigma | median ratio |"
-    )
-    print("|---" * 7 + "|")
-    for low, high in ((0, 2), (2, 3), (3, 5), (5, 8), (8, 12), (12, 20), (20, 60)):
-        own = [row for row in rows if low <= row[0] < high]
-        light = [row for row in own if row[2].method == "photometric"]
-        if light:
-            ratio = np.median([new.mean_px / old for old, _, new in light])
-            print(
-                f"| {low} to {high} | {len(own)} | {len(light)} | "
-                f"{np.mean([row[0] for row in light]):.2f} | "
-                f"{np.mean([row[2].mean_px for row in light]):.2f} | "
-                f"{np.mean([row[2].mean_sigma_px for row in light]):.2f} | {ratio:.2f} |"
-            )
-    for share, found in depths.items():
-        if found:
-            low, middle, high = np.percentile(found, [16, 50, 84])
-            print(
-                f"\ndepth, {share:g} linear: median {middle:.2f}, 68 % from {low:.2f} to {high:.2f},"
-                f" {len(found)} cracks"
-            )
 
 
 def speed(given):
@@ -331,8 +269,8 @@ def speed(given):
     took = time.process_time() - looked
     count = sum(len(crack.widths.profile.width_px) for crack in done)
     print(
-        f"{count} profiles: {took:.1f} s of one core, {1e5 * took / count:.1f} s for 100,000; of it "
-        f"{looked - began:.1f} s for the optics ({time.monotonic() - wall_began:.1f} s passed); "
+        f"{count} profiles: {took:.1f} s of one core, {1e5 * took / count:.1f} s for 100,000; of "
+        f"it {looked - began:.1f} s for the optics ({time.monotonic() - wall_began:.1f} s passed); "
         f"blur {optics.blur.px:.2f} px"
     )
 
@@ -344,15 +282,11 @@ def main() -> None:
     kinds = parser.add_subparsers(dest="kind", required=True)
     drawn = kinds.add_parser("truth")
     drawn.add_argument("-n", "--number", type=int, default=12, help="of each width")
+    drawn.add_argument("--quick", action="store_true", help="3 each of fewer widths")
     drawn.add_argument("-o", "--output", type=Path, default=Path("widths.png"))
-    kinds.add_parser("wall").add_argument("out", type=Path)
-    labelled = kinds.add_parser("labels")
-    labelled.add_argument("data", type=Path)
-    labelled.add_argument("--least-px", type=float, default=30.0, help="length of a crack")
-    labelled.add_argument("--depths", action="store_true")
     kinds.add_parser("speed")
     given = parser.parse_args()
-    {"truth": truth, "wall": wall, "labels": labels, "speed": speed}[given.kind](given)
+    {"truth": truth, "speed": speed}[given.kind](given)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from crackcli import widths
 from crackcli.batches import Batch, read, whole
 from crackcli.centerline import Centreline
 from crackcli.cracks import Crack, Report
-from crackcli.photometry import CLEAR_PX, Found, Optics
+from crackcli.photometry import CLEAR_PX, CLEAR_WIDTHS, Found, Optics
 from crackcli.profiles import Photograph
 from crackcli.scene_optics import find_optics
 from crackcli.tone import Tone
@@ -79,7 +79,7 @@ def told(
             )
         )
     ends = np.minimum(samples.from_start, samples.from_end)
-    clear = ends >= CLEAR_PX + np.maximum(2 * optics.blur.px, guess / 4)
+    clear = ends >= CLEAR_PX + np.maximum(2 * optics.blur.px, CLEAR_WIDTHS * guess)
     of_line = owner[samples.begins[:-1]]
     limits = np.searchsorted(of_line, np.arange(len(batch.numbers) + 1))
     for place, number in enumerate(batch.numbers):

@@ -30,10 +30,10 @@ BLUR_PX, BLUR_SIGMA = 0.8, 0.3  # where no edge tells: of ordinary sharp photogr
 BLUR_RANGE = 0.35, 4.0
 LINE_BLUR = 0.12  # relative: how far the blur of one stretch's edges may be wrong, at least
 LINEAR = 0.9  # how likely linear light is before edges have told anything
-ALIKE = 12, 0.04  # so many stretches, whose tails spread by no more px, can speak against it
-FITS = 2.0  # and only if their tails differ by no more than so many sigma in encoded values
+ALIKE = 5, 0.04  # so many stretches, whose tails spread by no more px, tell the tone
+FITS = 2.0  # and only one in which their tails differ by no more than so many sigma
 SHADED = 0.1  # of the spread of tails from stretch to stretch: what may be in all of them
-EXACT_PX = 0.002  # tails of all edges together are not known better
+EXACT_PX = 0.008  # tails of all edges together are not known better
 
 Numbers = NDArray[np.float64]
 Values = NDArray[np.float32]
@@ -167,10 +167,10 @@ def tone_of(encoded: Numbers, light: Numbers) -> Tone:
     """The tone in which tails (`tails_of`) outside and inside are alike, given those in encoded
     values and in linear light.
 
-    Linear light is right unless edges speak clearly against it.  Real cracks are shaded inside,
-    here more and there less, so that their tails differ in any tone and tell none: two campaigns of
-    one wall must not be measured in different ones.  Cracks that were drawn, whose edges are all
-    alike, do tell.
+    Linear light is assumed unless edges speak clearly.  Seen in the wrong tone, tails differ by no
+    more than some hundredths of a px, although the width is off by half a px or more.  Real cracks
+    are shaded inside, here more and there less, so that their tails differ in any tone and tell
+    none: two campaigns of one wall must not be measured in different ones.
     """
     doubts = []
     for rows in (encoded, light):
@@ -181,7 +181,7 @@ def tone_of(encoded: Numbers, light: Numbers) -> Tone:
         sigma = math.hypot(spread / math.sqrt(len(rows)), SHADED * spread, EXACT_PX)
         doubts.append((float(np.median(away)) / sigma) ** 2 / 2)
     odds = (1 - LINEAR) / LINEAR * math.exp(min(50.0, max(-50.0, doubts[1] - doubts[0])))
-    if odds > 1 and doubts[0] > FITS**2 / 2:
+    if min(doubts) > FITS**2 / 2:
         return Tone(1.0, math.sqrt(1 - LINEAR))
     wrong = min(odds, 1 / odds)
     return Tone(1.0 if odds < 1 else 0.0, math.sqrt(wrong / (1 + wrong)))

@@ -52,10 +52,11 @@ SEEN = 3.0  # times the noise: what is less dark is not measured
 UNEVEN = 0.5  # of the peak: sides of the wall that differ by more tell nothing
 GROWN, GROWN_PX = 2.0, 3.0  # a width beyond so many times the mask's and so much more is another's
 LEAST_PX = 0.05
-CLEAR_PX = 1.5  # from free ends, and beyond the circle of a junction
+CLEAR_PX = 1.5  # from free ends, and beyond the circle of a junction; and so many widths: so far a
+CLEAR_WIDTHS = 0.8  # centreline is drawn out straight, in a direction that a corner may spoil
 
 # What cracks are like: depth in encoded values and in linear light, mean and deviation.  Measured
-# on the labelled training photographs, cracks 4 px wide or more, by benchmarks/widths.py.
+# on the labelled training photographs, cracks 4 px wide or more, by benchmarks/width_photographs.py.
 DEPTHS = (0.68, 0.18), (0.90, 0.10)
 
 Numbers = NDArray[np.float64]
