@@ -32,13 +32,12 @@ from crackcli.photometry import Optics
 from crackcli.profiles import ArrayPhotograph, RasterPhotograph
 from crackcli.raster import inspect
 from crackcli.scene import Scene
-from crackcli.tone import Tone
+from crackcli.tone import TONES, Tone
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from truth import traced
 
-ENCODED = Tone(0.0, 0.05)
 DENSE_PX = 0.25  # between points of a drawn path
 SMOOTH_PX = 3.0  # deviation: about as smooth as the centrelines of narrow cracks
 
@@ -49,7 +48,7 @@ def wall(given):
     scene = Scene.read(given.out / "wall")
     cracks = trace(scene.mask, scene.score, (scene.rows, scene.cols)).cracks
     cracks = [crack for crack in judged(cracks) if (crack.joint_likelihood or 0) < JOINT]
-    tones = [(None, "not told"), (ENCODED, "told that it was drawn in encoded values")]
+    tones = [(None, "not told"), (TONES["encoded"], "told that it was drawn in encoded values")]
     with RasterPhotograph(inspect(sample / "wall.tif")) as source:
         results = [(name, measure_all(cracks, source, tone=tone)[0]) for tone, name in tones]
     print(

@@ -8,8 +8,8 @@
 to 5 %, a gradient, and a mortar joint beside one of three; a wider crack of nearly the same
 darkness is in the photograph, or none (alone).  Pixels mix wall and crack in linear light, as in a
 sensor, or in encoded values, as in a drawing program; the second kind is measured twice, told so
-(`Tone`) and not.  All measures get the same ragged mask, about a pixel off.  The others also get the
-best mask there can be, that of the pixels covered by half, which no detector makes: in brackets.
+(`TONES`) and not.  All measures get the same ragged mask, about a pixel off.  The others also get
+the best mask there can be, that of the pixels covered by half: in brackets.  No detector makes it.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from crackcli import scene_optics
 from crackcli.measuring import measure_all
 from crackcli.profiles import ArrayPhotograph
 from crackcli.study_width import largest_width
-from crackcli.tone import Tone
+from crackcli.tone import TONES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -38,7 +38,6 @@ SHAPE = (320, 420)
 LENGTH_PX = 220
 QUICK_PX = (1.0, 2.0, 4.0, 8.0, 20.0)
 WIDE_PX = 8.0  # of the other crack
-ENCODED = Tone(0.0, 0.05)
 BETWEEN, WITHIN = 0.05, 0.03  # by how much darkness varies from crack to crack, and along one
 
 
@@ -79,7 +78,7 @@ def case(rng, width, linear, alone):
     own = ragged(rng, covers[0])
     mask = np.maximum.reduce([own, *(ragged(rng, cover) for cover in covers[1:])])
     cracks, source = traced(mask), ArrayPhotograph(image)
-    found = measure_all(cracks, source, tone=None if linear else ENCODED)[0]
+    found = measure_all(cracks, source, tone=None if linear else TONES["encoded"])[0]
     ours = max(found, key=lambda crack: overlap(crack, covers[0]))
     result = {
         "width": width,

@@ -56,7 +56,8 @@ CLEAR_PX = 1.5  # from free ends, and beyond the circle of a junction; and so ma
 CLEAR_WIDTHS = 0.8  # centreline is drawn out straight, in a direction that a corner may spoil
 
 # What cracks are like: depth in encoded values and in linear light, mean and deviation.  Measured
-# on the labelled training photographs, cracks 4 px wide or more, by benchmarks/width_photographs.py.
+# on labelled training photographs, on cracks that are 4 px wide or more, by
+# benchmarks/width_photographs.py.
 DEPTHS = (0.68, 0.18), (0.90, 0.10)
 
 Numbers = NDArray[np.float64]

@@ -27,6 +27,7 @@ from crackcli.registry import FORMATS, load
 from crackcli.scale import Scale, find_scale
 from crackcli.scene import Scene, finished_folders
 from crackcli.sources import original
+from crackcli.tone import TONES
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,12 @@ class ReportTask:
     gsd_mm: float | None = None  # size of a pixel, where the raster does not tell
     min_length_px: float = 0.0  # shorter cracks are left out; the others keep their ids
     joint_likelihood: float = JOINT  # from which on lines are set aside as joints; 1 keeps all
+    tone: str | None = None  # of `TONES`, how pixels mix wall and crack; else edges tell it
     formats: tuple[str, ...] = tuple(FORMATS)
 
     def __post_init__(self) -> None:
+        if self.tone is not None and self.tone not in TONES:
+            raise UsageError(f"a tone of {self.tone!r} is none; give {' or '.join(TONES)}")
         if not 0 < self.joint_likelihood <= 1:
             raise UsageError(
                 f"a joint likelihood of {self.joint_likelihood:g} is none; give more than 0, and 1 "
@@ -141,7 +145,7 @@ def trace_scene(
             (joints if joint else cracks).append(crack)
     assessed_px = traced.assessed_px
     del traced
-    both = photographed(scene, cracks, joints, window_px(scale), task.out, measured_share)
+    both = photographed(scene, cracks, joints, window_px(scale), task, measured_share)
     return SceneCracks(scene, scale, both[: len(cracks)], assessed_px, both[len(cracks) :])
 
 
@@ -155,17 +159,22 @@ def photographed(
     cracks: list[Crack],
     joints: list[Crack],
     window_px: float,
-    out: Path,
+    task: ReportTask,
     report: Callable[[float], None],
 ) -> list[Crack]:
     """Cracks and then joints, measured on the scene's photograph if it is there and the same."""
     if not cracks and not joints:
         return []
     try:
-        info = original(out, scene, "bring that one back, or scan this one into another folder")
+        info = original(
+            task.out, scene, "bring that one back, or scan this one into another folder"
+        )
         with RasterPhotograph(info) as photograph:
             telling = cracks or joints
-            both, optics = measure_all([*cracks, *joints], photograph, window_px, telling, report)
+            tone = TONES[task.tone] if task.tone else None
+            both, optics = measure_all(
+                [*cracks, *joints], photograph, window_px, telling, report, tone
+            )
     except InputError as error:
         log.warning("%s has the widths of its mask: %s", scene.name, error)
         return [*cracks, *joints]

@@ -25,6 +25,8 @@ MOST_PX, MOST_WIDTHS = 2.0, 0.1  # a point moves by no more than the sum of both
 WINDOW_PX = 1.5  # beyond the half width: what is looked at
 FLOOR = 0.3  # of the darkest: what is brighter does not pull
 SEEN = 3.0  # times the noise: what is less dark does not pull
+MOST_SEEN = 0.5  # of what is beside a point on the line: where less is dark, it is by chance
+STAY = 2.0  # so much holds such a point, where others are drawn by their darkness over the noise
 SMOOTH, SMOOTH_WIDTHS = 2.0, 0.2  # samples: sigma along the line of how far points move, and of
 # its normals: the larger of both, by how wide the cracks may be that are measured together
 BLUR_PX = 0.9  # of the edges, before it is known
@@ -128,11 +130,13 @@ def shifts(
     total = pull.sum(axis=1)
     shift = (pull @ offsets.astype(np.float32) / np.where(total > 0, total, 1)).astype(np.float64)
     clear = seen & (peak > SEEN * dark.noise) & (total > 0)
-    weight = np.where(clear, (peak / np.maximum(dark.noise, 1e-3)).clip(max=20) ** 2, 0)
+    clear &= along(clear.astype(np.float64), samples.begins, sigma) > MOST_SEEN
+    weight = np.where(clear, (peak / np.maximum(dark.noise, 1e-3)).clip(max=20), STAY) ** 2
     wide = spread_out(shift, samples.begins, SHORTER // 2)
     shift = np.median(np.lib.stride_tricks.sliding_window_view(wide, SHORTER), axis=1)[
         places(samples.begins, SHORTER // 2)
     ]
+    shift = np.where(clear, shift, 0)
     return along(shift, samples.begins, sigma, weight.astype(np.float64))
 
 

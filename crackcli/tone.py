@@ -32,6 +32,10 @@ class Tone:
     sigma: float = 0.3
 
 
+KNOWN = 0.05  # how far the share may be wrong where somebody knows the tone
+TONES = {"linear": Tone(1.0, KNOWN), "encoded": Tone(0.0, KNOWN)}
+
+
 def linear(encoded: NDArray) -> NDArray:
     """Linear light, 0 to 1, of encoded values from 0 to 1 (IEC 61966-2-1)."""
     return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

@@ -15,6 +15,7 @@ def report(
     gsd_mm: options.GsdMm = None,
     min_length_px: options.MinLengthPx = 0.0,
     joint_likelihood: options.JointLikelihood = 0.5,
+    tone: options.ToneName = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -39,6 +40,7 @@ def report(
         gsd_mm=gsd_mm,
         min_length_px=min_length_px,
         joint_likelihood=joint_likelihood,
+        tone=tone,
     )
     with progress("report", quiet=quiet) as tell:
         summary = write_report(task, progress=tell)
