@@ -97,7 +97,8 @@ def middle_of(values: Values) -> Values:
 
 
 def course_of(level: Numbers, begins: list[int]) -> Numbers:
-    """Medians (S, 2) of the levels (S, 2) of stretches of about `COURSE` profiles of a line."""
+    """Medians (S, 2) of the levels (S, 2) of stretches of about `COURSE` profiles of a line, and
+    straight on from the middle of one to the next."""
     counts = np.diff(begins)
     parts = np.maximum(1, counts // COURSE)  # the last of a line may be longer: its end counts
     part = np.minimum(
@@ -113,7 +114,15 @@ def course_of(level: Numbers, begins: list[int]) -> Numbers:
         np.maximum(lanes, (last - COURSE)[:, None] * (lanes >= last[:, None])),
         first[:, None] + np.arange(COURSE) % (last - first)[:, None],
     )
-    return middle_of(np.moveaxis(level[lanes], 1, 2))[number]
+    medians = middle_of(np.moveaxis(level[lanes], 1, 2))
+    middle = (first + last - 1) / 2
+    at = np.arange(begins[-1])
+    other = (number + np.sign(at - middle[number]).astype(np.int64)).clip(0, len(middle) - 1)
+    line = np.repeat(np.arange(len(counts)), parts)
+    other = np.where(line[other] == line[number], other, number)
+    span = middle[other] - middle[number]
+    share = np.where(span == 0, 0, (at - middle[number]) / np.where(span == 0, 1, span))
+    return medians[number] + share[:, None] * (medians[other] - medians[number])
 
 
 def integral(values: Values, halves: Numbers) -> Numbers:

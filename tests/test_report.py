@@ -3,14 +3,16 @@
 import json
 from inspect import signature
 
+import cv2
 import numpy as np
 import pytest
 from affine import Affine
 from rasterio.crs import CRS
-from walls import crackcli, polyline, write_scene
+from walls import crackcli, photographed, polyline, write_scene
 
 from crackcli.cli import app
 from crackcli.errors import InputError, UsageError
+from crackcli.files import sha256
 from crackcli.formats.csv import read_rows
 from crackcli.joints import JOINT
 from crackcli.report import ReportTask, write_report
@@ -117,8 +119,11 @@ def test_the_command_prints_paths_and_nothing_else_on_stdout(out):
     assert "north has no map tied to the Earth: coordinates in local mm" in done.stderr
 
 
-def test_the_command_prints_json_and_is_quiet_if_asked(out):
-    done = crackcli("report", out, "--json", "-q")
+def test_the_command_prints_json_and_is_quiet_if_asked(tmp_path, mask):
+    for name, drawn in (("north", mask), ("south", 0 * mask)):
+        photographed(tmp_path / "out", name, drawn, 160 - 120 * drawn)
+
+    done = crackcli("report", tmp_path / "out", "--json", "-q")
 
     assert done.stderr == ""
     told = json.loads(done.stdout)
@@ -224,3 +229,81 @@ def test_the_command_and_the_library_have_the_same_default():
     (default,) = [p for p in app.registered_commands if p.callback.__name__ == "report"]
 
     assert signature(default.callback).parameters["joint_likelihood"].default == JOINT
+
+
+@pytest.fixture
+def wall(tmp_path):
+    """A scan of a photograph with a crack 3 px wide, 5 px by its mask; and the photograph."""
+    points = [(20.0, 31.3), (90.0, 52.0), (180.0, 40.4)]
+    mask = polyline((90, 200), points, 5)
+    image = np.full((90, 200), 160.0) - 120 * polyline((90, 200), points, 3)
+    noise = np.random.default_rng(1).normal(0, 2, image.shape)
+    image = np.rint(cv2.GaussianBlur(image, (0, 0), 0.7) + noise).astype(np.uint8)
+    return tmp_path / "out", photographed(tmp_path / "out", "wall", mask, image)
+
+
+def told(out, *options):
+    """The rows of a report and the warnings on the way, by the command."""
+    done = crackcli("report", out, *options)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if "widths of its mask" in line]
+    return read_rows(out / "cracks.csv"), lines
+
+
+def test_widths_are_those_of_the_photograph(wall):
+    out, _ = wall
+
+    (row,), warnings = told(out, "--tone", "encoded")
+
+    assert warnings == []
+    assert row["width_method"] == "photometric"
+    assert float(row["width_mean_px"]) == pytest.approx(3, abs=0.3)
+
+
+def test_a_missing_photograph_is_named_once_and_the_mask_is_measured(wall):
+    out, source = wall
+    source.unlink()
+
+    (row,), (warning,) = told(out)
+
+    assert str(source) in warning
+    assert "bring it back" in warning
+    assert row["width_method"] == "area_length"
+    assert float(row["width_mean_px"]) == pytest.approx(5, abs=0.3)
+
+
+def test_another_photograph_of_that_name_is_not_measured(wall):
+    out, source = wall
+    cv2.imwrite(str(source), np.full((90, 200), 128, np.uint8))
+
+    (row,), (warning,) = told(out)
+
+    assert f"{source} is not the photograph that was scanned, or was changed since" in warning
+    assert "bring that one back, or scan this one into another folder" in warning
+    assert row["width_method"] == "area_length"
+
+
+def test_a_photograph_that_is_damaged_is_not_measured(wall):
+    out, source = wall
+    damage(source)
+    record = json.loads((out / "wall" / "scene.json").read_text())
+    record["source"]["sha256"] = sha256(source)
+    (out / "wall" / "scene.json").write_text(json.dumps(record))
+
+    (row,), (warning,) = told(out)
+
+    assert str(source) in warning
+    assert row["width_method"] == "area_length"
+
+
+def test_a_scan_that_does_not_tell_its_photograph_has_the_widths_of_its_mask(out):
+    rows, (warning,) = told(out)
+
+    assert "run.json cannot be read" in warning
+    assert {row["width_method"] for row in rows} == {"area_length"}
+
+
+@pytest.mark.parametrize("tone", ["dark", ""])
+def test_a_tone_that_is_none_is_refused(out, tone):
+    with pytest.raises(UsageError, match="is none; give linear or encoded"):
+        ReportTask(out, tone=tone)

@@ -65,13 +65,16 @@ def test_a_joint_beside_does_not_draw_the_line():
 
 
 def test_a_line_stays_where_nothing_is_dark():
-    rng = np.random.default_rng(6)
-    image = photograph(rng, [np.zeros(SHAPE)], Conditions(noise=0.01))
-    line = free_line(curve(rng, (130, 110), 120, 70, 5)[::4])
+    moved = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        image = photograph(rng, [np.zeros(SHAPE)], Conditions(noise=0.01))
+        dense = curve(rng, (130, 110), 120, 70, 5)
+        found = on_photograph(image, [free_line(dense[::4])])
+        moved += away(found.samples.points, dense).tolist()
 
-    found = on_photograph(image, [line])
-
-    assert away(found.samples.points, line.points).max() < 0.8
+    assert np.median(moved) < 0.2
+    assert np.mean(np.array(moved) < 0.5) > 0.9  # by chance, noise has a dark stretch
 
 
 def test_junctions_stay_and_lines_still_meet_in_them():
