@@ -43,6 +43,7 @@ TAIL_BLURS = 2.3  # beyond the edge: as far as darkness is summed
 DEEP_BLURS, DEEP_PX = 3.0, 3.5  # the larger is the width from which on a profile tells its depth
 SURE_BLURS, SURE_PX = 6.0, 6.0  # from the larger on it may be a pale crack; before that, a profile
 PALE = 0.75  # that is paler than so many times the usual is that of a hairline that winds
+NARROW_BLURS = 4.0  # up to that width, how dark a crack is tells the blur
 EDGE_BLURS = 4.0, 6.0  # from area to edges: between these widths both count
 NEAR = 4.0  # samples: sigma over which profiles tell together whether they are wide
 LOCAL = 6.0  # samples: sigma over which the depth is that of the place
@@ -114,16 +115,19 @@ def measure(
         limit = GROWN * guess + GROWN_PX
         known = np.isfinite(found.width)
         widths = np.where(known, found.width.clip(LEAST_PX, limit), guess)
-    # How much the doubt about the tone does.
-    tone = optics.tone
+    # How much the doubts about the tone and the blur do.
+    tone, blur = optics.tone, optics.blur
     other = tone.share + (tone.sigma if tone.share < 0.5 else -tone.sigma)
     shifted = Tone(min(1.0, max(0.0, other)), 0.0)
-    optics = replace(optics, tone=shifted)
-    values = along(profiles.mixed(shifted.share), begins, ALONG)
-    dark = darkness(values, offsets, steady, optics.blur.px, begins)
-    moved = estimate(dark, steady, begins, owner, profiles.seen, optics)
-    by_tone = np.abs(moved.width - found.width)
-    common = np.hypot(found.common, np.where(np.isfinite(by_tone), by_tone, 0))
+    wider = Blur(blur.px + blur.sigma, blur.sigma)
+    common = found.common
+    for moved, mixed in (
+        (replace(optics, tone=shifted), along(profiles.mixed(shifted.share), begins, ALONG)),
+        (replace(optics, blur=wider), values),
+    ):
+        dark = darkness(mixed, offsets, steady, moved.blur.px, begins)
+        away = np.abs(estimate(dark, steady, begins, owner, profiles.seen, moved).width - widths)
+        common = np.hypot(common, np.where(np.isfinite(away), away, 0))
     good = np.isfinite(found.width) & (found.width < limit)
     return Found(
         np.where(good, found.width, np.nan),
@@ -242,19 +246,27 @@ def depths(
     return depth, np.hypot(away, doubt[owner]), known
 
 
-def narrow_blur(area: Numbers, peak: Numbers, core_px: float, depth: float) -> Blur | None:
-    """The blur that profiles (S,) of thin cracks tell by how much darkness they have and how dark
+def narrow_blur(
+    area: Numbers, peak: Numbers, core_px: float, depth: float, depth_sigma: float
+) -> Blur | None:
+    """The blur that profiles (S,) of narrow cracks tell by how much darkness they have and how dark
     they are, given about their depth; None if too few do."""
-    width = area / depth
-    blur = area / (peak * math.sqrt(2 * math.pi))
-    for _ in range(6):  # the larger the blur, the less dark the middle
-        ratio = response(width, np.full(len(width), core_px), blur) * depth / peak
-        blur = (blur * ratio.clip(0.7, 1.4)).clip(*BLUR_RANGE)
-    thin = (width < DEEP_BLURS * blur) & (blur > BLUR_RANGE[0]) & (blur < BLUR_RANGE[1])
-    if thin.sum() < 5 * ENOUGH:
-        return None
-    middle = float(np.median(blur[thin]))
-    return Blur(middle, max(0.15 * middle, 1.4826 * float(np.median(np.abs(blur[thin] - middle)))))
+    told = []
+    for deep in (depth, depth - depth_sigma, depth + depth_sigma):
+        width = area / deep
+        blur = area / (peak * math.sqrt(2 * math.pi))
+        for _ in range(6):  # the larger the blur, the less dark the middle
+            ratio = response(width, np.full(len(width), core_px), blur) * deep / peak
+            blur = (blur * ratio.clip(0.7, 1.4)).clip(*BLUR_RANGE)
+        if not told:
+            narrow = width < NARROW_BLURS * blur
+            narrow &= (blur > BLUR_RANGE[0]) & (blur < BLUR_RANGE[1])
+            if narrow.sum() < 5 * ENOUGH:
+                return None
+        told.append(float(np.median(blur[narrow])))
+    middle, low, high = told
+    spread = 1.4826 * float(np.median(np.abs(blur[narrow] - high)))
+    return Blur(middle, max(0.15 * middle, spread, abs(high - low) / 2))
 
 
 def across_px(dark: Darkness) -> float:

@@ -141,4 +141,4 @@ def narrow_blur(batches: Sequence[Batch], found: Sequence[Found], tone: Tone, bl
         areas.append(integral(dark.values, about / 2 + photometry.TAIL_BLURS * blur.px)[clear])
         peaks.append(peak[clear])
     area, peak = (np.concatenate([*part, np.zeros(0)]) for part in (areas, peaks))
-    return photometry.narrow_blur(area, peak, core, usual_depth(tone.share)[0]) or Blur()
+    return photometry.narrow_blur(area, peak, core, *usual_depth(tone.share)) or Blur()
