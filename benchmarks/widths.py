@@ -21,6 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
+from skimage.measure import profile_line
 from skimage.morphology import skeletonize
 
 from crackcli import scene_optics
@@ -37,6 +38,7 @@ WIDTHS_PX = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 20.0)
 SHAPE = (320, 420)
 LENGTH_PX = 220
 QUICK_PX = (1.0, 2.0, 4.0, 8.0, 20.0)
+PEER, PEER_REACH_PX = 500, 16
 WIDE_PX = 8.0  # of the other crack
 BETWEEN, WITHIN = 0.05, 0.03  # by how much darkness varies from crack to crack, and along one
 
@@ -248,7 +250,7 @@ def draw(chart, path):
 
 
 def speed(given):
-    """Print how long the profiles of some long cracks take, on one core."""
+    """Print how long the profiles of some long cracks take, on one core, beside a peer."""
     cv2.setNumThreads(1)
     rng = np.random.default_rng(given.seed)
     side, way = 2000, np.linspace(20, 1980, 2000)
@@ -267,10 +269,16 @@ def speed(given):
     done, _ = measure_all(cracks, source)
     took = time.process_time() - looked
     count = sum(len(crack.widths.profile.width_px) for crack in done)
+    points = done[0].widths.profile.points[:PEER]
+    began_peer = time.process_time()
+    for x, y in points:
+        profile_line(image, (y, x - PEER_REACH_PX), (y, x + PEER_REACH_PX), order=3)
+    peer = (time.process_time() - began_peer) / len(points)
     print(
         f"{count} profiles: {took:.1f} s of one core, {1e5 * took / count:.1f} s for 100,000; of "
         f"it {looked - began:.1f} s for the optics ({time.monotonic() - wall_began:.1f} s passed); "
-        f"blur {optics.blur.px:.2f} px"
+        f"blur {optics.blur.px:.2f} px; profile_line of scikit-image only to read a profile takes "
+        f"{peer * count / took:.1f} times as long"
     )
 
 

@@ -307,3 +307,18 @@ def test_a_scan_that_does_not_tell_its_photograph_has_the_widths_of_its_mask(out
 def test_a_tone_that_is_none_is_refused(out, tone):
     with pytest.raises(UsageError, match="is none; give linear or encoded"):
         ReportTask(out, tone=tone)
+
+
+def test_a_scene_of_an_earlier_run_into_the_folder_finds_its_photograph_beside(wall):
+    """run.json tells of the last run only."""
+    out, source = wall
+    facts = json.loads((out / "wall" / "scene.json").read_text())
+    facts["source"]["file"] = source.name
+    (out / "wall" / "scene.json").write_text(json.dumps(facts))
+    later = [{"scene": "other", "source": str(source.parent / "other.png")}]
+    (out / "run.json").write_text(json.dumps({"scenes": later}))
+
+    (row,), warnings = told(out)
+
+    assert warnings == []
+    assert row["width_method"] == "photometric"
