@@ -35,8 +35,10 @@ def photograph_of(out: Path, scene: Scene, record: dict[str, Any]) -> Path:
         ) from error
     if scene.name not in named:  # an earlier run into the same folder, of photographs beside
         file = scene.record.get("source", {}).get("file", "")
-        beside = {path.parent / file for path in named.values()}
-        named |= {scene.name: path for path in sorted(beside) if file and path.is_file()}
+        beside = sorted({path.parent / file for path in named.values()})
+        found = [path for path in beside if file and path.is_file()]
+        if found:
+            named[scene.name] = found[0]
     if scene.name not in named:
         raise InputError(
             f"{out / 'run.json'} does not tell which photograph {scene.name} is; give the "
