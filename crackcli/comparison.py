@@ -22,10 +22,11 @@ import shapely
 from numpy.typing import NDArray
 
 from crackcli.errors import InputError
-from crackcli.features import Geometries, Row, apply, exchange_frame, in_mm, in_mm2, map_frame
+from crackcli.features import Row, in_mm, in_mm2
 from crackcli.formats.csv import read_rows, write_rows
 from crackcli.formats.geojson import Collections
 from crackcli.formats.geopackage import Recorded, read
+from crackcli.frames import Geometries, apply, exchange_frame, map_frame
 from crackcli.matching import Match, match
 from crackcli.scale import Scale
 from crackcli.scene import Scene, finished_scenes

@@ -8,7 +8,7 @@ All measures are in pixels of the raster; `crackcli.scale` turns them into milli
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +66,7 @@ class Crack:
     touches_edge: bool
     touches_nodata: bool
     joint_likelihood: float | None = None
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Line, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, eq=False)

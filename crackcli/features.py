@@ -1,33 +1,34 @@
 """Cracks as others see them: rows of a table and features of a map.
 
 The columns are one literal table, used by every format.  ``_px`` columns always hold numbers,
-their ``_mm`` and ``_mm2`` twins only where the scene has a scale.  Geometries are built in pixel
-coordinates (of edges) and then placed in a frame: the map's, WGS 84, or the wall's own.
+their ``_mm`` and ``_mm2`` twins only where the scene has a scale.  A ``_unc`` is one standard
+uncertainty, empty where it is unknown; in mm it includes that of the scale, if ``gsd_unc_mm`` tells
+it.  Columns of grades come behind these (`crackcli.graded`).  Geometries are built in pixel
+coordinates (of edges) and then placed in a frame (`crackcli.frames`).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import shapely
-from affine import Affine
-from numpy.typing import NDArray
 
-from crackcli.centerline import Numbers
+from crackcli.assessment import Assessed
 from crackcli.cracks import Crack
-from crackcli.raster import to_wgs84
+from crackcli.frames import Geometries, exchange_frame, map_frame
+from crackcli.graded import Profiles, Row, crack_grades, scene_grades, unc_in_mm
+from crackcli.limit_features import crack_limits, scene_limits
 from crackcli.scale import Scale
 from crackcli.scene import Scene
+from crackcli.statements import Told, statement
 
 SIMPLIFIED_PX = 0.1  # how far a written centreline may stray from the measured one
-LEAST_DECIMALS = {"wgs84": 10}  # 1e-10 degrees are 0.01 mm on the ground; else 3
-CHUNK = 200_000  # points that are handed to PROJ at once
 
 COLUMNS: dict[str, type] = {
     "crack_id": str,
     "scene_id": str,
+    "acquired_utc": str,
     "length_px": float,
     "length_mm": float,
     "main_length_px": float,
@@ -36,17 +37,29 @@ COLUMNS: dict[str, type] = {
     "area_mm2": float,
     "width_mean_px": float,
     "width_mean_mm": float,
+    "width_mean_unc_px": float,
+    "width_mean_unc_mm": float,
     "width_median_px": float,
     "width_median_mm": float,
+    "width_median_unc_px": float,
+    "width_median_unc_mm": float,
     "width_p95_px": float,
     "width_p95_mm": float,
+    "width_p95_unc_px": float,
+    "width_p95_unc_mm": float,
     "width_max_px": float,
     "width_max_mm": float,
+    "width_max_unc_px": float,
+    "width_max_unc_mm": float,
     "width_max_col": float,  # where, in pixels; whole numbers are pixel centres
     "width_max_row": float,
     "width_max_x": float,  # the same place in the units of the map, or of the local frame
     "width_max_y": float,
     "width_method": str,
+    "centroid_x": float,  # of the centreline, which may wind around it
+    "centroid_y": float,
+    "lon": float,  # of the same place, where the map is tied to the Earth
+    "lat": float,
     "orientation_deg": float,
     "tortuosity": float,
     "n_branches": int,
@@ -61,6 +74,11 @@ COLUMNS: dict[str, type] = {
     "touches_edge": bool,
     "touches_nodata": bool,
     "review": str,
+    "detect_limit_px": float,  # the narrowest crack that is seen along it, nine of ten times
+    "detect_limit_mm": float,
+    "measure_limit_px": float,  # and that is measured
+    "measure_limit_mm": float,
+    "measurable": bool,  # false: narrower than that, and its widths are upper bounds
 }
 
 # The three measures of severity of the study (arXiv 2309.11267) are n_cracks, total_area and
@@ -70,7 +88,9 @@ SCENE_COLUMNS: dict[str, type] = {
     "file": str,
     "rows": int,
     "cols": int,
+    "acquired_utc": str,
     "gsd_mm": float,
+    "gsd_unc_mm": float,
     "scale_source": str,
     "n_cracks": int,
     "total_length_px": float,
@@ -80,28 +100,37 @@ SCENE_COLUMNS: dict[str, type] = {
     "area_fraction": float,  # of what is not no data
     "width_max_px": float,
     "width_max_mm": float,
+    "width_max_unc_px": float,
+    "width_max_unc_mm": float,
     "worst_crack_id": str,
+    "p20_per_m2": float,  # cracks, and metres of them, on a square metre of what was assessed
+    "p21_m_per_m2": float,
     "n_joints": int,  # set aside: in no other column of this row
     "joints_length_px": float,
     "joints_length_mm": float,
     "assessed_px": int,
+    "assessed_m2": float,
     "model": str,
     "model_sha256": str,
     "method": str,
     "threshold": float,
+    "not_assessable_pct": float,  # of assessed_px
+    "detect_limit_px": float,  # from this width on cracks are seen on 90 % of the assessable wall
+    "detect_limit_mm": float,
+    "measure_limit_px": float,  # and measured
+    "measure_limit_mm": float,
+    "statement": str,
 }
 
 # Where scene.json tells these facts of a scan.
 FACTS: dict[str, tuple[str, ...]] = {
     "file": ("source", "file"),
+    "acquired_utc": ("photograph", "acquired_utc"),
     "model": ("scored", "engine", "model"),
     "model_sha256": ("scored", "engine", "model_sha256"),
     "method": ("scored", "engine", "method"),
     "threshold": ("threshold",),
 }
-
-Row = dict[str, Any]
-Geometries = NDArray[np.object_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,83 +143,7 @@ class SceneCracks:
     cracks: Sequence[Crack]
     assessed_px: int
     joints: Sequence[Crack] = ()
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Coordinates for geometries: ``transform`` takes pixel edges (col, row) to (x, y) of the CRS.
-
-    ``space`` is "map", "wgs84" (the map's coordinates turned into longitude and latitude),
-    "local_mm" or "local_px": x right and y up from the lower left corner of the photograph.
-    """
-
-    space: str
-    transform: Affine
-    crs_wkt: str | None
-    decimals: int
-
-    def place(self, geometries: Geometries) -> Geometries:
-        """Geometries in pixel coordinates to this frame, rounded."""
-        return shapely.transform(geometries, self.place_points)
-
-    def place_points(self, points: Numbers) -> Numbers:
-        """The same for points (N, 2)."""
-        placed = apply(self.transform, points)
-        if self.space == "wgs84":
-            assert self.crs_wkt is not None
-            for begin in range(0, len(points), CHUNK):
-                chunk = slice(begin, begin + CHUNK)
-                placed[chunk] = np.transpose(to_wgs84(self.crs_wkt, *placed[chunk].T))
-        return placed.round(self.decimals)
-
-    def lift(self, geometries: Geometries) -> Geometries:
-        """The way back of `place`, for map and local frames."""
-        back = ~self.transform
-        return shapely.transform(geometries, lambda points: apply(back, points))
-
-
-def apply(transform: Affine, points: Numbers) -> Numbers:
-    """Points (N, 2) taken through a transform."""
-    x, y = points.T
-    a, b, c, d, e, f = transform[:6]
-    return np.column_stack([a * x + b * y + c, d * x + e * y + f])
-
-
-def map_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """The frame of the scene's own map; that of the wall where there is none."""
-    if scene.crs_wkt is None or scene.transform == Affine.identity():
-        return local_frame(scene, scale)
-    side = math.sqrt(abs(scene.transform.determinant))
-    return Frame("map", scene.transform, scene.crs_wkt, decimals("map", side / 100))
-
-
-def exchange_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """WGS 84, as RFC 7946 wants it; the wall's own frame where the map is not tied to the Earth."""
-    frame = map_frame(scene, scale)
-    if frame.space != "map":
-        return frame
-    assert scene.crs_wkt is not None
-    middle = np.array([scene.cols, scene.rows]) / 2 + [(0, 0), (1, 0), (0, 1)]
-    degrees = to_wgs84(scene.crs_wkt, *apply(scene.transform, middle).T)
-    if degrees is None:
-        return local_frame(scene, scale)
-    # A tenth of a pixel is kept, so that no polygon collapses or crosses itself.
-    lon, lat = degrees
-    side = min(math.hypot(lon[i] - lon[0], lat[i] - lat[0]) for i in (1, 2))
-    return Frame("wgs84", scene.transform, scene.crs_wkt, decimals("wgs84", side / 10))
-
-
-def local_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """Millimetres, or pixels without a scale, from the lower left corner of the photograph."""
-    size = scale.mm_per_px if scale else 1.0
-    transform = Affine(size, 0, 0, 0, -size, size * scene.rows)
-    space = "local_mm" if scale else "local_px"
-    return Frame(space, transform, None, decimals(space, size / 100))
-
-
-def decimals(space: str, least: float) -> int:
-    """How many decimals it takes to tell ``least`` in the units of a frame."""
-    return max(LEAST_DECIMALS.get(space, 3), math.ceil(-math.log10(least)))
+    assessed: Assessed | None = None  # None: the photograph is not at hand
 
 
 def centrelines(cracks: Sequence[Crack]) -> Geometries:
@@ -209,18 +162,31 @@ def areas(cracks: Sequence[Crack]) -> Geometries:
     return np.array([crack.outline for crack in cracks], dtype=object)
 
 
-def rows(table: SceneCracks, cracks: Sequence[Crack]) -> list[Row]:
-    """``cracks`` of a scene, or its joints, as rows by `COLUMNS`; None is unknown."""
+def rows(table: SceneCracks, cracks: Sequence[Crack], profiles: Profiles = ()) -> list[Row]:
+    """``cracks`` of a scene, or its joints, as rows by `COLUMNS` and, graded by ``profiles``, by
+    `crack_columns`; None is unknown."""
     if not cracks:
         return []
-    places = np.array([crack.widths.max_at for crack in cracks])
-    placed = map_frame(table.scene, table.scale).place_points(places + 0.5)
-    mapped = zip(cracks, placed.tolist(), strict=True)
-    return [row_of(crack, table, x, y) for crack, (x, y) in mapped]
+    scene, scale = table.scene, table.scale
+    frame, exchange = map_frame(scene, scale), exchange_frame(scene, scale)
+    widest = np.array([crack.widths.max_at for crack in cracks]) + 0.5
+    middles = shapely.get_coordinates(shapely.centroid(centrelines(cracks)))
+    places = np.hstack([frame.place_points(widest), frame.place_points(middles)]).tolist()
+    degrees: list[list[float | None]] = [[None, None]] * len(cracks)
+    if exchange.space == "wgs84":
+        degrees = exchange.place_points(middles).tolist()
+    names = ("width_max_x", "width_max_y", "centroid_x", "centroid_y", "lon", "lat")
+    found = []
+    for crack, place, lonlat in zip(cracks, places, degrees, strict=True):
+        row = row_of(crack, table) | dict(zip(names, [*place, *lonlat], strict=True))
+        row = {name: row[name] for name in COLUMNS}
+        found.append(row | crack_grades(crack, scale, profiles))
+    return found
 
 
-def row_of(crack: Crack, table: SceneCracks, x: float, y: float) -> Row:
-    widths = crack.widths
+def row_of(crack: Crack, table: SceneCracks) -> Row:
+    """The values of `COLUMNS` but for places on a map."""
+    widths, scale = crack.widths, table.scale
     min_col, min_row, max_col, max_row = crack.bbox
     lengths = {
         "length": crack.length_px,
@@ -230,17 +196,27 @@ def row_of(crack: Crack, table: SceneCracks, x: float, y: float) -> Row:
         "width_p95": widths.p95_px,
         "width_max": widths.max_px,
     }
-    known = {
+    sigmas = {
+        "width_mean": widths.mean_sigma_px,
+        "width_median": widths.median_sigma_px,
+        "width_p95": widths.p95_sigma_px,
+        "width_max": widths.max_sigma_px,
+    }
+    return {
         "crack_id": crack.id,
         "scene_id": table.scene.name,
+        "acquired_utc": fact(table.scene.record, "acquired_utc"),
         **{f"{name}_px": round(value, 3) for name, value in lengths.items()},
-        **{f"{name}_mm": in_mm(value, table.scale) for name, value in lengths.items()},
+        **{f"{name}_mm": in_mm(value, scale) for name, value in lengths.items()},
+        **{f"{name}_unc_px": rounded(sigma, 3) for name, sigma in sigmas.items()},
+        **{
+            f"{name}_unc_mm": rounded(unc_in_mm(sigma, lengths[name], scale), 4)
+            for name, sigma in sigmas.items()
+        },
         "area_px": crack.area_px,
-        "area_mm2": in_mm2(crack.area_px, table.scale),
+        "area_mm2": in_mm2(crack.area_px, scale),
         "width_max_col": round(widths.max_at[0], 2),
         "width_max_row": round(widths.max_at[1], 2),
-        "width_max_x": x,
-        "width_max_y": y,
         "width_method": widths.method,
         "orientation_deg": round(crack.orientation_deg, 2),
         "tortuosity": round(crack.tortuosity, 4),
@@ -256,22 +232,32 @@ def row_of(crack: Crack, table: SceneCracks, x: float, y: float) -> Row:
         "touches_edge": crack.touches_edge,
         "touches_nodata": crack.touches_nodata,
         "review": "unreviewed",
+        **crack_limits(table.assessed, table.scale, crack.centreline, widths.median_px),
     }
-    return {name: known[name] for name in COLUMNS}
 
 
-def scene_row(table: SceneCracks) -> Row:
-    """The row of a scene by `SCENE_COLUMNS`; None is unknown."""
+def told(table: SceneCracks) -> Told:
+    """What a scene adds to a statement."""
+    mm_per_px = table.scale.mm_per_px if table.scale else None
+    return Told(len(table.cracks), mm_per_px, table.assessed, len(table.joints))
+
+
+def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
+    """The row of a scene by `SCENE_COLUMNS` and, graded by ``profiles``, by `scene_columns`; None
+    is unknown."""
     scene, scale, cracks = table.scene, table.scale, table.cracks
     worst = max(cracks, key=lambda crack: crack.widths.max_px, default=None)
     length = sum((crack.length_px for crack in cracks), 0.0)
     joints_length = sum((crack.length_px for crack in table.joints), 0.0)
     area = sum(crack.area_px for crack in cracks)
+    widest = worst.widths if worst else None
+    assessed = table.assessed_px * scale.mm_per_px**2 / 1e6 if scale else None
     known = {
         "scene_id": scene.name,
         "rows": scene.rows,
         "cols": scene.cols,
         "gsd_mm": scale.mm_per_px if scale else None,
+        "gsd_unc_mm": scale.sigma if scale else None,
         "scale_source": scale.source if scale else None,
         "n_cracks": len(cracks),
         "total_length_px": rounded(length, 3),
@@ -279,16 +265,28 @@ def scene_row(table: SceneCracks) -> Row:
         "total_area_px": area,
         "total_area_mm2": in_mm2(area, scale),
         "area_fraction": rounded(area / table.assessed_px if table.assessed_px else None, 8),
-        "width_max_px": rounded(worst.widths.max_px if worst else None, 3),
-        "width_max_mm": in_mm(worst.widths.max_px, scale) if worst else None,
+        "width_max_px": rounded(widest.max_px if widest else None, 3),
+        "width_max_mm": in_mm(widest.max_px, scale) if widest else None,
+        "width_max_unc_px": rounded(widest.max_sigma_px if widest else None, 3),
+        "width_max_unc_mm": rounded(
+            unc_in_mm(widest.max_sigma_px, widest.max_px, scale) if widest else None, 4
+        ),
+        "p20_per_m2": rounded(len(cracks) / assessed if assessed else None, 4),
+        "p21_m_per_m2": rounded(
+            length * scale.mm_per_px / 1000 / assessed if scale and assessed else None, 4
+        ),
         "worst_crack_id": worst.id if worst else None,
         "n_joints": len(table.joints),
         "joints_length_px": rounded(joints_length, 3),
         "joints_length_mm": in_mm(joints_length, scale),
         "assessed_px": table.assessed_px,
+        "assessed_m2": rounded(assessed, 6),
         **{name: fact(scene.record, name) for name in FACTS},
+        **scene_limits(table.assessed, scale),
+        "statement": statement([told(table)]),
     }
-    return {name: known[name] for name in SCENE_COLUMNS}
+    row = {name: known[name] for name in SCENE_COLUMNS}
+    return row | scene_grades(cracks, scale, profiles)
 
 
 def rounded(value: float | None, decimals: int) -> float | None:

@@ -5,8 +5,10 @@ The mask says where a crack is, the photograph that was scanned how wide it is
 the widths of the mask.
 
 Scenes are traced one after the other.  Lines that are likely joints are no cracks: they are set
-aside, and go to a layer of their own.  What was traced waits in a temporary folder, so that the
-formats, which put all scenes into one file each, hold the cracks of one scene at a time.
+aside, and go to a layer of their own.  The photograph, where it is at hand, tells which cracks
+could have been seen and which not (`crackcli.assessment`).  What was traced waits in a temporary
+folder, so that the formats, which put all scenes into one file each, hold the cracks of one scene
+at a time.
 """
 
 import logging
@@ -17,23 +19,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crackcli import widths
+from crackcli.assessment import Assessed, assess
 from crackcli.cracks import Crack, trace
 from crackcli.errors import InputError, UsageError
-from crackcli.features import SceneCracks, exchange_frame
+from crackcli.features import SceneCracks, told
+from crackcli.frames import exchange_frame
+from crackcli.graded import Profiles
 from crackcli.joints import JOINT, judged
+from crackcli.limit_features import scene_limits
 from crackcli.measuring import measure_all
 from crackcli.profiles import RasterPhotograph
+from crackcli.raster import RasterInfo
 from crackcli.registry import FORMATS, load
-from crackcli.scale import Scale, find_scale
+from crackcli.scale import Scale, check_options, find_scale
 from crackcli.scene import Scene, finished_folders
+from crackcli.severity import find_profiles
 from crackcli.sources import original
-from crackcli.tone import TONES
+from crackcli.statements import Told, statement
+from crackcli.tone import TONES, Tone
 
 log = logging.getLogger(__name__)
 
 TRACING = 0.8  # share of the time that goes into tracing; the rest is writing
-MASK = 0.5  # share of that time that goes into the mask; the rest into the photograph
+MASK, MEASURED = 0.4, 0.7  # of that share, what is done after the mask and after the widths; the
+# rest goes into what could have been seen
 WINDOW_MM, LEAST_WINDOW_PX = 5.0, 3.0  # over which the largest width is a mean: the longer
+SAID = 10  # scenes at most, of each of which a statement is logged
 
 Progress = Callable[[float, str], None]  # share done, 0 to 1, and what is being done
 
@@ -44,6 +55,9 @@ class ReportTask:
 
     out: Path
     gsd_mm: float | None = None  # size of a pixel, where the raster does not tell
+    gsd_sigma_mm: float | None = None  # its standard uncertainty
+    scale_source: str | None = None  # which to trust where several sources disagree
+    severity: tuple[str, ...] = ()  # profiles to grade by, and files of such
     min_length_px: float = 0.0  # shorter cracks are left out; the others keep their ids
     joint_likelihood: float = JOINT  # from which on lines are set aside as joints; 1 keeps all
     tone: str | None = None  # of `TONES`, how pixels mix wall and crack; else edges tell it
@@ -52,6 +66,7 @@ class ReportTask:
     def __post_init__(self) -> None:
         if self.tone is not None and self.tone not in TONES:
             raise UsageError(f"a tone of {self.tone!r} is none; give {' or '.join(TONES)}")
+        check_options(self.gsd_mm, self.gsd_sigma_mm, self.scale_source)
         if not 0 < self.joint_likelihood <= 1:
             raise UsageError(
                 f"a joint likelihood of {self.joint_likelihood:g} is none; give more than 0, and 1 "
@@ -73,6 +88,9 @@ class SceneSummary:
     joints_length_px: float
     mm_per_px: float | None
     coordinates: str  # of its GeoJSON: wgs84, local_mm or local_px
+    not_assessable_pct: float | None  # None, as the next: the photograph is not at hand
+    detect_limit_px: float | None  # from this width on cracks are seen on most of the wall
+    statement: str
 
 
 @dataclass(frozen=True)
@@ -82,46 +100,55 @@ class ReportSummary:
     paths: list[Path]
     scenes: list[SceneSummary]
     failed: dict[str, str] = field(default_factory=dict)
+    statement: str = ""  # on all scenes together
 
 
 def write_report(task: ReportTask, progress: Progress = lambda share, words: None) -> ReportSummary:
     """Trace all scenes of ``task.out`` and write the report there.
 
-    A scene that cannot be read is named in the summary and the others are done.  Raises
-    `InputError` if none can be read, `UsageError` if ``gsd_mm`` contradicts the map of a scene.
+    A scene that cannot be read, or whose sources of scale disagree, is named in the summary and
+    the others are done.  Raises `InputError` if none can be read, `UsageError` if ``gsd_mm``
+    contradicts what a scene tells of its scale, or if a severity profile is not known.
     """
+    profiles = find_profiles(task.severity)
     folders = finished_folders(task.out)
     failed: dict[str, str] = {}
     known: list[tuple[Scene, Scale | None]] = []
     for folder in folders:
         try:
             scene = Scene.read(folder)
+            scale = find_scale(scene, task.gsd_mm, task.gsd_sigma_mm, task.scale_source)
         except InputError as error:
             failed[folder.name] = str(error)
         else:
-            known.append((scene, find_scale(scene, task.gsd_mm)))
+            known.append((scene, scale))
 
     with tempfile.TemporaryDirectory(prefix="crackcli-") as waiting:
         spool = Spool(Path(waiting))
+        said: list[Told] = []
         for number, (scene, scale) in enumerate(known):
 
-            def traced(share: float, scene: Scene = scene, number: int = number) -> None:
+            def looked(share: float, scene: Scene = scene, number: int = number) -> None:
                 progress(TRACING * (number + share) / len(known), scene.name)
 
             try:
-                table = trace_scene(scene, scale, task, traced)
+                table = trace_scene(scene, scale, task, looked)
             except InputError as error:
                 failed[scene.name] = str(error)
             else:
                 spool.add(table, summarise(table))
+                said.append(told(table))
         if not spool.summaries:
             raise InputError(f"no scene of {task.out} could be read: {next(iter(failed.values()))}")
         paths: list[Path] = []
         for number, name in enumerate(task.formats):
             progress(TRACING + (1 - TRACING) * number / len(task.formats), f"writing {name}")
-            paths += load(FORMATS, name)(task.out, spool)
+            paths += load(FORMATS, name)(task.out, spool, profiles)
+    tell_severity(spool.summaries, profiles)
     tell_joints(spool.summaries, task.joint_likelihood)
-    return ReportSummary(paths, spool.summaries, failed)
+    total = statement(said)
+    tell(spool.summaries, total)
+    return ReportSummary(paths, spool.summaries, failed, total)
 
 
 def trace_scene(
@@ -130,23 +157,35 @@ def trace_scene(
     """The cracks and joints of one scene that are long enough, by their length in the mask."""
     shape = scene.rows, scene.cols
 
-    def traced_share(share: float) -> None:
-        report(MASK * share)
-
-    def measured_share(share: float) -> None:
-        report(MASK + (1 - MASK) * share)
-
-    traced = trace(scene.mask, scene.score, shape, scene=scene.name, report=traced_share)
+    traced = trace(
+        scene.mask,
+        scene.score,
+        shape,
+        scene=scene.name,
+        report=lambda share: report(MASK * share),
+    )
     cracks: list[Crack] = []
     joints: list[Crack] = []
     for crack in judged(traced.cracks):
         if crack.length_px >= task.min_length_px:
             joint = (crack.joint_likelihood or 0.0) >= task.joint_likelihood
             (joints if joint else cracks).append(crack)
-    assessed_px = traced.assessed_px
+    assessed_px, assessed = traced.assessed_px, None
     del traced
-    both = photographed(scene, cracks, joints, window_px(scale), task, measured_share)
-    return SceneCracks(scene, scale, both[: len(cracks)], assessed_px, both[len(cracks) :])
+    info = original_of(scene, task.out, measurable=bool(cracks or joints))
+    if info is not None:
+        if cracks or joints:
+            cracks, joints = measured(
+                scene,
+                cracks,
+                joints,
+                info,
+                window_px(scale),
+                TONES[task.tone] if task.tone else None,
+                lambda share: report(MASK + (MEASURED - MASK) * share),
+            )
+        assessed = assessed_of(scene, info, lambda share: report(MEASURED + (1 - MEASURED) * share))
+    return SceneCracks(scene, scale, cracks, assessed_px, joints, assessed)
 
 
 def window_px(scale: Scale | None) -> float:
@@ -154,36 +193,59 @@ def window_px(scale: Scale | None) -> float:
     return max(LEAST_WINDOW_PX, WINDOW_MM / scale.mm_per_px) if scale else widths.WINDOW_PX
 
 
-def photographed(
+def original_of(scene: Scene, out: Path, *, measurable: bool) -> RasterInfo | None:
+    """The photograph that was scanned; None, and a word, where it is not at hand.  A warning if
+    something is ``measurable`` in it."""
+    try:
+        return original(out, scene, "bring that one back, or scan this one into another folder")
+    except InputError as error:
+        if measurable:
+            log.warning(
+                "%s has the widths of its mask, and which cracks could have been seen is not "
+                "known: %s",
+                scene.name,
+                error,
+            )
+        else:
+            log.info("%s: which cracks could have been seen is not known: %s", scene.name, error)
+    return None
+
+
+def measured(
     scene: Scene,
     cracks: list[Crack],
     joints: list[Crack],
+    info: RasterInfo,
     window_px: float,
-    task: ReportTask,
+    tone: Tone | None,
     report: Callable[[float], None],
-) -> list[Crack]:
-    """Cracks and then joints, measured on the scene's photograph if it is there and the same."""
-    if not cracks and not joints:
-        return []
+) -> tuple[list[Crack], list[Crack]]:
+    """Cracks and joints, measured on the photograph as far as it can be read."""
     try:
-        info = original(
-            task.out, scene, "bring that one back, or scan this one into another folder"
-        )
         with RasterPhotograph(info) as photograph:
             telling = cracks or joints
-            tone = TONES[task.tone] if task.tone else None
             both, optics = measure_all(
                 [*cracks, *joints], photograph, window_px, telling, report, tone
             )
     except InputError as error:
         log.warning("%s has the widths of its mask: %s", scene.name, error)
-        return [*cracks, *joints]
+        return cracks, joints
     log.debug("%s: %s", scene.name, optics)
-    return both
+    return both[: len(cracks)], both[len(cracks) :]
+
+
+def assessed_of(scene: Scene, info: RasterInfo, report: Callable[[float], None]) -> Assessed | None:
+    """What could be seen on a scene; None, and a word, where its photograph cannot be read."""
+    try:
+        return assess(info, report)
+    except InputError as error:
+        log.info("%s: which cracks could have been seen is not known: %s", scene.name, error)
+    return None
 
 
 def summarise(table: SceneCracks) -> SceneSummary:
     frame = exchange_frame(table.scene, table.scale)
+    limits = scene_limits(table.assessed, table.scale)
     summary = SceneSummary(
         scene=table.scene.name,
         cracks=len(table.cracks),
@@ -194,11 +256,29 @@ def summarise(table: SceneCracks) -> SceneSummary:
         joints_length_px=round(sum((crack.length_px for crack in table.joints), 0.0), 3),
         mm_per_px=table.scale.mm_per_px if table.scale else None,
         coordinates=frame.space,
+        not_assessable_pct=limits["not_assessable_pct"],
+        detect_limit_px=limits["detect_limit_px"],
+        statement=statement([told(table)]),
     )
     if frame.space != "wgs84":
         unit = "mm" if table.scale else "px (give --gsd-mm for mm)"
         log.info("%s has no map tied to the Earth: coordinates in local %s", summary.scene, unit)
     return summary
+
+
+def tell_severity(scenes: list[SceneSummary], profiles: Profiles) -> None:
+    """Say by what cracks were graded, with the caveats, and once what could not be graded."""
+    for profile in profiles:
+        log.warning("%s (%s): %s", profile.name, profile.graded, profile.caveat)
+    bare = [scene.scene for scene in scenes if scene.mm_per_px is None]
+    if profiles and bare:
+        log.warning(
+            "no grades for %d of %d scenes, which have no scale (%s%s); give --gsd-mm",
+            len(bare),
+            len(scenes),
+            ", ".join(bare[:3]),
+            ", ..." if len(bare) > 3 else "",
+        )
 
 
 def tell_joints(scenes: list[SceneSummary], likelihood: float) -> None:
@@ -214,6 +294,14 @@ def tell_joints(scenes: list[SceneSummary], likelihood: float) -> None:
             len(found),
             len(scenes),
         )
+
+
+def tell(scenes: list[SceneSummary], total: str) -> None:
+    """Say what was seen and what would have been: of each scene, if they are few, and of all."""
+    if 1 < len(scenes) <= SAID:
+        for scene in scenes:
+            log.info("%s: %s", scene.scene, scene.statement)
+    log.info("%s: %s", scenes[0].scene if len(scenes) == 1 else "in all", total)
 
 
 class Spool:

@@ -15,8 +15,8 @@ import numpy as np
 import shapely
 
 from crackcli.errors import InputError
-from crackcli.features import map_frame
 from crackcli.formats.geopackage import read_lines
+from crackcli.frames import map_frame
 from crackcli.scale import Scale
 from crackcli.scene import Scene
 

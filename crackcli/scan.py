@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli import __version__
+from crackcli import __version__, photograph
 from crackcli.attribution import SCORED
 from crackcli.engines import Floats
 from crackcli.errors import InputError
@@ -64,6 +64,7 @@ class ScanTask:
     masking: Masking = Masking("auto")
     core_px: int = CORE_PX  # of the network's pixels, at any zoom
     zooms: tuple[float, ...] = PLAIN
+    hints: photograph.Hints = photograph.Hints()
     backend: str = "serial"
     overwrite: bool = False
 
@@ -109,9 +110,11 @@ def scan_raster(
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
     earlier = None if task.overwrite else finished(scene, scored)
     work = Work(task.folder / "work", digest)
+    noted = photograph.look(info, task.hints, earlier)
     if earlier is not None and earlier.record["masking"] == asdict(masking):
         if work.is_ours() or not work.note.exists():
             work.remove()  # of a run with other masking that was stopped
+        photograph.note(earlier, noted)
         return summary(earlier, task.source, "unchanged", 0.0)
 
     seconds: dict[str, float] = {} if earlier is None else earlier.record["seconds"]
@@ -152,6 +155,7 @@ def scan_raster(
             "orientation": info.orientation,
             "stretch": info.stretch,
         },
+        "photograph": noted,
         "scored": scored,
         "device": facts.device,
         "masking": asdict(masking),

@@ -21,6 +21,7 @@ from crackcli.explainer import StripExplainer
 from crackcli.files import write_json
 from crackcli.masking import Masking
 from crackcli.models import open_explainer
+from crackcli.photograph import Hints
 from crackcli.raster import LEAST_PX, SUFFIXES, existing
 from crackcli.scan import CORE_PX, ScanTask, SceneSummary, scan_raster
 from crackcli.zoom import PLAIN, in_order
@@ -48,6 +49,7 @@ class SurveyTask:
     masking: Masking = Masking("auto")
     core_px: int | None = None
     zooms: tuple[float, ...] = PLAIN
+    hints: Hints = Hints()
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -118,6 +120,7 @@ def scan_survey(
                     masking=task.masking,
                     core_px=core_px,
                     zooms=task.zooms,
+                    hints=task.hints,
                     overwrite=task.overwrite,
                 )
 

@@ -63,6 +63,10 @@ def test_the_version_is_data():
         ("scan nothere.jpg", 4, "nothere.jpg does not exist; check the name"),
         ("scan wall.png -o file", 73, "file cannot be written"),
         ("report empty", 4, "run crackcli scan -o empty first"),
+        ("selftest nothere.jpg -o tested", 4, "nothere.jpg does not exist; check the name"),
+        ("selftest wall.png -o tested", 4, "wall.png is 130 x 96 px, too small"),
+        ("selftest wall.png -o tested --widths a,b", 2, "'a,b' are no widths; give numbers"),
+        ("selftest wall.png -o file", 73, "file cannot be written"),
         ("train empty -o mine.safetensors", 4, "empty has no folder 'no_crack'"),
     ],
 )

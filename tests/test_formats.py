@@ -13,9 +13,10 @@ from rasterio.warp import transform as to_crs
 from walls import picture, polyline, trace_array
 
 from crackcli.errors import InputError
-from crackcli.features import COLUMNS, SCENE_COLUMNS, SceneCracks, apply
+from crackcli.features import COLUMNS, SCENE_COLUMNS, SceneCracks
 from crackcli.formats import csv as csv_format
 from crackcli.formats import geojson, geopackage
+from crackcli.frames import apply
 from crackcli.scale import find_scale
 from crackcli.scene import Scene
 
@@ -197,7 +198,7 @@ def test_a_geopackage_holds_map_coordinates_and_nulls(mask, tmp_path):
 
     (path,) = geopackage.write(tmp_path, [cracks])
 
-    assert list_layers(path)[:, 0].tolist() == ["cracks", "crack_areas", "joints"]
+    assert list_layers(path)[:, 0].tolist() == [*LAYERS, "layer_styles"]
     facts, _, shapes, _ = raw.read(path, layer="crack_areas")
     assert CRS.from_user_input(facts["crs"]) == UTM
     assert facts["fields"].tolist() == list(COLUMNS)
@@ -229,7 +230,8 @@ def test_each_crs_has_its_own_pair_of_layers(mask, tmp_path):
 
     (path,) = geopackage.write(tmp_path, tables)
 
-    layers = list_layers(path)[:, 0].tolist()
+    *layers, styles = list_layers(path)[:, 0].tolist()
+    assert styles == "layer_styles"
     assert layers == [f"{name}{n}" for n in ("", "_2", "_3") for name in LAYERS]
     assert "Undefined Cartesian SRS" in raw.read(path, layer="cracks_3")[0]["crs"]
     assert len(raw.read(path, layer="cracks")[2]) == len(tables[0].cracks)
@@ -264,11 +266,7 @@ def test_a_wall_without_cracks_has_files_without_cracks(tmp_path):
 
     assert len(paths) == 6
     assert read_json(tmp_path / "cracks.local.geojson")["features"] == []
-    assert list_layers(tmp_path / "cracks.gpkg")[:, 0].tolist() == [
-        "cracks",
-        "crack_areas",
-        "joints",
-    ]
+    assert list_layers(tmp_path / "cracks.gpkg")[:, 0].tolist() == [*LAYERS, "layer_styles"]
     assert geopackage.read(tmp_path) == {"cracks": {}, "joints": {}}
 
 

@@ -1,20 +1,24 @@
 """Reports of whole folders, as a library and as a command."""
 
 import json
+import re
 from inspect import signature
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
+import shapely
 from affine import Affine
+from pyogrio import list_layers, raw
 from rasterio.crs import CRS
 from walls import crackcli, photographed, polyline, write_scene
 
 from crackcli.cli import app
 from crackcli.errors import InputError, UsageError
-from crackcli.files import sha256
 from crackcli.formats.csv import read_rows
 from crackcli.joints import JOINT
+from crackcli.raster import inspect
 from crackcli.report import ReportTask, write_report
 
 FILES = {
@@ -53,6 +57,111 @@ def test_a_report_covers_all_scenes(out):
     assert [(scene.scene, scene.cracks) for scene in summary.scenes] == [("north", 2), ("south", 0)]
     assert summary.scenes[0].total_length_px == pytest.approx(80, abs=1)
     assert summary.failed == {}
+
+
+@pytest.fixture
+def scanned(tmp_path):
+    """A scan with its photograph: a crack of 2 px and one of 9 px, the right part overexposed."""
+    rng = np.random.default_rng(0)
+    shape = 256, 512
+    fine = polyline(shape, [(20.0, 60.0), (200.0, 70.0)], 2)
+    wide = polyline(shape, [(20.0, 160.0), (200.0, 190.0)], 9)
+    grey = np.kron(rng.uniform(130, 150, (32, 64)), np.ones((8, 8)))
+    grey[(fine | wide) > 0] = 60
+    grey = cv2.GaussianBlur(grey, (0, 0), 0.8) + rng.normal(0, 2, shape)
+    grey[:, 256:] = 255
+    photograph = tmp_path / "wall.png"
+    cv2.imwrite(str(photograph), grey.clip(0, 255).astype(np.uint8))
+    out = tmp_path / "out"
+    write_scene(out / "wall", fine | wide, source={"sha256": inspect(photograph).digest})
+    entry = {"scene": "wall", "source": str(photograph)}
+    (out / "run.json").write_text(json.dumps({"scenes": [entry]}))
+    return out, photograph
+
+
+def test_a_report_tells_what_would_have_been_seen(scanned, caplog):
+    out, _ = scanned
+
+    with caplog.at_level("INFO"):
+        summary = write_report(ReportTask(out, gsd_mm=0.1, joint_likelihood=1))
+
+    (scene,) = summary.scenes
+    assert scene.not_assessable_pct == 50
+    assert scene.statement == summary.statement
+    assert re.fullmatch(
+        r"2 cracks; cracks of 0.\d+ mm or more would have been seen on 50 % of the wall; "
+        r"50 % not assessable \(overexposed\)",
+        summary.statement,
+    )
+    assert f"wall: {summary.statement}" in caplog.messages
+    (row,) = read_rows(out / "scenes.csv")
+    assert row["statement"] == summary.statement
+    assert float(row["detect_limit_mm"]) == pytest.approx(scene.detect_limit_px / 10, abs=1e-4)
+    told = json.loads((out / "cracks.local.geojson").read_text())
+    (about,) = told["crackcli"]["scenes"]
+    assert (about["scene_id"], about["statement"]) == ("wall", summary.statement)
+
+
+def test_each_crack_has_the_limits_of_the_place_where_it_lies(scanned):
+    out, _ = scanned
+    (scene,) = write_report(ReportTask(out, joint_likelihood=1)).scenes
+
+    rows = read_rows(out / "cracks.csv")
+
+    for row in rows:
+        assert float(row["detect_limit_px"]) == pytest.approx(scene.detect_limit_px, abs=1e-3)
+        limit = float(row["measure_limit_px"])
+        assert row["measurable"] == str(float(row["width_median_px"]) >= limit).lower()
+    fine, wide = sorted(rows, key=lambda row: float(row["width_median_px"]))
+    assert (fine["measurable"], wide["measurable"]) == ("false", "true")
+
+
+def test_the_map_of_what_can_be_seen_is_a_layer_of_the_geopackage(scanned):
+    out, _ = scanned
+    write_report(ReportTask(out, joint_likelihood=1))
+
+    facts, _, shapes, fields = raw.read(out / "cracks.gpkg", layer="measurability")
+
+    columns = dict(zip(facts["fields"], fields, strict=True))
+    boxes = [shapely.from_wkb(shape).bounds for shape in shapes]
+    assert boxes == [(0, 0, 256, 256), (256, 0, 512, 256)]
+    assert columns["assessable"].tolist() == [True, False]
+    assert columns["reason"].tolist() == ["", "overexposed"]
+    assert columns["valid_px"].tolist() == [256**2, 256**2]
+    assert np.isnan(columns["detect_limit_px"][1])
+    facts, _, _, fields = raw.read(out / "cracks.gpkg", layer="layer_styles")
+    styles = dict(zip(facts["fields"], fields, strict=True))
+    (qml,) = styles["styleQML"][styles["f_table_name"] == "measurability"]
+    rules = ElementTree.fromstring(qml.partition("\n")[2]).findall(".//rule")
+    ways = [rule.get("filter") for rule in rules]
+    limit = columns["detect_limit_px"][0]
+    bounds = [[*map(float, re.findall(r"[\d.]+", way)), np.inf] for way in ways[:-1]]
+    assert len([low for low, high, *_ in bounds if low < limit <= high]) == 1
+    assert ways[-1] == "ELSE"
+    assert rules[-1].get("label") == "not assessable"
+
+
+def test_lines_that_were_set_aside_are_not_left_out_of_the_statement(scanned):
+    out, _ = scanned
+
+    summary = write_report(ReportTask(out))
+
+    assert summary.statement.startswith("no crack of ")
+    assert summary.statement.endswith("; 2 lines set aside as likely joints")
+
+
+def test_without_its_photograph_a_report_claims_nothing(scanned):
+    out, photograph = scanned
+    photograph.write_bytes(photograph.read_bytes() + b"edited")
+
+    summary = write_report(ReportTask(out, joint_likelihood=1))
+
+    assert summary.statement.endswith("is not known: the photograph is not at hand")
+    rows = read_rows(out / "cracks.csv")
+    assert {(row["detect_limit_px"], row["measurable"]) for row in rows} == {("", "")}
+    _, _, _, fields = raw.read(out / "cracks.gpkg", layer="cracks", columns=["measurable"])
+    assert np.isnan(fields[0]).all()
+    assert "measurability" not in list_layers(out / "cracks.gpkg")[:, 0]
 
 
 def test_short_cracks_are_left_out_and_the_others_keep_their_ids(out):
@@ -182,7 +291,7 @@ def test_no_line_is_set_aside_silently(gridded):
     kept = crackcli("report", gridded, "--joint-likelihood", "1")
     told = json.loads(crackcli("report", gridded, "--json", "-q").stdout)
 
-    (line,) = [line for line in done.stderr.splitlines() if "joint" in line]
+    (line,) = [line for line in done.stderr.splitlines() if "aside as joints" in line]
     assert line.startswith("set aside as joints (likelihood from 0.5): 3 lines, 72")
     assert "joint" not in kept.stderr
     assert told["scenes"][0]["joints"] == 3
@@ -231,94 +340,57 @@ def test_the_command_and_the_library_have_the_same_default():
     assert signature(default.callback).parameters["joint_likelihood"].default == JOINT
 
 
-@pytest.fixture
-def wall(tmp_path):
-    """A scan of a photograph with a crack 3 px wide, 5 px by its mask; and the photograph."""
-    points = [(20.0, 31.3), (90.0, 52.0), (180.0, 40.4)]
-    mask = polyline((90, 200), points, 5)
-    image = np.full((90, 200), 160.0) - 120 * polyline((90, 200), points, 3)
-    noise = np.random.default_rng(1).normal(0, 2, image.shape)
-    image = np.rint(cv2.GaussianBlur(image, (0, 0), 0.7) + noise).astype(np.uint8)
-    return tmp_path / "out", photographed(tmp_path / "out", "wall", mask, image)
+def test_the_command_grades_and_tells_the_caveat_once(out):
+    done = crackcli("report", out, "--gsd-mm", "0.5", "--severity", "burland", "-q")
 
-
-def told(out, *options):
-    """The rows of a report and the warnings on the way, by the command."""
-    done = crackcli("report", out, *options)
     assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stderr.splitlines() if "widths of its mask" in line]
-    return read_rows(out / "cracks.csv"), lines
+    assert done.stderr.count("should not be used on its own") == 1
+    rows = read_rows(out / "cracks.csv")
+    assert {row["sev_burland_status"] for row in rows} == {"possibly exceeded"}  # by masks alone
+    north, south = read_rows(out / "scenes.csv")
+    assert (north["severity_max_burland"], north["sev_burland_n_2"]) == ("2", "2")
+    assert (south["severity_max_burland"], south["sev_burland_n_2"]) == ("", "0")
+    assert "should not be used on its own" in south["severity_caveats"]
 
 
-def test_widths_are_those_of_the_photograph(wall):
-    out, _ = wall
+def test_without_a_scale_there_is_no_grade_and_that_is_said_once(out):
+    done = crackcli("report", out, "--severity", "burland", "--severity", "aci224-dry")
 
-    (row,), warnings = told(out, "--tone", "encoded")
-
-    assert warnings == []
-    assert row["width_method"] == "photometric"
-    assert float(row["width_mean_px"]) == pytest.approx(3, abs=0.3)
-
-
-def test_a_missing_photograph_is_named_once_and_the_mask_is_measured(wall):
-    out, source = wall
-    source.unlink()
-
-    (row,), (warning,) = told(out)
-
-    assert str(source) in warning
-    assert "bring it back" in warning
-    assert row["width_method"] == "area_length"
-    assert float(row["width_mean_px"]) == pytest.approx(5, abs=0.3)
+    assert done.returncode == 0, done.stderr
+    told = "no grades for 2 of 2 scenes, which have no scale (north, south); give --gsd-mm"
+    assert done.stderr.count("no grades") == done.stderr.count(told) == 1
+    rows = read_rows(out / "cracks.csv")
+    assert {row["sev_burland_class"] + row["sev_aci224_dry_class"] for row in rows} == {""}
 
 
-def test_another_photograph_of_that_name_is_not_measured(wall):
-    out, source = wall
-    cv2.imwrite(str(source), np.full((90, 200), 128, np.uint8))
+def test_an_unknown_profile_stops_before_any_work(out):
+    done = crackcli("report", out, "--severity", "bs8110")
 
-    (row,), (warning,) = told(out)
-
-    assert f"{source} is not the photograph that was scanned, or was changed since" in warning
-    assert "bring that one back, or scan this one into another folder" in warning
-    assert row["width_method"] == "area_length"
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: 'bs8110' is no severity profile; choose one of: ")
+    assert not (out / "cracks.csv").exists()
 
 
-def test_a_photograph_that_is_damaged_is_not_measured(wall):
-    out, source = wall
-    damage(source)
-    record = json.loads((out / "wall" / "scene.json").read_text())
-    record["source"]["sha256"] = sha256(source)
-    (out / "wall" / "scene.json").write_text(json.dumps(record))
+def test_own_limits_that_are_wrong_are_an_unreadable_input(out):
+    (out / "limits.toml").write_text("[ours]\ntitle = 'x'\n")
 
-    (row,), (warning,) = told(out)
+    done = crackcli("report", out, "--severity", f"user={out / 'limits.toml'}")
 
-    assert str(source) in warning
-    assert row["width_method"] == "area_length"
+    assert done.returncode == 4
+    assert "limits.toml: [ours] lacks clause" in done.stderr
 
 
-def test_a_scan_that_does_not_tell_its_photograph_has_the_widths_of_its_mask(out):
-    rows, (warning,) = told(out)
+def test_a_scene_whose_sources_of_scale_disagree_is_named_and_the_others_are_done(out, mask):
+    scales = [
+        {"mm_per_px": size, "sigma": 0.001, "source": source}
+        for size, source in ((0.5, "exif"), (0.6, "marker"))
+    ]
+    write_scene(out / "west", mask, photograph={"scales": scales})
 
-    assert "run.json cannot be read" in warning
-    assert {row["width_method"] for row in rows} == {"area_length"}
+    summary = write_report(ReportTask(out))
+    trusted = write_report(ReportTask(out, scale_source="marker"))
 
-
-@pytest.mark.parametrize("tone", ["dark", ""])
-def test_a_tone_that_is_none_is_refused(out, tone):
-    with pytest.raises(UsageError, match="is none; give linear or encoded"):
-        ReportTask(out, tone=tone)
-
-
-def test_a_scene_of_an_earlier_run_into_the_folder_finds_its_photograph_beside(wall):
-    """run.json tells of the last run only."""
-    out, source = wall
-    facts = json.loads((out / "wall" / "scene.json").read_text())
-    facts["source"]["file"] = source.name
-    (out / "wall" / "scene.json").write_text(json.dumps(facts))
-    later = [{"scene": "other", "source": str(source.parent / "other.png")}]
-    (out / "run.json").write_text(json.dumps({"scenes": later}))
-
-    (row,), warnings = told(out)
-
-    assert warnings == []
-    assert row["width_method"] == "photometric"
+    assert "0.5 mm by EXIF and the distance, but 0.6 mm by its markers" in summary.failed["west"]
+    assert [scene.scene for scene in summary.scenes] == ["north", "south"]
+    assert trusted.failed == {}
+    assert trusted.scenes[2].mm_per_px == 0.6

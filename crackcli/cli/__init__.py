@@ -19,6 +19,7 @@ from crackcli.cli.export import export
 from crackcli.cli.learn import learn
 from crackcli.cli.report import report
 from crackcli.cli.scan import scan
+from crackcli.cli.selftest import selftest
 from crackcli.cli.train import train
 from crackcli.errors import CrackError, Interrupted, MissingExtra
 from crackcli.registry import EXTRAS
@@ -38,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, learn, export, scan, report, compare, evaluate):
+for command in (train, learn, export, scan, report, compare, evaluate, selftest):
     app.command(epilog=EXIT_CODES)(command)
 
 

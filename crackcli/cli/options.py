@@ -33,6 +33,54 @@ GsdMm = Annotated[
         show_default=False,
     ),
 ]
+GsdSigmaMm = Annotated[
+    float | None,
+    Option(
+        "--gsd-sigma-mm",
+        min=0,
+        help="Standard uncertainty of --gsd-mm.",
+        show_default=False,
+    ),
+]
+ScaleSource = Annotated[
+    str | None,
+    Option(
+        "--scale-source",
+        help="Which source of scale to trust where several disagree, which is an error otherwise: "
+        "option (--gsd-mm), marker, crs (the map), exif.",
+        show_default=False,
+    ),
+]
+Severity = Annotated[
+    list[str] | None,
+    Option(
+        "--severity",
+        help="Grade cracks by a profile: en1992-x0 to en1992-xs3 (most also -prestressed), "
+        "aci224-dry, -humid, -deicing, -seawater, -water-retaining, burland, d6433-ac, "
+        "d6433-pcc-corner, d5340-ac, or a file of your own, user=limits.toml. May be repeated.",
+        show_default=False,
+    ),
+]
+MarkerMm = Annotated[
+    float | None,
+    Option(
+        "--marker-mm",
+        min=1e-3,
+        help="Side of the black square, in mm, of ArUco markers that every image shows on the "
+        "wall: they tell the size of a pixel.",
+        show_default=False,
+    ),
+]
+DistanceM = Annotated[
+    float | None,
+    Option(
+        "--distance-m",
+        min=1e-3,
+        help="How far from the wall every image was taken, in metres: with the focal length in "
+        "its EXIF tags this tells the size of a pixel.",
+        show_default=False,
+    ),
+]
 GraphGsdMm = Annotated[
     float | None,
     Option(

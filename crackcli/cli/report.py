@@ -13,6 +13,9 @@ from crackcli.errors import SomeInputsFailed
 def report(
     out: options.Out,
     gsd_mm: options.GsdMm = None,
+    gsd_sigma_mm: options.GsdSigmaMm = None,
+    scale_source: options.ScaleSource = None,
+    severity: options.Severity = None,
     min_length_px: options.MinLengthPx = 0.0,
     joint_likelihood: options.JointLikelihood = 0.5,
     tone: options.ToneName = None,
@@ -21,16 +24,19 @@ def report(
 ) -> None:
     """Measure the cracks of every scene in OUT: cracks.csv, .geojson and .gpkg, scenes.csv.
 
-    Lengths and widths are in pixels, and in millimetres too where the raster's map or --gsd-mm
-    tells the size of a pixel.  Where cracks are is told from the mask alone: a mask that was
-    corrected by hand is reported as it is.  How wide they are is told from the photograph that was
-    scanned; without it, from the mask (column width_method).  Long straight lines that are likely
-    joints, cables or edges are counted apart and go to the joints layer of cracks.gpkg and to
-    joints.geojson.  A wall without a map has cracks.local.geojson and joints.local.geojson.  A
-    scene that cannot be read is named; the others are done.
+    Lengths and widths are in pixels, and in millimetres too where the raster's map, the scan
+    (--marker-mm, --distance-m) or --gsd-mm tells the size of a pixel.  Widths in millimetres are
+    graded by each --severity, whose caveat goes with the grades.  Cracks are told from the masks: a
+    mask that was corrected by hand is reported as it is.  The photograph tells how wide they are
+    (without it, the mask does: column width_method), which others would have been seen, and on how
+    much of the wall.  Long straight lines that are likely joints, cables or edges are counted apart
+    and go to the joints layer of cracks.gpkg and to joints.geojson.  A wall without a map has
+    cracks.local.geojson and joints.local.geojson.  A scene that cannot be read is named; the others
+    are done.
 
         crackcli report out
         crackcli report out --gsd-mm 0.5 --min-length-px 50
+        crackcli report out --severity en1992-xc3 --severity burland
     """
     from crackcli.report import ReportTask, write_report
 
@@ -38,6 +44,9 @@ def report(
     task = ReportTask(
         out=out,
         gsd_mm=gsd_mm,
+        gsd_sigma_mm=gsd_sigma_mm,
+        scale_source=scale_source,
+        severity=tuple(severity or ()),
         min_length_px=min_length_px,
         joint_likelihood=joint_likelihood,
         tone=tone,

@@ -24,6 +24,8 @@ def scan(
     device: options.DeviceName = "auto",
     core_px: options.CorePx = None,
     zoom: options.Zoom = "1",
+    marker_mm: options.MarkerMm = None,
+    distance_m: options.DistanceM = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
@@ -37,8 +39,10 @@ def scan(
         crackcli scan wall.tif -o cracks
         crackcli scan survey/ -o cracks --method lrp --json
         crackcli scan hairlines.jpg -o cracks --zoom 1,2
+        crackcli scan pier.jpg -o cracks --marker-mm 50
     """
     from crackcli.masking import Masking
+    from crackcli.photograph import Hints
     from crackcli.survey import Failure, SurveyTask, scan_survey
     from crackcli.zoom import parse_zooms
 
@@ -60,6 +64,7 @@ def scan(
         masking=Masking(recipe=masking, threshold=threshold),
         core_px=core_px,
         zooms=parse_zooms(zoom),
+        hints=Hints(marker_mm=marker_mm, distance_m=distance_m),
         overwrite=overwrite,
     )
     with progress("scan", quiet=quiet) as report:

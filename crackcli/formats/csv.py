@@ -1,7 +1,8 @@
 """Tables for spreadsheets and scripts: UTF-8, a header, commas, decimal points, empty is unknown.
 
 ``cracks.csv`` has a row per crack, ``scenes.csv`` a row per scene; in it n_cracks, total_area and
-width_max are the study's three measures of severity.
+width_max are the study's three measures of severity.  A grade never stands without its caveat: a
+graded table ends with the column ``severity_caveats``.
 """
 
 import csv
@@ -11,20 +12,22 @@ from pathlib import Path
 from crackcli.errors import InputError
 from crackcli.features import COLUMNS, SCENE_COLUMNS, Row, SceneCracks, rows, scene_row
 from crackcli.files import written_aside
+from crackcli.graded import CAVEATS, Profiles, caveats, crack_columns, scene_columns
 
 
-def write(folder: Path, tables: Iterable[SceneCracks]) -> list[Path]:
+def write(folder: Path, tables: Iterable[SceneCracks], profiles: Profiles = ()) -> list[Path]:
     """``cracks.csv`` and ``scenes.csv`` of all scenes."""
     scenes: list[Row] = []
+    caveat = {CAVEATS: caveats(profiles)} if profiles else {}
 
     def cracks() -> Iterator[Row]:
         for table in tables:
-            scenes.append(scene_row(table))
-            yield from rows(table, table.cracks)
+            scenes.append(scene_row(table, profiles) | caveat)
+            yield from (row | caveat for row in rows(table, table.cracks, profiles))
 
     paths = [folder / "cracks.csv", folder / "scenes.csv"]
-    write_rows(paths[0], COLUMNS, cracks())
-    write_rows(paths[1], SCENE_COLUMNS, scenes)
+    write_rows(paths[0], [*COLUMNS, *crack_columns(profiles), *caveat], cracks())
+    write_rows(paths[1], [*SCENE_COLUMNS, *scene_columns(profiles), *caveat], scenes)
     return paths
 
 

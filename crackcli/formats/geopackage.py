@@ -1,13 +1,20 @@
 """GeoPackage, the reference file: cracks in the coordinates of the map itself.
 
-Layers ``cracks`` (centrelines), ``crack_areas`` (outlines) and ``joints`` (centrelines of what was
-set aside).  A layer has one CRS, so scenes in another CRS than the first go to ``cracks_2``,
+Layers ``cracks`` (centrelines), ``crack_areas`` (outlines), ``joints`` (centrelines of what was
+set aside) and ``measurability`` (rectangles, with the narrowest crack that can be seen there).  A
+layer has one CRS, so scenes in another CRS than the first go to ``cracks_2``,
 ``crack_areas_2`` and ``joints_2``, and so on.  Scenes without a map have an undefined Cartesian CRS
 and local coordinates: millimetres (pixels without a scale), x right and y up from the lower left
 corner of the photograph.
+
+Beside the layers there are tables: ``width_profiles``, the width all along each crack (x and y in
+the CRS of its layer), ``severity_profiles``, by which cracks are graded, with their caveats, both
+only if there are such; and ``layer_styles``, which QGIS looks for.
 """
 
+import contextlib
 import shutil
+import sqlite3
 import tempfile
 import warnings
 from collections.abc import Iterable, Sequence
@@ -20,23 +27,41 @@ from numpy.typing import NDArray
 from pyogrio import list_layers, raw, read_info
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from crackcli.assessment import areas_of
 from crackcli.errors import InputError, OutputError
 from crackcli.features import (
     COLUMNS,
-    Frame,
-    Geometries,
     Row,
     SceneCracks,
     areas,
     centrelines,
-    map_frame,
     rows,
 )
 from crackcli.files import written_aside
+from crackcli.frames import Frame, Geometries, map_frame
+from crackcli.graded import PROFILE_COLUMNS, Profiles, crack_columns, profile_rows
+from crackcli.limit_features import AREA_COLUMNS, area_rows, boxes
+from crackcli.qgis_style import name_of, style
+from crackcli.width_profiles import width_profiles
 
 NAME = "cracks.gpkg"
 LINES = ("cracks", "joints")  # layers of centrelines
 UNDEFINED_CARTESIAN = "-1"  # srs_id of a GeoPackage
+LAYER_STYLES = """CREATE TABLE layer_styles (
+    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+    f_table_catalog TEXT(256),
+    f_table_schema TEXT(256),
+    f_table_name TEXT(256),
+    f_geometry_column TEXT(256),
+    styleName TEXT(30),
+    styleQML TEXT,
+    styleSLD TEXT,
+    useAsDefault BOOLEAN,
+    description TEXT,
+    owner TEXT(30),
+    ui TEXT(30),
+    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+)"""
 KINDS = {str: object, float: np.float64, int: np.int32, bool: np.bool_}
 
 
@@ -49,13 +74,14 @@ class Recorded:
     columns: dict[str, NDArray]
 
 
-def write(folder: Path, tables: Iterable[SceneCracks]) -> list[Path]:
+def write(folder: Path, tables: Iterable[SceneCracks], profiles: Profiles = ()) -> list[Path]:
     """``cracks.gpkg`` with the cracks and joints of all scenes.
 
     It grows in a local folder for temporary files and is copied when whole: SQLite locks files,
     which network drives do not always bear.
     """
     path = folder / NAME
+    columns = COLUMNS | crack_columns(profiles)
     numbers: dict[tuple[str | None, str], int] = {}
     with tempfile.TemporaryDirectory(prefix="crackcli-") as local:
         grown = Path(local) / NAME
@@ -64,14 +90,28 @@ def write(folder: Path, tables: Iterable[SceneCracks]) -> list[Path]:
                 frame = map_frame(table.scene, table.scale)
                 number = numbers.setdefault((frame.crs_wkt, frame.space), len(numbers) + 1)
                 suffix = "" if number == 1 else f"_{number}"
-                properties, joints = rows(table, table.cracks), rows(table, table.joints)
+                properties = rows(table, table.cracks, profiles)
+                graded = arrays(properties, columns)
+                joints = arrays(rows(table, table.joints), COLUMNS)  # which are not graded
                 for layer, geometries, kind, about in (
-                    ("cracks", centrelines(table.cracks), "MultiLineString", properties),
-                    ("crack_areas", areas(table.cracks), "MultiPolygon", properties),
+                    ("cracks", centrelines(table.cracks), "MultiLineString", graded),
+                    ("crack_areas", areas(table.cracks), "MultiPolygon", graded),
                     ("joints", centrelines(table.joints), "MultiLineString", joints),
                 ):
                     append(grown, layer + suffix, kind, frame, geometries, about)
-        except (DataSourceError, DataLayerError) as error:
+                widths = width_profiles(table, [*table.cracks, *table.joints])
+                if len(widths["crack_id"]):
+                    append_table(grown, "width_profiles", widths)
+                if table.assessed is not None:
+                    found = areas_of(table.assessed)
+                    limits = arrays(area_rows(table.scene.name, table.scale, found), AREA_COLUMNS)
+                    layer = f"measurability{suffix}"
+                    append(grown, layer, "Polygon", frame, boxes(found), limits)
+            if profiles:
+                about = arrays(profile_rows(profiles), PROFILE_COLUMNS)
+                append_table(grown, "severity_profiles", about)
+            add_styles(grown, profiles)
+        except (DataSourceError, DataLayerError, sqlite3.Error) as error:
             raise OutputError(f"{path} cannot be written ({error}); free space") from error
         with written_aside(path) as aside:
             shutil.copyfile(grown, aside)
@@ -79,7 +119,12 @@ def write(folder: Path, tables: Iterable[SceneCracks]) -> list[Path]:
 
 
 def append(
-    path: Path, layer: str, kind: str, frame: Frame, geometries: Geometries, properties: list[Row]
+    path: Path,
+    layer: str,
+    kind: str,
+    frame: Frame,
+    geometries: Geometries,
+    columns: dict[str, NDArray],
 ) -> None:
     """Features of one scene, ``geometries`` in pixel coordinates, at the end of a layer."""
     options = {} if frame.crs_wkt else {"SRID": UNDEFINED_CARTESIAN}
@@ -88,8 +133,9 @@ def append(
         raw.write(
             path,
             shapely.to_wkb(frame.place(geometries)),
-            [column(properties, name) for name in COLUMNS],
-            list(COLUMNS),
+            [np.asarray(values) for values in columns.values()],
+            list(columns),
+            field_mask=[np.ma.getmaskarray(values) for values in columns.values()],
             layer=layer,
             driver="GPKG",
             geometry_type=kind,
@@ -99,12 +145,57 @@ def append(
         )
 
 
-def column(properties: list[Row], name: str) -> NDArray:
-    """The values of one column; an unknown number is nan, which is written as null."""
+def append_table(path: Path, name: str, columns: dict[str, NDArray]) -> None:
+    """Rows without a geometry at the end of a table."""
+    raw.write(
+        path,
+        None,
+        list(columns.values()),
+        list(columns),
+        layer=name,
+        driver="GPKG",
+        append=True,
+    )
+
+
+def add_styles(path: Path, profiles: Profiles) -> None:
+    """The table ``layer_styles`` in the form that QGIS gives it, a default style for each layer."""
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        layers = file.execute(
+            "SELECT table_name, column_name FROM gpkg_geometry_columns"
+        ).fetchall()
+        file.execute(LAYER_STYLES)
+        file.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
+            "VALUES ('layer_styles', 'attributes', 'layer_styles')"
+        )
+        for layer, geometry in layers:
+            kind = "crack_areas" if layer.startswith("crack_areas") else layer.partition("_")[0]
+            graded = kind in ("cracks", "crack_areas")
+            own = profiles if graded else ()
+            name = name_of(own) if graded else kind
+            file.execute(
+                "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
+                "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, "
+                "owner, ui) VALUES ('', '', ?, ?, ?, ?, '', 1, ?, 'crackcli', NULL)",
+                (layer, geometry, name, style(kind, own), f"crackcli: {name}"),
+            )
+
+
+def arrays(properties: list[Row], columns: dict[str, type]) -> dict[str, NDArray]:
+    """Rows as arrays by column."""
+    return {name: column(properties, name, kind) for name, kind in columns.items()}
+
+
+def column(properties: list[Row], name: str, kind: type) -> NDArray:
+    """The values of one column; an unknown number is nan, an unknown flag is masked, and both are
+    written as null."""
     values = [row[name] for row in properties]
-    if COLUMNS[name] is float:
+    if kind is float:
         values = [np.nan if value is None else value for value in values]
-    return np.array(values, dtype=KINDS[COLUMNS[name]])
+    if kind is bool:
+        return np.ma.array(values, dtype=bool, mask=[value is None for value in values])
+    return np.array(values, dtype=KINDS[kind])
 
 
 def read(folder: Path) -> dict[str, dict[str, Recorded]]:

@@ -1,0 +1,95 @@
+"""What a report says in words: never that there are no cracks, never more than was assessed."""
+
+import numpy as np
+import pytest
+from test_assessment import of_blocks
+
+from crackcli.statements import Told, rounded_up, statement
+
+EVEN = of_blocks([[1.9] * 10])
+PARTLY = of_blocks([[1.9] * 23 + [np.nan] * 2])
+
+
+def said(assessed, cracks=0, mm_per_px=None):
+    return statement([Told(cracks, mm_per_px, assessed)])
+
+
+def test_a_wall_without_cracks_is_one_on_which_none_of_a_width_was_seen():
+    assert said(EVEN) == "no crack of 2 px or more seen on all of the wall"
+    assert said(EVEN, mm_per_px=0.125) == "no crack of 0.25 mm or more seen on all of the wall"
+
+
+def test_what_is_not_assessable_is_told_with_its_reason():
+    assert said(PARTLY, mm_per_px=0.13) == (
+        "no crack of 0.25 mm or more seen on 92 % of the wall; 8 % not assessable (too dark)"
+    )
+
+
+def test_with_cracks_it_tells_which_others_would_have_been_seen():
+    assert said(PARTLY, 12) == (
+        "12 cracks; cracks of 2 px or more would have been seen on 92 % of the wall; "
+        "8 % not assessable (too dark)"
+    )
+    assert said(EVEN, 1).startswith("1 crack; cracks of 2 px")
+
+
+def test_where_only_wider_ones_would_have_been_seen_is_told_apart():
+    wall = of_blocks([[1.9] * 91 + [4.7] * 9])
+
+    assert said(wall) == (
+        "no crack of 2 px or more seen on 91 % of the wall, of 5 px or more on 9 % besides"
+    )
+
+
+def test_a_little_that_is_not_assessable_is_never_rounded_away():
+    wall = of_blocks([[1.9] * 400 + [np.nan]])
+
+    assert said(wall) == (
+        "no crack of 2 px or more seen on 99 % of the wall; less than 1 % not assessable (too dark)"
+    )
+
+
+def test_where_nothing_is_assessable_nothing_is_claimed():
+    nothing = of_blocks([[np.nan, np.nan]])
+
+    assert said(nothing) == "0 cracks seen; none of the wall is assessable (too dark)"
+    assert said(nothing, 3) == "3 cracks seen; none of the wall is assessable (too dark)"
+
+
+def test_without_the_photograph_nothing_is_claimed():
+    assert said(None, 2) == (
+        "2 cracks seen; how narrow a crack would have been seen is not known: "
+        "the photograph is not at hand"
+    )
+
+
+def test_several_walls_are_told_together_by_their_area_in_millimetres():
+    near, far = Told(0, 0.1, EVEN), Told(2, 0.3, EVEN)  # the far one has nine times the area
+
+    both = statement([near, far])
+
+    assert both == "2 cracks; cracks of 0.6 mm or more would have been seen on all of the wall"
+
+
+def test_where_one_wall_has_no_scale_all_are_told_in_pixels():
+    assert "2 px" in statement([Told(0, 0.1, EVEN), Told(0, None, EVEN)])
+
+
+def test_photographs_that_are_not_at_hand_are_counted():
+    assert statement([Told(0, None, EVEN), Told(0, None, None)]).endswith(
+        "; 1 of 2 photographs not at hand"
+    )
+
+
+@pytest.mark.parametrize("wall", [EVEN, PARTLY, None, of_blocks([[np.nan]])])
+@pytest.mark.parametrize("cracks", [0, 1, 5])
+def test_it_never_says_that_there_are_no_cracks(wall, cracks):
+    words = said(wall, cracks).lower()
+
+    assert "no cracks" not in words
+    assert "no crack of" in words or "no crack" not in words
+
+
+def test_widths_are_rounded_up_to_what_people_speak_of():
+    pairs = [(0.21, 0.25), (0.25, 0.25), (0.251, 0.3), (0.99, 1), (1.01, 1.5), (7, 8), (8.5, 10)]
+    assert [rounded_up(width) for width, _ in pairs] == [spoken for _, spoken in pairs]
