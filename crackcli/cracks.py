@@ -8,7 +8,7 @@ All measures are in pixels of the raster; `crackcli.scale` turns them into milli
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 
 from crackcli import widths
-from crackcli.centerline import Numbers, centreline
+from crackcli.centerline import Line, Numbers, centreline
 from crackcli.errors import InputError
 from crackcli.grid import Window
 from crackcli.outline import outlines
@@ -46,6 +46,7 @@ class Crack:
     ``bbox``        first col, first row, last col, last row: all four within the crack
     ``touches_edge``, ``touches_nodata``  it may go on where nothing was seen
     ``joint_likelihood``  0 to 1, by `crackcli.joints` from all of its scene; None if not judged
+    ``lines``       those of ``centreline``, with the nodes that they join
     """
 
     id: str
@@ -65,6 +66,7 @@ class Crack:
     touches_edge: bool
     touches_nodata: bool
     joint_likelihood: float | None = None
+    lines: tuple[Line, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +155,7 @@ def shapes(pixels: PixelSet, owner: Integers, owners: int) -> Iterator[dict]:
         low, high = own.min(axis=0).astype(int), own.max(axis=0).astype(int)
         yield {
             "centreline": [part.points for part in line.lines],
+            "lines": tuple(line.lines),
             "outline": areas[number],
             "length_px": line.length_px,
             "main_length_px": line.main_path[0],

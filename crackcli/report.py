@@ -1,5 +1,9 @@
 """A report: the cracks of every finished scene, measured and written in every format.
 
+The mask says where a crack is, the photograph that was scanned how wide it is
+(`crackcli.measuring`).  A photograph that is missing or was changed is not measured: its scene has
+the widths of the mask.
+
 Scenes are traced one after the other.  Lines that are likely joints are no cracks: they are set
 aside, and go to a layer of their own.  The photograph, where it is at hand, tells which cracks
 could have been seen and which not (`crackcli.assessment`).  What was traced waits in a temporary
@@ -7,14 +11,14 @@ folder, so that the formats, which put all scenes into one file each, hold the c
 at a time.
 """
 
-import json
 import logging
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from crackcli import widths
 from crackcli.assessment import Assessed, assess
 from crackcli.cracks import Crack, trace
 from crackcli.errors import InputError, UsageError
@@ -23,17 +27,23 @@ from crackcli.frames import exchange_frame
 from crackcli.graded import Profiles
 from crackcli.joints import JOINT, judged
 from crackcli.limit_features import scene_limits
-from crackcli.raster import RasterInfo, inspect
+from crackcli.measuring import measure_all
+from crackcli.profiles import RasterPhotograph
+from crackcli.raster import RasterInfo
 from crackcli.registry import FORMATS, load
 from crackcli.scale import Scale, check_options, find_scale
 from crackcli.scene import Scene, finished_folders
 from crackcli.severity import find_profiles
+from crackcli.sources import original
 from crackcli.statements import Told, statement
+from crackcli.tone import TONES, Tone
 
 log = logging.getLogger(__name__)
 
 TRACING = 0.8  # share of the time that goes into tracing; the rest is writing
-ASSESSING = 0.5  # share of that which goes into looking at the photograph
+MASK, MEASURED = 0.4, 0.7  # of that share, what is done after the mask and after the widths; the
+# rest goes into what could have been seen
+WINDOW_MM, LEAST_WINDOW_PX = 5.0, 3.0  # over which the largest width is a mean: the longer
 SAID = 10  # scenes at most, of each of which a statement is logged
 
 Progress = Callable[[float, str], None]  # share done, 0 to 1, and what is being done
@@ -50,9 +60,12 @@ class ReportTask:
     severity: tuple[str, ...] = ()  # profiles to grade by, and files of such
     min_length_px: float = 0.0  # shorter cracks are left out; the others keep their ids
     joint_likelihood: float = JOINT  # from which on lines are set aside as joints; 1 keeps all
+    tone: str | None = None  # of `TONES`, how pixels mix wall and crack; else edges tell it
     formats: tuple[str, ...] = tuple(FORMATS)
 
     def __post_init__(self) -> None:
+        if self.tone is not None and self.tone not in TONES:
+            raise UsageError(f"a tone of {self.tone!r} is none; give {' or '.join(TONES)}")
         check_options(self.gsd_mm, self.gsd_sigma_mm, self.scale_source)
         if not 0 < self.joint_likelihood <= 1:
             raise UsageError(
@@ -118,15 +131,8 @@ def write_report(task: ReportTask, progress: Progress = lambda share, words: Non
             def looked(share: float, scene: Scene = scene, number: int = number) -> None:
                 progress(TRACING * (number + share) / len(known), scene.name)
 
-            def traced(share: float, looked: Callable[[float], None] = looked) -> None:
-                looked((1 - ASSESSING) * share)
-
-            def assessed(share: float, looked: Callable[[float], None] = looked) -> None:
-                looked(1 - ASSESSING + ASSESSING * share)
-
             try:
-                table = trace_scene(scene, scale, task, traced)
-                table = replace(table, assessed=assessed_of(task.out, scene, assessed))
+                table = trace_scene(scene, scale, task, looked)
             except InputError as error:
                 failed[scene.name] = str(error)
             else:
@@ -148,41 +154,93 @@ def write_report(task: ReportTask, progress: Progress = lambda share, words: Non
 def trace_scene(
     scene: Scene, scale: Scale | None, task: ReportTask, report: Callable[[float], None]
 ) -> SceneCracks:
-    """The cracks and joints of one scene that are long enough."""
+    """The cracks and joints of one scene that are long enough, by their length in the mask."""
     shape = scene.rows, scene.cols
-    traced = trace(scene.mask, scene.score, shape, scene=scene.name, report=report)
+
+    traced = trace(
+        scene.mask,
+        scene.score,
+        shape,
+        scene=scene.name,
+        report=lambda share: report(MASK * share),
+    )
     cracks: list[Crack] = []
     joints: list[Crack] = []
     for crack in judged(traced.cracks):
         if crack.length_px >= task.min_length_px:
             joint = (crack.joint_likelihood or 0.0) >= task.joint_likelihood
             (joints if joint else cracks).append(crack)
-    return SceneCracks(scene, scale, cracks, traced.assessed_px, joints)
+    assessed_px, assessed = traced.assessed_px, None
+    del traced
+    info = original_of(scene, task.out, measurable=bool(cracks or joints))
+    if info is not None:
+        if cracks or joints:
+            cracks, joints = measured(
+                scene,
+                cracks,
+                joints,
+                info,
+                window_px(scale),
+                TONES[task.tone] if task.tone else None,
+                lambda share: report(MASK + (MEASURED - MASK) * share),
+            )
+        assessed = assessed_of(scene, info, lambda share: report(MEASURED + (1 - MEASURED) * share))
+    return SceneCracks(scene, scale, cracks, assessed_px, joints, assessed)
 
 
-def assessed_of(out: Path, scene: Scene, report: Callable[[float], None]) -> Assessed | None:
-    """What could be seen on a scene; None, and a word, where its photograph is not at hand."""
+def window_px(scale: Scale | None) -> float:
+    """The length over which the largest width is a mean: `WINDOW_MM`, at least `WINDOW_PX`."""
+    return max(LEAST_WINDOW_PX, WINDOW_MM / scale.mm_per_px) if scale else widths.WINDOW_PX
+
+
+def original_of(scene: Scene, out: Path, *, measurable: bool) -> RasterInfo | None:
+    """The photograph that was scanned; None, and a word, where it is not at hand.  A warning if
+    something is ``measurable`` in it."""
     try:
-        return assess(photograph_of(out, scene), report)
+        return original(out, scene, "bring that one back, or scan this one into another folder")
     except InputError as error:
-        log.info("%s: which cracks could have been seen is not known, for %s", scene.name, error)
+        if measurable:
+            log.warning(
+                "%s has the widths of its mask, and which cracks could have been seen is not "
+                "known: %s",
+                scene.name,
+                error,
+            )
+        else:
+            log.info("%s: which cracks could have been seen is not known: %s", scene.name, error)
     return None
 
 
-def photograph_of(out: Path, scene: Scene) -> RasterInfo:
-    """The photograph that a scene was scanned from, as ``run.json`` names it."""
-    path = out / "run.json"
+def measured(
+    scene: Scene,
+    cracks: list[Crack],
+    joints: list[Crack],
+    info: RasterInfo,
+    window_px: float,
+    tone: Tone | None,
+    report: Callable[[float], None],
+) -> tuple[list[Crack], list[Crack]]:
+    """Cracks and joints, measured on the photograph as far as it can be read."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["scenes"]
-        named = {entry["scene"]: Path(entry["source"]) for entry in entries}
-        digest = scene.record["source"]["sha256"]
-        source = named[scene.name]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} does not tell its photograph; scan it again") from error
-    info = inspect(source)
-    if info.digest != digest:
-        raise InputError(f"{source} was changed since the scan; scan it again")
-    return info
+        with RasterPhotograph(info) as photograph:
+            telling = cracks or joints
+            both, optics = measure_all(
+                [*cracks, *joints], photograph, window_px, telling, report, tone
+            )
+    except InputError as error:
+        log.warning("%s has the widths of its mask: %s", scene.name, error)
+        return cracks, joints
+    log.debug("%s: %s", scene.name, optics)
+    return both[: len(cracks)], both[len(cracks) :]
+
+
+def assessed_of(scene: Scene, info: RasterInfo, report: Callable[[float], None]) -> Assessed | None:
+    """What could be seen on a scene; None, and a word, where its photograph cannot be read."""
+    try:
+        return assess(info, report)
+    except InputError as error:
+        log.info("%s: which cracks could have been seen is not known: %s", scene.name, error)
+    return None
 
 
 def summarise(table: SceneCracks) -> SceneSummary:

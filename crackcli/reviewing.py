@@ -5,7 +5,6 @@ OUTPUT.learned/, where a person can look at them.  What changed on the wall is t
 of the report: P(crack) of its surest tile before and after.
 """
 
-import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -32,9 +31,9 @@ from crackcli.files import refused, sha256, write_json
 from crackcli.formats.csv import write_rows
 from crackcli.mining import KEEP, LOOKED, TRAINED, Say, cracked, part
 from crackcli.models import shipped
-from crackcli.raster import inspect
 from crackcli.reviews import ACCEPTED, REJECTED, UNREVIEWED, placed, read_reviews
 from crackcli.scene import Scene, finished_scenes
+from crackcli.sources import photographs_of, run_record, unchanged
 from crackcli.tiles import judge
 from crackcli.training import Sides, TrainConfig, TrainResult, refuse_existing, train
 
@@ -134,12 +133,7 @@ def learn(
 
         if 1.0 not in scene.record["scored"].get("zooms", [1.0]):
             log.warning("%s was scanned at another zoom; tiles are learnt as they are", scene.name)
-        info = inspect(source)
-        if info.digest != scene.record["source"]["sha256"]:
-            raise InputError(
-                f"{source} is not the photograph that was scanned, or was changed since; scan it "
-                "again and review the new report"
-            )
+        info = unchanged(scene, source, "scan it again and review the new report")
         tiles = judge(info, engine, report)
         walls.append(Corrected(scene, info, tiles, placed(scene, reviews[scene.name])))
 
@@ -186,35 +180,6 @@ def reviewed_scenes(
                 "folder that the report was made from"
             )
     return [scenes[name] for name in wanted]
-
-
-def run_record(out: Path) -> dict[str, Any]:
-    """What ``run.json`` tells."""
-    path = out / "run.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); scan again into {out}") from error
-
-
-def photographs_of(out: Path, scenes: Sequence[Scene]) -> list[Path]:
-    """The photographs of scenes, as ``run.json`` names them."""
-    named = {entry["scene"]: Path(entry["source"]) for entry in run_record(out)["scenes"]}
-    sources = []
-    for scene in scenes:
-        if scene.name not in named:
-            raise InputError(
-                f"{out / 'run.json'} does not tell which photograph {scene.name} is; give the "
-                f"command that scans it into {out} again (what is done is not repeated)"
-            )
-        source = named[scene.name]
-        if not source.is_file():
-            raise InputError(
-                f"{source}, the photograph of {scene.name}, is not there; bring it back, or change "
-                "into the folder in which it was scanned"
-            )
-        sources.append(source)
-    return sources
 
 
 def model_of(out: Path, scenes: Sequence[Scene]) -> Path:

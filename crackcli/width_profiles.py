@@ -25,10 +25,14 @@ DECIMALS = 4
 
 
 def width_profiles(table: SceneCracks, cracks: Sequence[Crack]) -> dict[str, NDArray]:
-    """Arrays (N,) by `COLUMNS` of all samples of all ``cracks`` that have a profile; nan is
-    unknown, or that there is no width, as near junctions."""
+    """Arrays (N,) by `COLUMNS` of all samples of all ``cracks`` that were measured on the
+    photograph; nan is unknown, or that there is no width, as near junctions."""
     known = [(crack.id, crack.widths.profile) for crack in cracks]
-    kept = [(name, profile) for name, profile in known if profile is not None]
+    kept = [
+        (name, profile)
+        for name, profile in known
+        if profile is not None and np.isfinite(profile.sigma_px).any()
+    ]
     if not kept:
         return {
             name: np.zeros(0, object if kind is str else kind) for name, kind in COLUMNS.items()

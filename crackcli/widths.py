@@ -9,16 +9,20 @@ thin cracks.
 Notation: S points on all lines of a centreline, P pixels of the crack.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from crackcli.centerline import Centreline
+from crackcli.centerline import Centreline, Line
 
 WINDOW_PX = 5.0  # least length over which a width is averaged; else one local width
 LEAST_PX = 0.1  # no width that others are compared with is less
+MOST_OF_LENGTH = 0.5  # of what has a width: so much has to be photometric
 END_SHARE = 0.15  # of the length: an end that may taper
 Numbers = NDArray[np.float64]
 
@@ -38,6 +42,24 @@ class Samples:
     begins: list[int]
     from_start: Numbers
     from_end: Numbers
+
+    def part(self, first: int, last: int) -> "Samples":
+        """Those of the lines from ``first`` up to but not with ``last``."""
+        begin, end = self.begins[first], self.begins[last]
+        arrays = (self.points, self.normals, self.steps, self.from_start, self.from_end)
+        points, normals, steps, from_start, from_end = (array[begin:end] for array in arrays)
+        begins = [at - begin for at in self.begins[first : last + 1]]
+        return Samples(points, normals, steps, begins, from_start, from_end)
+
+    def profile(self, widths: Numbers, sigma: Numbers) -> "Profile":
+        """Widths and their uncertainties (S,) as the profile of the crack."""
+        counts = np.diff(self.begins)
+        first = np.repeat(np.asarray(self.begins[:-1], np.int64), counts)
+        way = np.cumsum(self.steps)
+        before = way - self.steps / 2
+        along = before - (way - self.steps)[first]
+        line = np.repeat(np.arange(len(counts)), counts)
+        return Profile(line, along, self.points, widths, sigma)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +94,28 @@ class Widths:
     median_sigma_px: float | None = None
     p95_sigma_px: float | None = None
     max_sigma_px: float | None = None
-    profile: Profile | None = None
+    profile: Profile | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Widths (S,) that were measured, nan where there are none: ``noise`` is the part of their
+    standard uncertainty that averages out along the crack, ``common`` the part that does not."""
+
+    width: Numbers
+    noise: Numbers
+    common: Numbers
 
 
 def sample(centreline: Centreline) -> Samples:
     """Points about 1 px apart on all lines, at least one on each."""
+    return sample_lines(centreline.lines)
+
+
+def sample_lines(lines: Sequence[Line]) -> Samples:
+    """The same for lines of one or several centrelines."""
     parts, begins = [], [0]
-    for line in centreline.lines:
+    for line in lines:
         count = max(1, round(line.length))
         step = line.length / count
         arc = (np.arange(count) + 0.5) * step
@@ -158,28 +195,111 @@ def summarise(samples: Samples, widths: Numbers, area_px: float, method: str) ->
 
     A crack too short to have a width anywhere has its area over its length everywhere.
     """
+    profile = samples.profile(widths, np.full(len(widths), np.nan))
     clear = np.flatnonzero(np.isfinite(widths))
     if len(clear) == 0:
         mean = area_px / float(samples.steps.sum())
         middle = samples.points[len(samples.points) // 2]
         place = float(middle[0]), float(middle[1])
-        return Widths(mean, mean, mean, mean, place, method, spread=0.0, taper=0.0)
+        return Widths(mean, mean, mean, mean, place, method, spread=0.0, taper=0.0, profile=profile)
     values, steps = widths[clear], samples.steps[clear]
-    order = np.argsort(values, kind="stable")
-    # Weighted by length: at the middle of each step of the sorted values.
-    shares = (np.cumsum(steps[order]) - steps[order] / 2) / steps.sum()
-    median, p95, p10, p90 = np.interp([0.5, 0.95, 0.1, 0.9], shares, values[order])
+    median, p95, p10, p90 = quantiles(values, steps, [0.5, 0.95, 0.1, 0.9])
     widest = samples.points[clear[np.argmax(values)]]
     return Widths(
         mean_px=float(values @ steps / steps.sum()),
-        median_px=float(median),
-        p95_px=float(p95),
+        median_px=median,
+        p95_px=p95,
         max_px=float(values.max()),
         max_at=(float(widest[0]), float(widest[1])),
         method=method,
         spread=float((p90 - p10) / max(median, LEAST_PX)),
         taper=taper_of(samples.points[clear], values, steps),
+        profile=profile,
     )
+
+
+def quantiles(values: Numbers, steps: Numbers, shares: list[float]) -> list[float]:
+    """Quantiles of values (N,) by length: at the middle of each step of the sorted values."""
+    order = np.argsort(values, kind="stable")
+    place = (np.cumsum(steps[order]) - steps[order] / 2) / steps.sum()
+    return [float(value) for value in np.interp(shares, place, values[order])]
+
+
+def summarise_photometric(
+    samples: Samples,
+    found: Measured,
+    mask: Numbers,
+    area_px: float,
+    along: float,
+    window_px: float = WINDOW_PX,
+) -> Widths:
+    """What to say of photometric widths, or of those (S,) of the mask where most of the length has
+    no other.
+
+    ``along`` is over how many samples noise is one number.  Means are of what is photometric; the
+    profile has the widths of the mask in between, without sigma.  Percentiles and the maximum are
+    those of running means that are drawn towards the mean of the crack by as much as noise explains
+    their spread: the largest of many noisy widths is too large, the largest of these is not.
+    """
+    known = np.isfinite(found.width)
+    measurable = known | np.isfinite(mask)
+    if known.sum() < max(MOST_OF_LENGTH * measurable.sum(), 1):
+        return summarise(samples, mask, area_px, "area_length")
+    widths = np.where(known, found.width, mask)
+    sigma = np.where(known, np.hypot(found.noise, found.common), np.nan)
+
+    steps, values = samples.steps[known], found.width[known]
+    length = float(steps.sum())
+    noise, common = (float(part[known] @ steps / length) for part in (found.noise, found.common))
+    steady, steady_noise = running(samples, found, along, window_px)
+    mean = float(values @ steps / length)
+    means, noises = steady[known], steady_noise[known]
+    spread = float(np.average((means - mean) ** 2, weights=steps))
+    real = max(0.0, spread - float(np.average(noises**2, weights=steps)))
+    shrunk = mean + (means - mean) * real / (real + noises**2 + 1e-12)
+    left = np.sqrt(real * noises**2 / (real + noises**2 + 1e-12))  # of noise, after that
+    median, p95, p10, p90 = quantiles(shrunk, steps, [0.5, 0.95, 0.1, 0.9])
+    widest = int(np.argmax(shrunk))
+    at = samples.points[known][widest]
+    pieces = max(1.0, len(values) / along)
+    mean_noise = noise / math.sqrt(pieces)
+    return Widths(
+        mean_px=mean,
+        median_px=median,
+        p95_px=p95,
+        max_px=float(shrunk[widest]),
+        max_at=(float(at[0]), float(at[1])),
+        method="photometric",
+        spread=(p90 - p10) / max(median, LEAST_PX),
+        taper=taper_of(samples.points[known], shrunk, steps),
+        mean_sigma_px=math.hypot(mean_noise, common),
+        median_sigma_px=math.hypot(1.25 * mean_noise, common),
+        p95_sigma_px=math.hypot(min(2.1 * mean_noise, noise), common),
+        max_sigma_px=float(math.hypot(max(left[widest], mean_noise), found.common[known][widest])),
+        profile=samples.profile(widths, sigma),
+    )
+
+
+def running(
+    samples: Samples, found: Measured, along: float, window_px: float
+) -> tuple[Numbers, Numbers]:
+    """Running means (S,) of widths over ``window_px`` of each line, and their noise."""
+    mean, noise = np.full(len(found.width), np.nan), np.full(len(found.width), np.nan)
+    for begin, end in pairwise(samples.begins):
+        reach = round(window_px / samples.steps[begin] / 2 - 0.5)
+        known = np.isfinite(found.width[begin:end])
+        columns = np.stack(
+            [known, *(np.where(known, part[begin:end], 0) for part in (found.width, found.noise))]
+        )
+        total = np.concatenate([np.zeros((3, 1)), np.cumsum(columns, axis=1)], axis=1)
+        first = np.arange(end - begin) - reach
+        last = (first + 2 * reach + 1).clip(max=end - begin)
+        first = first.clip(min=0)
+        count, widths, noises = total[:, last] - total[:, first]
+        with np.errstate(invalid="ignore"):
+            mean[begin:end] = widths / count
+            noise[begin:end] = noises / count / np.sqrt(np.maximum(1, count / along))
+    return mean, noise
 
 
 def taper_of(points: Numbers, values: Numbers, steps: Numbers) -> float:

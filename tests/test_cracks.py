@@ -19,7 +19,7 @@ def told(cracks):
             *(
                 value
                 for name, value in vars(crack).items()
-                if name not in ("centreline", "outline")
+                if name not in ("centreline", "lines", "outline")
             ),
             [line.tolist() for line in crack.centreline],
             crack.outline.wkt,

@@ -33,26 +33,27 @@ look
 provenance width_profiles
 mask_scene zoom tiles features onnx_wholes judging references straight measures objectives
 qgis_style photograph
-graded
-direct_explainer
+graded measuring
+direct_explainer scene_optics
+batches
 explainer
 seeing
 filling
 engines.onnx engines.torch engines.raw engines.zennit matching cracks study sound
 attribution.path
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
-attribution.passes limit_features frames
+attribution.passes limit_features frames photometry ridge
 attribution.propagation patches masking widths runs scale marker statements raster_copy
-labelled assessment
+labelled assessment profiles sources
 attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster
 drawing.distractors drawing.known_cracks
 drawing.marks drawing.things
 drawing.joints drawing.drawn_cracks drawing.visibility
 drawing.brushes
 drawing.random_cracks skeleton outline chain device onnx_graph onnx_bytes colours contact_sheet
-measurability
+measurability optics
 drawing.cover drawing.surfaces sparse scene orientation evaluation calibration study_width tabular
-severity exif pod chart
+severity exif pod chart darkness tone
 backends.*
 windows
 attribution formats backends drawing grid

@@ -12,7 +12,7 @@ import shapely
 from affine import Affine
 from pyogrio import list_layers, raw
 from rasterio.crs import CRS
-from walls import crackcli, polyline, write_scene
+from walls import crackcli, photographed, polyline, write_scene
 
 from crackcli.cli import app
 from crackcli.errors import InputError, UsageError
@@ -61,10 +61,10 @@ def test_a_report_covers_all_scenes(out):
 
 @pytest.fixture
 def scanned(tmp_path):
-    """A scan with its photograph: a crack of 3 px and one of 9 px, the right part overexposed."""
+    """A scan with its photograph: a crack of 2 px and one of 9 px, the right part overexposed."""
     rng = np.random.default_rng(0)
     shape = 256, 512
-    fine = polyline(shape, [(20.0, 60.0), (200.0, 70.0)], 3)
+    fine = polyline(shape, [(20.0, 60.0), (200.0, 70.0)], 2)
     wide = polyline(shape, [(20.0, 160.0), (200.0, 190.0)], 9)
     grey = np.kron(rng.uniform(130, 150, (32, 64)), np.ones((8, 8)))
     grey[(fine | wide) > 0] = 60
@@ -228,8 +228,11 @@ def test_the_command_prints_paths_and_nothing_else_on_stdout(out):
     assert "north has no map tied to the Earth: coordinates in local mm" in done.stderr
 
 
-def test_the_command_prints_json_and_is_quiet_if_asked(out):
-    done = crackcli("report", out, "--json", "-q")
+def test_the_command_prints_json_and_is_quiet_if_asked(tmp_path, mask):
+    for name, drawn in (("north", mask), ("south", 0 * mask)):
+        photographed(tmp_path / "out", name, drawn, 160 - 120 * drawn)
+
+    done = crackcli("report", tmp_path / "out", "--json", "-q")
 
     assert done.stderr == ""
     told = json.loads(done.stdout)

@@ -1,15 +1,18 @@
 """Small masks with known cracks, and scene folders made of masks; used by several tests."""
 
+import json
 import os
 import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 from affine import Affine
 
 from crackcli.cracks import measured
+from crackcli.files import sha256
 from crackcli.raster import RasterInfo, write_cog
 from crackcli.runs import find_runs
 from crackcli.scene import Scene
@@ -82,6 +85,18 @@ def write_scene(folder, mask, transform=None, crs_wkt=None, **record):
     scene = Scene(folder, rows, cols, transform, crs_wkt, record)
     scene.write()
     return scene
+
+
+def photographed(out, name, mask, image):
+    """A finished scan of ``image`` (rows, cols), which lies beside ``out``; its path."""
+    source = out.parent / f"{name}.png"
+    cv2.imwrite(str(source), image)
+    write_scene(out / name, mask, source={"sha256": sha256(source)})
+    path = out / "run.json"
+    record = json.loads(path.read_text()) if path.exists() else {"scenes": []}
+    record["scenes"].append({"scene": name, "source": str(source)})
+    path.write_text(json.dumps(record))
+    return source
 
 
 def random_mask(seed, shape=(60, 90)):

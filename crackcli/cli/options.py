@@ -103,6 +103,14 @@ JointLikelihood = Annotated[
         help="Likelihood from which on a line is set aside as a joint; 1 keeps all as cracks.",
     ),
 ]
+ToneName = Annotated[
+    str | None,
+    Option(
+        "--tone",
+        help="How pixels on an edge mix wall and crack, if you know: linear (light, as in a "
+        "camera) or encoded (grey values, as in drawn or averaged pictures).",
+    ),
+]
 Sources = Annotated[
     list[Path],
     Argument(

@@ -18,6 +18,7 @@ def report(
     severity: options.Severity = None,
     min_length_px: options.MinLengthPx = 0.0,
     joint_likelihood: options.JointLikelihood = 0.5,
+    tone: options.ToneName = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -26,11 +27,12 @@ def report(
     Lengths and widths are in pixels, and in millimetres too where the raster's map, the scan
     (--marker-mm, --distance-m) or --gsd-mm tells the size of a pixel.  Widths in millimetres are
     graded by each --severity, whose caveat goes with the grades.  Cracks are told from the masks: a
-    mask that was corrected by hand is reported as it is.  The photograph tells which others would
-    have been seen, and on how much of the wall.  Long straight lines that are likely joints, cables
-    or edges are counted apart and go to the joints layer of cracks.gpkg and to joints.geojson.  A
-    wall without a map has cracks.local.geojson and joints.local.geojson.  A scene that cannot be
-    read is named; the others are done.
+    mask that was corrected by hand is reported as it is.  The photograph tells how wide they are
+    (without it, the mask does: column width_method), which others would have been seen, and on how
+    much of the wall.  Long straight lines that are likely joints, cables or edges are counted apart
+    and go to the joints layer of cracks.gpkg and to joints.geojson.  A wall without a map has
+    cracks.local.geojson and joints.local.geojson.  A scene that cannot be read is named; the others
+    are done.
 
         crackcli report out
         crackcli report out --gsd-mm 0.5 --min-length-px 50
@@ -47,6 +49,7 @@ def report(
         severity=tuple(severity or ()),
         min_length_px=min_length_px,
         joint_likelihood=joint_likelihood,
+        tone=tone,
     )
     with progress("report", quiet=quiet) as tell:
         summary = write_report(task, progress=tell)

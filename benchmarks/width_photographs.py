@@ -1,0 +1,177 @@
+"""Widths on photographs: of the sample wall beside what was drawn, of masks beside labels.
+
+    python benchmarks/width_photographs.py wall OUT  # OUT: of crackcli scan sample_data/wall.tif
+    python benchmarks/width_photographs.py masks DATA/test/deepcrack
+
+``wall`` compares sample by sample where a measured crack lies on a drawn one.  Drawn paths wind and
+a width across a winding path is less than that across the smooth line that is measured: what was
+drawn is taken across the smoothed path (its width times how much longer the path is), so that
+length times width stays the same area.
+
+``masks`` compares widths of labelled masks with photometric ones inside the same masks.  Masks are
+no truth of widths: who labels draws a pixel or two too wide, or too narrow.  With ``--depths`` it
+tells how dark cracks are where they are wide, which `crackcli.photometry` starts from (`DEPTHS`,
+from the training photographs).
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
+
+from crackcli.batches import read
+from crackcli.cracks import trace
+from crackcli.joints import JOINT, judged
+from crackcli.measuring import measure_all
+from crackcli.photometry import Optics
+from crackcli.profiles import ArrayPhotograph, RasterPhotograph
+from crackcli.raster import inspect
+from crackcli.scene import Scene
+from crackcli.tone import TONES, Tone
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from truth import traced
+
+DENSE_PX = 0.25  # between points of a drawn path
+SMOOTH_PX = 3.0  # deviation: about as smooth as the centrelines of narrow cracks
+
+
+def wall(given):
+    """Print measured and true widths of the cracks of the sample wall."""
+    sample = Path(__file__).resolve().parents[1] / "sample_data"
+    scene = Scene.read(given.out / "wall")
+    cracks = trace(scene.mask, scene.score, (scene.rows, scene.cols)).cracks
+    cracks = [crack for crack in judged(cracks) if (crack.joint_likelihood or 0) < JOINT]
+    tones = [(None, "not told"), (TONES["encoded"], "told that it was drawn in encoded values")]
+    with RasterPhotograph(inspect(sample / "wall.tif")) as source:
+        results = [(name, measure_all(cracks, source, tone=tone)[0]) for tone, name in tones]
+    print(
+        "| crack | true mean, max | mask: measured, bias | "
+        + " | ".join(f"{name}: measured, bias, sigma, within 2 sigma" for name, _ in results)
+        + " |\n"
+        + "|---" * (3 + len(results))
+        + "|"
+    )
+    for known in json.loads((sample / "truth.json").read_text())["wall"]:
+        points, widths = dense(known["paths"])
+        tree = cKDTree(points)
+        cells = [known_at(tree, widths, [crack.widths.profile for crack in cracks], cracks)]
+        cells += [
+            known_at(tree, widths, [crack.widths.profile for crack in found], cracks)
+            for _, found in results
+        ]
+        texts = []
+        for number, (values, true, sigmas) in enumerate(cells):
+            known_sigma = np.isfinite(sigmas)
+            if number:
+                values, true, sigmas = values[known_sigma], true[known_sigma], sigmas[known_sigma]
+            if not len(values):
+                texts.append("-")
+                continue
+            text = f"{values.mean():.2f}, {(values - true).mean():+.2f}"
+            if number:
+                within = 100 * (np.abs(values - true) <= 2 * sigmas).mean()
+                text += f", {sigmas.mean():.2f}, {within:.0f} %"
+            texts.append(text)
+        mean, most = known["width_mean_px"], known["width_max_px"]
+        print(f"| {known['crack_id']} | {mean:.1f}, {most:.1f} | " + " | ".join(texts) + " |")
+
+
+def dense(paths):
+    """Points (N, 2) along paths, smoothed, and the true widths (N,) across them."""
+    points, widths = [], []
+    for path in paths:
+        known = np.array(path["points"])
+        arc = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(known, axis=0).T))])
+        way = np.arange(0, arc[-1], DENSE_PX)
+        line = np.column_stack([np.interp(way, arc, axis) for axis in known.T])
+        smooth = gaussian_filter1d(line, SMOOTH_PX / DENSE_PX, axis=0, mode="nearest")
+        steps = np.hypot(*np.gradient(smooth, axis=0).T)
+        winding = DENSE_PX / gaussian_filter1d(steps, SMOOTH_PX / DENSE_PX).clip(DENSE_PX / 2)
+        points.append(smooth)
+        widths.append(np.interp(way, arc, path["width_px"]) * winding)
+    return np.concatenate(points), np.concatenate(widths)
+
+
+def known_at(tree, true, profiles, cracks):
+    """Measured and true widths and sigmas where cracks lie on a true one for half their length."""
+    found = [np.zeros((3, 0))]
+    for profile, _ in zip(profiles, cracks, strict=True):
+        away, nearest = tree.query(profile.points)
+        near = away < np.maximum(2, true[nearest] / 2 + 1)
+        if near.mean() >= 0.5:
+            near &= np.isfinite(profile.width_px)
+            found.append(
+                np.stack([profile.width_px[near], true[nearest[near]], profile.sigma_px[near]])
+            )
+    return np.concatenate(found, axis=1)
+
+
+def masks(given):
+    """Print widths of labelled masks beside photometric ones inside them, and depths."""
+    rows, depths = [], {0.0: [], 1.0: []}
+    for path in sorted((given.data / "masks").glob("*.png")):
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 127
+        pictures = [
+            found
+            for folder in ("images", "crack")
+            for found in sorted((given.data / folder).glob(f"{path.stem}.*"))
+        ]
+        if not mask.any() or not pictures or "_crop" in path.stem:
+            continue
+        rgb = cv2.cvtColor(cv2.imread(str(pictures[0])), cv2.COLOR_BGR2RGB)
+        source, cracks = ArrayPhotograph(rgb), traced(mask)
+        done, _ = measure_all(cracks, source)
+        rows += [
+            (crack.widths.mean_px, crack.length_px, new.widths)
+            for crack, new in zip(cracks, done, strict=True)
+            if crack.length_px >= given.least_px
+        ]
+        for share in depths if given.depths else ():
+            optics = Optics(tone=Tone(share, 0.0))
+            for batch in read(range(len(cracks)), cracks, source, optics):
+                found = batch.measure(optics).depth
+                depths[share] += found[np.isfinite(found)].tolist()
+    print("| mask, px | cracks | photometric | mean, mask | photometric | sigma | median ratio |")
+    print("|---" * 7 + "|")
+    for low, high in ((0, 2), (2, 3), (3, 5), (5, 8), (8, 12), (12, 20), (20, 60)):
+        own = [row for row in rows if low <= row[0] < high]
+        light = [row for row in own if row[2].method == "photometric"]
+        if light:
+            ratio = np.median([new.mean_px / old for old, _, new in light])
+            print(
+                f"| {low} to {high} | {len(own)} | {len(light)} | "
+                f"{np.mean([row[0] for row in light]):.2f} | "
+                f"{np.mean([row[2].mean_px for row in light]):.2f} | "
+                f"{np.mean([row[2].mean_sigma_px for row in light]):.2f} | {ratio:.2f} |"
+            )
+    for share, found in depths.items():
+        if found:
+            low, middle, high = np.percentile(found, [16, 50, 84])
+            print(
+                f"\ndepth, {share:g} linear: median {middle:.2f}, 68 % from {low:.2f} to "
+                f"{high:.2f}, {len(found)} cracks"
+            )
+
+
+def main() -> None:
+    """Run one of the comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    kinds.add_parser("wall").add_argument("out", type=Path)
+    labelled = kinds.add_parser("masks")
+    labelled.add_argument("data", type=Path)
+    labelled.add_argument("--least-px", type=float, default=30.0, help="length of a crack")
+    labelled.add_argument("--depths", action="store_true")
+    given = parser.parse_args()
+    {"wall": wall, "masks": masks}[given.kind](given)
+
+
+if __name__ == "__main__":
+    main()

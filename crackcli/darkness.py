@@ -1,0 +1,167 @@
+"""Darkness: how much darker than the wall beside it a crack is, all along profiles across it.
+
+The wall's brightness is taken from a near band on either side of the crack, just beyond its blurred
+edges, and runs straight from one to the other in between: so slow shading, and a crack between
+brick and mortar, cancel out.  The median of a band passes over grains and pores.  If a farther band
+agrees with the near one, both count.  A side that jumps away from its own course along the crack,
+as where a joint or another crack comes near, is held to that course.
+
+Darkness is relative: 0 is the wall, 1 is black, so that light and shade along a crack do not
+matter.
+
+Notation: S profiles of M values at ``offsets`` (M,), evenly spaced and symmetric about 0.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+STEP_PX = 0.5  # between the values of a profile
+BAND_PX = 4.0  # length of a near band, and of a far one
+GAP_BLURS, GAP_PX = 2.5, 0.5  # between a crack's edge and the near band: the sum of both
+AGREE = 0.15  # of the depth: bands that differ by less are one wall
+COURSE = 32  # profiles over which a side has its course
+JUMP = 0.25  # of the depth: a side that strays farther from its course is held to it
+LEAST_WALL = 0.004  # brightness, 0 to 1: a wall that is darker tells nothing
+MEAN_ABSOLUTE = 1.2533  # standard deviation over mean absolute deviation
+
+Numbers = NDArray[np.float64]
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Darkness:
+    """``values`` (S, M) of S profiles; ``noise`` (S,) their standard deviation beside the crack,
+    ``sides`` (S,) how much the wall differs from side to side, both in darkness.  ``bands``
+    (S, 2, K): what is left of the near and far band of either side, for statistics of noise."""
+
+    values: Values
+    noise: Numbers
+    sides: Numbers
+    bands: Values
+
+
+def offsets_for(reach_px: float) -> Numbers:
+    """Offsets from -reach to reach."""
+    count = int(np.ceil(reach_px / STEP_PX))
+    return np.arange(-count, count + 1) * STEP_PX
+
+
+def reach_for(width_px: float, blur_px: float) -> float:
+    """How far a profile must reach for a crack of this width."""
+    return width_px / 2 + GAP_BLURS * blur_px + GAP_PX + 2 * BAND_PX + 2 * STEP_PX
+
+
+def darkness(
+    values: Values, offsets: Numbers, widths: Numbers, blur_px: float, begins: list[int]
+) -> Darkness:
+    """The darkness of profiles ``values`` (S, M) across cracks about ``widths`` (S,) wide.
+
+    ``begins`` are the first profile of each line, and S.
+    """
+    middle = len(offsets) // 2
+    length = round(BAND_PX / STEP_PX)
+    first = np.ceil((widths / 2 + GAP_BLURS * blur_px + GAP_PX) / STEP_PX).astype(np.int64)
+    first = first.clip(max=middle - 2 * length + 1)
+    lanes = first[:, None] + np.arange(2 * length)
+    rows = np.arange(len(values))[:, None]
+    bands = np.stack([values[rows, middle - lanes], values[rows, middle + lanes]], axis=1)
+    near, far = middle_of(bands[..., :length]), middle_of(bands[..., length:])
+    core = values[:, middle - 1 : middle + 2].mean(axis=1)
+    depth = np.maximum(near.mean(axis=1) - core, 0)[:, None]
+    level = np.where(np.abs(near - far) < AGREE * depth, (near + far) / 2, near).astype(np.float64)
+    course = course_of(level, begins)
+    level = level.clip(course - JUMP * depth, course + JUMP * depth)
+    wall = level.mean(axis=1).clip(min=LEAST_WALL)
+    away = (first + length) * STEP_PX  # from the middle of the crack to that of the bands
+    slope = (level[:, 1] - level[:, 0]) / (2 * away)
+    straight = level.mean(axis=1)[:, None] + slope[:, None] * offsets
+    straight = straight.clip(level.min(axis=1)[:, None], level.max(axis=1)[:, None])
+    dark = (straight.clip(min=LEAST_WALL) - values) / straight.clip(min=LEAST_WALL)
+    rest = ((bands - level[..., None]) / wall[:, None, None]).astype(np.float32)
+    noise = MEAN_ABSOLUTE * np.abs(rest - rest.mean(axis=2, keepdims=True)).mean(axis=(1, 2))
+    return Darkness(
+        values=dark.astype(np.float32),
+        noise=noise.astype(np.float64),
+        sides=np.abs(level[:, 1] - level[:, 0]) / wall,
+        bands=rest,
+    )
+
+
+def middle_of(values: Values) -> Values:
+    """The medians along the last axis, of an even number."""
+    half = values.shape[-1] // 2
+    return np.sort(values, axis=-1)[..., half - 1 : half + 1].mean(axis=-1)
+
+
+def course_of(level: Numbers, begins: list[int]) -> Numbers:
+    """Medians (S, 2) of the levels (S, 2) of stretches of about `COURSE` profiles of a line, and
+    straight on from the middle of one to the next."""
+    counts = np.diff(begins)
+    parts = np.maximum(1, counts // COURSE)  # the last of a line may be longer: its end counts
+    part = np.minimum(
+        (np.arange(begins[-1]) - np.repeat(begins[:-1], counts)) // COURSE,
+        np.repeat(parts - 1, counts),
+    )
+    number = part + np.repeat(np.cumsum(parts) - parts, counts)
+    first = np.flatnonzero(np.diff(number, prepend=-1))
+    last = np.append(first[1:], begins[-1])
+    lanes = first[:, None] + np.arange(COURSE)
+    lanes = np.where(
+        (last - first >= COURSE)[:, None],
+        np.maximum(lanes, (last - COURSE)[:, None] * (lanes >= last[:, None])),
+        first[:, None] + np.arange(COURSE) % (last - first)[:, None],
+    )
+    medians = middle_of(np.moveaxis(level[lanes], 1, 2))
+    middle = (first + last - 1) / 2
+    at = np.arange(begins[-1])
+    other = (number + np.sign(at - middle[number]).astype(np.int64)).clip(0, len(middle) - 1)
+    line = np.repeat(np.arange(len(counts)), parts)
+    other = np.where(line[other] == line[number], other, number)
+    span = middle[other] - middle[number]
+    share = np.where(span == 0, 0, (at - middle[number]) / np.where(span == 0, 1, span))
+    return medians[number] + share[:, None] * (medians[other] - medians[number])
+
+
+def integral(values: Values, halves: Numbers) -> Numbers:
+    """The integral (S,) of profiles (S, M) from -half to half, ``halves`` (S,) in px."""
+    middle = values.shape[1] // 2
+    total = np.zeros((len(values), values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=total[:, 1:])  # total k: up to half a step before value k
+    rows = np.arange(len(values))
+
+    def up_to(at: Numbers) -> Numbers:
+        at = (at / STEP_PX + middle + 0.5).clip(0, values.shape[1])
+        low = np.minimum(at.astype(np.int64), values.shape[1] - 1)
+        return total[rows, low] + (at - low) * (total[rows, low + 1] - total[rows, low])
+
+    return STEP_PX * (up_to(halves) - up_to(-halves))
+
+
+def along(
+    values: NDArray, begins: list[int], sigma: float, weights: Numbers | None = None
+) -> NDArray:
+    """Profiles or numbers (S, ...) averaged along their line by a Gaussian of ``sigma`` samples,
+    each sample with its weight (S,); nothing leaks from line to line.  0 where nothing weighs."""
+    reach = int(np.ceil(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    lines = np.repeat(np.arange(len(begins) - 1), np.diff(begins))
+    place = np.arange(len(values)) + reach * lines
+    wide = np.zeros((len(values) + reach * len(begins), *values.shape[1:]), values.dtype)
+    share = np.zeros(len(wide))
+    share[place] = 1.0 if weights is None else weights
+    wide[place] = values if weights is None else values * shaped(weights, values)
+    one = np.ones(1)
+    flat = wide.reshape(len(wide), -1)
+    smooth = cv2.sepFilter2D(flat, -1, one, kernel, borderType=cv2.BORDER_CONSTANT)
+    smooth = smooth.reshape(wide.shape)
+    share = cv2.sepFilter2D(share[:, None], -1, one, kernel, borderType=cv2.BORDER_CONSTANT)[:, 0]
+    total = np.where(share > 0, share, 1.0)[place]
+    return (smooth[place] / shaped(total, values)).astype(values.dtype)
+
+
+def shaped(numbers: Numbers, like: NDArray) -> NDArray:
+    """Numbers (S,) that multiply an array (S, ...)."""
+    return numbers.reshape(-1, *[1] * (like.ndim - 1)).astype(like.dtype)

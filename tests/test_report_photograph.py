@@ -1,0 +1,110 @@
+"""Reports with their photograph, without it, and with another one: which widths they have."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from walls import crackcli, photographed, polyline, write_scene
+
+from crackcli.errors import UsageError
+from crackcli.files import sha256
+from crackcli.formats.csv import read_rows
+from crackcli.report import ReportTask
+
+
+@pytest.fixture
+def wall(tmp_path):
+    """A scan of a photograph with a crack 3 px wide, 5 px by its mask; and the photograph."""
+    points = [(20.0, 31.3), (90.0, 52.0), (180.0, 40.4)]
+    mask = polyline((90, 200), points, 5)
+    image = np.full((90, 200), 160.0) - 120 * polyline((90, 200), points, 3)
+    noise = np.random.default_rng(1).normal(0, 2, image.shape)
+    image = np.rint(cv2.GaussianBlur(image, (0, 0), 0.7) + noise).astype(np.uint8)
+    return tmp_path / "out", photographed(tmp_path / "out", "wall", mask, image)
+
+
+def told(out, *options):
+    """The rows of a report and the warnings on the way, by the command."""
+    done = crackcli("report", out, *options)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if "widths of its mask" in line]
+    return read_rows(out / "cracks.csv"), lines
+
+
+def test_widths_are_those_of_the_photograph(wall):
+    out, _ = wall
+
+    (row,), warnings = told(out, "--tone", "encoded")
+
+    assert warnings == []
+    assert row["width_method"] == "photometric"
+    assert float(row["width_mean_px"]) == pytest.approx(3, abs=0.3)
+
+
+def test_a_missing_photograph_is_named_once_and_the_mask_is_measured(wall):
+    out, source = wall
+    source.unlink()
+
+    (row,), (warning,) = told(out)
+
+    assert str(source) in warning
+    assert "bring it back" in warning
+    assert row["width_method"] == "area_length"
+    assert float(row["width_mean_px"]) == pytest.approx(5, abs=0.3)
+
+
+def test_another_photograph_of_that_name_is_not_measured(wall):
+    out, source = wall
+    cv2.imwrite(str(source), np.full((90, 200), 128, np.uint8))
+
+    (row,), (warning,) = told(out)
+
+    assert f"{source} is not the photograph that was scanned, or was changed since" in warning
+    assert "bring that one back, or scan this one into another folder" in warning
+    assert row["width_method"] == "area_length"
+
+
+def test_a_photograph_that_is_damaged_is_not_measured(wall):
+    out, source = wall
+    source.write_bytes(source.read_bytes()[:600])
+    record = json.loads((out / "wall" / "scene.json").read_text())
+    record["source"]["sha256"] = sha256(source)
+    (out / "wall" / "scene.json").write_text(json.dumps(record))
+
+    (row,), (warning,) = told(out)
+
+    assert str(source) in warning
+    assert row["width_method"] == "area_length"
+
+
+def test_a_scan_that_does_not_tell_its_photograph_has_the_widths_of_its_mask(tmp_path):
+    mask = polyline((80, 100), [(9.5, 20.0), (69.5, 20.0)], 3)
+    write_scene(tmp_path / "north", mask)
+    write_scene(tmp_path / "south", 0 * mask)  # nothing to measure, nothing to warn of
+
+    rows, (warning,) = told(tmp_path)
+
+    assert "run.json cannot be read" in warning
+    assert {row["width_method"] for row in rows} == {"area_length"}
+
+
+@pytest.mark.parametrize("tone", ["dark", ""])
+def test_a_tone_that_is_none_is_refused(tmp_path, tone):
+    with pytest.raises(UsageError, match="is none; give linear or encoded"):
+        ReportTask(tmp_path, tone=tone)
+
+
+def test_a_scene_of_an_earlier_run_into_the_folder_finds_its_photograph_beside(wall):
+    """run.json tells of the last run only."""
+    out, source = wall
+    facts = json.loads((out / "wall" / "scene.json").read_text())
+    facts["source"]["file"] = source.name
+    (out / "wall" / "scene.json").write_text(json.dumps(facts))
+    later = [{"scene": "other", "source": str(source.parent / "other.png")}]
+    (out / "run.json").write_text(json.dumps({"scenes": later}))
+
+    (row,), warnings = told(out)
+
+    assert warnings == []
+    assert row["width_method"] == "photometric"
