@@ -23,7 +23,7 @@ from crackcli.drawing.known_cracks import (
 from crackcli.drawing.visibility import Camera, grain_of
 from crackcli.engines import DIRECT_KINDS
 from crackcli.errors import InputError
-from crackcli.explainer import fill
+from crackcli.filling import fill
 from crackcli.grid import Window
 from crackcli.raster import Pixels, Raster, RasterInfo
 from crackcli.raster_copy import write_pixels
