@@ -54,7 +54,8 @@ def measure(
     torch.set_num_threads(cores())
     if cpu_time:
         speed_peers.clock = time.process_time
-    before = matrix_rate()
+    precision = SCANS[name][2] if name in SCANS else "float32"
+    before = matrix_rate(precision)
     if name in LOOPS:
         image = np.load(wall.with_suffix(".npy"), mmap_mode="r")
         per_tile = Loop(name, shipped(".safetensors"), batch).seconds_a_tile(image, tiles)
@@ -63,9 +64,9 @@ def measure(
             "seconds": per_tile * len(tiles_of(image)),
             "per_tile": per_tile,
             "peak_mb": peak,
-            "matrix": (before + matrix_rate()) / 2,
+            "matrix": (before + matrix_rate(precision)) / 2,
         }
-    engine, look, precision = SCANS[name]
+    engine, look, _ = SCANS[name]
     explainer = open_explainer(
         engine=engine, device="cpu", look=LEAST if look else 0.0, precision=precision
     )
@@ -84,7 +85,7 @@ def measure(
         "peak_mb": peak,
         "tiles_gated": summary.tiles_gated,
         "tflop": flops.of(explainer.engine.calls) / 1e12,
-        "matrix": (before + matrix_rate()) / 2,
+        "matrix": (before + matrix_rate(precision)) / 2,
         "mask": str(summary.mask),
     }
 

@@ -204,9 +204,9 @@ class Loop:
         return float(np.median(took))
 
 
-def matrix_rate(side: int = 2048, times: int = 5) -> float:
+def matrix_rate(precision: str = "float32", side: int = 2048, times: int = 5) -> float:
     """FLOP/s of a plain product of matrices, the best of a few."""
-    a, b = torch.randn(side, side), torch.randn(side, side)
+    a, b = (torch.randn(side, side).to(getattr(torch, precision)) for _ in range(2))
     best = np.inf
     for _ in range(times):
         began = clock()

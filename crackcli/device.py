@@ -20,6 +20,7 @@ class Device:
 
     name: str  # cpu or cuda
     bf16: bool  # whether bfloat16 matrix products are faster here than float32, and wanted
+    tf32: bool = False  # whether float32 is multiplied with the digits of half precision
 
     @classmethod
     def find(cls, wanted: str, precision: str = "auto") -> "Device":
@@ -33,9 +34,11 @@ class Device:
         if wanted != "cpu":
             reason = cuda_trouble()
             if reason is None:
-                torch.backends.cuda.matmul.allow_tf32 = True
-                torch.backends.cudnn.allow_tf32 = True
-                return cls("cuda", asked(precision, faster=torch.cuda.is_bf16_supported()))
+                tf32 = precision != "float32"
+                torch.backends.cuda.matmul.allow_tf32 = tf32
+                torch.backends.cudnn.allow_tf32 = tf32
+                faster = torch.cuda.is_bf16_supported(including_emulation=False)
+                return cls("cuda", asked(precision, faster=faster), tf32)
             if wanted == "cuda":
                 raise DeviceError(f"CUDA is not usable here ({reason}); use --device cpu")
         faster = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
@@ -43,7 +46,8 @@ class Device:
 
     @property
     def precision(self) -> str:
-        return "bfloat16" if self.bf16 else "float32"
+        """What the convolutions are really computed in."""
+        return "bfloat16" if self.bf16 else "tf32" if self.tf32 else "float32"
 
     @property
     def torch(self) -> torch.device:

@@ -127,8 +127,7 @@ class Explainer(Seer):
         valid = pixels.valid[window.within(outer)]
         waiting = list(windows(value.any(axis=0), self.most["back"], self.reach))[::-1]
         done, total = 0, sum(part.rows * part.cols for part in waiting)
-        while waiting:
-            part = waiting.pop()
+        for part in self.fitting(waiting, "back"):
             own = Window(part.row + near.row, part.col + near.col, *part.shape)
             target = self.window_of(own)
             on = grown(target, 0, window)

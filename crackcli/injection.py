@@ -25,6 +25,7 @@ from crackcli.engines import DIRECT_KINDS
 from crackcli.errors import InputError
 from crackcli.filling import fill
 from crackcli.grid import Window
+from crackcli.look import ZOOM
 from crackcli.raster import Pixels, Raster, RasterInfo
 from crackcli.raster_copy import write_pixels
 from crackcli.scene import Scene
@@ -84,9 +85,11 @@ class Drawn:
         return f"crack_{self.number:04d}"
 
 
-def copy_side(tile_px: int, zooms: tuple[float, ...]) -> int:
-    """Side in px of a copy in which all tiles over a crack lie, at the smallest zoom too."""
-    return -(-int(2 * REACH_PX + tile_px / min(zooms)) // STEP_PX) * STEP_PX
+def copy_side(tile_px: int, zooms: tuple[float, ...], look: float | None) -> int:
+    """Side in px of a copy in which all tiles over a crack lie, at the smallest zoom too, and in
+    a first ``look``, if there is one."""
+    least = min(*zooms, ZOOM if look else 1.0)
+    return -(-int(2 * REACH_PX + tile_px / least) // STEP_PX) * STEP_PX
 
 
 def chosen(

@@ -29,9 +29,10 @@ class FirstLook:
 
     def around(self, raster: Readable, centres: Window) -> Floats:
         """The highest P(crack) around each place of a window of cells, where tiles are centred:
-        of the tiles of the smaller view that are centred there, or on either side of it.  Views
-        that are smaller than the raster already are not looked at from further away: 1."""
-        if isinstance(raster, Zoomed) and raster.zoom < 1:
+        of the tiles of the smaller view that are centred there, or on either side of it.  Views at
+        another zoom than 1 are seen in full, 1: smaller ones are seen from far away already, and
+        larger ones are for hairlines, which half of them would not show."""
+        if isinstance(raster, Zoomed):
             return np.ones(centres.shape, np.float32)
         seer, view = self.seer, Zoomed(raster, ZOOM)
         grid = seer.grid(view.info.rows, view.info.cols, STRIP_PX)

@@ -75,6 +75,8 @@ def open_engine(
     if baseline is not None:
         check(BASELINES, baseline)
     check(PRECISIONS, precision)
+    if precision == "bfloat16" and (engine == "raw" or method == "raw"):
+        raise UsageError("method raw has no convolutions; leave --precision out")
     if "raw" in (method, engine):
         return load(ENGINES, "raw")(model, method, start, device, baseline)
     path = find_model(model, None if engine in OWN_MENUS else method, start, engine)

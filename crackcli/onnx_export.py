@@ -25,7 +25,7 @@ from onnx import ModelProto, helper
 from crackcli import __version__
 from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
 from crackcli.engines import EngineFacts
-from crackcli.engines.onnx import FACTS, METADATA, OnnxEngine
+from crackcli.engines.onnx import CONTRACT, FACTS, METADATA, OnnxEngine
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import ModelError, OutputError
 from crackcli.files import written_aside
@@ -83,6 +83,7 @@ def describe(model: ModelProto, facts: EngineFacts, task: ExportTask) -> None:
     ours = {
         **{name: getattr(facts, name) for name in FACTS},
         "version": __version__,
+        "contract": CONTRACT,
         "checkpoint_sha256": facts.model_sha256,
         "weights": task.model.name if task.weights_beside else None,
     }

@@ -21,7 +21,7 @@ def made_from(
         "crs_wkt": info.crs_wkt,
         "engine": {k: v for k, v in asdict(explainer.engine.facts).items() if k != "device"},
         "gate": explainer.gate,
-        "look": explainer.looks_from,
+        "look": explainer.looks_from if 1.0 in zooms else None,
         "core_px": core_px,
         "zooms": list(zooms),
         "crackcli_version": __version__,

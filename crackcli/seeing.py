@@ -206,8 +206,7 @@ class Seer:
             needed = needed & self.alive(pixels.valid, outer, band)
         waiting = list(windows(needed, self.most["features"], self.reach))[::-1]
         done, total = 0, sum(part.rows * part.cols for part in waiting)
-        while waiting:
-            part = waiting.pop()
+        for part in self.fitting(waiting, "features"):
             own = Window(part.row + band.row, part.col + band.col, *part.shape)
             rgb = filled(pixels, outer, self.window_of(own))
             at = (slice(None), *own.within(band))
@@ -222,13 +221,29 @@ class Seer:
 
     def alive(self, valid: Flags, outer: Window, band: Window) -> Flags:
         """Which cells (F, G) of a band see anything but fill, of pixels ``valid`` in ``outer``."""
-        known = self.cells_of(outer)
+        row, col = outer.row // self.stride, outer.col // self.stride
+        end_row, end_col = -(-outer.end_row // self.stride), -(-outer.end_col // self.stride)
+        known = Window(row, col, end_row - row, end_col - col)
         padded = np.zeros(self.pixels_of(known).shape, np.uint8)
-        padded[: outer.rows, : outer.cols] = valid
+        padded[outer.within(self.pixels_of(known))] = valid
         squares = padded.reshape(known.rows, self.stride, known.cols, self.stride)
         far = 2 * (self.reach + -(-FAR_PX // self.stride)) + 1
         seen = cv2.dilate(squares.max(axis=(1, 3)), np.ones((far, far), np.uint8))
         return seen[band.within(known)] > 0
+
+    def fitting(self, waiting: list[Window], stage: str) -> Iterator[Window]:
+        """The windows of a stack, which may grow meanwhile; halved where they are larger than what
+        the device turned out to hold."""
+        while waiting:
+            part = waiting.pop()
+            if self.with_halo(part) > self.most[stage] and part.rows * part.cols > 1:
+                waiting += halves(part)[::-1]
+            else:
+                yield part
+
+    def with_halo(self, part: Window) -> int:
+        """Cells of a window and of its halo."""
+        return (part.rows + 2 * self.reach) * (part.cols + 2 * self.reach)
 
     def less(self, part: Window, stage: str) -> list[Window]:
         """The halves of a window too large for the device; none as large is tried again."""
@@ -237,9 +252,7 @@ class Seer:
                 f"{self.engine.facts.device} has not enough free memory for a single tile; free "
                 "some, or use --device cpu"
             )
-        self.most[stage] = min(
-            self.most[stage], (part.rows + 2 * self.reach) * (part.cols + 2 * self.reach) - 1
-        )
+        self.most[stage] = min(self.most[stage], self.with_halo(part) - 1)
         return halves(part)[::-1]
 
     @cached_property

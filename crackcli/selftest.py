@@ -18,6 +18,7 @@ the same command goes on where it was interrupted.
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -192,7 +193,7 @@ def run_selftest(task: SelftestTask, progress: Progress = lambda share, words: N
     find_scale(as_scene, task.gsd_mm)  # which may contradict the map: told before the work
     options = scan_options(task)
     work = task.output / "work"
-    copies_mp = task.count * copy_side(256, options.zooms) ** 2 / 1e6
+    copies_mp = task.count * copy_side(256, options.zooms, options.look) ** 2 / 1e6
     as_is_mp = 0.0 if task.scan else min(info.megapixels, task.most_mp)
     first = as_is_mp / (as_is_mp + copies_mp)
     parts = scanned_as_it_is(
@@ -204,7 +205,7 @@ def run_selftest(task: SelftestTask, progress: Progress = lambda share, words: N
     scored = parts[0].scene.record["scored"]
     threshold = float(np.median([part.scene.record["threshold"] for part in parts]))
     plan = Injection(task.widths_px, task.count, task.contrast, task.seed)
-    side_px = copy_side(scored["engine"]["tile_px"], options.zooms)
+    side_px = copy_side(scored["engine"]["tile_px"], options.zooms, scored["look"])
     drawn, apart_px = chosen(plan, info, parts, side_px)
     contrast, learnt_from = task.contrast, 0
     if contrast is None:
@@ -266,6 +267,8 @@ def scan_options(task: SelftestTask) -> SurveyTask:
             gate=known["gate"],
             masking=Masking(**known["masking"]),
             core_px=known["core_px"],
+            look=known.get("look", 0.0),
+            precision=known.get("precision", "float32"),
             zooms=tuple(known["zooms"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -301,6 +304,7 @@ def scanned_as_it_is(
         len(windows),
     )
     folder = work / "windows"
+    shutil.rmtree(folder, ignore_errors=True)  # of an interrupted test with other options
     with Raster(info) as raster:
         for name, window in windows.items():
             write_pixels(folder / f"{name}.tif", raster.read(window), window, info)

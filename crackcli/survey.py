@@ -154,6 +154,8 @@ def opened(task: SurveyTask) -> tuple[StripExplainer, int]:
         *(task.model, task.method, task.start, task.engine, task.device, task.baseline),
         *(task.gate, task.look, task.precision),
     )
+    if task.look and not explainer.engine.facts.direct and explainer.looks_from is None:
+        log.info("all is looked at in full, since --look is not below --gate")
     core_px = explainer.core_px if task.core_px is None else task.core_px
     explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
     return explainer, core_px

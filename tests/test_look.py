@@ -39,15 +39,22 @@ class Full(Counting):
 
     most = 200 * 200 * 3
 
+    def __init__(self):
+        super().__init__()
+        self.refused = {"features": [], "back": []}
+
     def features(self, images):
-        if images.size > self.most:
-            raise OutOfMemory("full")
+        self.take(images, "features")
         return super().features(images)
 
     def back(self, images, value):
-        if images.size > self.most:
-            raise OutOfMemory("full")
+        self.take(images, "back")
         return super().back(images, value)
+
+    def take(self, images, stage):
+        if images.size > self.most:
+            self.refused[stage].append(images.size)
+            raise OutOfMemory("full")
 
 
 def looked(path, engine, core_px, gate=GATE, least=LEAST):
@@ -146,7 +153,9 @@ def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_tried_aga
     expected, expected_tiles, _ = explained(cracked, roomy, 1024, 0.0)
     np.testing.assert_allclose(relevance, expected, atol=1e-3 * expected.max())
     np.testing.assert_array_equal(tiles, expected_tiles)
-    assert engine.largest <= engine.most < roomy.largest
+    assert roomy.largest > engine.most
+    for refused in engine.refused.values():
+        assert refused == sorted(set(refused), reverse=True) != []
 
 
 def test_a_device_without_memory_for_a_single_tile_is_told_of(cracked):

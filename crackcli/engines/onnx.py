@@ -34,6 +34,7 @@ FACTS = (
     *("network", "method", "start", "tile_px", "stride_px", "reach_px", "margin"),
     *("kind", "passes", "baseline"),
 )
+CONTRACT = 2  # of graphs of a classifier: their parts take windows; see `crackcli.engines.Engine`
 NEEDED = {*FACTS, "checkpoint_sha256"}
 OUTPUTS = {"relevance", "probability", "features", "value"}  # relevance alone without a classifier
 WHOLE, FEATURES, HEAD, BACK = range(4)  # stages of the graph; back is the share of a pass, or all
@@ -62,8 +63,7 @@ class OnnxEngine:
         self.model, self.device = model, device
         self.stages: dict[int, onnxruntime.InferenceSession] = {}
         self.tidy = onnxruntime.RunOptions()  # each stage gives back what the next one needs
-        if used == "cpu":
-            self.tidy.add_run_config_entry(SHRINKING, "cpu:0")
+        self.tidy.add_run_config_entry(SHRINKING, "cpu:0" if used == "cpu" else "gpu:0")
         facts = read_facts(self.session, model)
         agree(model, facts, method, start, baseline)
         self.facts = EngineFacts(
@@ -71,6 +71,7 @@ class OnnxEngine:
             device=used,
             model=model.name,
             model_sha256=sha256(model),
+            precision="tf32" if used == "cuda" else "float32",
             **{name: facts[name] for name in FACTS},
         )
 
@@ -226,7 +227,7 @@ def read_facts(session: onnxruntime.InferenceSession, model: Path) -> dict[str, 
         raise ModelError(
             f"{model} was not written by crackcli export; export the model again"
         ) from error
-    if missing:
+    if missing or (facts["kind"] not in DIRECT_KINDS and facts.get("contract") != CONTRACT):
         raise ModelError(f"{model} is of another version of crackcli; export the model again")
     needed = {"relevance"} if facts["kind"] in DIRECT_KINDS else OUTPUTS
     if not {value.name for value in session.get_outputs()} >= needed:

@@ -24,6 +24,8 @@ from crackcli.files import sha256
 from crackcli.networks import Checkpoint
 from crackcli.registry import METHODS, load
 
+FULL_CPU = "can't allocate memory"  # in what torch says of a processor's memory
+
 
 class TorchEngine:
     """A checkpoint explained by any method of the menu that its network is for."""
@@ -82,7 +84,8 @@ class TorchEngine:
 
     @torch.inference_mode()
     def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
-        probability, value = self.explainer.head(self.here(cells), torch.tensor(gate))
+        with self.within_memory():
+            probability, value = self.explainer.head(self.here(cells), torch.tensor(gate))
         return probability.cpu().numpy(), value.cpu().numpy()
 
     @torch.inference_mode()
@@ -100,27 +103,30 @@ class TorchEngine:
         """What torch says of a device that is full becomes an `OutOfMemory`."""
         try:
             yield
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            told = str(error).lower()
+            if not isinstance(error, torch.OutOfMemoryError) and FULL_CPU not in told:
+                raise
             raise OutOfMemory(
-                f"{self.facts.device} has not enough free memory for {self.facts.model}; free some"
+                f"{self.facts.device} has not enough free memory for {self.facts.model}; free "
+                "some, or use a smaller --core-px"
             ) from error
 
     @torch.inference_mode()
     def share(self, images: Images, gated: Floats, number: int, place: Place) -> Floats:
-        return (
-            self.explainer.share_of_core(
+        with self.within_memory():
+            share = self.explainer.share_of_core(
                 self.device.scaled(images),
                 self.here(gated)[:, None],
                 torch.tensor(number, device=self.device.torch),
                 torch.tensor(place, device=self.device.torch),
             )
-            .cpu()
-            .numpy()
-        )
+        return share.cpu().numpy()
 
     @torch.inference_mode()
     def maps(self, images: Images) -> Floats:
-        return self.explainer(self.device.scaled(images)).cpu().numpy()
+        with self.within_memory():
+            return self.explainer(self.device.scaled(images)).cpu().numpy()
 
     def here(self, values: Floats) -> Tensor:
         return torch.from_numpy(values).to(self.device.torch)
