@@ -21,7 +21,7 @@ from crackcli.graded import Profiles, Row, crack_grades, scene_grades, unc_in_mm
 from crackcli.limit_features import crack_limits, scene_limits
 from crackcli.scale import Scale
 from crackcli.scene import Scene
-from crackcli.statements import Told, statement
+from crackcli.statements import Seen, Told, statement
 
 SIMPLIFIED_PX = 0.1  # how far a written centreline may stray from the measured one
 
@@ -239,7 +239,8 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
 def told(table: SceneCracks) -> Told:
     """What a scene adds to a statement."""
     mm_per_px = table.scale.mm_per_px if table.scale else None
-    return Told(len(table.cracks), mm_per_px, table.assessed, len(table.joints))
+    seen = None if table.assessed is None else Seen.of(table.assessed)
+    return Told(len(table.cracks), mm_per_px, seen, len(table.joints))
 
 
 def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:

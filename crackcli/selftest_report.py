@@ -271,10 +271,11 @@ def notes(test: Selftest, task: SelftestTask, doubt: Doubt | None) -> list[str]:
             "detection does not rise with width as the curve does, and a90/95 is not claimed."
         )
     elif math.isnan(test.pod.a9095) and not math.isnan(test.pod.a90):
+        crowded = test.apart_px < NEAR_PX  # more cracks would only lie nearer to each other
+        more = "wider --widths" if crowded else f"--count {2 * task.count}, or wider --widths"
         found.append(
             f"The best estimate of the width that is found in 90 % of cases is {test.pod.a90:.1f} "
-            f"px{also_mm(test.pod.a90, test)}, but so few cracks do not prove it: add "
-            f"--count {2 * task.count}, or wider --widths."
+            f"px{also_mm(test.pod.a90, test)}, but so few cracks do not prove it: add {more}."
         )
     suspected = sum(each.drawn.place.suspected for each in test.tested)
     if suspected:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crackcli.assessment import Assessed, limit_on_most
 
@@ -20,13 +21,30 @@ NOT_AT_HAND = "how narrow a crack would have been seen is not known: the photogr
 
 
 @dataclass(frozen=True, eq=False)
+class Seen:
+    """What a statement needs of a wall, however large: each detection limit (K,) in pixels that
+    there is, nan for none, on how many pixels (K,), and why parts are not assessable."""
+
+    limit_px: NDArray[np.float64]
+    area_px: NDArray[np.float64]
+    reasons: tuple[str, ...]
+
+    @classmethod
+    def of(cls, assessed: Assessed) -> "Seen":
+        valid = assessed.valid_px > 0
+        limits, kinds = np.unique(assessed.detect_px[valid], return_inverse=True)
+        areas = np.bincount(kinds, assessed.valid_px[valid], len(limits))
+        return cls(limits, areas, tuple(assessed.reasons()))
+
+
+@dataclass(frozen=True, eq=False)
 class Told:
-    """What one scene adds to a statement; ``mm_per_px`` and ``assessed`` may be unknown (None).
+    """What one scene adds to a statement; ``mm_per_px`` and ``seen`` may be unknown (None).
     ``joints`` are the lines that were set aside: they are told too, for one may be a crack."""
 
     cracks: int
     mm_per_px: float | None
-    assessed: Assessed | None
+    seen: Seen | None
     joints: int = 0
 
 
@@ -37,7 +55,7 @@ def statement(scenes: Sequence[Told]) -> str:
     joints = sum(scene.joints for scene in scenes)
     lines = f"; {joints} line{'' if joints == 1 else 's'} set aside as likely joints"
     aside = lines if joints else ""
-    known = [scene for scene in scenes if scene.assessed and scene.assessed.assessed_px]
+    known = [scene for scene in scenes if scene.seen and len(scene.seen.area_px)]
     if not known:
         return f"{counted} seen; {NOT_AT_HAND}{aside}"
     in_mm = all(scene.mm_per_px for scene in known)
@@ -73,20 +91,19 @@ def statement(scenes: Sequence[Told]) -> str:
 
 
 def limits_and_areas(known: Sequence[Told], in_mm: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Detection limit, nan if none, and area of all blocks (B,), in mm and mm2 or in px and px2."""
+    """Detection limits (N,), nan if none, and their areas (N,), in mm and mm2 or in px and px2."""
     limits, areas = [], []
     for scene in known:
-        assert scene.assessed is not None
+        assert scene.seen is not None
         size = (scene.mm_per_px or 1.0) if in_mm else 1.0
-        limits.append(scene.assessed.detect_px.ravel() * size)
-        areas.append(scene.assessed.valid_px.ravel() * size**2)
-    limits, areas = np.concatenate(limits), np.concatenate(areas)
-    return limits[areas > 0], areas[areas > 0]
+        limits.append(scene.seen.limit_px * size)
+        areas.append(scene.seen.area_px * size**2)
+    return np.concatenate(limits), np.concatenate(areas)
 
 
 def all_reasons(known: Sequence[Told]) -> list[str]:
     """Why parts are not assessable, each reason once."""
-    found = [reason for scene in known if scene.assessed for reason in scene.assessed.reasons()]
+    found = [reason for scene in known if scene.seen for reason in scene.seen.reasons]
     return list(dict.fromkeys(found))
 
 

@@ -18,7 +18,7 @@ from walls import crackcli
 from crackcli import models, selftest, selftest_report
 from crackcli.errors import InputError, OutputError, UsageError
 from crackcli.selftest import SelftestTask, scan_options
-from crackcli.selftest_report import WidthErrors, claimed, sentence, write_selftest
+from crackcli.selftest_report import WidthErrors, claimed, notes, sentence, write_selftest
 from crackcli.survey import SurveyTask, scan_survey
 
 WIDTHS = (0.25, 1.0, 4.0)
@@ -137,7 +137,17 @@ def test_the_sentence_does_not_claim_what_nine_cracks_cannot_show(finished):
     )
     assert summary.sentence.endswith(" 0 unexplained indications per megapixel.")
     assert summary.record["a90_95_px"] is None
-    assert any("but so few cracks do not prove it: add --count 18" in n for n in summary.notes)
+
+
+def test_more_cracks_are_proposed_only_where_there_is_room(finished):
+    folder, summary, _, _, test = finished
+    task = SelftestTask(folder, folder, count=9)
+    proof = "but so few cracks do not prove it: add "
+
+    assert test.apart_px < 100
+    assert any(note.endswith(f"{proof}wider --widths.") for note in summary.notes)
+    roomy = notes(replace(test, apart_px=500.0), task, None)
+    assert any(note.endswith(f"{proof}--count 18, or wider --widths.") for note in roomy)
 
 
 def test_the_sentence_claims_what_many_cracks_show(finished):

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from test_assessment import of_blocks
 
-from crackcli.statements import Told, rounded_up, statement
+from crackcli.statements import Seen, Told, rounded_up, statement
 
 EVEN = of_blocks([[1.9] * 10])
 PARTLY = of_blocks([[1.9] * 23 + [np.nan] * 2])
 
 
 def said(assessed, cracks=0, mm_per_px=None):
-    return statement([Told(cracks, mm_per_px, assessed)])
+    return statement([Told(cracks, mm_per_px, assessed and Seen.of(assessed))])
 
 
 def test_a_wall_without_cracks_is_one_on_which_none_of_a_width_was_seen():
@@ -64,7 +64,8 @@ def test_without_the_photograph_nothing_is_claimed():
 
 
 def test_several_walls_are_told_together_by_their_area_in_millimetres():
-    near, far = Told(0, 0.1, EVEN), Told(2, 0.3, EVEN)  # the far one has nine times the area
+    seen = Seen.of(EVEN)
+    near, far = Told(0, 0.1, seen), Told(2, 0.3, seen)  # the far one has nine times the area
 
     both = statement([near, far])
 
@@ -72,13 +73,21 @@ def test_several_walls_are_told_together_by_their_area_in_millimetres():
 
 
 def test_where_one_wall_has_no_scale_all_are_told_in_pixels():
-    assert "2 px" in statement([Told(0, 0.1, EVEN), Told(0, None, EVEN)])
+    assert "2 px" in statement([Told(0, 0.1, Seen.of(EVEN)), Told(0, None, Seen.of(EVEN))])
 
 
 def test_photographs_that_are_not_at_hand_are_counted():
-    assert statement([Told(0, None, EVEN), Told(0, None, None)]).endswith(
+    assert statement([Told(0, None, Seen.of(EVEN)), Told(0, None, None)]).endswith(
         "; 1 of 2 photographs not at hand"
     )
+
+
+def test_what_is_kept_of_a_wall_does_not_grow_with_it():
+    small, large = (Seen.of(of_blocks([[1.9, np.nan, 4.7] * many])) for many in (1, 1000))
+
+    assert small.limit_px.tolist()[:2] == large.limit_px.tolist()[:2] == [1.9, 4.7]
+    assert (large.area_px == 1000 * small.area_px).all()
+    assert len(large.area_px) == 3
 
 
 @pytest.mark.parametrize("wall", [EVEN, PARTLY, None, of_blocks([[np.nan]])])
