@@ -30,7 +30,7 @@ from crackcli.engines.torch import TorchEngine
 from crackcli.errors import ModelError, OutputError
 from crackcli.files import written_aside
 from crackcli.onnx_graph import for_one_tile, halve, point_into
-from crackcli.onnx_wholes import graph_of
+from crackcli.onnx_wholes import WINDOWED, graph_of
 
 TOLERANCE = 0.02  # of the norm
 TRIES = 3
@@ -72,7 +72,10 @@ def export(task: ExportTask) -> Path:
         onnx.checker.check_model(aside)
         check(OnnxEngine(aside, device="cpu"), engine, task)
         if task.qgis:
-            for_one_tile(model, "relevance", qgis_tile_px(engine.facts), qgis_top(engine.facts))
+            for_one_tile(
+                *(model, "relevance", qgis_tile_px(engine.facts), qgis_top(engine.facts)),
+                WINDOWED,
+            )
             onnx.save(model, aside)
             onnx.checker.check_model(aside)
     return task.output

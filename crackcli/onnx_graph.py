@@ -207,11 +207,32 @@ def point_into(model: ModelProto, safetensors: Path) -> None:
             weight.data_location = TensorProto.EXTERNAL
 
 
-def for_one_tile(model: ModelProto, late: str, side_px: int, top: float) -> None:
+def never(graph: GraphProto, conditions: Iterable[str]) -> None:
+    """Leave out what hangs on some conditions: they will not hold."""
+    nodes: list[NodeProto] = []
+    for node in graph.node:
+        if node.op_type != "If" or node.input[0] not in conditions:
+            nodes.append(node)
+            continue
+        (other,) = (each.g for each in node.attribute if each.name == "else_branch")
+        nodes += other.node
+        nodes += [
+            helper.make_node("Identity", [inner.name], [outer])
+            for inner, outer in zip(other.output, node.output, strict=True)
+        ]
+    kept = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
+def for_one_tile(
+    model: ModelProto, late: str, side_px: int, top: float, parts: Iterable[str] = ()
+) -> None:
     """One image of ``side_px`` in, one score (1, 1, H, W) from 0 to 1 out: the root of what is
     positive in ``late`` (B, H, W), ``top`` becoming 1.  The form that the QGIS plugin Deepness
-    loads."""
+    loads.  ``parts`` are conditions of what is for images of other sizes."""
     graph = model.graph
+    never(graph, parts)
     dims = graph.input[0].type.tensor_type.shape.dim
     for dim, size in zip(dims, (1, 3, side_px, side_px), strict=True):
         dim.ClearField("dim_param")

@@ -27,6 +27,7 @@ from crackcli.onnx_graph import Assembly, constant, floats, forget_origin, scala
 OPSET = 18
 GATE = 0.5
 IMAGES, CELLS, MAPS = ["B", 3, "H", "W"], ["N", "C", "F", "G"], ["B", "H", "W"]
+WINDOWED = ("from_window", "from_value")  # conditions of the parts that take windows
 TILES = ["T", "h", "w"]
 
 

@@ -82,7 +82,7 @@ def scanned(tmp_path):
 def test_a_report_tells_what_would_have_been_seen(scanned, caplog):
     out, _ = scanned
 
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="crackcli"):
         summary = write_report(ReportTask(out, gsd_mm=0.1, joint_likelihood=1))
 
     (scene,) = summary.scenes
