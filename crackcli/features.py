@@ -78,7 +78,7 @@ COLUMNS: dict[str, type] = {
     "detect_limit_mm": float,
     "measure_limit_px": float,  # and that is measured
     "measure_limit_mm": float,
-    "measurable": bool,  # false: narrower than that, and its widths are upper bounds
+    "measurable": bool,  # false: narrower than that, its widths are not known to 25 %
 }
 
 # The three measures of severity of the study (arXiv 2309.11267) are n_cracks, total_area and
@@ -180,7 +180,7 @@ def rows(table: SceneCracks, cracks: Sequence[Crack], profiles: Profiles = ()) -
     for crack, place, lonlat in zip(cracks, places, degrees, strict=True):
         row = row_of(crack, table) | dict(zip(names, [*place, *lonlat], strict=True))
         row = {name: row[name] for name in COLUMNS}
-        found.append(row | crack_grades(crack, scale, profiles))
+        found.append(row | crack_grades(crack, scale, profiles, row["measurable"]))
     return found
 
 
@@ -232,8 +232,13 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "touches_edge": crack.touches_edge,
         "touches_nodata": crack.touches_nodata,
         "review": "unreviewed",
-        **crack_limits(table.assessed, table.scale, crack.centreline, widths.median_px),
+        **limits_of(crack, table),
     }
+
+
+def limits_of(crack: Crack, table: SceneCracks) -> Row:
+    """What can be seen and measured where a crack lies, and whether it was measurable."""
+    return crack_limits(table.assessed, table.scale, crack.centreline, crack.widths.median_px)
 
 
 def told(table: SceneCracks) -> Told:
@@ -286,7 +291,8 @@ def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
         "statement": statement([told(table)]),
     }
     row = {name: known[name] for name in SCENE_COLUMNS}
-    return row | scene_grades(cracks, scale, profiles)
+    measurable = [limits_of(crack, table)["measurable"] for crack in cracks] if profiles else None
+    return row | scene_grades(cracks, scale, profiles, measurable)
 
 
 def rounded(value: float | None, decimals: int) -> float | None:

@@ -57,7 +57,7 @@ severity exif pod chart darkness tone
 backends.*
 windows
 attribution formats backends drawing grid
-registry files
+registry files width_methods
 errors
 """
 

@@ -108,3 +108,23 @@ def test_a_scene_of_an_earlier_run_into_the_folder_finds_its_photograph_beside(w
 
     assert warnings == []
     assert row["width_method"] == "photometric"
+
+
+def test_a_crack_that_is_not_measurable_exceeds_nothing_for_certain(tmp_path):
+    """Its blur is as wide as the crack, whose width is measured, but not to 25 %."""
+    points = [(20.0, 80.3), (130.0, 92.0), (240.0, 80.4)]
+    mask = polyline((256, 256), points, 3)
+    image = np.full(mask.shape, 160.0) - 120 * polyline(mask.shape, points, 3)
+    noise = np.random.default_rng(1).normal(0, 3, image.shape)
+    image = np.rint(cv2.GaussianBlur(image, (0, 0), 3) + noise).astype(np.uint8)
+    out = tmp_path / "out"
+    photographed(out, "wall", mask, image)
+    options = ("--tone", "encoded", "--joint-likelihood", "1", "--severity", "burland")
+
+    (row,), _ = told(out, *options, "--gsd-mm", "40")
+
+    assert (row["width_method"], row["measurable"]) == ("photometric", "false")
+    assert (row["sev_burland_class"], row["sev_burland_status"]) == ("5", "possibly exceeded")
+    assert float(row["sev_burland_exceed_sigma"]) > 1
+    (scene,) = read_rows(out / "scenes.csv")
+    assert scene["sev_burland_max_status"] == "possibly exceeded"

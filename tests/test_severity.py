@@ -148,6 +148,20 @@ def test_a_width_of_the_mask_is_possible_at_most():
     assert grade_crack(profile, crack(9, 0.1, "area_length"), scale).status == POSSIBLY
 
 
+def test_what_is_not_measurable_is_possible_at_most():
+    scale, profile = Scale(1.0, 0.0, "option"), shipped()["burland"]
+    statuses = [
+        grade_crack(profile, crack(9, 0.1), scale, one).status for one in (True, None, False)
+    ]
+
+    row = crack_grades(crack(9, 0.1), scale, (profile,), measurable=False)
+    scene = scene_grades([crack(9, 0.1), crack(3, 0.1)], scale, (profile,), [False, True])
+
+    assert statuses == [EXCEEDED, EXCEEDED, POSSIBLY]
+    assert row["sev_burland_status"] == POSSIBLY
+    assert (scene["sev_burland_max_status"], scene["sev_burland_n_possibly"]) == (POSSIBLY, 1)
+
+
 def test_a_grade_includes_the_uncertainty_of_the_scale():
     profile = shipped()["en1992-xc3"]
     sharp, coarse = Scale(0.1, None, "crs"), Scale(0.1, 0.025, "exif")
