@@ -136,7 +136,8 @@ FACTS: dict[str, tuple[str, ...]] = {
 @dataclass(frozen=True, eq=False)
 class SceneCracks:
     """What was traced in one scene, cracks and lines that are likely joints apart, and what turns
-    both into rows and features.  ``joints`` are `Crack` too: they were measured like cracks."""
+    both into rows and features.  ``joints`` are `Crack` too: they were measured like cracks.
+    ``left_out`` lines, shorter than ``min_length_px``, are in neither."""
 
     scene: Scene
     scale: Scale | None
@@ -144,6 +145,8 @@ class SceneCracks:
     assessed_px: int
     joints: Sequence[Crack] = ()
     assessed: Assessed | None = None  # None: the photograph is not at hand
+    left_out: int = 0
+    min_length_px: float = 0.0
 
 
 def centrelines(cracks: Sequence[Crack]) -> Geometries:
@@ -244,7 +247,14 @@ def limits_of(crack: Crack, table: SceneCracks) -> Row:
 def told(table: SceneCracks) -> Told:
     """What a scene adds to a statement."""
     mm_per_px = table.scale.mm_per_px if table.scale else None
-    return Told(len(table.cracks), mm_per_px, table.assessed, len(table.joints))
+    return Told(
+        cracks=len(table.cracks),
+        mm_per_px=mm_per_px,
+        assessed=table.assessed,
+        joints=len(table.joints),
+        left_out=table.left_out,
+        min_length_px=table.min_length_px,
+    )
 
 
 def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:

@@ -166,8 +166,11 @@ def trace_scene(
     )
     cracks: list[Crack] = []
     joints: list[Crack] = []
+    left_out = 0
     for crack in judged(traced.cracks):
-        if crack.length_px >= task.min_length_px:
+        if crack.length_px < task.min_length_px:
+            left_out += 1
+        else:
             joint = (crack.joint_likelihood or 0.0) >= task.joint_likelihood
             (joints if joint else cracks).append(crack)
     assessed_px, assessed = traced.assessed_px, None
@@ -185,7 +188,9 @@ def trace_scene(
                 lambda share: report(MASK + (MEASURED - MASK) * share),
             )
         assessed = assessed_of(scene, info, lambda share: report(MEASURED + (1 - MEASURED) * share))
-    return SceneCracks(scene, scale, cracks, assessed_px, joints, assessed)
+    return SceneCracks(
+        scene, scale, cracks, assessed_px, joints, assessed, left_out, task.min_length_px
+    )
 
 
 def window_px(scale: Scale | None) -> float:

@@ -22,12 +22,15 @@ NOT_AT_HAND = "how narrow a crack would have been seen is not known: the photogr
 @dataclass(frozen=True, eq=False)
 class Told:
     """What one scene adds to a statement; ``mm_per_px`` and ``assessed`` may be unknown (None).
-    ``joints`` are the lines that were set aside: they are told too, for one may be a crack."""
+    ``joints`` are the lines that were set aside, ``left_out`` those that are shorter than
+    ``min_length_px``: they are told too, for one may be a crack."""
 
     cracks: int
     mm_per_px: float | None
     assessed: Assessed | None
     joints: int = 0
+    left_out: int = 0
+    min_length_px: float = 0.0
 
 
 def statement(scenes: Sequence[Told]) -> str:
@@ -37,6 +40,10 @@ def statement(scenes: Sequence[Told]) -> str:
     joints = sum(scene.joints for scene in scenes)
     lines = f"; {joints} line{'' if joints == 1 else 's'} set aside as likely joints"
     aside = lines if joints else ""
+    short = sum(scene.left_out for scene in scenes)
+    if short:
+        least = max(scene.min_length_px for scene in scenes)
+        aside += f"; {short} line{'' if short == 1 else 's'} shorter than {least:g} px left out"
     known = [scene for scene in scenes if scene.assessed and scene.assessed.assessed_px]
     if not known:
         return f"{counted} seen; {NOT_AT_HAND}{aside}"
@@ -59,7 +66,7 @@ def statement(scenes: Sequence[Told]) -> str:
     percent = 100 - percent_hidden - percent_coarser
     unit = "mm" if in_mm else "px"
     where = "all of the wall" if percent == 100 else f"{percent} % of the wall"
-    if cracks:
+    if cracks or short:
         said = f"{counted}; cracks of {width:g} {unit} or more would have been seen on {where}"
     else:
         said = f"no crack of {width:g} {unit} or more seen on {where}"

@@ -89,6 +89,17 @@ def test_a_scan_that_does_not_tell_its_photograph_has_the_widths_of_its_mask(tmp
     assert {row["width_method"] for row in rows} == {"area_length"}
 
 
+def test_a_crack_that_was_left_out_as_too_short_is_not_claimed_not_to_be_there(wall):
+    out, _ = wall
+
+    rows, _ = told(out, "--min-length-px", "500")
+
+    assert rows == []
+    (scene,) = read_rows(out / "scenes.csv")
+    assert scene["statement"].startswith("0 cracks; cracks of ")
+    assert scene["statement"].endswith("; 1 line shorter than 500 px left out")
+
+
 @pytest.mark.parametrize("tone", ["dark", ""])
 def test_a_tone_that_is_none_is_refused(tmp_path, tone):
     with pytest.raises(UsageError, match="is none; give linear or encoded"):

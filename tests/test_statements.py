@@ -1,5 +1,7 @@
 """What a report says in words: never that there are no cracks, never more than was assessed."""
 
+import re
+
 import numpy as np
 import pytest
 from test_assessment import of_blocks
@@ -81,13 +83,31 @@ def test_photographs_that_are_not_at_hand_are_counted():
     )
 
 
+def test_lines_that_were_left_out_as_too_short_are_told():
+    some = [Told(0, None, EVEN, 0, 2, 50.0), Told(0, None, EVEN, 0, 1, 50.0)]
+
+    assert statement(some) == (
+        "0 cracks; cracks of 2 px or more would have been seen on all of the wall; "
+        "3 lines shorter than 50 px left out"
+    )
+    assert statement([Told(0, None, None, 0, 1, 7.5)]).endswith(
+        "; 1 line shorter than 7.5 px left out"
+    )
+
+
+@pytest.mark.parametrize("left_out", [0, 4])
 @pytest.mark.parametrize("wall", [EVEN, PARTLY, None, of_blocks([[np.nan]])])
 @pytest.mark.parametrize("cracks", [0, 1, 5])
-def test_it_never_says_that_there_are_no_cracks(wall, cracks):
-    words = said(wall, cracks).lower()
+def test_it_never_says_that_there_are_no_cracks(wall, cracks, left_out):
+    words = statement([Told(cracks, None, wall, 0, left_out, 9.0)]).lower()
 
-    assert "no cracks" not in words
-    assert "no crack of" in words or "no crack" not in words
+    claims = re.findall(r"\bno (?:line|crack).*", words)
+    share = r"(?:all|more than 99 %|\d+ %) of the wall"
+    assert all(
+        re.match(rf"no crack of [\d.]+ (?:px|mm) or more seen on {share}", c) for c in claims
+    )
+    assert bool(claims) == (not cracks and not left_out and wall in (EVEN, PARTLY))
+    assert ("shorter than 9 px left out" in words) == bool(left_out)
 
 
 def test_widths_are_rounded_up_to_what_people_speak_of():
