@@ -15,7 +15,7 @@ import numpy as np
 from crackcli.assessment import Assessed, limit_on_most
 
 ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)  # times powers of ten: widths that are spoken of
-LEAST_SHARE = 0.005  # of a wall: what is less is not told apart
+LEAST_SHARE = 0.005  # of a wall: what is less is not told apart, but the rest is not all then
 NOT_AT_HAND = "how narrow a crack would have been seen is not known: the photograph is not at hand"
 
 
@@ -65,7 +65,11 @@ def statement(scenes: Sequence[Told]) -> str:
     percent_coarser = math.ceil(100 * coarser - 1e-9) if coarser > LEAST_SHARE else 0
     percent = 100 - percent_hidden - percent_coarser
     unit = "mm" if in_mm else "px"
-    where = "all of the wall" if percent == 100 else f"{percent} % of the wall"
+    if percent == 0:
+        return f"{counted} seen; less than 1 % of the wall is assessable{reasons}{rest}"
+    where = f"{percent} % of the wall"
+    if percent == 100:
+        where = "all of the wall" if hidden == coarser == 0 else "more than 99 % of the wall"
     if cracks or short:
         said = f"{counted}; cracks of {width:g} {unit} or more would have been seen on {where}"
     else:

@@ -51,6 +51,19 @@ def test_a_little_that_is_not_assessable_is_never_rounded_away():
     )
 
 
+def test_a_little_where_only_wider_ones_would_have_been_seen_makes_it_less_than_all():
+    wall = of_blocks([[1.9] * 400 + [4.7]])
+
+    assert said(wall) == "no crack of 2 px or more seen on more than 99 % of the wall"
+    assert said(wall, 2).endswith(" would have been seen on more than 99 % of the wall")
+
+
+def test_where_hardly_anything_is_assessable_nothing_is_claimed():
+    wall = of_blocks([[1.9] + [np.nan] * 299])
+
+    assert said(wall) == "0 cracks seen; less than 1 % of the wall is assessable (too dark)"
+
+
 def test_where_nothing_is_assessable_nothing_is_claimed():
     nothing = of_blocks([[np.nan, np.nan]])
 
