@@ -24,7 +24,7 @@ mining tables
 survey report comparison training onnx_export corrections evaluating
 reviews trajectories pace
 contenders
-injection hits
+injection hits campaigns
 scan formats.* training_report joints growth objectives.*
 memory
 workload scored
