@@ -19,10 +19,12 @@ from crackcli.cracks import Crack
 from crackcli.frames import Geometries, exchange_frame, map_frame
 from crackcli.graded import Profiles, Row, crack_grades, scene_grades, unc_in_mm
 from crackcli.limit_features import crack_limits, scene_limits
+from crackcli.photometry import Optics
 from crackcli.scale import Scale
 from crackcli.scene import Scene
 from crackcli.statements import Told, statement
 
+EDGES = "edges"  # the tone that nobody gave
 SIMPLIFIED_PX = 0.1  # how far a written centreline may stray from the measured one
 
 COLUMNS: dict[str, type] = {
@@ -108,6 +110,12 @@ SCENE_COLUMNS: dict[str, type] = {
     "n_joints": int,  # set aside: in no other column of this row
     "joints_length_px": float,
     "joints_length_mm": float,
+    "joints_from": float,  # the joint_likelihood from which on lines were set aside
+    "min_length_px": float,  # shorter lines were left out: in no other column of this row
+    "n_left_out": int,
+    "tone": str,  # by which widths were measured on the photograph: as given, else by its edges
+    "tone_share": float,  # of linear light in it: 1 linear, 0 encoded
+    "blur_px": float,  # sigma of its edges
     "assessed_px": int,
     "assessed_m2": float,
     "model": str,
@@ -137,7 +145,9 @@ FACTS: dict[str, tuple[str, ...]] = {
 class SceneCracks:
     """What was traced in one scene, cracks and lines that are likely joints apart, and what turns
     both into rows and features.  ``joints`` are `Crack` too: they were measured like cracks.
-    ``left_out`` lines, shorter than ``min_length_px``, are in neither."""
+    ``left_out`` lines, shorter than ``min_length_px``, are in neither.  ``tone`` was given, or is
+    told by `EDGES`; ``optics`` are those that widths were measured with on the photograph: both
+    None where none was."""
 
     scene: Scene
     scale: Scale | None
@@ -147,6 +157,9 @@ class SceneCracks:
     assessed: Assessed | None = None  # None: the photograph is not at hand
     left_out: int = 0
     min_length_px: float = 0.0
+    joint_from: float | None = None  # the likelihood from which on lines were set aside
+    tone: str | None = None
+    optics: Optics | None = None
 
 
 def centrelines(cracks: Sequence[Crack]) -> Geometries:
@@ -294,6 +307,12 @@ def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
         "n_joints": len(table.joints),
         "joints_length_px": rounded(joints_length, 3),
         "joints_length_mm": in_mm(joints_length, scale),
+        "joints_from": table.joint_from,
+        "min_length_px": table.min_length_px,
+        "n_left_out": table.left_out,
+        "tone": table.tone,
+        "tone_share": rounded(table.optics.tone.share if table.optics else None, 3),
+        "blur_px": rounded(table.optics.blur.px if table.optics else None, 3),
         "assessed_px": table.assessed_px,
         "assessed_m2": rounded(assessed, 6),
         **{name: fact(scene.record, name) for name in FACTS},

@@ -22,12 +22,13 @@ from crackcli import widths
 from crackcli.assessment import Assessed, assess
 from crackcli.cracks import Crack, trace
 from crackcli.errors import InputError, UsageError
-from crackcli.features import SceneCracks, told
+from crackcli.features import EDGES, SceneCracks, told
 from crackcli.frames import exchange_frame
 from crackcli.graded import Profiles
 from crackcli.joints import JOINT, judged
 from crackcli.limit_features import scene_limits
 from crackcli.measuring import measure_all
+from crackcli.photometry import Optics
 from crackcli.profiles import RasterPhotograph
 from crackcli.raster import RasterInfo
 from crackcli.registry import FORMATS, load
@@ -175,10 +176,11 @@ def trace_scene(
             (joints if joint else cracks).append(crack)
     assessed_px, assessed = traced.assessed_px, None
     del traced
+    optics = None
     info = original_of(scene, task.out, measurable=bool(cracks or joints))
     if info is not None:
         if cracks or joints:
-            cracks, joints = measured(
+            cracks, joints, optics = measured(
                 scene,
                 cracks,
                 joints,
@@ -189,7 +191,17 @@ def trace_scene(
             )
         assessed = assessed_of(scene, info, lambda share: report(MEASURED + (1 - MEASURED) * share))
     return SceneCracks(
-        scene, scale, cracks, assessed_px, joints, assessed, left_out, task.min_length_px
+        scene,
+        scale,
+        cracks,
+        assessed_px,
+        joints,
+        assessed,
+        left_out=left_out,
+        min_length_px=task.min_length_px,
+        joint_from=task.joint_likelihood,
+        tone=(task.tone or EDGES) if optics else None,
+        optics=optics,
     )
 
 
@@ -224,8 +236,8 @@ def measured(
     window_px: float,
     tone: Tone | None,
     report: Callable[[float], None],
-) -> tuple[list[Crack], list[Crack]]:
-    """Cracks and joints, measured on the photograph as far as it can be read."""
+) -> tuple[list[Crack], list[Crack], Optics | None]:
+    """Cracks and joints, measured on the photograph as far as it can be read, and its optics."""
     try:
         with RasterPhotograph(info) as photograph:
             telling = cracks or joints
@@ -234,9 +246,9 @@ def measured(
             )
     except InputError as error:
         log.warning("%s has the widths of its mask: %s", scene.name, error)
-        return cracks, joints
+        return cracks, joints, None
     log.debug("%s: %s", scene.name, optics)
-    return both[: len(cracks)], both[len(cracks) :]
+    return both[: len(cracks)], both[len(cracks) :], optics
 
 
 def assessed_of(scene: Scene, info: RasterInfo, report: Callable[[float], None]) -> Assessed | None:

@@ -42,6 +42,25 @@ def test_widths_are_those_of_the_photograph(wall):
     assert float(row["width_mean_px"]) == pytest.approx(3, abs=0.3)
 
 
+def test_a_scene_tells_what_its_widths_were_measured_with(wall):
+    out, source = wall
+    names = ("tone", "tone_share", "min_length_px", "n_left_out", "joints_from")
+
+    told(out, "--tone", "encoded", "--min-length-px", "12", "--joint-likelihood", "0.9")
+    (given,) = read_rows(out / "scenes.csv")
+    told(out)
+    (found,) = read_rows(out / "scenes.csv")
+    source.unlink()
+    told(out)
+    (by_mask,) = read_rows(out / "scenes.csv")
+
+    assert [given[name] for name in names] == ["encoded", "0.0", "12.0", "0", "0.9"]
+    assert float(given["blur_px"]) == pytest.approx(0.7, abs=0.2)
+    assert (found["tone"], found["min_length_px"], found["joints_from"]) == ("edges", "0.0", "0.5")
+    assert 0 <= float(found["tone_share"]) <= 1
+    assert {by_mask[name] for name in ("tone", "tone_share", "blur_px")} == {""}
+
+
 def test_a_missing_photograph_is_named_once_and_the_mask_is_measured(wall):
     out, source = wall
     source.unlink()
