@@ -160,6 +160,7 @@ class SceneCracks:
     joint_from: float | None = None  # the likelihood from which on lines were set aside
     tone: str | None = None
     optics: Optics | None = None
+    by_default: bool = True  # scanned by the shipped model with default options, as limits are for
 
 
 def centrelines(cracks: Sequence[Crack]) -> Geometries:
@@ -267,6 +268,7 @@ def told(table: SceneCracks) -> Told:
         joints=len(table.joints),
         left_out=table.left_out,
         min_length_px=table.min_length_px,
+        by_default=table.by_default,
     )
 
 

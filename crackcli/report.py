@@ -21,6 +21,7 @@ from pathlib import Path
 from crackcli import widths
 from crackcli.assessment import Assessed, assess
 from crackcli.cracks import Crack, trace
+from crackcli.default_scan import by_default
 from crackcli.errors import InputError, UsageError
 from crackcli.features import EDGES, SceneCracks, told
 from crackcli.frames import exchange_frame
@@ -202,6 +203,7 @@ def trace_scene(
         joint_from=task.joint_likelihood,
         tone=(task.tone or EDGES) if optics else None,
         optics=optics,
+        by_default=by_default(scene),
     )
 
 

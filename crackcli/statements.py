@@ -16,6 +16,7 @@ from crackcli.assessment import Assessed, limit_on_most
 
 ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)  # times powers of ten: widths that are spoken of
 LEAST_SHARE = 0.005  # of a wall: what is less is not told apart, but the rest is not all then
+OTHER_SCAN = "; limits are those of the shipped model and default options, which were not used"
 NOT_AT_HAND = "how narrow a crack would have been seen is not known: the photograph is not at hand"
 
 
@@ -23,7 +24,8 @@ NOT_AT_HAND = "how narrow a crack would have been seen is not known: the photogr
 class Told:
     """What one scene adds to a statement; ``mm_per_px`` and ``assessed`` may be unknown (None).
     ``joints`` are the lines that were set aside, ``left_out`` those that are shorter than
-    ``min_length_px``: they are told too, for one may be a crack."""
+    ``min_length_px``: they are told too, for one may be a crack.  ``by_default``: it was scanned as
+    it was when the limits of detection were found."""
 
     cracks: int
     mm_per_px: float | None
@@ -31,6 +33,7 @@ class Told:
     joints: int = 0
     left_out: int = 0
     min_length_px: float = 0.0
+    by_default: bool = True
 
 
 def statement(scenes: Sequence[Told]) -> str:
@@ -80,6 +83,8 @@ def statement(scenes: Sequence[Told]) -> str:
     if percent_hidden:
         least = "less than 1" if hidden < LEAST_SHARE else str(percent_hidden)
         said += f"; {least} % not assessable{reasons}"
+    if not all(scene.by_default for scene in known):
+        rest += OTHER_SCAN
     return said + rest
 
 

@@ -27,7 +27,7 @@ contenders
 injection hits campaigns
 scan formats.* training_report joints growth objectives.*
 memory
-workload scored
+workload scored default_scan
 models
 look
 provenance width_profiles

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_assessment import of_blocks
 
-from crackcli.statements import Told, rounded_up, statement
+from crackcli.statements import OTHER_SCAN, Told, rounded_up, statement
 
 EVEN = of_blocks([[1.9] * 10])
 PARTLY = of_blocks([[1.9] * 23 + [np.nan] * 2])
@@ -121,6 +121,15 @@ def test_it_never_says_that_there_are_no_cracks(wall, cracks, left_out):
     )
     assert bool(claims) == (not cracks and not left_out and wall in (EVEN, PARTLY))
     assert ("shorter than 9 px left out" in words) == bool(left_out)
+
+
+def test_limits_of_another_model_or_option_are_not_passed_off_as_its_own():
+    other = Told(0, None, EVEN, by_default=False)
+
+    words = statement([Told(0, None, EVEN), other])
+
+    assert words == f"no crack of 2 px or more seen on all of the wall{OTHER_SCAN}"
+    assert OTHER_SCAN not in statement([Told(0, None, None, by_default=False)])
 
 
 def test_widths_are_rounded_up_to_what_people_speak_of():
