@@ -36,7 +36,7 @@ COLUMNS: dict[str, type] = {
     "main_length_px": float,
     "main_length_mm": float,
     "area_px": int,
-    "area_mm2": float,
+    "area_mm2": float,  # as area_px of the mask, which may be wider or narrower than the crack
     "width_mean_px": float,
     "width_mean_mm": float,
     "width_mean_unc_px": float,
@@ -99,7 +99,7 @@ SCENE_COLUMNS: dict[str, type] = {
     "total_length_mm": float,
     "total_area_px": int,
     "total_area_mm2": float,
-    "area_fraction": float,  # of what is not no data
+    "area_fraction": float,  # of what is not no data; areas are those of the mask
     "width_max_px": float,
     "width_max_mm": float,
     "width_max_unc_px": float,

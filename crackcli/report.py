@@ -208,7 +208,8 @@ def trace_scene(
 
 
 def window_px(scale: Scale | None) -> float:
-    """The length over which the largest width is a mean: `WINDOW_MM`, at least `WINDOW_PX`."""
+    """The length over which the largest width is a mean: `WINDOW_MM`, at least `LEAST_WINDOW_PX`;
+    without a scale that of `crackcli.widths`."""
     return max(LEAST_WINDOW_PX, WINDOW_MM / scale.mm_per_px) if scale else widths.WINDOW_PX
 
 
