@@ -103,6 +103,7 @@ class ReportSummary:
     scenes: list[SceneSummary]
     failed: dict[str, str] = field(default_factory=dict)
     statement: str = ""  # on all scenes together
+    caveats: dict[str, str] = field(default_factory=dict)  # of the profiles that graded, by name
 
 
 def write_report(task: ReportTask, progress: Progress = lambda share, words: None) -> ReportSummary:
@@ -150,7 +151,8 @@ def write_report(task: ReportTask, progress: Progress = lambda share, words: Non
     tell_joints(spool.summaries, task.joint_likelihood)
     total = statement(said)
     tell(spool.summaries, total)
-    return ReportSummary(paths, spool.summaries, failed, total)
+    caveats = {profile.name: profile.caveat for profile in profiles}
+    return ReportSummary(paths, spool.summaries, failed, total, caveats)
 
 
 def trace_scene(

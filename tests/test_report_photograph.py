@@ -158,3 +158,15 @@ def test_a_crack_that_is_not_measurable_exceeds_nothing_for_certain(tmp_path):
     assert float(row["sev_burland_exceed_sigma"]) > 1
     (scene,) = read_rows(out / "scenes.csv")
     assert scene["sev_burland_max_status"] == "possibly exceeded"
+
+
+def test_json_has_the_caveats_of_the_profiles(wall):
+    out, _ = wall
+
+    done = crackcli("report", out, "--severity", "burland", "--json", "-q")
+    bare = crackcli("report", out, "--json", "-q")
+
+    (name, caveat), *more = json.loads(done.stdout)["caveats"].items()
+    assert (name, more) == ("burland", [])
+    assert "should not be used on its own" in caveat
+    assert json.loads(bare.stdout)["caveats"] == {}
