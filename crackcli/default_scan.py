@@ -27,7 +27,8 @@ DEFAULTS: dict[tuple[str, ...], Any] = {
 
 def by_default(scene: Scene) -> bool:
     """Whether ``scene.json`` names no other model, method or option; what it does not tell is taken
-    for the default."""
+    for the default.  A model counts as the shipped one only if its file is the one shipped now: one
+    of an earlier version does not."""
     told = all(found(scene.record, path, known) == known for path, known in DEFAULTS.items())
     model = found(scene.record, ("scored", "engine", "model_sha256"), None)
     return told and (model is None or model in shipped_sha256())

@@ -16,7 +16,7 @@ from crackcli.assessment import Assessed, limit_on_most
 
 ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)  # times powers of ten: widths that are spoken of
 LEAST_SHARE = 0.005  # of a wall: what is less is not told apart, but the rest is not all then
-OTHER_SCAN = "; limits are those of the shipped model and default options, which were not used"
+OTHER_SCAN = "; limits are those of the shipped model and default options"
 NOT_AT_HAND = "how narrow a crack would have been seen is not known: the photograph is not at hand"
 
 
