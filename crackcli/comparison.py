@@ -9,8 +9,10 @@ or on the only one, a match is counted apart (`SceneChanges`).  It is a change l
 grew by much, `JOINT_GROWN_SHARE`: joints are found again with other ends, but not twice as long or
 wide.  What only one report takes for a joint is a crack here, else it would seem to come or go.
 
-What a change must exceed to be more than noise (a limit of detection) is not known here: the
-thresholds of `CompareTask` are plain numbers.
+Widths are compared only where all cracks of a match were measured in one way, by one method and
+tone: else the difference is that of the ways.  Whether a change is more than noise is not judged:
+the thresholds of `CompareTask` are plain numbers, and the uncertainties of widths stand in the
+tables of both reports.
 """
 
 import logging
@@ -19,21 +21,18 @@ from pathlib import Path
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
+from crackcli.campaigns import Campaign, Report, check_grids
 from crackcli.errors import InputError
 from crackcli.features import Row, in_mm, in_mm2
-from crackcli.formats.csv import read_rows, write_rows
+from crackcli.formats.csv import write_rows
 from crackcli.formats.geojson import Collections
-from crackcli.formats.geopackage import Recorded, read
-from crackcli.frames import Geometries, apply, exchange_frame, map_frame
+from crackcli.frames import exchange_frame
 from crackcli.matching import Match, match
-from crackcli.scale import Scale
-from crackcli.scene import Scene, finished_scenes
+from crackcli.scene import finished_scenes
 
 log = logging.getLogger(__name__)
 
-SAME_TRANSFORM_PX = 0.01  # how far the corners of two equal grids may lie apart
 JOINT_GROWN_SHARE = 0.25  # of what its length or mean width was: a joint that grew by more did grow
 
 QUANTITIES = ("length", "width_mean", "width_max", "area")
@@ -87,6 +86,7 @@ class Change:
     """A crack, or several that belong together, in two campaigns; in pixels.
 
     ``kind``           new, grown, stable or gone
+    ``same_way``       whether all widths of both campaigns were measured in one way
     ``matched_share``  of all samples of both campaigns: how many have a partner
     ``geometry``       centreline of the later campaign, of the earlier one for what is gone
     """
@@ -97,24 +97,9 @@ class Change:
     ids_after: tuple[str, ...]
     before: Measures
     after: Measures
+    same_way: bool
     matched_share: float
     geometry: shapely.MultiLineString
-
-
-@dataclass(frozen=True, eq=False)
-class Campaign:
-    """One scene of one report: its cracks, then its joints, as MultiLineStrings in pixels, and
-    their columns; ``joint`` (N,) tells which are joints."""
-
-    scene: Scene
-    scale: Scale | None
-    lines: Geometries
-    columns: dict[str, NDArray]
-    joint: NDArray[np.bool_]
-
-    @property
-    def ids(self) -> NDArray[np.object_]:
-        return self.columns["crack_id"]
 
 
 @dataclass(frozen=True)
@@ -171,6 +156,7 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
         for earlier, later in pairs:
             campaigns = reports[0].campaign(before[earlier]), reports[1].campaign(after[later])
             changes, joints = compare(*campaigns, task)
+            tell_ways(changes + joints, *campaigns, (task.before, task.after))
             own = [row_of(change, *campaigns) for change in changes]
             shapes = np.array([change.geometry for change in changes], dtype=object)
             frame = exchange_frame(after[later], campaigns[1].scale)
@@ -202,6 +188,30 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
     return summary
 
 
+def tell_ways(
+    changes: list[Change], before: Campaign, after: Campaign, folders: tuple[Path, Path]
+) -> None:
+    """Warn of widths of a scene that were not compared, if any, and say what to do."""
+    apart = sum(not change.same_way for change in changes)
+    if apart:
+        log.warning(
+            "%s: the widths of %d of %d matches were measured in different ways (%s; %s), and are "
+            "not compared; run crackcli report again on %s and %s with the photographs at hand and "
+            "the same --tone",
+            after.scene.name,
+            apart,
+            sum(bool(change.ids_before and change.ids_after) for change in changes),
+            *(ways(campaign) for campaign in (before, after)),
+            *folders,
+        )
+
+
+def ways(campaign: Campaign) -> str:
+    """In which ways the widths of a campaign were measured, in words."""
+    found = sorted(campaign.measured_by(list(range(len(campaign.ids)))))
+    return ", ".join(f"{method}, tone {tone}" if tone else method for method, tone in found)
+
+
 def tell_joints(scenes: list[SceneChanges]) -> None:
     """Say how many lines of all scenes were not compared because they are joints, if any."""
     joints = sum(scene.joints for scene in scenes)
@@ -215,76 +225,6 @@ def tell_joints(scenes: list[SceneChanges]) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Report:
-    """A report read back: its cracks, its joints, and the scale of each scene that it covers."""
-
-    folder: Path
-    cracks: dict[str, Recorded]
-    joints: dict[str, Recorded]
-    scales: dict[str, Scale | None]
-
-    @classmethod
-    def of(cls, folder: Path) -> "Report":
-        layers = read(folder)
-        path = folder / "scenes.csv"
-        try:
-            scales = {
-                row["scene_id"]: Scale(float(row["gsd_mm"]), None, row["scale_source"])
-                if row["gsd_mm"]
-                else None
-                for row in read_rows(path)
-            }
-        except (KeyError, ValueError) as error:
-            raise InputError(
-                f"{path} cannot be read ({error}); run crackcli report {folder} again"
-            ) from error
-        return cls(folder, layers["cracks"], layers["joints"], scales)
-
-    def campaign(self, scene: Scene) -> Campaign:
-        """What the report tells of one scene."""
-        if scene.name not in self.scales:
-            raise InputError(
-                f"the report of {self.folder} does not cover {scene.name}; "
-                f"run crackcli report {self.folder} again"
-            )
-        scale = self.scales[scene.name]
-        parts = [(self.cracks.get(scene.name), False), (self.joints.get(scene.name), True)]
-        found = [(part, joint) for part, joint in parts if part is not None]
-        if not found:
-            none = np.zeros(0, object)
-            return Campaign(scene, scale, none, {"crack_id": none}, np.zeros(0, bool))
-        lines = np.concatenate([part.geometries for part, _ in found])
-        return Campaign(
-            scene,
-            scale,
-            lines=map_frame(scene, scale).lift(lines),
-            columns={
-                name: np.concatenate([part.columns[name] for part, _ in found])
-                for name in found[0][0].columns
-            },
-            joint=np.repeat(
-                [joint for _, joint in found], [len(part.geometries) for part, _ in found]
-            ),
-        )
-
-
-def check_grids(before: Scene, after: Scene) -> None:
-    """Raise an `InputError` that names the first difference between two grids."""
-    names = f"{before.folder} and {after.folder}"
-    advice = "bring both photographs onto one grid and scan again"
-    sizes = [f"{scene.cols} x {scene.rows} px" for scene in (before, after)]
-    if sizes[0] != sizes[1]:
-        raise InputError(f"{names} differ in size: {sizes[0]} and {sizes[1]}; {advice}")
-    if before.crs_wkt != after.crs_wkt:
-        raise InputError(f"{names} differ in their coordinate reference system; {advice}")
-    corners = np.array([(0, 0), (after.cols, 0), (0, after.rows), (after.cols, after.rows)])
-    back = apply(~after.transform, apply(before.transform, corners))
-    apart = np.hypot(*(back - corners).T).max()
-    if apart > SAME_TRANSFORM_PX:
-        raise InputError(f"{names} differ in their transform, by up to {apart:.3g} px; {advice}")
-
-
 def compare(
     before: Campaign, after: Campaign, task: CompareTask
 ) -> tuple[list[Change], list[Change]]:
@@ -294,9 +234,10 @@ def compare(
     joints: list[Change] = []
     for found in match(before.lines, after.lines, task.tolerance_px):
         was, now = measure(before, found.before), measure(after, found.after)
-        kind = kind_of(found, was, now, task)
+        same_way = measured_in_one_way(before, after, found)
+        kind = kind_of(found, was, now, task, same_way=same_way)
         joint = mostly_joints(before, found.before) and mostly_joints(after, found.after)
-        joint &= not (kind == "grown" and grown_by_much(was, now))
+        joint &= not (kind == "grown" and grown_by_much(was, now, same_way=same_way))
         own, letter = (joints, "j") if joint else (changes, "c")
         lines = after.lines[found.after] if found.after else before.lines[found.before]
         own.append(
@@ -307,6 +248,7 @@ def compare(
                 ids_after=tuple(after.ids[found.after]),
                 before=was,
                 after=now,
+                same_way=same_way,
                 matched_share=found.share,
                 geometry=shapely.multilinestrings(shapely.get_parts(lines)),
             )
@@ -322,10 +264,18 @@ def mostly_joints(campaign: Campaign, lines: list[int]) -> bool:
     return float(length[campaign.joint[lines]].sum()) > length.sum() / 2
 
 
-def grown_by_much(before: Measures, after: Measures) -> bool:
+def measured_in_one_way(before: Campaign, after: Campaign, found: Match) -> bool:
+    """Whether the widths of a match can be compared; so they can where one side has none."""
+    if not found.before or not found.after:
+        return True
+    return len(before.measured_by(found.before) | after.measured_by(found.after)) == 1
+
+
+def grown_by_much(before: Measures, after: Measures, *, same_way: bool) -> bool:
     """Whether a joint is so much longer or wider that it is none, or has become a crack."""
     most = 1 + JOINT_GROWN_SHARE
-    return after.length > most * before.length or after.width_mean > most * before.width_mean
+    wider = same_way and after.width_mean > most * before.width_mean
+    return wider or after.length > most * before.length
 
 
 def longest_px(change: Change) -> float:
@@ -333,14 +283,17 @@ def longest_px(change: Change) -> float:
     return max(change.before.length, change.after.length)
 
 
-def kind_of(found: Match, before: Measures, after: Measures, task: CompareTask) -> str:
+def kind_of(
+    found: Match, before: Measures, after: Measures, task: CompareTask, *, same_way: bool
+) -> str:
+    """The kind of a `Change`; widths that were not measured in the ``same_way`` say nothing."""
     if not found.before:
         return "new"
     if not found.after:
         return "gone"
     wider = max(after.width_mean - before.width_mean, after.width_max - before.width_max)
     longer = after.length - before.length
-    grown = longer > task.grown_length_px or wider > task.grown_width_px
+    grown = longer > task.grown_length_px or (same_way and wider > task.grown_width_px)
     return "grown" if grown else "stable"
 
 
@@ -360,7 +313,8 @@ def measure(campaign: Campaign, cracks: list[int]) -> Measures:
 
 
 def row_of(change: Change, before: Campaign, after: Campaign) -> Row:
-    """A change as a row by `COLUMNS`; differences are in mm if both campaigns have a scale."""
+    """A change as a row by `COLUMNS`; differences are in mm if both campaigns have a scale, and of
+    widths only if these were measured in the same way."""
     row: Row = dict.fromkeys(COLUMNS)
     row |= {
         "change_id": change.id,
@@ -380,7 +334,8 @@ def row_of(change: Change, before: Campaign, after: Campaign) -> Row:
         for suffix, (was, now) in values.items():
             row[f"before_{name}_{suffix}"] = rounded(was)
             row[f"after_{name}_{suffix}"] = rounded(now)
-            if was is not None and now is not None:
+            known = change.same_way or not name.startswith("width")
+            if known and was is not None and now is not None:
                 row[f"d_{name}_{suffix}"] = rounded(now - was)
     return row
 

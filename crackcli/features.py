@@ -19,10 +19,12 @@ from crackcli.cracks import Crack
 from crackcli.frames import Geometries, exchange_frame, map_frame
 from crackcli.graded import Profiles, Row, crack_grades, scene_grades, unc_in_mm
 from crackcli.limit_features import crack_limits, scene_limits
+from crackcli.photometry import Optics
 from crackcli.scale import Scale
 from crackcli.scene import Scene
 from crackcli.statements import Seen, Told, statement
 
+EDGES = "edges"  # the tone that nobody gave
 SIMPLIFIED_PX = 0.1  # how far a written centreline may stray from the measured one
 
 COLUMNS: dict[str, type] = {
@@ -34,7 +36,7 @@ COLUMNS: dict[str, type] = {
     "main_length_px": float,
     "main_length_mm": float,
     "area_px": int,
-    "area_mm2": float,
+    "area_mm2": float,  # as area_px of the mask, which may be wider or narrower than the crack
     "width_mean_px": float,
     "width_mean_mm": float,
     "width_mean_unc_px": float,
@@ -78,7 +80,7 @@ COLUMNS: dict[str, type] = {
     "detect_limit_mm": float,
     "measure_limit_px": float,  # and that is measured
     "measure_limit_mm": float,
-    "measurable": bool,  # false: narrower than that, and its widths are upper bounds
+    "measurable": bool,  # false: narrower than that, its widths are not known to 25 %
 }
 
 # The three measures of severity of the study (arXiv 2309.11267) are n_cracks, total_area and
@@ -97,7 +99,7 @@ SCENE_COLUMNS: dict[str, type] = {
     "total_length_mm": float,
     "total_area_px": int,
     "total_area_mm2": float,
-    "area_fraction": float,  # of what is not no data
+    "area_fraction": float,  # of what is not no data; areas are those of the mask
     "width_max_px": float,
     "width_max_mm": float,
     "width_max_unc_px": float,
@@ -108,6 +110,12 @@ SCENE_COLUMNS: dict[str, type] = {
     "n_joints": int,  # set aside: in no other column of this row
     "joints_length_px": float,
     "joints_length_mm": float,
+    "joints_from": float,  # the joint_likelihood from which on lines were set aside
+    "min_length_px": float,  # shorter lines were left out: in no other column of this row
+    "n_left_out": int,
+    "tone": str,  # by which widths were measured on the photograph: as given, else by its edges
+    "tone_share": float,  # of linear light in it: 1 linear, 0 encoded
+    "blur_px": float,  # sigma of its edges
     "assessed_px": int,
     "assessed_m2": float,
     "model": str,
@@ -136,7 +144,10 @@ FACTS: dict[str, tuple[str, ...]] = {
 @dataclass(frozen=True, eq=False)
 class SceneCracks:
     """What was traced in one scene, cracks and lines that are likely joints apart, and what turns
-    both into rows and features.  ``joints`` are `Crack` too: they were measured like cracks."""
+    both into rows and features.  ``joints`` are `Crack` too: they were measured like cracks.
+    ``left_out`` lines, shorter than ``min_length_px``, are in neither.  ``tone`` was given, or is
+    told by `EDGES`; ``optics`` are those that widths were measured with on the photograph: both
+    None where none was."""
 
     scene: Scene
     scale: Scale | None
@@ -144,6 +155,12 @@ class SceneCracks:
     assessed_px: int
     joints: Sequence[Crack] = ()
     assessed: Assessed | None = None  # None: the photograph is not at hand
+    left_out: int = 0
+    min_length_px: float = 0.0
+    joint_from: float | None = None  # the likelihood from which on lines were set aside
+    tone: str | None = None
+    optics: Optics | None = None
+    by_default: bool = True  # scanned by the shipped model with default options, as limits are for
 
 
 def centrelines(cracks: Sequence[Crack]) -> Geometries:
@@ -180,7 +197,7 @@ def rows(table: SceneCracks, cracks: Sequence[Crack], profiles: Profiles = ()) -
     for crack, place, lonlat in zip(cracks, places, degrees, strict=True):
         row = row_of(crack, table) | dict(zip(names, [*place, *lonlat], strict=True))
         row = {name: row[name] for name in COLUMNS}
-        found.append(row | crack_grades(crack, scale, profiles))
+        found.append(row | crack_grades(crack, scale, profiles, row["measurable"]))
     return found
 
 
@@ -232,15 +249,27 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "touches_edge": crack.touches_edge,
         "touches_nodata": crack.touches_nodata,
         "review": "unreviewed",
-        **crack_limits(table.assessed, table.scale, crack.centreline, widths.median_px),
+        **limits_of(crack, table),
     }
+
+
+def limits_of(crack: Crack, table: SceneCracks) -> Row:
+    """What can be seen and measured where a crack lies, and whether it was measurable."""
+    return crack_limits(table.assessed, table.scale, crack.centreline, crack.widths.median_px)
 
 
 def told(table: SceneCracks) -> Told:
     """What a scene adds to a statement."""
     mm_per_px = table.scale.mm_per_px if table.scale else None
-    seen = None if table.assessed is None else Seen.of(table.assessed)
-    return Told(len(table.cracks), mm_per_px, seen, len(table.joints))
+    return Told(
+        cracks=len(table.cracks),
+        mm_per_px=mm_per_px,
+        seen=None if table.assessed is None else Seen.of(table.assessed),
+        joints=len(table.joints),
+        left_out=table.left_out,
+        min_length_px=table.min_length_px,
+        by_default=table.by_default,
+    )
 
 
 def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
@@ -280,6 +309,12 @@ def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
         "n_joints": len(table.joints),
         "joints_length_px": rounded(joints_length, 3),
         "joints_length_mm": in_mm(joints_length, scale),
+        "joints_from": table.joint_from,
+        "min_length_px": table.min_length_px,
+        "n_left_out": table.left_out,
+        "tone": table.tone,
+        "tone_share": rounded(table.optics.tone.share if table.optics else None, 3),
+        "blur_px": rounded(table.optics.blur.px if table.optics else None, 3),
         "assessed_px": table.assessed_px,
         "assessed_m2": rounded(assessed, 6),
         **{name: fact(scene.record, name) for name in FACTS},
@@ -287,7 +322,8 @@ def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
         "statement": statement([told(table)]),
     }
     row = {name: known[name] for name in SCENE_COLUMNS}
-    return row | scene_grades(cracks, scale, profiles)
+    measurable = [limits_of(crack, table)["measurable"] for crack in cracks] if profiles else None
+    return row | scene_grades(cracks, scale, profiles, measurable)
 
 
 def rounded(value: float | None, decimals: int) -> float | None:

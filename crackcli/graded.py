@@ -12,6 +12,7 @@ from typing import Any
 from crackcli.cracks import Crack
 from crackcli.scale import Scale
 from crackcli.severity import POSSIBLY, Grade, Profile, grade, worst
+from crackcli.width_methods import FROM_MASK
 
 Row = dict[str, Any]
 Profiles = tuple[Profile, ...]
@@ -36,7 +37,6 @@ PROFILE_COLUMNS: dict[str, type] = {
     "source": str,
     "caveat": str,
 }
-FROM_MASK = "area_length"  # the measure that sees no photograph
 
 
 def crack_columns(profiles: Profiles) -> dict[str, type]:
@@ -73,21 +73,26 @@ def unc_in_mm(sigma_px: float | None, value_px: float, scale: Scale | None) -> f
     )
 
 
-def grade_crack(profile: Profile, crack: Crack, scale: Scale | None) -> Grade | None:
-    """The grade of a crack; None without a scale."""
+def grade_crack(
+    profile: Profile, crack: Crack, scale: Scale | None, measurable: bool | None = None
+) -> Grade | None:
+    """The grade of a crack; None without a scale.  One whose width is of the mask, or that is not
+    ``measurable`` where it lies (None: unknown), exceeds a limit possibly at most."""
     if scale is None:
         return None
     width_px = getattr(crack.widths, f"{profile.width}_px")
     unc = unc_in_mm(getattr(crack.widths, f"{profile.width}_sigma_px"), width_px, scale)
-    sure = crack.widths.method != FROM_MASK
+    sure = crack.widths.method != FROM_MASK and measurable is not False
     return grade(profile, width_px * scale.mm_per_px, unc, sure=sure)
 
 
-def crack_grades(crack: Crack, scale: Scale | None, profiles: Profiles) -> Row:
+def crack_grades(
+    crack: Crack, scale: Scale | None, profiles: Profiles, measurable: bool | None = None
+) -> Row:
     """The values of `crack_columns`; None without a scale."""
     row: Row = {}
     for profile in profiles:
-        found = grade_crack(profile, crack, scale)
+        found = grade_crack(profile, crack, scale, measurable)
         values = dict.fromkeys(FIELDS) if found is None else fields_of(found)
         row |= {f"sev_{profile.column}_{field}": value for field, value in values.items()}
     return row
@@ -101,13 +106,23 @@ def fields_of(found: Grade) -> Row:
     return {field: facts[field] for field in FIELDS}
 
 
-def scene_grades(cracks: Sequence[Crack], scale: Scale | None, profiles: Profiles) -> Row:
-    """The values of `scene_columns`; None without a scale."""
+def scene_grades(
+    cracks: Sequence[Crack],
+    scale: Scale | None,
+    profiles: Profiles,
+    measurable: Sequence[bool | None] | None = None,
+) -> Row:
+    """The values of `scene_columns`; None without a scale.  ``measurable`` has one for each of
+    ``cracks``, None where it is unknown of all."""
     row: Row = dict.fromkeys(scene_columns(profiles))
     if scale is None:
         return row
+    known = [None] * len(cracks) if measurable is None else measurable
     for profile in profiles:
-        found = [grade_crack(profile, crack, scale) for crack in cracks]
+        found = [
+            grade_crack(profile, crack, scale, one)
+            for crack, one in zip(cracks, known, strict=True)
+        ]
         grades = [one for one in found if one is not None]
         top = worst(profile, grades)
         counts = Counter(one.name for one in grades)

@@ -21,13 +21,15 @@ from pathlib import Path
 from crackcli import widths
 from crackcli.assessment import Assessed, assess
 from crackcli.cracks import Crack, trace
+from crackcli.default_scan import by_default
 from crackcli.errors import InputError, UsageError
-from crackcli.features import SceneCracks, told
+from crackcli.features import EDGES, SceneCracks, told
 from crackcli.frames import exchange_frame
 from crackcli.graded import Profiles
 from crackcli.joints import JOINT, judged
 from crackcli.limit_features import scene_limits
 from crackcli.measuring import measure_all
+from crackcli.photometry import Optics
 from crackcli.profiles import RasterPhotograph
 from crackcli.raster import RasterInfo
 from crackcli.registry import FORMATS, load
@@ -101,6 +103,7 @@ class ReportSummary:
     scenes: list[SceneSummary]
     failed: dict[str, str] = field(default_factory=dict)
     statement: str = ""  # on all scenes together
+    caveats: dict[str, str] = field(default_factory=dict)  # of the profiles that graded, by name
 
 
 def write_report(task: ReportTask, progress: Progress = lambda share, words: None) -> ReportSummary:
@@ -148,7 +151,8 @@ def write_report(task: ReportTask, progress: Progress = lambda share, words: Non
     tell_joints(spool.summaries, task.joint_likelihood)
     total = statement(said)
     tell(spool.summaries, total)
-    return ReportSummary(paths, spool.summaries, failed, total)
+    caveats = {profile.name: profile.caveat for profile in profiles}
+    return ReportSummary(paths, spool.summaries, failed, total, caveats)
 
 
 def trace_scene(
@@ -166,16 +170,20 @@ def trace_scene(
     )
     cracks: list[Crack] = []
     joints: list[Crack] = []
+    left_out = 0
     for crack in judged(traced.cracks):
-        if crack.length_px >= task.min_length_px:
+        if crack.length_px < task.min_length_px:
+            left_out += 1
+        else:
             joint = (crack.joint_likelihood or 0.0) >= task.joint_likelihood
             (joints if joint else cracks).append(crack)
     assessed_px, assessed = traced.assessed_px, None
     del traced
+    optics = None
     info = original_of(scene, task.out, measurable=bool(cracks or joints))
     if info is not None:
         if cracks or joints:
-            cracks, joints = measured(
+            cracks, joints, optics = measured(
                 scene,
                 cracks,
                 joints,
@@ -185,11 +193,25 @@ def trace_scene(
                 lambda share: report(MASK + (MEASURED - MASK) * share),
             )
         assessed = assessed_of(scene, info, lambda share: report(MEASURED + (1 - MEASURED) * share))
-    return SceneCracks(scene, scale, cracks, assessed_px, joints, assessed)
+    return SceneCracks(
+        scene,
+        scale,
+        cracks,
+        assessed_px,
+        joints,
+        assessed,
+        left_out=left_out,
+        min_length_px=task.min_length_px,
+        joint_from=task.joint_likelihood,
+        tone=(task.tone or EDGES) if optics else None,
+        optics=optics,
+        by_default=by_default(scene),
+    )
 
 
 def window_px(scale: Scale | None) -> float:
-    """The length over which the largest width is a mean: `WINDOW_MM`, at least `WINDOW_PX`."""
+    """The length over which the largest width is a mean: `WINDOW_MM`, at least `LEAST_WINDOW_PX`;
+    without a scale that of `crackcli.widths`."""
     return max(LEAST_WINDOW_PX, WINDOW_MM / scale.mm_per_px) if scale else widths.WINDOW_PX
 
 
@@ -219,8 +241,8 @@ def measured(
     window_px: float,
     tone: Tone | None,
     report: Callable[[float], None],
-) -> tuple[list[Crack], list[Crack]]:
-    """Cracks and joints, measured on the photograph as far as it can be read."""
+) -> tuple[list[Crack], list[Crack], Optics | None]:
+    """Cracks and joints, measured on the photograph as far as it can be read, and its optics."""
     try:
         with RasterPhotograph(info) as photograph:
             telling = cracks or joints
@@ -229,9 +251,9 @@ def measured(
             )
     except InputError as error:
         log.warning("%s has the widths of its mask: %s", scene.name, error)
-        return cracks, joints
+        return cracks, joints, None
     log.debug("%s: %s", scene.name, optics)
-    return both[: len(cracks)], both[len(cracks) :]
+    return both[: len(cracks)], both[len(cracks) :], optics
 
 
 def assessed_of(scene: Scene, info: RasterInfo, report: Callable[[float], None]) -> Assessed | None:

@@ -30,6 +30,7 @@ WIDTHS = {
     "mean": "mean along the crack",
 }
 TEXTS = ("title", "clause", "source", "caveat")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # in a label; texts may be of several lines
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 COLUMN = re.compile(r"[a-z0-9_]{1,14}")
 CLASS = re.compile(r"[A-Za-z0-9_]{1,10}")
@@ -186,6 +187,8 @@ def parse(name: str, table: Any) -> Profile:
     for key in TEXTS:
         text = table.get(key)
         require(isinstance(text, str) and text.strip(), f"lacks {key}: say it in a text")
+        plain = text.replace("\n", " ").replace("\t", " ")
+        require(not CONTROL.search(plain), f"has control characters in {key}; take them out")
     width = table.get("width", "max")
     require(width in WIDTHS, f"grades by width '{width}'; choose one of: {', '.join(WIDTHS)}")
     column = table.get("column", name.replace("-", "_"))
@@ -221,6 +224,9 @@ def parse_classes(table: dict[str, Any]) -> tuple[Class, ...]:
             f"{which} is named '{name}' like another",
         )
         require(isinstance(label, str) and label.strip(), f"{which} lacks a label: say it in words")
+        require(
+            not CONTROL.search(label), f"{which} has control characters in its label; take them out"
+        )
         if place == 1:
             require(above is None, "class 1 is the least and has no above_mm")
             classes.append(Class(name, label, 0.0))

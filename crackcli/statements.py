@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from crackcli.assessment import Assessed, limit_on_most
 
 ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)  # times powers of ten: widths that are spoken of
-LEAST_SHARE = 0.005  # of a wall: what is less is not told apart
+LEAST_SHARE = 0.005  # of a wall: what is less is not told apart, but the rest is not all then
+OTHER_SCAN = "; limits are those of the shipped model and default options"
 NOT_AT_HAND = "how narrow a crack would have been seen is not known: the photograph is not at hand"
 
 
@@ -40,12 +41,17 @@ class Seen:
 @dataclass(frozen=True, eq=False)
 class Told:
     """What one scene adds to a statement; ``mm_per_px`` and ``seen`` may be unknown (None).
-    ``joints`` are the lines that were set aside: they are told too, for one may be a crack."""
+    ``joints`` are the lines that were set aside, ``left_out`` those that are shorter than
+    ``min_length_px``: they are told too, for one may be a crack.  ``by_default``: it was scanned as
+    it was when the limits of detection were found."""
 
     cracks: int
     mm_per_px: float | None
     seen: Seen | None
     joints: int = 0
+    left_out: int = 0
+    min_length_px: float = 0.0
+    by_default: bool = True
 
 
 def statement(scenes: Sequence[Told]) -> str:
@@ -55,6 +61,10 @@ def statement(scenes: Sequence[Told]) -> str:
     joints = sum(scene.joints for scene in scenes)
     lines = f"; {joints} line{'' if joints == 1 else 's'} set aside as likely joints"
     aside = lines if joints else ""
+    short = sum(scene.left_out for scene in scenes)
+    if short:
+        least = max(scene.min_length_px for scene in scenes)
+        aside += f"; {short} line{'' if short == 1 else 's'} shorter than {least:g} px left out"
     known = [scene for scene in scenes if scene.seen and len(scene.seen.area_px)]
     if not known:
         return f"{counted} seen; {NOT_AT_HAND}{aside}"
@@ -76,8 +86,12 @@ def statement(scenes: Sequence[Told]) -> str:
     percent_coarser = math.ceil(100 * coarser - 1e-9) if coarser > LEAST_SHARE else 0
     percent = 100 - percent_hidden - percent_coarser
     unit = "mm" if in_mm else "px"
-    where = "all of the wall" if percent == 100 else f"{percent} % of the wall"
-    if cracks:
+    if percent == 0:
+        return f"{counted} seen; less than 1 % of the wall is assessable{reasons}{rest}"
+    where = f"{percent} % of the wall"
+    if percent == 100:
+        where = "all of the wall" if hidden == coarser == 0 else "more than 99 % of the wall"
+    if cracks or short:
         said = f"{counted}; cracks of {width:g} {unit} or more would have been seen on {where}"
     else:
         said = f"no crack of {width:g} {unit} or more seen on {where}"
@@ -87,6 +101,8 @@ def statement(scenes: Sequence[Told]) -> str:
     if percent_hidden:
         least = "less than 1" if hidden < LEAST_SHARE else str(percent_hidden)
         said += f"; {least} % not assessable{reasons}"
+    if not all(scene.by_default for scene in known):
+        rest += OTHER_SCAN
     return said + rest
 
 

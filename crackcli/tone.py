@@ -41,6 +41,11 @@ def linear(encoded: NDArray) -> NDArray:
     return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
 
 
+def encoded(light: NDArray) -> NDArray:
+    """The inverse of `linear`."""
+    return np.where(light <= 0.04045 / 12.92, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
 LEVELS = np.arange(FINER * 256 + 1) / (FINER * WHITE)
 LINEAR = linear(LEVELS).astype(np.float32)
 

@@ -2,11 +2,12 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from affine import Affine
 from rasterio.crs import CRS
-from walls import crackcli, polyline, random_mask, write_scene
+from walls import crackcli, photographed, polyline, random_mask, write_scene
 
 from crackcli.comparison import CompareTask, write_comparison
 from crackcli.errors import InputError
@@ -321,3 +322,60 @@ def test_joints_that_are_not_compared_are_told(tmp_path):
     assert (scene["new"], scene["joints"], scene["joints_changed"]) == (0, 2, 2)
     assert scene["joints_length_px"] == pytest.approx(1980, abs=4)
     assert told.stderr == ""
+
+
+def photographed_twice(tmp_path, tones=(None, None), lengths=(180.0, 180.0)):
+    """Two campaigns with photographs of a crack 3 px wide, 6 px by its masks, and each reported by
+    one of the tones."""
+    folders = []
+    for name, tone, end in zip(("before", "after"), tones, lengths, strict=True):
+        points = [(20.0, 31.3), (90.0, 52.0), (end, 40.4)]
+        mask, out = polyline(SHAPE, points, 6), tmp_path / name / "out"
+        image = np.full(SHAPE, 160.0) - 110 * polyline(SHAPE, points, 3)
+        noise = np.random.default_rng(1).normal(0, 2, SHAPE)
+        image = np.rint(cv2.GaussianBlur(image, (0, 0), 1.0) + noise).astype(np.uint8)
+        out.mkdir(parents=True)
+        photographed(out, "wall", mask, image)
+        write_report(ReportTask(out, joint_likelihood=1, tone=tone))
+        folders.append(out)
+    return folders
+
+
+def apart(folders, output, caplog):
+    """The one change of two campaigns, and the warnings on the way."""
+    caplog.clear()
+    write_comparison(CompareTask(*folders, output, grown_width_px=0.2))
+    (row,) = read_rows(output / "changes.csv")
+    return row, [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+
+
+def test_widths_of_a_mask_and_of_a_photograph_are_not_compared(tmp_path, caplog):
+    folders = photographed_twice(tmp_path, lengths=(150.0, 150.0))
+    same, none = apart(folders, tmp_path / "same", caplog)
+    (tmp_path / "after" / "wall.png").unlink()
+    write_report(ReportTask(folders[1], joint_likelihood=1))
+
+    row, (warning,) = apart(folders, tmp_path / "other", caplog)
+
+    assert (same["kind"], same["d_width_mean_px"], none) == ("stable", "0.0", [])
+    assert row["kind"] == "stable"
+    assert float(row["after_width_mean_px"]) - float(row["before_width_mean_px"]) > 2
+    assert {row[name] for name in row if name.startswith("d_width")} == {""}
+    assert float(row["d_length_px"]) == pytest.approx(0, abs=5)
+    assert warning.startswith("wall: the widths of 1 of 1 matches were measured in different ways")
+    assert "(photometric, tone edges; area_length)" in warning
+    assert f"on {folders[0]} and {folders[1]} with the photographs at hand" in warning
+
+
+def test_widths_by_different_tones_are_not_compared_but_lengths_are(tmp_path, caplog):
+    tones = ("encoded", "linear")
+    folders = photographed_twice(tmp_path / "same", tones)
+    longer = photographed_twice(tmp_path / "longer", tones, (130.0, 180.0))
+
+    row, (warning,) = apart(folders, tmp_path / "one", caplog)
+    grown, _ = apart(longer, tmp_path / "two", caplog)
+
+    assert float(row["after_width_mean_px"]) - float(row["before_width_mean_px"]) > 0.2
+    assert (row["kind"], row["d_width_max_px"]) == ("stable", "")
+    assert "(photometric, tone encoded; photometric, tone linear)" in warning
+    assert grown["kind"] == "grown"

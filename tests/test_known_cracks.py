@@ -1,4 +1,4 @@
-"""Cracks for a self-test: the darkness that is drawn across them is their width, exactly."""
+"""Cracks for a self-test: the light that is missing across them is their width."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from crackcli.drawing.brushes import luma
 from crackcli.drawing.known_cracks import draw_known, known_crack, relative_darkness
 from crackcli.drawing.visibility import Camera
+from crackcli.tone import encoded, linear
 
 SIDE = 240
 MIDDLE = (SIDE / 2, SIDE / 2)
@@ -16,9 +17,9 @@ def photograph(seed=5, grain=4.0):
     return np.clip(rng.normal((170, 140, 120), grain, (SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
 
 
-def darkness(before, after):
-    """Levels of brightness that were taken away (rows, cols)."""
-    return luma(before.astype(np.float32)) - luma(after.astype(np.float32))
+def missing(before, after):
+    """The share of white light that was taken away (rows, cols)."""
+    return luma(linear(before / 255)) - luma(linear(after / 255))
 
 
 @pytest.mark.parametrize("width_px", [0.5, 1.0, 2.0, 5.0, 12.0])
@@ -33,14 +34,15 @@ def test_the_median_width_along_the_path_is_what_was_asked_for(width_px):
 
 @pytest.mark.parametrize("blur_px", [0.4, 1.2])
 @pytest.mark.parametrize("width_px", [0.7, 2.0, 6.0])
-def test_the_summed_darkness_is_the_opening_whatever_the_blur(width_px, blur_px):
-    image, contrast, ratios = photograph(grain=2.0), 0.4, []
-    tone = luma(image.astype(np.float32)).mean()
+@pytest.mark.parametrize("contrast", [0.3, 0.65])
+def test_the_light_that_is_missing_is_the_opening_whatever_the_blur(width_px, blur_px, contrast):
+    image, ratios = np.full((SIDE, SIDE, 3), 150, np.uint8), []
+    full = missing(image[:1, :1], image[:1, :1] * (1 - contrast)).item()
     for seed in range(12):
         rng = np.random.default_rng(seed)
         path = known_crack(rng, MIDDLE, width_px)
-        after = draw_known(rng, image, path, contrast, Camera(blur_px, 1.0))
-        ratios.append(darkness(image, after).sum() / (contrast * tone * path.area_px))
+        after = draw_known(rng, image, path, contrast, Camera(blur_px, 0.0))
+        ratios.append(missing(image, after).sum() / (full * path.area_px))
 
     assert np.mean(ratios) == pytest.approx(1.0, abs=0.04)
 
@@ -61,12 +63,19 @@ def test_away_from_the_crack_nothing_changes_and_the_input_is_kept():
     assert len(rows) > 100
 
 
+def test_encoding_is_the_inverse_of_linear_light():
+    levels = np.arange(256) / 255
+
+    np.testing.assert_allclose(encoded(linear(levels)), levels, atol=1e-7)
+    assert np.all(linear(levels[1:-1]) < levels[1:-1])
+
+
 def test_a_blurred_photograph_has_blurred_cracks():
     image = np.full((SIDE, SIDE, 3), 150, np.uint8)
     path = known_crack(np.random.default_rng(4), MIDDLE, 2.0)
 
     sharp, soft = (
-        darkness(image, draw_known(np.random.default_rng(0), image, path, 0.4, Camera(b, 0.0)))
+        missing(image, draw_known(np.random.default_rng(0), image, path, 0.4, Camera(b, 0.0)))
         for b in (0.4, 2.0)
     )
 

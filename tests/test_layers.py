@@ -24,10 +24,10 @@ mining tables
 survey report comparison training onnx_export corrections evaluating
 reviews trajectories pace
 contenders
-injection hits
+injection hits campaigns
 scan formats.* training_report joints growth objectives.*
 memory
-workload scored
+workload scored default_scan
 models
 look
 provenance width_profiles
@@ -57,7 +57,7 @@ severity exif pod chart darkness tone
 backends.*
 windows
 attribution formats backends drawing grid
-registry files
+registry files width_methods
 errors
 """
 

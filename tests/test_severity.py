@@ -148,6 +148,20 @@ def test_a_width_of_the_mask_is_possible_at_most():
     assert grade_crack(profile, crack(9, 0.1, "area_length"), scale).status == POSSIBLY
 
 
+def test_what_is_not_measurable_is_possible_at_most():
+    scale, profile = Scale(1.0, 0.0, "option"), shipped()["burland"]
+    statuses = [
+        grade_crack(profile, crack(9, 0.1), scale, one).status for one in (True, None, False)
+    ]
+
+    row = crack_grades(crack(9, 0.1), scale, (profile,), measurable=False)
+    scene = scene_grades([crack(9, 0.1), crack(3, 0.1)], scale, (profile,), [False, True])
+
+    assert statuses == [EXCEEDED, EXCEEDED, POSSIBLY]
+    assert row["sev_burland_status"] == POSSIBLY
+    assert (scene["sev_burland_max_status"], scene["sev_burland_n_possibly"]) == (POSSIBLY, 1)
+
+
 def test_a_grade_includes_the_uncertainty_of_the_scale():
     profile = shipped()["en1992-xc3"]
     sharp, coarse = Scale(0.1, None, "crs"), Scale(0.1, 0.025, "exif")
@@ -206,6 +220,14 @@ def test_own_limits_are_read_from_a_file(tmp_path):
     assert profile_rows(by_user)[0]["caveat"] in caveats(by_user)
 
 
+def test_a_caveat_may_be_of_several_lines(tmp_path):
+    text = USER.replace('"Seal, do not inject."', '"""Seal,\ndo not inject."""')
+
+    (profile,) = find_profiles([str(own(tmp_path, text))])
+
+    assert profile.caveat == "Seal,\ndo not inject."
+
+
 def test_a_profile_asked_for_twice_is_there_once(tmp_path):
     path = own(tmp_path)
 
@@ -244,6 +266,9 @@ def test_an_unknown_profile_is_answered_with_the_menu():
         ('class = "seal"', 'class = "OK"', "class 2 is named 'OK' like another"),
         ('class = "seal"', 'class = "to be sealed"', "class 2 needs a class of 10"),
         ('label = "ask"', 'label = ""', "class 3 lacks a label"),
+        ('label = "ask"', r'label = "a\u001b[31m"', "class 3 has control characters in its label"),
+        ('label = "ask"', r'label = "a\nb"', "class 3 has control characters in its label"),
+        ('source = "the client"', r'source = "the\u0007"', "has control characters in source"),
         ('label = "ask"', 'label = "ask", below = 3', "class 3 has keys .* below"),
     ],
 )

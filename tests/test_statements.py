@@ -1,10 +1,12 @@
 """What a report says in words: never that there are no cracks, never more than was assessed."""
 
+import re
+
 import numpy as np
 import pytest
 from test_assessment import of_blocks
 
-from crackcli.statements import Seen, Told, rounded_up, statement
+from crackcli.statements import OTHER_SCAN, Seen, Told, rounded_up, statement
 
 EVEN = of_blocks([[1.9] * 10])
 PARTLY = of_blocks([[1.9] * 23 + [np.nan] * 2])
@@ -49,6 +51,19 @@ def test_a_little_that_is_not_assessable_is_never_rounded_away():
     )
 
 
+def test_a_little_where_only_wider_ones_would_have_been_seen_makes_it_less_than_all():
+    wall = of_blocks([[1.9] * 400 + [4.7]])
+
+    assert said(wall) == "no crack of 2 px or more seen on more than 99 % of the wall"
+    assert said(wall, 2).endswith(" would have been seen on more than 99 % of the wall")
+
+
+def test_where_hardly_anything_is_assessable_nothing_is_claimed():
+    wall = of_blocks([[1.9] + [np.nan] * 299])
+
+    assert said(wall) == "0 cracks seen; less than 1 % of the wall is assessable (too dark)"
+
+
 def test_where_nothing_is_assessable_nothing_is_claimed():
     nothing = of_blocks([[np.nan, np.nan]])
 
@@ -90,13 +105,40 @@ def test_what_is_kept_of_a_wall_does_not_grow_with_it():
     assert len(large.area_px) == 3
 
 
+def test_lines_that_were_left_out_as_too_short_are_told():
+    some = [Told(0, None, Seen.of(EVEN), 0, 2, 50.0), Told(0, None, Seen.of(EVEN), 0, 1, 50.0)]
+
+    assert statement(some) == (
+        "0 cracks; cracks of 2 px or more would have been seen on all of the wall; "
+        "3 lines shorter than 50 px left out"
+    )
+    assert statement([Told(0, None, None, 0, 1, 7.5)]).endswith(
+        "; 1 line shorter than 7.5 px left out"
+    )
+
+
+@pytest.mark.parametrize("left_out", [0, 4])
 @pytest.mark.parametrize("wall", [EVEN, PARTLY, None, of_blocks([[np.nan]])])
 @pytest.mark.parametrize("cracks", [0, 1, 5])
-def test_it_never_says_that_there_are_no_cracks(wall, cracks):
-    words = said(wall, cracks).lower()
+def test_it_never_says_that_there_are_no_cracks(wall, cracks, left_out):
+    words = statement([Told(cracks, None, wall and Seen.of(wall), 0, left_out, 9.0)]).lower()
 
-    assert "no cracks" not in words
-    assert "no crack of" in words or "no crack" not in words
+    claims = re.findall(r"\bno (?:line|crack).*", words)
+    share = r"(?:all|more than 99 %|\d+ %) of the wall"
+    assert all(
+        re.match(rf"no crack of [\d.]+ (?:px|mm) or more seen on {share}", c) for c in claims
+    )
+    assert bool(claims) == (not cracks and not left_out and wall in (EVEN, PARTLY))
+    assert ("shorter than 9 px left out" in words) == bool(left_out)
+
+
+def test_limits_of_another_model_or_option_are_not_passed_off_as_its_own():
+    other = Told(0, None, Seen.of(EVEN), by_default=False)
+
+    words = statement([Told(0, None, Seen.of(EVEN)), other])
+
+    assert words == f"no crack of 2 px or more seen on all of the wall{OTHER_SCAN}"
+    assert OTHER_SCAN not in statement([Told(0, None, None, by_default=False)])
 
 
 def test_widths_are_rounded_up_to_what_people_speak_of():

@@ -24,7 +24,8 @@ def compare(
     BEFORE and AFTER hold a scan and its report each, on the same grid.  Scenes match by name, or
     because there is one on either side.  A crack is new, grown, stable or gone; cracks that split
     or merged are one change.  What both reports set aside as joints is counted apart, unless it has
-    become much longer or wider.
+    become much longer or wider.  Widths that were measured in different ways, by the mask in one
+    report and by the photograph in the other or by another --tone, are not compared.
 
         crackcli compare 2024/out 2026/out
         crackcli compare 2024/out 2026/out -o changes --tolerance-px 8

@@ -2,12 +2,14 @@
 
 The course is that of a random crack: rough at every scale, in any direction, its width a little
 ragged, closing at both tips.  Its *true width* is the median along it.  Where the crack fills a
-pixel of tone T it is T * (1 - contrast) there, give or take a fifth along the way; where it covers
-a share of a pixel it is darker by that share.  So the darkness summed across the crack, over
-contrast * T, is the width, after the blur as before.  There are no lit lips, chips or rubble: they
+pixel of tone T it is T * (1 - contrast) there, in values of the photograph, give or take a fifth
+along the way.  Where it covers a share of a pixel, wall and crack add up by their shares, and the
+drawing is then blurred as the photograph is: both in linear light, as in a lens and a sensor
+(`crackcli.tone`).  So the light that is missing across the crack, over what is missing where it
+fills a pixel, is the width, after the blur as before.  There are no lit lips, chips or rubble: they
 would be found as well, but their darkness is no opening.
 
-The drawing is then blurred as the photograph is, and keeps the photograph's grain.
+The drawing keeps the photograph's grain.
 """
 
 from collections.abc import Sequence
@@ -17,10 +19,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from crackcli.drawing.brushes import darkened, luma, tone_of
-from crackcli.drawing.cover import CrackPath, Image, coverage
+from crackcli.drawing.brushes import LEAST, darkened, luma, tone_of
+from crackcli.drawing.cover import CrackPath, Image, blurred, coverage
 from crackcli.drawing.random_cracks import CrackStyle, fractal_line, opened
 from crackcli.drawing.visibility import Camera, blur_of
+from crackcli.tone import WHITE, encoded, linear
 
 LENGTH_PX = (100.0, 150.0)  # from tip to tip
 ROUGHNESS = (0.4, 0.9)
@@ -28,6 +31,7 @@ LEAST_BEND_PX = 3.0  # wider cracks bend less sharply
 CLOSING = 0.1, 0.025  # share of the length that closes at either tip: least, and for each px
 MOST_CLOSING = 0.3
 TINT = 0.6  # 0 a grey crack, 1 the colour of its surroundings
+NOTHING = 1e-7  # of white: light that is missing by less is not
 REACH_PX = LENGTH_PX[1] / 2  # of a crack from its middle; it may stray a little further
 
 
@@ -50,8 +54,14 @@ def draw_known(
     lies away from the crack is not changed."""
     base = image.astype(np.float32)
     cover = coverage([path], image.shape[:2])
-    cracked = darkened(rng, base, cover, contrast, TINT)
-    return np.clip(np.rint(camera.took(base, cracked, rng)), 0, 255).astype(np.uint8)
+    crack = darkened(rng, base, (cover > LEAST).astype(np.float32), contrast, TINT)  # nothing else
+    light = linear(base / WHITE)
+    missing = cover[..., None] * (light - linear(np.clip(crack, 0, WHITE) / WHITE))
+    missing = blurred(missing.astype(np.float32), camera.blur_px)
+    seen = WHITE * encoded(np.clip(light - missing, 0, 1)).astype(np.float32)
+    seen = np.where(np.abs(missing) > NOTHING, seen, base)
+    seen += camera.grain_on(seen - base, rng)[..., None]
+    return np.clip(np.rint(seen), 0, 255).astype(np.uint8)
 
 
 def photograph_blur(images: Sequence[Image]) -> float:

@@ -149,8 +149,13 @@ class Camera:
         takes from the change; where something smooth was laid over it, noise is added again.
         """
         change = blurred(picture - photograph, self.blur_px)
-        noise = rng.standard_normal(change.shape[:2], np.float32)
-        noise *= np.float32(0.7 * self.grain) * ramp(np.abs(luma(change)), 0, 24)
+        noise = self.grain_on(change, rng)
         change += photograph
         change += noise[..., None]
         return np.clip(change, 0, 255, out=change)
+
+    def grain_on(self, change: Picture, rng: Generator) -> Field:
+        """The noise (rows, cols) of what has changed by so many levels: none where nothing has."""
+        noise = rng.standard_normal(change.shape[:2], np.float32)
+        noise *= np.float32(0.7 * self.grain) * ramp(np.abs(luma(change)), 0, 24)
+        return noise

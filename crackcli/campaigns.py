@@ -1,0 +1,116 @@
+"""A campaign: what a report tells of one scene, read back to be compared with another one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crackcli.errors import InputError
+from crackcli.formats.csv import read_rows
+from crackcli.formats.geopackage import Recorded, read
+from crackcli.frames import Geometries, apply, map_frame
+from crackcli.scale import Scale
+from crackcli.scene import Scene
+from crackcli.width_methods import FROM_MASK
+
+SAME_TRANSFORM_PX = 0.01  # how far the corners of two equal grids may lie apart
+
+
+@dataclass(frozen=True, eq=False)
+class Campaign:
+    """One scene of one report: its cracks, then its joints, as MultiLineStrings in pixels, and
+    their columns; ``joint`` (N,) tells which are joints, ``tone`` by which tone those were measured
+    that were on the photograph, empty where the report does not tell."""
+
+    scene: Scene
+    scale: Scale | None
+    lines: Geometries
+    columns: dict[str, NDArray]
+    joint: NDArray[np.bool_]
+    tone: str = ""
+
+    @property
+    def ids(self) -> NDArray[np.object_]:
+        return self.columns["crack_id"]
+
+    def measured_by(self, lines: list[int]) -> set[tuple[str, str]]:
+        """The ways in which the widths of these lines were measured: method, and tone where the
+        method reads the photograph."""
+        methods = set(self.columns["width_method"][lines])
+        return {(method, "" if method == FROM_MASK else self.tone) for method in methods}
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A report read back: its cracks, its joints, and the scale and tone of each scene that it
+    covers."""
+
+    folder: Path
+    cracks: dict[str, Recorded]
+    joints: dict[str, Recorded]
+    scales: dict[str, Scale | None]
+    tones: dict[str, str]
+
+    @classmethod
+    def of(cls, folder: Path) -> "Report":
+        layers = read(folder)
+        path = folder / "scenes.csv"
+        try:
+            table = read_rows(path)
+            scales = {
+                row["scene_id"]: Scale(float(row["gsd_mm"]), None, row["scale_source"])
+                if row["gsd_mm"]
+                else None
+                for row in table
+            }
+            tones = {row["scene_id"]: row.get("tone") or "" for row in table}
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"{path} cannot be read ({error}); run crackcli report {folder} again"
+            ) from error
+        return cls(folder, layers["cracks"], layers["joints"], scales, tones)
+
+    def campaign(self, scene: Scene) -> Campaign:
+        """What the report tells of one scene."""
+        if scene.name not in self.scales:
+            raise InputError(
+                f"the report of {self.folder} does not cover {scene.name}; "
+                f"run crackcli report {self.folder} again"
+            )
+        scale, tone = self.scales[scene.name], self.tones[scene.name]
+        parts = [(self.cracks.get(scene.name), False), (self.joints.get(scene.name), True)]
+        found = [(part, joint) for part, joint in parts if part is not None]
+        if not found:
+            none = np.zeros(0, object)
+            return Campaign(scene, scale, none, {"crack_id": none}, np.zeros(0, bool), tone)
+        lines = np.concatenate([part.geometries for part, _ in found])
+        return Campaign(
+            scene,
+            scale,
+            lines=map_frame(scene, scale).lift(lines),
+            columns={
+                name: np.concatenate([part.columns[name] for part, _ in found])
+                for name in found[0][0].columns
+            },
+            joint=np.repeat(
+                [joint for _, joint in found], [len(part.geometries) for part, _ in found]
+            ),
+            tone=tone,
+        )
+
+
+def check_grids(before: Scene, after: Scene) -> None:
+    """Raise an `InputError` that names the first difference between two grids."""
+    names = f"{before.folder} and {after.folder}"
+    advice = "bring both photographs onto one grid and scan again"
+    sizes = [f"{scene.cols} x {scene.rows} px" for scene in (before, after)]
+    if sizes[0] != sizes[1]:
+        raise InputError(f"{names} differ in size: {sizes[0]} and {sizes[1]}; {advice}")
+    if before.crs_wkt != after.crs_wkt:
+        raise InputError(f"{names} differ in their coordinate reference system; {advice}")
+    corners = np.array([(0, 0), (after.cols, 0), (0, after.rows), (after.cols, after.rows)])
+    back = apply(~after.transform, apply(before.transform, corners))
+    apart = np.hypot(*(back - corners).T).max()
+    if apart > SAME_TRANSFORM_PX:
+        raise InputError(f"{names} differ in their transform, by up to {apart:.3g} px; {advice}")

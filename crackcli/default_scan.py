@@ -1,0 +1,51 @@
+"""Whether a scene was scanned by the shipped model with its default options: limits of detection
+(`crackcli.measurability`) were found for these, and for others they are no more than a guide."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
+from crackcli.files import sha256
+from crackcli.look import LEAST
+from crackcli.models import shipped
+from crackcli.scene import Scene
+from crackcli.zoom import PLAIN
+
+GATE = 0.5
+DEFAULTS: dict[tuple[str, ...], Any] = {
+    ("scored", "engine", "method"): DEFAULT_METHOD,
+    ("scored", "engine", "start"): DEFAULT_START,
+    ("scored", "gate"): GATE,
+    ("scored", "look"): LEAST,
+    ("scored", "zooms"): list(PLAIN),
+    ("masking", "recipe"): "refined",
+    ("masking", "threshold"): None,
+    ("masking", "min_area_px"): None,
+}
+
+
+def by_default(scene: Scene) -> bool:
+    """Whether ``scene.json`` names no other model, method or option; what it does not tell is taken
+    for the default.  A model counts as the shipped one only if its file is the one shipped now: one
+    of an earlier version does not."""
+    told = all(found(scene.record, path, known) == known for path, known in DEFAULTS.items())
+    model = found(scene.record, ("scored", "engine", "model_sha256"), None)
+    return told and (model is None or model in shipped_sha256())
+
+
+def found(record: Any, path: tuple[str, ...], otherwise: Any) -> Any:
+    """What a record holds at a path of names."""
+    for step in path:
+        if not isinstance(record, dict) or step not in record:
+            return otherwise
+        record = record[step]
+    return record
+
+
+@cache
+def shipped_sha256() -> frozenset[str]:
+    """The digests of the shipped checkpoint and of its graph of the default method."""
+    suffixes = ".safetensors", f".{DEFAULT_METHOD}.{DEFAULT_START}.onnx"
+    paths: list[Path] = [shipped(suffix) for suffix in suffixes]
+    return frozenset(sha256(path) for path in paths if path.is_file())
