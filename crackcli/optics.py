@@ -77,6 +77,8 @@ def mean_within(dark: Values, halves: Numbers) -> Numbers:
     """The mean (S,) of the values of profiles (S, M) within ``halves`` (S,) of their middle."""
     middle = dark.shape[1] // 2
     count = np.floor(halves / STEP_PX).astype(np.int64).clip(0, middle)
+    most = int(count.max(initial=0))  # no more is looked at
+    dark, middle = dark[:, middle - most : middle + most + 1], most
     total = np.zeros((len(dark), dark.shape[1] + 1))
     np.cumsum(dark, axis=1, out=total[:, 1:])
     rows = np.arange(len(dark))
