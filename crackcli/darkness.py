@@ -77,15 +77,17 @@ def darkness(
     wall = level.mean(axis=1).clip(min=LEAST_WALL)
     away = (first + length) * STEP_PX  # from the middle of the crack to that of the bands
     slope = (level[:, 1] - level[:, 0]) / (2 * away)
-    straight = slope[:, None] * offsets
-    straight += level.mean(axis=1)[:, None]
+    single = np.float32
+    dark = slope[:, None].astype(single) * offsets.astype(single)
+    dark += level.mean(axis=1)[:, None].astype(single)
     for keep, limit in ((np.maximum, level.min(axis=1)), (np.minimum, level.max(axis=1))):
-        keep(straight, limit.clip(min=LEAST_WALL)[:, None], out=straight)
-    dark = np.divide(np.subtract(straight, values), straight, dtype=np.float64)
-    rest = ((bands - level[..., None]) / wall[:, None, None]).astype(np.float32)
+        keep(dark, limit.clip(min=LEAST_WALL)[:, None].astype(single), out=dark)
+    np.divide(dark - values, dark, out=dark)  # of the straight wall
+    rest = bands - level[..., None].astype(single)
+    rest /= wall[:, None, None].astype(single)
     noise = MEAN_ABSOLUTE * np.abs(rest - rest.mean(axis=2, keepdims=True)).mean(axis=(1, 2))
     return Darkness(
-        values=dark.astype(np.float32),
+        values=dark,
         noise=noise.astype(np.float64),
         sides=np.abs(level[:, 1] - level[:, 0]) / wall,
         bands=rest,
