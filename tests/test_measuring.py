@@ -9,7 +9,8 @@ from truth import Conditions, coverage, curve, decode, encode, photograph, ragge
 
 from crackcli import batches
 from crackcli.measuring import measure_all
-from crackcli.profiles import ArrayPhotograph
+from crackcli.profiles import ArrayPhotograph, RasterPhotograph
+from crackcli.raster import inspect
 from crackcli.tone import TONES
 
 SHAPE = (280, 320)
@@ -198,6 +199,26 @@ def test_a_crack_in_stretches_is_measured_as_in_one(monkeypatch):
     assert parts.length_px == pytest.approx(whole.length_px, rel=2e-3)
     assert parts.widths.mean_px == pytest.approx(whole.widths.mean_px, abs=0.02)
     assert len(parts.widths.profile.width_px) == len(whole.widths.profile.width_px)
+
+
+@pytest.mark.parametrize("white", [255.0, 4095.0, 65535.0, 1.0], ids=["8", "12", "16", "float"])
+def test_a_crack_has_its_width_however_many_bits_its_photograph_has(tmp_path, white):
+    rng = np.random.default_rng(15)
+    image, cracks = drawn(rng, [1.2, 4.0], length=180)
+    grey = image if image.ndim == 2 else image[..., 0]
+    expected, _ = measure_all(cracks, ArrayPhotograph(grey), tone=TONES["linear"])
+
+    kind = {255.0: np.uint8, 1.0: np.float32}.get(white, np.uint16)
+    values = grey / 255 * white
+    values = values if white == 1.0 else np.rint(values)
+    path = tmp_path / "wall.tif"
+    assert cv2.imwrite(str(path), values.astype(kind))
+    with RasterPhotograph(inspect(path)) as photograph:
+        found, _ = measure_all(cracks, photograph, tone=TONES["linear"])
+
+    for one, other in zip(found, expected, strict=True):
+        assert one.widths.method == other.widths.method == "photometric"
+        assert one.widths.mean_px == pytest.approx(other.widths.mean_px, abs=0.03)
 
 
 def test_what_is_not_width_or_line_stays_as_it_was():
