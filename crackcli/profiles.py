@@ -30,6 +30,7 @@ from crackcli.raster import Raster, RasterInfo
 from crackcli.tone import blend
 
 TILE_PX = 512  # side of a tile, as large as the blocks of most large rasters
+KERNEL_PX = 4  # so far interpolation looks
 ROOM_PX = 5  # beyond the outermost value: what interpolation looks at
 AT_ONCE = 16_384  # profiles that OpenCV reads in one call
 FULL_SCALES = 1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0  # of floats, and 8 to 16 bits
@@ -110,6 +111,23 @@ class Profiles:
     light: Grey
     seen: Flags
 
+    def filled(self, begins: list[int]) -> "Profiles":
+        """With what is nearest of the same line in place of profiles that are not seen, so that
+        nothing of no data goes into means along the line; ``begins`` are the first of each line,
+        and S.  Of a line of which nothing is seen, all stays."""
+        if self.seen.all():
+            return self
+        at = np.arange(len(self.seen))
+        nearest = at.copy()
+        for begin, end in pairwise(begins):
+            known = begin + np.flatnonzero(self.seen[begin:end])
+            if 0 < len(known) < end - begin:
+                after = np.searchsorted(known, at[begin:end]).clip(max=len(known) - 1)
+                one, other = known[(after - 1).clip(min=0)], known[after]
+                closer = np.abs(at[begin:end] - one) <= np.abs(other - at[begin:end])
+                nearest[begin:end] = np.where(closer, one, other)
+        return Profiles(self.encoded[nearest], self.light[nearest], self.seen)
+
     def mixed(self, share: float) -> Grey:
         """The values (S, M) with this share of linear light."""
         if share in (0.0, 1.0):
@@ -168,7 +186,8 @@ def read_profiles(
         for share, values in ((0.0, encoded), (1.0, light)):
             values[members] = cv2.remap(blend(grey, share), x, y, cv2.INTER_LANCZOS4)
         if not valid.all():
-            holes = np.ascontiguousarray(~valid, np.uint8)
+            near = np.ones((2 * KERNEL_PX + 1,) * 2, np.uint8)
+            holes = cv2.dilate(np.ascontiguousarray(~valid, np.uint8), near)
             seen[members] = ~cv2.remap(holes, x, y, cv2.INTER_NEAREST).any(axis=1)
     return Profiles(encoded, light, seen)
 

@@ -69,6 +69,7 @@ def refined(
     sigma = max(SMOOTH, SMOOTH_WIDTHS * widest_px)
     normals = across(before.points, before, sigma)
     wide = read_profiles(photograph, before.points, normals, np.arange(-reach, reach + 1) * STEP_PX)
+    wide = wide.filled(before.begins)
     values = along(wide.mixed(tone.share), before.begins, 1.0)
     moved = np.zeros(len(before.points))
     held = free(before)

@@ -9,7 +9,7 @@ from truth import Conditions, coverage, curve, decode, encode, photograph, ragge
 
 from crackcli import batches
 from crackcli.measuring import measure_all
-from crackcli.profiles import ArrayPhotograph, RasterPhotograph
+from crackcli.profiles import ArrayPhotograph, Profiles, RasterPhotograph
 from crackcli.raster import inspect
 from crackcli.tone import TONES
 
@@ -219,6 +219,49 @@ def test_a_crack_has_its_width_however_many_bits_its_photograph_has(tmp_path, wh
     for one, other in zip(found, expected, strict=True):
         assert one.widths.method == other.widths.method == "photometric"
         assert one.widths.mean_px == pytest.approx(other.widths.mean_px, abs=0.03)
+
+
+class Holed(ArrayPhotograph):
+    """A photograph without data in some of its rows, which are of one grey."""
+
+    def __init__(self, image, rows, grey):
+        super().__init__(image)
+        self.rows = rows
+        self.grey[rows] = grey
+
+    def read(self, window):
+        grey, valid = super().read(window)
+        rows = np.arange(window.row, window.end_row)
+        return grey, valid & ~((rows >= self.rows.start) & (rows < self.rows.stop))[:, None]
+
+
+@pytest.mark.parametrize("grey", [255, 0])
+@pytest.mark.parametrize("width", [3.0, 7.0])
+def test_no_data_across_a_crack_changes_nothing_beside_it(width, grey):
+    rng = np.random.default_rng(16)
+    image, cracks = drawn(rng, [width], length=240)
+    (whole,), _ = measure_all(cracks, ArrayPhotograph(image), tone=TONES["linear"])
+
+    (found,), _ = measure_all(cracks, Holed(image, slice(120, 150), grey), tone=TONES["linear"])
+
+    before, after = whole.widths.profile, found.widths.profile
+    y = before.points[:, 1]
+    measured = np.isfinite(after.sigma_px)
+    assert not measured[(y > 119) & (y < 150)].any()
+    rim = measured & (np.abs(y - 134.5) < 30)
+    assert rim.sum() > 10
+    assert after.width_px[rim] == pytest.approx(before.width_px[rim], abs=0.12 * width)
+
+
+def test_what_is_not_seen_is_filled_from_the_nearest_of_the_same_line():
+    values = np.arange(9, dtype=np.float32)[:, None]
+    seen = np.array([1, 0, 0, 1, 0, 0, 1, 0, 0], bool)
+
+    filled = Profiles(values, 10 * values, seen).filled([0, 5, 7, 9])
+
+    assert filled.encoded[:, 0].tolist() == [0, 0, 3, 3, 3, 6, 6, 7, 8]
+    assert np.array_equal(filled.light, 10 * filled.encoded)
+    assert np.array_equal(filled.seen, seen)
 
 
 def test_what_is_not_width_or_line_stays_as_it_was():
