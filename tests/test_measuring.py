@@ -1,14 +1,16 @@
 """Cracks measured on drawn photographs: the truth is known, and drawn without anything of ours."""
 
 import dataclasses
+import weakref
 
 import cv2
 import numpy as np
 import pytest
 from truth import Conditions, coverage, curve, decode, encode, photograph, ragged, ribbon, traced
 
-from crackcli import batches
+from crackcli import batches, measuring
 from crackcli.measuring import measure_all
+from crackcli.photometry import Optics
 from crackcli.profiles import ArrayPhotograph, Profiles, RasterPhotograph
 from crackcli.raster import inspect
 from crackcli.tone import TONES
@@ -219,6 +221,29 @@ def test_a_crack_has_its_width_however_many_bits_its_photograph_has(tmp_path, wh
     for one, other in zip(found, expected, strict=True):
         assert one.widths.method == other.widths.method == "photometric"
         assert one.widths.mean_px == pytest.approx(other.widths.mean_px, abs=0.03)
+
+
+def test_of_a_long_crack_no_more_than_one_stretch_of_profiles_is_held(monkeypatch):
+    rng = np.random.default_rng(17)
+    image, cracks = drawn(rng, [6.0], length=240)
+    held, most = weakref.WeakSet(), []
+    read_long = batches.read_long
+
+    def watched(*given):
+        for batch in read_long(*given):
+            held.add(batch.refined.profiles)
+            most.append(len(held))
+            yield batch
+            del batch
+
+    monkeypatch.setattr(batches, "BATCH", 4_000)
+    monkeypatch.setattr(batches, "read_long", watched)
+    optics = dataclasses.replace(Optics(), tone=TONES["linear"])
+    monkeypatch.setattr(measuring, "find_optics", lambda *given: optics)
+    measure_all(cracks, ArrayPhotograph(image))
+
+    assert len(most) >= 5
+    assert max(most) <= 2  # the one that is read, and the one before
 
 
 class Holed(ArrayPhotograph):
