@@ -290,7 +290,7 @@ def running(
         np.cumsum(np.where(known, part, 0), out=line[1:])
     first, last = np.zeros((2, len(known)), np.int64)
     for begin, end in pairwise(samples.begins):
-        step = float(samples.steps[begin])
+        step = max(LEAST_PX, float(samples.steps[begin:end].mean()))  # a refined line's differ
         reach = round(window_px / step / 2 - 0.5)
         at = np.arange(begin, end)
         first[begin:end] = np.maximum(at - reach, begin)
