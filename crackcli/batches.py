@@ -18,7 +18,7 @@ from crackcli.centerline import Line
 from crackcli.cracks import Crack
 from crackcli.darkness import offsets_for, reach_for
 from crackcli.photometry import Found, Optics
-from crackcli.profiles import Photograph
+from crackcli.profiles import Photograph, Profiles
 from crackcli.ridge import Refined, moved_line, refined
 from crackcli.widths import Samples, sample_lines
 
@@ -28,6 +28,8 @@ REACH_STEP_PX = 8.0  # cracks whose profiles are about as long are measured toge
 BATCH = 3_000_000  # values of the profiles of a batch
 FAR_PX = 1e9  # of a cut: from any end
 CUT_PX = 1e-6  # points that are nearer to a cut are the cut
+
+NOTHING = Profiles(np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32), np.zeros(0, bool))
 
 Numbers = NDArray[np.float64]
 
@@ -54,6 +56,10 @@ class Batch:
             refined.profiles, refined.offsets, begins, self.owner, self.guess, optics
         )
         return replace(found, width=found.width * refined.slant)
+
+    def measured(self) -> "Batch":
+        """Without its profiles, which are the most of it: none are needed once it is measured."""
+        return replace(self, refined=replace(self.refined, profiles=NOTHING))
 
 
 def read(

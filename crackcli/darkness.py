@@ -77,13 +77,17 @@ def darkness(
     wall = level.mean(axis=1).clip(min=LEAST_WALL)
     away = (first + length) * STEP_PX  # from the middle of the crack to that of the bands
     slope = (level[:, 1] - level[:, 0]) / (2 * away)
-    straight = level.mean(axis=1)[:, None] + slope[:, None] * offsets
-    straight = straight.clip(level.min(axis=1)[:, None], level.max(axis=1)[:, None])
-    dark = (straight.clip(min=LEAST_WALL) - values) / straight.clip(min=LEAST_WALL)
-    rest = ((bands - level[..., None]) / wall[:, None, None]).astype(np.float32)
+    single = np.float32
+    dark = slope[:, None].astype(single) * offsets.astype(single)
+    dark += level.mean(axis=1)[:, None].astype(single)
+    for keep, limit in ((np.maximum, level.min(axis=1)), (np.minimum, level.max(axis=1))):
+        keep(dark, limit.clip(min=LEAST_WALL)[:, None].astype(single), out=dark)
+    np.divide(dark - values, dark, out=dark)  # of the straight wall
+    rest = bands - level[..., None].astype(single)
+    rest /= wall[:, None, None].astype(single)
     noise = MEAN_ABSOLUTE * np.abs(rest - rest.mean(axis=2, keepdims=True)).mean(axis=(1, 2))
     return Darkness(
-        values=dark.astype(np.float32),
+        values=dark,
         noise=noise.astype(np.float64),
         sides=np.abs(level[:, 1] - level[:, 0]) / wall,
         bands=rest,
@@ -128,6 +132,8 @@ def course_of(level: Numbers, begins: list[int]) -> Numbers:
 def integral(values: Values, halves: Numbers) -> Numbers:
     """The integral (S,) of profiles (S, M) from -half to half, ``halves`` (S,) in px."""
     middle = values.shape[1] // 2
+    most = min(middle, int(halves.max(initial=0.0) / STEP_PX + 2))  # no more is looked at
+    values, middle = values[:, middle - most : middle + most + 1], most
     total = np.zeros((len(values), values.shape[1] + 1))
     np.cumsum(values, axis=1, out=total[:, 1:])  # total k: up to half a step before value k
     rows = np.arange(len(values))
@@ -153,13 +159,21 @@ def along(
     share = np.zeros(len(wide))
     share[place] = 1.0 if weights is None else weights
     wide[place] = values if weights is None else values * shaped(weights, values)
+    smooth = blurred(wide, kernel).take(place, axis=0)
+    total = blurred(share, kernel)[place]
+    smooth /= shaped(np.where(total > 0, total, 1.0), values)
+    return smooth
+
+
+def blurred(values: NDArray, kernel: Numbers) -> NDArray:
+    """Rows or numbers (N, ...) convolved along the first axis; beyond it is 0."""
     one = np.ones(1)
-    flat = wide.reshape(len(wide), -1)
-    smooth = cv2.sepFilter2D(flat, -1, one, kernel, borderType=cv2.BORDER_CONSTANT)
-    smooth = smooth.reshape(wide.shape)
-    share = cv2.sepFilter2D(share[:, None], -1, one, kernel, borderType=cv2.BORDER_CONSTANT)[:, 0]
-    total = np.where(share > 0, share, 1.0)[place]
-    return (smooth[place] / shaped(total, values)).astype(values.dtype)
+    if values.ndim == 1:  # one row is quicker than one column
+        flat = cv2.sepFilter2D(values[None], -1, kernel, one, borderType=cv2.BORDER_CONSTANT)
+    else:
+        flat = values.reshape(len(values), -1)
+        flat = cv2.sepFilter2D(flat, -1, one, kernel, borderType=cv2.BORDER_CONSTANT)
+    return flat.reshape(values.shape)
 
 
 def shaped(numbers: Numbers, like: NDArray) -> NDArray:

@@ -40,7 +40,7 @@ def measure_all(
     seen = 0
     parts: list[tuple[Batch, Found]] = []
     for batch in read(range(len(cracks)), cracks, photograph, optics):
-        parts.append((batch, batch.measure(optics)))
+        parts.append((batch.measured(), batch.measure(optics)))
         if batch.goes_on:
             continue
         for number, crack in told(parts, cracks, optics, window_px):

@@ -77,6 +77,8 @@ def mean_within(dark: Values, halves: Numbers) -> Numbers:
     """The mean (S,) of the values of profiles (S, M) within ``halves`` (S,) of their middle."""
     middle = dark.shape[1] // 2
     count = np.floor(halves / STEP_PX).astype(np.int64).clip(0, middle)
+    most = int(count.max(initial=0))  # no more is looked at
+    dark, middle = dark[:, middle - most : middle + most + 1], most
     total = np.zeros((len(dark), dark.shape[1] + 1))
     np.cumsum(dark, axis=1, out=total[:, 1:])
     rows = np.arange(len(dark))
@@ -199,3 +201,21 @@ def weighted_median(values: Numbers, weights: Numbers) -> tuple[float, float]:
 def ranked(values: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
     order = np.argsort(values)
     return np.cumsum(weights[order]) - weights[order] / 2, values[order]
+
+
+def medians_of(values: Numbers, weights: Numbers, group: NDArray[np.int64]) -> Numbers:
+    """The middle by weight of the values (N,) of each ``group`` (N,), 0 to G - 1, none of which is
+    empty: of each what `weighted_median` says."""
+    order = np.lexsort((values, group))
+    values, weights, group = values[order], weights[order], group[order]
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    last = np.append(first[1:], len(group)) - 1
+    total = np.cumsum(weights)
+    before = np.append(0.0, total[last[:-1]])
+    half = (before + total[last]) / 2
+    share = total - weights / 2
+    after = np.searchsorted(share, half).clip(first + (last > first), last)
+    ahead = np.maximum(after - 1, first)
+    step = share[after] - share[ahead]
+    part = ((half - share[ahead]) / np.where(step > 0, step, 1)).clip(0, 1)
+    return values[ahead] + part * (values[after] - values[ahead])

@@ -30,8 +30,8 @@ from crackcli.optics import (
     core_of,
     find_edges,
     mean_within,
+    medians_of,
     response,
-    weighted_median,
 )
 from crackcli.profiles import Profiles
 from crackcli.tone import Tone
@@ -159,13 +159,14 @@ def estimate(
     near_area, near_peak = (along(part, begins, NEAR, trusted) for part in (area, peak))
     shape = shape_width(near_area, near_peak, core, about, blur)
     own = near_peak / response(shape, core, blur)
-    wider = blur + optics.blur.sigma
-    other = near_peak / response(shape_width(near_area, near_peak, core, about, wider), core, wider)
     deep = clear & (shape >= max(DEEP_PX, DEEP_BLURS * blur)) & (own < 1.2)
     deep &= (own > PALE * optics.depth) | (shape >= max(SURE_PX, SURE_BLURS * blur))
-    own_sigma = np.hypot(
-        np.abs(other - own), noise * np.sqrt(optics.across_px / (2 * core).clip(min=STEP_PX))
-    )
+    wider = blur + optics.blur.sigma
+    wide_core, wide_peak = core[deep], near_peak[deep]
+    other = shape_width(near_area[deep], wide_peak, wide_core, about[deep], wider)
+    away = wide_peak / response(other, wide_core, wider) - own[deep]
+    own_sigma = np.full(len(own), np.nan)  # of what tells a depth
+    own_sigma[deep] = np.hypot(away, noise[deep] * np.sqrt(optics.across_px / (2 * wide_core)))
     depth, depth_sigma, of_crack = depths(own, own_sigma, deep, peak, begins, owner, optics)
 
     by_area = area / depth
@@ -174,14 +175,16 @@ def estimate(
     area_sigma = area_noise / depth
     area_common = by_area * depth_sigma / depth
 
-    edges = find_edges(dark.values, by_area, np.where(deep, own, depth))
-    by_edges = edges.at[:, 1] - edges.at[:, 0]
+    low, high = (limit * blur for limit in EDGE_BLURS)
+    share = np.where(deep, ((by_area - low) / (high - low)).clip(0, 1), 0)
+    rows = np.flatnonzero(share > 0)
+    edges = find_edges(dark.values[rows], by_area[rows], own[rows])
+    by_edges = np.zeros(len(share))
+    by_edges[rows] = edges.at[:, 1] - edges.at[:, 0]
+    share[~np.isfinite(by_edges)] = 0
+    by_edges = np.where(share > 0, by_edges, 0)
     slope = depth / (blur * math.sqrt(2 * math.pi))
     edge_sigma = math.sqrt(2.5) * noise / slope
-    low, high = (limit * blur for limit in EDGE_BLURS)
-    share = ((by_area - low) / (high - low)).clip(0, 1)
-    share[~np.isfinite(by_edges) | ~deep] = 0
-    by_edges = np.where(share > 0, by_edges, 0)
     width = (1 - share) * by_area + share * by_edges
     return Found(
         np.where(clear, width, np.nan),
@@ -221,23 +224,27 @@ def depths(
     doubt = np.full(cracks, optics.depth_sigma)
     spread = np.full(cracks, optics.depth_sigma)
     known = np.full(cracks, np.nan)
-    order = np.argsort(owner, kind="stable")
-    limits = np.searchsorted(owner[order], np.arange(cracks + 1))
-    for crack in np.flatnonzero(np.bincount(owner[deep], minlength=cracks) >= ENOUGH):
-        members = order[limits[crack] : limits[crack + 1]]
-        members = members[deep[members]]
-        weights = 1 / (sigma[members] ** 2 + (DEPTH_SPREAD * own[members]) ** 2)
-        value, _ = weighted_median(own[members], weights)
-        away = 1.4826 * float(np.median(np.abs(own[members] - value)))
-        random = float(np.median(sigma[members]))
-        spread[crack] = max(DEPTH_SPREAD * value, math.sqrt(max(0.0, away**2 - random**2)))
-        doubt[crack] = random / math.sqrt(max(1.0, len(members) / optics.along))
+    counts = np.bincount(owner[deep], minlength=cracks)
+    told = np.flatnonzero(counts >= ENOUGH)
+    members = np.flatnonzero(deep & (counts >= ENOUGH)[owner])
+    group = np.searchsorted(told, owner[members])
+    if len(told):
+        value = own[members]
+        weights = 1 / (sigma[members] ** 2 + (DEPTH_SPREAD * value) ** 2)
+        depth = medians_of(value, weights, group)
+        even = np.ones(len(members))
+        away = 1.4826 * medians_of(np.abs(value - depth[group]), even, group)
+        random = medians_of(sigma[members], even, group)
+        spread[told] = np.maximum(
+            DEPTH_SPREAD * depth, np.sqrt((away**2 - random**2).clip(min=0.0))
+        )
+        count = counts[told]
+        doubt[told] = random / np.sqrt((count / optics.along).clip(min=1.0))
         # Few wide places tell less than many: what is usual in the scene fills up.
-        trust = len(members) / (len(members) + 2 * ENOUGH)
-        prior = optics.depth_sigma
-        trust = max(trust, prior**2 / (prior**2 + random**2))
-        middle[crack] = trust * value + (1 - trust) * optics.depth
-        known[crack] = value
+        prior = optics.depth_sigma**2
+        trust = np.maximum(count / (count + 2 * ENOUGH), prior / (prior + random**2))
+        middle[told] = trust * depth + (1 - trust) * optics.depth
+        known[told] = depth
     trust = along(deep.astype(np.float64), begins, LOCAL)
     place = along(own, begins, LOCAL, deep.astype(np.float64))
     depth = trust * place + (1 - trust) * middle[owner]

@@ -9,11 +9,14 @@ that JPEG keeps at full resolution, and the least noisy; red and blue alone are 
 subsampling and by the colour filter of the sensor, and so would be the width.  No channel is chosen
 by contrast: a choice made crack by crack would give the same crack two widths in two campaigns.
 
+Widths are ratios of light, so black must stay black: a photograph that is not 8-bit is not
+stretched as for the eye, but read from 0 to its full scale (`full_scale`).
+
 Notation: S profiles of M values, at the same offsets across the crack.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import TracebackType
 from typing import Protocol, Self
@@ -27,8 +30,11 @@ from crackcli.raster import Raster, RasterInfo
 from crackcli.tone import blend
 
 TILE_PX = 512  # side of a tile, as large as the blocks of most large rasters
+KERNEL_PX = 4  # so far interpolation looks
 ROOM_PX = 5  # beyond the outermost value: what interpolation looks at
 AT_ONCE = 16_384  # profiles that OpenCV reads in one call
+FULL_SCALES = 1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0  # of floats, and 8 to 16 bits
+OVER = 1.05  # times its full scale: a photograph may have highlights up to that
 LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
 
 Numbers = NDArray[np.float64]
@@ -52,7 +58,7 @@ class RasterPhotograph:
     """A photograph in a file; use as a context manager."""
 
     def __init__(self, info: RasterInfo) -> None:
-        self.raster = Raster(info)
+        self.raster = Raster(replace(info, stretch=full_scale(info.stretch)))
 
     def __enter__(self) -> Self:
         self.raster.__enter__()
@@ -105,11 +111,45 @@ class Profiles:
     light: Grey
     seen: Flags
 
+    def filled(self, begins: list[int]) -> "Profiles":
+        """With what is nearest of the same line in place of profiles that are not seen, so that
+        nothing of no data goes into means along the line; ``begins`` are the first of each line,
+        and S.  Of a line of which nothing is seen, all stays."""
+        if self.seen.all():
+            return self
+        at = np.arange(len(self.seen))
+        nearest = at.copy()
+        for begin, end in pairwise(begins):
+            known = begin + np.flatnonzero(self.seen[begin:end])
+            if 0 < len(known) < end - begin:
+                after = np.searchsorted(known, at[begin:end]).clip(max=len(known) - 1)
+                one, other = known[(after - 1).clip(min=0)], known[after]
+                closer = np.abs(at[begin:end] - one) <= np.abs(other - at[begin:end])
+                nearest[begin:end] = np.where(closer, one, other)
+        return Profiles(self.encoded[nearest], self.light[nearest], self.seen)
+
     def mixed(self, share: float) -> Grey:
         """The values (S, M) with this share of linear light."""
         if share in (0.0, 1.0):
             return self.light if share else self.encoded
         return np.float32(share) * self.light + np.float32(1 - share) * self.encoded
+
+
+def full_scale(stretch: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The values that are black and white in the encoding of a photograph, given those that
+    `crackcli.raster` makes so for the eye: 0, and the least of `FULL_SCALES` that holds them.
+
+    Where none does, the latter is white.  Values are taken as encoded like those of 8 bits, floats
+    too.  The full scale matters little, as encoding is nearly a power; what is black does matter.
+    What has no black at 0, as values that are all negative, keeps its stretch.
+    """
+    if stretch is None:
+        return None
+    low, high = stretch
+    few_bits = low == 0 and high in (1.0, 3.0, 7.0, 15.0, 31.0, 63.0, 127.0)
+    if high <= max(low, 0.0) or few_bits:  # high is less than low where 0 is white
+        return stretch
+    return 0.0, next((scale for scale in FULL_SCALES if high <= OVER * scale), high)
 
 
 def luma(rgb: NDArray) -> Grey:
@@ -146,7 +186,8 @@ def read_profiles(
         for share, values in ((0.0, encoded), (1.0, light)):
             values[members] = cv2.remap(blend(grey, share), x, y, cv2.INTER_LANCZOS4)
         if not valid.all():
-            holes = np.ascontiguousarray(~valid, np.uint8)
+            near = np.ones((2 * KERNEL_PX + 1,) * 2, np.uint8)
+            holes = cv2.dilate(np.ascontiguousarray(~valid, np.uint8), near)
             seen[members] = ~cv2.remap(holes, x, y, cv2.INTER_NEAREST).any(axis=1)
     return Profiles(encoded, light, seen)
 

@@ -69,6 +69,7 @@ def refined(
     sigma = max(SMOOTH, SMOOTH_WIDTHS * widest_px)
     normals = across(before.points, before, sigma)
     wide = read_profiles(photograph, before.points, normals, np.arange(-reach, reach + 1) * STEP_PX)
+    wide = wide.filled(before.begins)
     values = along(wide.mixed(tone.share), before.begins, 1.0)
     moved = np.zeros(len(before.points))
     held = free(before)
@@ -103,12 +104,11 @@ def shifted(values: Grey, shift: Numbers, room: int, *, linear: bool = False) ->
     low = np.floor(place).astype(np.int64)
     t = (place - low).astype(np.float32)[:, None]
     count = values.shape[1] - 2 * room
-    flat = values.reshape(-1)
-    first = (np.arange(len(values)) * values.shape[1] + low)[:, None] + np.arange(count)
+    every = np.lib.stride_tricks.sliding_window_view(values.reshape(-1), count + 3)
+    near = every[np.arange(len(values)) * values.shape[1] + low - 1]
+    a, b, c, d = (near[:, lag : lag + count] for lag in range(4))
     if linear:
-        one = flat[first]
-        return one + t * (flat[first + 1] - one)
-    a, b, c, d = (flat[first + lag] for lag in (-1, 0, 1, 2))
+        return b + t * (c - b)
     rise = t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
     return b + np.float32(0.5) * rise
 
@@ -123,8 +123,10 @@ def shifts(
 ) -> Numbers:
     """How far (S,) each point has to move along its normal, smoothed along the line."""
     dark = darkness(values, offsets, widths, BLUR_PX, samples.begins)
-    inside = np.abs(offsets) <= (widths / 2 + WINDOW_PX)[:, None]
-    core = np.where(inside, dark.values, 0)
+    limits = widths / 2 + WINDOW_PX
+    near = np.abs(offsets) <= limits.max(initial=0.0)  # what lies farther is not looked at
+    offsets = offsets[near]
+    core = np.where(np.abs(offsets) <= limits[:, None], dark.values[:, near], 0)
     peak = core.max(axis=1)
     pull = (core - FLOOR * peak[:, None]).clip(min=0)
     total = pull.sum(axis=1)

@@ -37,8 +37,9 @@ def photograph_of(out: Path, scene: Scene, record: dict[str, Any]) -> Path:
         file = scene.record.get("source", {}).get("file", "")
         beside = sorted({path.parent / file for path in named.values()})
         found = [path for path in beside if file and path.is_file()]
-        if found:
-            named[scene.name] = found[0]
+        if found:  # several folders may hold a file of this name
+            same = [path for path in found if len(found) > 1 and is_source(path, scene)]
+            named[scene.name] = [*same, *found][0]
     if scene.name not in named:
         raise InputError(
             f"{out / 'run.json'} does not tell which photograph {scene.name} is; give the "
@@ -60,6 +61,14 @@ def original(out: Path, scene: Scene, remedy: str) -> RasterInfo:
     proposes the ``remedy``.
     """
     return unchanged(scene, photograph_of(out, scene, run_record(out)), remedy)
+
+
+def is_source(path: Path, scene: Scene) -> bool:
+    """Whether a file, readable or not, holds what the scene was scanned from."""
+    try:
+        return inspect(path).digest == scene.record.get("source", {}).get("sha256")
+    except InputError:
+        return False
 
 
 def unchanged(scene: Scene, source: Path, remedy: str) -> RasterInfo:

@@ -254,8 +254,7 @@ def summarise_photometric(
     steady, steady_noise = running(samples, found, along, window_px)
     mean = float(values @ steps / length)
     means, noises = steady[known], steady_noise[known]
-    spread = float(np.average((means - mean) ** 2, weights=steps))
-    real = max(0.0, spread - float(np.average(noises**2, weights=steps)))
+    real = max(0.0, float(((means - mean) ** 2 - noises**2) @ steps / length))
     shrunk = mean + (means - mean) * real / (real + noises**2 + 1e-12)
     left = np.sqrt(real * noises**2 / (real + noises**2 + 1e-12))  # of noise, after that
     median, p95, p10, p90 = quantiles(shrunk, steps, [0.5, 0.95, 0.1, 0.9])
@@ -285,37 +284,38 @@ def running(
 ) -> tuple[Numbers, Numbers]:
     """Running means (S,) of widths over ``window_px`` of each line, and their noise."""
     mean, noise = np.full(len(found.width), np.nan), np.full(len(found.width), np.nan)
+    known = np.isfinite(found.width)
+    total = np.zeros((3, len(known) + 1))
+    for line, part in zip(total, (known, found.width, found.noise), strict=True):
+        np.cumsum(np.where(known, part, 0), out=line[1:])
+    first, last = np.zeros((2, len(known)), np.int64)
     for begin, end in pairwise(samples.begins):
-        reach = round(window_px / samples.steps[begin] / 2 - 0.5)
-        known = np.isfinite(found.width[begin:end])
-        columns = np.stack(
-            [known, *(np.where(known, part[begin:end], 0) for part in (found.width, found.noise))]
-        )
-        total = np.concatenate([np.zeros((3, 1)), np.cumsum(columns, axis=1)], axis=1)
-        first = np.arange(end - begin) - reach
-        last = (first + 2 * reach + 1).clip(max=end - begin)
-        first = first.clip(min=0)
-        count, widths, noises = total[:, last] - total[:, first]
-        with np.errstate(invalid="ignore"):
-            mean[begin:end] = widths / count
-            noise[begin:end] = noises / count / np.sqrt(np.maximum(1, count / along))
+        step = max(LEAST_PX, float(samples.steps[begin:end].mean()))  # a refined line's differ
+        reach = round(window_px / step / 2 - 0.5)
+        at = np.arange(begin, end)
+        first[begin:end] = np.maximum(at - reach, begin)
+        last[begin:end] = np.minimum(at + reach + 1, end)
+    count, widths, noises = total[:, last] - total[:, first]
+    some = count > 0
+    mean[some] = widths[some] / count[some]
+    spread = np.sqrt(np.maximum(1, count[some] / along))
+    noise[some] = noises[some] / count[some] / spread
     return mean, noise
 
 
 def taper_of(points: Numbers, values: Numbers, steps: Numbers) -> float:
     """By what share the widths (S,) at both ends are less than between them, 0 to 1; ends are
     the outer `END_SHARE` of how far the points (S, 2) reach along their principal axis."""
-    middle = np.average(points, axis=0, weights=steps)
-    away = (points - middle) * np.sqrt(steps)[:, None]
-    along = (points - middle) @ np.linalg.eigh(away.T @ away).eigenvectors[:, -1]
+    x, y = (points - steps @ points / steps.sum()).T
+    turn = math.atan2(2 * float(steps @ (x * y)), float(steps @ (x * x - y * y))) / 2
+    along = x * math.cos(turn) + y * math.sin(turn)
     low, high = along.min(), along.max()
     end_px = END_SHARE * (high - low)
     inner = (along > low + end_px) & (along < high - end_px)
     if not inner.any():
         return 0.0
-    between = np.average(values[inner], weights=steps[inner])
-    ends = [
-        np.average(values[end], weights=steps[end])
-        for end in (along <= low + end_px, along >= high - end_px)
-    ]
-    return float(np.clip(1 - np.mean(ends) / max(between, LEAST_PX), 0, 1))
+    between, *ends = (
+        float(values[part] @ steps[part] / steps[part].sum())
+        for part in (inner, along <= low + end_px, along >= high - end_px)
+    )
+    return min(1.0, max(0.0, 1 - sum(ends) / 2 / max(between, LEAST_PX)))

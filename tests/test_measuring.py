@@ -1,15 +1,18 @@
 """Cracks measured on drawn photographs: the truth is known, and drawn without anything of ours."""
 
 import dataclasses
+import weakref
 
 import cv2
 import numpy as np
 import pytest
 from truth import Conditions, coverage, curve, decode, encode, photograph, ragged, ribbon, traced
 
-from crackcli import batches
+from crackcli import batches, measuring
 from crackcli.measuring import measure_all
-from crackcli.profiles import ArrayPhotograph
+from crackcli.photometry import Optics
+from crackcli.profiles import ArrayPhotograph, Profiles, RasterPhotograph
+from crackcli.raster import inspect
 from crackcli.tone import TONES
 
 SHAPE = (280, 320)
@@ -198,6 +201,92 @@ def test_a_crack_in_stretches_is_measured_as_in_one(monkeypatch):
     assert parts.length_px == pytest.approx(whole.length_px, rel=2e-3)
     assert parts.widths.mean_px == pytest.approx(whole.widths.mean_px, abs=0.02)
     assert len(parts.widths.profile.width_px) == len(whole.widths.profile.width_px)
+
+
+@pytest.mark.parametrize("white", [255.0, 4095.0, 65535.0, 1.0], ids=["8", "12", "16", "float"])
+def test_a_crack_has_its_width_however_many_bits_its_photograph_has(tmp_path, white):
+    rng = np.random.default_rng(15)
+    image, cracks = drawn(rng, [1.2, 4.0], length=180)
+    grey = image if image.ndim == 2 else image[..., 0]
+    expected, _ = measure_all(cracks, ArrayPhotograph(grey), tone=TONES["linear"])
+
+    kind = {255.0: np.uint8, 1.0: np.float32}.get(white, np.uint16)
+    values = grey / 255 * white
+    values = values if white == 1.0 else np.rint(values)
+    path = tmp_path / "wall.tif"
+    assert cv2.imwrite(str(path), values.astype(kind))
+    with RasterPhotograph(inspect(path)) as photograph:
+        found, _ = measure_all(cracks, photograph, tone=TONES["linear"])
+
+    for one, other in zip(found, expected, strict=True):
+        assert one.widths.method == other.widths.method == "photometric"
+        assert one.widths.mean_px == pytest.approx(other.widths.mean_px, abs=0.03)
+
+
+def test_of_a_long_crack_no_more_than_one_stretch_of_profiles_is_held(monkeypatch):
+    rng = np.random.default_rng(17)
+    image, cracks = drawn(rng, [6.0], length=240)
+    held, most = weakref.WeakSet(), []
+    read_long = batches.read_long
+
+    def watched(*given):
+        for batch in read_long(*given):
+            held.add(batch.refined.profiles)
+            most.append(len(held))
+            yield batch
+            del batch
+
+    monkeypatch.setattr(batches, "BATCH", 4_000)
+    monkeypatch.setattr(batches, "read_long", watched)
+    optics = dataclasses.replace(Optics(), tone=TONES["linear"])
+    monkeypatch.setattr(measuring, "find_optics", lambda *given: optics)
+    measure_all(cracks, ArrayPhotograph(image))
+
+    assert len(most) >= 5
+    assert max(most) <= 2  # the one that is read, and the one before
+
+
+class Holed(ArrayPhotograph):
+    """A photograph without data in some of its rows, which are of one grey."""
+
+    def __init__(self, image, rows, grey):
+        super().__init__(image)
+        self.rows = rows
+        self.grey[rows] = grey
+
+    def read(self, window):
+        grey, valid = super().read(window)
+        rows = np.arange(window.row, window.end_row)
+        return grey, valid & ~((rows >= self.rows.start) & (rows < self.rows.stop))[:, None]
+
+
+@pytest.mark.parametrize("grey", [255, 0])
+@pytest.mark.parametrize("width", [3.0, 7.0])
+def test_no_data_across_a_crack_changes_nothing_beside_it(width, grey):
+    rng = np.random.default_rng(16)
+    image, cracks = drawn(rng, [width], length=240)
+    (whole,), _ = measure_all(cracks, ArrayPhotograph(image), tone=TONES["linear"])
+
+    (found,), _ = measure_all(cracks, Holed(image, slice(120, 150), grey), tone=TONES["linear"])
+
+    before, after = whole.widths.profile, found.widths.profile
+    y = before.points[:, 1]
+    measured = np.isfinite(after.sigma_px)
+    assert not measured[(y > 119) & (y < 150)].any()
+    rim = measured & (np.abs(y - 134.5) < 30)
+    assert rim.sum() > 10
+    assert after.width_px[rim] == pytest.approx(before.width_px[rim], abs=0.12 * width)
+
+
+def test_what_is_not_seen_is_filled_from_the_nearest_of_the_same_line():
+    values = np.arange(9, dtype=np.float32)[:, None]
+    seen = np.array([1, 0, 0, 1, 0, 0, 1, 0, 0], bool)
+
+    filled = Profiles(values, 10 * values, seen).filled([0, 5, 7, 9])
+
+    assert filled.encoded[:, 0].tolist() == [0, 0, 3, 3, 3, 6, 6, 7, 8]
+    assert np.array_equal(filled.light, 10 * filled.encoded)
+    assert np.array_equal(filled.seen, seen)
 
 
 def test_what_is_not_width_or_line_stays_as_it_was():

@@ -12,6 +12,7 @@ from crackcli.optics import (
     blur_of,
     find_edges,
     mean_within,
+    medians_of,
     response,
     tone_of,
     weighted_median,
@@ -74,6 +75,20 @@ def test_the_weighted_median_is_that_of_repeated_values():
 
     assert middle == pytest.approx(np.median(np.repeat(values, counts)), abs=0.1)
     assert 0 < sigma < 1
+
+
+def test_the_medians_of_groups_are_those_of_each_alone():
+    rng = np.random.default_rng(2)
+    group = rng.permutation(np.repeat(np.arange(5), [1, 2, 7, 30, 8]))
+    values, weights = rng.normal(size=len(group)), rng.uniform(0.1, 9, len(group))
+
+    found = medians_of(values, weights, group)
+    even = medians_of(values, np.ones(len(group)), group)
+
+    for number in range(5):
+        own = group == number
+        assert found[number] == pytest.approx(weighted_median(values[own], weights[own])[0])
+        assert even[number] == pytest.approx(np.median(values[own]))
 
 
 @pytest.mark.parametrize(

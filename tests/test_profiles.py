@@ -6,7 +6,14 @@ import pytest
 from truth import decode
 
 from crackcli.grid import Window
-from crackcli.profiles import ArrayPhotograph, RasterPhotograph, luma, read_profiles, tiles
+from crackcli.profiles import (
+    ArrayPhotograph,
+    RasterPhotograph,
+    full_scale,
+    luma,
+    read_profiles,
+    tiles,
+)
 from crackcli.raster import inspect
 
 OFFSETS = np.arange(-8, 9) * 0.5
@@ -102,3 +109,22 @@ def test_a_profile_that_needs_what_was_not_photographed_is_not_seen():
     read = read_profiles(Holed(np.full((60, 90), 100.0)), points, right, OFFSETS)
 
     assert read.seen.tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("stretch", "expected"),
+    [
+        (None, None),  # 8 bits
+        ((0.0, 15.0), (0.0, 15.0)),  # 4 bits
+        ((255.0, 0.0), (255.0, 0.0)),  # 0 is white
+        ((310.0, 3700.0), (0.0, 4095.0)),
+        ((9000.0, 52000.0), (0.0, 65535.0)),
+        ((0.1, 0.9), (0.0, 1.0)),
+        ((0.1, 1.04), (0.0, 1.0)),  # highlights
+        ((20.0, 240.0), (0.0, 255.0)),
+        ((1e5, 3e5), (0.0, 3e5)),
+        ((-20.0, -3.0), (-20.0, -3.0)),  # decibels
+    ],
+)
+def test_black_is_zero_however_a_photograph_is_stretched_for_the_eye(stretch, expected):
+    assert full_scale(stretch) == expected

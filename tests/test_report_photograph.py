@@ -125,6 +125,26 @@ def test_a_tone_that_is_none_is_refused(tmp_path, tone):
         ReportTask(tmp_path, tone=tone)
 
 
+@pytest.mark.parametrize("folders", [("a", "b"), ("b", "a")])
+def test_of_photographs_with_one_name_that_which_was_scanned_is_measured(wall, folders):
+    out, source = wall
+    facts = json.loads((out / "wall" / "scene.json").read_text())
+    facts["source"]["file"] = source.name
+    (out / "wall" / "scene.json").write_text(json.dumps(facts))
+    own, other = (out.parent / folder for folder in folders)
+    for folder in (own, other):
+        folder.mkdir()
+    (other / source.name).write_bytes(b"something else")
+    source.rename(own / source.name)
+    later = [{"scene": folder, "source": str(out.parent / folder / "x.png")} for folder in folders]
+    (out / "run.json").write_text(json.dumps({"scenes": later}))
+
+    (row,), warnings = told(out)
+
+    assert warnings == []
+    assert row["width_method"] == "photometric"
+
+
 def test_a_scene_of_an_earlier_run_into_the_folder_finds_its_photograph_beside(wall):
     """run.json tells of the last run only."""
     out, source = wall

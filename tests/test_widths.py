@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from walls import bar, polyline, trace_array
 
+from crackcli.widths import Measured, Samples, running
+
 SHIFTS = [(0.06, 0.45), (0.19, 0.12), (0.31, 0.7), (0.44, 0.95), (0.56, 0.3), (0.81, 0.57)]
 
 
@@ -101,3 +103,17 @@ def test_taper_is_by_what_share_both_ends_are_narrower(turned):
     assert even.widths.taper < 0.05
     assert narrow.widths.taper == pytest.approx(1 - 3 / 9, abs=0.08)
     assert wide.widths.taper == 0
+
+
+@pytest.mark.parametrize("first", [0.0, 0.2, 3.0])
+def test_the_running_window_is_as_long_as_the_steps_of_the_whole_line_say(first):
+    """The first step of a line that was moved may be of any length, even none."""
+    widths = 3 + np.random.default_rng(4).normal(size=60)
+    nothing = np.zeros(60)
+    steps = np.r_[first, np.ones(59)]
+    points = np.column_stack([np.cumsum(steps), nothing])
+    samples = Samples(points, points, steps, [0, 60], nothing, nothing)
+
+    means, _ = running(samples, Measured(widths, nothing, nothing), 1.0, 5.0)
+
+    assert means[30] == pytest.approx(widths[28:33].mean())
