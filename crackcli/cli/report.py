@@ -1,5 +1,6 @@
 """crackcli report: the masks of a scan in, tables and maps of cracks out."""
 
+import gc
 import json
 from dataclasses import asdict
 
@@ -8,6 +9,8 @@ import typer
 from crackcli.cli import options
 from crackcli.cli.progress import progress, say_log
 from crackcli.errors import SomeInputsFailed
+
+COLLECT = 100_000  # objects between looks for cycles: a report makes millions, and none in cycles
 
 
 def report(
@@ -51,6 +54,7 @@ def report(
         joint_likelihood=joint_likelihood,
         tone=tone,
     )
+    gc.set_threshold(COLLECT)
     with progress("report", quiet=quiet) as tell:
         summary = write_report(task, progress=tell)
 
