@@ -15,6 +15,7 @@ import logging
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,8 +44,7 @@ from crackcli.tone import TONES, Tone
 log = logging.getLogger(__name__)
 
 TRACING = 0.8  # share of the time that goes into tracing; the rest is writing
-MASK, MEASURED = 0.4, 0.7  # of that share, what is done after the mask and after the widths; the
-# rest goes into what could have been seen
+MASK = 0.4  # of that share, what is done after the mask
 WINDOW_MM, LEAST_WINDOW_PX = 5.0, 3.0  # over which the largest width is a mean: the longer
 SAID = 10  # scenes at most, of each of which a statement is logged
 
@@ -182,17 +182,19 @@ def trace_scene(
     optics = None
     info = original_of(scene, task.out, measurable=bool(cracks or joints))
     if info is not None:
-        if cracks or joints:
-            cracks, joints, optics = measured(
-                scene,
-                cracks,
-                joints,
-                info,
-                window_px(scale),
-                TONES[task.tone] if task.tone else None,
-                lambda share: report(MASK + (MEASURED - MASK) * share),
-            )
-        assessed = assessed_of(scene, info, lambda share: report(MEASURED + (1 - MEASURED) * share))
+        with ThreadPoolExecutor(1) as beside:  # both read the photograph, neither asks the other
+            seeing = beside.submit(assessed_of, scene, info)
+            if cracks or joints:
+                cracks, joints, optics = measured(
+                    scene,
+                    cracks,
+                    joints,
+                    info,
+                    window_px(scale),
+                    TONES[task.tone] if task.tone else None,
+                    lambda share: report(MASK + (1 - MASK) * share),
+                )
+            assessed = seeing.result()
     return SceneCracks(
         scene,
         scale,
@@ -256,10 +258,10 @@ def measured(
     return both[: len(cracks)], both[len(cracks) :], optics
 
 
-def assessed_of(scene: Scene, info: RasterInfo, report: Callable[[float], None]) -> Assessed | None:
+def assessed_of(scene: Scene, info: RasterInfo) -> Assessed | None:
     """What could be seen on a scene; None, and a word, where its photograph cannot be read."""
     try:
-        return assess(info, report)
+        return assess(info)
     except InputError as error:
         log.info("%s: which cracks could have been seen is not known: %s", scene.name, error)
     return None
