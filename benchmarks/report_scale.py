@@ -7,8 +7,9 @@ A georeferenced photograph is drawn, a wall of grey grain with a short wandering
 of a lattice, and scanned by its darkness (``--method raw --masking plain``): so the output folder
 is what a scan writes, and what is crack in its mask is known.  Then it is reported, twice: with the
 photograph at hand, and without.  Each report is a process of its own; the kernel tells its seconds
-and its peak.  What was promised holds of two cores that nobody else uses.  Beside them stands what no report can do without: a process that starts Python with
-the same libraries and reads mask and score once.
+and its peak.  What was promised holds of two cores that nobody else uses.  Beside them stands what
+no report can do without: a process that starts Python with the same libraries and reads mask and
+score once.
 """
 
 import argparse
