@@ -199,7 +199,7 @@ def test_a_test_that_was_interrupted_goes_on_where_it_stopped(
     folder, _, _, backs, _ = finished
 
     def stop(share, words):
-        if len(list((tmp_path / "out/work/drawn").glob("*/scene.json"))) == 4:
+        if len(list((tmp_path / "out").joinpath("work", "drawn").glob("*/scene.json"))) == 4:
             raise Stopped
 
     with pytest.raises(Stopped):
