@@ -7,7 +7,6 @@ from typing import Any
 
 from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
 from crackcli.files import sha256
-from crackcli.look import LEAST
 from crackcli.models import shipped
 from crackcli.scene import Scene
 from crackcli.zoom import PLAIN
@@ -17,7 +16,7 @@ DEFAULTS: dict[tuple[str, ...], Any] = {
     ("scored", "engine", "method"): DEFAULT_METHOD,
     ("scored", "engine", "start"): DEFAULT_START,
     ("scored", "gate"): GATE,
-    ("scored", "look"): LEAST,
+    ("scored", "look"): None,
     ("scored", "zooms"): list(PLAIN),
     ("masking", "recipe"): "refined",
     ("masking", "threshold"): None,

@@ -1,8 +1,9 @@
 """A first look at half the resolution: which parts of a wall are worth looking at in full.
 
 It costs a quarter of the full look.  The same classifier sees a crack of 2 px and more at half the
-resolution too; from which P(crack) on it is followed was chosen on training patches: see
-`benchmarks/first_look.py`.
+resolution too; from which P(crack) on it should be followed was chosen on training patches: see
+`benchmarks/first_look.py`.  It pays on smooth sound walls only, so that there is none by default:
+on rough or cracked ones nearly all is looked at in full all the same.
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ from crackcli.zoom import Zoomed
 
 ZOOM = 0.5
 STRIP_PX = 1024  # of the smaller view
-LEAST = 0.1  # P(crack) from which on a place is looked at in full
+LEAST = 0.1  # P(crack) from which on a place should be looked at in full
 NOTHING = 2.0  # a gate that stays shut
 
 

@@ -14,7 +14,7 @@ from crackcli.direct_explainer import DirectExplainer
 from crackcli.engines import Engine
 from crackcli.errors import ModelError, UsageError
 from crackcli.explainer import Explainer, StripExplainer
-from crackcli.look import LEAST, FirstLook
+from crackcli.look import FirstLook
 from crackcli.registry import ENGINES, METHODS, check, load
 
 SHIPPED = "vgg11_128"
@@ -102,7 +102,7 @@ def open_explainer(
     device: str = "auto",
     baseline: str | None = None,
     gate: float = 0.5,
-    look: float = LEAST,
+    look: float = 0.0,
     precision: str = "float32",
 ) -> StripExplainer:
     """What a scan has its strips explained by, on the engine for a model file; ``look`` 0 leaves
@@ -111,7 +111,7 @@ def open_explainer(
     return explainer_of(opened, gate, look)
 
 
-def explainer_of(engine: Engine, gate: float, look: float = LEAST) -> StripExplainer:
+def explainer_of(engine: Engine, gate: float, look: float = 0.0) -> StripExplainer:
     """What a scan has its strips explained by, on an engine that is open."""
     if engine.facts.direct:
         return DirectExplainer(engine)

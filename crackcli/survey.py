@@ -18,7 +18,6 @@ from crackcli import __version__
 from crackcli.errors import CrackError, InputError, Interrupted, Locked, OutputError, UsageError
 from crackcli.explainer import StripExplainer
 from crackcli.files import write_json
-from crackcli.look import LEAST
 from crackcli.masking import Masking
 from crackcli.memory import peak_memory_mb
 from crackcli.models import open_explainer
@@ -48,7 +47,7 @@ class SurveyTask:
     device: str = "auto"
     precision: str = "auto"
     gate: float = 0.5
-    look: float = LEAST
+    look: float = 0.0
     masking: Masking = Masking("auto")
     core_px: int | None = None
     zooms: tuple[float, ...] = PLAIN

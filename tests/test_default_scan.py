@@ -20,7 +20,7 @@ def scene(**record):
 
 def scanned(engine=(), masking=(), **scored):
     facts = {"method": "lrp", "start": "margin", **dict(engine)}
-    scored = {"engine": facts, "gate": 0.5, "look": 0.1, "zooms": [1.0], **scored}
+    scored = {"engine": facts, "gate": 0.5, "look": None, "zooms": [1.0], **scored}
     return scene(scored=scored, masking={**asdict(Masking()), **dict(masking)})
 
 
@@ -39,7 +39,7 @@ def test_what_names_nothing_else_is_a_scan_by_default():
         scanned({"method": "gradient"}),
         scanned({"start": "both"}),
         scanned(gate=0.9),
-        scanned(look=0),
+        scanned(look=0.1),
         scanned(zooms=[0.5, 1.0]),
         scanned(masking={"recipe": "study"}),
         scanned(masking={"threshold": 0.01}),

@@ -193,8 +193,9 @@ Look = Annotated[
         "--look",
         min=0.0,
         max=1.0,
-        help="P(crack) at half the resolution from which on a place is looked at in full: sound "
-        "walls take a third of the time; 0 looks at all in full.",
+        help="P(crack) at half the resolution from which on a place is looked at in full: 0.1 "
+        "saves time on smooth sound walls, and costs up to a fifth more on others; 0 looks at all "
+        "in full.",
     ),
 ]
 EngineName = Annotated[

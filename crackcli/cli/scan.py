@@ -26,7 +26,7 @@ def scan(
     masking: options.Recipe = "auto",
     threshold: options.Threshold = None,
     gate: options.Gate = 0.5,
-    look: options.Look = 0.1,
+    look: options.Look = 0.0,
     engine: options.EngineName = "auto",
     device: options.DeviceName = "auto",
     precision: options.Precision = "auto",
