@@ -21,6 +21,7 @@ import numpy as np
 import rasterio
 import rasterio.errors
 import rasterio.windows
+from harness import sparse
 
 BAND_PX = 512
 
@@ -30,26 +31,9 @@ def facade(photograph: Path, side: int, rows: int, path: Path) -> None:
     with rasterio.open(photograph) as source:
         tile = source.read()
     height, width = tile.shape[1:]
-    profile = {
-        "driver": "GTiff",
-        "dtype": "uint8",
-        "count": 3,
-        "height": side,
-        "width": side,
-        "tiled": True,
-        "blockxsize": BAND_PX,
-        "blockysize": BAND_PX,
-        "compress": "jpeg",
-        "photometric": "ycbcr",
-        "bigtiff": "if_safer",
-        "sparse_ok": True,
-    }
     first = (side - rows) // 2 // BAND_PX * BAND_PX
     cols = np.arange(side) % width
-    with (
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-        rasterio.open(path, "w", **profile) as target,
-    ):
+    with sparse(path, side, BAND_PX) as target:
         for row in range(first, min(first + rows, side), BAND_PX):
             count = min(BAND_PX, side - row)
             window = rasterio.windows.Window(0, row, side, count)

@@ -15,11 +15,8 @@ score once.
 import argparse
 import csv
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from pathlib import Path
 
@@ -27,6 +24,7 @@ import cv2
 import numpy as np
 import rasterio
 import rasterio.errors
+from harness import run
 
 WALL, CRACK, GRAIN = 205, 45, 2.0  # grey levels
 THRESHOLD = 0.65  # of the root of darkness: 0.44 of the wall, 0.91 of a crack
@@ -81,21 +79,6 @@ def draw(path: Path, cracks: int, length_px: float, thickness_px: int) -> int:
     with rasterio.open(path, "w", **profile) as target:
         target.write(picture, 1)
     return count
-
-
-def run(command: list[str]) -> dict[str, float]:
-    """Wall clock and processor seconds and peak MB of a process."""
-    began = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"{' '.join(command)} failed")
-    unit = 1024**2 if sys.platform == "darwin" else 1024
-    return {
-        "seconds": time.monotonic() - began,
-        "cpu": used.ru_utime + used.ru_stime,
-        "peak_mb": used.ru_maxrss / unit,
-    }
 
 
 def main() -> None:

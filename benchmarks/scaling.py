@@ -15,10 +15,8 @@ import argparse
 import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import rasterio.errors
+from harness import run, sparse
 from rasterio.windows import Window
 
 SIZES_MP = (10, 30, 100, 300, 1100)  # about
@@ -54,25 +53,8 @@ def islands(side: int, period: int) -> list[tuple[int, int]]:
 def draw(piece: np.ndarray, side: int, period: int, path: Path) -> float:
     """A sparse GeoTIFF of ``side`` squared with the ``piece`` (3, rows, cols) in each island, and
     how many megapixels of it are wall."""
-    profile = {
-        "driver": "GTiff",
-        "dtype": "uint8",
-        "count": 3,
-        "height": side,
-        "width": side,
-        "tiled": True,
-        "blockxsize": TILE_PX,
-        "blockysize": TILE_PX,
-        "compress": "jpeg",
-        "photometric": "ycbcr",
-        "bigtiff": "if_safer",
-        "sparse_ok": True,
-    }
     corners = islands(side, period)
-    with (
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-        rasterio.open(path, "w", **profile) as target,
-    ):
+    with sparse(path, side, TILE_PX) as target:
         for row, col in corners:
             window = Window(col, row, ISLAND_PX, ISLAND_PX)
             target.write(piece, window=window)
@@ -90,17 +72,9 @@ def scanned(piece: np.ndarray, size_mp: float, period: int, options: list[str]) 
         wall = draw(piece, side, period, folder / "wall.tif")
         command = [sys.executable, "-m", "crackcli", "scan", str(folder / "wall.tif")]
         command += ["-o", str(folder / "out"), "-q", *options]
-        began = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        if status:
-            sys.exit(f"{' '.join(command)} failed")
-        seconds = time.monotonic() - began
+        used = run(command)
         (scene,) = json.loads((folder / "out/run.json").read_text(encoding="utf-8"))["scenes"]
-    unit = 1024**2 if sys.platform == "darwin" else 1024
-    cpu = used.ru_utime + used.ru_stime
-    tiles = scene["tiles_gated"]
-    return Measured(side**2 / 1e6, wall, tiles, seconds, cpu, used.ru_maxrss / unit)
+    return Measured(side**2 / 1e6, wall, scene["tiles_gated"], **used)
 
 
 def table(rows: list[Measured]) -> str:

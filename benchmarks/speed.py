@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import speed_peers
 import speed_walls
-from speed_peers import Counted, Flops, Loop, matrix_rate, peak_mb, scanned, tiles_of
+from speed_peers import Counted, Flops, Loop, matrix_rate, scanned, tiles_of
 
 WALLS = ("sound", "few", "cracked")
 WORDS = {"sound": "sound", "few": "5 % of the tiles cracked", "cracked": "all tiles cracked"}
@@ -49,6 +49,7 @@ def measure(
 
     from crackcli.engines.torch import TorchEngine
     from crackcli.look import LEAST
+    from crackcli.memory import peak_memory_mb
     from crackcli.models import open_explainer, shipped
 
     torch.set_num_threads(cores())
@@ -59,7 +60,7 @@ def measure(
     if name in LOOPS:
         image = np.load(wall.with_suffix(".npy"), mmap_mode="r")
         per_tile = Loop(name, shipped(".safetensors"), batch).seconds_a_tile(image, tiles)
-        peak = peak_mb()
+        peak = peak_memory_mb()
         return {
             "seconds": per_tile * len(tiles_of(image)),
             "per_tile": per_tile,
@@ -77,7 +78,7 @@ def measure(
     explainer.engine.features(np.zeros((1, side_px, side_px, 3), np.uint8))  # buffers, threads
     explainer.engine.calls.clear()
     seconds, watch, summary = scanned(wall, folder, explainer)
-    peak = peak_mb()
+    peak = peak_memory_mb()
     flops = Flops(TorchEngine(shipped(".safetensors"), device="cpu").explainer)
     return {
         "seconds": seconds,

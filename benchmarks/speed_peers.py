@@ -1,6 +1,5 @@
 """Who explains a wall in `speed`: loops over tiles, and scans."""
 
-import resource
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -213,8 +212,3 @@ def matrix_rate(precision: str = "float32", side: int = 2048, times: int = 5) ->
         a @ b
         best = min(best, clock() - began)
     return 2 * side**3 / best
-
-
-def peak_mb() -> float:
-    """The most memory this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -24,11 +24,12 @@ import shapely
 
 from crackcli.campaigns import Campaign, Report, check_grids
 from crackcli.errors import InputError
-from crackcli.features import Row, in_mm, in_mm2
+from crackcli.features import Row, rounded
 from crackcli.formats.csv import write_rows
 from crackcli.formats.geojson import Collections
 from crackcli.frames import exchange_frame
 from crackcli.matching import Match, match
+from crackcli.scale import in_mm, in_mm2
 from crackcli.scene import finished_scenes
 
 log = logging.getLogger(__name__)
@@ -332,13 +333,9 @@ def row_of(change: Change, before: Campaign, after: Campaign) -> Row:
             unit: (convert(earlier[name], before.scale), convert(later[name], after.scale)),
         }
         for suffix, (was, now) in values.items():
-            row[f"before_{name}_{suffix}"] = rounded(was)
-            row[f"after_{name}_{suffix}"] = rounded(now)
+            row[f"before_{name}_{suffix}"] = rounded(was, 4)
+            row[f"after_{name}_{suffix}"] = rounded(now, 4)
             known = change.same_way or not name.startswith("width")
             if known and was is not None and now is not None:
-                row[f"d_{name}_{suffix}"] = rounded(now - was)
+                row[f"d_{name}_{suffix}"] = rounded(now - was, 4)
     return row
-
-
-def rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

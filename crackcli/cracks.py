@@ -24,6 +24,7 @@ from crackcli.raster import Band, Bytes, read_band
 from crackcli.runs import CRACK, Runs, batches, find_runs, number_cracks
 from crackcli.skeleton import graphs, prune
 from crackcli.sparse import Integers, PixelSet, thin
+from crackcli.width_methods import FROM_MASK
 from crackcli.widths import Widths
 
 STRIP_PX = 32_000_000  # pixels of the mask that are read at once
@@ -160,7 +161,7 @@ def shapes(pixels: PixelSet, owner: Integers, owners: int) -> Iterator[dict]:
             "length_px": line.length_px,
             "main_length_px": line.main_path[0],
             "area_px": len(own),
-            "widths": widths.summarise(samples, across, len(own), "area_length"),
+            "widths": widths.summarise(samples, across, len(own), FROM_MASK),
             "orientation_deg": line.orientation_deg,
             "tortuosity": line.tortuosity,
             "branches": len(line.lines),

@@ -18,9 +18,8 @@ from typing import Any
 from crackcli import __version__
 from crackcli.contact_sheet import Strip, contact_sheet
 from crackcli.contenders import OURS
-from crackcli.errors import OutputError
 from crackcli.evaluating import Entry, EvaluateTask, Evaluation, Truths, evaluate
-from crackcli.files import refused, write_json, write_text
+from crackcli.files import refuse_existing, refused, write_json, write_text
 from crackcli.tables import SETS_DIFFER, all_beside, groups_of, tables_of
 from crackcli.tabular import Table, to_csv, to_markdown, to_records
 from crackcli.tiles import write_png
@@ -47,8 +46,7 @@ def write_evaluation(
 ) -> EvaluationSummary:
     """Evaluate and write the files into ``task.output``."""
     record = task.output / "evaluation.json"
-    if record.exists() and not task.overwrite:
-        raise OutputError(f"{record} exists; choose another output or add --overwrite")
+    refuse_existing(record, overwrite=task.overwrite)
     with refused(task.output):  # now, not after hours
         task.output.mkdir(parents=True, exist_ok=True)
     try:

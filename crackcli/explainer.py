@@ -189,11 +189,7 @@ class Explainer(Seer):
     def gated(self, own: Window, tiles: Floats, asked: Window) -> Floats:
         """1 for tiles that are explained, of all (h, w) that touch what the cells ``own`` are
         explained by; none of those beyond the lattice, which are not ``asked`` for."""
-        cells = own.grown(self.reach)
-        over = Window(
-            *(cells.row - self.tile + 1, cells.col - self.tile + 1),
-            *(side + self.tile - 1 for side in cells.shape),
-        )
+        over = self.touching(own.grown(self.reach))
         known = grown(over, 0, asked)
         gated = np.zeros(over.shape, np.float32)
         gated[known.within(over)] = tiles[known.within(asked)] >= self.gate

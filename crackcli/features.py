@@ -20,7 +20,7 @@ from crackcli.frames import Geometries, exchange_frame, map_frame
 from crackcli.graded import Profiles, Row, crack_grades, scene_grades, unc_in_mm
 from crackcli.limit_features import crack_limits, scene_limits
 from crackcli.photometry import Optics
-from crackcli.scale import Scale
+from crackcli.scale import Scale, in_mm, in_mm2
 from crackcli.scene import Scene
 from crackcli.statements import Seen, Told, statement
 
@@ -328,14 +328,6 @@ def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
 
 def rounded(value: float | None, decimals: int) -> float | None:
     return None if value is None else round(value, decimals)
-
-
-def in_mm(value_px: float, scale: Scale | None) -> float | None:
-    return round(value_px * scale.mm_per_px, 4) if scale else None
-
-
-def in_mm2(value_px: float, scale: Scale | None) -> float | None:
-    return round(value_px * scale.mm_per_px**2, 4) if scale else None
 
 
 def fact(record: Row, name: str) -> Any:

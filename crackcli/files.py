@@ -12,6 +12,12 @@ from typing import Any
 from crackcli.errors import CrackError, OutputError
 
 
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Before any work: an output that is there is kept, unless it may be replaced."""
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists; choose another output or add --overwrite")
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path``; renamed onto it if the block succeeds, else removed.

@@ -8,7 +8,7 @@ import shapely
 from numpy.typing import NDArray
 
 from crackcli.assessment import Area, Assessed
-from crackcli.scale import Scale
+from crackcli.scale import Scale, in_mm
 
 Row = dict[str, Any]
 
@@ -28,8 +28,7 @@ def in_both(name: str, value_px: float | None, scale: Scale | None) -> Row:
     """A length in pixels and, with a scale, in millimetres; None is unknown."""
     if value_px is None:
         return {f"{name}_px": None, f"{name}_mm": None}
-    in_mm = round(value_px * scale.mm_per_px, 4) if scale else None
-    return {f"{name}_px": round(value_px, 3), f"{name}_mm": in_mm}
+    return {f"{name}_px": round(value_px, 3), f"{name}_mm": in_mm(value_px, scale)}
 
 
 def crack_limits(

@@ -24,7 +24,7 @@ from crackcli.drawing.twins import cracked_twin
 from crackcli.engines import Engine
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import CrackError, InputError, OutputError, UsageError
-from crackcli.files import refused, write_json
+from crackcli.files import refuse_existing, refused, write_json
 from crackcli.grid import Window
 from crackcli.patches import read_photograph
 from crackcli.raster import RasterInfo, inspect
@@ -34,7 +34,6 @@ from crackcli.training import (
     Sides,
     TrainConfig,
     TrainResult,
-    refuse_existing,
     train,
 )
 
@@ -83,7 +82,7 @@ def train_mined(
     with ``config.photographs`` if there are any."""
     if config.start_from is None:
         raise UsageError("--mine needs --from: a model, such as shipped, that makes the mistakes")
-    refuse_existing(config)
+    refuse_existing(config.output, overwrite=config.overwrite)
     engine = TorchEngine(config.start_from, device=config.device)
     folder = config.output.with_suffix(".mined")
     mined = mine(folders, engine, folder, config.seed, part(say, 0, LOOKED))

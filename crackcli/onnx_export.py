@@ -28,7 +28,7 @@ from crackcli.engines import EngineFacts
 from crackcli.engines.onnx import CONTRACT, FACTS, METADATA, OnnxEngine
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import ModelError, OutputError
-from crackcli.files import written_aside
+from crackcli.files import refuse_existing, written_aside
 from crackcli.onnx_graph import for_one_tile, halve, point_into
 from crackcli.onnx_wholes import WINDOWED, graph_of
 
@@ -57,8 +57,7 @@ class ExportTask:
 
 def export(task: ExportTask) -> Path:
     """Write ``task.output``; it exists afterwards only if it agrees with torch."""
-    if task.output.exists() and not task.overwrite:
-        raise OutputError(f"{task.output} exists; choose another output or add --overwrite")
+    refuse_existing(task.output, overwrite=task.overwrite)
     if task.weights_beside and task.model.resolve().parent != task.output.resolve().parent:
         raise OutputError(f"{task.output} must lie in the folder of {task.model} to share weights")
     engine = TorchEngine(task.model, task.method, task.start, "cpu", task.baseline)

@@ -27,7 +27,7 @@ from crackcli.corrections import (
 from crackcli.dataset import Photograph, list_photographs, split
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import InputError, ModelError, OutputError
-from crackcli.files import refused, sha256, write_json
+from crackcli.files import refuse_existing, refused, sha256, write_json
 from crackcli.formats.csv import write_rows
 from crackcli.mining import KEEP, LOOKED, TRAINED, Say, cracked, part
 from crackcli.models import shipped
@@ -35,7 +35,7 @@ from crackcli.reviews import ACCEPTED, REJECTED, UNREVIEWED, placed, read_review
 from crackcli.scene import Scene, finished_scenes
 from crackcli.sources import photographs_of, run_record, unchanged
 from crackcli.tiles import judge
-from crackcli.training import Sides, TrainConfig, TrainResult, refuse_existing, train
+from crackcli.training import Sides, TrainConfig, TrainResult, train
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def learn(
         device=task.device,
         overwrite=task.overwrite,
     )
-    refuse_existing(config)
+    refuse_existing(config.output, overwrite=config.overwrite)
     reviews = read_reviews(task.reviewed)
     scenes = reviewed_scenes(task.out, task.reviewed, reviews)
     sources = photographs_of(task.out, scenes)

@@ -101,3 +101,13 @@ def mapped_mm(scene: Scene) -> float | None:
     if metres is None:
         return None
     return 1000 * metres * math.sqrt(abs(scene.transform.determinant))
+
+
+def in_mm(value_px: float, scale: Scale | None) -> float | None:
+    """A length in millimetres; None without a scale."""
+    return round(value_px * scale.mm_per_px, 4) if scale else None
+
+
+def in_mm2(value_px: float, scale: Scale | None) -> float | None:
+    """An area in square millimetres; None without a scale."""
+    return round(value_px * scale.mm_per_px**2, 4) if scale else None

@@ -88,12 +88,12 @@ class Seer:
         Tiles are judged in windows, and what their cells pass on is summed: so each is judged
         once, and those that a first look leaves out have no part in it.
         """
-        seen = Window(asked.row, asked.col, *(side + self.tile - 1 for side in asked.shape))
+        seen = self.cells_under(asked)
         cells = self.cells(raster, grid, seen, report)
         tiles = self.first_look(raster, grid, asked)
         value, count = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0), np.float32)
         for window in self.to_judge(raster, grid, asked):
-            under = Window(window.row, window.col, *(side + self.tile - 1 for side in window.shape))
+            under = self.cells_under(window)
             known = cut(cells, under, seen)
             if self.blank_tile < self.gate and (known == self.blank).all():
                 tiles[window.within(asked)] = self.blank_tile
@@ -118,11 +118,16 @@ class Seer:
 
     def tiles_over(self, cells: Window, grid: Grid) -> Window:
         """All tiles that lie over some of the cells, as far as the lattice goes."""
-        first = Window(
-            *(cells.row - self.tile + 1, cells.col - self.tile + 1),
-            *(side + self.tile - 1 for side in cells.shape),
-        )
-        return grown(first, 0, self.tiles_of_lattice(grid))
+        return grown(self.touching(cells), 0, self.tiles_of_lattice(grid))
+
+    def touching(self, cells: Window) -> Window:
+        """All tiles that lie over some of the cells, wherever the lattice ends."""
+        more = self.tile - 1
+        return Window(*(cells.row - more, cells.col - more), *(side + more for side in cells.shape))
+
+    def cells_under(self, tiles: Window) -> Window:
+        """All cells that lie under some of the tiles."""
+        return Window(tiles.row, tiles.col, *(side + self.tile - 1 for side in tiles.shape))
 
     def first_look(self, raster: Readable, grid: Grid, asked: Window) -> Floats:
         """P(crack) (h, w) of a full-width window of tiles as the first look sees it; 1 where there
@@ -191,8 +196,7 @@ class Seer:
         asked = self.tiles_over(band, grid)
         flags = np.zeros(band.shape, bool)
         for window in self.to_judge(raster, grid, asked):
-            sides = (side + self.tile - 1 for side in window.shape)
-            flags[grown(Window(window.row, window.col, *sides), 0, band).within(band)] = True
+            flags[grown(self.cells_under(window), 0, band).within(band)] = True
         return flags
 
     def compute(self, raster: Readable, band: Window, needed: Flags, report: Report) -> Floats:

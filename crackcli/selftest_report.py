@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 from crackcli import __version__, hits
-from crackcli.errors import OutputError
-from crackcli.files import refused, write_json, write_text
+from crackcli.files import refuse_existing, refused, write_json, write_text
 from crackcli.pod import contradicted
 from crackcli.selftest import Selftest, SelftestTask, Tested, run_selftest
 from crackcli.selftest_sheet import overlay, pod_chart
@@ -78,8 +77,7 @@ def write_selftest(
 ) -> SelftestSummary:
     """Run the self-test and write its files into ``task.output``."""
     record_path = task.output / "selftest.json"
-    if record_path.exists() and not task.overwrite:
-        raise OutputError(f"{record_path} exists; choose another output or add --overwrite")
+    refuse_existing(record_path, overwrite=task.overwrite)
     existed = task.output.exists()
     with locked(task.output):
         try:

@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader, Sampler
 from crackcli.calibration import Reliability
 from crackcli.dataset import BOTH, LABELS, Photograph, balance, list_photographs, split
 from crackcli.device import Device
-from crackcli.errors import InputError, ModelError, OutputError, UsageError
-from crackcli.files import written_aside
+from crackcli.errors import InputError, ModelError, UsageError
+from crackcli.files import refuse_existing, written_aside
 from crackcli.judging import scaled
 from crackcli.networks import Checkpoint
 from crackcli.objectives import Objective, Score, Tiles, TrainConfig, Verdict
@@ -78,7 +78,7 @@ def train(
 ) -> TrainResult:
     """Train on ``config.photographs``, or on ``sides``, and write the best checkpoint to
     ``config.output``."""
-    refuse_existing(config)
+    refuse_existing(config.output, overwrite=config.overwrite)
     device = Device.find(config.device)
     torch.manual_seed(config.seed)
     if config.start_from is not None:  # the network is that of the checkpoint
@@ -128,12 +128,6 @@ def usable(objective: Objective, sides: Sides) -> Sides:
                 f"no {name} ones are left; add photographs, or change --held-out"
             )
     return training, held_out
-
-
-def refuse_existing(config: TrainConfig) -> None:
-    """Before any work: an output that is there is kept."""
-    if config.output.exists() and not config.overwrite:
-        raise OutputError(f"{config.output} exists; choose another output or add --overwrite")
 
 
 class Run:

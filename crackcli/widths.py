@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from crackcli.centerline import Centreline, Line
+from crackcli.width_methods import FROM_MASK
 
 WINDOW_PX = 5.0  # least length over which a width is averaged; else one local width
 LEAST_PX = 0.1  # no width that others are compared with is less
@@ -244,7 +245,7 @@ def summarise_photometric(
     known = np.isfinite(found.width)
     measurable = known | np.isfinite(mask)
     if known.sum() < max(MOST_OF_LENGTH * measurable.sum(), 1):
-        return summarise(samples, mask, area_px, "area_length")
+        return summarise(samples, mask, area_px, FROM_MASK)
     widths = np.where(known, found.width, mask)
     sigma = np.where(known, np.hypot(found.noise, found.common), np.nan)
 
