@@ -42,7 +42,9 @@ from crackcli.training import TrainConfig, train
 
 ALL = "all sources"
 HELD_OUT = 0.05
-RECIPE = ("minutes", "epochs", "drawn", "evaluations", "seed", "arguments")  # of TrainConfig
+RECIPE = (  # of TrainConfig
+    "minutes", "epochs", "batch_size", "drawn", "evaluations", "seed", "arguments",
+)  # fmt: skip
 TILE_CELLS = 8  # of the default network, at zoom 1
 COLUMNS, ROWS = 8, 2  # of a contact sheet, for each kind of error
 SIDE_PX = 160
@@ -57,10 +59,21 @@ def trained(path: Path, found: Sequence[Photograph], given: argparse.Namespace) 
             return path
     print(f"training {path} on {len(found)} photographs", file=sys.stderr)
     config = TrainConfig(
-        photographs=None, output=path, start_from=given.start_from, overwrite=True, **recipe
+        photographs=None,
+        output=path,
+        start_from=given.start_from,
+        workers=given.workers,
+        overwrite=True,
+        **recipe,
     )
     train(config, sides=split(found, HELD_OUT, given.seed))
     return path
+
+
+def without(source: str, seen: Sequence[Photograph], given: argparse.Namespace) -> Path:
+    """The checkpoint that is trained on all sources but one."""
+    others = [item for item in seen if item.source != source]
+    return trained(given.folder / f"without_{source}.safetensors", others, given)
 
 
 def judged(model: Path, found: Sequence[Photograph], device: Device) -> Judgement | None:
@@ -141,6 +154,7 @@ def main() -> None:
     parser.add_argument("--sources", nargs="+", help="to leave out; else each in turn")
     parser.add_argument("--minutes", type=float, default=20.0, help="of training for each model")
     parser.add_argument("--epochs", type=float, default=20.0)
+    parser.add_argument("--batch-size", type=int, default=TrainConfig.batch_size)
     parser.add_argument("--drawn", type=float, default=0.25)
     parser.add_argument(
         "--start-from",
@@ -152,6 +166,12 @@ def main() -> None:
     parser.add_argument("--zoom", type=float, default=1.0, choices=(0.5, 1.0))
     parser.add_argument("--evaluations", type=int, default=EVALUATIONS, help="of each training")
     parser.add_argument("--limit", type=int, help="photographs with masks of each source")
+    parser.add_argument("--workers", type=int, help="processes that read and draw tiles")
+    parser.add_argument(
+        "--only",
+        metavar="SOURCE",
+        help=f"train the model without it, or '{ALL}', and stop: a GPU trains several at once",
+    )
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()
     if given.start_from and given.zoom != 1:
@@ -173,16 +193,20 @@ def main() -> None:
     named = given.sources or sources(seen)
     for source in named:
         check(dict.fromkeys(sources(seen)), source)
+    if given.only and given.only != ALL:
+        without(check(dict.fromkeys(sources(seen)), given.only), seen, given)
+        return
     everything = trained(given.folder / "all.safetensors", seen, given)
+    if given.only:
+        return
 
     header = ["source", "trained on", "patches", "accuracy", "recall", "specificity", "F1 0/2 px"]
     rows = []
     print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
     for source in named:
-        others = [item for item in seen if item.source != source]
         tested = [item for item in new if item.source == source]
         own = [item for item in seen if item.source == source] + tested
-        model = trained(given.folder / f"without_{source}.safetensors", others, given)
+        model = without(source, seen, given)
         masks = given.data / "test" / source
         judgement = judged(model, own, device)
         worst_errors(own, judgement, given.folder / f"{source}.worst.png")

@@ -61,6 +61,11 @@ def to_tensor(image: Image) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 
 
+def as_rows(image: Tensor) -> Image:
+    """(3, rows, cols) to (rows, cols, 3)."""
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+
+
 class Patches(Dataset[tuple[Tensor, int]]):
     """Photographs as tiles (3, tile_px, tile_px) uint8 with their label, randomly changed.
 
@@ -192,10 +197,9 @@ def looks() -> nn.Module:
     """Random changes of light, colour and sharpness; blur stays below a pixel."""
     return v2.Compose(
         [
-            v2.ColorJitter(brightness=0.25, contrast=0.35),
-            ChannelGains(0.12),
+            Light(brightness=0.25, contrast=0.35, tint=0.12),
             v2.RandomGrayscale(0.2),
-            v2.RandomApply([v2.GaussianBlur(5, (0.3, 1.0))], 0.2),
+            v2.RandomApply([Blur(0.3, 1.0)], 0.2),
             v2.RandomApply([Jpeg(50, 95)], 0.2),
         ]
     )
@@ -208,16 +212,33 @@ class QuarterTurn(nn.Module):
         return torch.rot90(image, int(torch.randint(4, ())), (-2, -1))
 
 
-class ChannelGains(nn.Module):
-    """Each channel times its own random gain: the tint of light and white balance."""
+class Light(nn.Module):
+    """Brightness, contrast about the mean, and the tint of light and white balance, each changed
+    by a random share up to what is given: one table of 256 values for each channel."""
 
-    def __init__(self, spread: float) -> None:
+    def __init__(self, *, brightness: float, contrast: float, tint: float) -> None:
         super().__init__()
-        self.spread = spread
+        self.spreads = torch.tensor([brightness, contrast, tint, tint, tint])
 
     def forward(self, image: Tensor) -> Tensor:
-        gains = 1 + self.spread * (2 * torch.rand(3, 1, 1) - 1)
-        return (image * gains).clamp(0, 255).to(torch.uint8)
+        brightness, contrast, *tint = (1 + self.spreads * (2 * torch.rand(5) - 1)).numpy()
+        mean = brightness * float(image.float().mean())
+        levels = brightness * np.arange(256) - mean
+        levels = (mean + contrast * levels).clip(0, 255)
+        tables = (np.outer(levels, tint)).clip(0, 255).astype(np.uint8)[None]
+        return to_tensor(cv2.LUT(as_rows(image), tables))
+
+
+class Blur(nn.Module):
+    """The picture after a Gaussian of a random sigma in pixels."""
+
+    def __init__(self, least: float, most: float) -> None:
+        super().__init__()
+        self.least, self.most = least, most
+
+    def forward(self, image: Tensor) -> Tensor:
+        sigma = self.least + (self.most - self.least) * float(torch.rand(()))
+        return to_tensor(cv2.GaussianBlur(as_rows(image), (5, 5), sigma))
 
 
 class Jpeg(nn.Module):
@@ -229,8 +250,7 @@ class Jpeg(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         quality = int(torch.randint(self.lowest, self.highest + 1, ()))
-        rgb = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-        _, file = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        _, file = cv2.imencode(".jpg", as_rows(image), [cv2.IMWRITE_JPEG_QUALITY, quality])
         return to_tensor(cv2.imdecode(file, cv2.IMREAD_COLOR))  # both sides take RGB for BGR
 
 

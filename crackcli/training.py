@@ -8,6 +8,7 @@ What differs between networks is in `crackcli.objectives`.
 
 import logging
 import math
+import os
 import pickle
 import shutil
 import time
@@ -16,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -35,6 +37,7 @@ from crackcli.steps import moving_average, rate
 log = logging.getLogger(__name__)
 
 CLIP_NORM = 1.0
+MOST_WORKERS = 8  # as many keep a GPU busy with one run
 
 Sides = tuple[Sequence[Photograph], Sequence[Photograph]]  # for training, and held out
 
@@ -100,9 +103,10 @@ def train(
 
     run = Run(objective, len(training), objective.compared_with(training))
     progress = run.progress
-    batches = endless(objective.tiles(training), config, skip=progress.step)
+    tiles = objective.tiles(training)
     if config.start_from or progress.step:
         objective.aim(run.averaged.module)
+    batches = endless(tiles, config, device, skip=progress.step)
 
     while progress.fraction < 1:
         part = int(progress.fraction * config.evaluations)
@@ -112,6 +116,7 @@ def train(
             verdict = objective.judge(network, held_out)
             run.note(network, verdict, len(training), len(held_out))
             objective.aim(run.averaged.module)
+            batches = endless(tiles, config, device, skip=progress.step)
         on_step(progress)
 
     return run.finish()
@@ -290,15 +295,32 @@ class Endless(Sampler[int]):
             ).tolist()
 
 
-def endless(tiles: Tiles, config: TrainConfig, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches without end, classes and sources in balance; a resumed run draws others."""
+def endless(
+    tiles: Tiles, config: TrainConfig, device: Device, skip: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches without end, classes and sources in balance; after ``skip`` steps others are drawn.
+
+    Processes that read and draw work on a copy of ``tiles``: what has been aimed anew since is
+    seen by the batches of another call.
+    """
+    workers = config.workers
+    if workers is None:
+        workers = 0 if device.name == "cpu" else min(MOST_WORKERS, os.cpu_count() or 1)
     return iter(
         DataLoader(
             tiles,
             batch_size=config.batch_size,
             sampler=Endless(balance(tiles.found), seed=config.seed * 1_000_003 + skip),
+            num_workers=workers,
+            worker_init_fn=alone,
+            pin_memory=device.name != "cpu",
         )
     )
+
+
+def alone(worker: int) -> None:
+    """One core for each process that reads and draws."""
+    cv2.setNumThreads(1)
 
 
 def is_path(value: object) -> bool:

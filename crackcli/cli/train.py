@@ -102,6 +102,14 @@ def train(
     ] = CLASSIFIER,
     seed: options.Seed = 0,
     device: options.DeviceName = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes that read and draw tiles \\[default: 0 on a CPU, up to 8 with a GPU].",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
@@ -148,6 +156,7 @@ def train(
         held_out=held_out,
         seed=seed,
         device=device,
+        workers=workers,
         overwrite=overwrite,
     )
     with progress("train", quiet=quiet) as report:

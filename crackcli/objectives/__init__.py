@@ -49,6 +49,7 @@ class TrainConfig:
     calibrate: bool = True  # probabilities by the held-out photographs; a handful cannot
     seed: int = 0
     device: str = "auto"
+    workers: int | None = None  # processes that read and draw; None: 0 on a CPU, else up to 8
     arguments: dict[str, Any] = field(default_factory=dict)  # of the network
     overwrite: bool = False
 
