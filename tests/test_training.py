@@ -13,6 +13,7 @@ from crackcli.device import Device  # noqa: E402
 from crackcli.errors import ModelError, OutputError, UsageError  # noqa: E402
 from crackcli.judging import evaluate, is_bag, locate  # noqa: E402
 from crackcli.networks import Checkpoint, vgg11  # noqa: E402
+from crackcli.objectives import Objective  # noqa: E402
 from crackcli.objectives.classifying import Classifying  # noqa: E402
 from crackcli.patches import read_photograph, to_tensor  # noqa: E402
 from crackcli.steps import Strongest, blended, kept, untrained  # noqa: E402
@@ -89,6 +90,32 @@ def test_the_first_logits_of_a_new_network_are_small():
     logits = chain(torch.rand(4, 3, 256, 256))
 
     assert logits.abs().max() < 5
+
+
+def test_a_new_head_outlives_the_rate_that_features_learn_at():
+    """Its 32,768 inputs are of one sign: without batch norm nine units of ten are dead by then."""
+    torch.manual_seed(0)
+    pool = vgg11.POOL
+    widths = (4, pool, 4, pool, 4, 4, pool, 8, 8, pool, 8, 512, pool)
+    chain = vgg11.build(widths=widths, batch_norm=True).train()
+    optimiser = torch.optim.AdamW(chain.parameters(), lr=Objective.peak)
+    labels = torch.arange(4) % 2
+
+    for _ in range(8):
+        images = torch.rand(4, 3, 256, 256)
+        loss = torch.nn.functional.cross_entropy(chain(images)[:, :, 0, 0], labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    hidden = [place for place, layer in enumerate(chain) if isinstance(layer, torch.nn.ReLU)][-2]
+    fires = chain.trace(images)[hidden + 1].flatten(1) > 0
+    assert fires.any(dim=0).float().mean() > 0.8
+
+
+def test_from_nothing_a_step_needs_two_tiles(photographs, tmp_path):
+    with pytest.raises(UsageError, match="raise --batch-size"):
+        train(config(photographs, tmp_path / "model.safetensors", batch_size=1))
 
 
 def test_the_checkpoint_rebuilds_a_plain_network_alone(trained):

@@ -22,7 +22,12 @@ def build(
     dropout: float = 0.5,
     batch_norm: bool = False,
 ) -> Chain:
-    """An untrained VGG11-128; with ``batch_norm``, one after each convolution of the features."""
+    """An untrained VGG11-128; with ``batch_norm``, one after each convolution but the last.
+
+    The head needs it most: of its 32,768 inputs none is negative, so that one step of Adam moves
+    all of a unit's products the same way, and at a rate that features learn at it would be dead
+    in a dozen steps.
+    """
     layers: list[nn.Module] = []
     channels = 3
     for width in widths:
@@ -35,7 +40,10 @@ def build(
         layers.append(nn.ReLU())
         channels = width
     for width, kernel in ((hidden, tile_cells), (hidden, 1)):
-        layers += [nn.Conv2d(channels, width, kernel), nn.ReLU(), nn.Dropout(dropout)]
+        layers.append(nn.Conv2d(channels, width, kernel))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(width))
+        layers += [nn.ReLU(), nn.Dropout(dropout)]
         channels = width
     layers.append(nn.Conv2d(channels, 2, 1))
     chain = Chain(*layers)

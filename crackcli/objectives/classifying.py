@@ -51,6 +51,8 @@ class Classifying(Objective):
         config = self.config
         if config.start_from is None and config.frozen:
             raise UsageError("--frozen needs --from: untrained layers must not be kept")
+        if config.start_from is None and config.batch_size < 2:  # of batch norm in the head
+            raise UsageError("from nothing a step needs 2 tiles or more; raise --batch-size")
         chain = super().start()
         if config.start_from is not None:
             frozen = FROZEN_WHEN_WARM if config.frozen is None else config.frozen
