@@ -158,21 +158,23 @@ class Fused(nn.Module):
         """The cells (B, C, F, G) of windows that reach ``reach_px`` beyond them."""
         x = self.steps.boxed(images, self.stages[0].weight.dtype)
         for stage in self.stages:
-            product = F.conv2d(x, stage.weight)
-            _, x = self.steps.activate(product, stage.bias, pooled=stage.pooled, kept=False)
-            del product
+            x = self.through(stage, x, kept=False)[1]
         return x
+
+    def through(self, stage: Stage, x: Tensor, *, kept: bool) -> tuple[Tensor | None, Tensor]:
+        """What a stage makes of its input: before its pool, if it is ``kept``, and behind it."""
+        product = F.conv2d(x, stage.weight)
+        return self.steps.activate(product, stage.bias, pooled=stage.pooled, kept=kept)
 
     def back(self, images: Tensor, value: Tensor) -> Tensor:
         """The maps (B, H, W) of windows whose cells pass on ``value`` (B, C, F, G)."""
         taken = [self.steps.boxed(images, self.stages[0].weight.dtype)]
         active = []
         for stage in self.stages:
-            product = F.conv2d(taken[-1], stage.weight)
-            kept, x = self.steps.activate(product, stage.bias, pooled=stage.pooled, kept=True)
+            kept, x = self.through(stage, taken[-1], kept=True)
             active.append(kept if stage.pooled else None)
             taken.append(x)
-            del product, kept, x
+            del kept, x
         value = (value * (taken[-1] != 0)).contiguous(memory_format=LAYOUT)
         for place, stage in reversed(list(enumerate(self.stages))):
             product = F.conv2d(taken[place], stage.rule)

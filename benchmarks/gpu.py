@@ -1,0 +1,396 @@
+"""What a GPU does: its matrix rate, both passes through windows, loops over tiles, whole scans.
+
+    python benchmarks/gpu.py -o gpu              # 2 to 3 minutes on a data centre's GPU
+    python benchmarks/gpu.py -o gpu --smoke      # every line of it in tiny, on any processor
+
+Rasters are made meanwhile: one drawn texture of plaster, mirrored on and on, without cracks and
+with 5 % of its tiles cracked, as tiled JPEG TIFFs of up to ``--megapixels``.  Scans are those of
+``crackcli scan``, from the file to its COGs, each in a process of its own; the size goes up as long
+as the next one fits into ``--limit`` seconds.  FLOPs are those of the convolutions that a method
+needs in the precision at hand, without padding, beside a product of two matrices of 8192 squared,
+random numbers.  Each part has a limit of its own and may fail by itself; ``gpu.md`` and
+``gpu.json`` are written anew after each.
+"""
+
+import argparse
+import json
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gpu_scan
+import numpy as np
+import torch
+from gpu_scan import WALLS, wall_path
+from gpu_ways import Needed, compiled, ways
+from speed_peers import STEP_PX, TILE_PX, Loop
+
+from crackcli.models import shipped
+
+LOOPS = {"zennit": "Zennit EpsilonGammaBox", "captum": "Captum DeepLift"}
+REPEATS, ENOUGH_S = 9, 0.3  # of a timing: at most so often, and no more once it took so long
+
+
+class Late(Exception):
+    """A part took longer than it may."""
+
+
+@contextmanager
+def within(seconds: int) -> Iterator[None]:
+    """Raise `Late` where the body takes longer; between two calls of native code."""
+
+    def late(number: int, frame: Any) -> None:
+        raise Late(f"took longer than {seconds} s")
+
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+class Bench:
+    """The parts, what they found, and how far it may go."""
+
+    def __init__(self, given: argparse.Namespace, folder: Path) -> None:
+        self.given, self.folder = given, folder
+        self.device = "cuda" if torch.cuda.is_available() and not given.smoke else "cpu"
+        self.began = time.monotonic()
+        self.found: dict[str, Any] = {}
+        self.needed = Needed()
+
+    @property
+    def gone(self) -> float:
+        return time.monotonic() - self.began
+
+    def part(self, name: str, limit: int, work: Callable[[dict[str, Any]], None]) -> None:
+        """One part; what it notes before it fails is kept."""
+        notes: dict[str, Any] = {}
+        self.found[name] = notes
+        limit = int(min(limit, self.given.seconds - self.gone))
+        began = time.monotonic()
+        try:
+            if limit < 1:
+                raise Late("no time was left")
+            with within(limit):
+                work(notes)
+        except Exception as error:
+            notes["error"] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            traceback.print_exc()
+        notes["took_s"] = round(time.monotonic() - began, 1)
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+        print(f"{self.gone:6.1f} s  {name}: {notes.get('error', 'done')}", file=sys.stderr)
+        self.write()
+
+    def write(self) -> None:
+        (self.given.output / "gpu.json").write_text(json.dumps(self.found, indent=1))
+        (self.given.output / "gpu.md").write_text("\n".join(self.markdown()) + "\n")
+
+    # the parts
+
+    def machine(self, notes: dict[str, Any]) -> None:
+        """Names, and products of matrices in either precision."""
+        notes["torch"], notes["cores"] = torch.__version__, gpu_scan.cores()
+        side = 512 if self.given.smoke else 8192
+        notes["device"] = "cpu"
+        if self.device == "cuda":
+            notes["device"] = torch.cuda.get_device_name()
+            notes["memory_gb"] = round(torch.cuda.mem_get_info()[1] / 1e9, 1)
+            torch.backends.cuda.matmul.allow_tf32 = True
+        for name, kind in (("bfloat16", torch.bfloat16), ("tf32", torch.float32)):
+            a, b = (torch.randn(side, side, device=self.device).to(kind) for _ in range(2))
+            notes[name] = 2 * side**3 / self.seconds_of(lambda a=a, b=b: a @ b)
+        many = torch.empty((2**20 if self.given.smoke else 2**32), dtype=torch.uint8)
+        many = many.to(self.device)
+        other = torch.empty_like(many)
+        taken = self.seconds_of(lambda: other.copy_(many))
+        notes["bytes_per_s"] = 2 * many.numel() / taken
+
+    def windows(self, notes: dict[str, Any]) -> None:
+        """Both passes, in several ways, through square windows of several sizes."""
+        notes["failed"], notes["rows"] = {}, []
+        for name, (make, precision) in ways(self.device).items():
+            for cells in (2, 3) if self.given.smoke else (64, 32, 120):
+                self.attempt(notes, name, make, precision, cells)
+
+    def compiler(self, notes: dict[str, Any]) -> None:
+        """The same by torch's compiler, through a window of one size."""
+        notes["failed"], notes["rows"] = {}, []
+        cells = 2 if self.given.smoke else 64
+        self.attempt(notes, "torch.compile", lambda: compiled(self.device), "bfloat16", cells)
+
+    def attempt(
+        self,
+        notes: dict[str, Any],
+        name: str,
+        make: Callable[[], Any],
+        precision: str,
+        cells: int,
+    ) -> None:
+        """Both passes in one way through a window of ``cells`` squared."""
+        try:
+            way = make()
+            images, value = self.window(cells)
+            pixels = images[..., 0].numel()
+            with torch.inference_mode():
+                for stage, work in (
+                    ("features", lambda: way.features(images)),
+                    ("back", lambda: way.back(images, value)),
+                ):
+                    began = time.monotonic()
+                    work()
+                    self.wait()
+                    first = time.monotonic() - began
+                    taken, peak = self.seconds_of(work), self.peak_gb()
+                    row = {"way": name, "precision": precision, "stage": stage, "cells": cells}
+                    row |= {"first_s": first, "s": taken, "mp": pixels / 1e6, "peak_gb": peak}
+                    row["flops"] = self.needed.of(stage, images.shape, precision) / taken
+                    notes["rows"].append(row)
+        except Late:
+            raise
+        except Exception as error:
+            notes["failed"][name] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            if self.device == "cuda":
+                torch.cuda.empty_cache()
+
+    def window(self, cells: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """A window of noise with a dark line, and what its cells pass on."""
+        random = np.random.default_rng(cells)
+        side = 32 * cells + 118
+        image = random.normal(150, 20, (1, side, side, 3)).clip(0, 255).astype(np.uint8)
+        image[:, side // 2 : side // 2 + 6] = 50
+        value = random.random((1, 512, cells, cells), np.float32)
+        return tuple(torch.from_numpy(each).to(self.device) for each in (image, value))
+
+    def kernels(self, notes: dict[str, Any]) -> None:
+        """Where the time of both passes goes, kernel by kernel, in the engine's own way."""
+        make, _ = next(iter(ways(self.device).values()))
+        way = make()
+        images, value = self.window(2 if self.given.smoke else 64)
+        for stage in ("features", "back"):
+
+            def work(stage: str = stage) -> None:
+                way.features(images) if stage == "features" else way.back(images, value)
+
+            with torch.inference_mode():
+                work()
+                self.wait()
+                with torch.profiler.profile() as profile:
+                    work()
+                    self.wait()
+            spent = [
+                (each.key[:90], round(each.self_device_time_total / 1e3, 3), each.count)
+                for each in profile.key_averages()
+                if each.self_device_time_total
+            ]
+            notes[stage] = sorted(spent, key=lambda row: -row[1])[:20]
+
+    def loops(self, notes: dict[str, Any]) -> None:
+        """Tiles of 256 px at every 128, in batches, by libraries."""
+        for library in LOOPS:
+            try:
+                batch = 2 if self.given.smoke else 64
+                loop = Loop(library, shipped(".safetensors"), batch, self.device)
+                images = torch.rand(batch, 3, TILE_PX, TILE_PX, device=self.device)
+                per_tile = self.seconds_of(lambda loop=loop, images=images: loop.explain(images))
+                notes[library] = per_tile / batch * 1e6 / STEP_PX**2
+            except Late:
+                raise
+            except Exception as error:
+                notes[library] = f"{type(error).__name__}: {error}"[:300]
+
+    def scans(self, notes: dict[str, Any], wall: str) -> None:
+        """Whole scans of larger and larger rasters, as long as the next one fits."""
+        rate = np.inf  # seconds per megapixel of the last
+        for side in self.sides:
+            expected = self.given.limit if rate is np.inf else rate * side**2 / 1e6
+            if rate is not np.inf and expected > self.given.limit:
+                notes[f"{side}"] = {"left out": f"it would take {expected:.0f} s"}
+                continue
+            source = self.wait_for(wall, side)
+            folder = self.folder / f"scan_{wall}_{side}"
+            began = time.monotonic()
+            command = ("scan", source, folder, self.device, "bfloat16")
+            notes[f"{side}"] = self.ask(2 * self.given.limit, *command)
+            notes[f"{side}"]["command_s"] = round(time.monotonic() - began, 1)
+            notes[f"{side}"]["file_mb"] = round(source.stat().st_size / 1e6, 1)
+            rate = notes[f"{side}"]["seconds"] / notes[f"{side}"]["megapixels"]
+
+    def agreement(self, notes: dict[str, Any]) -> None:
+        """IoU of the masks by either precision."""
+        source = self.wait_for("few", self.sides[0])
+        notes.update(self.ask(60, "agree", source, self.folder / "agree", self.device))
+        notes["wall"] = f"{self.sides[0]} px squared, {WALLS['few']}"
+
+    # what they need
+
+    @property
+    def sides(self) -> list[int]:
+        """Sides of the rasters, the smallest first."""
+        if self.given.smoke:
+            return [512, 768]
+        largest = round((self.given.megapixels * 1e6) ** 0.5 / 512) * 512
+        return [4096, *(side for side in (16384,) if side < largest), largest]
+
+    def wait(self) -> None:
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+    def peak_gb(self) -> float:
+        """The most of a GPU's memory since the last time."""
+        if self.device != "cuda":
+            return 0.0
+        peak = torch.cuda.max_memory_reserved() / 1e9
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return round(peak, 2)
+
+    def seconds_of(self, work: Callable[[], Any]) -> float:
+        """The median of some calls, by events of the GPU, once it is warm."""
+        work()
+        taken: list[float] = []
+        while not taken or (len(taken) < REPEATS and sum(taken) < ENOUGH_S):
+            if self.device == "cuda":
+                ends = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+                ends[0].record()
+                work()
+                ends[1].record()
+                torch.cuda.synchronize()
+                taken.append(ends[0].elapsed_time(ends[1]) / 1e3)
+            else:
+                began = time.perf_counter()
+                work()
+                taken.append(time.perf_counter() - began)
+        return statistics.median(taken)
+
+    def make_walls(self) -> list[subprocess.Popen]:
+        """Begin to make the rasters."""
+        texture_px = 512 if self.given.smoke else 2048
+        return [
+            subprocess.Popen(self.command("walls", self.folder, wall, texture_px, *self.sides))
+            for wall in self.given.walls
+        ]
+
+    def wait_for(self, wall: str, side: int) -> Path:
+        path = wall_path(self.folder, wall, side)
+        while not path.exists():
+            time.sleep(0.2)
+        return path
+
+    def command(self, *words: Any) -> list[str]:
+        return [sys.executable, str(Path(gpu_scan.__file__)), *map(str, words)]
+
+    def ask(self, limit: float, *words: Any) -> dict[str, Any]:
+        """What a process prints that does a part."""
+        done = subprocess.run(
+            self.command(*words), stdout=subprocess.PIPE, text=True, timeout=limit, check=True
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def markdown(self) -> list[str]:
+        """All that is known, in tables."""
+        machine = self.found["machine"]
+        lines = [
+            f"{machine.get('device')}, {machine.get('cores')} cores, torch {torch.__version__}"
+        ]
+        rates = {"bfloat16": machine.get("bfloat16"), "tf32": machine.get("tf32")}
+        if machine.get("bytes_per_s"):
+            lines[0] += (
+                f"; matrix products {rates['bfloat16'] / 1e12:.3g} TFLOP/s in bfloat16, "
+                f"{rates['tf32'] / 1e12:.3g} in tf32; copies {machine['bytes_per_s'] / 1e12:.3g} "
+                "TB/s read and written"
+            )
+        lines += [
+            "",
+            "| pass | way | window, MP | ms/MP | MP/s | TFLOP/s | of a product | first, s | peak, GB |",
+            "|---" * 9 + "|",
+        ]
+        for part in ("windows", "compiler"):
+            notes = self.found.get(part, {})
+            for row in sorted(
+                notes.get("rows", []), key=lambda r: (r["stage"] == "back", r["cells"])
+            ):
+                share = row["flops"] / (rates.get(row["precision"]) or np.nan)
+                lines.append(
+                    f"| {row['stage']} | {row['way']} | {row['mp']:.2f} | "
+                    f"{1e3 * row['s'] / row['mp']:.3g} | {row['mp'] / row['s']:.0f} | "
+                    f"{row['flops'] / 1e12:.3g} | {share:.0%} | {row['first_s']:.1f} | "
+                    f"{row['peak_gb']} |"
+                )
+            lines += [f"{name}: {reason}" for name, reason in notes.get("failed", {}).items()]
+        loops = self.found.get("loops", {})
+        for library, words in LOOPS.items():
+            value = loops.get(library)
+            told = f"{value:.3g} s/MP" if isinstance(value, float) else str(value)
+            lines.append(f"\n{words}, tiles of 256 px at every 128 in batches: {told}")
+        lines += [
+            "",
+            "| wall | MP | s | MP/s | explain | score | mask | features | head | back | gated | "
+            "crack px | GPU, GB | host, GB | command, s |",
+            "|---" * 15 + "|",
+        ]
+        for wall in self.given.walls:
+            for run in self.found.get(f"scans, {wall}", {}).values():
+                if isinstance(run, dict) and "seconds" in run:
+                    lines.append(scan_row(WALLS[wall], run))
+        if "iou" in (agreed := self.found.get("agreement", {})):
+            lines.append(f"\nIoU of bfloat16 and float32: {agreed['iou']:.4f} ({agreed['wall']})")
+        failed = {name: notes["error"] for name, notes in self.found.items() if "error" in notes}
+        return lines + [f"\n{name}: {reason}" for name, reason in failed.items()]
+
+
+def scan_row(wall: str, run: dict[str, Any]) -> str:
+    """A row of the table of scans; seconds of the engine are inside of those of explain."""
+    stages, engine = run["stages"], run["engine_s"]
+    cells = [wall, f"{run['megapixels']:.0f}", f"{run['seconds']:.1f}"]
+    cells += [f"{run['megapixels'] / run['seconds']:.1f}"]
+    cells += [f"{stages.get(name, 0):.1f}" for name in ("explain", "score", "mask")]
+    cells += [f"{engine.get(name, 0):.1f}" for name in ("features", "head", "back")]
+    cells += [f"{run['tiles_gated']:.1%}", f"{run['crack_px']}", f"{run.get('gpu_gb', 0)}"]
+    cells += [f"{(run['host_mb'] or 0) / 1024:.1f}", f"{run['command_s']}"]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Measure, and write tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-o", "--output", type=Path, default=Path("gpu"))
+    parser.add_argument("--megapixels", type=float, default=1074, help="of the largest raster")
+    parser.add_argument("--seconds", type=float, default=170, help="for everything")
+    parser.add_argument("--limit", type=float, default=30, help="seconds of a scan, about")
+    parser.add_argument("--walls", nargs="+", choices=list(WALLS), default=list(WALLS))
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, on the processor")
+    given = parser.parse_args()
+    given.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="crackcli-gpu-") as name:
+        bench = Bench(given, Path(name))
+        making = bench.make_walls()
+        try:
+            bench.part("machine", 30, bench.machine)
+            bench.part("windows", 45, bench.windows)
+            for wall in given.walls:
+                limit = int(3 * given.limit)
+                bench.part(f"scans, {wall}", limit, lambda it, wall=wall: bench.scans(it, wall))
+            bench.part("agreement", 60, bench.agreement)
+            bench.part("loops", 25, bench.loops)
+            bench.part("kernels", 15, bench.kernels)
+            bench.part("compiler", 60, bench.compiler)
+        finally:
+            for process in making:
+                process.kill()
+                process.wait()
+    print((given.output / "gpu.md").read_text())
+
+
+if __name__ == "__main__":
+    main()
