@@ -312,7 +312,7 @@ class Bench:
             )
         lines += [
             "",
-            "| pass | way | window, MP | ms/MP | MP/s | TFLOP/s | of a product | first, s | peak, GB |",
+            "| pass | way | MP | ms/MP | MP/s | TFLOP/s | of a product | first, s | peak, GB |",
             "|---" * 9 + "|",
         ]
         for part in ("windows", "compiler"):
