@@ -1,5 +1,7 @@
 """Which model file is used, the engine that runs it, and how its strips are explained."""
 
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from crackcli.attribution import (
@@ -22,6 +24,7 @@ PACKAGED = Path(__file__).parent / "_models"  # where an installation keeps them
 CHECKOUT = Path(__file__).parents[1] / "models"  # where a clone keeps them
 OWN_MENUS = {"zennit"}  # engines with methods of their own
 GRAPH = ".onnx"
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def shipped(suffix: str, name: str = SHIPPED) -> Path:
@@ -65,7 +68,8 @@ def open_engine(
     baseline: str | None = None,
     precision: str = "float32",
 ) -> Engine:
-    """The engine for a model file; ``engine`` auto goes by the file's suffix."""
+    """The engine for a model file; ``engine`` auto goes by the file's suffix, and for a shipped
+    model takes torch where that has a GPU, since it computes there in half precision."""
     if engine != "auto":
         check({"auto": "", **ENGINES}, engine)
     if method is not None and engine not in OWN_MENUS:
@@ -79,6 +83,8 @@ def open_engine(
         raise UsageError("method raw has no convolutions; leave --precision out")
     if "raw" in (method, engine):
         return load(ENGINES, "raw")(model, method, start, device, baseline)
+    if engine == "auto" and model is None and method not in DIRECT and device != "cpu" and gpu():
+        engine = "torch"
     path = find_model(model, None if engine in OWN_MENUS else method, start, engine)
     if engine == "auto":
         engine = "torch" if path.suffix.lower() == ".safetensors" else "onnx"
@@ -92,6 +98,16 @@ def open_engine(
             f"engine {engine} computes in float32; leave --precision out, or use --engine torch"
         )
     return load(ENGINES, engine)(path, method, start, device, baseline, precision)
+
+
+def gpu() -> bool:
+    """Whether torch is there and has a GPU; it is not even loaded where there is no driver."""
+    driver = DRIVER.exists() or shutil.which("nvidia-smi") is not None
+    if not driver or find_spec("torch") is None:
+        return False
+    from crackcli.device import cuda_trouble
+
+    return cuda_trouble() is None
 
 
 def open_explainer(

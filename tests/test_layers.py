@@ -125,6 +125,7 @@ def test_the_floors_know_what_modules_import():
         ("pyogrio", {"formats.geopackage"}),
         ("torchvision", {"patches"}),
         ("matplotlib", {"training_report"}),
+        ("triton", {"attribution.kernels"}),
         ("zennit", {"engines.zennit"}),
         ("captum", set()),
     ],

@@ -198,7 +198,7 @@ def open_session(
     if device == "cuda" and used == "cpu":
         raise DeviceError(
             "CUDA is not usable by ONNX Runtime here (the session fell back to the CPU); "
-            "use --device cpu"
+            "use --engine torch, or --device cpu"
         )
     return session, used
 
