@@ -30,12 +30,12 @@ import gpu_scan
 import numpy as np
 import torch
 from gpu_scan import WALLS, wall_path
-from gpu_ways import Needed, compiled, ways
+from gpu_tables import LOOPS, markdown
+from gpu_ways import TUNED, Needed, compiled, ways
 from speed_peers import STEP_PX, TILE_PX, Loop
 
 from crackcli.models import shipped
 
-LOOPS = {"zennit": "Zennit EpsilonGammaBox", "captum": "Captum DeepLift"}
 REPEATS, ENOUGH_S = 9, 0.3  # of a timing: at most so often, and no more once it took so long
 
 
@@ -94,7 +94,7 @@ class Bench:
 
     def write(self) -> None:
         (self.given.output / "gpu.json").write_text(json.dumps(self.found, indent=1))
-        (self.given.output / "gpu.md").write_text("\n".join(self.markdown()) + "\n")
+        (self.given.output / "gpu.md").write_text("\n".join(markdown(self.found)) + "\n")
 
     # the parts
 
@@ -122,6 +122,22 @@ class Bench:
         for name, (make, precision) in ways(self.device).items():
             for cells in (2, 3) if self.given.smoke else (64, 32, 120):
                 self.attempt(notes, name, make, precision, cells)
+
+    def programs(self, notes: dict[str, Any]) -> None:
+        """The same by kernels whose programs are of other sizes."""
+        from crackcli.attribution import kernels
+
+        notes["failed"], notes["rows"] = {}, []
+        make, precision = ways(self.device)["kernels"]
+        for constant, values in TUNED.items():
+            usual = getattr(kernels, constant)
+            for value in values:
+                setattr(kernels, constant, value)
+                try:
+                    name = f"kernels, {constant} {value}"
+                    self.attempt(notes, name, make, precision, 2 if self.given.smoke else 64)
+                finally:
+                    setattr(kernels, constant, usual)
 
     def compiler(self, notes: dict[str, Any]) -> None:
         """The same by torch's compiler, through a window of one size."""
@@ -196,7 +212,8 @@ class Bench:
             notes[stage] = sorted(spent, key=lambda row: -row[1])[:20]
 
     def loops(self, notes: dict[str, Any]) -> None:
-        """Tiles of 256 px at every 128, in batches, by libraries."""
+        """Tiles of 256 px at every 128, in batches, by libraries, in torch's usual precision."""
+        torch.backends.cudnn.allow_tf32 = True
         for library in LOOPS:
             try:
                 batch = 2 if self.given.smoke else 64
@@ -297,69 +314,6 @@ class Bench:
         )
         return json.loads(done.stdout.splitlines()[-1])
 
-    def markdown(self) -> list[str]:
-        """All that is known, in tables."""
-        machine = self.found["machine"]
-        lines = [
-            f"{machine.get('device')}, {machine.get('cores')} cores, torch {torch.__version__}"
-        ]
-        rates = {"bfloat16": machine.get("bfloat16"), "tf32": machine.get("tf32")}
-        if machine.get("bytes_per_s"):
-            lines[0] += (
-                f"; matrix products {rates['bfloat16'] / 1e12:.3g} TFLOP/s in bfloat16, "
-                f"{rates['tf32'] / 1e12:.3g} in tf32; copies {machine['bytes_per_s'] / 1e12:.3g} "
-                "TB/s read and written"
-            )
-        lines += [
-            "",
-            "| pass | way | MP | ms/MP | MP/s | TFLOP/s | of a product | first, s | peak, GB |",
-            "|---" * 9 + "|",
-        ]
-        for part in ("windows", "compiler"):
-            notes = self.found.get(part, {})
-            for row in sorted(
-                notes.get("rows", []), key=lambda r: (r["stage"] == "back", r["cells"])
-            ):
-                share = row["flops"] / (rates.get(row["precision"]) or np.nan)
-                lines.append(
-                    f"| {row['stage']} | {row['way']} | {row['mp']:.2f} | "
-                    f"{1e3 * row['s'] / row['mp']:.3g} | {row['mp'] / row['s']:.0f} | "
-                    f"{row['flops'] / 1e12:.3g} | {share:.0%} | {row['first_s']:.1f} | "
-                    f"{row['peak_gb']} |"
-                )
-            lines += [f"{name}: {reason}" for name, reason in notes.get("failed", {}).items()]
-        loops = self.found.get("loops", {})
-        for library, words in LOOPS.items():
-            value = loops.get(library)
-            told = f"{value:.3g} s/MP" if isinstance(value, float) else str(value)
-            lines.append(f"\n{words}, tiles of 256 px at every 128 in batches: {told}")
-        lines += [
-            "",
-            "| wall | MP | s | MP/s | explain | score | mask | features | head | back | gated | "
-            "crack px | GPU, GB | host, GB | command, s |",
-            "|---" * 15 + "|",
-        ]
-        for wall in self.given.walls:
-            for run in self.found.get(f"scans, {wall}", {}).values():
-                if isinstance(run, dict) and "seconds" in run:
-                    lines.append(scan_row(WALLS[wall], run))
-        if "iou" in (agreed := self.found.get("agreement", {})):
-            lines.append(f"\nIoU of bfloat16 and float32: {agreed['iou']:.4f} ({agreed['wall']})")
-        failed = {name: notes["error"] for name, notes in self.found.items() if "error" in notes}
-        return lines + [f"\n{name}: {reason}" for name, reason in failed.items()]
-
-
-def scan_row(wall: str, run: dict[str, Any]) -> str:
-    """A row of the table of scans; seconds of the engine are inside of those of explain."""
-    stages, engine = run["stages"], run["engine_s"]
-    cells = [wall, f"{run['megapixels']:.0f}", f"{run['seconds']:.1f}"]
-    cells += [f"{run['megapixels'] / run['seconds']:.1f}"]
-    cells += [f"{stages.get(name, 0):.1f}" for name in ("explain", "score", "mask")]
-    cells += [f"{engine.get(name, 0):.1f}" for name in ("features", "head", "back")]
-    cells += [f"{run['tiles_gated']:.1%}", f"{run['crack_px']}", f"{run.get('gpu_gb', 0)}"]
-    cells += [f"{(run['host_mb'] or 0) / 1024:.1f}", f"{run['command_s']}"]
-    return "| " + " | ".join(cells) + " |"
-
 
 def main() -> None:
     """Measure, and write tables."""
@@ -384,6 +338,7 @@ def main() -> None:
             bench.part("agreement", 60, bench.agreement)
             bench.part("loops", 25, bench.loops)
             bench.part("kernels", 15, bench.kernels)
+            bench.part("programs", 25, bench.programs)
             bench.part("compiler", 60, bench.compiler)
         finally:
             for process in making:

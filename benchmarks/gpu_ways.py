@@ -57,9 +57,11 @@ class Tried:
 
 
 class ReluInside(Fused):
-    """Bias and ReLU by cuDNN, in its convolution."""
+    """Bias and ReLU by cuDNN, in its convolution, but in the first layer."""
 
     def through(self, stage: Stage, x: Tensor, *, kept: bool) -> tuple[Tensor | None, Tensor]:
+        if stage is self.stages[0]:
+            return super().through(stage, x, kept=kept)
         bias = stage.bias.to(x.dtype)
         active = torch.cudnn_convolution_relu(x, stage.weight, bias, (1, 1), (0, 0), (1, 1), 1)
         if not stage.pooled:
@@ -76,21 +78,29 @@ class Compiled:
         self.back = torch.compile(inner.back, dynamic=False)
 
 
+TUNED = {  # constants of the kernels' programs, and what else they might be
+    "ENTERED": ((32, 4), (128, 8)),
+    "LEFT": ((32, 4), (32, 8), (64, 8)),
+    "PIXELS": (8, 32),
+}
+
+
 def ways(device: str) -> dict[str, Way]:
     """All of them, by name; the first is the engine's own on a GPU."""
     method = TorchEngine(shipped(".safetensors"), device=device).explainer
     plain = Fused.of(method)
 
-    def quick() -> Fused:
+    def quick(*, enters: bool = True) -> Fused:
         from crackcli.attribution.kernels import Kernels
 
-        return Fused(plain.stages, Kernels())
+        return Fused(plain.stages, Kernels(), enters=enters)
 
     def by_torch(precision: str, *, last: bool = True) -> Way:
         return (lambda: Plain(method, device, precision, last=last)), precision
 
     return {
         "kernels": (quick, "bfloat16"),
+        "kernels, first layer by cuDNN": (lambda: quick(enters=False), "bfloat16"),
         "step by step": (lambda: Fused(plain.stages, Torch()), "bfloat16"),
         "autocast": by_torch("bfloat16"),
         "kernels, ReLU in cuDNN": (lambda: ReluInside(plain.stages, quick().steps), "bfloat16"),

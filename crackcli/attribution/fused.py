@@ -73,6 +73,27 @@ class Steps(Protocol):
         ...
 
 
+class FirstSteps(Steps, Protocol):
+    """Steps that compute the first convolution too, which has few channels and many pixels; its
+    weights are the rows of a kernel, see `rows_of`."""
+
+    def enter(self, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+        """What the first convolution, its ReLU and its pool make of images ``x``."""
+        ...
+
+    def leave(
+        self,
+        arrived: Tensor,
+        taken: Tensor,
+        x: Tensor,
+        first: tuple[Tensor, Tensor],
+        rule: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        """`share` of the ``first`` layer with times, computed from images ``x`` by weights and bias
+        of it and of its ``rule``."""
+        ...
+
+
 class Torch:
     """Functions of torch, one after the other."""
 
@@ -127,13 +148,28 @@ class Stage:
     rule_bias: Tensor
     transpose: Tensor  # weight of the convolution that is the transpose of that one
 
+    @property
+    def both(self) -> bool:
+        """Whether positive and negative shares have denominators of their own."""
+        return len(self.rule_bias) > len(self.bias)
+
 
 class Fused(nn.Module):
-    """Windows (B, H, W, 3) uint8, and what their cells pass on, to cells and maps."""
+    """Windows (B, H, W, 3) uint8, and what their cells pass on, to cells and maps.
 
-    def __init__(self, stages: list[Stage], steps: Steps) -> None:
+    ``enters`` is whether the first layer is left to the ``steps``, if they compute it.
+    """
+
+    def __init__(self, stages: list[Stage], steps: Steps, *, enters: bool = True) -> None:
         super().__init__()
         self.stages, self.steps = stages, steps
+        first = stages[0]
+        small = first.weight.shape[2:] == (3, 3) and len(first.bias) % 16 == 0
+        enters = enters and hasattr(steps, "enter")
+        self.entered = enters and small and first.pooled and not first.both
+        if self.entered:
+            self.first = rows_of(first.weight), first.bias
+            self.rule = rows_of(first.rule), first.rule_bias
 
     @classmethod
     def of(
@@ -163,6 +199,8 @@ class Fused(nn.Module):
 
     def through(self, stage: Stage, x: Tensor, *, kept: bool) -> tuple[Tensor | None, Tensor]:
         """What a stage makes of its input: before its pool, if it is ``kept``, and behind it."""
+        if self.entered and stage is self.stages[0]:
+            return None, self.steps.enter(x, *self.first)
         product = F.conv2d(x, stage.weight)
         return self.steps.activate(product, stage.bias, pooled=stage.pooled, kept=kept)
 
@@ -177,14 +215,27 @@ class Fused(nn.Module):
             del kept, x
         value = (value * (taken[-1] != 0)).contiguous(memory_format=LAYOUT)
         for place, stage in reversed(list(enumerate(self.stages))):
-            product = F.conv2d(taken[place], stage.rule)
-            times = place + 1 < len(self.stages)
-            value = self.steps.share(
-                *(value, taken.pop(), active.pop(), product, stage.rule_bias), times=times
-            )
-            del product
+            value = self.shared(place, value, taken, active)
             value = F.conv2d(value, stage.transpose, padding=stage.transpose.shape[-1] - 1)
         return self.steps.summed(taken[0], value)
+
+    def shared(
+        self, place: int, value: Tensor, taken: list[Tensor], active: list[Tensor | None]
+    ) -> Tensor:
+        """What the transpose of a layer takes; uses up what the last layers left in the lists."""
+        stage, times = self.stages[place], place + 1 < len(self.stages)
+        behind, before = taken.pop(), active.pop()
+        if self.entered and place == 0 and times:
+            return self.steps.leave(value, behind, taken[0], self.first, self.rule)
+        product = F.conv2d(taken[place], stage.rule)
+        return self.steps.share(value, behind, before, product, stage.rule_bias, times=times)
+
+
+def rows_of(weight: Tensor) -> Tensor:
+    """The weight (C, 8, 3, 3) of a convolution as (3, 32, C): for each row of its kernel the eight
+    channels of three pixels, and of a fourth without weight, as they lie in memory."""
+    rows = F.pad(weight.permute(2, 3, 1, 0), (0, 0, 0, 0, 0, 1))
+    return rows.flatten(1, 2).contiguous()
 
 
 def suited(layers: list[nn.Module], rules: list[nn.Module], *, first: bool) -> bool:

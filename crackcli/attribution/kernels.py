@@ -18,8 +18,9 @@ COLOURS = 3
 WIDE = 64  # channels of a program, at most
 PIXELS = 16  # of a program
 FLAT = 1024  # numbers of a program of one dimension
+ENTERED, LEFT = (64, 4), (16, 4)  # of a program of `enter`, of `leave`: its pixels, its warps
 SUMMED = 256  # pixels of a program that adds up their channels
-SIZES = ("pixels", "cols")  # a kernel is the same for all of them
+SIZES = ("pixels", "rows", "cols")  # a kernel is the same for all of them
 
 
 @triton.jit
@@ -143,7 +144,7 @@ def share(
         divide(relevance, product, shared, pixel[:, None], channel, bias, there, C, BOTH, SMALL)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def add_up(x, arrived, maps, pixels, over, EIGHT: tl.constexpr, PIXELS: tl.constexpr):
     """The sum over channels of one array times another."""
     pixel = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
@@ -152,6 +153,118 @@ def add_up(x, arrived, maps, pixels, over, EIGHT: tl.constexpr, PIXELS: tl.const
     both = tl.load(x + at, mask=there[:, None], other=0).to(tl.float32)
     both *= tl.load(arrived + at, mask=there[:, None], other=0).to(tl.float32)
     tl.store(maps + pixel, tl.sum(both, axis=1) / over, mask=there)
+
+
+@triton.jit
+def under(p, rows, cols, there_are, PIXELS: tl.constexpr):
+    """Where the pixels of a program are in images that are two pixels larger than twice what the
+    pool gives; which of them there are."""
+    row, col = p // cols, p % cols
+    first = (row // rows * (2 * rows + 2) + row % rows * 2) * (2 * cols + 2) + col * 2
+    return first.to(tl.int64), p < there_are
+
+
+@triton.jit
+def rows_of(weights, C: tl.constexpr, LONG: tl.constexpr):
+    """The weights (3, `LONG`, C) of a convolution of 3 x 3, row by row."""
+    at = tl.arange(0, LONG)[:, None] * C + tl.arange(0, C)[None, :]
+    return (
+        tl.load(weights + at),
+        tl.load(weights + LONG * C + at),
+        tl.load(weights + 2 * LONG * C + at),
+    )
+
+
+@triton.jit
+def convolved(x, first, cols, size, there, upper, middle, lower, LONG: tl.constexpr):
+    """The product of a convolution at pixels that begin at ``first``: in each row their channels
+    and those of the next three pixels lie together, of which the last has no weight."""
+    at = first[:, None] * (LONG // 4) + tl.arange(0, LONG)[None, :]
+    more = (2 * cols + 2) * (LONG // 4)
+    x0 = tl.load(x + at, mask=there[:, None] & (at < size), other=0)
+    product = tl.dot(x0, upper, input_precision="ieee")
+    at += more
+    x1 = tl.load(x + at, mask=there[:, None] & (at < size), other=0)
+    product = tl.dot(x1, middle, product, input_precision="ieee")
+    at += more
+    x2 = tl.load(x + at, mask=there[:, None] & (at < size), other=0)
+    return tl.dot(x2, lower, product, input_precision="ieee")
+
+
+@triton.jit(do_not_specialize=SIZES)
+def enter(
+    x, weights, bias, pooled, rows, cols, pixels, size,
+    C: tl.constexpr, LONG: tl.constexpr, PIXELS: tl.constexpr,
+):  # fmt: skip
+    """The first convolution, its ReLU and its pool at once."""
+    p = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    first, there = under(p, rows, cols, pixels, PIXELS)
+    upper, middle, lower = rows_of(weights, C, LONG)
+    below = 2 * cols + 2
+    a = convolved(x, first, cols, size, there, upper, middle, lower, LONG)
+    b = convolved(x, first + 1, cols, size, there, upper, middle, lower, LONG)
+    a = tl.maximum(a, b)
+    b = convolved(x, first + below, cols, size, there, upper, middle, lower, LONG)
+    a = tl.maximum(a, b)
+    b = convolved(x, first + below + 1, cols, size, there, upper, middle, lower, LONG)
+    channel = tl.arange(0, C)
+    a = tl.maximum(tl.maximum(a, b) + tl.load(bias + channel)[None, :], 0.0)
+    at = p.to(tl.int64)[:, None] * C + channel[None, :]
+    tl.store(pooled + at, a.to(pooled.dtype.element_ty), mask=there[:, None])
+
+
+@triton.jit
+def put(shared, at, relevance, z, there, SMALL: tl.constexpr):
+    ratio = relevance / (tl.maximum(z, 0.0) + SMALL)
+    tl.store(shared + at, ratio.to(shared.dtype.element_ty), mask=there)
+
+
+@triton.jit(do_not_specialize=SIZES)
+def leave(
+    x, weights, bias, rule, rule_bias, arrived, taken, shared, rows, cols, pixels, size,
+    C: tl.constexpr, LONG: tl.constexpr, SMALL: tl.constexpr, PIXELS: tl.constexpr,
+):  # fmt: skip
+    """`share` of the first layer, whose output and denominators are computed here once more, which
+    takes less time than to keep them."""
+    p = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    first, there = under(p, rows, cols, pixels, PIXELS)
+    channel = tl.arange(0, C)
+    kind = taken.dtype.element_ty
+    below = 2 * cols + 2
+    upper, middle, lower = rows_of(weights, C, LONG)
+    add = tl.load(bias + channel)[None, :]
+    a = convolved(x, first, cols, size, there, upper, middle, lower, LONG)
+    b = convolved(x, first + 1, cols, size, there, upper, middle, lower, LONG)
+    c = convolved(x, first + below, cols, size, there, upper, middle, lower, LONG)
+    d = convolved(x, first + below + 1, cols, size, there, upper, middle, lower, LONG)
+    # As they would be kept: what is equal then shares.
+    a = tl.maximum(a + add, 0.0).to(kind).to(tl.float32)
+    b = tl.maximum(b + add, 0.0).to(kind).to(tl.float32)
+    c = tl.maximum(c + add, 0.0).to(kind).to(tl.float32)
+    d = tl.maximum(d + add, 0.0).to(kind).to(tl.float32)
+    top = tl.maximum(tl.maximum(a, b), tl.maximum(c, d))
+    at = p.to(tl.int64)[:, None] * C + channel[None, :]
+    relevance = tl.load(arrived + at, mask=there[:, None], other=0).to(tl.float32)
+    relevance *= tl.load(taken + at, mask=there[:, None], other=0).to(tl.float32)
+    a = tl.where(a >= top, 1.0, 0.0)
+    b = tl.where(b >= top, 1.0, 0.0)
+    c = tl.where(c >= top, 1.0, 0.0)
+    d = tl.where(d >= top, 1.0, 0.0)
+    relevance = relevance / (a + b + c + d)
+    upper, middle, lower = rows_of(rule, C, LONG)
+    add = tl.load(rule_bias + channel)[None, :]
+    seen = there[:, None]
+    to = 2 * (p // cols).to(tl.int64) * (2 * cols) + 2 * (p % cols)  # of what the pool took from
+    at = to[:, None] * C + channel[None, :]
+    z = convolved(x, first, cols, size, there, upper, middle, lower, LONG)
+    put(shared, at, a * relevance, z + add, seen, SMALL)
+    z = convolved(x, first + 1, cols, size, there, upper, middle, lower, LONG)
+    put(shared, at + C, b * relevance, z + add, seen, SMALL)
+    at += 2 * cols * C
+    z = convolved(x, first + below, cols, size, there, upper, middle, lower, LONG)
+    put(shared, at, c * relevance, z + add, seen, SMALL)
+    z = convolved(x, first + below + 1, cols, size, there, upper, middle, lower, LONG)
+    put(shared, at + C, d * relevance, z + add, seen, SMALL)
 
 
 class Kernels:
@@ -212,6 +325,44 @@ class Kernels:
             SMALL=STABILISER,
             WIDE=wide,
             PIXELS=PIXELS,
+        )
+        return shared
+
+    def enter(self, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+        count, _, rows, cols = x.shape
+        shape = (count, len(bias), rows // 2 - 1, cols // 2 - 1)
+        pooled = empty_like_pixels(x, shape, x.dtype)
+        pixels = count * shape[2] * shape[3]
+        many, warps = ENTERED
+        enter[(triton.cdiv(pixels, many),)](
+            *(x, weights, bias, pooled, *shape[2:], pixels, x.numel()),
+            C=shape[1],
+            LONG=weights.shape[1],
+            PIXELS=many,
+            num_warps=warps,
+        )
+        return pooled
+
+    def leave(
+        self,
+        arrived: Tensor,
+        taken: Tensor,
+        x: Tensor,
+        first: tuple[Tensor, Tensor],
+        rule: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        arrived = arrived.contiguous(memory_format=LAYOUT)
+        count, channels, rows, cols = taken.shape
+        shared = empty_like_pixels(x, (count, channels, 2 * rows, 2 * cols), x.dtype)
+        pixels = count * rows * cols
+        many, warps = LEFT
+        leave[(triton.cdiv(pixels, many),)](
+            *(x, *first, *rule, arrived, taken, shared, rows, cols, pixels, x.numel()),
+            C=channels,
+            LONG=first[0].shape[1],
+            SMALL=STABILISER,
+            PIXELS=many,
+            num_warps=warps,
         )
         return shared
 

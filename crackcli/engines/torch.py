@@ -179,18 +179,20 @@ def fused_for(explainer: nn.Module, device: Device) -> Fused | None:
     plain = Fused.of(explainer) if device.far and device.bf16 else None
     if plain is None:
         return None
-    try:
-        from crackcli.attribution.kernels import Kernels
+    for enters in (True, False):
+        try:
+            from crackcli.attribution.kernels import Kernels
 
-        quick = Fused(plain.stages, Kernels())
-        cells, maps = apart(quick, plain, explainer.chain.reach_px, explainer.chain.stride_px)
-        if cells <= ALIKE and maps <= ALIKE:  # neither is where one of them is not a number
-            return quick
-        reason = f"cells differ by {cells:.2f}, maps by {maps:.2f}"
-    except Exception as error:  # of a compiler, of a driver, or that there is none
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LENGTH]
-    log.warning("without kernels of its own, which is slower (%s)", reason)
-    device.tidy()
+            quick = Fused(plain.stages, Kernels(), enters=enters)
+            cells, maps = apart(quick, plain, explainer.chain.reach_px, explainer.chain.stride_px)
+            if cells <= ALIKE and maps <= ALIKE:  # neither is where one of them is not a number
+                return quick
+            reason = f"cells differ by {cells:.2f}, maps by {maps:.2f}"
+        except Exception as error:  # of a compiler, of a driver, or that there is none
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LENGTH]
+        kernels = "kernels of the first layer" if enters else "kernels of its own"
+        log.warning("without %s, which is slower (%s)", kernels, reason)
+        device.tidy()
     return plain
 
 

@@ -26,10 +26,10 @@ TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
 COMPOSITES = [lrp, gamma_box, epsilon_plus, alpha2_beta1]
 
 
-def tiny():
+def tiny(first=4):
     """A network with biases, so that their part in the denominators is seen."""
     torch.manual_seed(5)
-    chain = vgg11.build(**TINY).eval()
+    chain = vgg11.build(**TINY | {"widths": (first, *TINY["widths"][1:])}).eval()
     for name, parameter in chain.named_parameters():
         if name.endswith("bias"):
             nn.init.uniform_(parameter, -0.05, 0.05)
@@ -98,12 +98,14 @@ from test_fused import COMPOSITES, apart, tiny, window
 from crackcli.attribution import kernels
 from crackcli.attribution.fused import Fused
 
+kernels.ENTERED = kernels.LEFT = (512, 4)
 kernels.PIXELS, kernels.FLAT, kernels.SUMMED = 512, 8192, 4096  # fewer programs, each larger
 images = window()[:1, :150, :150]
 with torch.inference_mode():
-    for method in (COMPOSITES[0], COMPOSITES[3]):
-        plain = Fused.of(method(tiny()), torch.float32)
+    for method, first in ((COMPOSITES[0], 4), (COMPOSITES[0], 16), (COMPOSITES[3], 4)):
+        plain = Fused.of(method(tiny(first)), torch.float32)
         quick = Fused(plain.stages, kernels.Kernels())
+        assert quick.entered == (first == 16)  # kernels of the first layer want 16 channels
         cells = plain.features(images)
         value = torch.rand(cells.shape)
         print(apart(quick.features(images), cells))
@@ -124,18 +126,19 @@ def test_kernels_give_what_functions_of_torch_give():
 
     assert done.returncode == 0, done.stderr
     differences = [float(line) for line in done.stdout.split()]
-    assert len(differences) == 4
+    assert len(differences) == 6
     assert max(differences) < 1e-5
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("first", [4, 16])
 @pytest.mark.parametrize("method", COMPOSITES)
 @torch.inference_mode()
-def test_kernels_give_on_a_gpu_what_the_processor_gives(method):
+def test_kernels_give_on_a_gpu_what_the_processor_gives(method, first):
     pytest.importorskip("triton")
     from crackcli.attribution.kernels import Kernels
 
-    explainer, images = method(tiny()), window()
+    explainer, images = method(tiny(first)), window()
     expected = Fused.of(explainer, torch.float32)
     cells = expected.features(images)
     value = torch.rand(cells.shape)
