@@ -81,65 +81,98 @@ class Timed:
         return result
 
 
-def scan(source: Path, folder: Path, device: str, precision: str) -> dict[str, Any]:
-    """A scan and what it took; the engine's seconds are inside of those of ``explain``."""
-    from crackcli.memory import peak_memory_mb
+def opened(device: str, precision: str) -> Any:
+    """A warm explainer, and how long that took."""
     from crackcli.models import open_explainer
-    from crackcli.scan import ScanTask, scan_raster
 
     began = time.monotonic()
     explainer = open_explainer(engine="torch", device=device, precision=precision)
     explainer.engine = Timed(explainer.engine)
     side_px = 320 + 2 * explainer.engine.facts.reach_px
     explainer.engine.features(np.zeros((1, side_px, side_px, 3), np.uint8))
-    explainer.engine.seconds.clear()
-    explainer.engine.pixels.clear()
-    opened = time.monotonic()
+    return explainer, time.monotonic() - began
+
+
+def scan(source: Path, folder: Path, explainer: Any) -> dict[str, Any]:
+    """A scan and what it took; the engine's seconds are inside of those of ``explain``."""
+    from crackcli.memory import peak_memory_mb
+    from crackcli.scan import ScanTask, scan_raster
+
+    engine = explainer.engine
+    engine.seconds.clear()
+    engine.pixels.clear()
+    began = time.monotonic()
     task = ScanTask(source, folder, core_px=explainer.core_px, overwrite=True)
     summary = scan_raster(task, explainer)
-    seconds = time.monotonic() - opened
+    seconds = time.monotonic() - began
     record = json.loads((folder / "scene.json").read_text())
     found = {
         "megapixels": summary.megapixels,
         "seconds": round(seconds, 2),
-        "open_s": round(opened - began, 2),
         "stages": record["seconds"],
-        "engine_s": {name: round(value, 2) for name, value in explainer.engine.seconds.items()},
-        "engine_mp": {name: round(size / 1e6, 1) for name, size in explainer.engine.pixels.items()},
+        "engine_s": {name: round(value, 2) for name, value in engine.seconds.items()},
+        "engine_mp": {name: round(size / 1e6, 1) for name, size in engine.pixels.items()},
         "precision": record["precision"],
         "device": record["device"],
         "tiles_gated": summary.tiles_gated,
         "crack_px": summary.crack_px,
+        "file_mb": round(source.stat().st_size / 1e6, 1),
         "host_mb": peak_memory_mb(),
         "mask": str(summary.mask),
     }
-    if device == "cuda":
+    if engine.facts.device == "cuda":
         import torch
 
         found["gpu_gb"] = round(torch.cuda.max_memory_reserved() / 1e9, 2)
     return found
 
 
-def agree(source: Path, folder: Path, device: str) -> dict[str, Any]:
-    """IoU of the masks of bfloat16 and float32."""
+def scans(folder: Path, wall: str, device: str, limit: float, sides: list[int]) -> None:
+    """Of the smallest raster, and of the largest that takes no longer than the limit by that;
+    a line of JSON of each."""
+    explainer, open_s = opened(device, "bfloat16")
+    sides = sorted(sides)
+    for number in range(2):
+        source = wait_for(folder, wall, sides[0] if not number else sides[-1])
+        found = scan(source, folder / f"scan_{wall}_{number}", explainer) | {"open_s": open_s}
+        print(json.dumps(found), flush=True)
+        a_pixel = found["seconds"] / found["megapixels"] / 1e6
+        sides = [side for side in sides[1:] if a_pixel * side**2 <= limit]
+        if not sides:
+            break
+
+
+def wait_for(folder: Path, wall: str, side: int) -> Path:
+    """The path of a raster, once it is made."""
+    path = wall_path(folder, wall, side)
+    while not path.exists():
+        time.sleep(0.1)
+    return path
+
+
+def agree(folder: Path, wall: str, device: str, side: int) -> None:
+    """IoU of the masks of bfloat16 and float32, in JSON."""
     from speed import agreement
 
+    source = wait_for(folder, wall, side)
     masks = [
-        scan(source, folder / precision, device, precision)["mask"]
+        scan(source, folder / precision, opened(device, precision)[0])["mask"]
         for precision in ("float32", "bfloat16")
     ]
-    return {"iou": agreement(masks[1], masks[0])}
+    print(json.dumps({"iou": agreement(masks[1], masks[0])}))
 
 
 def main() -> None:
-    """One of the three; a scan prints JSON."""
-    what, first, folder, *rest = sys.argv[1:]
+    """One of the three."""
+    what, folder, wall, *rest = sys.argv[1:]
     if what == "walls":
         texture_px, *sides = map(int, rest)
-        make_walls(Path(first), folder, texture_px, sides)
-        return
-    work = {"scan": scan, "agree": agree}[what]
-    print(json.dumps(work(Path(first), Path(folder), *rest)))
+        make_walls(Path(folder), wall, texture_px, sides)
+    elif what == "scans":
+        device, limit, *sides = rest
+        scans(Path(folder), wall, device, float(limit), list(map(int, sides)))
+    else:
+        agree(Path(folder), wall, rest[0], int(rest[1]))
 
 
 if __name__ == "__main__":

@@ -43,13 +43,12 @@ def markdown(found: dict[str, Any]) -> list[str]:
     lines += [
         "",
         "| wall | MP | s | MP/s | explain | score | mask | features | head | back | gated | "
-        "crack px | GPU, GB | host, GB | command, s |",
+        "crack px | GPU, GB | host, GB | to open, s |",
         "|---" * 15 + "|",
     ]
-    for wall in WALLS:
-        for run in found.get(f"scans, {wall}", {}).values():
-            if isinstance(run, dict) and "seconds" in run:
-                lines.append(scan_row(WALLS[wall], run))
+    for wall, words in WALLS.items():
+        runs = found.get(f"scans, {wall}", {}).get("runs", [])
+        lines += [scan_row(words, run) for run in runs]
     if "iou" in (agreed := found.get("agreement", {})):
         lines.append(f"\nIoU of bfloat16 and float32: {agreed['iou']:.4f} ({agreed['wall']})")
     failed = {name: notes["error"] for name, notes in found.items() if "error" in notes}
@@ -64,5 +63,5 @@ def scan_row(wall: str, run: dict[str, Any]) -> str:
     cells += [f"{stages.get(name, 0):.1f}" for name in ("explain", "score", "mask")]
     cells += [f"{engine.get(name, 0):.1f}" for name in ("features", "head", "back")]
     cells += [f"{run['tiles_gated']:.1%}", f"{run['crack_px']}", f"{run.get('gpu_gb', 0)}"]
-    cells += [f"{(run['host_mb'] or 0) / 1024:.1f}", f"{run['command_s']}"]
+    cells += [f"{(run['host_mb'] or 0) / 1024:.1f}", f"{run['open_s']:.1f}"]
     return "| " + " | ".join(cells) + " |"
