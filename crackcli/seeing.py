@@ -96,7 +96,7 @@ class Seer:
         for window in self.to_judge(raster, grid, asked):
             under = self.cells_under(window)
             known = cut(cells, under, seen)
-            if self.blank_tile < self.gate and self.nothing_but_fill(known):
+            if self.blank_tile < self.gate and (known == self.blank).all():
                 tiles[window.within(asked)] = self.blank_tile
                 continue
             probability, passed = self.engine.head(known[None], self.gate)
@@ -265,10 +265,6 @@ class Seer:
         """The cell (C, 1, 1) of nothing but fill."""
         window = self.window_of(Window(0, 0, 1, 1))
         return self.engine.features(np.full((1, *window.shape, 3), GREY, np.uint8))[0]
-
-    def nothing_but_fill(self, cells: Floats) -> bool:
-        """Whether all cells (C, F, G) are blank; the first of them tells nearly always."""
-        return bool((cells[:, :1, :1] == self.blank).all() and (cells == self.blank).all())
 
     @cached_property
     def blank_tile(self) -> float:
