@@ -163,10 +163,10 @@ def tiles_of(image: np.ndarray) -> list[tuple[int, int]]:
 class Loop:
     """Tiles of 256 px at every 128, each explained by a library, in batches."""
 
-    def __init__(self, library: str, model: Path, batch: int) -> None:
+    def __init__(self, library: str, model: Path, batch: int, device: str = "cpu") -> None:
         chain = Checkpoint.read(model).build().eval()
         self.library, self.batch = library, batch
-        self.network = torch.nn.Sequential(*chain, torch.nn.Flatten())
+        self.network = torch.nn.Sequential(*chain, torch.nn.Flatten()).to(device)
         for layer in self.network:
             if isinstance(layer, torch.nn.ReLU):
                 layer.inplace = False
@@ -178,7 +178,7 @@ class Loop:
             from zennit.composites import EpsilonGammaBox
 
             with Gradient(self.network, EpsilonGammaBox(low=0.0, high=1.0)) as attributor:
-                _, relevance = attributor(images, torch.eye(2)[[1] * len(images)])
+                _, relevance = attributor(images, torch.eye(2).to(images)[[1] * len(images)])
             return relevance
         from captum.attr import DeepLift
 

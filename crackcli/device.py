@@ -53,9 +53,42 @@ class Device:
     def torch(self) -> torch.device:
         return torch.device(self.name)
 
+    def sent(self, array: NDArray) -> Tensor:
+        """An array there.  It goes to a GPU from memory that it reads by itself."""
+        values = torch.from_numpy(array)
+        return values.pin_memory().to(self.torch, non_blocking=True) if self.far else values
+
+    def fetched(self, values: Tensor) -> NDArray[np.float32]:
+        """What was computed there, here, in float32 and in the order of its axes."""
+        values = values.float().contiguous()
+        if not self.far:
+            return values.numpy()
+        here = torch.empty(values.shape, pin_memory=True)
+        here.copy_(values, non_blocking=True)
+        torch.cuda.current_stream().synchronize()
+        return here.numpy()
+
     def scaled(self, images: NDArray[np.uint8]) -> Tensor:
-        """Images (B, H, W, 3) there, as a network takes them: (B, 3, H, W) float32 in [0, 1]."""
-        return torch.from_numpy(images).to(self.torch).permute(0, 3, 1, 2).float() / 255
+        """Images (B, H, W, 3) there, as a network takes them: (B, 3, H, W) float32 in [0, 1].
+        What travels is uint8."""
+        return self.sent(images).permute(0, 3, 1, 2).float() / 255
+
+    @property
+    def far(self) -> bool:
+        """Whether arrays must be copied there and back."""
+        return self.name == "cuda"
+
+    def free_bytes(self) -> int | None:
+        """What is free of a GPU's memory, to this process; None of a processor's."""
+        if not self.far:
+            return None
+        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        return torch.cuda.mem_get_info()[0] + kept
+
+    def tidy(self) -> None:
+        """Give back what torch keeps of a GPU's memory for later."""
+        if self.far:
+            torch.cuda.empty_cache()
 
     @contextlib.contextmanager
     def autocast(self) -> Iterator[None]:

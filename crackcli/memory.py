@@ -32,6 +32,7 @@ ACTIVATIONS = {
     ("zennit", "propagation"): (560, 3600),
 }
 UNKNOWN = (560, 1850)  # of other engines
+TRAVELLING = (12, 16)  # of any on a GPU, which has the rest: pixels, cells and maps, and copies
 REFINED = 60  # bytes of a pixel of a block of which the mask is made: fifteen float32 images
 RIM_PX = 64  # that are read around a strip in which pixels have no data
 
@@ -79,6 +80,9 @@ def peak_mb(
 
 def engine_bytes(facts: EngineFacts, channels: int, counts: Counts) -> float:
     """Activations of the largest image that the engine sees at once."""
+    if facts.device == "cuda":
+        of_cells, of_maps = TRAVELLING
+        return max(counts.largest_cells_px * of_cells, counts.largest_maps_px * of_maps)
     of_cells, of_maps = ACTIVATIONS.get((facts.engine.split()[0], facts.kind), UNKNOWN)
     share = channels / CHANNELS if channels else 1.0
     share /= 2 if facts.precision == "bfloat16" else 1

@@ -1,5 +1,7 @@
 """Which model file is used, the engine that runs it, and how its strips are explained."""
 
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from crackcli.attribution import (
@@ -14,7 +16,7 @@ from crackcli.direct_explainer import DirectExplainer
 from crackcli.engines import Engine
 from crackcli.errors import ModelError, UsageError
 from crackcli.explainer import Explainer, StripExplainer
-from crackcli.look import FirstLook
+from crackcli.look import FirstLook, QuickLook
 from crackcli.registry import ENGINES, METHODS, check, load
 
 SHIPPED = "vgg11_128"
@@ -22,6 +24,12 @@ PACKAGED = Path(__file__).parent / "_models"  # where an installation keeps them
 CHECKOUT = Path(__file__).parents[1] / "models"  # where a clone keeps them
 OWN_MENUS = {"zennit"}  # engines with methods of their own
 GRAPH = ".onnx"
+LOOKS = {
+    "half": "at half the resolution",
+    "int8": "in whole numbers of 8 bits, of the shipped model, on processors with VNNI",
+}
+CPU = Path("/proc/cpuinfo")
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def shipped(suffix: str, name: str = SHIPPED) -> Path:
@@ -65,7 +73,8 @@ def open_engine(
     baseline: str | None = None,
     precision: str = "float32",
 ) -> Engine:
-    """The engine for a model file; ``engine`` auto goes by the file's suffix."""
+    """The engine for a model file; ``engine`` auto goes by the file's suffix, and for a shipped
+    model takes torch where that has a GPU, since it computes there in half precision."""
     if engine != "auto":
         check({"auto": "", **ENGINES}, engine)
     if method is not None and engine not in OWN_MENUS:
@@ -79,6 +88,8 @@ def open_engine(
         raise UsageError("method raw has no convolutions; leave --precision out")
     if "raw" in (method, engine):
         return load(ENGINES, "raw")(model, method, start, device, baseline)
+    if engine == "auto" and model is None and method not in DIRECT and device != "cpu" and gpu():
+        engine = "torch"
     path = find_model(model, None if engine in OWN_MENUS else method, start, engine)
     if engine == "auto":
         engine = "torch" if path.suffix.lower() == ".safetensors" else "onnx"
@@ -94,6 +105,16 @@ def open_engine(
     return load(ENGINES, engine)(path, method, start, device, baseline, precision)
 
 
+def gpu() -> bool:
+    """Whether torch is there and has a GPU; it is not even loaded where there is no driver."""
+    driver = DRIVER.exists() or shutil.which("nvidia-smi") is not None
+    if not driver or find_spec("torch") is None:
+        return False
+    from crackcli.device import cuda_trouble
+
+    return cuda_trouble() is None
+
+
 def open_explainer(
     model: Path | None = None,
     method: str | None = None,
@@ -104,15 +125,36 @@ def open_explainer(
     gate: float = 0.5,
     look: float = 0.0,
     precision: str = "float32",
+    look_in: str = "half",
 ) -> StripExplainer:
     """What a scan has its strips explained by, on the engine for a model file; ``look`` 0 leaves
-    the first look out."""
+    the first look out, and ``look_in`` is one of `LOOKS`."""
+    check(LOOKS, look_in)
+    if look and look_in == "int8" and model is not None:
+        raise UsageError("--look-in int8 is for the shipped model; leave --model or it out")
     opened = open_engine(model, method, start, engine, device, baseline, precision)
-    return explainer_of(opened, gate, look)
+    return explainer_of(opened, gate, look, look_in)
 
 
-def explainer_of(engine: Engine, gate: float, look: float = 0.0) -> StripExplainer:
-    """What a scan has its strips explained by, on an engine that is open."""
+def explainer_of(
+    engine: Engine, gate: float, look: float = 0.0, look_in: str = "half"
+) -> StripExplainer:
+    """What a scan has its strips explained by, on an engine that is open.  A look in whole numbers
+    is left out where the processor would be no quicker by it."""
     if engine.facts.direct:
         return DirectExplainer(engine)
-    return Explainer(engine, gate, FirstLook(engine, look) if look else None)
+    if not look or (look_in == "int8" and (engine.facts.device != "cpu" or not multiplies_int8())):
+        return Explainer(engine, gate)
+    if look_in == "half":
+        return Explainer(engine, gate, FirstLook(engine, look))
+    from crackcli.engines.onnx import Quick
+
+    return Explainer(engine, gate, QuickLook(Quick(engine, shipped(".int8.onnx")), look))
+
+
+def multiplies_int8() -> bool:
+    """Whether the processor adds up products of four pairs of 8 bits at once."""
+    try:
+        return "vnni" in CPU.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False

@@ -62,6 +62,7 @@ class Seer:
         self.tile = facts.tile_px // self.stride
         self.edge = self.tile // 2  # cells beyond the edges of the raster
         self.most = {"features": SEEN_CELLS, "back": BACK_CELLS}  # cells of a window and its halo
+        self.most |= getattr(self.engine, "window_cells", {})
         if self.look is not None and self.look.least >= self.gate:
             self.look = None
 

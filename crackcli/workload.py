@@ -69,8 +69,10 @@ def pass_px(window_px: float, core_px: float) -> float:
 class CountingEngine:
     """An engine to which everything is crack, or nothing; it counts what it is asked for."""
 
-    def __init__(self, facts: EngineFacts, *, cracked: bool) -> None:
-        self.facts, self.cracked = facts, cracked
+    def __init__(
+        self, facts: EngineFacts, *, cracked: bool, window_cells: dict[str, int] | None = None
+    ) -> None:
+        self.facts, self.cracked, self.window_cells = facts, cracked, window_cells or {}
         self.cells_px, self.head_cells, self.maps_px = 0, 0, 0.0
         self.largest_cells_px = self.largest_maps_px = 0
 
@@ -164,7 +166,8 @@ def counted(
     cracked: bool,
 ) -> Counts:
     """The same, each strip by itself."""
-    engine = CountingEngine(explainer.engine.facts, cracked=cracked)
+    sizes = getattr(explainer.engine, "window_cells", None)
+    engine = CountingEngine(explainer.engine.facts, cracked=cracked, window_cells=sizes)
     raster = Plain(info)
     counting = alike(explainer, engine)
     for index in indices:
@@ -174,8 +177,10 @@ def counted(
 
 
 def alike(explainer: StripExplainer, engine: Engine) -> StripExplainer:
-    """An explainer with the same options and another engine."""
-    return explainer_of(engine, explainer.gate, explainer.looks_from or 0.0)
+    """An explainer with the same options and another engine; a first look in whole numbers, which
+    takes another time, is left out."""
+    half = getattr(getattr(explainer, "look", None), "way", "half") == "half"
+    return explainer_of(engine, explainer.gate, (explainer.looks_from or 0.0) if half else 0.0)
 
 
 @dataclass(frozen=True)

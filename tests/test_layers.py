@@ -40,7 +40,7 @@ explainer
 seeing
 filling
 engines.onnx engines.torch engines.raw engines.zennit matching cracks study sound
-attribution.path
+attribution.path attribution.fused attribution.kernels
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
 attribution.passes limit_features frames photometry ridge
 attribution.propagation patches masking widths runs scale marker statements raster_copy
@@ -125,6 +125,7 @@ def test_the_floors_know_what_modules_import():
         ("pyogrio", {"formats.geopackage"}),
         ("torchvision", {"patches"}),
         ("matplotlib", {"training_report"}),
+        ("triton", {"attribution.kernels"}),
         ("zennit", {"engines.zennit"}),
         ("captum", set()),
     ],

@@ -235,3 +235,32 @@ def test_a_session_is_given_that_many_threads(monkeypatch, tmp_path):
         onnx.open_session(tmp_path / "model.onnx", "cpu")
 
     assert given == [3]
+
+
+@pytest.mark.usefixtures("folder", "_engines")
+@pytest.mark.parametrize(
+    ("there", "device", "model", "method", "engine"),
+    [
+        (True, "auto", None, None, "torch"),
+        (True, "cuda", None, "gradient", "torch"),
+        (True, "cpu", None, None, "onnx"),
+        (False, "auto", None, None, "onnx"),
+        (True, "auto", "given.onnx", None, "onnx"),
+    ],
+)
+def test_a_shipped_model_goes_to_torch_where_that_has_a_gpu(
+    monkeypatch, there, device, model, method, engine
+):
+    monkeypatch.setattr(models, "gpu", lambda: there)
+
+    opened = open_engine(model and Path(model), method, device=device)
+
+    assert opened.name == engine
+
+
+def test_torch_is_not_asked_for_a_gpu_without_a_driver(monkeypatch, tmp_path):
+    monkeypatch.setattr(models, "DRIVER", tmp_path / "version")
+    monkeypatch.setattr(models.shutil, "which", lambda name: None)
+    monkeypatch.setattr(models, "find_spec", None)  # an error if it is called
+
+    assert not models.gpu()

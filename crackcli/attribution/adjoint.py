@@ -54,7 +54,12 @@ def transposed(layer: nn.Conv2d, upstream: Tensor, weight: Tensor) -> Tensor:
     if layer.stride != (1, 1) or layer.dilation != (1, 1) or layer.groups != 1:
         raise UnsupportedLayer(layer)
     padding = [size - 1 - pad for size, pad in zip(layer.kernel_size, layer.padding, strict=True)]
-    return F.conv2d(upstream, weight.transpose(0, 1).flip(2, 3), None, 1, padding)
+    return F.conv2d(upstream, mirrored(weight), None, 1, padding)
+
+
+def mirrored(weight: Tensor) -> Tensor:
+    """The kernel (I, O, h, w) of the convolution that is the transpose of one by (O, I, h, w)."""
+    return weight.transpose(0, 1).flip(2, 3)
 
 
 def enlarge(x: Tensor, factor: int) -> Tensor:

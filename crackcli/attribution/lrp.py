@@ -71,9 +71,13 @@ class Gamma(Route):
         super().__init__(layer)
         self.gamma = gamma
 
-    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+    def modified(self) -> tuple[Tensor, Tensor]:
+        """w' and b'."""
         weight = self.layer.weight + self.gamma * self.layer.weight.clamp(min=0)
-        bias = self.layer.bias + self.gamma * self.layer.bias.clamp(min=0)
+        return weight, self.layer.bias + self.gamma * self.layer.bias.clamp(min=0)
+
+    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+        weight, bias = self.modified()
         z = convolve(self.layer, x, weight, bias)
         return x * transposed(self.layer, relevance / (z.clamp(min=0) + STABILISER), weight)
 
@@ -84,6 +88,10 @@ class OneSided(Route):
     def positive(self) -> tuple[Tensor, Tensor]:
         """Weight and bias without what is negative."""
         return self.layer.weight.clamp(min=0), self.layer.bias.clamp(min=0)
+
+    def negative(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias without what is positive."""
+        return self.layer.weight.clamp(max=0), self.layer.bias.clamp(max=0)
 
     def above(self, x: Tensor) -> Tensor:
         """The positive part of the output."""
@@ -110,7 +118,7 @@ class AlphaBeta(OneSided):
     def forward(self, x: Tensor, relevance: Tensor, output: Tensor | None = None) -> Tensor:
         weight, above = self.layer.weight, self.above(x)
         if above.dtype is torch.bfloat16:
-            below = convolve(self.layer, x, weight.clamp(max=0), self.layer.bias.clamp(max=0))
+            below = convolve(self.layer, x, *self.negative())
         else:
             below = ((self.layer(x) if output is None else output) - above).clamp(max=0)
         positive = transposed(self.layer, relevance / (above + STABILISER), weight.clamp(min=0))
@@ -128,9 +136,13 @@ class ZBox(Route):
         super().__init__(layer)
         self.low, self.high = low, high
 
-    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+    def boxed(self) -> Tensor:
+        """The weight of that convolution."""
         weight = self.layer.weight
-        weight = torch.cat((weight.clamp(min=0), weight.clamp(max=0)), dim=1)
+        return torch.cat((weight.clamp(min=0), weight.clamp(max=0)), dim=1)
+
+    def forward(self, x: Tensor, relevance: Tensor) -> Tensor:
+        weight = self.boxed()
         x = torch.cat((x - self.low, x - self.high), dim=1)
         z = convolve(self.layer, x, weight, None)
         shares = x * transposed(self.layer, relevance / (z + STABILISER), weight)

@@ -79,10 +79,18 @@ class Propagation(Method):
 
     def head(self, cells: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
         """P(crack) of every tile position, and what the cells pass on."""
-        *inputs, logits = self.chain[self.chain.neck :].trace(cells)
-        probability = crack_probability(logits)
-        gated = (probability >= gate).to(cells.dtype)[:, None]
-        return probability, self.from_tiles(logits, gated, inputs)
+        probability, traced = self.judged(cells)
+        return probability, self.passed(probability >= gate, traced)
+
+    def judged(self, cells: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """P(crack) of every tile position, and the trace of the head's layers."""
+        traced = self.chain[self.chain.neck :].trace(cells)
+        return crack_probability(traced[-1]), traced
+
+    def passed(self, gated: Tensor, traced: list[Tensor]) -> Tensor:
+        """What the cells pass on that were ``traced``, of the ``gated`` (B, h, w) of the tiles."""
+        *inputs, logits = traced
+        return self.from_tiles(logits, gated.to(logits.dtype)[:, None], inputs)
 
     def back(self, images: Tensor, value: Tensor) -> Tensor:
         """The map of images whose cells pass on ``value``."""

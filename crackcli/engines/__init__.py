@@ -68,6 +68,9 @@ class Engine(Protocol):
                  `crackcli.attribution.passes`
     window       maps, of images of any size; a pixel sees ``facts.reach_px`` around it
     tiles        maps, of images of one tile
+
+    An engine may have an attribute ``window_cells``: how many cells, by the names of features and
+    back, the largest windows have that suit its device, with their halos.
     """
 
     facts: EngineFacts

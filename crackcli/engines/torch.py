@@ -1,6 +1,8 @@
 """Score maps by torch, from a checkpoint."""
 
 import contextlib
+import logging
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from crackcli.attribution import (
     DIRECT,
     chosen_baseline,
 )
+from crackcli.attribution.fused import Fused
 from crackcli.attribution.passes import Passes
 from crackcli.attribution.propagation import Propagation
 from crackcli.device import Device
@@ -24,7 +27,19 @@ from crackcli.files import sha256
 from crackcli.networks import Checkpoint
 from crackcli.registry import METHODS, load
 
-FULL_CPU = "can't allocate memory"  # in what torch says of a processor's memory
+log = logging.getLogger(__name__)
+
+FULL = ("can't allocate memory", "out of memory", "alloc_failed")  # in what torch and CUDA say
+BYTES = {  # of a GPU, of a pixel of a window in float32: of cells, of maps
+    "features": 560,
+    "back": 1850,
+}
+FUSED_BYTES = {"features": 250, "back": 650}  # in bfloat16, by `crackcli.attribution.fused`
+USED = 0.5  # share of a GPU's free memory that the largest window takes
+MOST_CELLS = 16384  # of it: beyond, halos cost nothing and arrays have too many numbers for kernels
+REASON_LENGTH = 200  # letters of what a compiler says
+TRIED = (3, 4)  # cells of a window on which kernels are tried
+ALIKE = 0.25  # of the norm: kernels and functions of torch, whose near ties of a pool may differ
 
 
 class TorchEngine:
@@ -51,6 +66,8 @@ class TorchEngine:
             found = replace(found, bf16=False)
         self.device = found
         self.explainer.to(self.device.torch)
+        self.fused = fused_for(self.explainer, found)
+        self.window_cells = most_cells(self.device, self.explainer, fused=self.fused is not None)
         self.facts = EngineFacts(
             engine="torch",
             device=self.device.name,
@@ -74,25 +91,41 @@ class TorchEngine:
     def whole(self, images: Images, gate: float) -> ScoreMaps:
         """The classifier's method in one go."""
         probability, maps = self.explainer(self.device.scaled(images), torch.tensor(gate))
-        return ScoreMaps(maps.cpu().numpy(), probability.cpu().numpy())
+        return ScoreMaps(self.device.fetched(maps), self.device.fetched(probability))
 
     @torch.inference_mode()
     def features(self, images: Images) -> Floats:
-        with self.within_memory(), self.device.autocast():
-            cells = self.explainer.features_inside(self.seen(images))
-        return cells.float().cpu().numpy()
+        with self.within_memory():
+            if self.fused is not None:
+                return self.device.fetched(self.fused.features(self.device.sent(images)))
+            with self.device.autocast():
+                cells = self.explainer.features_inside(self.seen(images))
+            return self.device.fetched(cells)
 
     @torch.inference_mode()
     def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
         with self.within_memory():
-            probability, value = self.explainer.head(self.here(cells), torch.tensor(gate))
-        return probability.cpu().numpy(), value.cpu().numpy()
+            probability, value = self.judged(self.here(cells), torch.tensor(gate))
+            return self.device.fetched(probability), self.device.fetched(value)
+
+    def judged(self, cells: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
+        """The head; where no tile is explained, cells pass on nothing, and nothing is computed."""
+        if not isinstance(self.explainer, Propagation):
+            return self.explainer.head(cells, gate)
+        probability, traced = self.explainer.judged(cells)
+        if not (gated := probability >= gate).any():
+            return probability, torch.zeros_like(cells)
+        return probability, self.explainer.passed(gated, traced)
 
     @torch.inference_mode()
     def back(self, images: Images, value: Floats) -> Floats:
-        with self.within_memory(), self.device.autocast():
-            maps = self.explainer.back_inside(self.seen(images), self.here(value))
-        return maps.float().cpu().numpy()
+        with self.within_memory():
+            if self.fused is not None:
+                maps = self.fused.back(self.device.sent(images), self.here(value))
+                return self.device.fetched(maps)
+            with self.device.autocast():
+                maps = self.explainer.back_inside(self.seen(images), self.here(value))
+            return self.device.fetched(maps)
 
     def seen(self, images: Images) -> Tensor:
         """Images there, laid out as convolutions are fastest."""
@@ -105,8 +138,11 @@ class TorchEngine:
             yield
         except RuntimeError as error:
             told = str(error).lower()
-            if not isinstance(error, torch.OutOfMemoryError) and FULL_CPU not in told:
+            full = any(words in told for words in FULL)
+            if not isinstance(error, torch.OutOfMemoryError) and not full:
                 raise
+            traceback.clear_frames(error.__traceback__)  # they hold what was computed so far
+            self.device.tidy()
             raise OutOfMemory(
                 f"{self.facts.device} has not enough free memory for {self.facts.model}; free "
                 "some, or use a smaller --core-px"
@@ -121,15 +157,71 @@ class TorchEngine:
                 torch.tensor(number, device=self.device.torch),
                 torch.tensor(place, device=self.device.torch),
             )
-        return share.cpu().numpy()
+            return self.device.fetched(share)
 
     @torch.inference_mode()
     def maps(self, images: Images) -> Floats:
         with self.within_memory():
-            return self.explainer(self.device.scaled(images)).cpu().numpy()
+            return self.device.fetched(self.explainer(self.device.scaled(images)))
 
     def here(self, values: Floats) -> Tensor:
-        return torch.from_numpy(values).to(self.device.torch)
+        return self.device.sent(values)
+
+
+def fused_for(explainer: nn.Module, device: Device) -> Fused | None:
+    """What carries windows through in few passes over memory, on a GPU in bfloat16; None where
+    that is not so, or where a method has other rules.
+
+    Kernels are compiled on first use, which takes seconds, and are tried on a window of noise.
+    Where they cannot be compiled, or give something else than functions of torch do, those are
+    used.
+    """
+    plain = Fused.of(explainer) if device.far and device.bf16 else None
+    if plain is None:
+        return None
+    for enters in (True, False):
+        try:
+            from crackcli.attribution.kernels import Kernels
+
+            quick = Fused(plain.stages, Kernels(), enters=enters)
+            cells, maps = apart(quick, plain, explainer.chain.reach_px, explainer.chain.stride_px)
+            if cells <= ALIKE and maps <= ALIKE:  # neither is where one of them is not a number
+                return quick
+            reason = f"cells differ by {cells:.2f}, maps by {maps:.2f}"
+        except Exception as error:  # of a compiler, of a driver, or that there is none
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LENGTH]
+        kernels = "kernels of the first layer" if enters else "kernels of its own"
+        log.warning("without %s, which is slower (%s)", kernels, reason)
+        device.tidy()
+    return plain
+
+
+@torch.inference_mode()
+def apart(one: Fused, other: Fused, reach_px: int, stride_px: int) -> tuple[float, float]:
+    """How far cells and maps of noise differ, as a share of their norm."""
+    device = one.stages[0].weight.device
+    generator = torch.Generator(device).manual_seed(0)
+    shape = (1, 2 * reach_px + TRIED[0] * stride_px, 2 * reach_px + TRIED[1] * stride_px, 3)
+    images = torch.randint(*(0, 256, shape), dtype=torch.uint8, device=device, generator=generator)
+    cells = other.features(images)
+    value = torch.rand(cells.shape, device=device, generator=generator)
+    pairs = (one.features(images), cells), (one.back(images, value), other.back(images, value))
+    of_cells, of_maps = (float((a - b).float().norm() / b.float().norm()) for a, b in pairs)
+    return of_cells, of_maps
+
+
+def most_cells(device: Device, explainer: nn.Module, *, fused: bool) -> dict[str, int]:
+    """Cells of the largest windows that suit a GPU's free memory, with their halos, by what is
+    computed of them; empty where the usual ones do."""
+    free = device.free_bytes()
+    if free is None or not isinstance(explainer, Propagation):
+        return {}
+    taken = FUSED_BYTES if fused else BYTES
+    pixels = explainer.chain.stride_px**2
+    return {
+        stage: int(min(MOST_CELLS, max(1, USED * free / (of_pixel * pixels))))
+        for stage, of_pixel in taken.items()
+    }
 
 
 def explainer_of(

@@ -1,0 +1,153 @@
+"""Few passes over memory give what many give; kernels give what functions of torch give."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from crackcli.attribution.fused import Fused, Torch  # noqa: E402
+from crackcli.attribution.gradient import gradient, inputxgrad  # noqa: E402
+from crackcli.attribution.lrp import (  # noqa: E402
+    STABILISER,
+    alpha2_beta1,
+    epsilon_plus,
+    gamma_box,
+    lrp,
+)
+from crackcli.networks import vgg11  # noqa: E402
+
+TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
+COMPOSITES = [lrp, gamma_box, epsilon_plus, alpha2_beta1]
+
+
+def tiny(first=4):
+    """A network with biases, so that their part in the denominators is seen."""
+    torch.manual_seed(5)
+    chain = vgg11.build(**TINY | {"widths": (first, *TINY["widths"][1:])}).eval()
+    for name, parameter in chain.named_parameters():
+        if name.endswith("bias"):
+            nn.init.uniform_(parameter, -0.05, 0.05)
+    return chain
+
+
+def window():
+    return torch.randint(256, (2, 182, 214, 3), dtype=torch.uint8)
+
+
+def apart(actual, expected):
+    return float((actual.float() - expected.float()).norm() / expected.float().norm())
+
+
+@pytest.mark.parametrize("method", COMPOSITES)
+@torch.inference_mode()
+def test_few_passes_give_the_cells_and_maps_of_many(method):
+    explainer, images = method(tiny()), window()
+    scaled = images.permute(0, 3, 1, 2).float() / 255
+    fused = Fused.of(explainer, torch.float32)
+
+    cells = fused.features(images)
+
+    torch.testing.assert_close(cells, explainer.features_inside(scaled))
+    value = torch.rand(cells.shape)
+    expected = explainer.back_inside(scaled, value)
+    assert expected.abs().max() > 0
+    assert apart(fused.back(images, value), expected) < 1e-5
+
+
+@pytest.mark.parametrize("method", [gradient, inputxgrad])
+def test_methods_with_other_rules_are_left_as_they_are(method):
+    assert Fused.of(method(tiny())) is None
+
+
+def test_layers_of_another_kind_are_left_as_they_are():
+    chain = tiny()
+    chain[3].dilation = (2, 2)
+
+    assert Fused.of(lrp(chain)) is None
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_divisions_of_bfloat16_are_those_of_float32(both):
+    """Rounding the denominator's sum to bfloat16 would lose a small bias beside a large product."""
+    torch.manual_seed(1)
+    channels, half = 8, torch.bfloat16
+    relevance = torch.rand(1, channels, 4, 6).to(half)
+    product = 100 * torch.rand(1, channels, 4, 6).to(half)
+    bias = 0.1 * torch.rand(channels)
+    if both:
+        product, bias = torch.cat((product, -product), 1), torch.cat((bias, -bias))
+
+    shared = Torch().share(relevance, relevance, None, product, bias, times=False)
+
+    z = product.double() + bias.double().view(1, -1, 1, 1)
+    exact = relevance.double() / (z[:, :channels] + STABILISER)
+    if both:
+        exact = torch.cat((2 * exact, exact), 1)
+    torch.testing.assert_close(shared.double(), exact, rtol=2**-8, atol=0)
+
+
+KERNELS = """
+import torch
+from test_fused import COMPOSITES, apart, tiny, window
+from crackcli.attribution import kernels
+from crackcli.attribution.fused import Fused
+
+kernels.ENTERED = kernels.LEFT = (512, 4)
+kernels.PIXELS, kernels.FLAT, kernels.SUMMED = 512, 8192, 4096  # fewer programs, each larger
+images = window()[:1, :150, :150]
+with torch.inference_mode():
+    for method, first in ((COMPOSITES[0], 4), (COMPOSITES[0], 16), (COMPOSITES[3], 4)):
+        plain = Fused.of(method(tiny(first)), torch.float32)
+        quick = Fused(plain.stages, kernels.Kernels())
+        assert quick.entered == (first == 16)  # kernels of the first layer want 16 channels
+        cells = plain.features(images)
+        value = torch.rand(cells.shape)
+        print(apart(quick.features(images), cells))
+        print(apart(quick.back(images, value), plain.back(images, value)))
+"""
+
+
+def test_kernels_give_what_functions_of_torch_give():
+    """By Triton's interpreter, which needs no GPU."""
+    pytest.importorskip("triton")
+    here = Path(__file__).parent
+    search = os.pathsep.join([str(here.parents[1]), str(here)])
+    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": search}
+
+    done = subprocess.run(
+        [sys.executable, "-c", KERNELS], capture_output=True, text=True, env=environment
+    )
+
+    assert done.returncode == 0, done.stderr
+    differences = [float(line) for line in done.stdout.split()]
+    assert len(differences) == 6
+    assert max(differences) < 1e-5
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("first", [4, 16])
+@pytest.mark.parametrize("method", COMPOSITES)
+@torch.inference_mode()
+def test_kernels_give_on_a_gpu_what_the_processor_gives(method, first):
+    pytest.importorskip("triton")
+    from crackcli.attribution.kernels import Kernels
+
+    explainer, images = method(tiny(first)), window()
+    expected = Fused.of(explainer, torch.float32)
+    cells = expected.features(images)
+    value = torch.rand(cells.shape)
+    maps = expected.back(images, value)
+    tf32 = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        there = Fused(Fused.of(explainer.cuda(), torch.float32).stages, Kernels())
+        assert apart(there.features(images.cuda()).cpu(), cells) < 1e-4
+        assert apart(there.back(images.cuda(), value.cuda()).cpu(), maps) < 1e-2
+    finally:
+        torch.backends.cudnn.allow_tf32 = tf32
