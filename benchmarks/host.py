@@ -168,14 +168,14 @@ def digests(folder: Path) -> dict[str, str]:
     found = {"threshold": repr(Scene.read(folder).record["threshold"])}
     for name in ("score.tif", "mask.tif"):
         with rasterio.open(folder / name) as file:
-            tags, levels = file.tags(), file.overviews(1)
-        parts = [json.dumps(tags, sort_keys=True).encode()]
-        for level in [None, *range(len(levels))]:
-            with rasterio.open(
-                folder / name, **{} if level is None else {"overview_level": level}
-            ) as file:
-                parts += [file.read(1).tobytes()]
-        found[name] = hashlib.sha256(b"".join(parts)).hexdigest()[:16]
+            pixels = [file.read(1).tobytes(), json.dumps(file.tags(), sort_keys=True).encode()]
+            levels = range(len(file.overviews(1)))
+        found[name] = hashlib.sha256(b"".join(pixels)).hexdigest()[:16]
+        overviews = []
+        for level in levels:
+            with rasterio.open(folder / name, overview_level=level) as file:
+                overviews.append(file.read(1).tobytes())
+        found[f"{name} overviews"] = hashlib.sha256(b"".join(overviews)).hexdigest()[:16]
     return found
 
 

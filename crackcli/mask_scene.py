@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from crackcli.cog import write_cog
 from crackcli.filling import fill
 from crackcli.grid import Block, Grid, Window
 from crackcli.masking import (
@@ -28,7 +29,7 @@ from crackcli.masking import (
     smooth_score,
     study_candidates,
 )
-from crackcli.raster import NODATA, Band, Bytes, Flags, Raster, RasterInfo, read_tags, write_cog
+from crackcli.raster import NODATA, Band, Bytes, Flags, Raster, RasterInfo, read_tags
 from crackcli.runs import CRACK, SCORE_MAX, Runs, find_runs, number_cracks
 
 CORE_PX = 1024

@@ -23,6 +23,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli import __version__, photograph
+from crackcli.ahead import Behind
 from crackcli.attribution import SCORED
+from crackcli.cog import write_cog
 from crackcli.engines import Floats
 from crackcli.errors import InputError
 from crackcli.explainer import StripExplainer, StripScores
 from crackcli.files import refused, write_json, written_aside
 from crackcli.mask_scene import SCORE_MAX, find_threshold, write_mask
 from crackcli.masking import Masking
-from crackcli.raster import NODATA, Bytes, Raster, RasterInfo, inspect, read_tags, write_cog
+from crackcli.raster import NODATA, Bytes, RasterInfo, inspect, read_tags
+from crackcli.reading import ReadAhead
 from crackcli.registry import BACKENDS, load
 from crackcli.scene import Scene
 from crackcli.scored import digest_of, made_from
@@ -290,19 +294,21 @@ def explain(
         there = len(cost) - len(missing)
         log.info("%s: %d of %d strips are there already", info.path.name, there, len(cost))
 
-    def scan_strip(strip: tuple[View, int]) -> int:
-        view, index = strip
+    with ReadAhead(info) as raster, Behind() as behind:
 
-        def report(share: float) -> None:
-            progress(EXPLAINING * (done + share * cost[strip]) / total, info.path.name)
+        def scan_strip(strip: tuple[View, int]) -> int:
+            view, index = strip
 
-        with Raster(info) as raster:
-            work.put(view.zoom, index, explain_view(explainer, raster, view, index, report))
-        return cost[strip]
+            def report(share: float) -> None:
+                progress(EXPLAINING * (done + share * cost[strip]) / total, info.path.name)
 
-    for pixels in load(BACKENDS, backend)(scan_strip, missing):
-        done += pixels
-        progress(EXPLAINING * done / total, info.path.name)
+            scores = explain_view(explainer, raster, view, index, report)
+            behind.hand_over(partial(work.put, view.zoom, index, scores))
+            return cost[strip]
+
+        for pixels in load(BACKENDS, backend)(scan_strip, missing):
+            done += pixels
+            progress(EXPLAINING * done / total, info.path.name)
 
 
 def write_score(

@@ -6,10 +6,11 @@ import pytest
 from walls import picture
 
 from crackcli import mask_scene
+from crackcli.cog import write_cog
 from crackcli.grid import Window
 from crackcli.mask_scene import find_threshold, paint, painted, runs_of_cracks, write_mask
 from crackcli.masking import BOUNDS, Masking, close
-from crackcli.raster import Raster, inspect, read_band, read_tags, write_cog
+from crackcli.raster import Raster, inspect, read_band, read_tags
 from crackcli.runs import find_runs
 
 THRESHOLD = 0.01
