@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -148,6 +149,7 @@ def measure(source: Path, folder: Path) -> dict:
 
     for name, (module, attribute) in STAGES.items():
         setattr(module, attribute, watched(name, getattr(module, attribute)))
+    shutil.rmtree(folder, ignore_errors=True)  # what a run that was stopped has left
     began = spent()
     task = scan.ScanTask(source, folder, core_px=explainer.core_px, overwrite=True)
     summary = scan.scan_raster(task, explainer)

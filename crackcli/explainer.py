@@ -32,6 +32,8 @@ from crackcli.windows import grown, windows
 
 CORE_PX = 512  # of a block that is explained by itself
 TALL_PX = 1024  # of a strip that is explained in windows
+Halves = NDArray[np.float16]
+
 SEEING = 0.3  # share of the time that goes into cells, where about all tiles are explained
 
 
@@ -40,7 +42,7 @@ class StripScores:
     """``relevance`` (rows, cols) float16, ``valid`` (rows, cols), and P(crack) (h, w) of the tiles
     whose centres lie in the strip, on a lattice of one stride."""
 
-    relevance: NDArray[np.float16]
+    relevance: Halves
     valid: Flags
     probability: Floats
 
@@ -110,12 +112,13 @@ class Explainer(Seer):
             relevance, valid = self.block_by_block(raster, strip, passing, near, tiles, asked, told)
         else:
             relevance, valid = self.carry_back(raster, strip, value, near, told)
-        relevance[~valid] = 0
-        return StripScores(as_half(relevance), valid, probability)
+        if not valid.all():
+            relevance[~valid] = 0
+        return StripScores(relevance, valid, probability)
 
     def carry_back(
         self, raster: Readable, strip: Strip, value: Floats, near: Window, report: Report
-    ) -> tuple[Floats, Flags]:
+    ) -> tuple[Halves, Flags]:
         """The sum (rows, cols) of what all cells of a strip and next to it pass on to its pixels.
 
         What a cell passes on stays within its reach, and depends on pixels there only: so a window
@@ -127,6 +130,7 @@ class Explainer(Seer):
         valid = pixels.valid[window.within(outer)]
         waiting = list(windows(value.any(axis=0), self.most["back"], self.reach))[::-1]
         done, total = 0, sum(part.rows * part.cols for part in waiting)
+        reached = []
         for part in self.fitting(waiting, "back"):
             own = Window(part.row + near.row, part.col + near.col, *part.shape)
             target = self.window_of(own)
@@ -140,9 +144,13 @@ class Explainer(Seer):
                     continue
                 check_finite(maps, self.engine)
                 relevance[on.within(window)] += maps[0][on.within(target)]
+                reached.append(on.within(window))
             done += part.rows * part.cols
             report(done / total)
-        return relevance, valid
+        rounded = np.zeros(window.shape, np.float16)
+        for on in reached:  # all else is zero
+            rounded[on] = as_half(relevance[on])
+        return rounded, valid
 
     def block_by_block(
         self,
@@ -153,7 +161,7 @@ class Explainer(Seer):
         tiles: Floats,
         asked: Window,
         report: Report,
-    ) -> tuple[Floats, Flags]:
+    ) -> tuple[Halves, Flags]:
         """The same by a method of several passes; ``passing`` are cells under a gated tile."""
         pixels, outer = read_wide(raster, span(strip).grown(self.further_px))
         relevance = np.zeros(strip.window.shape, np.float32)
@@ -174,7 +182,7 @@ class Explainer(Seer):
             maps = self.by_passes(rgb, window, self.gated(own, tiles, asked), told)
             check_finite(maps, self.engine)
             relevance[block.core.within(strip.window)] = maps[0][block.crop]
-        return relevance, valid
+        return as_half(relevance), valid
 
     def by_passes(self, rgb: Bytes, window: Window, gated: Floats, report: Report) -> Floats:
         """The map of a padded block, from a ``window`` that reaches `further_px` beyond it."""
@@ -202,7 +210,7 @@ def span(strip: Strip) -> Window:
     return Window(first.row, first.col, first.rows, last.end_col - first.col)
 
 
-def as_half(values: Floats) -> NDArray[np.float16]:
+def as_half(values: Floats) -> Halves:
     """In half precision, which ends at 65504."""
     largest = np.finfo(np.float16).max
     return values.clip(-largest, largest).astype(np.float16)

@@ -9,9 +9,10 @@ import rasterio
 from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
 
+from crackcli.cog import writable
 from crackcli.files import written_apart
 from crackcli.grid import Window
-from crackcli.raster import ENVIRONMENT, Pixels, RasterInfo, writable
+from crackcli.raster import ENVIRONMENT, Pixels, RasterInfo
 
 OPAQUE = 255
 

@@ -27,7 +27,7 @@ contenders
 injection hits campaigns
 scan formats.* training_report joints growth objectives.*
 memory
-workload scored default_scan
+workload scored default_scan work
 models
 look
 provenance width_profiles
