@@ -74,13 +74,19 @@ class Crew(Generic[Tool]):
                 except BaseException as error:  # is raised again by who asks for the result
                     future.set_exception(error)
 
-    def imap(self, work: Callable[[Tool, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Results of ``work`` for each of ``items``, in order; at most twice as many as there are
-        threads are under way or wait to be asked for."""
+    def imap(
+        self,
+        work: Callable[[Tool, Item], Result],
+        items: Iterable[Item],
+        most: int | None = None,
+    ) -> Iterator[Result]:
+        """Results of ``work`` for each of ``items``, in order; ``most`` of them, or twice as many
+        as there are threads, are under way or wait to be asked for."""
+        most = most or 2 * self.count
         begun: deque[Future[Result]] = deque()
         for item in items:
             begun.append(self.submit(lambda tool, item=item: work(tool, item)))
-            if len(begun) >= 2 * self.count:
+            if len(begun) >= most:
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()

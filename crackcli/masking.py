@@ -32,6 +32,7 @@ from crackcli.raster import Bytes, Flags
 Grey = NDArray[np.float32]
 
 HALO_PX = 160  # what `refine` needs to see around the pixels it judges
+SEEN_PX = 255  # as far as anything reaches that `refine` does: 3 + 60 + 128 + 64, see there
 SMOOTH_SCORE_PX = 2.5  # sigma; a map's own grain, and a little tolerance of place
 SMOOTH_GREY_PX = 0.6  # sigma; below the blur of any lens
 WINDOWS_PX = (51, 101)  # of the medians; cracks are narrower than half of it
@@ -91,6 +92,10 @@ class Candidates:
     weak: Flags
     strong: Flags
 
+    def cut(self, part: tuple[slice, slice]) -> "Candidates":
+        """Those of a part."""
+        return Candidates(self.weak[part], self.strong[part])
+
 
 def smooth(values: Grey, sigma_px: float) -> Grey:
     """Gaussian mean of a float32 image."""
@@ -127,7 +132,9 @@ def level(g: Grey, weights: Grey) -> Grey:
 def refine(rgb: Bytes, q: Grey, threshold: float) -> Candidates:
     """Candidates of a photograph (rows, cols, 3) where its smoothed score ``q`` points.
 
-    ``threshold`` is that of the scene; half of it bounds the corridor.
+    ``threshold`` is that of the scene; half of it bounds the corridor.  What is found at a pixel
+    depends on those within `SEEN_PX` only: kernels reach 3 px (grey), 60 (darkness), 128 (noise)
+    and 64 (levels), one after the other.
     """
     corridor = q > threshold / 2
     if not corridor.any():

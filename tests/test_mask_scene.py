@@ -9,7 +9,7 @@ from crackcli import mask_scene
 from crackcli.cog import write_cog
 from crackcli.grid import Window
 from crackcli.mask_scene import find_threshold, paint, painted, runs_of_cracks, write_mask
-from crackcli.masking import BOUNDS, Masking, close
+from crackcli.masking import BOUNDS, Masking, close, refine
 from crackcli.raster import Raster, inspect, read_band, read_tags
 from crackcli.runs import find_runs
 
@@ -303,3 +303,24 @@ def test_pixels_without_data_do_not_count(tmp_path):
     thresholds = [find_threshold(given.score, Masking("study")) for given in (whole, with_hole)]
 
     assert thresholds[0] == thresholds[1]
+
+
+@pytest.mark.parametrize("shape", [(900, 1003), (1344, 777)])
+@pytest.mark.parametrize("place", [(450, 500), (300, 40), (850, 700)])
+def test_what_is_refined_does_not_depend_on_what_lies_far_away(shape, place):
+    rng = np.random.default_rng(place[0])
+    rgb = rng.integers(0, 256, (*shape, 3), np.uint8)
+    rgb[place[0] : place[0] + 4] //= 8
+    q = np.zeros(shape, np.float32)
+    q[place[0] - 30 : place[0] + 33, place[1] - 37 : place[1] + 41] = 2 * THRESHOLD
+    pointed = q > THRESHOLD / 2
+
+    part = mask_scene.seen_around(pointed)
+    at = part.within(Window(0, 0, *shape))
+    whole, cut = refine(rgb, q, THRESHOLD), refine(rgb[at], q[at], THRESHOLD)
+
+    assert part.rows * part.cols < rgb[..., 0].size
+    assert whole.weak.any()
+    np.testing.assert_array_equal(whole.weak[pointed], cut.weak[pointed[at]])
+    for levels in (whole, cut):
+        assert not levels.weak[~(pointed if levels is whole else pointed[at])].any()
