@@ -62,29 +62,35 @@ class ReadAhead:
 
     def read(self, window: Window) -> Pixels:
         """A window that may reach beyond the raster: what lies outside is reflected from inside."""
+        valid = np.ones(window.shape, bool)
+        return Pixels(self.read_rgb(window, valid if self.masked else None), valid)
+
+    def read_rgb(self, window: Window, valid: Flags | None = None) -> Bytes:
+        """The same without validity, unless an array of ones for it is given."""
         inside, (row_index, col_index) = mirrored(window, self.info.rows, self.info.cols)
         if inside != window.clipped(self.info.rows, self.info.cols):  # most of it lies outside
             pixels = self.read(inside)
-            return Pixels(*(each[row_index][:, col_index] for each in (pixels.rgb, pixels.valid)))
-        rgb, valid = np.empty((*window.shape, 3), np.uint8), np.ones(window.shape, bool)
+            if valid is not None:
+                valid[:] = pixels.valid[row_index][:, col_index]
+            return pixels.rgb[row_index][:, col_index]
+        rgb = np.empty((*window.shape, 3), np.uint8)
         for band, part, within in self.bands_of(inside):
             at = part.within(window)
             rgb[at] = band.rgb[within]
-            if band.valid is not None:
+            if valid is not None:
                 valid[at] = band.valid[within]
-        for array in (rgb, valid) if self.masked else (rgb,):
+        for array in (rgb,) if valid is None else (rgb, valid):
             reflect(array, inside.within(window), row_index, col_index)
         self.tallest = max(self.tallest, inside.rows)
         self.go_on(inside.end_row)
-        return Pixels(rgb, valid)
+        return rgb
 
     def read_valid(self, window: Window) -> Flags:
         """Only which pixels are valid, of a window inside the raster."""
         valid = np.ones(window.shape, bool)
         if self.masked:
             for band, part, within in self.bands_of(window):
-                if band.valid is not None:
-                    valid[part.within(window)] = band.valid[within]
+                valid[part.within(window)] = band.valid[within]
         return valid
 
     def bands_of(self, window: Window) -> Iterator[tuple[Band, Window, tuple[slice, slice]]]:

@@ -5,6 +5,8 @@ where its first cell is.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -12,11 +14,12 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from crackcli.ahead import Crew
 from crackcli.engines import Engine, Floats
 from crackcli.errors import DeviceError, ModelError, OutOfMemory
-from crackcli.filling import FAR_PX, GREY, Readable, filled, read_wide
+from crackcli.filling import FAR_PX, GREY, Readable, Wide
 from crackcli.grid import Grid, Window, spans
-from crackcli.raster import Flags
+from crackcli.raster import Bytes, Flags
 from crackcli.windows import grown, halves, rectangles, spread, windows
 
 SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its halo
@@ -25,6 +28,7 @@ HEAD_TILES = 64  # columns of tiles that are judged at once
 GROUP = 2  # tiles on each side of a square that a first look opens as one
 
 Report = Callable[[float], None]  # share done, 0 to 1
+Cells = list[tuple[Window, Floats]]  # (C, F, G) of each window
 
 
 def untold(share: float) -> None:
@@ -88,14 +92,13 @@ class Seer:
         Tiles are judged in windows, and what their cells pass on is summed: so each is judged
         once, and those that a first look leaves out have no part in it.
         """
-        seen = self.cells_under(asked)
-        cells = self.cells(raster, grid, seen, report)
+        cells = self.cells(raster, grid, self.cells_under(asked), report)
         tiles = self.first_look(raster, grid, asked)
         value, count = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0), np.float32)
         for window in self.to_judge(raster, grid, asked):
             under = self.cells_under(window)
-            known = cut(cells, under, seen)
-            if self.blank_tile < self.gate and (known == self.blank).all():
+            known = gathered(cells, under)
+            if self.blank_tile < self.gate and self.nothing_but_fill(known):
                 tiles[window.within(asked)] = self.blank_tile
                 continue
             probability, passed = self.engine.head(known[None], self.gate)
@@ -114,7 +117,9 @@ class Seer:
             count[both.within(near)] += covered[both.within(under)]
         if self.engine.facts.kind == "passes":
             return tiles, count[None]
-        return tiles, value / count.clip(min=1) if value.size else value
+        if (several := count > 1).any():
+            value[:, several] /= count[several]
+        return tiles, value
 
     def tiles_over(self, cells: Window, grid: Grid) -> Window:
         """All tiles that lie over some of the cells, as far as the lattice goes."""
@@ -168,9 +173,9 @@ class Seer:
             for col, cols_here in spans(part.cols, HEAD_TILES, 1):
                 yield Window(part.row, part.col + col, part.rows, cols_here)
 
-    def cells(self, raster: Readable, grid: Grid, wanted: Window, report: Report) -> Floats:
-        """Cells (C, F, G) of a full-width window, from the bands of the strips it touches; those
-        that the last call gave are still there, others are forgotten."""
+    def cells(self, raster: Readable, grid: Grid, wanted: Window, report: Report) -> Cells:
+        """Cells of a full-width window and more: of the strips that it touches, band by band;
+        those that the last call gave are still there, others are forgotten."""
         touched = [
             band
             for band in (self.band_of(index, grid) for index in range(len(grid)))
@@ -185,11 +190,7 @@ class Seer:
                 report((number + share) / len(new))
 
             self.bands[key] = self.compute(raster, key[1], self.needed(raster, grid, key[1]), told)
-        parts = [
-            cut(self.bands[key], grown(band, 0, wanted), band)
-            for key, band in zip(keys, touched, strict=True)
-        ]
-        return np.concatenate(parts, axis=1)
+        return [(key[1], self.bands[key]) for key in keys]
 
     def needed(self, raster: Readable, grid: Grid, band: Window) -> Flags:
         """Which cells (F, G) of a band lie under a tile that is to be judged."""
@@ -204,24 +205,44 @@ class Seer:
         cells = np.zeros((len(self.blank), *band.shape), np.float32)
         if not needed.any():
             return cells
-        pixels, outer = read_wide(raster, self.window_of(band))
-        if not pixels.valid.all():
+        wide = Wide(raster, self.window_of(band))
+        if not wide.complete:
             cells[:] = self.blank
-            needed = needed & self.alive(pixels.valid, outer, band)
+            needed = needed & self.alive(wide.valid(wide.outer), wide.outer, band)
         waiting = list(windows(needed, self.most["features"], self.reach))[::-1]
         done, total = 0, sum(part.rows * part.cols for part in waiting)
-        for part in self.fitting(waiting, "features"):
-            own = Window(part.row + band.row, part.col + band.col, *part.shape)
-            rgb = filled(pixels, outer, self.window_of(own))
-            at = (slice(None), *own.within(band))
-            try:
-                cells[at] = self.blank if rgb is None else self.engine.features(rgb[None])[0]
-            except OutOfMemory:
-                waiting += self.less(part, "features")
-                continue
-            done += part.rows * part.cols
-            report(done / total)
+        with closing(self.prepared(waiting, "features", wide, band)) as parts:
+            for part, own, rgb in parts:
+                at = (slice(None), *own.within(band))
+                try:
+                    cells[at] = self.blank if rgb is None else self.engine.features(rgb[None])[0]
+                except OutOfMemory:
+                    waiting += self.less(part, "features")
+                    continue
+                done += part.rows * part.cols
+                report(done / total)
         return cells
+
+    def prepared(
+        self, waiting: list[Window], stage: str, wide: Wide, origin: Window
+    ) -> Iterator[tuple[Window, Window, Bytes | None]]:
+        """The windows of a stack that fit, in ``origin`` and in the raster, and their pixels; while
+        one is worked on, the pixels of the next are put together."""
+
+        def own(part: Window) -> Window:
+            return Window(part.row + origin.row, part.col + origin.col, *part.shape)
+
+        def pixels(part: Window) -> Callable[[None], Bytes | None]:
+            return lambda _: wide.filled(self.window_of(own(part)))
+
+        with Crew(nullcontext, 1) as crew:
+            following: tuple[Window, Future[Bytes | None]] | None = None
+            for part in self.fitting(waiting, stage):
+                ready = following is not None and following[0] == part
+                future = following[1] if ready else crew.submit(pixels(part))
+                rgb = future.result()
+                following = (waiting[-1], crew.submit(pixels(waiting[-1]))) if waiting else None
+                yield part, own(part), rgb
 
     def alive(self, valid: Flags, outer: Window, band: Window) -> Flags:
         """Which cells (F, G) of a band see anything but fill, of pixels ``valid`` in ``outer``."""
@@ -264,6 +285,10 @@ class Seer:
         """The cell (C, 1, 1) of nothing but fill."""
         window = self.window_of(Window(0, 0, 1, 1))
         return self.engine.features(np.full((1, *window.shape, 3), GREY, np.uint8))[0]
+
+    def nothing_but_fill(self, cells: Floats) -> bool:
+        """Whether all cells (C, F, G) are blank; the first of them tells nearly always."""
+        return bool((cells[:, :1, :1] == self.blank).all() and (cells == self.blank).all())
 
     @cached_property
     def blank_tile(self) -> float:
@@ -311,3 +336,13 @@ def check_finite(values: Floats, engine: Engine) -> None:
 def cut(array: Floats, window: Window, outer: Window) -> Floats:
     """The part ``window`` of an array (C, rows, cols) that holds ``outer``."""
     return np.ascontiguousarray(array[(slice(None), *window.within(outer))])
+
+
+def gathered(cells: Cells, window: Window) -> Floats:
+    """Cells (C, F, G) of a window that others hold together, one below the other."""
+    result = np.empty((len(cells[0][1]), *window.shape), np.float32)
+    for band, values in cells:
+        part = grown(window, 0, band)
+        if part.rows > 0:
+            result[(slice(None), *part.within(window))] = values[(slice(None), *part.within(band))]
+    return result
