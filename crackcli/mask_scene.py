@@ -178,8 +178,9 @@ def candidates(
     """Of each strip the weak candidates, and as their score the strong ones."""
     blocks = (block for strip in grid for block in strip.blocks)
     found = crew.imap(partial(block_candidates, masking, threshold), blocks)
+    nothing = np.zeros((CORE_PX, info.cols), np.uint8)
     for strip in grid:
-        weak, strong = np.broadcast_to(np.uint8(0), strip.window.shape), None
+        weak, strong = nothing[: strip.window.rows], None
         for block in strip.blocks:
             part = next(found)
             if part is None:

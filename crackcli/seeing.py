@@ -20,7 +20,7 @@ from crackcli.errors import DeviceError, ModelError, OutOfMemory
 from crackcli.filling import FAR_PX, GREY, Readable, Wide
 from crackcli.grid import Grid, Window, spans
 from crackcli.raster import Bytes, Flags
-from crackcli.windows import grown, halves, rectangles, spread, windows
+from crackcli.windows import grown, halves, rectangles, shrunk, spread, windows
 
 SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its halo
 BACK_CELLS = 512  # the same of one that is carried back, which takes twice the memory
@@ -28,7 +28,7 @@ HEAD_TILES = 64  # columns of tiles that are judged at once
 GROUP = 2  # tiles on each side of a square that a first look opens as one
 
 Report = Callable[[float], None]  # share done, 0 to 1
-Cells = list[tuple[Window, Floats]]  # (C, F, G) of each window
+Cells = list[tuple[Window, Floats]]  # windows, and (C, F, G) of each
 
 
 def untold(share: float) -> None:
@@ -56,7 +56,7 @@ class Seer:
     engine: Engine
     gate: float
     look: Look | None = None
-    bands: dict[tuple[str, Window], Floats] = field(default_factory=dict, repr=False)
+    bands: dict[tuple[str, Window], Cells] = field(default_factory=dict, repr=False)
     looked: dict[tuple[str, Window], Floats] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -95,26 +95,37 @@ class Seer:
         cells = self.cells(raster, grid, self.cells_under(asked), report)
         tiles = self.first_look(raster, grid, asked)
         value, count = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0), np.float32)
-        for window in self.to_judge(raster, grid, asked):
-            under = self.cells_under(window)
-            known = gathered(cells, under)
-            if self.blank_tile < self.gate and self.nothing_but_fill(known):
-                tiles[window.within(asked)] = self.blank_tile
-                continue
-            probability, passed = self.engine.head(known[None], self.gate)
-            check_finite(probability, self.engine)
-            tiles[window.within(asked)] = probability[0]
-            if near is None or not (gated := probability[0] >= self.gate).any():
-                continue
-            if not value.size:
-                value = np.zeros((passed.shape[1], *near.shape), np.float32)
-                count = np.zeros(near.shape, np.float32)
-            covered = spread(gated, self.tile)
-            both = grown(under, 0, near)
-            value[(slice(None), *both.within(near))] += cut(
-                passed[0] * covered.clip(min=1), both, under
-            )
-            count[both.within(near)] += covered[both.within(under)]
+        chosen, channels = list(self.to_judge(raster, grid, asked)), len(self.blank)
+        with (
+            Crew(nullcontext, 1) as crew,
+            closing(
+                crew.imap(
+                    lambda _, window: gathered(cells, self.cells_under(window), channels), chosen, 2
+                )
+            ) as seen,
+        ):
+            for window, known in zip(chosen, seen, strict=True):
+                if self.blank_tile < self.gate and self.nothing_but_fill(known):
+                    tiles[window.within(asked)] = self.blank_tile
+                    continue
+                probability, passed = self.engine.head(known[None], self.gate)
+                check_finite(probability, self.engine)
+                tiles[window.within(asked)] = probability[0]
+                if near is None or not (gated := probability[0] >= self.gate).any():
+                    continue
+                if not value.size:
+                    value = np.zeros((passed.shape[1], *near.shape), np.float32)
+                    count = np.zeros(near.shape, np.float32)
+                covered, under = spread(gated, self.tile), self.cells_under(window)
+                part = shrunk(covered > 0, Window(0, 0, *under.shape))
+                both = grown(
+                    Window(under.row + part.row, under.col + part.col, *part.shape), 0, near
+                )
+                inside = both.within(under)
+                value[(slice(None), *both.within(near))] += passed[0][
+                    (slice(None), *inside)
+                ] * covered[inside].clip(min=1)
+                count[both.within(near)] += covered[inside]
         if self.engine.facts.kind == "passes":
             return tiles, count[None]
         if (several := count > 1).any():
@@ -174,8 +185,8 @@ class Seer:
                 yield Window(part.row, part.col + col, part.rows, cols_here)
 
     def cells(self, raster: Readable, grid: Grid, wanted: Window, report: Report) -> Cells:
-        """Cells of a full-width window and more: of the strips that it touches, band by band;
-        those that the last call gave are still there, others are forgotten."""
+        """Cells of a full-width window and more: of the strips that it touches; those that the
+        last call gave are still there, others are forgotten."""
         touched = [
             band
             for band in (self.band_of(index, grid) for index in range(len(grid)))
@@ -190,7 +201,7 @@ class Seer:
                 report((number + share) / len(new))
 
             self.bands[key] = self.compute(raster, key[1], self.needed(raster, grid, key[1]), told)
-        return [(key[1], self.bands[key]) for key in keys]
+        return [each for key in keys for each in self.bands[key]]
 
     def needed(self, raster: Readable, grid: Grid, band: Window) -> Flags:
         """Which cells (F, G) of a band lie under a tile that is to be judged."""
@@ -200,28 +211,28 @@ class Seer:
             flags[grown(self.cells_under(window), 0, band).within(band)] = True
         return flags
 
-    def compute(self, raster: Readable, band: Window, needed: Flags, report: Report) -> Floats:
-        """Cells (C, F, G) of a full-width window, where they are ``needed``; zero elsewhere."""
-        cells = np.zeros((len(self.blank), *band.shape), np.float32)
+    def compute(self, raster: Readable, band: Window, needed: Flags, report: Report) -> Cells:
+        """Cells of a full-width window, where they are ``needed``; zero elsewhere, or blank."""
         if not needed.any():
-            return cells
+            return []
         wide = Wide(raster, self.window_of(band))
+        found: Cells = []
         if not wide.complete:
-            cells[:] = self.blank
+            found.append((band, np.broadcast_to(self.blank, (len(self.blank), *band.shape))))
             needed = needed & self.alive(wide.valid(wide.outer), wide.outer, band)
         waiting = list(windows(needed, self.most["features"], self.reach))[::-1]
         done, total = 0, sum(part.rows * part.cols for part in waiting)
         with closing(self.prepared(waiting, "features", wide, band)) as parts:
             for part, own, rgb in parts:
-                at = (slice(None), *own.within(band))
                 try:
-                    cells[at] = self.blank if rgb is None else self.engine.features(rgb[None])[0]
+                    cells = self.blank if rgb is None else self.engine.features(rgb[None])[0]
                 except OutOfMemory:
                     waiting += self.less(part, "features")
                     continue
+                found.append((own, np.broadcast_to(cells, (len(cells), *own.shape))))
                 done += part.rows * part.cols
                 report(done / total)
-        return cells
+        return found
 
     def prepared(
         self, waiting: list[Window], stage: str, wide: Wide, origin: Window
@@ -338,11 +349,13 @@ def cut(array: Floats, window: Window, outer: Window) -> Floats:
     return np.ascontiguousarray(array[(slice(None), *window.within(outer))])
 
 
-def gathered(cells: Cells, window: Window) -> Floats:
-    """Cells (C, F, G) of a window that others hold together, one below the other."""
-    result = np.empty((len(cells[0][1]), *window.shape), np.float32)
-    for band, values in cells:
-        part = grown(window, 0, band)
-        if part.rows > 0:
-            result[(slice(None), *part.within(window))] = values[(slice(None), *part.within(band))]
+def gathered(cells: Cells, window: Window, channels: int) -> Floats:
+    """Cells (C, F, G) of a window, of those that lie in it; zero where none do, and of several in
+    one place the last."""
+    result = np.zeros((channels, *window.shape), np.float32)
+    for place, values in cells:
+        part = grown(window, 0, place)
+        if part.rows > 0 and part.cols > 0:
+            at = (slice(None), *part.within(window))
+            result[at] = values[(slice(None), *part.within(place))]
     return result
