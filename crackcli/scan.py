@@ -18,16 +18,17 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crackcli import __version__, photograph
-from crackcli.ahead import Behind
+from crackcli.ahead import Behind, Crew, cores
 from crackcli.attribution import SCORED
 from crackcli.cog import write_cog
 from crackcli.engines import Floats
@@ -49,9 +50,11 @@ CORE_PX = 512
 TOP_SHARE = 1e-5  # of the scene's pixels may lie above the scale of its score
 HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16)  # all numbers in half precision
 LARGEST = 0x7BFF  # the last of those that are positive and finite; they rise from 0
+STRIPS = 2  # of the score that are made at once
 EXPLAINING = 0.9  # share of a scan's time, for the progress
 
 Progress = Callable[[float, str], None]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -229,16 +232,24 @@ def write_score(
     work: Work, info: RasterInfo, views: Sequence[View], explainer: StripExplainer
 ) -> Path:
     """Write ``score.tif`` of what has been explained and return its path."""
-    counts = np.zeros(len(HALVES), np.int64)
-    for strip in strips_of(work, views):
-        bits = strip.squares.view(np.uint16).reshape(-1)
-        counts += np.bincount(bits, minlength=len(HALVES))
-    top = top_of(counts, info.rows * info.cols)
+    with Crew(nullcontext, cores()) as crew:
+        counts = sum(strips_of(work, views, crew, counted), np.zeros(len(HALVES), np.int64))
+        top = top_of(counts, info.rows * info.cols)
+        tags = tags_of(work, views, explainer, top)
+        coded = strips_of(work, views, crew, partial(code, top=top))
+        write_cog(work.score, coded, info, tags, "average")
+    return work.score
+
+
+def tags_of(
+    work: Work, views: Sequence[View], explainer: StripExplainer, top: float
+) -> dict[str, str]:
+    """What a score raster tells of itself."""
     tiles = [work.probability(view) for view in views]
     seen = sum(each.size for each in tiles)  # 0 where no tile is judged, and all is explained
     gated = sum(int((each >= explainer.gate).sum()) for each in tiles)
     facts = explainer.engine.facts
-    tags = {
+    return {
         "CRACKCLI_SCORE": f"root of {SCORED.get(facts.method, 'positive relevance')}",
         "CRACKCLI_SCORE_TOP": repr(top),  # the score that is stored as 254
         "CRACKCLI_METHOD": facts.method,
@@ -256,18 +267,23 @@ def write_score(
             ]
         ),
     }
-    write_cog(
-        work.score, (code(strip, top) for strip in strips_of(work, views)), info, tags, "average"
-    )
-    return work.score
 
 
-def strips_of(work: Work, views: Sequence[View]) -> Iterator[Packed]:
-    """What has been explained, all views together, from top to bottom."""
-    if len(views) == 1:
-        (view,) = views
-        return (work.packed(view.zoom, index) for index in range(len(view.grid)))
-    return map(Packed.of, together([work.strips(view) for view in views]))
+def strips_of(
+    work: Work, views: Sequence[View], crew: Crew[None], use: Callable[[Packed], Result]
+) -> Iterator[Result]:
+    """The ``use`` of what has been explained, all views together, strip by strip from the top."""
+    if len(views) > 1:
+        packed = map(Packed.of, together([work.strips(view) for view in views]))
+        return crew.imap(lambda _, strip: use(strip), packed, STRIPS)
+    (view,) = views
+    numbers = range(len(view.grid))
+    return crew.imap(lambda _, number: use(work.packed(view.zoom, number)), numbers, STRIPS)
+
+
+def counted(strip: Packed) -> NDArray[np.int64]:
+    """How often each of `HALVES` occurs, but for the zeros where nothing is explained."""
+    return np.bincount(strip.squares.view(np.uint16).reshape(-1), minlength=len(HALVES))
 
 
 def summarised(probability: Floats, gate: float, stride_px: float) -> dict[str, Any]:
@@ -297,7 +313,7 @@ def top_of(counts: NDArray[np.int64], pixels: int) -> float:
     return float(root(HALVES[1 + frequent[-1]])) if len(frequent) else 1.0
 
 
-def code(strip: Packed, top: float) -> Bytes:
+def code(strip: Packed, *, top: float) -> Bytes:
     """Scores as they are stored: 0 to 254, 255 where there is no data."""
     scaled = root(HALVES[: LARGEST + 1]) * (SCORE_MAX / top)
     table = np.zeros(len(HALVES), np.uint8)  # 0 for negative relevance
