@@ -106,7 +106,7 @@ class Explainer(Seer):
             report(seeing + (1 - seeing) * share)
 
         told(0.0)
-        if not (passing := anything(value)).any():
+        if not (passing := value.any(axis=0)).any():
             valid = raster.read_valid(strip.window)
             return StripScores(np.zeros(valid.shape, np.float16), valid, probability)
         if self.engine.facts.kind == "passes":
@@ -208,12 +208,6 @@ class Explainer(Seer):
         gated = np.zeros(over.shape, np.float32)
         gated[known.within(over)] = tiles[known.within(asked)] >= self.gate
         return gated
-
-
-def anything(value: Floats) -> Flags:
-    """Where (rows, cols) one of the channels (C, rows, cols) is not zero; by their bits, of which
-    the first is the sign, since that is quicker."""
-    return np.bitwise_or.reduce(value.view(np.uint32), axis=0) << 1 != 0
 
 
 def span(strip: Strip) -> Window:

@@ -45,7 +45,7 @@ class Wide:
     def __init__(self, raster: Readable, window: Window) -> None:
         self.raster, self.outer = raster, window
         self.pixels: Pixels | None = None
-        if isinstance(raster, ReadAhead) and not raster.masked:
+        if isinstance(raster, ReadAhead) and not raster.info.masked:
             return
         self.pixels = raster.read(window)
         if not self.pixels.valid.all():

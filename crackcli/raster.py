@@ -73,6 +73,7 @@ class RasterInfo:
     orientation: int  # EXIF, 1 upright
     stretch: tuple[float, float] | None  # values that become 0 and 255; None: 8-bit as it is
     digest: str  # SHA-256 of the file, or of all that its pixels come from
+    masked: bool = True  # whether there may be pixels without data
 
     @property
     def georeferenced(self) -> bool:
@@ -116,6 +117,7 @@ def inspect(path: Path) -> RasterInfo:
             orientation=orientation,
             stretch=find_stretch(source),
             digest=digest_of(path, source.files),
+            masked=not all_valid(source) or valid_by_value(source),
         )
 
 
@@ -173,6 +175,11 @@ def reason(error: Exception) -> str:
     return " ".join(str(error.__cause__ or error).split()).rstrip(".")
 
 
+def valid_by_value(source: rasterio.DatasetReader) -> bool:
+    """Whether some values are no colour."""
+    return find_palette(source) is not None or source.dtypes[0].startswith("float")
+
+
 class Raster:
     """A raster opened for reading windows; use as a context manager."""
 
@@ -186,7 +193,6 @@ class Raster:
         self.bands = colour_bands(self.source)
         self.palette = find_palette(self.source)
         self.block: tuple[int, int] = self.source.block_shapes[0]
-        self.masked = not all_valid(self.source) or self.valid_by_value
         # Whether parts may be decoded by themselves; other files are read from top to bottom.
         upright = self.info.orientation == 1
         self.in_parts = upright and self.source.driver == "GTiff" and self.block[0] <= BLOCK_PX
@@ -201,16 +207,11 @@ class Raster:
         pixels = self.read_inside(inside)
         return Pixels(pixels.rgb[rows][:, cols], pixels.valid[rows][:, cols])
 
-    @property
-    def valid_by_value(self) -> bool:
-        """Whether some values are no colour."""
-        return self.palette is not None or self.source.dtypes[0].startswith("float")
-
     def read_valid(self, window: Window) -> Flags:
         """Only which pixels are valid, of a window inside the raster."""
-        if self.valid_by_value:
+        if valid_by_value(self.source):
             return self.read_inside(window).valid
-        if not self.masked:
+        if not self.info.masked:
             return np.ones(window.shape, bool)
         with readable(self.info.path):
             stored = self.turn.stored(window, self.source.shape)
@@ -222,7 +223,7 @@ class Raster:
         valid = np.ones(stored.shape, bool)
         for piece in self.pieces(stored):
             place = piece.within(stored)
-            self.read_piece(piece, rgb[place], valid[place] if self.masked else None)
+            self.read_piece(piece, rgb[place], valid[place] if self.info.masked else None)
         return Pixels(self.turn.upright(rgb), self.turn.upright(valid))
 
     def read_piece(self, piece: Window, rgb: Bytes, valid: Flags | None) -> None:

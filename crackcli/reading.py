@@ -50,7 +50,7 @@ class ReadAhead:
 
     def __enter__(self) -> "ReadAhead":
         with Raster(self.info) as raster:
-            self.in_parts, self.masked, self.pieces = raster.in_parts, raster.masked, raster.pieces
+            self.in_parts, self.pieces = raster.in_parts, raster.pieces
             block = raster.block[0] if self.in_parts else BAND_PX
         self.height = SWAPPED_PX if raster.turn.swap else max(1, BAND_PX // block) * block
         self.crew = Crew(lambda: Raster(self.info), self.threads if self.in_parts else 1)
@@ -63,7 +63,7 @@ class ReadAhead:
     def read(self, window: Window) -> Pixels:
         """A window that may reach beyond the raster: what lies outside is reflected from inside."""
         valid = np.ones(window.shape, bool)
-        return Pixels(self.read_rgb(window, valid if self.masked else None), valid)
+        return Pixels(self.read_rgb(window, valid if self.info.masked else None), valid)
 
     def read_rgb(self, window: Window, valid: Flags | None = None) -> Bytes:
         """The same without validity, unless an array of ones for it is given."""
@@ -88,7 +88,7 @@ class ReadAhead:
     def read_valid(self, window: Window) -> Flags:
         """Only which pixels are valid, of a window inside the raster."""
         valid = np.ones(window.shape, bool)
-        if self.masked:
+        if self.info.masked:
             for band, part, within in self.bands_of(window):
                 valid[part.within(window)] = band.valid[within]
         return valid
@@ -117,7 +117,7 @@ class ReadAhead:
             window = self.rows_of(number)
             band = Band(
                 np.empty((*window.shape, 3), np.uint8),
-                np.empty(window.shape, bool) if self.masked else None,
+                np.empty(window.shape, bool) if self.info.masked else None,
             )
             for piece in self.pieces(window) if self.in_parts else [window]:
                 at = piece.within(window)

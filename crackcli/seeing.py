@@ -128,8 +128,8 @@ class Seer:
                 count[both.within(near)] += covered[inside]
         if self.engine.facts.kind == "passes":
             return tiles, count[None]
-        if (several := count > 1).any():
-            value[:, several] /= count[several]
+        if value.size:
+            value /= count.clip(min=1)
         return tiles, value
 
     def tiles_over(self, cells: Window, grid: Grid) -> Window:

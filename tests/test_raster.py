@@ -6,6 +6,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from PIL import Image
 from rasterio.enums import ColorInterp
