@@ -54,7 +54,7 @@ class Crew(Generic[Tool]):
         future: Future[Result] = Future()
         self.tasks.put((future, work))
         if len(self.threads) < self.count:
-            self.threads.append(threading.Thread(target=self.run))
+            self.threads.append(threading.Thread(target=self.run, daemon=True))
             self.threads[-1].start()
         return future
 

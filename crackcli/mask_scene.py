@@ -23,6 +23,7 @@ from crackcli.masking import (
     FIXED,
     HALO_PX,
     SEEN_PX,
+    SMOOTHED_PX,
     STUDY_CLOSINGS_PX,
     Candidates,
     Grey,
@@ -40,7 +41,7 @@ from crackcli.runs import CRACK, SCORE_MAX, Runs, find_runs, number_cracks
 CORE_PX = 1024
 BINS = 1024  # of the histogram of smoothed scores
 STRIPS = 4  # of the mask that are made at once
-STEP_PX = 64  # on which what is refined begins and ends: vectors of any processor fit into it
+STEP_PX = 64  # on which what is filtered begins and ends: vectors of any processor fit into it
 
 Progress = Callable[[float, str], None]
 
@@ -111,10 +112,20 @@ def block_counts(scores: Scores, block: Block, *, refined: bool) -> NDArray[np.i
         counts[0] = np.count_nonzero(coded[block.crop] != NODATA)
         return counts
     values, valid = scores.decoded(coded)
-    values = smooth_score(values) if refined else values
-    chosen = values[block.crop][valid[block.crop]].astype(np.float64)
-    chosen = chosen.clip(max=scores.top)  # in float32 the top may lie above itself
-    return np.histogram(chosen, BINS, (0, scores.top))[0]
+    values = smoothed(values) if refined else values
+    chosen = values[block.crop][valid[block.crop]]
+    some = chosen[chosen > 0].astype(np.float64).clip(max=scores.top)  # in float32 above itself
+    counts = np.histogram(some, BINS, (0, scores.top))[0]
+    counts[0] += len(chosen) - len(some)
+    return counts
+
+
+def smoothed(score: Grey) -> Grey:
+    """`smooth_score` where it points, which is not computed where all is zero."""
+    part = around(score > 0, SMOOTHED_PX)
+    at, q = part.within(Window(0, 0, *score.shape)), np.zeros_like(score)
+    q[at] = smooth_score(score[at])
+    return q
 
 
 def write_mask(
@@ -207,12 +218,12 @@ def block_candidates(
         return study_candidates(score, threshold).cut(block.crop)
     if masking.recipe == "plain":
         return plain_candidates(score, threshold).cut(block.crop)
-    q = smooth_score(score)
+    q = smoothed(score)
     pointed = np.zeros(q.shape, bool)
     pointed[block.crop] = q[block.crop] > threshold / 2
     if not pointed.any():
         return None
-    part = seen_around(pointed) if valid.all() else Window(0, 0, *q.shape)
+    part = around(pointed, SEEN_PX) if valid.all() else Window(0, 0, *q.shape)
     at = part.within(Window(0, 0, *q.shape))
     window = Window(block.padded.row + part.row, block.padded.col + part.col, *part.shape)
     found = refine(fill(raster.read(window).rgb, valid[at]), q[at], threshold)
@@ -224,14 +235,17 @@ def block_candidates(
     )
 
 
-def seen_around(pointed: Flags) -> Window:
-    """What `refine` must see to judge the pixels it is pointed at: what it gives for them is the
-    same, to the last bit, as if it saw all of the array."""
+def around(pointed: Flags, reach_px: int) -> Window:
+    """The part of an array that holds all within ``reach_px`` of its flags.
+
+    What filters of that reach give for the flagged pixels is the same, to the last bit, as if they
+    saw all of the array.
+    """
     sides = []
     for axis in (1, 0):
         there, length = np.flatnonzero(pointed.any(axis=axis)), pointed.shape[1 - axis]
-        first = max(0, int(there[0]) - SEEN_PX) // STEP_PX * STEP_PX
-        end = min(length, -(-(int(there[-1]) + 1 + SEEN_PX) // STEP_PX) * STEP_PX)
+        first = max(0, int(there[0]) - reach_px) // STEP_PX * STEP_PX
+        end = min(length, -(-(int(there[-1]) + 1 + reach_px) // STEP_PX) * STEP_PX)
         sides.append((first, end - first))
     (row, rows), (col, cols) = sides
     return Window(row, col, rows, cols)

@@ -33,6 +33,7 @@ Grey = NDArray[np.float32]
 
 HALO_PX = 160  # what `refine` needs to see around the pixels it judges
 SEEN_PX = 255  # as far as anything reaches that `refine` does: 3 + 60 + 128 + 64, see there
+SMOOTHED_PX = 21  # twice as far as `smooth_score` reaches
 SMOOTH_SCORE_PX = 2.5  # sigma; a map's own grain, and a little tolerance of place
 SMOOTH_GREY_PX = 0.6  # sigma; below the blur of any lens
 WINDOWS_PX = (51, 101)  # of the medians; cracks are narrower than half of it

@@ -9,7 +9,7 @@ from crackcli import mask_scene
 from crackcli.cog import write_cog
 from crackcli.grid import Window
 from crackcli.mask_scene import find_threshold, paint, painted, runs_of_cracks, write_mask
-from crackcli.masking import BOUNDS, Masking, close, refine
+from crackcli.masking import BOUNDS, SEEN_PX, Masking, close, refine, smooth_score
 from crackcli.raster import Raster, inspect, read_band, read_tags
 from crackcli.runs import find_runs
 
@@ -315,7 +315,7 @@ def test_what_is_refined_does_not_depend_on_what_lies_far_away(shape, place):
     q[place[0] - 30 : place[0] + 33, place[1] - 37 : place[1] + 41] = 2 * THRESHOLD
     pointed = q > THRESHOLD / 2
 
-    part = mask_scene.seen_around(pointed)
+    part = mask_scene.around(pointed, SEEN_PX)
     at = part.within(Window(0, 0, *shape))
     whole, cut = refine(rgb, q, THRESHOLD), refine(rgb[at], q[at], THRESHOLD)
 
@@ -324,3 +324,12 @@ def test_what_is_refined_does_not_depend_on_what_lies_far_away(shape, place):
     np.testing.assert_array_equal(whole.weak[pointed], cut.weak[pointed[at]])
     for levels in (whole, cut):
         assert not levels.weak[~(pointed if levels is whole else pointed[at])].any()
+
+
+@pytest.mark.parametrize("shape", [(300, 203), (100, 1001), (40, 37)])
+def test_scores_are_smoothed_as_if_all_were(shape):
+    rng = np.random.default_rng(0)
+    score = np.zeros(shape, np.float32)
+    score[11:30, 20:31] = rng.random((19, 11))
+
+    np.testing.assert_array_equal(mask_scene.smoothed(score), smooth_score(score))
