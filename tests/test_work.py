@@ -1,9 +1,15 @@
 """Strips in the work folder: what comes out is what went in, to the last bit, or nothing."""
 
+import errno
+
+import cv2
 import numpy as np
 import pytest
+from fakes import LocalEngine, wall
 
-from crackcli.explainer import StripScores
+from crackcli.errors import OutputError
+from crackcli.explainer import Explainer, StripScores
+from crackcli.scan import ScanTask, scan_raster
 from crackcli.work import Packed, Work
 
 
@@ -64,3 +70,27 @@ def test_a_file_of_another_kind_is_no_strip(tmp_path):
     np.savez(tmp_path / "strip_x1_000000.npz", relevance=np.zeros((3, 3)))
 
     assert not Work(tmp_path, "").has(1, 0, (3, 3))
+
+
+@pytest.mark.parametrize("full_at", [0, 1, 3])
+def test_a_strip_that_cannot_be_written_stops_the_scan_and_those_before_are_kept(
+    tmp_path, monkeypatch, full_at
+):
+    cv2.imwrite(str(tmp_path / "wall.png"), wall(250, 200))
+    task = ScanTask(tmp_path / "wall.png", tmp_path / "wall", core_px=64)
+    write, written = Packed.write, []
+
+    def on_a_small_disk(packed, path):
+        if len(written) == full_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(path)
+        write(packed, path)
+
+    monkeypatch.setattr(Packed, "write", on_a_small_disk)
+    with pytest.raises(OutputError, match=r"strip_.* cannot be written \(No space left on device"):
+        scan_raster(task, Explainer(LocalEngine(), 0.3))
+    monkeypatch.undo()
+
+    kept = sorted(path.name for path in (tmp_path / "wall" / "work").iterdir())
+    assert kept == [*(f"strip_x1_{n:06d}.npz" for n in range(full_at)), "work.json"]
+    assert scan_raster(task, Explainer(LocalEngine(), 0.3)).status == "done"
