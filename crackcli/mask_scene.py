@@ -28,6 +28,7 @@ from crackcli.masking import (
     Candidates,
     Grey,
     Masking,
+    around,
     close,
     isodata,
     plain_candidates,
@@ -41,7 +42,6 @@ from crackcli.runs import CRACK, SCORE_MAX, Runs, find_runs, number_cracks
 CORE_PX = 1024
 BINS = 1024  # of the histogram of smoothed scores
 STRIPS = 4  # of the mask that are made at once
-STEP_PX = 64  # on which what is filtered begins and ends: vectors of any processor fit into it
 
 Progress = Callable[[float, str], None]
 
@@ -226,29 +226,13 @@ def block_candidates(
     part = around(pointed, SEEN_PX) if valid.all() else Window(0, 0, *q.shape)
     at = part.within(Window(0, 0, *q.shape))
     window = Window(block.padded.row + part.row, block.padded.col + part.col, *part.shape)
-    found = refine(fill(raster.read(window).rgb, valid[at]), q[at], threshold)
+    found = refine(fill(raster.read(window).rgb, valid[at]), q[at], threshold, pointed[at])
     return Candidates(
         *(
             placed(flags & valid[at], at, q.shape)[block.crop]
             for flags in (found.weak, found.strong)
         )
     )
-
-
-def around(pointed: Flags, reach_px: int) -> Window:
-    """The part of an array that holds all within ``reach_px`` of its flags.
-
-    What filters of that reach give for the flagged pixels is the same, to the last bit, as if they
-    saw all of the array.
-    """
-    sides = []
-    for axis in (1, 0):
-        there, length = np.flatnonzero(pointed.any(axis=axis)), pointed.shape[1 - axis]
-        first = max(0, int(there[0]) - reach_px) // STEP_PX * STEP_PX
-        end = min(length, -(-(int(there[-1]) + 1 + reach_px) // STEP_PX) * STEP_PX)
-        sides.append((first, end - first))
-    (row, rows), (col, cols) = sides
-    return Window(row, col, rows, cols)
 
 
 def placed(flags: Flags, at: tuple[slice, slice], shape: tuple[int, int]) -> Flags:
