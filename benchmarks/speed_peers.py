@@ -12,17 +12,19 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from crackcli import mask_scene, scan
+from crackcli.ahead import Behind
 from crackcli.explainer import Explainer
 from crackcli.networks import Checkpoint
-from crackcli.raster import Raster
+from crackcli.reading import ReadAhead
+from crackcli.work import Work
 
 TILE_PX = 256
 STEP_PX = 128  # of the loops: half a tile
 STAGES = {
-    "read": [(Raster, "read"), (Raster, "read_valid"), (scan, "inspect")],
+    "read": [(ReadAhead, "read"), (ReadAhead, "read_valid"), (scan, "inspect")],
     "mask": [(scan, "find_threshold"), (scan, "write_mask")],
     "write": [
-        *((scan.Work, "put"), (scan.Work, "get")),
+        *((Behind, "hand_over"), (Work, "packed")),
         *((scan, "write_cog"), (mask_scene, "write_cog")),
     ],
 }

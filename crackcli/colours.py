@@ -32,6 +32,12 @@ def extra_alpha(source: DatasetReader) -> int | None:
     return None if masked or ColorInterp.alpha not in kinds else kinds.index(ColorInterp.alpha) + 1
 
 
+def all_valid(source: DatasetReader) -> bool:
+    """Whether neither a mask, nor alpha, nor declared nodata makes a pixel invalid."""
+    masked = any(flags != [MaskFlags.all_valid] for flags in source.mask_flag_enums)
+    return not masked and extra_alpha(source) is None
+
+
 def find_palette(source: DatasetReader) -> Bytes | None:
     """Colours (N, 4), alpha last, of the values of a paletted raster."""
     if source.colorinterp[0] != ColorInterp.palette:

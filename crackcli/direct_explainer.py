@@ -12,7 +12,7 @@ import numpy as np
 
 from crackcli.engines import Engine, Floats, Images
 from crackcli.explainer import CORE_PX, StripScores, as_half, span
-from crackcli.filling import Readable, filled, read_wide
+from crackcli.filling import Readable, Wide
 from crackcli.grid import Grid
 from crackcli.seeing import Report, check_finite, untold
 
@@ -42,19 +42,20 @@ class DirectExplainer:
     ) -> StripScores:
         """The score of every pixel of a strip; no tile has a P(crack)."""
         strip = grid.strip(index)
-        pixels, outer = read_wide(raster, span(strip))
-        valid = pixels.valid[strip.window.within(outer)]
+        wide = Wide(raster, span(strip))
+        valid = wide.valid(strip.window)
         relevance = np.zeros(strip.window.shape, np.float16)
         for number, block in enumerate(strip.blocks):
             report(number / len(strip.blocks))
             within = block.core.within(strip.window)
-            rgb = filled(pixels, outer, block.padded)
+            rgb = wide.filled(block.padded)
             if rgb is None or not valid[within].any():
                 continue
             maps = self.maps(rgb)
             check_finite(maps, self.engine)
             relevance[within] = as_half(maps[block.crop])
-        relevance[~valid] = 0
+        if not valid.all():
+            relevance[~valid] = 0
         return StripScores(relevance, valid, np.zeros((0, 0), np.float32))
 
     def maps(self, rgb: Images) -> Floats:

@@ -30,7 +30,7 @@ from crackcli.zoom import View
 LIKELY_GATED = 0.25  # share of tiles that are explained, where no earlier scan tells
 LOOK_PX = 1_000_000  # read once, to time it
 OVERVIEWS = 4 / 3  # of a raster: it and its overviews, each of a quarter of the pixels before
-COPIES = 2  # of a raster while it is written: plain, then cloud-optimised
+COPIES = 2  # of a raster while it is written: its tiles, then all of it in order
 LOOKING, CALIBRATED = 0.3, 0.6  # shares of the time, for the progress
 NEW, INTERRUPTED, TO_MASK, UNCHANGED = "new", "interrupted", "to mask", "unchanged"
 

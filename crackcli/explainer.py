@@ -16,6 +16,7 @@ without them the rim would be seen by fewer tiles, or none.  For pixels without 
 `crackcli.filling`.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from crackcli.engines import Engine, Floats
 from crackcli.errors import OutOfMemory
-from crackcli.filling import Readable, filled, read_wide
+from crackcli.filling import Readable, Wide
 from crackcli.grid import Grid, Strip, Window
 from crackcli.raster import Bytes, Flags
 from crackcli.seeing import Report, Seer, check_finite, cut, untold
@@ -32,6 +33,8 @@ from crackcli.windows import grown, windows
 
 CORE_PX = 512  # of a block that is explained by itself
 TALL_PX = 1024  # of a strip that is explained in windows
+Halves = NDArray[np.float16]
+
 SEEING = 0.3  # share of the time that goes into cells, where about all tiles are explained
 
 
@@ -40,7 +43,7 @@ class StripScores:
     """``relevance`` (rows, cols) float16, ``valid`` (rows, cols), and P(crack) (h, w) of the tiles
     whose centres lie in the strip, on a lattice of one stride."""
 
-    relevance: NDArray[np.float16]
+    relevance: Halves
     valid: Flags
     probability: Floats
 
@@ -109,40 +112,51 @@ class Explainer(Seer):
         if self.engine.facts.kind == "passes":
             relevance, valid = self.block_by_block(raster, strip, passing, near, tiles, asked, told)
         else:
-            relevance, valid = self.carry_back(raster, strip, value, near, told)
-        relevance[~valid] = 0
-        return StripScores(as_half(relevance), valid, probability)
+            relevance, valid = self.carry_back(raster, strip, value, passing, near, told)
+        if not valid.all():
+            relevance[~valid] = 0
+        return StripScores(relevance, valid, probability)
 
     def carry_back(
-        self, raster: Readable, strip: Strip, value: Floats, near: Window, report: Report
-    ) -> tuple[Floats, Flags]:
-        """The sum (rows, cols) of what all cells of a strip and next to it pass on to its pixels.
+        self,
+        raster: Readable,
+        strip: Strip,
+        value: Floats,
+        passing: Flags,
+        near: Window,
+        report: Report,
+    ) -> tuple[Halves, Flags]:
+        """The sum (rows, cols) of what all cells of a strip and next to it pass on to its pixels;
+        ``passing`` are those that pass on something.
 
         What a cell passes on stays within its reach, and depends on pixels there only: so a window
         of cells needs that much halo, and only windows with something to pass on are carried.
         """
-        window = strip.window
-        pixels, outer = read_wide(raster, self.window_of(near))
+        window, wide = strip.window, Wide(raster, self.window_of(near))
         relevance = np.zeros(window.shape, np.float32)
-        valid = pixels.valid[window.within(outer)]
-        waiting = list(windows(value.any(axis=0), self.most["back"], self.reach))[::-1]
+        valid = wide.valid(window)
+        waiting = list(windows(passing, self.most["back"], self.reach))[::-1]
         done, total = 0, sum(part.rows * part.cols for part in waiting)
-        for part in self.fitting(waiting, "back"):
-            own = Window(part.row + near.row, part.col + near.col, *part.shape)
-            target = self.window_of(own)
-            on = grown(target, 0, window)
-            rgb = filled(pixels, outer, target)
-            if rgb is not None and valid[on.within(window)].any():
-                try:
-                    maps = self.engine.back(rgb[None], cut(value, own, near)[None])
-                except OutOfMemory:
-                    waiting += self.less(part, "back")
-                    continue
-                check_finite(maps, self.engine)
-                relevance[on.within(window)] += maps[0][on.within(target)]
-            done += part.rows * part.cols
-            report(done / total)
-        return relevance, valid
+        reached = []
+        with closing(self.prepared(waiting, "back", wide, near)) as parts:
+            for part, own, rgb in parts:
+                target = self.window_of(own)
+                on = grown(target, 0, window)
+                if rgb is not None and valid[on.within(window)].any():
+                    try:
+                        maps = self.engine.back(rgb[None], cut(value, own, near)[None])
+                    except OutOfMemory:
+                        waiting += self.less(part, "back")
+                        continue
+                    check_finite(maps, self.engine)
+                    relevance[on.within(window)] += maps[0][on.within(target)]
+                    reached.append(on.within(window))
+                done += part.rows * part.cols
+                report(done / total)
+        rounded = np.zeros(window.shape, np.float16)
+        for on in reached:  # all else is zero
+            rounded[on] = as_half(relevance[on])
+        return rounded, valid
 
     def block_by_block(
         self,
@@ -153,11 +167,11 @@ class Explainer(Seer):
         tiles: Floats,
         asked: Window,
         report: Report,
-    ) -> tuple[Floats, Flags]:
+    ) -> tuple[Halves, Flags]:
         """The same by a method of several passes; ``passing`` are cells under a gated tile."""
-        pixels, outer = read_wide(raster, span(strip).grown(self.further_px))
+        wide = Wide(raster, span(strip).grown(self.further_px))
         relevance = np.zeros(strip.window.shape, np.float32)
-        valid = pixels.valid[strip.window.within(outer)]
+        valid = wide.valid(strip.window)
         for number, block in enumerate(strip.blocks):
 
             def told(share: float, number: int = number) -> None:
@@ -168,13 +182,13 @@ class Explainer(Seer):
             if not passing[grown(own, self.reach, near).within(near)].any():
                 continue
             window = block.padded.grown(self.further_px)
-            rgb = filled(pixels, outer, window)
-            if rgb is None or not pixels.valid[block.core.within(outer)].any():
+            rgb = wide.filled(window)
+            if rgb is None or not valid[block.core.within(strip.window)].any():
                 continue
             maps = self.by_passes(rgb, window, self.gated(own, tiles, asked), told)
             check_finite(maps, self.engine)
             relevance[block.core.within(strip.window)] = maps[0][block.crop]
-        return relevance, valid
+        return as_half(relevance), valid
 
     def by_passes(self, rgb: Bytes, window: Window, gated: Floats, report: Report) -> Floats:
         """The map of a padded block, from a ``window`` that reaches `further_px` beyond it."""
@@ -202,7 +216,7 @@ def span(strip: Strip) -> Window:
     return Window(first.row, first.col, first.rows, last.end_col - first.col)
 
 
-def as_half(values: Floats) -> NDArray[np.float16]:
+def as_half(values: Floats) -> Halves:
     """In half precision, which ends at 65504."""
     largest = np.finfo(np.float16).max
     return values.clip(-largest, largest).astype(np.float16)

@@ -12,6 +12,7 @@ import numpy as np
 
 from crackcli.grid import Window
 from crackcli.raster import Bytes, Flags, Pixels, RasterInfo
+from crackcli.reading import ReadAhead
 from crackcli.windows import grown
 
 FAR_PX = 64  # from valid pixels, where the fill of those without data is grey
@@ -33,24 +34,45 @@ class Readable(Protocol):
         ...
 
 
-def read_wide(raster: Readable, window: Window) -> tuple[Pixels, Window]:
-    """A window, and around it what `filled` needs if some of its pixels have no data."""
-    pixels = raster.read(window)
-    if pixels.valid.all():
-        return pixels, window
-    wide = window.grown(FAR_PX)
-    return raster.read(wide), wide
+class Wide:
+    """A window of a raster of which parts are seen, without holes.
 
+    Of a raster that is read ahead, and all of which is valid, each part is put together from what
+    was decoded when it is asked for.  Else the window is read at once, with what is needed around
+    it if some of its pixels have no data.
+    """
 
-def filled(pixels: Pixels, outer: Window, window: Window) -> Bytes | None:
-    """The part ``window`` (rows, cols, 3) of pixels that hold ``outer``, without holes; None where
-    it would be nothing but fill."""
-    near = grown(window, FAR_PX, outer)
-    part = near.within(outer)
-    if not pixels.valid[part].any():
-        return None
-    rgb = fill(pixels.rgb[part], pixels.valid[part])
-    return np.ascontiguousarray(rgb[window.within(near)])
+    def __init__(self, raster: Readable, window: Window) -> None:
+        self.raster, self.outer = raster, window
+        self.pixels: Pixels | None = None
+        if isinstance(raster, ReadAhead) and not raster.info.masked:
+            return
+        self.pixels = raster.read(window)
+        if not self.pixels.valid.all():
+            self.outer = window.grown(FAR_PX)
+            self.pixels = raster.read(self.outer)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all pixels are valid."""
+        return self.pixels is None or bool(self.pixels.valid.all())
+
+    def valid(self, window: Window) -> Flags:
+        """Which pixels of a part are valid."""
+        if self.pixels is None:
+            return np.ones(window.shape, bool)
+        return self.pixels.valid[window.within(self.outer)]
+
+    def filled(self, window: Window) -> Bytes | None:
+        """A part (rows, cols, 3) without holes; None where it would be nothing but fill."""
+        if self.pixels is None:
+            return self.raster.read_rgb(window)
+        near = grown(window, FAR_PX, self.outer)
+        part = near.within(self.outer)
+        if not self.pixels.valid[part].any():
+            return None
+        rgb = fill(self.pixels.rgb[part], self.pixels.valid[part])
+        return np.ascontiguousarray(rgb[window.within(near)])
 
 
 def fill(rgb: Bytes, valid: Flags) -> Bytes:

@@ -27,16 +27,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.errors import UsageError
+from crackcli.grid import Window
 from crackcli.raster import Bytes, Flags
 
 Grey = NDArray[np.float32]
 
 HALO_PX = 160  # what `refine` needs to see around the pixels it judges
+SEEN_PX = 255  # as far as anything reaches that `refine` does: 3 + 60 + 128 + 64, see there
+STEP_PX = 64  # on which what is filtered begins and ends: vectors of any processor fit into it
+SMOOTHED_PX = 21  # twice as far as `smooth_score` reaches
 SMOOTH_SCORE_PX = 2.5  # sigma; a map's own grain, and a little tolerance of place
 SMOOTH_GREY_PX = 0.6  # sigma; below the blur of any lens
 WINDOWS_PX = (51, 101)  # of the medians; cracks are narrower than half of it
 CLOSING_PX = 61
 NEIGHBOURHOOD_PX = 16  # sigma; one level of crack and surroundings
+LEVEL_PX = 64  # what `level` needs to see around a pixel
 NOISE_PX = 32  # sigma; over which the darkness of sound texture is averaged
 TWO_SIDED = 1.25  # the second side may lie a fifth nearer than the first
 HALF_WAY = 0.5
@@ -91,6 +96,10 @@ class Candidates:
     weak: Flags
     strong: Flags
 
+    def cut(self, part: tuple[slice, slice]) -> "Candidates":
+        """Those of a part."""
+        return Candidates(self.weak[part], self.strong[part])
+
 
 def smooth(values: Grey, sigma_px: float) -> Grey:
     """Gaussian mean of a float32 image."""
@@ -124,23 +133,46 @@ def level(g: Grey, weights: Grey) -> Grey:
     return smooth(weights * g, NEIGHBOURHOOD_PX) / (total + 1e-6)
 
 
-def refine(rgb: Bytes, q: Grey, threshold: float) -> Candidates:
-    """Candidates of a photograph (rows, cols, 3) where its smoothed score ``q`` points.
+def around(pointed: Flags, reach_px: int) -> Window:
+    """The part of an array that holds all within ``reach_px`` of its flags.
 
-    ``threshold`` is that of the scene; half of it bounds the corridor.
+    What filters of that reach give for the flagged pixels is the same, to the last bit, as if they
+    saw all of the array.
+    """
+    sides = []
+    for axis in (1, 0):
+        there, length = np.flatnonzero(pointed.any(axis=axis)), pointed.shape[1 - axis]
+        first = max(0, int(there[0]) - reach_px) // STEP_PX * STEP_PX
+        end = min(length, -(-(int(there[-1]) + 1 + reach_px) // STEP_PX) * STEP_PX)
+        sides.append((first, end - first))
+    (row, rows), (col, cols) = sides
+    return Window(row, col, rows, cols)
+
+
+def refine(rgb: Bytes, q: Grey, threshold: float, pointed: Flags | None = None) -> Candidates:
+    """Candidates of a photograph (rows, cols, 3) where its smoothed score ``q`` points; among the
+    pixels ``pointed`` at only, if these are given.
+
+    ``threshold`` is that of the scene; half of it bounds the corridor.  What is found at a pixel
+    depends on those within `SEEN_PX` only: kernels reach 3 px (grey), 60 (darkness), 128 (noise)
+    and 64 (levels), one after the other.
     """
     corridor = q > threshold / 2
-    if not corridor.any():
-        return Candidates(np.zeros_like(corridor), np.zeros_like(corridor))
+    pointed = corridor if pointed is None else pointed & corridor
+    weak = np.zeros_like(corridor)
+    if not pointed.any():
+        return Candidates(weak, weak)
     g = smooth(grey(rgb), SMOOTH_GREY_PX)
     dark = darkness(g)
     noise = smooth(dark, NOISE_PX) + 0.5
-    marked = np.where(corridor, dark * np.minimum(q / threshold, 1.5), 0)
+    at = around(pointed, LEVEL_PX).within(Window(0, 0, *q.shape))
+    g, dark, noise, near = g[at], dark[at], noise[at], q[at]
+    marked = np.where(corridor[at], dark * np.minimum(near / threshold, 1.5), 0)
     crack = level(g, marked**2)
     surroundings = level(g, np.exp(-dark / noise))
     contrast = surroundings - crack
     depth = np.minimum(surroundings - g, TWO_SIDED * dark)
-    weak = corridor & (depth > HALF_WAY * contrast) & (contrast > noise)
+    weak[at] = pointed[at] & (depth > HALF_WAY * contrast) & (contrast > noise)
     return Candidates(weak, weak & (q > threshold))
 
 

@@ -1,19 +1,25 @@
 """How much memory a process holds, and how much a scan will.
 
 A scan holds three things: the program with its model, the activations of one block of the
-network, and the pixels and cells of a few strips.  The last is counted from the grid, array by
-array.  The second is what was measured of the shipped networks on their largest blocks, since a
-block small enough to be computed in an instant takes memory that the program has anyway.
+network, and the pixels and cells of a few strips, those read ahead among them.  The last is counted
+from the grid, array by array.  The second is what was measured of the shipped networks on their
+largest blocks, since a block small enough to be computed in an instant takes memory that the
+program has anyway.
 """
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from crackcli.ahead import cores
 from crackcli.engines import EngineFacts
 from crackcli.explainer import Explainer, StripExplainer
 from crackcli.mask_scene import CORE_PX, HALO_PX
+from crackcli.mask_scene import STRIPS as MASK_STRIPS
 from crackcli.raster import ENVIRONMENT, RasterInfo
+from crackcli.reading import BAND_PX
+from crackcli.reading import STRIPS as READ_STRIPS
 from crackcli.workload import Counts
 from crackcli.zoom import View
 
@@ -34,6 +40,8 @@ ACTIVATIONS = {
 UNKNOWN = (560, 1850)  # of other engines
 TRAVELLING = (12, 16)  # of any on a GPU, which has the rest: pixels, cells and maps, and copies
 REFINED = 60  # bytes of a pixel of a block of which the mask is made: fifteen float32 images
+SCORE_STRIPS = 2  # that are coded at once
+IN_PARTS = {".tif", ".tiff"}  # files that several threads may read
 RIM_PX = 64  # that are read around a strip in which pixels have no data
 
 
@@ -71,8 +79,12 @@ def peak_mb(
     channels = len(explainer.blank) if isinstance(explainer, Explainer) else 0
     strips = max(strip_bytes(facts, channels, view, info) for view in views)
     rows = max(view.window(0, info).rows for view in views)
-    score = (3 * len(views) + 5) * rows * info.cols
-    mask = 10 * min(CORE_PX, info.rows) * info.cols + REFINED * (CORE_PX + 2 * HALO_PX) ** 2
+    score = (3 * len(views) + 5 * SCORE_STRIPS) * rows * info.cols
+    blocks = math.ceil(info.rows / CORE_PX) * math.ceil(info.cols / CORE_PX)
+    refined = min(cores(), blocks) if info.path.suffix.lower() in IN_PARTS else 1
+    block_px = min(CORE_PX, info.rows) + 2 * HALO_PX, min(CORE_PX, info.cols) + 2 * HALO_PX
+    mask = (6 + MASK_STRIPS) * min(CORE_PX, info.rows) * info.cols
+    mask += refined * REFINED * math.prod(block_px)
     cache = min(ENVIRONMENT["GDAL_CACHEMAX"], 4 * info.rows * info.cols)
     engine = max(engine_bytes(facts, channels, each) for each in counts)
     return at_rest_mb + (engine + max(strips, score, mask) + cache) / MB
@@ -100,6 +112,11 @@ def strip_bytes(facts: EngineFacts, channels: int, view: View, info: RasterInfo)
     held = min(lattice[0], band * (1 + 2 * -(-around // band)))  # of all strips it touches
     seen = min(lattice[0], band + 2 * around)
     cells = 4 * channels * lattice[1] * (held + seen)
-    pixels = 2 * 4 * (rows + 2 * rim) * (grid.cols + 2 * rim)  # mirrored at the edges: a copy
+    whole = info.masked or view.zoom != 1  # else they are put together window by window
+    pixels = 2 * 4 * (rows + 2 * rim) * (grid.cols + 2 * rim) if whole else 0
+    tallest = min(info.rows, math.ceil((rows + 2 * rim) / min(1.0, view.zoom)))
+    bands = (
+        (3 + info.masked) * min(info.rows, (READ_STRIPS + 1) * tallest + 2 * BAND_PX) * info.cols
+    )
     window = view.window(0, info)
-    return cells + pixels + 8 * window.rows * window.cols
+    return cells + pixels + bands + 11 * window.rows * window.cols  # one is being written

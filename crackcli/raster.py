@@ -1,4 +1,4 @@
-"""The only door to raster files: inspect, read windows, write whole files.
+"""The door to raster files: inspect, read windows; `crackcli.cog` writes.
 
 Whatever lies in a file (8 or 16 bits, grey, palette, RGB, alpha, nodata, EXIF orientation), what
 comes out is upright RGB, uint8, and a mask of valid pixels.  Zero is a grey value like any other:
@@ -8,7 +8,7 @@ only a mask band, alpha or declared nodata makes a pixel invalid; cracks are the
 import contextlib
 import hashlib
 import logging
-import os
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-import rasterio.shutil
 import rasterio.warp
 import rasterio.windows
 from affine import Affine
@@ -27,14 +26,15 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from crackcli.colours import (
     Bytes,
     Flags,
+    all_valid,
     colour_bands,
     find_palette,
     find_stretch,
     read_mask,
     to_rgb,
 )
-from crackcli.errors import InputError, OutputError
-from crackcli.files import sha256, written_apart
+from crackcli.errors import InputError
+from crackcli.files import sha256
 from crackcli.grid import Window
 from crackcli.orientation import TURNS
 
@@ -44,6 +44,7 @@ SUFFIXES = {".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp", ".jp2", "
 LEAST_PX = 32
 NODATA = 255  # of score and mask rasters
 PIECE_PX = 2**20  # pixels that are turned into RGB at once
+BLOCK_PX = 1024  # rows of a block of a file that a thread may decode by itself
 
 EXPORT = "export it again"  # what to do about a damaged photograph
 SCAN = "scan its photograph again with --overwrite"  # about a damaged score or mask
@@ -54,6 +55,8 @@ ENVIRONMENT = {
     "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": False,  # that way does not notice a file that was cut off
 }
+
+FILTERS = threading.Lock()  # which warnings are shown is one setting for all threads
 
 Index = slice | NDArray[np.int64]
 
@@ -70,6 +73,7 @@ class RasterInfo:
     orientation: int  # EXIF, 1 upright
     stretch: tuple[float, float] | None  # values that become 0 and 255; None: 8-bit as it is
     digest: str  # SHA-256 of the file, or of all that its pixels come from
+    masked: bool = True  # whether there may be pixels without data
 
     @property
     def georeferenced(self) -> bool:
@@ -113,6 +117,7 @@ def inspect(path: Path) -> RasterInfo:
             orientation=orientation,
             stretch=find_stretch(source),
             digest=digest_of(path, source.files),
+            masked=not all_valid(source) or valid_by_value(source),
         )
 
 
@@ -137,13 +142,11 @@ def digest_of(path: Path, files: Iterable[str]) -> str:
 @contextlib.contextmanager
 def opened(path: Path, remedy: str = EXPORT) -> Iterator[rasterio.DatasetReader]:
     """A dataset for reading; what GDAL cannot open or decode becomes an `InputError`."""
-    with (
-        readable(path, remedy),
-        warnings.catch_warnings(),
-        rasterio.Env(**ENVIRONMENT),
-    ):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(existing(path).absolute()) as source:
+    with readable(path, remedy), rasterio.Env(**ENVIRONMENT):
+        with FILTERS, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            source = rasterio.open(existing(path).absolute())
+        with source:
             yield source
 
 
@@ -172,6 +175,11 @@ def reason(error: Exception) -> str:
     return " ".join(str(error.__cause__ or error).split()).rstrip(".")
 
 
+def valid_by_value(source: rasterio.DatasetReader) -> bool:
+    """Whether some values are no colour."""
+    return find_palette(source) is not None or source.dtypes[0].startswith("float")
+
+
 class Raster:
     """A raster opened for reading windows; use as a context manager."""
 
@@ -184,6 +192,10 @@ class Raster:
         self.source = self.stack.enter_context(opened(self.info.path))
         self.bands = colour_bands(self.source)
         self.palette = find_palette(self.source)
+        self.block: tuple[int, int] = self.source.block_shapes[0]
+        # Whether parts may be decoded by themselves; other files are read from top to bottom.
+        upright = self.info.orientation == 1
+        self.in_parts = upright and self.source.driver == "GTiff" and self.block[0] <= BLOCK_PX
         return self
 
     def __exit__(self, *exception: object) -> bool | None:
@@ -197,8 +209,10 @@ class Raster:
 
     def read_valid(self, window: Window) -> Flags:
         """Only which pixels are valid, of a window inside the raster."""
-        if self.palette is not None or self.source.dtypes[0].startswith("float"):
-            return self.read_inside(window).valid  # some values are no colour
+        if valid_by_value(self.source):
+            return self.read_inside(window).valid
+        if not self.info.masked:
+            return np.ones(window.shape, bool)
         with readable(self.info.path):
             stored = self.turn.stored(window, self.source.shape)
             return self.turn.upright(read_mask(self.source, window=in_file(stored)))
@@ -206,28 +220,43 @@ class Raster:
     def read_inside(self, window: Window) -> Pixels:
         stored = self.turn.stored(window, self.source.shape)
         rgb = np.empty((*stored.shape, 3), np.uint8)
-        valid = np.empty(stored.shape, bool)
+        valid = np.ones(stored.shape, bool)
         for piece in self.pieces(stored):
-            with readable(self.info.path):
-                values = self.source.read(self.bands, window=in_file(piece))
-                mask = read_mask(self.source, window=in_file(piece))
-            colours, known = to_rgb(values, self.palette, self.info.stretch)
             place = piece.within(stored)
-            rgb[place] = np.moveaxis(colours, 0, -1)
-            valid[place] = mask if known is None else mask & known
+            self.read_piece(piece, rgb[place], valid[place] if self.info.masked else None)
         return Pixels(self.turn.upright(rgb), self.turn.upright(valid))
+
+    def read_piece(self, piece: Window, rgb: Bytes, valid: Flags | None) -> None:
+        """A window of the file into ``rgb`` (rows, cols, 3) and ``valid`` (rows, cols); the latter
+        may be None where all pixels of the raster are valid."""
+        as_it_is = len(self.bands) == 3 and self.info.stretch is None and self.palette is None
+        with readable(self.info.path):
+            if as_it_is:
+                planes = np.moveaxis(rgb, -1, 0)
+                self.source.read(self.bands, window=in_file(piece), out=planes)
+            else:
+                values = self.source.read(self.bands, window=in_file(piece))
+            mask = None if valid is None else read_mask(self.source, window=in_file(piece))
+        known = None
+        if not as_it_is:
+            colours, known = to_rgb(values, self.palette, self.info.stretch)
+            rgb[:] = np.moveaxis(colours, 0, -1)
+        if valid is not None:
+            valid[:] = mask if known is None else mask & known
 
     def pieces(self, stored: Window) -> Iterator[Window]:
         """A window of the file in pieces of a few rows, or columns where the file is tiled, so that
         none of its tiles is decoded twice."""
-        width = self.source.block_shapes[0][1]
-        if width >= self.source.width:
-            rows = max(1, PIECE_PX // stored.cols)
-            for row in range(stored.row, stored.end_row, rows):
-                height = min(rows, stored.end_row - row)
-                yield Window(row, stored.col, height, stored.cols)
+        high, wide = self.block
+        if wide >= self.turn.shape((self.info.rows, self.info.cols))[1]:
+            step = max(1, PIECE_PX // stored.cols)
+            step -= step % high if high <= step else 0
+            first = stored.row - stored.row % step
+            for row in range(first, stored.end_row, step):
+                begin, end = max(row, stored.row), min(row + step, stored.end_row)
+                yield Window(begin, stored.col, end - begin, stored.cols)
             return
-        step = max(1, PIECE_PX // (stored.rows * width)) * width
+        step = max(1, PIECE_PX // (stored.rows * wide)) * wide
         first = stored.col - stored.col % step
         for col in range(first, stored.end_col, step):
             begin, end = max(col, stored.col), min(col + step, stored.end_col)
@@ -256,75 +285,6 @@ def mirrored_side(start: int, length: int, side: int) -> tuple[int, int, Index]:
     first, needed = int(way.min()), int(np.ptp(way)) + 1
     as_it_is = needed == length and way[0] == first
     return first, needed, slice(None) if as_it_is else way - first
-
-
-def write_cog(
-    path: Path, strips: Iterable[Bytes], info: RasterInfo, tags: dict[str, str], resampling: str
-) -> None:
-    """One band of ``strips`` (rows, cols), from top to bottom, as a Cloud-Optimised GeoTIFF on
-    the grid of ``info``; whole, or not at all.  ``resampling`` is that of the overviews."""
-    profile = {
-        "driver": "GTiff",
-        "dtype": "uint8",
-        "count": 1,
-        "height": info.rows,
-        "width": info.cols,
-        "nodata": NODATA,
-        "tiled": True,
-        "blockxsize": 512,
-        "blockysize": 512,
-        "compress": "deflate",
-        "bigtiff": "if_safer",
-        "transform": info.transform,
-        "crs": info.crs_wkt,
-    }
-    with (
-        written_apart(path) as aside,
-        warnings.catch_warnings(),
-        rasterio.Env(**ENVIRONMENT, GDAL_PAM_ENABLED=False),
-    ):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        plain = aside.with_name("plain.tif")
-        with writable(path):
-            target = rasterio.open(plain, "w", **profile)
-        with contextlib.closing(target):
-            row = 0
-            for strip in strips:
-                with writable(path):
-                    target.write(strip, 1, window=in_file(Window(row, 0, *strip.shape)))
-                row += strip.shape[0]
-            with writable(path):
-                target.update_tags(**tags)
-                target.close()
-        with writable(path):
-            rasterio.shutil.copy(
-                plain,
-                aside,
-                driver="COG",
-                COMPRESS="DEFLATE",
-                OVERVIEW_RESAMPLING=resampling,
-                BIGTIFF="IF_SAFER",
-            )
-            with rasterio.open(aside) as written:  # a full disk shows here at the latest
-                written.read(1, window=in_file(Window(info.rows - 1, 0, 1, info.cols)))
-
-
-@contextlib.contextmanager
-def writable(path: Path) -> Iterator[None]:
-    """Turns whatever GDAL reports while it writes into an `OutputError`; what its libraries print
-    past Python on a full disk is not shown."""
-    spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    except Exception as error:
-        raise OutputError(
-            f"{path} cannot be written ({reason(error)}); free space or choose another output"
-        ) from error
-    finally:
-        os.dup2(spoken, 2)
-        os.close(spoken)
-        os.close(nowhere)
 
 
 class Band:

@@ -1,7 +1,9 @@
 """Windows of a photograph as files of their own, changed or not, on their place of the map."""
 
 import contextlib
+import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,10 @@ import rasterio
 from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
 
+from crackcli.errors import OutputError
 from crackcli.files import written_apart
 from crackcli.grid import Window
-from crackcli.raster import ENVIRONMENT, Pixels, RasterInfo, writable
+from crackcli.raster import ENVIRONMENT, Pixels, RasterInfo, reason
 
 OPAQUE = 255
 
@@ -54,3 +57,21 @@ def placed(info: RasterInfo, window: Window) -> Affine:
     a, b, c, d, e, f = info.transform[:6]
     col, row = window.col, window.row
     return Affine(a, b, a * col + b * row + c, d, e, d * col + e * row + f)
+
+
+@contextlib.contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Turns whatever GDAL reports while it writes into an `OutputError`; what its libraries print
+    past Python on a full disk is not shown."""
+    spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    except Exception as error:
+        raise OutputError(
+            f"{path} cannot be written ({reason(error)}); free space or choose another output"
+        ) from error
+    finally:
+        os.dup2(spoken, 2)
+        os.close(spoken)
+        os.close(nowhere)

@@ -68,7 +68,7 @@ def find_runs(strips: Iterable[tuple[Bytes, Bytes | None]], rows: int, cols: int
             parts.append(runs_of(*held, above, mask[:1], row - len(held[0])))
             above = held[0][-1:]
         held = mask, score
-        assessed += mask.size - int(np.count_nonzero(mask == NODATA))
+        assessed += mask.size - (int(np.count_nonzero(mask == NODATA)) if mask.any() else 0)
         row += len(mask)
     if held is not None:
         parts.append(runs_of(*held, above, np.zeros((1, cols), np.uint8), row - len(held[0])))
@@ -81,7 +81,7 @@ def runs_of(
 ) -> tuple[NDArray, ...]:
     """Row, start, end, score, scored and beside_nodata of the runs of one strip, given the row
     above it and the row below."""
-    crack = mask == CRACK
+    crack = mask == CRACK if mask.any() else np.zeros((0, mask.shape[1]), bool)
     used = np.flatnonzero(crack.any(axis=1))
     cols = mask.shape[1]
     fenced = np.zeros((len(used), cols + 2), bool)
@@ -99,8 +99,8 @@ def runs_of(
         counts = np.add.reduceat(valid.astype(np.int64), begins)
 
     beside = np.zeros(len(start), bool)
-    framed = np.concatenate([above, mask, below]) == NODATA
-    if len(used) and framed.any():
+    framed = np.concatenate([above, mask, below]) == NODATA if len(used) else crack
+    if framed.any():
         near = cv2.dilate(framed.astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1][used] > 0
         touching = near[crack[used]]
         beside = np.logical_or.reduceat(touching, begins)

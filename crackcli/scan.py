@@ -14,33 +14,34 @@ was made from the same file by the same explanation is kept; with other masking 
 third pass runs again.
 """
 
-import contextlib
 import json
 import logging
-import shutil
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crackcli import __version__, photograph
+from crackcli.ahead import Behind, Crew, cores
 from crackcli.attribution import SCORED
+from crackcli.cog import write_cog
 from crackcli.engines import Floats
 from crackcli.errors import InputError
-from crackcli.explainer import StripExplainer, StripScores
-from crackcli.files import refused, write_json, written_aside
+from crackcli.explainer import StripExplainer
 from crackcli.mask_scene import SCORE_MAX, find_threshold, write_mask
 from crackcli.masking import Masking
-from crackcli.raster import NODATA, Bytes, Raster, RasterInfo, inspect, read_tags, write_cog
+from crackcli.raster import NODATA, Bytes, RasterInfo, inspect, read_tags
+from crackcli.reading import ReadAhead
 from crackcli.registry import BACKENDS, load
 from crackcli.scene import Scene
 from crackcli.scored import digest_of, made_from
+from crackcli.work import Packed, Work
 from crackcli.zoom import PLAIN, View, explain_view, in_order, together
 
 log = logging.getLogger(__name__)
@@ -49,10 +50,11 @@ CORE_PX = 512
 TOP_SHARE = 1e-5  # of the scene's pixels may lie above the scale of its score
 HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16)  # all numbers in half precision
 LARGEST = 0x7BFF  # the last of those that are positive and finite; they rise from 0
-ROWS = 64  # of a wide strip that are worked on at once
+STRIPS = 2  # of the score that are made at once
 EXPLAINING = 0.9  # share of a scan's time, for the progress
 
 Progress = Callable[[float, str], None]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -188,87 +190,6 @@ def summary(scene: Scene, source: Path, status: str, seconds: float) -> SceneSum
     )
 
 
-class Work:
-    """The folder of a scan in progress: one file for each finished strip.
-
-    It belongs to one source, model and set of options; work for another is thrown away.  The
-    rasters of the scene are made here too.
-    """
-
-    def __init__(self, folder: Path, digest: str) -> None:
-        self.folder, self.digest = folder, digest
-        self.score, self.mask = folder / "score.tif", folder / "mask.tif"
-
-    @property
-    def note(self) -> Path:
-        return self.folder / "work.json"
-
-    def begin(self) -> None:
-        if not self.is_ours():
-            self.remove()
-            write_json(self.note, {"digest": self.digest})
-
-    def is_ours(self) -> bool:
-        """Whether what is there was made from the same."""
-        try:
-            return json.loads(self.note.read_text(encoding="utf-8"))["digest"] == self.digest
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-
-    def remove(self) -> None:
-        """Leave nothing: nor the scene's folder if there is nothing else in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self.folder.parent.rmdir()
-
-    def made(self, score: Path) -> bool:
-        """Whether a score raster is there that was made from the same."""
-        try:
-            return read_tags(score).get("CRACKCLI_SCORED") == self.digest
-        except InputError:
-            return False
-
-    def publish(self, scene: Scene, score: Path) -> None:
-        """Replace the files of a scene by those that were made here; ``score`` may be its own."""
-        with refused(scene.folder):
-            (scene.folder / "scene.json").unlink(missing_ok=True)
-            score.replace(scene.score)
-            self.mask.replace(scene.mask)
-        scene.write()
-        self.remove()
-
-    def path(self, zoom: float, index: int) -> Path:
-        return self.folder / f"strip_x{zoom:g}_{index:06d}.npz"
-
-    def has(self, zoom: float, index: int, shape: tuple[int, int]) -> bool:
-        """Whether a strip is there and whole."""
-        try:
-            return self.get(zoom, index).relevance.shape == shape
-        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
-            return False
-
-    def put(self, zoom: float, index: int, scores: StripScores) -> None:
-        with written_aside(self.path(zoom, index)) as aside:
-            np.savez_compressed(aside, **vars(scores))
-
-    def get(self, zoom: float, index: int) -> StripScores:
-        path = self.path(zoom, index)
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return StripScores(**arrays)
-
-    def strips(self, view: View) -> Iterator[StripScores]:
-        """All strips of a view, from top to bottom."""
-        return (self.get(view.zoom, index) for index in range(len(view.grid)))
-
-    def probability(self, view: View) -> Floats:
-        """P(crack) (h, w) of all tiles of a view."""
-        parts = []
-        for index in range(len(view.grid)):
-            with np.load(self.path(view.zoom, index), allow_pickle=False) as arrays:
-                parts.append(arrays["probability"])
-        return np.concatenate(parts)
-
-
 def explain(
     work: Work,
     info: RasterInfo,
@@ -290,39 +211,45 @@ def explain(
         there = len(cost) - len(missing)
         log.info("%s: %d of %d strips are there already", info.path.name, there, len(cost))
 
-    def scan_strip(strip: tuple[View, int]) -> int:
-        view, index = strip
+    with ReadAhead(info) as raster, Behind() as behind:
 
-        def report(share: float) -> None:
-            progress(EXPLAINING * (done + share * cost[strip]) / total, info.path.name)
+        def scan_strip(strip: tuple[View, int]) -> int:
+            view, index = strip
 
-        with Raster(info) as raster:
-            work.put(view.zoom, index, explain_view(explainer, raster, view, index, report))
-        return cost[strip]
+            def report(share: float) -> None:
+                progress(EXPLAINING * (done + share * cost[strip]) / total, info.path.name)
 
-    for pixels in load(BACKENDS, backend)(scan_strip, missing):
-        done += pixels
-        progress(EXPLAINING * done / total, info.path.name)
+            scores = explain_view(explainer, raster, view, index, report)
+            behind.hand_over(partial(work.put, view.zoom, index, scores))
+            return cost[strip]
+
+        for pixels in load(BACKENDS, backend)(scan_strip, missing):
+            done += pixels
+            progress(EXPLAINING * done / total, info.path.name)
 
 
 def write_score(
     work: Work, info: RasterInfo, views: Sequence[View], explainer: StripExplainer
 ) -> Path:
     """Write ``score.tif`` of what has been explained and return its path."""
+    with Crew(nullcontext, cores()) as crew:
+        counts = sum(strips_of(work, views, crew, counted), np.zeros(len(HALVES), np.int64))
+        top = top_of(counts, info.rows * info.cols)
+        tags = tags_of(work, views, explainer, top)
+        coded = strips_of(work, views, crew, partial(code, top=top))
+        write_cog(work.score, coded, info, tags, "average")
+    return work.score
 
-    def strips() -> Iterator[StripScores]:
-        return together([work.strips(view) for view in views])
 
-    counts = np.zeros(len(HALVES), np.int64)
-    for scores in strips():
-        for bits in few_rows(scores.relevance.view(np.uint16)):
-            counts += np.bincount(bits.reshape(-1), minlength=len(HALVES))
-    top = top_of(counts, info.rows * info.cols)
+def tags_of(
+    work: Work, views: Sequence[View], explainer: StripExplainer, top: float
+) -> dict[str, str]:
+    """What a score raster tells of itself."""
     tiles = [work.probability(view) for view in views]
     seen = sum(each.size for each in tiles)  # 0 where no tile is judged, and all is explained
     gated = sum(int((each >= explainer.gate).sum()) for each in tiles)
     facts = explainer.engine.facts
-    tags = {
+    return {
         "CRACKCLI_SCORE": f"root of {SCORED.get(facts.method, 'positive relevance')}",
         "CRACKCLI_SCORE_TOP": repr(top),  # the score that is stored as 254
         "CRACKCLI_METHOD": facts.method,
@@ -340,8 +267,23 @@ def write_score(
             ]
         ),
     }
-    write_cog(work.score, (code(scores, top) for scores in strips()), info, tags, "average")
-    return work.score
+
+
+def strips_of(
+    work: Work, views: Sequence[View], crew: Crew[None], use: Callable[[Packed], Result]
+) -> Iterator[Result]:
+    """The ``use`` of what has been explained, all views together, strip by strip from the top."""
+    if len(views) > 1:
+        packed = map(Packed.of, together([work.strips(view) for view in views]))
+        return crew.imap(lambda _, strip: use(strip), packed, STRIPS)
+    (view,) = views
+    numbers = range(len(view.grid))
+    return crew.imap(lambda _, number: use(work.packed(view.zoom, number)), numbers, STRIPS)
+
+
+def counted(strip: Packed) -> NDArray[np.int64]:
+    """How often each of `HALVES` occurs, but for the zeros where nothing is explained."""
+    return np.bincount(strip.squares.view(np.uint16).reshape(-1), minlength=len(HALVES))
 
 
 def summarised(probability: Floats, gate: float, stride_px: float) -> dict[str, Any]:
@@ -365,23 +307,18 @@ def root(relevance: NDArray[np.float16]) -> NDArray[np.float32]:
 
 def top_of(counts: NDArray[np.int64], pixels: int) -> float:
     """The root relevance that all but a few of the scene's pixels stay below; ``counts`` tells how
-    often each of `HALVES` occurs."""
+    often each of `HALVES` above zero occurs."""
     above = np.cumsum(counts[LARGEST:0:-1])[::-1]  # pixels with this relevance or more
     frequent = np.flatnonzero(above > TOP_SHARE * pixels)
     return float(root(HALVES[1 + frequent[-1]])) if len(frequent) else 1.0
 
 
-def code(scores: StripScores, top: float) -> Bytes:
+def code(strip: Packed, *, top: float) -> Bytes:
     """Scores as they are stored: 0 to 254, 255 where there is no data."""
     scaled = root(HALVES[: LARGEST + 1]) * (SCORE_MAX / top)
     table = np.zeros(len(HALVES), np.uint8)  # 0 for negative relevance
     table[: LARGEST + 1] = np.rint(scaled.clip(max=SCORE_MAX))
-    bits = scores.relevance.view(np.uint16)
-    coded = np.concatenate([table[part] for part in few_rows(bits)])
-    coded[~scores.valid] = NODATA
+    coded = strip.spread_out(table[strip.squares.view(np.uint16)])
+    if strip.valid is not None:
+        coded[~strip.valid] = NODATA
     return coded
-
-
-def few_rows(array: NDArray) -> Iterator[NDArray]:
-    """An array (rows, ...) in parts, since what is made of it takes many times its memory."""
-    return (array[row : row + ROWS] for row in range(0, len(array), ROWS))

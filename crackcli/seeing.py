@@ -5,6 +5,8 @@ where its first cell is.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -12,12 +14,13 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from crackcli.ahead import Crew
 from crackcli.engines import Engine, Floats
 from crackcli.errors import DeviceError, ModelError, OutOfMemory
-from crackcli.filling import FAR_PX, GREY, Readable, filled, read_wide
+from crackcli.filling import FAR_PX, GREY, Readable, Wide
 from crackcli.grid import Grid, Window, spans
-from crackcli.raster import Flags
-from crackcli.windows import grown, halves, rectangles, spread, windows
+from crackcli.raster import Bytes, Flags
+from crackcli.windows import grown, halves, rectangles, shrunk, spread, windows
 
 SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its halo
 BACK_CELLS = 512  # the same of one that is carried back, which takes twice the memory
@@ -25,6 +28,7 @@ HEAD_TILES = 64  # columns of tiles that are judged at once
 GROUP = 2  # tiles on each side of a square that a first look opens as one
 
 Report = Callable[[float], None]  # share done, 0 to 1
+Cells = list[tuple[Window, Floats]]  # windows, and (C, F, G) of each
 
 
 def untold(share: float) -> None:
@@ -52,7 +56,7 @@ class Seer:
     engine: Engine
     gate: float
     look: Look | None = None
-    bands: dict[tuple[str, Window], Floats] = field(default_factory=dict, repr=False)
+    bands: dict[tuple[str, Window], Cells] = field(default_factory=dict, repr=False)
     looked: dict[tuple[str, Window], Floats] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,33 +93,45 @@ class Seer:
         Tiles are judged in windows, and what their cells pass on is summed: so each is judged
         once, and those that a first look leaves out have no part in it.
         """
-        seen = self.cells_under(asked)
-        cells = self.cells(raster, grid, seen, report)
+        cells = self.cells(raster, grid, self.cells_under(asked), report)
         tiles = self.first_look(raster, grid, asked)
         value, count = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0), np.float32)
-        for window in self.to_judge(raster, grid, asked):
-            under = self.cells_under(window)
-            known = cut(cells, under, seen)
-            if self.blank_tile < self.gate and (known == self.blank).all():
-                tiles[window.within(asked)] = self.blank_tile
-                continue
-            probability, passed = self.engine.head(known[None], self.gate)
-            check_finite(probability, self.engine)
-            tiles[window.within(asked)] = probability[0]
-            if near is None or not (gated := probability[0] >= self.gate).any():
-                continue
-            if not value.size:
-                value = np.zeros((passed.shape[1], *near.shape), np.float32)
-                count = np.zeros(near.shape, np.float32)
-            covered = spread(gated, self.tile)
-            both = grown(under, 0, near)
-            value[(slice(None), *both.within(near))] += cut(
-                passed[0] * covered.clip(min=1), both, under
-            )
-            count[both.within(near)] += covered[both.within(under)]
+        chosen, channels = list(self.to_judge(raster, grid, asked)), len(self.blank)
+        with (
+            Crew(nullcontext, 1) as crew,
+            closing(
+                crew.imap(
+                    lambda _, window: gathered(cells, self.cells_under(window), channels), chosen, 2
+                )
+            ) as seen,
+        ):
+            for window, known in zip(chosen, seen, strict=True):
+                if self.blank_tile < self.gate and self.nothing_but_fill(known):
+                    tiles[window.within(asked)] = self.blank_tile
+                    continue
+                probability, passed = self.engine.head(known[None], self.gate)
+                check_finite(probability, self.engine)
+                tiles[window.within(asked)] = probability[0]
+                if near is None or not (gated := probability[0] >= self.gate).any():
+                    continue
+                if not value.size:
+                    value = np.zeros((passed.shape[1], *near.shape), np.float32)
+                    count = np.zeros(near.shape, np.float32)
+                covered, under = spread(gated, self.tile), self.cells_under(window)
+                part = shrunk(covered > 0, Window(0, 0, *under.shape))
+                both = grown(
+                    Window(under.row + part.row, under.col + part.col, *part.shape), 0, near
+                )
+                inside = both.within(under)
+                value[(slice(None), *both.within(near))] += passed[0][
+                    (slice(None), *inside)
+                ] * covered[inside].clip(min=1)
+                count[both.within(near)] += covered[inside]
         if self.engine.facts.kind == "passes":
             return tiles, count[None]
-        return tiles, value / count.clip(min=1) if value.size else value
+        if value.size:
+            value /= count.clip(min=1)
+        return tiles, value
 
     def tiles_over(self, cells: Window, grid: Grid) -> Window:
         """All tiles that lie over some of the cells, as far as the lattice goes."""
@@ -169,9 +185,9 @@ class Seer:
             for col, cols_here in spans(part.cols, HEAD_TILES, 1):
                 yield Window(part.row, part.col + col, part.rows, cols_here)
 
-    def cells(self, raster: Readable, grid: Grid, wanted: Window, report: Report) -> Floats:
-        """Cells (C, F, G) of a full-width window, from the bands of the strips it touches; those
-        that the last call gave are still there, others are forgotten."""
+    def cells(self, raster: Readable, grid: Grid, wanted: Window, report: Report) -> Cells:
+        """Cells of a full-width window and more: of the strips that it touches; those that the
+        last call gave are still there, others are forgotten."""
         touched = [
             band
             for band in (self.band_of(index, grid) for index in range(len(grid)))
@@ -186,11 +202,7 @@ class Seer:
                 report((number + share) / len(new))
 
             self.bands[key] = self.compute(raster, key[1], self.needed(raster, grid, key[1]), told)
-        parts = [
-            cut(self.bands[key], grown(band, 0, wanted), band)
-            for key, band in zip(keys, touched, strict=True)
-        ]
-        return np.concatenate(parts, axis=1)
+        return [each for key in keys for each in self.bands[key]]
 
     def needed(self, raster: Readable, grid: Grid, band: Window) -> Flags:
         """Which cells (F, G) of a band lie under a tile that is to be judged."""
@@ -200,29 +212,49 @@ class Seer:
             flags[grown(self.cells_under(window), 0, band).within(band)] = True
         return flags
 
-    def compute(self, raster: Readable, band: Window, needed: Flags, report: Report) -> Floats:
-        """Cells (C, F, G) of a full-width window, where they are ``needed``; zero elsewhere."""
-        cells = np.zeros((len(self.blank), *band.shape), np.float32)
+    def compute(self, raster: Readable, band: Window, needed: Flags, report: Report) -> Cells:
+        """Cells of a full-width window, where they are ``needed``; zero elsewhere, or blank."""
         if not needed.any():
-            return cells
-        pixels, outer = read_wide(raster, self.window_of(band))
-        if not pixels.valid.all():
-            cells[:] = self.blank
-            needed = needed & self.alive(pixels.valid, outer, band)
+            return []
+        wide = Wide(raster, self.window_of(band))
+        found: Cells = []
+        if not wide.complete:
+            found.append((band, np.broadcast_to(self.blank, (len(self.blank), *band.shape))))
+            needed = needed & self.alive(wide.valid(wide.outer), wide.outer, band)
         waiting = list(windows(needed, self.most["features"], self.reach))[::-1]
         done, total = 0, sum(part.rows * part.cols for part in waiting)
-        for part in self.fitting(waiting, "features"):
-            own = Window(part.row + band.row, part.col + band.col, *part.shape)
-            rgb = filled(pixels, outer, self.window_of(own))
-            at = (slice(None), *own.within(band))
-            try:
-                cells[at] = self.blank if rgb is None else self.engine.features(rgb[None])[0]
-            except OutOfMemory:
-                waiting += self.less(part, "features")
-                continue
-            done += part.rows * part.cols
-            report(done / total)
-        return cells
+        with closing(self.prepared(waiting, "features", wide, band)) as parts:
+            for part, own, rgb in parts:
+                try:
+                    cells = self.blank if rgb is None else self.engine.features(rgb[None])[0]
+                except OutOfMemory:
+                    waiting += self.less(part, "features")
+                    continue
+                found.append((own, np.broadcast_to(cells, (len(cells), *own.shape))))
+                done += part.rows * part.cols
+                report(done / total)
+        return found
+
+    def prepared(
+        self, waiting: list[Window], stage: str, wide: Wide, origin: Window
+    ) -> Iterator[tuple[Window, Window, Bytes | None]]:
+        """The windows of a stack that fit, in ``origin`` and in the raster, and their pixels; while
+        one is worked on, the pixels of the next are put together."""
+
+        def own(part: Window) -> Window:
+            return Window(part.row + origin.row, part.col + origin.col, *part.shape)
+
+        def pixels(part: Window) -> Callable[[None], Bytes | None]:
+            return lambda _: wide.filled(self.window_of(own(part)))
+
+        with Crew(nullcontext, 1) as crew:
+            following: tuple[Window, Future[Bytes | None]] | None = None
+            for part in self.fitting(waiting, stage):
+                ready = following is not None and following[0] == part
+                future = following[1] if ready else crew.submit(pixels(part))
+                rgb = future.result()
+                following = (waiting[-1], crew.submit(pixels(waiting[-1]))) if waiting else None
+                yield part, own(part), rgb
 
     def alive(self, valid: Flags, outer: Window, band: Window) -> Flags:
         """Which cells (F, G) of a band see anything but fill, of pixels ``valid`` in ``outer``."""
@@ -265,6 +297,10 @@ class Seer:
         """The cell (C, 1, 1) of nothing but fill."""
         window = self.window_of(Window(0, 0, 1, 1))
         return self.engine.features(np.full((1, *window.shape, 3), GREY, np.uint8))[0]
+
+    def nothing_but_fill(self, cells: Floats) -> bool:
+        """Whether all cells (C, F, G) are blank; the first of them tells nearly always."""
+        return bool((cells[:, :1, :1] == self.blank).all() and (cells == self.blank).all())
 
     @cached_property
     def blank_tile(self) -> float:
@@ -312,3 +348,15 @@ def check_finite(values: Floats, engine: Engine) -> None:
 def cut(array: Floats, window: Window, outer: Window) -> Floats:
     """The part ``window`` of an array (C, rows, cols) that holds ``outer``."""
     return np.ascontiguousarray(array[(slice(None), *window.within(outer))])
+
+
+def gathered(cells: Cells, window: Window, channels: int) -> Floats:
+    """Cells (C, F, G) of a window, of those that lie in it; zero where none do, and of several in
+    one place the last."""
+    result = np.zeros((channels, *window.shape), np.float32)
+    for place, values in cells:
+        part = grown(window, 0, place)
+        if part.rows > 0 and part.cols > 0:
+            at = (slice(None), *part.within(window))
+            result[at] = values[(slice(None), *part.within(place))]
+    return result

@@ -27,7 +27,7 @@ contenders
 injection hits campaigns
 scan formats.* training_report joints growth objectives.*
 memory
-workload scored default_scan
+workload scored default_scan work
 models
 look
 provenance width_profiles
@@ -44,7 +44,7 @@ attribution.path attribution.fused attribution.kernels
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
 attribution.passes limit_features frames photometry ridge
 attribution.propagation patches masking widths runs scale marker statements raster_copy
-labelled assessment profiles sources
+labelled assessment profiles sources cog reading
 attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster
 drawing.distractors drawing.known_cracks
 drawing.marks drawing.things
@@ -57,7 +57,7 @@ severity exif pod chart darkness tone
 backends.*
 windows
 attribution formats backends drawing grid
-registry files width_methods
+registry files width_methods ahead
 errors
 """
 
@@ -119,7 +119,7 @@ def test_the_floors_know_what_modules_import():
 @pytest.mark.parametrize(
     ("package", "homes"),
     [
-        ("rasterio", {"raster", "raster_copy", "colours"}),
+        ("rasterio", {"raster", "raster_copy", "colours", "cog"}),
         ("onnxruntime", {"engines.onnx"}),
         ("onnx", {"onnx_export", "onnx_graph", "onnx_wholes"}),
         ("pyogrio", {"formats.geopackage"}),

@@ -6,10 +6,11 @@ import pytest
 from walls import picture
 
 from crackcli import mask_scene
+from crackcli.cog import write_cog
 from crackcli.grid import Window
 from crackcli.mask_scene import find_threshold, paint, painted, runs_of_cracks, write_mask
-from crackcli.masking import BOUNDS, Masking, close
-from crackcli.raster import Raster, inspect, read_band, read_tags, write_cog
+from crackcli.masking import BOUNDS, SEEN_PX, Masking, around, close, refine, smooth_score
+from crackcli.raster import Raster, inspect, read_band, read_tags
 from crackcli.runs import find_runs
 
 THRESHOLD = 0.01
@@ -302,3 +303,46 @@ def test_pixels_without_data_do_not_count(tmp_path):
     thresholds = [find_threshold(given.score, Masking("study")) for given in (whole, with_hole)]
 
     assert thresholds[0] == thresholds[1]
+
+
+@pytest.mark.parametrize("shape", [(900, 1003), (1344, 777)])
+@pytest.mark.parametrize("place", [(450, 500), (300, 40), (850, 700)])
+def test_what_is_refined_does_not_depend_on_what_lies_far_away(shape, place):
+    rng = np.random.default_rng(place[0])
+    rgb = rng.integers(0, 256, (*shape, 3), np.uint8)
+    rgb[place[0] : place[0] + 4] //= 8
+    q = np.zeros(shape, np.float32)
+    q[place[0] - 30 : place[0] + 33, place[1] - 37 : place[1] + 41] = 2 * THRESHOLD
+    pointed = q > THRESHOLD / 2
+
+    part = around(pointed, SEEN_PX)
+    at = part.within(Window(0, 0, *shape))
+    whole, cut = refine(rgb, q, THRESHOLD), refine(rgb[at], q[at], THRESHOLD, pointed[at])
+
+    assert part.rows * part.cols < rgb[..., 0].size
+    assert whole.weak.any()
+    assert cut.weak.sum() == whole.weak.sum()
+    np.testing.assert_array_equal(whole.weak[at], cut.weak)
+    np.testing.assert_array_equal(whole.strong[at], cut.strong)
+
+
+@pytest.mark.parametrize("shape", [(300, 203), (100, 1001), (40, 37)])
+def test_scores_are_smoothed_as_if_all_were(shape):
+    rng = np.random.default_rng(0)
+    score = np.zeros(shape, np.float32)
+    score[11:30, 20:31] = rng.random((19, 11))
+
+    np.testing.assert_array_equal(mask_scene.smoothed(score), smooth_score(score))
+
+
+def test_candidates_are_among_the_pixels_pointed_at_and_the_same_there():
+    rng = np.random.default_rng(2)
+    rgb = rng.integers(0, 256, (500, 600, 3), np.uint8)
+    q = np.full((500, 600), 2 * THRESHOLD, np.float32)
+    pointed = np.zeros(q.shape, bool)
+    pointed[200:260, 130:400] = True
+
+    every, some = refine(rgb, q, THRESHOLD), refine(rgb, q, THRESHOLD, pointed)
+
+    assert (every.weak & ~pointed).any()
+    np.testing.assert_array_equal(some.weak, every.weak & pointed)

@@ -6,14 +6,16 @@ from io import BytesIO
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from PIL import Image
 from rasterio.enums import ColorInterp
 
 from crackcli import raster as door
+from crackcli.cog import write_cog
 from crackcli.errors import InputError, OutputError
 from crackcli.grid import Window
-from crackcli.raster import Raster, inspect, read_band, read_tags, write_cog
+from crackcli.raster import Raster, inspect, read_band, read_tags
 
 ROWS, COLS = 45, 70
 TURNED = Affine(0.002, 0.001, 500_000, 0.001, -0.002, 5_500_000)

@@ -103,7 +103,7 @@ def test_a_scan_that_was_interrupted_goes_on_where_it_stopped(photograph, tmp_pa
 
     def stop(share, words):
         shares.append(share)
-        if len(strips_in(tmp_path / "again" / "wall")) == strips:
+        if len(strips_in(tmp_path / "again" / "wall")) >= strips:
             raise Stopped
 
     with pytest.raises(Stopped):
@@ -116,7 +116,8 @@ def test_a_scan_that_was_interrupted_goes_on_where_it_stopped(photograph, tmp_pa
 
     fresh = LocalEngine()
     scan(photograph, tmp_path / "third" / "wall", fresh)
-    assert before + engine.backs == fresh.backs
+    again = before + engine.backs - fresh.backs
+    assert 0 <= again <= 1  # at most of the strip in which it was interrupted
     for name in ("score.tif", "mask.tif"):
         whole, again = (tmp_path / which / "wall" / name for which in ("whole", "again"))
         assert whole.read_bytes() == again.read_bytes()

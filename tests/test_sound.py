@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from crackcli.raster import RasterInfo, write_cog
+from crackcli.cog import write_cog
+from crackcli.raster import RasterInfo
 from crackcli.sound import CELL_PX, Cells, choose_places
 
 ROWS, COLS = 640, 900

@@ -267,18 +267,24 @@ class Stopped(BaseException):
 
 @pytest.mark.parametrize("strips", [1, 5])
 def test_a_scan_that_was_interrupted_goes_on_at_the_zoom_it_had_reached(
-    photograph, tmp_path, strips
+    photograph, tmp_path, strips, monkeypatch
 ):
     zooms = (0.5, 1.0, 2.0)
-    fresh, engine, done = LocalEngine(), LocalEngine(), []
+    fresh, engine, done, asked = LocalEngine(), LocalEngine(), [], []
     scan(photograph, tmp_path / "whole", zooms, fresh)
+    explain_strip = Explainer.explain_strip
 
-    def stop(share, words):
-        if len(list((tmp_path / "again" / "work").glob("strip_*.npz"))) == strips:
+    def one_too_many(*arguments):
+        asked.append(arguments)
+        if len(asked) > strips:
             raise Stopped
+        return explain_strip(*arguments)
 
+    monkeypatch.setattr(Explainer, "explain_strip", one_too_many)
     with pytest.raises(Stopped):
-        scan(photograph, tmp_path / "again", zooms, engine, stop)
+        scan(photograph, tmp_path / "again", zooms, engine)
+    monkeypatch.undo()
+    assert len(list((tmp_path / "again" / "work").glob("strip_*.npz"))) == strips
     scan(photograph, tmp_path / "again", zooms, engine, lambda share, words: done.append(share))
 
     assert engine.backs == fresh.backs

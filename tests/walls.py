@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 from affine import Affine
 
+from crackcli.cog import write_cog
 from crackcli.cracks import measured
 from crackcli.files import sha256
-from crackcli.raster import RasterInfo, write_cog
+from crackcli.raster import RasterInfo
 from crackcli.runs import find_runs
 from crackcli.scene import Scene
 

@@ -1,0 +1,158 @@
+"""A raster read ahead: decoded in bands of rows by several threads, each band once.
+
+A scan goes from top to bottom and asks for windows that overlap: cells see beyond their strip, and
+what is carried back looks at the strip again.  Here what is asked for is put together from bands
+that are there already; the next ones are decoded meanwhile.  Memory is that of a few strips.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crackcli.ahead import Crew, cores
+from crackcli.grid import Window
+from crackcli.raster import Bytes, Flags, Index, Pixels, Raster, RasterInfo, mirrored
+
+BAND_PX = 512  # about, of rows that are decoded together
+SWAPPED_PX = 4096  # where rows are columns of the file, each of which takes all of it
+STRIPS = 2  # that are kept, beside the one read ahead: cells are computed one strip ahead
+
+
+@dataclass
+class Band:
+    """Rows of a raster: ``rgb`` (rows, cols, 3), ``valid`` (rows, cols), None where all pixels are
+    valid, and what must be done before they are."""
+
+    rgb: Bytes
+    valid: Flags | None
+    parts: list[Future] = field(default_factory=list)
+
+    def wait(self) -> None:
+        """Until all is there; what went wrong is raised."""
+        for part in self.parts:
+            part.result()
+        self.parts = []
+
+
+class ReadAhead:
+    """A raster opened for reading windows from top to bottom, read like a `Raster`; use as a
+    context manager."""
+
+    def __init__(self, info: RasterInfo, threads: int | None = None) -> None:
+        self.info, self.threads = info, threads or cores()
+        self.bands: OrderedDict[int, Band] = OrderedDict()  # the one used last comes last
+        self.tallest = 0
+
+    def __enter__(self) -> "ReadAhead":
+        with Raster(self.info) as raster:
+            self.in_parts, self.pieces = raster.in_parts, raster.pieces
+            block = raster.block[0] if self.in_parts else BAND_PX
+        self.height = SWAPPED_PX if raster.turn.swap else max(1, BAND_PX // block) * block
+        self.crew = Crew(lambda: Raster(self.info), self.threads if self.in_parts else 1)
+        self.crew.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.crew.__exit__(*exception)
+
+    def read(self, window: Window) -> Pixels:
+        """A window that may reach beyond the raster: what lies outside is reflected from inside."""
+        valid = np.ones(window.shape, bool)
+        return Pixels(self.read_rgb(window, valid if self.info.masked else None), valid)
+
+    def read_rgb(self, window: Window, valid: Flags | None = None) -> Bytes:
+        """The same without validity, unless an array of ones for it is given."""
+        inside, (row_index, col_index) = mirrored(window, self.info.rows, self.info.cols)
+        if inside != window.clipped(self.info.rows, self.info.cols):  # most of it lies outside
+            pixels = self.read(inside)
+            if valid is not None:
+                valid[:] = pixels.valid[row_index][:, col_index]
+            return pixels.rgb[row_index][:, col_index]
+        rgb = np.empty((*window.shape, 3), np.uint8)
+        for band, part, within in self.bands_of(inside):
+            at = part.within(window)
+            rgb[at] = band.rgb[within]
+            if valid is not None:
+                valid[at] = band.valid[within]
+        for array in (rgb,) if valid is None else (rgb, valid):
+            reflect(array, inside.within(window), row_index, col_index)
+        self.tallest = max(self.tallest, inside.rows)
+        self.go_on(inside.end_row)
+        return rgb
+
+    def read_valid(self, window: Window) -> Flags:
+        """Only which pixels are valid, of a window inside the raster."""
+        valid = np.ones(window.shape, bool)
+        if self.info.masked:
+            for band, part, within in self.bands_of(window):
+                valid[part.within(window)] = band.valid[within]
+        return valid
+
+    def bands_of(self, window: Window) -> Iterator[tuple[Band, Window, tuple[slice, slice]]]:
+        """The bands of a window inside the raster: each with the part of the window that lies in
+        it, and where that is in the band."""
+        numbers = range(window.row // self.height, -(-window.end_row // self.height))
+        for number in numbers:
+            self.begin(number)
+        for number in numbers:
+            self.bands[number].wait()
+            rows = self.rows_of(number)
+            row = max(window.row, rows.row)
+            part = Window(row, window.col, min(window.end_row, rows.end_row) - row, window.cols)
+            yield self.bands[number], part, part.within(rows)
+
+    def rows_of(self, number: int) -> Window:
+        """Where a band lies."""
+        row = number * self.height
+        return Window(row, 0, min(self.height, self.info.rows - row), self.info.cols)
+
+    def begin(self, number: int) -> None:
+        """Have a band decoded, unless that is done or under way; it counts as used."""
+        if number not in self.bands:
+            window = self.rows_of(number)
+            band = Band(
+                np.empty((*window.shape, 3), np.uint8),
+                np.empty(window.shape, bool) if self.info.masked else None,
+            )
+            for piece in self.pieces(window) if self.in_parts else [window]:
+                at = piece.within(window)
+                valid = None if band.valid is None else band.valid[at]
+                band.parts.append(self.crew.submit(partial(decode, piece, band.rgb[at], valid)))
+            self.bands[number] = band
+        self.bands.move_to_end(number)
+
+    def go_on(self, end_row: int) -> None:
+        """Begin with the bands below a row, as far as a window is tall, and forget old ones."""
+        ahead = min(end_row + self.tallest, self.info.rows)
+        for number in range(end_row // self.height, -(-ahead // self.height)):
+            self.begin(number)
+        kept = -(-(STRIPS + 1) * self.tallest // self.height) + 2
+        while len(self.bands) > kept:
+            self.bands.popitem(last=False)
+
+
+def decode(piece: Window, rgb: Bytes, valid: Flags | None, raster: Raster) -> None:
+    """A part of a raster into arrays that are there for it."""
+    if raster.info.orientation == 1:
+        raster.read_piece(piece, rgb, valid)
+        return
+    pixels = raster.read_inside(piece)
+    rgb[:] = pixels.rgb
+    if valid is not None:
+        valid[:] = pixels.valid
+
+
+def reflect(array: NDArray, inside: tuple[slice, slice], rows: Index, cols: Index) -> None:
+    """Fill an array (rows, cols, ...) around the part that lies ``inside`` from it; ``rows`` and
+    ``cols`` tell which rows and columns of the part come where in the array."""
+    for axis, (part, index) in enumerate(zip(inside, (rows, cols), strict=True)):
+        if isinstance(index, slice):
+            continue
+        across = array.swapaxes(0, axis)
+        for rim in (slice(0, part.start), slice(part.stop, None)):
+            across[rim] = across[part.start + index[rim]]
