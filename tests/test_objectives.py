@@ -224,7 +224,7 @@ def test_a_mask_moves_with_its_photograph_and_keeps_its_values(tmp_path):
     patches = MaskedPatches([write_one(tmp_path, 64, ((5, 10), (60, 30)))], 64, 32)
     positions = Counter()
 
-    for _ in range(40):
+    for _ in range(80):
         image, mask = patches[0]
         dark = image.float().mean(dim=0) < image.float().median() / 2
         assert (dark & mask).sum() > 0.75 * (dark | mask).sum()
