@@ -1,8 +1,9 @@
-"""What the first look at half the resolution loses, and what it saves, on labelled patches.
+"""What a first look loses, and what it saves, on labelled patches.
 
     python benchmarks/first_look.py DATA/train --limit 200
     python benchmarks/first_look.py DATA/test/patches
     python benchmarks/first_look.py PHOTOGRAPHS --tiles
+    python benchmarks/first_look.py DATA/train --limit 50 --look-in int8
 
 ``crack/`` and ``no_crack/`` hold patches of about a tile.  Each is seen as a scan sees it, mirrored
 at its edges.  Lost is a patch of ``crack/`` in whose middle the full look finds a crack, and which
@@ -20,17 +21,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from crackcli.engines.onnx import Quick
 from crackcli.grid import Window
-from crackcli.look import LEAST, FirstLook
-from crackcli.models import open_engine
+from crackcli.look import LEAST, LEAST_QUICK, FirstLook, QuickLook
+from crackcli.models import LOOKS, open_engine, shipped
 from crackcli.raster import Raster, inspect
 from crackcli.seeing import Seer
 
 GATE = 0.5
-LEASTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
+LEASTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
 
 
-def looks(seer: Seer, look: FirstLook, path: Path) -> tuple[float, float]:
+def looks(seer: Seer, look: FirstLook | QuickLook, path: Path) -> tuple[float, float]:
     """P(crack) of the tile in the middle of a patch, and what the first look gives there."""
     info = inspect(path)
     grid = seer.grid(info.rows, info.cols, 1024)
@@ -42,7 +44,7 @@ def looks(seer: Seer, look: FirstLook, path: Path) -> tuple[float, float]:
     return float(full[0, 0]), float(first[0, 0])
 
 
-def tiles(seer: Seer, look: FirstLook, path: Path) -> np.ndarray:
+def tiles(seer: Seer, look: FirstLook | QuickLook, path: Path) -> np.ndarray:
     """The same (N, 2) of all tiles of a photograph."""
     info = inspect(path)
     grid = seer.grid(info.rows, info.cols, 1024)
@@ -57,7 +59,7 @@ def tiles(seer: Seer, look: FirstLook, path: Path) -> np.ndarray:
     return np.stack([np.concatenate(full).ravel(), first.ravel()], axis=1)
 
 
-def of_photographs(seer: Seer, look: FirstLook, folder: Path, limit: int) -> None:
+def of_photographs(seer: Seer, look: FirstLook | QuickLook, folder: Path, limit: int) -> None:
     """Measure all tiles of the photographs in a folder, and print a table."""
     print(
         "| photograph | tiles with a crack | " + " | ".join(f"lost at {x:g}" for x in LEASTS),
@@ -85,13 +87,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("patches", type=Path)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--look-in", choices=list(LOOKS), default="half")
     parser.add_argument("--limit", type=int, default=100_000, help="patches of each class")
     parser.add_argument("--tiles", action="store_true", help="of large photographs in a folder")
     given = parser.parse_args()
     engine = open_engine(given.model)
     seer = Seer(engine, gate=2.0)
+    chosen = LEAST if given.look_in == "half" else LEAST_QUICK
+
+    def look() -> FirstLook | QuickLook:
+        if given.look_in == "half":
+            return FirstLook(engine)
+        return QuickLook(Quick(engine, shipped(".int8.onnx")))
+
     if given.tiles:
-        of_photographs(seer, FirstLook(engine), given.patches, given.limit)
+        of_photographs(seer, look(), given.patches, given.limit)
         return
     seen: dict[str, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -103,17 +113,20 @@ def main() -> None:
                     continue
                 copy = Path(name) / "patch.png"  # without what the file says of itself
                 cv2.imwrite(str(copy), image)
-                pairs.append(looks(seer, FirstLook(engine), copy))
+                pairs.append(looks(seer, look(), copy))
                 print(f"{label} {path.name} {pairs[-1]}", file=sys.stderr)
             seen[label] = np.array(pairs).reshape(-1, 2)
     cracked, sound = seen["crack"], seen["no_crack"]
     found = cracked[:, 0] >= GATE
-    print(f"{len(cracked)} cracked patches, {found.sum()} found in full; {len(sound)} sound ones\n")
+    print(f"{len(cracked)} cracked patches, {found.sum()} found in full; {len(sound)} sound ones")
+    both = np.concatenate((cracked, sound))
+    apart = np.abs(both[:, 1] - both[:, 0])
+    print(f"P(crack) moved by {apart.mean():.4f} in the mean, {apart.max():.4f} at most\n")
     print("| look from | lost of those found | sound ones opened |\n|---|---|---|")
     for least in LEASTS:
         lost = int((found & (cracked[:, 1] < least)).sum())
         opened = int((sound[:, 1] >= least).sum())
-        mark = "**" if least == LEAST else ""
+        mark = "**" if least == chosen else ""
         print(
             f"| {mark}{least:g}{mark} | {lost} ({lost / max(1, found.sum()):.1%}) "
             f"| {opened} ({opened / max(1, len(sound)):.0%}) |"

@@ -16,7 +16,7 @@ from crackcli.direct_explainer import DirectExplainer
 from crackcli.engines import Engine
 from crackcli.errors import ModelError, UsageError
 from crackcli.explainer import Explainer, StripExplainer
-from crackcli.look import FirstLook
+from crackcli.look import FirstLook, QuickLook
 from crackcli.registry import ENGINES, METHODS, check, load
 
 SHIPPED = "vgg11_128"
@@ -24,6 +24,11 @@ PACKAGED = Path(__file__).parent / "_models"  # where an installation keeps them
 CHECKOUT = Path(__file__).parents[1] / "models"  # where a clone keeps them
 OWN_MENUS = {"zennit"}  # engines with methods of their own
 GRAPH = ".onnx"
+LOOKS = {
+    "half": "at half the resolution",
+    "int8": "in whole numbers of 8 bits, of the shipped model, on processors with VNNI",
+}
+CPU = Path("/proc/cpuinfo")
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -120,15 +125,36 @@ def open_explainer(
     gate: float = 0.5,
     look: float = 0.0,
     precision: str = "float32",
+    look_in: str = "half",
 ) -> StripExplainer:
     """What a scan has its strips explained by, on the engine for a model file; ``look`` 0 leaves
-    the first look out."""
+    the first look out, and ``look_in`` is one of `LOOKS`."""
+    check(LOOKS, look_in)
+    if look and look_in == "int8" and model is not None:
+        raise UsageError("--look-in int8 is for the shipped model; leave --model or it out")
     opened = open_engine(model, method, start, engine, device, baseline, precision)
-    return explainer_of(opened, gate, look)
+    return explainer_of(opened, gate, look, look_in)
 
 
-def explainer_of(engine: Engine, gate: float, look: float = 0.0) -> StripExplainer:
-    """What a scan has its strips explained by, on an engine that is open."""
+def explainer_of(
+    engine: Engine, gate: float, look: float = 0.0, look_in: str = "half"
+) -> StripExplainer:
+    """What a scan has its strips explained by, on an engine that is open.  A look in whole numbers
+    is left out where the processor would be no quicker by it."""
     if engine.facts.direct:
         return DirectExplainer(engine)
-    return Explainer(engine, gate, FirstLook(engine, look) if look else None)
+    if not look or (look_in == "int8" and (engine.facts.device != "cpu" or not multiplies_int8())):
+        return Explainer(engine, gate)
+    if look_in == "half":
+        return Explainer(engine, gate, FirstLook(engine, look))
+    from crackcli.engines.onnx import Quick
+
+    return Explainer(engine, gate, QuickLook(Quick(engine, shipped(".int8.onnx")), look))
+
+
+def multiplies_int8() -> bool:
+    """Whether the processor adds up products of four pairs of 8 bits at once."""
+    try:
+        return "vnni" in CPU.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False

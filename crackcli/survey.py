@@ -48,6 +48,7 @@ class SurveyTask:
     precision: str = "auto"
     gate: float = 0.5
     look: float = 0.0
+    look_in: str = "half"
     masking: Masking = Masking("auto")
     core_px: int | None = None
     zooms: tuple[float, ...] = PLAIN
@@ -151,10 +152,10 @@ def opened(task: SurveyTask) -> tuple[StripExplainer, int]:
     """What explains the strips of a task, and the side of its blocks."""
     explainer = open_explainer(
         *(task.model, task.method, task.start, task.engine, task.device, task.baseline),
-        *(task.gate, task.look, task.precision),
+        *(task.gate, task.look, task.precision, task.look_in),
     )
     if task.look and not explainer.engine.facts.direct and explainer.looks_from is None:
-        log.info("all is looked at in full, since --look is not below --gate")
+        log.info("all is looked at in full, since a first look would save nothing here")
     core_px = explainer.core_px if task.core_px is None else task.core_px
     explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
     return explainer, core_px

@@ -177,8 +177,10 @@ def counted(
 
 
 def alike(explainer: StripExplainer, engine: Engine) -> StripExplainer:
-    """An explainer with the same options and another engine."""
-    return explainer_of(engine, explainer.gate, explainer.looks_from or 0.0)
+    """An explainer with the same options and another engine; a first look in whole numbers, which
+    takes another time, is left out."""
+    half = getattr(getattr(explainer, "look", None), "way", "half") == "half"
+    return explainer_of(engine, explainer.gate, (explainer.looks_from or 0.0) if half else 0.0)
 
 
 @dataclass(frozen=True)

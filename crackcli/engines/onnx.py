@@ -17,6 +17,7 @@ from crackcli.attribution import chosen_baseline
 from crackcli.engines import (
     DEVICES,
     DIRECT_KINDS,
+    Engine,
     EngineFacts,
     Floats,
     Images,
@@ -42,6 +43,7 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 SHRINKING = "memory.enable_memory_arena_shrinkage"
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 OUT_OF_MEMORY = ("failed to allocate memory", "out of memory")  # in what the runtime says
+QUICK = "images"  # the input of a graph of features in whole numbers
 REASON_LENGTH = 200  # letters of what the runtime says
 SILENT = 4  # log only what is fatal: a missing CUDA library is our message, not theirs
 onnxruntime.set_default_logger_severity(SILENT)
@@ -141,6 +143,22 @@ class OnnxEngine:
             graph = with_fixed(self.model.read_bytes(), "stage", stage)
             self.stages[stage], _ = open_session(self.model, self.device, graph)
         return self.stages[stage]
+
+
+class Quick:
+    """Another engine whose cells are computed in whole numbers of 8 bits, by a graph of its
+    network's features: about the same, in half the time of bfloat16."""
+
+    def __init__(self, engine: Engine, graph: Path) -> None:
+        self.engine, self.facts = engine, engine.facts
+        self.session, _ = open_session(graph, "cpu")
+
+    def features(self, images: Images) -> Floats:
+        (cells,) = self.session.run(None, {QUICK: scaled(images)})
+        return cells
+
+    def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
+        return self.engine.head(cells, gate)
 
 
 def agree(

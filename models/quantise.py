@@ -1,0 +1,91 @@
+"""Write ``vgg11_128.int8.onnx``: the features of the shipped classifier in whole numbers of 8 bits.
+
+    python models/quantise.py DATA/train
+
+Weights are scaled channel by channel, activations by the smallest and largest that occur in the
+middles of 64 photographs of ``crack/`` and ``no_crack/``, drawn by a fixed seed; the same network
+sees windows, without padding.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from crackcli.chain import unpadded
+from crackcli.engines.onnx import QUICK, scaled
+from crackcli.models import shipped
+from crackcli.networks import Checkpoint
+from crackcli.onnx_graph import halve, point_into
+
+PATCHES, SIDE_PX = 64, 256
+
+
+class Patches(CalibrationDataReader):
+    """The middles of photographs."""
+
+    def __init__(self, folder: Path) -> None:
+        paths = sorted(
+            path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".png")
+        )
+        order = np.random.default_rng(0).permutation(len(paths))
+        images = (cv2.imread(str(paths[at])) for at in order)
+        found = (each for each in images if each is not None and min(each.shape[:2]) >= SIDE_PX)
+        self.middles = (middle(each) for each, _ in zip(found, range(PATCHES), strict=False))
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self.middles, None)
+
+
+def middle(image: np.ndarray) -> dict[str, np.ndarray]:
+    """What the graph takes, of the middle of a photograph (BGR)."""
+    row, col = ((side - SIDE_PX) // 2 for side in image.shape[:2])
+    part = image[row : row + SIDE_PX, col : col + SIDE_PX, ::-1]
+    return {QUICK: scaled(part[None])}
+
+
+def main() -> None:
+    """Export, calibrate, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photographs", type=Path)
+    folder = parser.parse_args().photographs
+    chain = Checkpoint.read(shipped(".safetensors")).build().eval()
+    features = unpadded(chain[: chain.neck])
+    axes = {0: "count", 2: "rows", 3: "cols"}
+    with tempfile.TemporaryDirectory() as name, torch.inference_mode():
+        plain, ready, whole = (Path(name) / f"{words}.onnx" for words in ("a", "b", "c"))
+        torch.onnx.export(
+            *(features, (torch.rand(1, 3, SIDE_PX, SIDE_PX),), plain),
+            dynamo=False,
+            input_names=[QUICK],
+            output_names=["cells"],
+            dynamic_axes={QUICK: axes, "cells": axes},
+        )
+        quant_pre_process(plain, ready)
+        quantize_static(
+            *(ready, whole, Patches(folder)),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            extra_options={"AddQDQPairToWeight": True},  # weights stay those of the checkpoint
+        )
+        graph = onnx.load(whole)
+        halve(graph)
+        point_into(graph, shipped(".safetensors"))
+        onnx.save(graph, shipped(".int8.onnx"))
+
+
+if __name__ == "__main__":
+    main()
