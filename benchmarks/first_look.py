@@ -21,8 +21,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from crackcli.grid import Window
 from crackcli.engines.onnx import Quick
+from crackcli.grid import Window
 from crackcli.look import LEAST, LEAST_QUICK, FirstLook, QuickLook
 from crackcli.models import LOOKS, open_engine, shipped
 from crackcli.raster import Raster, inspect

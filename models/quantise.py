@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import torch
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -26,6 +27,7 @@ from crackcli.chain import unpadded
 from crackcli.engines.onnx import QUICK, scaled
 from crackcli.models import shipped
 from crackcli.networks import Checkpoint
+from crackcli.onnx_graph import halve, point_into
 
 PATCHES, SIDE_PX = 64, 256
 
@@ -62,7 +64,7 @@ def main() -> None:
     features = unpadded(chain[: chain.neck])
     axes = {0: "count", 2: "rows", 3: "cols"}
     with tempfile.TemporaryDirectory() as name, torch.inference_mode():
-        plain, ready = Path(name) / "plain.onnx", Path(name) / "ready.onnx"
+        plain, ready, whole = (Path(name) / f"{words}.onnx" for words in ("a", "b", "c"))
         torch.onnx.export(
             *(features, (torch.rand(1, 3, SIDE_PX, SIDE_PX),), plain),
             dynamo=False,
@@ -72,12 +74,17 @@ def main() -> None:
         )
         quant_pre_process(plain, ready)
         quantize_static(
-            *(ready, shipped(".int8.onnx"), Patches(folder)),
+            *(ready, whole, Patches(folder)),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            extra_options={"AddQDQPairToWeight": True},  # weights stay those of the checkpoint
         )
+        graph = onnx.load(whole)
+        halve(graph)
+        point_into(graph, shipped(".safetensors"))
+        onnx.save(graph, shipped(".int8.onnx"))
 
 
 if __name__ == "__main__":
