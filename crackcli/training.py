@@ -83,7 +83,6 @@ def train(
     ``config.output``."""
     refuse_existing(config.output, overwrite=config.overwrite)
     device = Device.find(config.device)
-    torch.backends.cudnn.benchmark = True  # all batches of a run have one shape
     torch.manual_seed(config.seed)
     if config.start_from is not None:  # the network is that of the checkpoint
         arguments = Checkpoint.read(config.start_from).arguments
