@@ -85,7 +85,7 @@ class Drawn:
         return f"crack_{self.number:04d}"
 
 
-def copy_side(tile_px: int, zooms: tuple[float, ...], look: float | None) -> int:
+def copy_side(tile_px: int, zooms: tuple[float, ...], look: float | list | None) -> int:
     """Side in px of a copy in which all tiles over a crack lie, at the smallest zoom too, and in
     a first ``look``, if there is one."""
     least = min(*zooms, ZOOM if look else 1.0)

@@ -268,6 +268,7 @@ def scan_options(task: SelftestTask) -> SurveyTask:
             masking=Masking(**known["masking"]),
             core_px=known["core_px"],
             look=known.get("look", 0.0),
+            look_in=known.get("look_in", "half"),
             precision=known.get("precision", "float32"),
             zooms=tuple(known["zooms"]),
         )

@@ -39,13 +39,14 @@ def rectified(product, at, bias, there):
     return tl.maximum(tl.load(product + at, mask=there, other=0).to(tl.float32) + bias, 0.0)
 
 
-@triton.jit
-def activate_plain(product, bias, number, C, PART: tl.constexpr):
+@triton.jit(do_not_specialize=SIZES)
+def activate_plain(product, bias, pixels, C, WIDE: tl.constexpr, PIXELS: tl.constexpr):
     """The rectified sum, where the product was."""
-    at = tl.program_id(0).to(tl.int64) * PART + tl.arange(0, PART)
-    there = at < number
-    add = tl.load(bias + (at % C).to(tl.int32))
-    active = rectified(product, at, add, there)
+    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    channel = (tl.program_id(1) * WIDE + tl.arange(0, WIDE))[None, :]
+    there = (pixel < pixels)[:, None] & (channel < C)
+    at = pixel.to(tl.int64)[:, None] * C + channel
+    active = rectified(product, at, tl.load(bias + channel, mask=channel < C, other=0), there)
     tl.store(product + at, active.to(product.dtype.element_ty), mask=there)
 
 
@@ -284,14 +285,16 @@ class Kernels:
     ) -> tuple[Tensor | None, Tensor]:
         product = product.contiguous(memory_format=LAYOUT)
         count, channels, rows, cols = product.shape
+        wide = width_of(channels)
         if not pooled:
-            number = product.numel()
-            activate_plain[(triton.cdiv(number, FLAT),)](product, bias, number, channels, PART=FLAT)
+            pixels, many = count * rows * cols, 4 * PIXELS  # as much as where four make one
+            activate_plain[(triton.cdiv(pixels, many), triton.cdiv(channels, wide))](
+                *(product, bias, pixels, channels), WIDE=wide, PIXELS=many
+            )
             return product, product
         shape = (count, channels, rows // 2, cols // 2)
         largest = empty_like_pixels(product, shape, product.dtype)
         pixels = count * shape[2] * shape[3]
-        wide = width_of(channels)
         activate_pooled[(triton.cdiv(pixels, PIXELS), triton.cdiv(channels, wide))](
             *(product, bias, largest, pixels, shape[3], channels),
             KEPT=kept,
