@@ -16,13 +16,15 @@ without them the rim would be seen by fewer tiles, or none.  For pixels without 
 `crackcli.filling`.
 """
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crackcli.ahead import Behind, Crew, cores
 from crackcli.engines import Engine, Floats
 from crackcli.errors import OutOfMemory
 from crackcli.filling import Readable, Wide
@@ -32,6 +34,7 @@ from crackcli.seeing import Report, Seer, check_finite, cut, untold
 from crackcli.windows import grown, windows
 
 CORE_PX = 512  # of a block that is explained by itself
+ROWS = 64  # of a strip that a thread rounds at once
 TALL_PX = 1024  # of a strip that is explained in windows
 Halves = NDArray[np.float16]
 
@@ -138,7 +141,12 @@ class Explainer(Seer):
         waiting = list(windows(passing, self.most["back"], self.reach))[::-1]
         done, total = 0, sum(part.rows * part.cols for part in waiting)
         reached = []
-        with closing(self.prepared(waiting, "back", wide, near)) as parts:
+
+        def add(maps: Floats, on: Window, target: Window) -> None:
+            check_finite(maps, self.engine)
+            relevance[on.within(window)] += maps[0][on.within(target)]
+
+        with closing(self.prepared(waiting, "back", wide, near)) as parts, Behind() as behind:
             for part, own, rgb in parts:
                 target = self.window_of(own)
                 on = grown(target, 0, window)
@@ -148,14 +156,22 @@ class Explainer(Seer):
                     except OutOfMemory:
                         waiting += self.less(part, "back")
                         continue
-                    check_finite(maps, self.engine)
-                    relevance[on.within(window)] += maps[0][on.within(target)]
+                    behind.hand_over(partial(add, maps, on, target))
                     reached.append(on.within(window))
                 done += part.rows * part.cols
                 report(done / total)
-        rounded = np.zeros(window.shape, np.float16)
-        for on in reached:  # all else is zero
-            rounded[on] = as_half(relevance[on])
+        rounded = np.zeros(window.shape, np.float16)  # as all is that was not reached
+
+        def round_off(_: None, at: tuple[slice, slice]) -> None:
+            rounded[at] = as_half(relevance[at])
+
+        few_rows = [
+            (slice(row, min(row + ROWS, rows.stop)), cols)
+            for rows, cols in reached
+            for row in range(rows.start, rows.stop, ROWS)
+        ]
+        with Crew(nullcontext, cores()) as crew:
+            list(crew.imap(round_off, few_rows))
         return rounded, valid
 
     def block_by_block(
