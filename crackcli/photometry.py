@@ -48,6 +48,8 @@ EDGE_BLURS = 4.0, 6.0  # from area to edges: between these widths both count
 NEAR = 4.0  # samples: sigma over which profiles tell together whether they are wide
 LOCAL = 6.0  # samples: sigma over which the depth is that of the place
 DEPTH_SPREAD = 0.04  # relative: at least so much the depth varies along a crack
+UNEVEN_EDGES = DEPTH_SPREAD / math.sqrt(2)  # of the depth: half of that, at two edges, is how far
+# half of the darkness of the plateau may be from half of that beside an edge
 ENOUGH = 8  # samples with a depth make a crack whose depth is known
 SEEN = 3.0  # times the noise: what is less dark is not measured
 UNEVEN = 0.5  # of the peak: sides of the wall that differ by more tell nothing
@@ -56,10 +58,12 @@ LEAST_PX = 0.05
 CLEAR_PX = 1.5  # from free ends, and beyond the circle of a junction; and so many widths: so far a
 CLEAR_WIDTHS = 0.8  # centreline is drawn out straight, in a direction that a corner may spoil
 
-# What cracks are like: depth in encoded values and in linear light, mean and deviation.  Measured
-# on labelled training photographs, on cracks that are 4 px wide or more, by
-# benchmarks/width_photographs.py.
-DEPTHS = (0.68, 0.18), (0.90, 0.10)
+# What cracks are like: depth in encoded values and in linear light, its usual value and how far it
+# is from that in one photograph or another (two of it hold nine of ten: the faint ones make it so
+# large); and how far those of one photograph differ.  Measured on labelled training photographs, on
+# cracks that are 4 px wide or more, by benchmarks/width_photographs.py.
+DEPTHS = (0.68, 0.22), (0.90, 0.22)
+ONE_PHOTOGRAPH = 0.065, 0.055
 
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -91,6 +95,12 @@ def usual_depth(share: float) -> tuple[float, float]:
     encoded, light = np.array(DEPTHS)
     mean, deviation = share * light + (1 - share) * encoded
     return float(mean), float(deviation)
+
+
+def usual_spread(share: float) -> float:
+    """Deviation of `ONE_PHOTOGRAPH` at a share of linear light."""
+    encoded, light = ONE_PHOTOGRAPH
+    return share * light + (1 - share) * encoded
 
 
 def measure(
@@ -171,7 +181,10 @@ def estimate(
 
     by_area = area / depth
     length = 2 * half
-    area_noise = noise * np.sqrt(optics.across_px * length * (1 + length / (3 * BAND_PX)))
+    # Noise was seen on the wall.  In linear light it goes with the root of brightness (shot noise;
+    # even noise of encoded values nearly so), in encoded values it is the same where it is dark.
+    fainter = optics.tone.share * (area / length).clip(0, 1)
+    area_noise = noise * np.sqrt(optics.across_px * length * (1 - fainter + length / (3 * BAND_PX)))
     area_sigma = area_noise / depth
     area_common = by_area * depth_sigma / depth
 
@@ -184,7 +197,9 @@ def estimate(
     share[~np.isfinite(by_edges)] = 0
     by_edges = np.where(share > 0, by_edges, 0)
     slope = depth / (blur * math.sqrt(2 * math.pi))
-    edge_sigma = math.sqrt(2.5) * noise / slope
+    half_dark = optics.tone.share * depth / 2
+    edge_noise = noise * np.sqrt(2 * (1 - half_dark) + 0.5) / slope
+    edge_sigma = np.hypot(edge_noise, UNEVEN_EDGES * depth / slope)
     width = (1 - share) * by_area + share * by_edges
     return Found(
         np.where(clear, width, np.nan),
@@ -221,7 +236,7 @@ def depths(
     """
     cracks = int(owner.max()) + 1 if len(owner) else 0
     middle = np.full(cracks, optics.depth)
-    doubt = np.full(cracks, optics.depth_sigma)
+    doubt = np.zeros(cracks)  # of its own depth; what is borrowed is wrong by the spread, once
     spread = np.full(cracks, optics.depth_sigma)
     known = np.full(cracks, np.nan)
     counts = np.bincount(owner[deep], minlength=cracks)

@@ -31,6 +31,7 @@ from crackcli.tone import Tone
 
 TOLD_FROM = 8_000  # samples of the widest cracks, and as many of others, tell the optics
 ROUNDS = 4  # of blur and tone
+ALIKE = 4  # cracks: what is usual about how much they differ counts like so many
 LAGS = 20  # samples over which noise may go on along a line
 
 Numbers = NDArray[np.float64]
@@ -74,12 +75,15 @@ def with_depths(optics: Optics, depths: Numbers, weights: Numbers) -> Optics:
     if len(depths) == 0:
         return optics
     middle, _ = weighted_median(depths, np.minimum(weights, 200.0))
-    spread = 1.4826 * float(np.median(np.abs(depths - middle))) if len(depths) > 2 else 0.0
-    few = optics.depth_sigma / math.sqrt(len(depths))
-    spread = math.hypot(max(spread, photometry.DEPTH_SPREAD * middle), few / 2)
-    trust = optics.depth_sigma**2 / (optics.depth_sigma**2 + spread**2 / len(depths))
+    seen = 1.4826 * float(np.median(np.abs(depths - middle)))
+    usual = photometry.usual_spread(optics.tone.share)
+    # A few cracks tell little of how much all differ: what is usual counts as much as so many.
+    others = len(depths) - 1
+    spread = math.sqrt((others * seen**2 + ALIKE * usual**2) / (others + ALIKE))
+    prior, own = optics.depth_sigma**2, spread**2 / len(depths)
+    trust = prior / (prior + own)
     depth = trust * middle + (1 - trust) * optics.depth
-    return replace(optics, depth=depth, depth_sigma=min(spread, optics.depth_sigma))
+    return replace(optics, depth=depth, depth_sigma=math.hypot(spread, math.sqrt(trust * own)))
 
 
 def some_of(cracks: Sequence[Crack]) -> list[int]:
