@@ -40,7 +40,7 @@ from crackcli.widths import Measured
 ALONG = 1.5  # samples: sigma of the average along the line
 ROUNDS = 3  # of bands beside the width found so far
 TAIL_BLURS = 2.3  # beyond the edge: as far as darkness is summed
-DEEP_BLURS, DEEP_PX = 3.0, 3.5  # the larger is the width from which on a profile tells its depth
+DEEP_BLURS, DEEP_PX = 3.0, 2.0  # the larger is the width from which on a profile tells its depth
 SURE_BLURS, SURE_PX = 6.0, 6.0  # from the larger on it may be a pale crack; before that, a profile
 PALE = 0.75  # that is paler than so many times the usual is that of a hairline that winds
 NARROW_BLURS = 4.0  # up to that width, how dark a crack is tells the blur
@@ -48,11 +48,11 @@ EDGE_BLURS = 4.0, 6.0  # from area to edges: between these widths both count
 NEAR = 4.0  # samples: sigma over which profiles tell together whether they are wide
 LOCAL = 6.0  # samples: sigma over which the depth is that of the place
 DEPTH_SPREAD = 0.04  # relative: at least so much the depth varies along a crack
-UNEVEN_EDGES = DEPTH_SPREAD / math.sqrt(2)  # of the depth: half of that, at two edges, is how far
-# half of the darkness of the plateau may be from half of that beside an edge
+UNEVEN = 1 / math.sqrt(2)  # of how much it varies, half at each of two edges: so far half of the
+# darkness of the plateau may be from half of that beside an edge
 ENOUGH = 8  # samples with a depth make a crack whose depth is known
 SEEN = 3.0  # times the noise: what is less dark is not measured
-UNEVEN = 0.5  # of the peak: sides of the wall that differ by more tell nothing
+UNLIKE = 0.5  # of the peak: sides of the wall that differ by more tell nothing
 GROWN, GROWN_PX = 1.5, 3.0  # a width beyond so many times the mask's and so much more is another's
 LEAST_PX = 0.05
 CLEAR_PX = 1.5  # from free ends, and beyond the circle of a junction; and so many widths: so far a
@@ -162,7 +162,7 @@ def estimate(
     peak = mean_within(dark.values, core)
     half = about / 2 + TAIL_BLURS * blur
     area = integral(dark.values, half)
-    clear = seen & (peak > SEEN * noise) & (area > 0) & (dark.sides < UNEVEN * peak)
+    clear = seen & (peak > SEEN * noise) & (area > 0) & (dark.sides < UNLIKE * peak)
 
     # Noise makes single profiles of a thin crack seem wide and pale: what is near speaks as one.
     trusted = clear.astype(np.float64)
@@ -175,9 +175,12 @@ def estimate(
     wide_core, wide_peak = core[deep], near_peak[deep]
     other = shape_width(near_area[deep], wide_peak, wide_core, about[deep], wider)
     away = wide_peak / response(other, wide_core, wider) - own[deep]
-    own_sigma = np.full(len(own), np.nan)  # of what tells a depth
-    own_sigma[deep] = np.hypot(away, noise[deep] * np.sqrt(optics.across_px / (2 * wide_core)))
-    depth, depth_sigma, of_crack = depths(own, own_sigma, deep, peak, begins, owner, optics)
+    own_noise, own_away = np.full((2, len(own)), np.nan)  # of what tells a depth: by noise, by blur
+    own_noise[deep] = noise[deep] * np.sqrt(optics.across_px / (2 * wide_core))
+    own_away[deep] = away
+    depth, depth_sigma, varies, of_crack = depths(
+        own, own_noise, own_away, deep, peak, begins, owner, optics
+    )
 
     by_area = area / depth
     length = 2 * half
@@ -199,7 +202,7 @@ def estimate(
     slope = depth / (blur * math.sqrt(2 * math.pi))
     half_dark = optics.tone.share * depth / 2
     edge_noise = noise * np.sqrt(2 * (1 - half_dark) + 0.5) / slope
-    edge_sigma = np.hypot(edge_noise, UNEVEN_EDGES * depth / slope)
+    edge_sigma = np.hypot(edge_noise, UNEVEN * varies / slope)
     width = (1 - share) * by_area + share * by_edges
     return Found(
         np.where(clear, width, np.nan),
@@ -222,22 +225,28 @@ def shape_width(
 
 def depths(
     own: Numbers,
-    sigma: Numbers,
+    noise: Numbers,
+    away: Numbers,
     deep: Flags,
     peak: Numbers,
     begins: list[int],
     owner: NDArray[np.int64],
     optics: Optics,
-) -> tuple[Numbers, Numbers, Numbers]:
-    """The depth (S,) at each sample, its uncertainty, and the depth (C,) of each crack.
+) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    """The depth (S,) at each sample, its uncertainty, how much it varies along its crack, and the
+    depth (C,) of each crack.
 
     That of the place where the crack is wide there, that of the crack elsewhere, and that of the
-    scene where the crack is nowhere wide.
+    scene where the crack is nowhere wide: each as far as it is known better than the next.  ``own``
+    (S,) is the depth that a sample tells by its shape, known where it is ``deep`` up to its
+    ``noise`` and to how far it is ``away`` with another blur, which all of a crack share: the doubt
+    about the blur is not in the uncertainty, as `measure` counts what it does to widths.
     """
     cracks = int(owner.max()) + 1 if len(owner) else 0
     middle = np.full(cracks, optics.depth)
     doubt = np.zeros(cracks)  # of its own depth; what is borrowed is wrong by the spread, once
     spread = np.full(cracks, optics.depth_sigma)
+    along_it = np.full(cracks, DEPTH_SPREAD * optics.depth)
     known = np.full(cracks, np.nan)
     counts = np.bincount(owner[deep], minlength=cracks)
     told = np.flatnonzero(counts >= ENOUGH)
@@ -245,27 +254,33 @@ def depths(
     group = np.searchsorted(told, owner[members])
     if len(told):
         value = own[members]
-        weights = 1 / (sigma[members] ** 2 + (DEPTH_SPREAD * value) ** 2)
-        depth = medians_of(value, weights, group)
         even = np.ones(len(members))
-        away = 1.4826 * medians_of(np.abs(value - depth[group]), even, group)
-        random = medians_of(sigma[members], even, group)
-        spread[told] = np.maximum(
-            DEPTH_SPREAD * depth, np.sqrt((away**2 - random**2).clip(min=0.0))
-        )
-        count = counts[told]
-        doubt[told] = random / np.sqrt((count / optics.along).clip(min=1.0))
-        # Few wide places tell less than many: what is usual in the scene fills up.
+        sigma = np.hypot(noise[members], away[members])
+        depth = medians_of(value, 1 / (sigma**2 + (DEPTH_SPREAD * value) ** 2), group)
+        scatter = 1.4826 * medians_of(np.abs(value - depth[group]), even, group)
+        random = medians_of(noise[members], even, group)
+        varies = np.sqrt((scatter**2 - random**2).clip(min=0.0))
+        varies = np.maximum(DEPTH_SPREAD * depth, varies)
+        places = (counts[told] / (2 * math.sqrt(math.pi) * LOCAL)).clip(min=1.0)
+        pieces = (counts[told] / optics.along).clip(min=1.0)
+        by_chance = varies**2 / places + random**2 / pieces
+        certain = by_chance + medians_of(np.abs(away[members]), even, group) ** 2
         prior = optics.depth_sigma**2
-        trust = np.maximum(count / (count + 2 * ENOUGH), prior / (prior + random**2))
+        trust = prior / (prior + certain)
         middle[told] = trust * depth + (1 - trust) * optics.depth
+        doubt[told] = np.sqrt(trust**2 * by_chance + (1 - trust) ** 2 * prior)
+        spread[told] = along_it[told] = varies
         known[told] = depth
+    # Where a place is wide it tells its own depth, as far as noise is less than depths vary.
+    near = along(np.where(deep, noise, 0) ** 2, begins, LOCAL, deep.astype(np.float64))
+    near /= max(1.0, 2 * math.sqrt(math.pi) * LOCAL / optics.along)
     trust = along(deep.astype(np.float64), begins, LOCAL)
+    trust *= spread[owner] ** 2 / (spread[owner] ** 2 + near)
     place = along(own, begins, LOCAL, deep.astype(np.float64))
     depth = trust * place + (1 - trust) * middle[owner]
-    away = (1 - trust) * spread[owner]
+    away = np.hypot((1 - trust) * spread[owner], trust * np.sqrt(near))
     depth = np.maximum(depth, np.minimum(peak, 1.0))
-    return depth, np.hypot(away, doubt[owner]), known
+    return depth, np.hypot(away, doubt[owner]), along_it[owner], known
 
 
 def narrow_blur(

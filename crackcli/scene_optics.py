@@ -1,6 +1,7 @@
 """The optics of a scene: what some of its cracks, the widest and others, tell of the photograph.
 
-How blurred it is and how its pixels mix (`crackcli.optics`), how dark its cracks are where they are
+How blurred it is and how its pixels mix (`crackcli.optics`; where no crack is so wide that its
+edges tell the blur, `crackcli.shapes`), how dark its cracks are where they are
 wide, and how far noise beside them goes on.  Each depends on the others, and all on the widths:
 they are found in a few rounds.
 """
@@ -27,6 +28,7 @@ from crackcli.optics import (
 )
 from crackcli.photometry import Found, Optics, usual_depth
 from crackcli.profiles import Photograph
+from crackcli.shapes import BLURS, against, stretches, with_shapes
 from crackcli.tone import Tone
 
 TOLD_FROM = 8_000  # samples of the widest cracks, and as many of others, tell the optics
@@ -58,7 +60,8 @@ def find_optics(
         side = round(tone.share)
         blur = blurs[side]
         if blur_of(rows[side]) is None:
-            blur = narrow_blur(batches, found, tone, optics.blur)
+            by_depth = narrow_blur(batches, found, tone, optics.blur)
+            blur = with_shapes(by_depth, *told_by_shapes(batches, found, tone, optics))
         usual = usual_depth(tone.share)
         optics = Optics(blur, tone, *usual, *optics_noise(batches, found, tone, blur))
     depths, lengths = [], []
@@ -132,6 +135,25 @@ def optics_noise(
     if not weights:
         return 1.0, 5.3
     return float(np.average(across, weights=weights)), float(np.average(onward, weights=weights))
+
+
+def told_by_shapes(
+    batches: Sequence[Batch], found: Sequence[Found], tone: Tone, optics: Optics
+) -> tuple[Numbers, int]:
+    """What the shapes of profiles say against each of `crackcli.shapes.BLURS`, and how many
+    stretches of lines say it."""
+    told, count = np.zeros(len(BLURS)), 0
+    for batch, one in zip(batches, found, strict=True):
+        dark, about = dark_of(batch, one, tone.share, optics.blur.px)
+        core = core_of(np.zeros(len(about)), optics.blur.px)
+        peak = mean_within(dark.values, core)
+        clear = np.isfinite(one.width) & (peak > 2 * photometry.SEEN * dark.noise)
+        means, counted, noises = stretches(
+            dark, about, clear, batch.refined.samples.begins, optics.blur.px, optics.along
+        )
+        told += against(means, counted, noises, optics.across_px)
+        count += len(means)
+    return told, count
 
 
 def narrow_blur(batches: Sequence[Batch], found: Sequence[Found], tone: Tone, blur: Blur) -> Blur:

@@ -116,7 +116,7 @@ def test_cracks_do_not_see_one_another():
 @pytest.mark.parametrize("width", [1.0, 2.0, 5.0, 10.0])
 @pytest.mark.parametrize("noise", [0.005, 0.02])
 def test_noise_scatters_widths_by_as_much_as_its_sigma_says(width, noise, monkeypatch):
-    monkeypatch.setattr(photometry, "UNEVEN_EDGES", 0.0)  # these cracks are evenly dark
+    monkeypatch.setattr(photometry, "UNEVEN", 0.0)  # these cracks are evenly dark
     profiles = bars(np.full(1500, width), noise=noise)
     quiet = Optics(Blur(0.9, 0.0), Tone(1.0, 0.0), DEEP, 1e-3)
 
