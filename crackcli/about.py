@@ -76,3 +76,15 @@ def scan_facts(scene: Scene, assessed_px: int, cracks: int) -> Row:
         "seconds": round(sum(times.values()), 3) if times else None,
         "device": record.get("device"),
     }
+
+
+def relevance_top(tags: dict[str, str]) -> float | None:
+    """The relevance, in logits, of a pixel that is stored as the largest score, given the tags of a
+    score raster; None where scores are not the root of relevance.
+
+    Relevance is positive and a mean over the tiles that see a pixel; a few pixels that had more
+    count as this.
+    """
+    if tags.get("CRACKCLI_SCORE") != "root of positive relevance":
+        return None
+    return float(tags["CRACKCLI_SCORE_TOP"]) ** 2

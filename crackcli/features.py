@@ -79,7 +79,8 @@ COLUMNS: dict[str, type] = {
     "min_row": int,
     "max_col": int,
     "max_row": int,
-    "score": float,
+    "score": float,  # mean of the score raster along it, which is no probability
+    "relevance_sum": float,  # of its pixels, in logits: see `crackcli.about.relevance_top`
     "joint_likelihood": float,
     "touches_edge": bool,
     "touches_nodata": bool,
@@ -183,6 +184,7 @@ class SceneCracks:
     tone: str | None = None
     optics: Optics | None = None
     about: About = About()
+    relevance_top: float | None = None  # None: scores are of something else
     by_default: bool = True  # scanned by the shipped model with default options, as limits are for
 
 
@@ -247,6 +249,8 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "width_p95": widths.p95_sigma_px,
         "width_max": widths.max_sigma_px,
     }
+    top = table.relevance_top
+    relevance = None if top is None or crack.squares is None else top * crack.squares
     # Where a crack has no width, as near junctions, it counts as wide as elsewhere.
     by_width = None if widths.method == FROM_MASK else widths.mean_px * crack.length_px
     return {
@@ -279,6 +283,7 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "max_col": max_col,
         "max_row": max_row,
         "score": rounded(crack.score, 4),
+        "relevance_sum": rounded(relevance, 6),
         "joint_likelihood": rounded(crack.joint_likelihood, 4),
         "touches_edge": crack.touches_edge,
         "touches_nodata": crack.touches_nodata,

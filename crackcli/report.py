@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crackcli import widths
-from crackcli.about import about, check_names
+from crackcli.about import about, check_names, relevance_top
 from crackcli.assessment import Assessed, assess
 from crackcli.cracks import Crack, trace
 from crackcli.default_scan import by_default
@@ -33,7 +33,7 @@ from crackcli.limit_features import scene_limits
 from crackcli.measuring import measure_all
 from crackcli.photometry import Optics
 from crackcli.profiles import RasterPhotograph
-from crackcli.raster import RasterInfo
+from crackcli.raster import RasterInfo, read_tags
 from crackcli.registry import FORMATS, load
 from crackcli.scale import Scale, check_options, find_scale
 from crackcli.scene import Scene, finished_folders
@@ -211,6 +211,7 @@ def trace_scene(
         joint_from=task.joint_likelihood,
         tone=(task.tone or EDGES) if optics else None,
         optics=optics,
+        relevance_top=relevance_top(read_tags(scene.score)),
         about=about(task.out, scene, task.asset_id, task.campaign_id),
         by_default=by_default(scene),
     )

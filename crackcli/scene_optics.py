@@ -1,9 +1,9 @@
 """The optics of a scene: what some of its cracks, the widest and others, tell of the photograph.
 
 How blurred it is and how its pixels mix (`crackcli.optics`; where no crack is so wide that its
-edges tell the blur, `crackcli.shapes`), how dark its cracks are where they are
-wide, and how far noise beside them goes on.  Each depends on the others, and all on the widths:
-they are found in a few rounds.
+edges tell the blur, `crackcli.shapes`), how dark its cracks are where they are wide, and how far
+noise beside them goes on.  Each depends on the others, and all on the widths: they are found in a
+few rounds.
 """
 
 import math

@@ -13,11 +13,13 @@ from pyogrio import raw
 from rasterio.crs import CRS
 from walls import polyline, trace_array
 
-from crackcli.about import About, about, check_names, scan_facts
+from crackcli.about import About, about, check_names, relevance_top, scan_facts
+from crackcli.cracks import measured
 from crackcli.errors import UsageError
 from crackcli.features import COLUMNS, SceneCracks
 from crackcli.formats import csv as csv_format
 from crackcli.formats import geojson, geopackage
+from crackcli.runs import find_runs
 from crackcli.scale import Scale
 from crackcli.scene import Scene
 from crackcli.severity import find_profiles
@@ -123,6 +125,25 @@ def test_the_area_by_widths_is_the_mean_width_times_the_length(tmp_path):
     assert float(row["area_width_px"]) == pytest.approx(2.5 * first.length_px, abs=2e-3)
     assert float(row["area_width_mm2"]) == pytest.approx(0.025 * first.length_px, abs=2e-3)
     assert {other["area_width_px"] for other in rest} == {""}
+
+
+def test_relevance_is_summed_over_the_pixels_of_a_crack_where_scores_are_of_relevance(tmp_path):
+    """Scores are the root of relevance, 1 of the largest."""
+    tags = {"CRACKCLI_SCORE": "root of positive relevance", "CRACKCLI_SCORE_TOP": "0.5"}
+    mask = np.zeros((20, 40), np.uint8)
+    mask[8:12, 5:35] = 1
+    score = np.full(mask.shape, 127, np.uint8)  # half of 254
+    (crack,) = measured(find_runs([(mask, score)], *mask.shape), "wall")
+    scene = Scene(tmp_path / "wall", *mask.shape, Affine.identity(), None)
+    top = relevance_top(tags)
+
+    csv_format.write(tmp_path, [SceneCracks(scene, None, [crack], mask.size, relevance_top=top)])
+
+    (row,) = csv_format.read_rows(tmp_path / "cracks.csv")
+    assert float(row["relevance_sum"]) == pytest.approx(4 * 30 * 0.25**2, abs=1e-5)
+    assert float(row["score"]) == pytest.approx(0.5)
+    assert relevance_top(tags | {"CRACKCLI_SCORE": "root of P(crack)"}) is None
+    assert relevance_top({}) is None
 
 
 def test_a_grade_names_its_clause(tmp_path):
