@@ -63,7 +63,10 @@ LAYER_STYLES = """CREATE TABLE layer_styles (
     update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 )"""
 # Columns that reports of earlier versions lack; what reads a report back does without them.
-NEWER = {"asset_id", "campaign_id", "area_width_px", "area_width_mm2", "relevance_sum", "note"}
+NEWER = {
+    *("asset_id", "campaign_id", "area_width_px", "area_width_mm2", "relevance_sum", "note"),
+    *("detect_limit_px", "detect_limit_mm", "measure_limit_px", "measure_limit_mm", "measurable"),
+}
 KINDS = {str: object, float: np.float64, int: np.int32, bool: np.bool_}
 
 
