@@ -50,6 +50,7 @@ LOCAL = 6.0  # samples: sigma over which the depth is that of the place
 DEPTH_SPREAD = 0.04  # relative: at least so much the depth varies along a crack
 UNEVEN = 1 / math.sqrt(2)  # of how much it varies, half at each of two edges: so far half of the
 # darkness of the plateau may be from half of that beside an edge
+SKEW = 9.0  # of one over a number of mean 1: its mean square from 1, over the first order
 ENOUGH = 8  # samples with a depth make a crack whose depth is known
 SEEN = 3.0  # times the noise: what is less dark is not measured
 UNLIKE = 0.5  # of the peak: sides of the wall that differ by more tell nothing
@@ -189,7 +190,9 @@ def estimate(
     fainter = optics.tone.share * (area / length).clip(0, 1)
     area_noise = noise * np.sqrt(optics.across_px * length * (1 - fainter + length / (3 * BAND_PX)))
     area_sigma = area_noise / depth
-    area_common = by_area * depth_sigma / depth
+    # A width goes with one over the depth: where that is little known, the next order counts too.
+    unsure = depth_sigma / depth
+    area_common = by_area * unsure * np.sqrt(1 + SKEW * unsure**2)
 
     low, high = (limit * blur for limit in EDGE_BLURS)
     share = np.where(deep, ((by_area - low) / (high - low)).clip(0, 1), 0)

@@ -247,3 +247,16 @@ def test_noise_of_a_camera_is_less_where_it_is_dark():
     found = measured(Profiles(shot, shot, np.ones(len(shot), bool)), true + 1, optics)
 
     assert 0.55 < np.nanstd(found.width) / np.nanmean(found.noise) < 1.2
+
+
+def test_sigma_of_a_borrowed_depth_is_how_far_widths_are_off_over_depths_as_uncertain():
+    """Over many true depths: a width goes with one over the depth, so first order is too little."""
+    rng = np.random.default_rng(4)
+    optics = Optics(Blur(0.9, 0.0), Tone(1.0, 0.0), 0.7, 0.14)
+    found = measured(bars(np.full(COUNT, 1.0), depth=0.7), 2.0, optics)
+
+    widths = 0.7 / rng.normal(0.7, 0.14, 20_000)
+
+    away = np.sqrt(((widths - 1) ** 2)[np.abs(widths - 1) < 2].mean())
+    assert away > 1.1 * 0.2
+    assert found.common.mean() == pytest.approx(away, rel=0.1)
