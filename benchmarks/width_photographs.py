@@ -42,6 +42,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from truth import traced
 
 DENSE_PX = 0.25  # between points of a drawn path
+WIDE_PX = 4.0  # in the median: cracks that tell how dark they are
 SMOOTH_PX = 3.0  # deviation: about as smooth as the centrelines of narrow cracks
 
 
@@ -144,9 +145,8 @@ def masks(given):
         ]
         for share in depths if given.depths else ():
             optics = find_optics(cracks, source, Tone(share, 0.0))
-            found = [batch.measure(optics).depth for batch in read_all(cracks, source, optics)]
-            found = np.concatenate([*found, np.zeros(0)])
-            depths[share].append(found[np.isfinite(found)])
+            found = [depths_of(batch, optics) for batch in read_all(cracks, source, optics)]
+            depths[share].append(np.concatenate([*found, np.zeros(0)]))
     print("| mask, px | cracks | photometric | mean, mask | photometric | sigma | median ratio |")
     print("|---" * 7 + "|")
     for low, high in ((0, 2), (2, 3), (3, 5), (5, 8), (8, 12), (12, 20), (20, 60)):
@@ -168,6 +168,14 @@ def masks(given):
 def read_all(cracks, source, optics):
     """The batches of all cracks."""
     return read(range(len(cracks)), cracks, source, optics)
+
+
+def depths_of(batch, optics):
+    """The depths of those cracks of a batch that are wide."""
+    found = batch.measure(optics)
+    own = [found.width[batch.owner == place] for place in range(len(batch.numbers))]
+    wide = [np.nanmedian(one) >= WIDE_PX if np.isfinite(one).any() else False for one in own]
+    return found.depth[np.isfinite(found.depth) & wide]
 
 
 def tell_depths(share, photographs):
