@@ -2,6 +2,7 @@
 
     python benchmarks/width_photographs.py wall OUT  # OUT: of crackcli scan sample_data/wall.tif
     python benchmarks/width_photographs.py masks DATA/test/deepcrack
+    python benchmarks/width_photographs.py masks DATA/train --depths --limit 400
 
 ``wall`` compares sample by sample where a measured crack lies on a drawn one.  Drawn paths wind and
 a width across a winding path is less than that across the smooth line that is measured: what was
@@ -10,13 +11,14 @@ length times width stays the same area.
 
 ``masks`` compares widths of labelled masks with photometric ones inside the same masks.  Masks are
 no truth of widths: who labels draws a pixel or two too wide, or too narrow.  With ``--depths`` it
-tells how dark cracks are where they are wide, which `crackcli.photometry` starts from (`DEPTHS`,
-from the training photographs).
+tells how dark cracks are where they are wide, which `crackcli.photometry` starts from (`DEPTHS` and
+`ONE_PHOTOGRAPH`, from the training photographs).
 """
 
 import argparse
 import json
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import cv2
@@ -28,10 +30,11 @@ from crackcli.batches import read
 from crackcli.cracks import trace
 from crackcli.joints import JOINT, judged
 from crackcli.measuring import measure_all
-from crackcli.photometry import Optics
+from crackcli.photometry import usual_depth
 from crackcli.profiles import ArrayPhotograph, RasterPhotograph
 from crackcli.raster import inspect
 from crackcli.scene import Scene
+from crackcli.scene_optics import find_optics
 from crackcli.tone import TONES, Tone
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -39,6 +42,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from truth import traced
 
 DENSE_PX = 0.25  # between points of a drawn path
+WIDE_PX = 4.0  # in the median: cracks that tell how dark they are
 SMOOTH_PX = 3.0  # deviation: about as smooth as the centrelines of narrow cracks
 
 
@@ -116,7 +120,11 @@ def known_at(tree, true, profiles, cracks):
 def masks(given):
     """Print widths of labelled masks beside photometric ones inside them, and depths."""
     rows, depths = [], {0.0: [], 1.0: []}
-    for path in sorted((given.data / "masks").glob("*.png")):
+    paths = sorted((given.data / "masks").glob("*.png"))
+    if given.limit:
+        order = np.random.default_rng(0).permutation(len(paths))
+        paths = [paths[number] for number in order[: given.limit]]
+    for path in paths:
         mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 127
         pictures = [
             found
@@ -126,6 +134,8 @@ def masks(given):
         if not mask.any() or not pictures or "_crop" in path.stem:
             continue
         rgb = cv2.cvtColor(cv2.imread(str(pictures[0])), cv2.COLOR_BGR2RGB)
+        if rgb.shape[:2] != mask.shape:
+            continue
         source, cracks = ArrayPhotograph(rgb), traced(mask)
         done, _ = measure_all(cracks, source)
         rows += [
@@ -134,10 +144,9 @@ def masks(given):
             if crack.length_px >= given.least_px
         ]
         for share in depths if given.depths else ():
-            optics = Optics(tone=Tone(share, 0.0))
-            for batch in read(range(len(cracks)), cracks, source, optics):
-                found = batch.measure(optics).depth
-                depths[share] += found[np.isfinite(found)].tolist()
+            optics = find_optics(cracks, source, Tone(share, 0.0))
+            found = [depths_of(batch, optics) for batch in read_all(cracks, source, optics)]
+            depths[share].append(np.concatenate([*found, np.zeros(0)]))
     print("| mask, px | cracks | photometric | mean, mask | photometric | sigma | median ratio |")
     print("|---" * 7 + "|")
     for low, high in ((0, 2), (2, 3), (3, 5), (5, 8), (8, 12), (12, 20), (20, 60)):
@@ -151,13 +160,42 @@ def masks(given):
                 f"{np.mean([row[2].mean_px for row in light]):.2f} | "
                 f"{np.mean([row[2].mean_sigma_px for row in light]):.2f} | {ratio:.2f} |"
             )
-    for share, found in depths.items():
-        if found:
-            low, middle, high = np.percentile(found, [16, 50, 84])
-            print(
-                f"\ndepth, {share:g} linear: median {middle:.2f}, 68 % from {low:.2f} to "
-                f"{high:.2f}, {len(found)} cracks"
-            )
+    for share, photographs in depths.items():
+        if photographs:
+            tell_depths(share, photographs)
+
+
+def read_all(cracks, source, optics):
+    """The batches of all cracks."""
+    return read(range(len(cracks)), cracks, source, optics)
+
+
+def depths_of(batch, optics):
+    """The depths of those cracks of a batch that are wide."""
+    found = batch.measure(optics)
+    own = [found.width[batch.owner == place] for place in range(len(batch.numbers))]
+    wide = [np.nanmedian(one) >= WIDE_PX if np.isfinite(one).any() else False for one in own]
+    return found.depth[np.isfinite(found.depth) & wide]
+
+
+def tell_depths(share, photographs):
+    """Print how dark cracks are, how far from what is usual, and how alike in one photograph."""
+    found = np.concatenate(photographs)
+    low, middle, high = np.percentile(found, [16, 50, 84])
+    usual, _ = usual_depth(share)
+    nine = np.percentile(np.abs(found - usual), 90)
+    pairs = [
+        (abs(one - other), 1 / (len(own) - 1))
+        for own in photographs
+        for one, other in combinations(own, 2)
+    ]
+    away, weights = np.array(sorted(pairs)).T
+    alike = np.interp(0.68, np.cumsum(weights) / weights.sum(), away) / np.sqrt(2)
+    print(
+        f"\ndepth, {share:g} linear: median {middle:.2f}, 68 % from {low:.2f} to {high:.2f}, "
+        f"{len(found)} cracks; nine of ten are within 2 times {nine / 2:.2f} of {usual:.2f}; those "
+        f"of one photograph deviate by {alike:.3f}"
+    )
 
 
 def main() -> None:
@@ -169,6 +207,7 @@ def main() -> None:
     labelled.add_argument("data", type=Path)
     labelled.add_argument("--least-px", type=float, default=30.0, help="length of a crack")
     labelled.add_argument("--depths", action="store_true")
+    labelled.add_argument("--limit", type=int, default=0, help="so many masks, by chance")
     given = parser.parse_args()
     {"wall": wall, "masks": masks}[given.kind](given)
 

@@ -2,11 +2,14 @@
 
     python benchmarks/widths.py truth -n 20 -o widths.png
     python benchmarks/widths.py truth --quick
+    python benchmarks/widths.py truth --varied
     python benchmarks/widths.py speed
 
 ``truth`` draws cracks of known width at any angle, curved, with blur of 0.5 to 1.5 px, noise of 1
 to 5 %, a gradient, and a mortar joint beside one of three; a wider crack of nearly the same
-darkness is in the photograph, or none (alone).  Pixels mix wall and crack in linear light, as in a
+darkness is in the photograph, or none (alone).  With ``--varied`` cracks are as unequally dark as
+those of photographs are (`crackcli.photometry`), else nearly black: what a crack that is alone
+cannot tell, its sigma has to cover.  Pixels mix wall and crack in linear light, as in a
 sensor, or in encoded values, as in a drawing program; the second kind is measured twice, told so
 (`TONES`) and not.  All measures get the same ragged mask, about a pixel off.  The others also get
 the best mask there can be, that of the pixels covered by half: in brackets.  No detector makes it.
@@ -15,6 +18,7 @@ the best mask there can be, that of the pixels covered by half: in brackets.  No
 import argparse
 import sys
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,13 +29,14 @@ from skimage.morphology import skeletonize
 
 from crackcli import scene_optics
 from crackcli.measuring import measure_all
+from crackcli.photometry import usual_depth, usual_spread
 from crackcli.profiles import ArrayPhotograph
 from crackcli.study_width import largest_width
 from crackcli.tone import TONES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from truth import Conditions, coverage, curve, photograph, ragged, ribbon, traced
+from truth import Conditions, coverage, curve, decode, encode, photograph, ragged, ribbon, traced
 
 WIDTHS_PX = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 20.0)
 SHAPE = (320, 420)
@@ -39,10 +44,11 @@ LENGTH_PX = 220
 QUICK_PX = (1.0, 2.0, 4.0, 8.0, 20.0)
 PEER_REACH_PX = 16  # of profiles
 WIDE_PX = 8.0  # of the other crack
+DARKNESS = 0.25, 0.98  # of varied cracks
 BETWEEN, WITHIN = 0.05, 0.03  # by how much darkness varies from crack to crack, and along one
 
 
-def case(rng, width, linear, alone):
+def case(rng, width, linear, alone, varied=False):
     """The measures of one drawn crack: photometric ones (`told`), the other kind's bias without
     being told, conditions, and mean widths of the other measures from both masks."""
     first, other = (95 + width / 2, 160), (420 - 70, 160)
@@ -66,6 +72,8 @@ def case(rng, width, linear, alone):
         joint_px=rng.uniform(8, 14) if rng.random() < 1 / 3 else None,
     )
     depths = [1 + BETWEEN * rng.standard_normal() for _ in covers]
+    if varied:
+        conditions, depths = as_varied(rng, conditions, len(covers))
     patches = [
         cv2.resize(rng.standard_normal((12, 12)), cover.shape[::-1], interpolation=cv2.INTER_CUBIC)
         for cover in covers
@@ -106,6 +114,16 @@ def case(rng, width, linear, alone):
     return result
 
 
+def as_varied(rng, conditions, cracks):
+    """The conditions of a photograph by chance, and how much darker than that each crack is."""
+    share = float(conditions.linear)
+    full = np.clip(rng.normal(*usual_depth(share)), *DARKNESS)
+    depths = np.clip(rng.normal(full, usual_spread(share), cracks), *DARKNESS) / full
+    work, back = (decode, encode) if conditions.linear else (float, float)
+    grey = float(back(work(conditions.wall) * (1 - full)))
+    return replace(conditions, crack=grey), depths.tolist()
+
+
 def overlap(crack, cover):
     """How many points of a crack's centreline lie on a cover."""
     points = np.concatenate(crack.centreline).round().astype(int)
@@ -135,7 +153,7 @@ def truth(given):
             for width in wanted:
                 seed = [given.seed, linear, alone, round(100 * width)]
                 cases = [
-                    case(np.random.default_rng([*seed, at]), width, linear, alone)
+                    case(np.random.default_rng([*seed, at]), width, linear, alone, given.varied)
                     for at in range(number)
                 ]
                 everything += [one | {"linear": linear, "alone": alone} for one in cases]
@@ -290,6 +308,7 @@ def main() -> None:
     drawn = kinds.add_parser("truth")
     drawn.add_argument("-n", "--number", type=int, default=12, help="of each width")
     drawn.add_argument("--quick", action="store_true", help="3 each of fewer widths")
+    drawn.add_argument("--varied", action="store_true", help="cracks as those of photographs")
     drawn.add_argument("-o", "--output", type=Path, default=Path("widths.png"))
     kinds.add_parser("speed")
     given = parser.parse_args()

@@ -44,6 +44,7 @@ class Crack:
     ``orientation_deg``  0 to 180, from +x counter-clockwise as one looks at the picture
     ``tortuosity``  of the longest way: length over chord
     ``score``       mean of its pixels, 0 to 1; None where the score raster says nothing
+    ``squares``     sum of the squares of the scores of its pixels; None as before
     ``bbox``        first col, first row, last col, last row: all four within the crack
     ``touches_edge``, ``touches_nodata``  it may go on where nothing was seen
     ``joint_likelihood``  0 to 1, by `crackcli.joints` from all of its scene; None if not judged
@@ -67,6 +68,7 @@ class Crack:
     touches_edge: bool
     touches_nodata: bool
     joint_likelihood: float | None = None
+    squares: float | None = None
     lines: tuple[Line, ...] = field(default=(), compare=False)
 
 
@@ -119,6 +121,7 @@ def measured(runs: Runs, scene: str) -> Iterator[Crack]:
         return
     crack, count = number_cracks(runs)
     scores = np.bincount(crack, runs.score, count)
+    squares = np.bincount(crack, runs.squared, count)
     scored = np.bincount(crack, runs.scored, count)
     at_edge = np.bincount(crack, runs.at_edge, count) > 0
     beside_nodata = np.bincount(crack, runs.beside_nodata, count) > 0
@@ -129,6 +132,7 @@ def measured(runs: Runs, scene: str) -> Iterator[Crack]:
             yield Crack(
                 id=f"{scene}-{number + 1:04d}",
                 score=float(scores[number] / scored[number]) if scored[number] else None,
+                squares=float(squares[number]) if scored[number] else None,
                 touches_edge=bool(at_edge[number]),
                 touches_nodata=bool(beside_nodata[number]),
                 **shape,

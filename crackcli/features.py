@@ -8,12 +8,13 @@ coordinates (of edges) and then placed in a frame (`crackcli.frames`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import shapely
 
+from crackcli.about import About, scan_facts
 from crackcli.assessment import Assessed
 from crackcli.cracks import Crack
 from crackcli.frames import Geometries, exchange_frame, map_frame
@@ -23,13 +24,18 @@ from crackcli.photometry import Optics
 from crackcli.scale import Scale, in_mm, in_mm2
 from crackcli.scene import Scene
 from crackcli.statements import Seen, Told, statement
+from crackcli.width_methods import FROM_MASK
 
 EDGES = "edges"  # the tone that nobody gave
+MEASURED = "measured"  # on the photograph
+MASK_ONLY = "mask only"  # the photograph was not at hand: widths, and nothing else, by the mask
 SIMPLIFIED_PX = 0.1  # how far a written centreline may stray from the measured one
 
 COLUMNS: dict[str, type] = {
     "crack_id": str,
     "scene_id": str,
+    "asset_id": str,  # as given to crackcli report; else empty
+    "campaign_id": str,
     "acquired_utc": str,
     "length_px": float,
     "length_mm": float,
@@ -37,6 +43,8 @@ COLUMNS: dict[str, type] = {
     "main_length_mm": float,
     "area_px": int,
     "area_mm2": float,  # as area_px of the mask, which may be wider or narrower than the crack
+    "area_width_px": float,  # mean width on the photograph times length_px: empty without such
+    "area_width_mm2": float,
     "width_mean_px": float,
     "width_mean_mm": float,
     "width_mean_unc_px": float,
@@ -71,11 +79,13 @@ COLUMNS: dict[str, type] = {
     "min_row": int,
     "max_col": int,
     "max_row": int,
-    "score": float,
+    "score": float,  # mean of the score raster along it, which is no probability
+    "relevance_sum": float,  # of its pixels, in logits: see `crackcli.about.relevance_top`
     "joint_likelihood": float,
     "touches_edge": bool,
     "touches_nodata": bool,
     "review": str,
+    "note": str,  # for people: empty
     "detect_limit_px": float,  # the narrowest crack that is seen along it, nine of ten times
     "detect_limit_mm": float,
     "measure_limit_px": float,  # and that is measured
@@ -88,6 +98,11 @@ COLUMNS: dict[str, type] = {
 SCENE_COLUMNS: dict[str, type] = {
     "scene_id": str,
     "file": str,
+    "asset_id": str,
+    "campaign_id": str,
+    "run_id": str,  # of the scan: a digest of its run.json; and when that was written
+    "created_utc": str,
+    "status": str,  # `MEASURED`, or `MASK_ONLY`
     "rows": int,
     "cols": int,
     "acquired_utc": str,
@@ -95,6 +110,7 @@ SCENE_COLUMNS: dict[str, type] = {
     "gsd_unc_mm": float,
     "scale_source": str,
     "n_cracks": int,
+    "cracks_per_mp": float,  # megapixel of what was assessed
     "total_length_px": float,
     "total_length_mm": float,
     "total_area_px": int,
@@ -115,14 +131,21 @@ SCENE_COLUMNS: dict[str, type] = {
     "n_left_out": int,
     "tone": str,  # by which widths were measured on the photograph: as given, else by its edges
     "tone_share": float,  # of linear light in it: 1 linear, 0 encoded
+    "tone_doubt": float,  # the probability that it is the other one, which is in no uncertainty
     "blur_px": float,  # sigma of its edges
     "assessed_px": int,
     "assessed_m2": float,
+    "nodata_pct": float,  # of rows times cols
     "model": str,
     "model_sha256": str,
     "method": str,
     "threshold": float,
+    "tiles": int,  # that the classifier judged, and in which it saw a crack
+    "tiles_positive": int,
+    "seconds": float,  # of the scan
+    "device": str,
     "not_assessable_pct": float,  # of assessed_px
+    "not_assessable_m2": float,
     "detect_limit_px": float,  # from this width on cracks are seen on 90 % of the assessable wall
     "detect_limit_mm": float,
     "measure_limit_px": float,  # and measured
@@ -160,18 +183,25 @@ class SceneCracks:
     joint_from: float | None = None  # the likelihood from which on lines were set aside
     tone: str | None = None
     optics: Optics | None = None
+    about: About = About()
+    relevance_top: float | None = None  # None: scores are of something else
     by_default: bool = True  # scanned by the shipped model with default options, as limits are for
 
 
 def centrelines(cracks: Sequence[Crack]) -> Geometries:
     """The centrelines as MultiLineStrings, in coordinates of pixel edges."""
+    if not cracks:
+        return np.zeros(0, object)
     lines = [line for crack in cracks for line in crack.centreline]
     points = np.concatenate([*lines, np.zeros((0, 2))]) + 0.5
     ends = np.cumsum([0, *map(len, lines)])
     parts = np.cumsum([0, *(len(crack.centreline) for crack in cracks)])
     kind = shapely.GeometryType.MULTILINESTRING
     exact = shapely.from_ragged_array(kind, points, (ends, parts))
-    return shapely.simplify(exact, SIMPLIFIED_PX, preserve_topology=False)
+    simple = shapely.simplify(exact, SIMPLIFIED_PX, preserve_topology=False)
+    simple = np.where(shapely.is_empty(simple), exact, simple)
+    lines, owner = shapely.get_parts(simple, return_index=True)  # of one line GEOS makes that line
+    return shapely.multilinestrings(lines, indices=owner)
 
 
 def areas(cracks: Sequence[Crack]) -> Geometries:
@@ -219,9 +249,15 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "width_p95": widths.p95_sigma_px,
         "width_max": widths.max_sigma_px,
     }
+    top = table.relevance_top
+    relevance = None if top is None or crack.squares is None else top * crack.squares
+    # Where a crack has no width, as near junctions, it counts as wide as elsewhere.
+    by_width = None if widths.method == FROM_MASK else widths.mean_px * crack.length_px
     return {
         "crack_id": crack.id,
         "scene_id": table.scene.name,
+        "asset_id": table.about.asset_id,
+        "campaign_id": table.about.campaign_id,
         "acquired_utc": fact(table.scene.record, "acquired_utc"),
         **{f"{name}_px": round(value, 3) for name, value in lengths.items()},
         **{f"{name}_mm": in_mm(value, scale) for name, value in lengths.items()},
@@ -232,6 +268,8 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         },
         "area_px": crack.area_px,
         "area_mm2": in_mm2(crack.area_px, scale),
+        "area_width_px": rounded(by_width, 3),
+        "area_width_mm2": in_mm2(by_width, scale) if by_width is not None else None,
         "width_max_col": round(widths.max_at[0], 2),
         "width_max_row": round(widths.max_at[1], 2),
         "width_method": widths.method,
@@ -245,10 +283,12 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "max_col": max_col,
         "max_row": max_row,
         "score": rounded(crack.score, 4),
+        "relevance_sum": rounded(relevance, 6),
         "joint_likelihood": rounded(crack.joint_likelihood, 4),
         "touches_edge": crack.touches_edge,
         "touches_nodata": crack.touches_nodata,
         "review": "unreviewed",
+        "note": None,
         **limits_of(crack, table),
     }
 
@@ -284,6 +324,9 @@ def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
     assessed = table.assessed_px * scale.mm_per_px**2 / 1e6 if scale else None
     known = {
         "scene_id": scene.name,
+        **asdict(table.about),
+        "status": MASK_ONLY if table.assessed is None and table.optics is None else MEASURED,
+        **scan_facts(scene, table.assessed_px, len(cracks)),
         "rows": scene.rows,
         "cols": scene.cols,
         "gsd_mm": scale.mm_per_px if scale else None,
@@ -314,6 +357,7 @@ def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
         "n_left_out": table.left_out,
         "tone": table.tone,
         "tone_share": rounded(table.optics.tone.share if table.optics else None, 3),
+        "tone_doubt": rounded(table.optics.tone.doubt if table.optics else None, 4),
         "blur_px": rounded(table.optics.blur.px if table.optics else None, 3),
         "assessed_px": table.assessed_px,
         "assessed_m2": rounded(assessed, 6),

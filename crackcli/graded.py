@@ -24,6 +24,7 @@ FIELDS: dict[str, type] = {
     "limit_mm": float,
     "exceed_mm": float,
     "exceed_sigma": float,
+    "clause": str,
 }
 CAVEATS = "severity_caveats"
 PROFILE_COLUMNS: dict[str, type] = {
@@ -93,13 +94,13 @@ def crack_grades(
     row: Row = {}
     for profile in profiles:
         found = grade_crack(profile, crack, scale, measurable)
-        values = dict.fromkeys(FIELDS) if found is None else fields_of(found)
+        values = dict.fromkeys(FIELDS) if found is None else fields_of(found, profile)
         row |= {f"sev_{profile.column}_{field}": value for field, value in values.items()}
     return row
 
 
-def fields_of(found: Grade) -> Row:
-    facts = asdict(found)
+def fields_of(found: Grade, profile: Profile) -> Row:
+    facts = asdict(found) | {"clause": profile.clause}
     facts["class"] = facts.pop("name")
     for name, decimals in (("exceed_mm", 4), ("exceed_sigma", 2)):
         facts[name] = None if facts[name] is None else round(facts[name], decimals)

@@ -56,9 +56,17 @@ def scene_limits(assessed: Assessed | None, scale: Scale | None) -> Row:
         share = round(100 * assessed.not_assessable_px / assessed.assessed_px, 2)
     return {
         "not_assessable_pct": share,
+        "not_assessable_m2": not_assessable_m2(assessed, scale),
         **in_both("detect_limit", assessed.detect_limit_px if assessed else None, scale),
         **in_both("measure_limit", assessed.measure_limit_px if assessed else None, scale),
     }
+
+
+def not_assessable_m2(assessed: Assessed | None, scale: Scale | None) -> float | None:
+    """How much of a scene is not assessable; None without a scale, or where it is not known."""
+    if assessed is None or scale is None:
+        return None
+    return round(assessed.not_assessable_px * scale.mm_per_px**2 / 1e6, 6)
 
 
 def area_rows(scene: str, scale: Scale | None, areas: Sequence[Area]) -> list[Row]:

@@ -252,7 +252,7 @@ def runs_of_cracks(runs: Runs, min_area_px: int) -> Runs:
 
 def some_of(runs: Runs, chosen: Flags) -> Runs:
     """The runs (R) that are ``chosen`` (R,)."""
-    per_run = ("row", "start", "end", "score", "scored", "beside_nodata")
+    per_run = ("row", "start", "end", "score", "squared", "scored", "beside_nodata")
     return replace(runs, **{name: getattr(runs, name)[chosen] for name in per_run})
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from crackcli.darkness import STEP_PX, Darkness
-from crackcli.tone import Tone
+from crackcli.tone import KNOWN, Tone
 
 TAIL_BLURS = 2.2  # on either side of an edge: what counts
 TAIL_AREA = 0.3941  # of a Gaussian edge of sigma 1 px, so far
@@ -31,6 +31,7 @@ BLUR_RANGE = 0.35, 4.0
 LINE_BLUR = 0.12  # relative: how far the blur of one stretch's edges may be wrong, at least
 LINEAR = 0.9  # how likely linear light is before edges have told anything
 ALIKE = 5, 0.04  # so many stretches, whose tails spread by no more px, tell the tone
+CLEARLY = 0.95  # and encoded values have to be so probable
 FITS = 2.0  # and only one in which their tails differ by no more than so many sigma
 SHADED = 0.1  # of the spread of tails from stretch to stretch: what may be in all of them
 EXACT_PX = 0.008  # tails of all edges together are not known better
@@ -179,14 +180,14 @@ def tone_of(encoded: Numbers, light: Numbers) -> Tone:
         away = rows[:, 0] - rows[:, 1]
         spread = 1.4826 * float(np.median(np.abs(away - np.median(away)))) if len(rows) else 0.0
         if len(rows) < ALIKE[0] or spread > ALIKE[1]:
-            return Tone(1.0, math.sqrt(1 - LINEAR))
+            return Tone(1.0, KNOWN, 1 - LINEAR)
         sigma = math.hypot(spread / math.sqrt(len(rows)), SHADED * spread, EXACT_PX)
         doubts.append((float(np.median(away)) / sigma) ** 2 / 2)
-    odds = (1 - LINEAR) / LINEAR * math.exp(min(50.0, max(-50.0, doubts[1] - doubts[0])))
     if min(doubts) > FITS**2 / 2:
-        return Tone(1.0, math.sqrt(1 - LINEAR))
-    wrong = min(odds, 1 / odds)
-    return Tone(1.0 if odds < 1 else 0.0, math.sqrt(wrong / (1 + wrong)))
+        return Tone(1.0, KNOWN, 1 - LINEAR)
+    odds = (1 - LINEAR) / LINEAR * math.exp(min(50.0, max(-50.0, doubts[1] - doubts[0])))
+    encoded = odds / (1 + odds)
+    return Tone(0.0, KNOWN, 1 - encoded) if encoded > CLEARLY else Tone(1.0, KNOWN, encoded)
 
 
 def weighted_median(values: Numbers, weights: Numbers) -> tuple[float, float]:

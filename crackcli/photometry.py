@@ -40,7 +40,7 @@ from crackcli.widths import Measured
 ALONG = 1.5  # samples: sigma of the average along the line
 ROUNDS = 3  # of bands beside the width found so far
 TAIL_BLURS = 2.3  # beyond the edge: as far as darkness is summed
-DEEP_BLURS, DEEP_PX = 3.0, 3.5  # the larger is the width from which on a profile tells its depth
+DEEP_BLURS, DEEP_PX = 3.0, 2.0  # the larger is the width from which on a profile tells its depth
 SURE_BLURS, SURE_PX = 6.0, 6.0  # from the larger on it may be a pale crack; before that, a profile
 PALE = 0.75  # that is paler than so many times the usual is that of a hairline that winds
 NARROW_BLURS = 4.0  # up to that width, how dark a crack is tells the blur
@@ -48,18 +48,23 @@ EDGE_BLURS = 4.0, 6.0  # from area to edges: between these widths both count
 NEAR = 4.0  # samples: sigma over which profiles tell together whether they are wide
 LOCAL = 6.0  # samples: sigma over which the depth is that of the place
 DEPTH_SPREAD = 0.04  # relative: at least so much the depth varies along a crack
+UNEVEN = 1 / math.sqrt(2)  # of how much it varies, half at each of two edges: so far half of the
+# darkness of the plateau may be from half of that beside an edge
+SKEW = 9.0  # of one over a number of mean 1: its mean square from 1, over the first order
 ENOUGH = 8  # samples with a depth make a crack whose depth is known
 SEEN = 3.0  # times the noise: what is less dark is not measured
-UNEVEN = 0.5  # of the peak: sides of the wall that differ by more tell nothing
+UNLIKE = 0.5  # of the peak: sides of the wall that differ by more tell nothing
 GROWN, GROWN_PX = 1.5, 3.0  # a width beyond so many times the mask's and so much more is another's
 LEAST_PX = 0.05
 CLEAR_PX = 1.5  # from free ends, and beyond the circle of a junction; and so many widths: so far a
 CLEAR_WIDTHS = 0.8  # centreline is drawn out straight, in a direction that a corner may spoil
 
-# What cracks are like: depth in encoded values and in linear light, mean and deviation.  Measured
-# on labelled training photographs, on cracks that are 4 px wide or more, by
-# benchmarks/width_photographs.py.
-DEPTHS = (0.68, 0.18), (0.90, 0.10)
+# What cracks are like: depth in encoded values and in linear light, its usual value and how far it
+# is from that in one photograph or another (two of it hold nine of ten: the faint ones make it so
+# large); and how far those of one photograph differ.  By benchmarks/width_photographs.py on 400
+# labelled training photographs: 0.19 to 0.22, and 0.07 and 0.05, by which cracks are counted.
+DEPTHS = (0.68, 0.22), (0.90, 0.22)
+ONE_PHOTOGRAPH = 0.065, 0.055
 
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -91,6 +96,12 @@ def usual_depth(share: float) -> tuple[float, float]:
     encoded, light = np.array(DEPTHS)
     mean, deviation = share * light + (1 - share) * encoded
     return float(mean), float(deviation)
+
+
+def usual_spread(share: float) -> float:
+    """Deviation of `ONE_PHOTOGRAPH` at a share of linear light."""
+    encoded, light = ONE_PHOTOGRAPH
+    return share * light + (1 - share) * encoded
 
 
 def measure(
@@ -152,7 +163,7 @@ def estimate(
     peak = mean_within(dark.values, core)
     half = about / 2 + TAIL_BLURS * blur
     area = integral(dark.values, half)
-    clear = seen & (peak > SEEN * noise) & (area > 0) & (dark.sides < UNEVEN * peak)
+    clear = seen & (peak > SEEN * noise) & (area > 0) & (dark.sides < UNLIKE * peak)
 
     # Noise makes single profiles of a thin crack seem wide and pale: what is near speaks as one.
     trusted = clear.astype(np.float64)
@@ -165,15 +176,23 @@ def estimate(
     wide_core, wide_peak = core[deep], near_peak[deep]
     other = shape_width(near_area[deep], wide_peak, wide_core, about[deep], wider)
     away = wide_peak / response(other, wide_core, wider) - own[deep]
-    own_sigma = np.full(len(own), np.nan)  # of what tells a depth
-    own_sigma[deep] = np.hypot(away, noise[deep] * np.sqrt(optics.across_px / (2 * wide_core)))
-    depth, depth_sigma, of_crack = depths(own, own_sigma, deep, peak, begins, owner, optics)
+    own_noise, own_away = np.full((2, len(own)), np.nan)  # of what tells a depth: by noise, by blur
+    own_noise[deep] = noise[deep] * np.sqrt(optics.across_px / (2 * wide_core))
+    own_away[deep] = away
+    depth, depth_sigma, varies, of_crack = depths(
+        own, own_noise, own_away, deep, peak, begins, owner, optics
+    )
 
     by_area = area / depth
     length = 2 * half
-    area_noise = noise * np.sqrt(optics.across_px * length * (1 + length / (3 * BAND_PX)))
+    # Noise was seen on the wall.  In linear light it goes with the root of brightness (shot noise;
+    # even noise of encoded values nearly so), in encoded values it is the same where it is dark.
+    fainter = optics.tone.share * (area / length).clip(0, 1)
+    area_noise = noise * np.sqrt(optics.across_px * length * (1 - fainter + length / (3 * BAND_PX)))
     area_sigma = area_noise / depth
-    area_common = by_area * depth_sigma / depth
+    # A width goes with one over the depth: where that is little known, the next order counts too.
+    unsure = depth_sigma / depth
+    area_common = by_area * unsure * np.sqrt(1 + SKEW * unsure**2)
 
     low, high = (limit * blur for limit in EDGE_BLURS)
     share = np.where(deep, ((by_area - low) / (high - low)).clip(0, 1), 0)
@@ -184,7 +203,9 @@ def estimate(
     share[~np.isfinite(by_edges)] = 0
     by_edges = np.where(share > 0, by_edges, 0)
     slope = depth / (blur * math.sqrt(2 * math.pi))
-    edge_sigma = math.sqrt(2.5) * noise / slope
+    half_dark = optics.tone.share * depth / 2
+    edge_noise = noise * np.sqrt(2 * (1 - half_dark) + 0.5) / slope
+    edge_sigma = np.hypot(edge_noise, UNEVEN * varies / slope)
     width = (1 - share) * by_area + share * by_edges
     return Found(
         np.where(clear, width, np.nan),
@@ -207,22 +228,28 @@ def shape_width(
 
 def depths(
     own: Numbers,
-    sigma: Numbers,
+    noise: Numbers,
+    away: Numbers,
     deep: Flags,
     peak: Numbers,
     begins: list[int],
     owner: NDArray[np.int64],
     optics: Optics,
-) -> tuple[Numbers, Numbers, Numbers]:
-    """The depth (S,) at each sample, its uncertainty, and the depth (C,) of each crack.
+) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    """The depth (S,) at each sample, its uncertainty, how much it varies along its crack, and the
+    depth (C,) of each crack.
 
     That of the place where the crack is wide there, that of the crack elsewhere, and that of the
-    scene where the crack is nowhere wide.
+    scene where the crack is nowhere wide: each as far as it is known better than the next.  ``own``
+    (S,) is the depth that a sample tells by its shape, known where it is ``deep`` up to its
+    ``noise`` and to how far it is ``away`` with another blur, which all of a crack share: the doubt
+    about the blur is not in the uncertainty, as `measure` counts what it does to widths.
     """
     cracks = int(owner.max()) + 1 if len(owner) else 0
     middle = np.full(cracks, optics.depth)
-    doubt = np.full(cracks, optics.depth_sigma)
+    doubt = np.zeros(cracks)  # of its own depth; what is borrowed is wrong by the spread, once
     spread = np.full(cracks, optics.depth_sigma)
+    along_it = np.full(cracks, DEPTH_SPREAD * optics.depth)
     known = np.full(cracks, np.nan)
     counts = np.bincount(owner[deep], minlength=cracks)
     told = np.flatnonzero(counts >= ENOUGH)
@@ -230,27 +257,33 @@ def depths(
     group = np.searchsorted(told, owner[members])
     if len(told):
         value = own[members]
-        weights = 1 / (sigma[members] ** 2 + (DEPTH_SPREAD * value) ** 2)
-        depth = medians_of(value, weights, group)
         even = np.ones(len(members))
-        away = 1.4826 * medians_of(np.abs(value - depth[group]), even, group)
-        random = medians_of(sigma[members], even, group)
-        spread[told] = np.maximum(
-            DEPTH_SPREAD * depth, np.sqrt((away**2 - random**2).clip(min=0.0))
-        )
-        count = counts[told]
-        doubt[told] = random / np.sqrt((count / optics.along).clip(min=1.0))
-        # Few wide places tell less than many: what is usual in the scene fills up.
+        sigma = np.hypot(noise[members], away[members])
+        depth = medians_of(value, 1 / (sigma**2 + (DEPTH_SPREAD * value) ** 2), group)
+        scatter = 1.4826 * medians_of(np.abs(value - depth[group]), even, group)
+        random = medians_of(noise[members], even, group)
+        varies = np.sqrt((scatter**2 - random**2).clip(min=0.0))
+        varies = np.maximum(DEPTH_SPREAD * depth, varies)
+        places = (counts[told] / (2 * math.sqrt(math.pi) * LOCAL)).clip(min=1.0)
+        pieces = (counts[told] / optics.along).clip(min=1.0)
+        by_chance = varies**2 / places + random**2 / pieces
+        certain = by_chance + medians_of(np.abs(away[members]), even, group) ** 2
         prior = optics.depth_sigma**2
-        trust = np.maximum(count / (count + 2 * ENOUGH), prior / (prior + random**2))
+        trust = prior / (prior + certain)
         middle[told] = trust * depth + (1 - trust) * optics.depth
+        doubt[told] = np.sqrt(trust**2 * by_chance + (1 - trust) ** 2 * prior)
+        spread[told] = along_it[told] = varies
         known[told] = depth
+    # Where a place is wide it tells its own depth, as far as noise is less than depths vary.
+    near = along(np.where(deep, noise, 0) ** 2, begins, LOCAL, deep.astype(np.float64))
+    near /= max(1.0, 2 * math.sqrt(math.pi) * LOCAL / optics.along)
     trust = along(deep.astype(np.float64), begins, LOCAL)
+    trust *= spread[owner] ** 2 / (spread[owner] ** 2 + near)
     place = along(own, begins, LOCAL, deep.astype(np.float64))
     depth = trust * place + (1 - trust) * middle[owner]
-    away = (1 - trust) * spread[owner]
+    away = np.hypot((1 - trust) * spread[owner], trust * np.sqrt(near))
     depth = np.maximum(depth, np.minimum(peak, 1.0))
-    return depth, np.hypot(away, doubt[owner]), known
+    return depth, np.hypot(away, doubt[owner]), along_it[owner], known
 
 
 def narrow_blur(

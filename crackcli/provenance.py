@@ -1,16 +1,19 @@
 """Where the cracks of a map come from: member ``crackcli`` of a GeoJSON collection.
 
-A collection may hold several scenes, and so has a list of them.  No time of writing is in it:
-the same report written twice is the same, byte for byte.
+A collection may hold several scenes, and so has a list of them.  ``created_utc`` is when a scene
+was scanned; no time of the report is in it: the same report written twice is the same, byte for
+byte.
 """
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any
 
 from crackcli import __version__
 from crackcli.features import SceneCracks, fact
 from crackcli.graded import Profiles, profile_rows
+from crackcli.limit_features import not_assessable_m2
 
 SCHEMA_VERSION = 1
 PARAMETERS = ("scored", "masking", "threshold")  # of scene.json: what a mask was made by
@@ -33,6 +36,7 @@ def of_scene(table: SceneCracks, space: str) -> dict[str, Any]:
     assessed = table.assessed_px * scale.mm_per_px**2 / 1e6 if scale else None
     return {
         "scene_id": scene.name,
+        **asdict(table.about),
         "file": fact(record, "file"),
         "source_sha256": source.get("sha256"),
         "acquired_utc": fact(record, "acquired_utc"),
@@ -47,6 +51,7 @@ def of_scene(table: SceneCracks, space: str) -> dict[str, Any]:
         "scale_source": scale.source if scale else None,
         "assessed_px": table.assessed_px,
         "area_assessed_m2": None if assessed is None else round(assessed, 6),
+        "area_not_assessable_m2": not_assessable_m2(table.assessed, scale),
     }
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crackcli import widths
+from crackcli.about import about, check_names, relevance_top
 from crackcli.assessment import Assessed, assess
 from crackcli.cracks import Crack, trace
 from crackcli.default_scan import by_default
@@ -32,7 +33,7 @@ from crackcli.limit_features import scene_limits
 from crackcli.measuring import measure_all
 from crackcli.photometry import Optics
 from crackcli.profiles import RasterPhotograph
-from crackcli.raster import RasterInfo
+from crackcli.raster import RasterInfo, read_tags
 from crackcli.registry import FORMATS, load
 from crackcli.scale import Scale, check_options, find_scale
 from crackcli.scene import Scene, finished_folders
@@ -63,11 +64,14 @@ class ReportTask:
     min_length_px: float = 0.0  # shorter cracks are left out; the others keep their ids
     joint_likelihood: float = JOINT  # from which on lines are set aside as joints; 1 keeps all
     tone: str | None = None  # of `TONES`, how pixels mix wall and crack; else edges tell it
+    asset_id: str | None = None  # the structure or element, and the survey: names for the tables
+    campaign_id: str | None = None
     formats: tuple[str, ...] = tuple(FORMATS)
 
     def __post_init__(self) -> None:
         if self.tone is not None and self.tone not in TONES:
             raise UsageError(f"a tone of {self.tone!r} is none; give {' or '.join(TONES)}")
+        check_names(asset_id=self.asset_id, campaign_id=self.campaign_id)
         check_options(self.gsd_mm, self.gsd_sigma_mm, self.scale_source)
         if not 0 < self.joint_likelihood <= 1:
             raise UsageError(
@@ -207,6 +211,8 @@ def trace_scene(
         joint_from=task.joint_likelihood,
         tone=(task.tone or EDGES) if optics else None,
         optics=optics,
+        relevance_top=relevance_top(read_tags(scene.score)),
+        about=about(task.out, scene, task.asset_id, task.campaign_id),
         by_default=by_default(scene),
     )
 

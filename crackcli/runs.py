@@ -26,15 +26,16 @@ BATCH_PX = 200_000  # crack pixels that are worked on at once
 class Runs:
     """R runs in reading order, each from ``start`` up to but not with ``end`` of its ``row``.
 
-    ``score`` is the sum of the scores (0 to 1) of the run's pixels, ``scored`` their number;
-    ``beside_nodata`` tells whether one of them touches no data.  ``assessed_px`` counts the pixels
-    of the mask that are not no data.
+    ``score`` is the sum of the scores (0 to 1) of the run's pixels, ``squared`` that of their
+    squares, ``scored`` their number; ``beside_nodata`` tells whether one of them touches no data.
+    ``assessed_px`` counts the pixels of the mask that are not no data.
     """
 
     row: Integers
     start: Integers
     end: Integers
     score: Numbers
+    squared: Numbers
     scored: Integers
     beside_nodata: Flags
     rows: int
@@ -79,8 +80,8 @@ def find_runs(strips: Iterable[tuple[Bytes, Bytes | None]], rows: int, cols: int
 def runs_of(
     mask: Bytes, score: Bytes | None, above: Bytes, below: Bytes, first_row: int
 ) -> tuple[NDArray, ...]:
-    """Row, start, end, score, scored and beside_nodata of the runs of one strip, given the row
-    above it and the row below."""
+    """Row, start, end, score, squared, scored and beside_nodata of the runs of one strip, given the
+    row above it and the row below."""
     crack = mask == CRACK if mask.any() else np.zeros((0, mask.shape[1]), bool)
     used = np.flatnonzero(crack.any(axis=1))
     cols = mask.shape[1]
@@ -93,9 +94,11 @@ def runs_of(
     valid = values != NODATA
     begins = np.concatenate([[0], np.cumsum(end - start)[:-1]]).astype(np.int64)
     if len(values) == 0:
-        sums, counts = np.zeros(len(start)), np.zeros(len(start), np.int64)
+        sums, squares = np.zeros((2, len(start)))
+        counts = np.zeros(len(start), np.int64)
     else:
-        sums = np.add.reduceat(np.where(valid, values / SCORE_MAX, 0.0), begins)
+        known = np.where(valid, values / SCORE_MAX, 0.0)
+        sums, squares = (np.add.reduceat(part, begins) for part in (known, known**2))
         counts = np.add.reduceat(valid.astype(np.int64), begins)
 
     beside = np.zeros(len(start), bool)
@@ -104,7 +107,7 @@ def runs_of(
         near = cv2.dilate(framed.astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1][used] > 0
         touching = near[crack[used]]
         beside = np.logical_or.reduceat(touching, begins)
-    return first_row + used[line], start, end, sums, counts, beside
+    return first_row + used[line], start, end, sums, squares, counts, beside
 
 
 def number_cracks(runs: Runs) -> tuple[Integers, int]:

@@ -1,8 +1,9 @@
 """The optics of a scene: what some of its cracks, the widest and others, tell of the photograph.
 
-How blurred it is and how its pixels mix (`crackcli.optics`), how dark its cracks are where they are
-wide, and how far noise beside them goes on.  Each depends on the others, and all on the widths:
-they are found in a few rounds.
+How blurred it is and how its pixels mix (`crackcli.optics`; where no crack is so wide that its
+edges tell the blur, `crackcli.shapes`), how dark its cracks are where they are wide, and how far
+noise beside them goes on.  Each depends on the others, and all on the widths: they are found in a
+few rounds.
 """
 
 import math
@@ -27,10 +28,12 @@ from crackcli.optics import (
 )
 from crackcli.photometry import Found, Optics, usual_depth
 from crackcli.profiles import Photograph
+from crackcli.shapes import BLURS, against, stretches, with_shapes
 from crackcli.tone import Tone
 
 TOLD_FROM = 8_000  # samples of the widest cracks, and as many of others, tell the optics
 ROUNDS = 4  # of blur and tone
+ALIKE = 4  # cracks: what is usual about how much they differ counts like so many
 LAGS = 20  # samples over which noise may go on along a line
 
 Numbers = NDArray[np.float64]
@@ -57,7 +60,8 @@ def find_optics(
         side = round(tone.share)
         blur = blurs[side]
         if blur_of(rows[side]) is None:
-            blur = narrow_blur(batches, found, tone, optics.blur)
+            by_depth = narrow_blur(batches, found, tone, optics.blur)
+            blur = with_shapes(by_depth, *told_by_shapes(batches, found, tone, optics))
         usual = usual_depth(tone.share)
         optics = Optics(blur, tone, *usual, *optics_noise(batches, found, tone, blur))
     depths, lengths = [], []
@@ -74,12 +78,15 @@ def with_depths(optics: Optics, depths: Numbers, weights: Numbers) -> Optics:
     if len(depths) == 0:
         return optics
     middle, _ = weighted_median(depths, np.minimum(weights, 200.0))
-    spread = 1.4826 * float(np.median(np.abs(depths - middle))) if len(depths) > 2 else 0.0
-    few = optics.depth_sigma / math.sqrt(len(depths))
-    spread = math.hypot(max(spread, photometry.DEPTH_SPREAD * middle), few / 2)
-    trust = optics.depth_sigma**2 / (optics.depth_sigma**2 + spread**2 / len(depths))
+    seen = 1.4826 * float(np.median(np.abs(depths - middle)))
+    usual = photometry.usual_spread(optics.tone.share)
+    # A few cracks tell little of how much all differ: what is usual counts as much as so many.
+    others = len(depths) - 1
+    spread = math.sqrt((others * seen**2 + ALIKE * usual**2) / (others + ALIKE))
+    prior, own = optics.depth_sigma**2, spread**2 / len(depths)
+    trust = prior / (prior + own)
     depth = trust * middle + (1 - trust) * optics.depth
-    return replace(optics, depth=depth, depth_sigma=min(spread, optics.depth_sigma))
+    return replace(optics, depth=depth, depth_sigma=math.hypot(spread, math.sqrt(trust * own)))
 
 
 def some_of(cracks: Sequence[Crack]) -> list[int]:
@@ -128,6 +135,25 @@ def optics_noise(
     if not weights:
         return 1.0, 5.3
     return float(np.average(across, weights=weights)), float(np.average(onward, weights=weights))
+
+
+def told_by_shapes(
+    batches: Sequence[Batch], found: Sequence[Found], tone: Tone, optics: Optics
+) -> tuple[Numbers, int]:
+    """What the shapes of profiles say against each of `crackcli.shapes.BLURS`, and how many
+    stretches of lines say it."""
+    told, count = np.zeros(len(BLURS)), 0
+    for batch, one in zip(batches, found, strict=True):
+        dark, about = dark_of(batch, one, tone.share, optics.blur.px)
+        core = core_of(np.zeros(len(about)), optics.blur.px)
+        peak = mean_within(dark.values, core)
+        clear = np.isfinite(one.width) & (peak > 2 * photometry.SEEN * dark.noise)
+        means, counted, noises = stretches(
+            dark, about, clear, batch.refined.samples.begins, optics.blur.px, optics.along
+        )
+        told += against(means, counted, noises, optics.across_px)
+        count += len(means)
+    return told, count
 
 
 def narrow_blur(batches: Sequence[Batch], found: Sequence[Found], tone: Tone, blur: Blur) -> Blur:

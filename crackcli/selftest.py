@@ -84,9 +84,12 @@ class SelftestTask:
     model: Path | None = None
     method: str | None = None
     start: str | None = None
+    baseline: str | None = None
     engine: str = "auto"
     device: str = "auto"
+    precision: str = "auto"
     gate: float = 0.5
+    look: float = 0.0
     masking: Masking = Masking("auto")
     zooms: tuple[float, ...] = PLAIN
     most_mp: float = MOST_MP
@@ -99,10 +102,10 @@ class SelftestTask:
                 f"the widths {', '.join(f'{width:g}' for width in self.widths_px)} make no curve; "
                 f"give two or more above 0 and up to {WIDEST_PX:g} px"
             )
-        if self.scan and any((self.model, self.method, self.start)):
+        if self.scan and any((self.model, self.method, self.start, self.baseline)):
             raise UsageError(
                 f"{self.scan} was scanned by a model and method of its own; leave --model, "
-                "--method and --start out, or --scan"
+                "--method, --start and --baseline out, or --scan"
             )
         if self.contrast is not None and not 0 < self.contrast <= 1:
             raise UsageError(f"a contrast of {self.contrast:g} is none; give more than 0, up to 1")
@@ -246,9 +249,12 @@ def scan_options(task: SelftestTask) -> SurveyTask:
         model=task.model,
         method=task.method,
         start=task.start,
+        baseline=task.baseline,
         engine=task.engine,
         device=task.device,
+        precision=task.precision,
         gate=task.gate,
+        look=task.look,
         masking=task.masking,
         zooms=task.zooms,
     )

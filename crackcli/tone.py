@@ -10,7 +10,10 @@ for encoded values, and values are blended by it.
 
 Which one it is shows in edges: with the right share an edge is as soft on its dark side as on its
 bright side (`crackcli.optics` measures that).  Where a photograph has no edges to tell, linear
-light is assumed, with the doubt in sigma.
+light is assumed.  That it is the other kind of picture is a doubt of its own, told beside the
+widths and not in their sigma: it is no spread about a mean, but a yes or no that all widths of a
+photograph share.  As a part of sigma it would be too much for every photograph that a camera made,
+and not enough for any other.
 """
 
 from dataclasses import dataclass
@@ -18,6 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+KNOWN = 0.02  # how far the share of a picture may be off from that of its kind: so much sRGB and a
+# plain power of 2.2 differ, which are both in use, in the widths that they give
 WHITE = 255.0
 FINER = 16  # entries of the table for each grey level
 
@@ -26,13 +31,14 @@ Grey = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Tone:
-    """``share`` of linear light, 0 to 1, and its standard uncertainty."""
+    """``share`` of linear light, 0 to 1, and its standard uncertainty in a picture of this kind;
+    ``doubt`` is the probability that it is of the other kind."""
 
     share: float = 1.0
-    sigma: float = 0.3
+    sigma: float = KNOWN
+    doubt: float = 0.0
 
 
-KNOWN = 0.05  # how far the share may be wrong where somebody knows the tone
 TONES = {"linear": Tone(1.0, KNOWN), "encoded": Tone(0.0, KNOWN)}
 
 

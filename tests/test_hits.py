@@ -1,11 +1,13 @@
 """Found or missed: by how much of the drawn centreline a found crack runs along."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from walls import polyline, trace_array
 
-from crackcli.drawing.cover import CrackPath
-from crackcli.hits import judge
+from crackcli.drawing.cover import CrackPath, coverage
+from crackcli.hits import course, judge
 
 SHAPE = (120, 200)
 NOTHING = np.zeros(SHAPE, np.uint8)
@@ -96,3 +98,26 @@ def test_the_true_width_is_that_of_the_stretch_that_was_found():
 
     assert hit.detected
     assert hit.true_px == pytest.approx(5.0, abs=0.2)
+
+
+def test_the_true_width_of_a_rough_crack_is_its_area_over_the_length_of_a_smooth_course():
+    """A zigzag: what it covers is seen as a wider crack along the straight line."""
+    x = np.arange(20.0, 181.0, 2.0)
+    teeth = np.where(np.arange(len(x)) % 2, 1.0, -1.0)
+    path = CrackPath.of(np.column_stack([x, 60 + teeth]), 3.0)
+
+    smooth = course(path, SHAPE)
+
+    inner = slice(10, -10)
+    expected = coverage([path], SHAPE)[:, 40:160].sum() / 120
+    assert expected > 3.0 * 1.2
+    assert smooth.width_px[inner].mean() == pytest.approx(expected, rel=0.02)
+    assert np.abs(smooth.points[inner, 1] - 60).max() < 0.1
+
+
+def test_both_edges_moved_together_leave_the_true_width_as_it_is():
+    even = CrackPath.of(np.column_stack([np.arange(20.0, 181.0), np.full(161, 60.0)]), 3.0)
+    moved = replace(even, shift_px=np.linspace(-1, 1, 161))
+
+    assert course(moved, SHAPE).width_px[10:-10].mean() == pytest.approx(3.0, rel=0.01)
+    assert np.ptp(course(moved, SHAPE).points[:, 1]) == pytest.approx(2, abs=0.3)

@@ -42,7 +42,7 @@ filling
 engines.onnx engines.torch engines.raw engines.zennit matching cracks study sound
 attribution.path attribution.fused attribution.kernels
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
-attribution.passes limit_features frames photometry ridge
+attribution.passes limit_features frames photometry ridge about shapes
 attribution.propagation patches masking widths runs scale marker statements raster_copy
 labelled assessment profiles sources cog reading
 attribution.adjoint attribution.direct steps drawing.twins dataset centerline raster

@@ -17,9 +17,10 @@ from crackcli.optics import (
     tone_of,
     weighted_median,
 )
+from crackcli.photometry import Optics, usual_spread
 from crackcli.profiles import ArrayPhotograph
-from crackcli.scene_optics import find_optics
-from crackcli.tone import blend
+from crackcli.scene_optics import find_optics, with_depths
+from crackcli.tone import Tone, blend
 
 OFFSETS = np.arange(-60, 61) * 0.5
 
@@ -106,7 +107,7 @@ def test_few_or_unlike_edges_leave_the_tone_in_doubt():
 
     for told in (tone_of(rows, rows), tone_of(rows[:2], rows[:2])):
         assert told.share == 1
-        assert told.sigma > 0.25
+        assert told.doubt == pytest.approx(0.1)
     assert blur_of(rows[:2]) is None
 
 
@@ -116,8 +117,20 @@ def test_alike_edges_tell_the_tone_in_which_their_tails_are_alike():
     unlike = alike + np.array([0.06, 0, 0])
 
     assert (tone_of(unlike, alike).share, tone_of(alike, unlike).share) == (1, 0)
-    assert max(tone_of(unlike, alike).sigma, tone_of(alike, unlike).sigma) < 0.1
-    assert tone_of(unlike, unlike).sigma > 0.25  # neither fits
+    assert max(tone_of(unlike, alike).doubt, tone_of(alike, unlike).doubt) < 0.05
+    assert tone_of(unlike, unlike) == Tone(1.0, doubt=pytest.approx(0.1))  # neither fits
+
+
+def test_edges_that_speak_for_encoded_values_but_not_clearly_leave_linear_light():
+    """A yes or no that all widths of a photograph share is not taken at even odds."""
+    rng = np.random.default_rng(3)
+    rows = np.column_stack([0.4 + 0.01 * rng.standard_normal((12, 2)), np.full(12, 60)])
+    found = [tone_of(rows, rows + np.array([away, 0, 0])) for away in np.arange(0, 0.06, 0.002)]
+
+    assert found[0].share == 1
+    assert found[-1].share == 0
+    assert all(tone.doubt <= 0.05 for tone in found if tone.share == 0)
+    assert max(tone.doubt for tone in found) > 0.3
 
 
 @pytest.mark.parametrize("blur", [0.5, 1.0, 1.5])
@@ -140,3 +153,18 @@ def test_a_wall_without_cracks_has_ordinary_optics():
 
     assert optics.tone.share == 1
     assert optics.blur.sigma > 0.2
+
+
+def test_what_other_cracks_of_a_photograph_tell_of_one_more_is_never_more_than_they_differ():
+    light = Optics()
+    alone = with_depths(light, np.zeros(0), np.zeros(0))
+    one = with_depths(light, np.array([0.8]), np.array([100.0]))
+    alike = with_depths(light, np.full(30, 0.8), np.full(30, 100.0))
+    unlike = np.random.default_rng(5).normal(0.8, 0.15, 60)
+    differ = with_depths(light, unlike, np.full(60, 100.0))
+
+    assert alone == light
+    assert light.depth_sigma > one.depth_sigma > alike.depth_sigma
+    assert one.depth == pytest.approx(0.8, abs=0.02)
+    assert alike.depth_sigma > 0.3 * usual_spread(1.0)
+    assert differ.depth_sigma == pytest.approx(0.15, rel=0.3)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from crackcli import photometry
 from crackcli.darkness import along, course_of, darkness, integral, middle_of, offsets_for
 from crackcli.optics import Blur
 from crackcli.photometry import Optics, measure, usual_depth
@@ -114,7 +115,8 @@ def test_cracks_do_not_see_one_another():
 
 @pytest.mark.parametrize("width", [1.0, 2.0, 5.0, 10.0])
 @pytest.mark.parametrize("noise", [0.005, 0.02])
-def test_noise_scatters_widths_by_as_much_as_its_sigma_says(width, noise):
+def test_noise_scatters_widths_by_as_much_as_its_sigma_says(width, noise, monkeypatch):
+    monkeypatch.setattr(photometry, "UNEVEN", 0.0)  # these cracks are evenly dark
     profiles = bars(np.full(1500, width), noise=noise)
     quiet = Optics(Blur(0.9, 0.0), Tone(1.0, 0.0), DEEP, 1e-3)
 
@@ -222,3 +224,39 @@ def test_darkness_is_nought_on_the_wall_and_one_where_it_is_black():
     assert dark.values[:, [0, -1]] == pytest.approx(np.zeros((40, 2)), abs=1e-3)
     assert dark.noise == pytest.approx(np.zeros(40), abs=1e-3)
     assert dark.sides == pytest.approx(np.zeros(40), abs=1e-3)
+
+
+def test_a_borrowed_depth_goes_into_sigma_once():
+    profiles = bars(np.full(COUNT, 1.0))
+    optics = Optics(Blur(0.9, 0.0), Tone(1.0, 0.0), DEEP, 0.09)
+
+    found = measured(profiles, 2.0, optics)
+
+    assert found.common.mean() == pytest.approx(1.0 * 0.09 / DEEP, rel=0.05)
+
+
+def test_noise_of_a_camera_is_less_where_it_is_dark():
+    """Noise that is seen on the wall; in linear light it goes with the root of brightness."""
+    true = 8.0
+    light = bars(np.full(1500, true)).light
+    rng = np.random.default_rng(2)
+    shot = light + 0.03 * np.sqrt(light) * rng.normal(size=light.shape)
+    shot = shot.astype(np.float32)
+    optics = Optics(Blur(0.9, 0.0), Tone(1.0, 0.0), DEEP, 1e-3)
+
+    found = measured(Profiles(shot, shot, np.ones(len(shot), bool)), true + 1, optics)
+
+    assert 0.55 < np.nanstd(found.width) / np.nanmean(found.noise) < 1.2
+
+
+def test_sigma_of_a_borrowed_depth_is_how_far_widths_are_off_over_depths_as_uncertain():
+    """Over many true depths: a width goes with one over the depth, so first order is too little."""
+    rng = np.random.default_rng(4)
+    optics = Optics(Blur(0.9, 0.0), Tone(1.0, 0.0), 0.7, 0.14)
+    found = measured(bars(np.full(COUNT, 1.0), depth=0.7), 2.0, optics)
+
+    widths = 0.7 / rng.normal(0.7, 0.14, 20_000)
+
+    away = np.sqrt(((widths - 1) ** 2)[np.abs(widths - 1) < 2].mean())
+    assert away > 1.1 * 0.2
+    assert found.common.mean() == pytest.approx(away, rel=0.1)

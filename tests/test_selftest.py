@@ -371,3 +371,17 @@ def test_the_command_needs_neither_torch_nor_a_model_and_keeps_stdout_for_data(
         for name in ("pod.csv", "curve.csv", "pod.png", "overlay.png", "selftest.json")
     ]
     assert record["sentence"] in done.stderr.splitlines()
+
+
+def test_copies_are_scanned_with_the_options_that_were_given(photograph, tmp_path):
+    given = {"look": 0.2, "precision": "float32", "baseline": "black"}
+
+    task = SelftestTask(photograph, tmp_path / "out", **given)
+
+    options = scan_options(task)
+    assert {name: getattr(options, name) for name in given} == given
+
+
+def test_a_scan_has_a_baseline_of_its_own(photograph, tmp_path):
+    with pytest.raises(UsageError, match="--baseline out, or --scan"):
+        SelftestTask(photograph, tmp_path / "out", scan=tmp_path, baseline="black")

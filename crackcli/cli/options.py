@@ -111,6 +111,22 @@ ToneName = Annotated[
         "camera) or encoded (grey values, as in drawn or averaged pictures).",
     ),
 ]
+AssetId = Annotated[
+    str | None,
+    Option(
+        "--asset-id",
+        help="What the photographs show, as a structure or a part of it: a name for the tables.",
+        show_default=False,
+    ),
+]
+CampaignId = Annotated[
+    str | None,
+    Option(
+        "--campaign-id",
+        help="The survey they belong to: a name for the tables.",
+        show_default=False,
+    ),
+]
 Sources = Annotated[
     list[Path],
     Argument(

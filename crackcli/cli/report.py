@@ -22,6 +22,8 @@ def report(
     min_length_px: options.MinLengthPx = 0.0,
     joint_likelihood: options.JointLikelihood = 0.5,
     tone: options.ToneName = None,
+    asset_id: options.AssetId = None,
+    campaign_id: options.CampaignId = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -39,6 +41,7 @@ def report(
 
         crackcli report out
         crackcli report out --gsd-mm 0.5 --min-length-px 50
+        crackcli report out --asset-id "pier 3" --campaign-id 2026
         crackcli report out --severity en1992-xc3 --severity burland
     """
     from crackcli.report import ReportTask, write_report
@@ -53,6 +56,8 @@ def report(
         min_length_px=min_length_px,
         joint_likelihood=joint_likelihood,
         tone=tone,
+        asset_id=asset_id,
+        campaign_id=campaign_id,
     )
     gc.set_threshold(COLLECT)
     with progress("report", quiet=quiet) as tell:

@@ -62,6 +62,11 @@ LAYER_STYLES = """CREATE TABLE layer_styles (
     ui TEXT(30),
     update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 )"""
+# Columns that reports of earlier versions lack; what reads a report back does without them.
+NEWER = {
+    *("asset_id", "campaign_id", "area_width_px", "area_width_mm2", "relevance_sum", "note"),
+    *("detect_limit_px", "detect_limit_mm", "measure_limit_px", "measure_limit_mm", "measurable"),
+}
 KINDS = {str: object, float: np.float64, int: np.int32, bool: np.bool_}
 
 
@@ -207,7 +212,8 @@ def read(folder: Path) -> dict[str, dict[str, Recorded]]:
     if not path.exists():
         raise InputError(f"{folder} holds no {NAME}; run crackcli report {folder} first")
     found: dict[str, dict[str, Recorded]] = {kind: {} for kind in LINES}
-    for kind, geometries, columns in read_lines(path, tuple(COLUMNS), f"crackcli report {folder}"):
+    wanted = tuple(name for name in COLUMNS if name not in NEWER)
+    for kind, geometries, columns in read_lines(path, wanted, f"crackcli report {folder}"):
         for scene in np.unique(columns["scene_id"].astype(str)):
             own = columns["scene_id"] == scene
             chosen = {name: values[own] for name, values in columns.items()}
