@@ -11,6 +11,8 @@ import math
 import os
 import pickle
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -319,8 +321,13 @@ def endless(
 
 
 def alone(worker: int) -> None:
-    """One core for each process that reads and draws."""
+    """One core for each process that reads and draws, which leaves without a word where a
+    signal is sent to all of a run: its first process tells that."""
     cv2.setNumThreads(1)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: os._exit(0))  # torch takes others for a failure
+    # What goes wrong is sent to that process; threads that send tell their own end by tracebacks.
+    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
 
 
 def is_path(value: object) -> bool:

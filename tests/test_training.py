@@ -1,5 +1,10 @@
 """Training learns, keeps the best, goes on after a kill, and says what is wrong with its input."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -201,6 +206,47 @@ def test_what_an_earlier_version_left_of_a_run_is_named(photographs, tmp_path, l
 
     with pytest.raises(ModelError, match=r"remove .*\.safetensors\.run to start anew"):
         train(config(photographs, output))
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from crackcli import cli
+from crackcli.dataset import list_photographs
+from crackcli.device import Device
+from crackcli.patches import Patches
+from crackcli.training import TrainConfig, endless
+
+def app(**_):
+    config = TrainConfig(Path(sys.argv[1]), Path("unwritten"), batch_size=2, workers=2)
+    tiles = Patches(list_photographs(config.photographs), 64, 32)
+    for _ in endless(tiles, config, Device("cpu", False), 0):
+        print("ready", flush=True)
+
+cli.app = app
+cli.main()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals to a group of processes")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_of_a_run_ends_it_in_one_line(photographs, signum):
+    run = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(photographs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with run:
+        for _ in range(2):  # a batch by each of the two that read
+            assert run.stdout.readline() == "ready\n"
+        os.killpg(run.pid, signum)
+        _, said = run.communicate(timeout=60)
+
+    assert run.returncode == 128 + signum
+    assert said.startswith("Error: ")
+    assert said.count("\n") == 1
 
 
 def test_a_run_that_is_never_judged_is_refused(photographs, tmp_path):
