@@ -129,3 +129,8 @@ def test_another_way_to_look_is_answered_with_the_menu(tmp_path):
     with pytest.raises(UsageError, match="choose one of: half, int8"):
         open_explainer(look=0.3, look_in="quarter")
     assert SurveyTask((tmp_path,), tmp_path).look_in == "half"
+
+
+def test_a_way_to_look_without_a_look_is_not_passed_over():
+    with pytest.raises(UsageError, match="is of a first look; add --look 0"):
+        open_explainer(look_in="int8")
