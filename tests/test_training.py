@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -15,14 +16,14 @@ torch = pytest.importorskip("torch")
 from crackcli.calibration import temperature_of  # noqa: E402
 from crackcli.dataset import Photograph, list_photographs, split  # noqa: E402
 from crackcli.device import Device  # noqa: E402
-from crackcli.errors import ModelError, OutputError, UsageError  # noqa: E402
+from crackcli.errors import InputError, ModelError, OutputError, UsageError  # noqa: E402
 from crackcli.judging import evaluate, is_bag, locate  # noqa: E402
 from crackcli.networks import Checkpoint, vgg11  # noqa: E402
 from crackcli.objectives import Objective  # noqa: E402
 from crackcli.objectives.classifying import Classifying  # noqa: E402
-from crackcli.patches import read_photograph, to_tensor  # noqa: E402
+from crackcli.patches import Patches, read_photograph, to_tensor  # noqa: E402
 from crackcli.steps import Strongest, blended, kept, untrained  # noqa: E402
-from crackcli.training import Run, TrainConfig, train  # noqa: E402
+from crackcli.training import Run, TrainConfig, endless, train  # noqa: E402
 from crackcli.training_report import write_curve, write_reliability, write_scores  # noqa: E402
 
 
@@ -206,6 +207,20 @@ def test_what_an_earlier_version_left_of_a_run_is_named(photographs, tmp_path, l
 
     with pytest.raises(ModelError, match=r"remove .*\.safetensors\.run to start anew"):
         train(config(photographs, output))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_photograph_that_goes_away_is_named_whoever_reads_it(tmp_path, workers):
+    found = list_photographs(write_photographs(tmp_path))
+    settings = config(tmp_path, tmp_path / "model.safetensors", workers=workers)
+    batches = endless(Patches(found, 64, 32), settings, Device("cpu", bf16=False), 0)
+    next(batches)
+    for item in found:
+        item.path.unlink()
+
+    with pytest.raises(InputError, match=r"^[^\n]*\.png [^\n]*$") as caught:
+        list(islice(batches, 20))
+    assert "Caught" not in str(caught.value)
 
 
 INTERRUPTED = """
