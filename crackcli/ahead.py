@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 def cores() -> int:
     """How many threads may be used: what OMP_NUM_THREADS says, else the processors there are."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # the outermost level
     if told.isdecimal() and int(told):
         return int(told)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -54,8 +54,9 @@ class Crew(Generic[Tool]):
         future: Future[Result] = Future()
         self.tasks.put((future, work))
         if len(self.threads) < self.count:
-            self.threads.append(threading.Thread(target=self.run, daemon=True))
-            self.threads[-1].start()
+            thread = threading.Thread(target=self.run, daemon=True)
+            thread.start()  # which a system may refuse: then there is none to wait for
+            self.threads.append(thread)
         return future
 
     def run(self) -> None:

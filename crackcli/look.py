@@ -57,13 +57,15 @@ class FirstLook:
 
 
 class QuickLook:
-    """P(crack) of a raster by an engine that is quick and nearly right."""
+    """P(crack) of a raster by an engine that is quick and nearly right; ``sha256`` is that of what
+    it computes by."""
 
     way = "int8"
 
     def __init__(self, engine: Engine, least: float = LEAST_QUICK) -> None:
         self.seer = Seer(engine, NOTHING)
         self.least = least
+        self.sha256: str = engine.sha256
 
     def around(self, raster: Readable, centres: Window) -> Floats:
         """P(crack) of the tiles that are centred in a full-width window of cells."""

@@ -1,5 +1,6 @@
 """Which model file is used, the engine that runs it, and how its strips are explained."""
 
+import logging
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,8 +17,10 @@ from crackcli.direct_explainer import DirectExplainer
 from crackcli.engines import Engine
 from crackcli.errors import ModelError, UsageError
 from crackcli.explainer import Explainer, StripExplainer
-from crackcli.look import FirstLook, QuickLook
+from crackcli.look import LEAST_QUICK, FirstLook, QuickLook
 from crackcli.registry import ENGINES, METHODS, check, load
+
+log = logging.getLogger(__name__)
 
 SHIPPED = "vgg11_128"
 PACKAGED = Path(__file__).parent / "_models"  # where an installation keeps them
@@ -29,6 +32,7 @@ LOOKS = {
     "int8": "in whole numbers of 8 bits, of the shipped model, on processors with VNNI",
 }
 CPU = Path("/proc/cpuinfo")
+CHECKPOINTS = ("torch", "safetensors")  # packages that an engine for them needs
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -106,13 +110,22 @@ def open_engine(
 
 
 def gpu() -> bool:
-    """Whether torch is there and has a GPU; it is not even loaded where there is no driver."""
+    """Whether torch is there, with all that reads a checkpoint, and has a GPU; it is not even
+    loaded where there is no driver."""
     driver = DRIVER.exists() or shutil.which("nvidia-smi") is not None
-    if not driver or find_spec("torch") is None:
+    if not driver or any(find_spec(name) is None for name in CHECKPOINTS):
         return False
-    from crackcli.device import cuda_trouble
-
+    try:
+        from crackcli.device import cuda_trouble
+    except (ImportError, OSError) as error:  # of libraries that do not fit the system
+        log.warning("torch, which may have a GPU, cannot be loaded (%s)", first_line(error))
+        return False
     return cuda_trouble() is None
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in short."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def open_explainer(
@@ -130,6 +143,8 @@ def open_explainer(
     """What a scan has its strips explained by, on the engine for a model file; ``look`` 0 leaves
     the first look out, and ``look_in`` is one of `LOOKS`."""
     check(LOOKS, look_in)
+    if look_in != "half" and not look:
+        raise UsageError(f"--look-in {look_in} is of a first look; add --look {LEAST_QUICK:g}")
     if look and look_in == "int8" and model is not None:
         raise UsageError("--look-in int8 is for the shipped model; leave --model or it out")
     opened = open_engine(model, method, start, engine, device, baseline, precision)

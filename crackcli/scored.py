@@ -29,12 +29,12 @@ def made_from(
 
 
 def looked(explainer: StripExplainer, zooms: Sequence[float]) -> float | list | None:
-    """The least that a first look must give, with the way in which it looks unless that is half the
-    resolution, which is of zoom 1 only."""
+    """The least that a first look must give, with the way in which it looks, and by what, unless
+    that is half the resolution, which is of zoom 1 only."""
     look = getattr(explainer, "look", None)
     if look is None or look.way == "half":
         return explainer.looks_from if 1.0 in zooms else None
-    return [look.way, look.least]
+    return [look.way, look.least, look.sha256]
 
 
 def digest_of(scored: dict[str, Any]) -> str:

@@ -11,6 +11,8 @@ import math
 import os
 import pickle
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -26,7 +28,7 @@ from torch.utils.data import DataLoader, Sampler
 from crackcli.calibration import Reliability
 from crackcli.dataset import BOTH, LABELS, Photograph, balance, list_photographs, split
 from crackcli.device import Device
-from crackcli.errors import InputError, ModelError, UsageError
+from crackcli.errors import CrackError, InputError, ModelError, UsageError
 from crackcli.files import refuse_existing, written_aside
 from crackcli.judging import scaled
 from crackcli.networks import Checkpoint
@@ -306,21 +308,29 @@ def endless(
     workers = config.workers
     if workers is None:
         workers = 0 if device.name == "cpu" else min(MOST_WORKERS, os.cpu_count() or 1)
-    return iter(
-        DataLoader(
-            tiles,
-            batch_size=config.batch_size,
-            sampler=Endless(balance(tiles.found), seed=config.seed * 1_000_003 + skip),
-            num_workers=workers,
-            worker_init_fn=alone,
-            pin_memory=device.name != "cpu",
-        )
+    loader = DataLoader(
+        tiles,
+        batch_size=config.batch_size,
+        sampler=Endless(balance(tiles.found), seed=config.seed * 1_000_003 + skip),
+        num_workers=workers,
+        worker_init_fn=alone,
+        pin_memory=device.name != "cpu",
     )
+    try:
+        yield from loader
+    except CrackError as error:  # torch puts the traceback of its process before what it says
+        kind = type(error)
+        raise kind(str(error).rpartition(f"{kind.__name__}: ")[2].strip()) from error
 
 
 def alone(worker: int) -> None:
-    """One core for each process that reads and draws."""
+    """One core for each process that reads and draws, which leaves without a word where a
+    signal is sent to all of a run: its first process tells that."""
     cv2.setNumThreads(1)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: os._exit(0))  # torch takes others for a failure
+    # What goes wrong is sent to that process; threads that send tell their own end by tracebacks.
+    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
 
 
 def is_path(value: object) -> bool:

@@ -128,7 +128,7 @@ def test_what_was_handed_over_is_finished_when_the_rest_is_interrupted():
     assert done == [1]
 
 
-@pytest.mark.parametrize(("told", "expected"), [("3", 3), ("1", 1)])
+@pytest.mark.parametrize(("told", "expected"), [("3", 3), ("1", 1), ("3,2", 3), (" 2 ", 2)])
 def test_the_usual_variable_says_how_many_threads_there_are(monkeypatch, told, expected):
     monkeypatch.setenv("OMP_NUM_THREADS", told)
 

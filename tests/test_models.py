@@ -1,5 +1,6 @@
 """Which file and which engine are used: what was asked for, and else what is shipped."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -264,3 +265,26 @@ def test_torch_is_not_asked_for_a_gpu_without_a_driver(monkeypatch, tmp_path):
     monkeypatch.setattr(models, "find_spec", None)  # an error if it is called
 
     assert not models.gpu()
+
+
+def test_torch_is_not_taken_where_checkpoints_cannot_be_read(monkeypatch):
+    monkeypatch.setattr(models.shutil, "which", lambda name: name)
+    monkeypatch.setattr(models, "find_spec", lambda name: None if name == "safetensors" else name)
+
+    assert not models.gpu()
+
+
+@pytest.mark.parametrize("words", ["libcudart.so.12: cannot open shared object file", ""])
+def test_torch_is_not_taken_where_it_cannot_be_loaded(monkeypatch, caplog, words):
+    class Broken:
+        """In the place of a module; whatever is asked of it, it cannot be loaded."""
+
+        def __getattr__(self, name):
+            raise OSError(words)
+
+    monkeypatch.setattr(models.shutil, "which", lambda name: name)
+    monkeypatch.setattr(models, "find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "crackcli.device", Broken())
+
+    assert not models.gpu()
+    assert (words or "OSError") in caplog.text

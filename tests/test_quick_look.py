@@ -11,6 +11,7 @@ from crackcli import models
 from crackcli.engines.onnx import Quick
 from crackcli.errors import UsageError
 from crackcli.explainer import Explainer
+from crackcli.files import sha256
 from crackcli.look import LEAST_QUICK, QuickLook
 from crackcli.models import explainer_of, open_engine, open_explainer, shipped
 from crackcli.raster import Raster, inspect
@@ -117,7 +118,7 @@ def test_a_score_knows_how_it_was_looked_at(engine, half_cracked, monkeypatch):
         for look in ((), (0.1,), (0.35, "int8"))
     ]
 
-    assert looks == [None, 0.1, ["int8", 0.35]]
+    assert looks == [None, 0.1, ["int8", 0.35, sha256(GRAPH)]]
 
 
 def test_whole_numbers_are_of_the_shipped_model(tmp_path):
@@ -129,3 +130,8 @@ def test_another_way_to_look_is_answered_with_the_menu(tmp_path):
     with pytest.raises(UsageError, match="choose one of: half, int8"):
         open_explainer(look=0.3, look_in="quarter")
     assert SurveyTask((tmp_path,), tmp_path).look_in == "half"
+
+
+def test_a_way_to_look_without_a_look_is_not_passed_over():
+    with pytest.raises(UsageError, match="is of a first look; add --look 0"):
+        open_explainer(look_in="int8")

@@ -227,7 +227,8 @@ EngineName = Annotated[
     str,
     Option(
         "--engine",
-        help="onnx, torch, raw (for --method raw), auto: by the model file's suffix; zennit: the "
+        help="onnx, torch, raw (for --method raw), auto: by the model file's suffix; a shipped "
+        "model by torch where that has a GPU, else by onnx if it has a graph; zennit: the "
         "library Zennit explains, with the composite of rules that --method names.",
     ),
 ]

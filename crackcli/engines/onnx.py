@@ -152,6 +152,7 @@ class Quick:
     def __init__(self, engine: Engine, graph: Path) -> None:
         self.engine, self.facts = engine, engine.facts
         self.session, _ = open_session(graph, "cpu")
+        self.sha256 = sha256(graph)
 
     def features(self, images: Images) -> Floats:
         (cells,) = self.session.run(None, {QUICK: scaled(images)})
