@@ -308,6 +308,8 @@ def endless(
     workers = config.workers
     if workers is None:
         workers = 0 if device.name == "cpu" else min(MOST_WORKERS, os.cpu_count() or 1)
+    if workers:  # a process that is forked would wait for OpenCV's threads, which it has not
+        cv2.setNumThreads(1)
     loader = DataLoader(
         tiles,
         batch_size=config.batch_size,

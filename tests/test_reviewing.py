@@ -175,7 +175,7 @@ def task(scan, **changes):
 def test_what_was_rejected_is_passed_and_what_was_accepted_still_seen(scan, monkeypatch):
     monkeypatch.setattr("crackcli.objectives.classifying.FROZEN_WHEN_WARM", 2)
     monkeypatch.setattr("crackcli.reviewing.RATE", 4e-3)
-    monkeypatch.setattr("crackcli.reviewing.EPOCHS", 50)
+    monkeypatch.setattr("crackcli.reviewing.EPOCHS", 100)
 
     learned = learn(task(scan))
 

@@ -154,7 +154,7 @@ def test_the_checkpoint_s_probabilities_are_calibrated(photographs, trained):
     judged = evaluate(chain, held_out, Device.find("cpu"))
 
     assert temperature_of(judged.margins, judged.labels) == pytest.approx(1, abs=0.05)
-    assert Checkpoint.read(trained.output).margin == pytest.approx(judged.margin, rel=0.02)
+    assert Checkpoint.read(trained.output).margin == pytest.approx(judged.margin, rel=0.05)
 
 
 def test_reliability_is_drawn(trained, tmp_path):
