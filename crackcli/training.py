@@ -330,7 +330,8 @@ def alone(worker: int) -> None:
     signal is sent to all of a run: its first process tells that."""
     cv2.setNumThreads(1)
     for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda *_: os._exit(0))  # torch takes others for a failure
+        if signal.getsignal(signum) is not signal.SIG_IGN:  # as it is for Ctrl-C in the background
+            signal.signal(signum, lambda *_: os._exit(0))  # torch takes others for a failure
     # What goes wrong is sent to that process; threads that send tell their own end by tracebacks.
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
 

@@ -224,6 +224,7 @@ def test_a_photograph_that_goes_away_is_named_whoever_reads_it(tmp_path, workers
 
 
 INTERRUPTED = """
+import signal
 import sys
 from pathlib import Path
 from crackcli import cli
@@ -238,6 +239,7 @@ def app(**_):
     for _ in endless(tiles, config, Device("cpu", False), 0):
         print("ready", flush=True)
 
+signal.signal(signal.SIGINT, signal.default_int_handler if sys.argv[2:] else signal.SIG_IGN)
 cli.app = app
 cli.main()
 """
@@ -247,7 +249,7 @@ cli.main()
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_all_processes_of_a_run_ends_it_in_one_line(photographs, signum):
     run = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(photographs)],
+        [sys.executable, "-c", INTERRUPTED, str(photographs), "in front"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -262,6 +264,27 @@ def test_a_signal_to_all_processes_of_a_run_ends_it_in_one_line(photographs, sig
     assert run.returncode == 128 + signum
     assert said.startswith("Error: ")
     assert said.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals to a group of processes")
+def test_in_the_background_all_processes_of_a_run_ignore_ctrl_c(photographs):
+    run = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(photographs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with run:
+        for _ in range(2):
+            assert run.stdout.readline() == "ready\n"
+        os.killpg(run.pid, signal.SIGINT)
+        for _ in range(40):  # more than was drawn ahead
+            assert run.stdout.readline() == "ready\n"
+        os.killpg(run.pid, signal.SIGTERM)
+        run.communicate(timeout=60)
+
+    assert run.returncode == 128 + signal.SIGTERM
 
 
 def test_a_run_that_is_never_judged_is_refused(photographs, tmp_path):
