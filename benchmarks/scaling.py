@@ -62,11 +62,17 @@ def draw(piece: np.ndarray, side: int, period: int, path: Path) -> float:
     return len(corners) * ISLAND_PX**2 / 1e6
 
 
-def scanned(piece: np.ndarray, size_mp: float, period: int, options: list[str]) -> Measured:
-    """A scan of a raster of about ``size_mp``: of a whole number of squares with an island each, so
-    that every size has the same share of wall."""
+def sides(largest_mp: float, period: int) -> list[int]:
+    """Of the rasters: a whole number of squares with an island each, so that every size has the
+    same share of wall."""
     square = period * ISLAND_PX
-    side = max(1, round(math.sqrt(size_mp * 1e6) / square)) * square
+    sizes = [size for size in SIZES_MP if size <= 1.1 * largest_mp]
+    numbers = {max(1, round(math.sqrt(size * 1e6) / square)) for size in sizes}
+    return [number * square for number in sorted(numbers)]
+
+
+def scanned(piece: np.ndarray, side: int, period: int, options: list[str]) -> Measured:
+    """A scan of a raster of ``side`` squared."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         wall = draw(piece, side, period, folder / "wall.tif")
@@ -142,8 +148,8 @@ def main() -> None:
         f"{1 / given.period**2:.0%} of each raster is wall, the rest no data\n"
     )
     rows: list[Measured] = []
-    for size_mp in (size for size in SIZES_MP if size <= 1.1 * given.largest_mp):
-        rows.append(scanned(piece, size_mp, given.period, options))
+    for side in sides(given.largest_mp, given.period):
+        rows.append(scanned(piece, side, given.period, options))
         text = f"{about}\n{table(rows)}\n"
         (given.output / "scaling.md").write_text(text, encoding="utf-8")
         chart(rows, given.output / "scaling.png")
