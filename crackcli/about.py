@@ -15,7 +15,9 @@ from crackcli.errors import InputError, UsageError
 from crackcli.scene import Scene
 from crackcli.sources import run_record
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+UNFIT = re.compile(
+    r"^\s*[=+@-]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+)  # of a name; bytes that are no text too
 ID_LENGTH = 16  # of a run, in hexadecimal digits
 MEGAPIXEL = 1e6
 
@@ -36,10 +38,10 @@ class About:
 def check_names(**names: str | None) -> None:
     """Raise a `UsageError` for a name that cannot stand in a table."""
     for option, name in names.items():
-        if name is not None and (not name.strip() or CONTROL.search(name)):
+        if name is not None and (not name.strip() or UNFIT.search(name)):
             raise UsageError(
                 f"--{option.replace('_', '-')} {name!r} is no name; give a word without control "
-                "characters"
+                "characters that does not begin as a formula of a spreadsheet does"
             )
 
 
@@ -60,8 +62,8 @@ def about(out: Path, scene: Scene, asset_id: str | None, campaign_id: str | None
 def scan_facts(scene: Scene, assessed_px: int, cracks: int) -> Row:
     """What the scan of a scene was, as values of columns; None is unknown.
 
-    ``tiles`` are those in which the classifier looked for a crack, at every zoom, and
-    ``tiles_positive`` those in which it saw one; a method without a classifier has none.
+    ``tiles`` are those of every zoom, ``tiles_positive`` those whose P(crack) is at the gate or
+    above; a method without a classifier has none.
     """
     record, whole = scene.record, scene.rows * scene.cols
     grids = record.get("probability") or []

@@ -140,7 +140,7 @@ SCENE_COLUMNS: dict[str, type] = {
     "model_sha256": str,
     "method": str,
     "threshold": float,
-    "tiles": int,  # that the classifier judged, and in which it saw a crack
+    "tiles": int,  # of every zoom, and those with P(crack) at the gate or above
     "tiles_positive": int,
     "seconds": float,  # of the scan
     "device": str,

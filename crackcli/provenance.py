@@ -1,8 +1,8 @@
 """Where the cracks of a map come from: member ``crackcli`` of a GeoJSON collection.
 
-A collection may hold several scenes, and so has a list of them.  ``created_utc`` is when a scene
-was scanned; no time of the report is in it: the same report written twice is the same, byte for
-byte.
+A collection may hold several scenes, and so has a list of them.  ``created_utc`` is when the
+scan last wrote its ``run.json``; no time of the report is in it: the same report written twice is
+the same, byte for byte.
 """
 
 import hashlib

@@ -76,7 +76,9 @@ def test_without_names_columns_are_empty(tmp_path):
     assert scene["status"] == "mask only"
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\nb", "\x00"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "a\nb", "\x00", "=HYPERLINK(1)", " @x", "-1", "pier\udcff"]
+)
 def test_a_name_that_cannot_stand_in_a_table_is_refused(name):
     with pytest.raises(UsageError, match=r"^--asset-id .* is no name; give a word"):
         check_names(asset_id=name)
