@@ -40,7 +40,8 @@ explainer
 seeing
 filling
 engines.onnx engines.torch engines.raw engines.zennit matching cracks study sound
-attribution.path attribution.fused attribution.kernels
+attribution.path attribution.kernels
+attribution.fused
 attribution.lrp attribution.gradient attribution.deeplift networks.* networks engines
 attribution.passes limit_features frames photometry ridge about shapes
 attribution.propagation patches masking widths runs scale marker statements raster_copy

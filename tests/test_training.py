@@ -1,11 +1,5 @@
 """Training learns, keeps the best, goes on after a kill, and says what is wrong with its input."""
 
-import os
-import signal
-import subprocess
-import sys
-from itertools import islice
-
 import cv2
 import numpy as np
 import pytest
@@ -16,14 +10,14 @@ torch = pytest.importorskip("torch")
 from crackcli.calibration import temperature_of  # noqa: E402
 from crackcli.dataset import Photograph, list_photographs, split  # noqa: E402
 from crackcli.device import Device  # noqa: E402
-from crackcli.errors import InputError, ModelError, OutputError, UsageError  # noqa: E402
+from crackcli.errors import ModelError, OutputError, UsageError  # noqa: E402
 from crackcli.judging import evaluate, is_bag, locate  # noqa: E402
 from crackcli.networks import Checkpoint, vgg11  # noqa: E402
 from crackcli.objectives import Objective  # noqa: E402
 from crackcli.objectives.classifying import Classifying  # noqa: E402
-from crackcli.patches import Patches, read_photograph, to_tensor  # noqa: E402
+from crackcli.patches import read_photograph, to_tensor  # noqa: E402
 from crackcli.steps import Strongest, blended, kept, untrained  # noqa: E402
-from crackcli.training import Run, TrainConfig, endless, train  # noqa: E402
+from crackcli.training import Run, TrainConfig, train  # noqa: E402
 from crackcli.training_report import write_curve, write_reliability, write_scores  # noqa: E402
 
 
@@ -207,84 +201,6 @@ def test_what_an_earlier_version_left_of_a_run_is_named(photographs, tmp_path, l
 
     with pytest.raises(ModelError, match=r"remove .*\.safetensors\.run to start anew"):
         train(config(photographs, output))
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_photograph_that_goes_away_is_named_whoever_reads_it(tmp_path, workers):
-    found = list_photographs(write_photographs(tmp_path))
-    settings = config(tmp_path, tmp_path / "model.safetensors", workers=workers)
-    batches = endless(Patches(found, 64, 32), settings, Device("cpu", bf16=False), 0)
-    next(batches)
-    for item in found:
-        item.path.unlink()
-
-    with pytest.raises(InputError, match=r"^[^\n]*\.png [^\n]*$") as caught:
-        list(islice(batches, 20))
-    assert "Caught" not in str(caught.value)
-
-
-INTERRUPTED = """
-import signal
-import sys
-from pathlib import Path
-from crackcli import cli
-from crackcli.dataset import list_photographs
-from crackcli.device import Device
-from crackcli.patches import Patches
-from crackcli.training import TrainConfig, endless
-
-def app(**_):
-    config = TrainConfig(Path(sys.argv[1]), Path("unwritten"), batch_size=2, workers=2)
-    tiles = Patches(list_photographs(config.photographs), 64, 32)
-    for _ in endless(tiles, config, Device("cpu", False), 0):
-        print("ready", flush=True)
-
-signal.signal(signal.SIGINT, signal.default_int_handler if sys.argv[2:] else signal.SIG_IGN)
-cli.app = app
-cli.main()
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals to a group of processes")
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_all_processes_of_a_run_ends_it_in_one_line(photographs, signum):
-    run = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(photographs), "in front"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    with run:
-        for _ in range(2):  # a batch by each of the two that read
-            assert run.stdout.readline() == "ready\n"
-        os.killpg(run.pid, signum)
-        _, said = run.communicate(timeout=60)
-
-    assert run.returncode == 128 + signum
-    assert said.startswith("Error: ")
-    assert said.count("\n") == 1
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals to a group of processes")
-def test_in_the_background_all_processes_of_a_run_ignore_ctrl_c(photographs):
-    run = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(photographs)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    with run:
-        for _ in range(2):
-            assert run.stdout.readline() == "ready\n"
-        os.killpg(run.pid, signal.SIGINT)
-        for _ in range(40):  # more than was drawn ahead
-            assert run.stdout.readline() == "ready\n"
-        os.killpg(run.pid, signal.SIGTERM)
-        run.communicate(timeout=60)
-
-    assert run.returncode == 128 + signal.SIGTERM
 
 
 def test_a_run_that_is_never_judged_is_refused(photographs, tmp_path):

@@ -10,11 +10,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from crackcli.attribution.fused import CHANNELS, COLOURS, HIGH, LAYOUT
 from crackcli.attribution.lrp import STABILISER
 
-LAYOUT = torch.channels_last
-CHANNELS = 8  # of images
-COLOURS = 3
 WIDE = 64  # channels of a program, at most
 PIXELS = 16  # of a program
 FLAT = 1024  # numbers of a program of one dimension
@@ -276,7 +274,7 @@ class Kernels:
         boxed = empty_like_pixels(images, (count, CHANNELS, rows, cols), dtype)
         number = boxed.numel()
         box[(triton.cdiv(number, FLAT),)](
-            images.contiguous(), boxed, number, 255.0, PART=FLAT, EIGHT=CHANNELS, RGB=COLOURS
+            images.contiguous(), boxed, number, float(HIGH), PART=FLAT, EIGHT=CHANNELS, RGB=COLOURS
         )
         return boxed
 
