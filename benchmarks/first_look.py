@@ -29,25 +29,26 @@ from crackcli.raster import Raster, inspect
 from crackcli.seeing import Seer
 
 GATE = 0.5
+STRIP_PX = 1024
 LEASTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
 
 
 def looks(seer: Seer, look: FirstLook | QuickLook, path: Path) -> tuple[float, float]:
     """P(crack) of the tile in the middle of a patch, and what the first look gives there."""
     info = inspect(path)
-    grid = seer.grid(info.rows, info.cols, 1024)
+    grid = seer.grid(info.rows, info.cols, STRIP_PX)
     row, col = (side // 2 // seer.stride for side in (info.rows, info.cols))
     with Raster(info) as raster:
         middle = Window(row - seer.edge, col - seer.edge, 1, 1)
         full = seer.judge(raster, grid, middle)[0]
-        first = look.around(raster, Window(row, col, 1, 1))
+        first = look.around(raster, Window(row, col, 1, 1), STRIP_PX)
     return float(full[0, 0]), float(first[0, 0])
 
 
 def tiles(seer: Seer, look: FirstLook | QuickLook, path: Path) -> np.ndarray:
     """The same (N, 2) of all tiles of a photograph."""
     info = inspect(path)
-    grid = seer.grid(info.rows, info.cols, 1024)
+    grid = seer.grid(info.rows, info.cols, STRIP_PX)
     asked = seer.tiles_of_lattice(grid)
     with Raster(info) as raster:
         full = [
@@ -55,7 +56,7 @@ def tiles(seer: Seer, look: FirstLook | QuickLook, path: Path) -> np.ndarray:
             for row in range(asked.row, asked.end_row)
         ]
         centres = Window(asked.row + seer.edge, asked.col + seer.edge, *asked.shape)
-        first = look.around(raster, centres)
+        first = look.around(raster, centres, STRIP_PX)
     return np.stack([np.concatenate(full).ravel(), first.ravel()], axis=1)
 
 

@@ -29,7 +29,7 @@ from rasterio.windows import Window
 
 SIZES_MP = (10, 30, 100, 300, 1100)  # about
 TILE_PX = 512  # of the GeoTIFF
-ISLAND_PX = 1024
+ISLAND_PX = 1024  # where --island-px does not say otherwise
 
 
 @dataclass(frozen=True)
@@ -44,28 +44,29 @@ class Measured:
     peak_mb: float
 
 
-def islands(side: int, period: int) -> list[tuple[int, int]]:
-    """Upper left corners of islands, one in the middle of each square of ``period`` islands."""
-    places = range(period // 2 * ISLAND_PX, side, period * ISLAND_PX)
+def islands(side: int, period: int, island: int) -> list[tuple[int, int]]:
+    """Upper left corners of islands ``island`` px wide, one in the middle of each square of
+    ``period`` of them."""
+    places = range(period // 2 * island, side, period * island)
     return [(row, col) for row in places for col in places]
 
 
 def draw(piece: np.ndarray, side: int, period: int, path: Path) -> float:
     """A sparse GeoTIFF of ``side`` squared with the ``piece`` (3, rows, cols) in each island, and
     how many megapixels of it are wall."""
-    corners = islands(side, period)
+    rows, cols = piece.shape[1:]
+    corners = islands(side, period, rows)
     with sparse(path, side, TILE_PX) as target:
         for row, col in corners:
-            window = Window(col, row, ISLAND_PX, ISLAND_PX)
+            window = Window(col, row, cols, rows)
             target.write(piece, window=window)
             target.write_mask(np.full(piece.shape[1:], 255, np.uint8), window=window)
-    return len(corners) * ISLAND_PX**2 / 1e6
+    return len(corners) * rows * cols / 1e6
 
 
-def sides(largest_mp: float, period: int) -> list[int]:
+def sides(largest_mp: float, square: int) -> list[int]:
     """Of the rasters: a whole number of squares with an island each, so that every size has the
     same share of wall."""
-    square = period * ISLAND_PX
     sizes = [size for size in SIZES_MP if size <= 1.1 * largest_mp]
     numbers = {max(1, round(math.sqrt(size * 1e6) / square)) for size in sizes}
     return [number * square for number in sorted(numbers)]
@@ -132,15 +133,16 @@ def main() -> None:
     parser.add_argument("--largest-mp", type=float, default=100)
     parser.add_argument("--method", default="lrp")
     parser.add_argument("--period", type=int, default=3, help="one in its square is wall; 1: all")
+    parser.add_argument("--island-px", type=int, default=ISLAND_PX, help="side of a piece of wall")
     parser.add_argument("--place", default="488,0", help="row, column of the piece that is shown")
     parser.add_argument("--options", default="", help="of crackcli scan, as one text")
     given = parser.parse_args()
     warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
     row, col = map(int, given.place.split(","))
     with rasterio.open(given.photograph) as source:
-        piece = source.read((1, 2, 3), window=Window(col, row, ISLAND_PX, ISLAND_PX))
-    if piece.shape[1:] != (ISLAND_PX, ISLAND_PX):
-        sys.exit(f"{given.photograph} has no {ISLAND_PX} px square at {given.place}")
+        piece = source.read((1, 2, 3), window=Window(col, row, *[given.island_px] * 2))
+    if piece.shape[1:] != (given.island_px, given.island_px):
+        sys.exit(f"{given.photograph} has no {given.island_px} px square at {given.place}")
     given.output.mkdir(parents=True, exist_ok=True)
     options = ["--method", given.method, *given.options.split()]
     about = (
@@ -148,7 +150,7 @@ def main() -> None:
         f"{1 / given.period**2:.0%} of each raster is wall, the rest no data\n"
     )
     rows: list[Measured] = []
-    for side in sides(given.largest_mp, given.period):
+    for side in sides(given.largest_mp, given.period * given.island_px):
         rows.append(scanned(piece, side, given.period, options))
         text = f"{about}\n{table(rows)}\n"
         (given.output / "scaling.md").write_text(text, encoding="utf-8")

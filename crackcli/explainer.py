@@ -89,6 +89,8 @@ class Explainer(Seer):
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
         """The blocks in which a raster is explained."""
+        if self.engine.facts.kind != "passes":
+            core_px = self.height(core_px, cols)
         return Grid(rows, cols, core_px, self.halo_px, self.stride)
 
     def explain_strip(
@@ -116,8 +118,6 @@ class Explainer(Seer):
             relevance, valid = self.block_by_block(raster, strip, passing, near, tiles, asked, told)
         else:
             relevance, valid = self.carry_back(raster, strip, value, passing, near, told)
-        if not valid.all():
-            relevance[~valid] = 0
         return StripScores(relevance, valid, probability)
 
     def carry_back(
@@ -163,7 +163,7 @@ class Explainer(Seer):
         rounded = np.zeros(window.shape, np.float16)  # as all is that was not reached
 
         def round_off(_: None, at: tuple[slice, slice]) -> None:
-            rounded[at] = as_half(relevance[at])
+            rounded[at] = as_half(np.where(valid[at], relevance[at], np.float32(0)))
 
         few_rows = [
             (slice(row, min(row + ROWS, rows.stop)), cols)
@@ -204,6 +204,7 @@ class Explainer(Seer):
             maps = self.by_passes(rgb, window, self.gated(own, tiles, asked), told)
             check_finite(maps, self.engine)
             relevance[block.core.within(strip.window)] = maps[0][block.crop]
+        relevance[~valid] = 0
         return as_half(relevance), valid
 
     def by_passes(self, rgb: Bytes, window: Window, gated: Floats, report: Report) -> Floats:

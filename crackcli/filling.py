@@ -37,42 +37,53 @@ class Readable(Protocol):
 class Wide:
     """A window of a raster of which parts are seen, without holes.
 
-    Of a raster that is read ahead, and all of which is valid, each part is put together from what
-    was decoded when it is asked for.  Else the window is read at once, with what is needed around
-    it if some of its pixels have no data.
+    Of a raster that is read ahead each part is put together from what was decoded when it is asked
+    for.  Else the window is read at once, with what is needed around it if some of its pixels have
+    no data.
     """
 
     def __init__(self, raster: Readable, window: Window) -> None:
         self.raster, self.outer = raster, window
-        self.pixels: Pixels | None = None
-        if isinstance(raster, ReadAhead) and not raster.info.masked:
+        self.pixels: Pixels | None = None  # but for a raster that is read ahead
+        self.flags: Flags | None = None  # which are valid; None: all
+        if isinstance(raster, ReadAhead):
+            if raster.info.masked:
+                self.outer = window.grown(FAR_PX)
+                self.flags = raster.valid_around(self.outer)
             return
         self.pixels = raster.read(window)
         if not self.pixels.valid.all():
             self.outer = window.grown(FAR_PX)
             self.pixels = raster.read(self.outer)
+            self.flags = self.pixels.valid
 
     @property
     def complete(self) -> bool:
         """Whether all pixels are valid."""
-        return self.pixels is None or bool(self.pixels.valid.all())
+        return self.flags is None or bool(self.flags.all())
 
     def valid(self, window: Window) -> Flags:
         """Which pixels of a part are valid."""
-        if self.pixels is None:
+        if self.flags is None:
             return np.ones(window.shape, bool)
-        return self.pixels.valid[window.within(self.outer)]
+        return self.flags[window.within(self.outer)]
 
     def filled(self, window: Window) -> Bytes | None:
         """A part (rows, cols, 3) without holes; None where it would be nothing but fill."""
+        if self.flags is None:
+            return self.rgb(window)
+        near = grown(window, FAR_PX, self.outer)
+        valid = self.valid(near)
+        if not valid.any():
+            return None
+        rgb = fill(self.rgb(near), valid)
+        return np.ascontiguousarray(rgb[window.within(near)])
+
+    def rgb(self, window: Window) -> Bytes:
+        """A part (rows, cols, 3) as it is, holes and all."""
         if self.pixels is None:
             return self.raster.read_rgb(window)
-        near = grown(window, FAR_PX, self.outer)
-        part = near.within(self.outer)
-        if not self.pixels.valid[part].any():
-            return None
-        rgb = fill(self.pixels.rgb[part], self.pixels.valid[part])
-        return np.ascontiguousarray(rgb[window.within(near)])
+        return self.pixels.rgb[window.within(self.outer)]
 
 
 def fill(rgb: Bytes, valid: Flags) -> Bytes:

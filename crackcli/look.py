@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from crackcli.engines import Engine, Floats
 from crackcli.filling import Readable
 from crackcli.grid import Window
-from crackcli.seeing import Seer
+from crackcli.seeing import GROUP, Seer
 from crackcli.zoom import Zoomed
 
 ZOOM = 0.5
-STRIP_PX = 1024  # of the smaller view
 LEAST = 0.1  # P(crack) from which on a place should be looked at in full
 LEAST_QUICK = 0.35  # the same of a look in whole numbers, well below a gate of 0.5
 NOTHING = 2.0  # a gate that stays shut
@@ -35,9 +34,11 @@ class FirstLook:
 
     def __init__(self, engine: Engine, least: float = LEAST) -> None:
         self.seer = Seer(engine, NOTHING)
+        below = self.seer.further + GROUP - 1  # of the full look: what it asks about
+        self.seer.further = -(-below // 2) + self.seer.tile
         self.least = least
 
-    def around(self, raster: Readable, centres: Window) -> Floats:
+    def around(self, raster: Readable, centres: Window, strip_px: int) -> Floats:
         """The highest P(crack) around each place of a window of cells, where tiles are centred:
         of the tiles of the smaller view that are centred there, or on either side of it.  Views at
         another zoom than 1 are seen in full, 1: smaller ones are seen from far away already, and
@@ -45,7 +46,8 @@ class FirstLook:
         if isinstance(raster, Zoomed):
             return np.ones(centres.shape, np.float32)
         seer, view = self.seer, Zoomed(raster, ZOOM)
-        grid = seer.grid(view.info.rows, view.info.cols, STRIP_PX)
+        height = max(1, strip_px // 2 // seer.stride) * seer.stride
+        grid = seer.grid(view.info.rows, view.info.cols, height)
         tiles = seer.tiles_of_lattice(grid)
         rows = beside(centres.row, centres.rows, tiles.row + seer.edge, tiles.rows)
         cols = beside(centres.col, centres.cols, tiles.col + seer.edge, tiles.cols)
@@ -64,13 +66,14 @@ class QuickLook:
 
     def __init__(self, engine: Engine, least: float = LEAST_QUICK) -> None:
         self.seer = Seer(engine, NOTHING)
+        self.seer.further += GROUP - 1 + self.seer.tile - 1  # of what the full look asks about
         self.least = least
         self.sha256: str = engine.sha256
 
-    def around(self, raster: Readable, centres: Window) -> Floats:
+    def around(self, raster: Readable, centres: Window, strip_px: int) -> Floats:
         """P(crack) of the tiles that are centred in a full-width window of cells."""
         seer = self.seer
-        grid = seer.grid(raster.info.rows, raster.info.cols, STRIP_PX)
+        grid = seer.grid(raster.info.rows, raster.info.cols, strip_px)
         asked = Window(centres.row - seer.edge, centres.col - seer.edge, *centres.shape)
         return seer.judge(raster, grid, asked)[0]
 

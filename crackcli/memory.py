@@ -19,7 +19,6 @@ from crackcli.mask_scene import CORE_PX, HALO_PX
 from crackcli.mask_scene import STRIPS as MASK_STRIPS
 from crackcli.raster import ENVIRONMENT, RasterInfo
 from crackcli.reading import BAND_PX
-from crackcli.reading import STRIPS as READ_STRIPS
 from crackcli.workload import Counts
 from crackcli.zoom import View
 
@@ -109,14 +108,13 @@ def strip_bytes(facts: EngineFacts, channels: int, view: View, info: RasterInfo)
     rim = grid.halo_px + RIM_PX + (facts.tile_px if facts.kind == "passes" else 0)
     band, around = -(-rows // stride), tile - 1 + reach
     lattice = [-(-side // stride) + tile for side in (grid.rows, grid.cols)]
-    held = min(lattice[0], band * (1 + 2 * -(-around // band)))  # of all strips it touches
+    held = min(lattice[0], band * (1 + -(-2 * around // band)))  # of all strips it touches
     seen = min(lattice[0], band + 2 * around)
     cells = 4 * channels * lattice[1] * (held + seen)
-    whole = info.masked or view.zoom != 1  # else they are put together window by window
-    pixels = 2 * 4 * (rows + 2 * rim) * (grid.cols + 2 * rim) if whole else 0
-    tallest = min(info.rows, math.ceil((rows + 2 * rim) / min(1.0, view.zoom)))
-    bands = (
-        (3 + info.masked) * min(info.rows, (READ_STRIPS + 1) * tallest + 2 * BAND_PX) * info.cols
-    )
+    wide = (rows + 2 * rim) * (grid.cols + 2 * rim)
+    whole = view.zoom != 1  # else pixels are put together window by window
+    pixels = (2 * 4 if whole else info.masked) * wide
+    read = math.ceil((2 * rows + 2 * rim + around * stride) / min(1.0, view.zoom))
+    bands = (3 + info.masked) * min(info.rows, read + 2 * BAND_PX) * info.cols
     window = view.window(0, info)
     return cells + pixels + bands + 11 * window.rows * window.cols  # one is being written

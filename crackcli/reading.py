@@ -2,10 +2,11 @@
 
 A scan goes from top to bottom and asks for windows that overlap: cells see beyond their strip, and
 what is carried back looks at the strip again.  Here what is asked for is put together from bands
-that are there already; the next ones are decoded meanwhile.  Memory is that of a few strips.
+that are there already; the next ones are decoded meanwhile.  Whoever reads tells which strip comes:
+then bands are forgotten that lie above all that strips have asked for so far.  Memory is that of a
+strip, of what is read around it, and of the next one.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -20,7 +21,6 @@ from crackcli.raster import Bytes, Flags, Index, Pixels, Raster, RasterInfo, mir
 
 BAND_PX = 512  # about, of rows that are decoded together
 SWAPPED_PX = 4096  # where rows are columns of the file, each of which takes all of it
-STRIPS = 2  # that are kept, beside the one read ahead: cells are computed one strip ahead
 
 
 @dataclass
@@ -45,8 +45,9 @@ class ReadAhead:
 
     def __init__(self, info: RasterInfo, threads: int | None = None) -> None:
         self.info, self.threads = info, threads or cores()
-        self.bands: OrderedDict[int, Band] = OrderedDict()  # the one used last comes last
-        self.tallest = 0
+        self.bands: dict[int, Band] = {}
+        self.strip = Window(0, 0, 0, info.cols)  # that is worked on
+        self.above = 0  # rows that have been read above a strip, at most
 
     def __enter__(self) -> "ReadAhead":
         with Raster(self.info) as raster:
@@ -60,30 +61,54 @@ class ReadAhead:
     def __exit__(self, *exception: object) -> None:
         self.crew.__exit__(*exception)
 
+    def begin_strip(self, strip: Window) -> None:
+        """Forget the bands that lie further above a full-width window than any that was read; all
+        of them where it comes before the one that was worked on."""
+        if strip.row < self.strip.row:
+            self.bands.clear()
+        self.strip = strip
+        top = (strip.row - self.above) // self.height
+        self.bands = {number: band for number, band in self.bands.items() if number >= top}
+
     def read(self, window: Window) -> Pixels:
         """A window that may reach beyond the raster: what lies outside is reflected from inside."""
         valid = np.ones(window.shape, bool)
-        return Pixels(self.read_rgb(window, valid if self.info.masked else None), valid)
+        rgb = np.empty((*window.shape, 3), np.uint8)
+        self.put_together(window, rgb, valid if self.info.masked else None)
+        return Pixels(rgb, valid)
 
-    def read_rgb(self, window: Window, valid: Flags | None = None) -> Bytes:
-        """The same without validity, unless an array of ones for it is given."""
+    def read_rgb(self, window: Window) -> Bytes:
+        """The same without validity."""
+        rgb = np.empty((*window.shape, 3), np.uint8)
+        self.put_together(window, rgb, None)
+        return rgb
+
+    def valid_around(self, window: Window) -> Flags:
+        """Only which pixels are valid, of a window that may reach beyond the raster."""
+        valid = np.ones(window.shape, bool)
+        if self.info.masked:
+            self.put_together(window, None, valid)
+        return valid
+
+    def put_together(self, window: Window, rgb: Bytes | None, valid: Flags | None) -> None:
+        """Fill the arrays that are given (rows, cols, ...) with a window."""
         inside, (row_index, col_index) = mirrored(window, self.info.rows, self.info.cols)
         if inside != window.clipped(self.info.rows, self.info.cols):  # most of it lies outside
             pixels = self.read(inside)
-            if valid is not None:
-                valid[:] = pixels.valid[row_index][:, col_index]
-            return pixels.rgb[row_index][:, col_index]
-        rgb = np.empty((*window.shape, 3), np.uint8)
+            for whole, part in ((rgb, pixels.rgb), (valid, pixels.valid)):
+                if whole is not None:
+                    whole[:] = part[row_index][:, col_index]
+            return
         for band, part, within in self.bands_of(inside):
             at = part.within(window)
-            rgb[at] = band.rgb[within]
+            if rgb is not None:
+                rgb[at] = band.rgb[within]
             if valid is not None:
                 valid[at] = band.valid[within]
-        for array in (rgb,) if valid is None else (rgb, valid):
-            reflect(array, inside.within(window), row_index, col_index)
-        self.tallest = max(self.tallest, inside.rows)
+        for array in (rgb, valid):
+            if array is not None:
+                reflect(array, inside.within(window), row_index, col_index)
         self.go_on(inside.end_row)
-        return rgb
 
     def read_valid(self, window: Window) -> Flags:
         """Only which pixels are valid, of a window inside the raster."""
@@ -96,6 +121,7 @@ class ReadAhead:
     def bands_of(self, window: Window) -> Iterator[tuple[Band, Window, tuple[slice, slice]]]:
         """The bands of a window inside the raster: each with the part of the window that lies in
         it, and where that is in the band."""
+        self.above = max(self.above, self.strip.row - window.row)
         numbers = range(window.row // self.height, -(-window.end_row // self.height))
         for number in numbers:
             self.begin(number)
@@ -112,7 +138,7 @@ class ReadAhead:
         return Window(row, 0, min(self.height, self.info.rows - row), self.info.cols)
 
     def begin(self, number: int) -> None:
-        """Have a band decoded, unless that is done or under way; it counts as used."""
+        """Have a band decoded, unless that is done or under way."""
         if number not in self.bands:
             window = self.rows_of(number)
             band = Band(
@@ -124,16 +150,12 @@ class ReadAhead:
                 valid = None if band.valid is None else band.valid[at]
                 band.parts.append(self.crew.submit(partial(decode, piece, band.rgb[at], valid)))
             self.bands[number] = band
-        self.bands.move_to_end(number)
 
     def go_on(self, end_row: int) -> None:
-        """Begin with the bands below a row, as far as a window is tall, and forget old ones."""
-        ahead = min(end_row + self.tallest, self.info.rows)
+        """Begin with the bands below a row that the next strip will ask for."""
+        ahead = min(end_row + self.strip.rows, self.info.rows)
         for number in range(end_row // self.height, -(-ahead // self.height)):
             self.begin(number)
-        kept = -(-(STRIPS + 1) * self.tallest // self.height) + 2
-        while len(self.bands) > kept:
-            self.bands.popitem(last=False)
 
 
 def decode(piece: Window, rgb: Bytes, valid: Flags | None, raster: Raster) -> None:

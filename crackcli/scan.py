@@ -215,6 +215,7 @@ def explain(
 
         def scan_strip(strip: tuple[View, int]) -> int:
             view, index = strip
+            raster.begin_strip(view.window(index, info))
 
             def report(share: float) -> None:
                 progress(EXPLAINING * (done + share * cost[strip]) / total, info.path.name)

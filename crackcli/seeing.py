@@ -26,6 +26,8 @@ SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its hal
 BACK_CELLS = 512  # the same of one that is carried back, which takes twice the memory
 HEAD_TILES = 64  # columns of tiles that are judged at once
 GROUP = 2  # tiles on each side of a square that a first look opens as one
+STRIP_PX = 2**24  # of a strip, at most: wide rasters have lower ones, so that memory stays the same
+LOW_PX = 256  # but none lower, since cells around it are computed again
 
 Report = Callable[[float], None]  # share done, 0 to 1
 Cells = list[tuple[Window, Floats]]  # windows, and (C, F, G) of each
@@ -40,8 +42,9 @@ class Look(Protocol):
 
     least: float
 
-    def around(self, raster: Readable, centres: Window) -> Floats:
-        """The highest P(crack) around each place of a window of cells, where tiles are centred."""
+    def around(self, raster: Readable, centres: Window, strip_px: int) -> Floats:
+        """The highest P(crack) around each place of a window of cells, where tiles are centred, of
+        a raster that is cut into strips so high."""
         ...
 
 
@@ -56,6 +59,7 @@ class Seer:
     engine: Engine
     gate: float
     look: Look | None = None
+    further: int | None = None  # rows of cells below a strip that are seen with it; None: needed
     bands: dict[tuple[str, Window], Cells] = field(default_factory=dict, repr=False)
     looked: dict[tuple[str, Window], Floats] = field(default_factory=dict, repr=False)
 
@@ -65,6 +69,8 @@ class Seer:
         self.reach = -(-facts.reach_px // self.stride)  # cells that one cell sees on each side
         self.tile = facts.tile_px // self.stride
         self.edge = self.tile // 2  # cells beyond the edges of the raster
+        if self.further is None:
+            self.further = self.tile - 1 + self.reach
         self.most = {"features": SEEN_CELLS, "back": BACK_CELLS}  # cells of a window and its halo
         self.most |= getattr(self.engine, "window_cells", {})
         if self.look is not None and self.look.least >= self.gate:
@@ -77,7 +83,12 @@ class Seer:
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
         """How a raster is cut."""
-        return Grid(rows, cols, core_px, 0, self.stride)
+        return Grid(rows, cols, self.height(core_px, cols), 0, self.stride)
+
+    def height(self, most_px: int, cols: int) -> int:
+        """Of a strip of a raster so many pixels wide: ``most_px``, or less."""
+        fitting = max(LOW_PX, STRIP_PX // cols) // self.stride * self.stride
+        return min(most_px, fitting)
 
     def judge(
         self,
@@ -155,13 +166,14 @@ class Seer:
         self.looked = {key: seen for key, seen in self.looked.items() if key[0] == digest}
         parts = []
         for index in range(len(grid)):
-            own = grown(self.band_of(index, grid), 0, self.tiles_of_lattice(grid))
+            further = self.further + GROUP - 1  # squares of tiles may reach beyond a band
+            own = grown(self.band_of(index, grid, further), 0, self.tiles_of_lattice(grid))
             part = grown(own, 0, asked)
             if part.rows <= 0:
                 continue
             if (digest, own) not in self.looked:
                 centres = Window(own.row + self.edge, own.col + self.edge, *own.shape)
-                self.looked[digest, own] = self.look.around(raster, centres)
+                self.looked[digest, own] = self.look.around(raster, centres, grid.row_spans[0][1])
             parts.append(self.looked[digest, own][part.within(own)])
         return np.concatenate(parts)
 
@@ -190,8 +202,8 @@ class Seer:
         last call gave are still there, others are forgotten."""
         touched = [
             band
-            for band in (self.band_of(index, grid) for index in range(len(grid)))
-            if band.row < wanted.end_row and band.end_row > wanted.row
+            for band in (self.band_of(index, grid, self.further) for index in range(len(grid)))
+            if band.rows and band.row < wanted.end_row and band.end_row > wanted.row
         ]
         keys = [(raster.info.digest, band) for band in touched]
         self.bands = {key: cells for key, cells in self.bands.items() if key in keys}
@@ -317,13 +329,15 @@ class Seer:
         cells = self.lattice(grid)
         return Window(cells.row, cells.col, *(side - self.tile + 1 for side in cells.shape))
 
-    def band_of(self, index: int, grid: Grid) -> Window:
-        """The cells of a strip; those beyond the edges belong to the first and the last one."""
+    def band_of(self, index: int, grid: Grid, further: int) -> Window:
+        """The cells that are computed when a strip comes: all that nobody has computed down to
+        ``further`` rows below it, which is what its tiles lie over and no more.  The last band may
+        have no rows."""
         lattice = self.lattice(grid)
         row, rows = grid.row_spans[index]
         own = self.cells_of(Window(row, 0, rows, grid.cols))
-        first = lattice.row if index == 0 else own.row
-        end = lattice.end_row if index == len(grid) - 1 else own.end_row
+        first = lattice.row if index == 0 else min(own.row + further, lattice.end_row)
+        end = min(own.end_row + further, lattice.end_row)
         return Window(first, lattice.col, end - first, lattice.cols)
 
     def cells_of(self, pixels: Window) -> Window:

@@ -173,6 +173,13 @@ def test_the_map_does_not_depend_on_the_blocks(network, tmp_path, rows, cols):
     np.testing.assert_allclose(small, large, atol=2e-3 * np.abs(large).max())
 
 
+def test_a_wide_raster_has_lower_strips_so_that_none_has_more_pixels():
+    explainer = Explainer(LocalEngine(), 0.5)
+    for cols, rows in ((3000, 1024), (16384, 1024), (30000, 544), (65536, 256), (10**6, 256)):
+        assert explainer.grid(10**5, cols, 1024).core_px == rows
+    assert explainer.grid(10**5, 30000, 256).core_px == 256  # as was asked for
+
+
 def test_a_map_moves_with_its_photograph(network, tmp_path):
     image = wall(640, 640, cracks=3)
     moved = np.roll(image, (64, 128), axis=(0, 1))

@@ -10,7 +10,7 @@ from test_explainer import explained, write
 from crackcli.errors import DeviceError, OutOfMemory, UsageError
 from crackcli.explainer import Explainer
 from crackcli.grid import Window
-from crackcli.look import FirstLook
+from crackcli.look import FirstLook, QuickLook
 from crackcli.raster import Raster, inspect
 from crackcli.scan import ScanTask, scan_raster
 from crackcli.survey import SurveyTask
@@ -97,6 +97,38 @@ def test_what_is_looked_at_does_not_depend_on_the_strips(cracked):
     np.testing.assert_allclose(small, large, atol=1e-3 * large.max())
 
 
+@pytest.mark.parametrize(
+    ("look", "cells"),  # below a strip: under its tiles; under those that the look is asked about
+    [(None, 3), (QuickLook, 5), (FirstLook, 10)],
+)
+def test_a_strip_asks_for_no_pixel_further_below_than_its_tiles_see(tmp_path, look, cells):
+    path = write(tmp_path / "wall.tif", wall(1536, 300, cracks=2))
+    explainer = Explainer(LocalEngine(), GATE, look and look(Named(), LEAST))
+    grid = explainer.grid(1536, 300, 512)
+    with Farthest(inspect(path)) as raster:
+        for index, strip in enumerate(grid):
+            explainer.explain_strip(raster, grid, index)
+            assert raster.end_row <= strip.window.end_row + 32 * cells + 32
+
+    assert raster.end_row > 1536
+
+
+class Named(LocalEngine):
+    """An engine that says what it computes by."""
+
+    sha256 = "0" * 64
+
+
+class Farthest(Raster):
+    """A raster that tells how far down it was read."""
+
+    end_row = 0
+
+    def read(self, window):
+        self.end_row = max(self.end_row, window.end_row)
+        return super().read(window)
+
+
 def test_strips_in_any_order_see_the_same(cracked):
     info = inspect(cracked)
     explainer = Explainer(LocalEngine(), GATE, FirstLook(LocalEngine(), LEAST))
@@ -112,7 +144,7 @@ def test_strips_in_any_order_see_the_same(cracked):
 def test_around_a_place_the_highest_p_crack_of_the_smaller_view_counts(cracked):
     info = inspect(cracked)
     with Raster(info) as raster:
-        first = FirstLook(LocalEngine()).around(raster, Window(0, 0, 20, 26))
+        first = FirstLook(LocalEngine()).around(raster, Window(0, 0, 20, 26), 256)
 
     assert first.shape == (20, 26)
     assert first[4, 10] == 1  # amid the crack

@@ -116,15 +116,34 @@ def test_from_top_to_bottom_each_band_is_decoded_once(tmp_path, monkeypatch):
     )
     with ReadAhead(info, 1) as ahead:
         for row in range(0, ROWS, 64):
+            ahead.begin_strip(Window(row, 0, min(64, ROWS - row), COLS))
             ahead.read(Window(row - 10, -10, 84, COLS + 20))
             ahead.read(Window(max(0, row - 60), 0, 80, COLS))
-            assert len(ahead.bands) <= 5
+            assert len(ahead.bands) <= 4
 
     assert sorted(set(decoded)) == list(range(0, ROWS, 96))
     assert len(decoded) == len(set(decoded)) * len({piece.col for piece in ahead.pieces(ALL)})
 
 
 ALL = Window(0, 0, 96, COLS)
+
+
+def test_what_no_strip_asks_for_again_is_forgotten(tmp_path):
+    with ReadAhead(inspect(tiled(tmp_path)), 1) as ahead:
+        for row in (0, 96, 192):
+            ahead.begin_strip(Window(row, 0, 96, COLS))
+            ahead.read(Window(row - 20, 0, 106, COLS))
+        assert sorted(ahead.bands) == [1, 2, 3]  # the one above for its last 20 rows, and the next
+        ahead.begin_strip(Window(0, 0, 96, COLS))  # another view
+        assert not ahead.bands
+
+
+def test_only_validity_reaches_beyond_the_raster_as_pixels_do(tmp_path):
+    info = inspect(holed(tmp_path))
+    with Raster(info) as raster, ReadAhead(info, 1) as ahead:
+        for window in (Window(-70, -50, 160, COLS + 100), Window(-40, -30, 45, 31)):
+            expected = raster.read(window).valid
+            np.testing.assert_array_equal(ahead.valid_around(window), expected)
 
 
 def test_a_file_that_is_damaged_further_down_is_an_error_when_that_is_read(tmp_path):
