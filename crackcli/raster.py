@@ -219,24 +219,27 @@ class Raster:
 
     def read_inside(self, window: Window) -> Pixels:
         stored = self.turn.stored(window, self.source.shape)
-        rgb = np.empty((*stored.shape, 3), np.uint8)
-        valid = np.ones(stored.shape, bool)
+        rgb = np.zeros((*stored.shape, 3), np.uint8)
+        valid = (np.zeros if self.info.masked else np.ones)(stored.shape, bool)
         for piece in self.pieces(stored):
             place = piece.within(stored)
             self.read_piece(piece, rgb[place], valid[place] if self.info.masked else None)
         return Pixels(self.turn.upright(rgb), self.turn.upright(valid))
 
     def read_piece(self, piece: Window, rgb: Bytes, valid: Flags | None) -> None:
-        """A window of the file into ``rgb`` (rows, cols, 3) and ``valid`` (rows, cols); the latter
-        may be None where all pixels of the raster are valid."""
+        """A window of the file into ``rgb`` (rows, cols, 3) and ``valid`` (rows, cols), both zero
+        so far; the latter may be None where all pixels of the raster are valid.  Where none is,
+        both stay as they are: what lies around a survey takes no memory."""
         as_it_is = len(self.bands) == 3 and self.info.stretch is None and self.palette is None
         with readable(self.info.path):
+            mask = None if valid is None else read_mask(self.source, window=in_file(piece))
+            if mask is not None and not mask.any():
+                return
             if as_it_is:
                 planes = np.moveaxis(rgb, -1, 0)
                 self.source.read(self.bands, window=in_file(piece), out=planes)
             else:
                 values = self.source.read(self.bands, window=in_file(piece))
-            mask = None if valid is None else read_mask(self.source, window=in_file(piece))
         known = None
         if not as_it_is:
             colours, known = to_rgb(values, self.palette, self.info.stretch)

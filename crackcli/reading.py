@@ -142,8 +142,8 @@ class ReadAhead:
         if number not in self.bands:
             window = self.rows_of(number)
             band = Band(
-                np.empty((*window.shape, 3), np.uint8),
-                np.empty(window.shape, bool) if self.info.masked else None,
+                np.zeros((*window.shape, 3), np.uint8),
+                np.zeros(window.shape, bool) if self.info.masked else None,
             )
             for piece in self.pieces(window) if self.in_parts else [window]:
                 at = piece.within(window)
