@@ -260,6 +260,7 @@ class Estimator:
             cells_px = sound.load.cells_px * data.wide + more.cells_px * marked
             head = sound.load.head * data.blocks + more.head * marked
             maps_px = sound.load.maps_px * data.blocks + more.maps_px * marked
+            total += pace.look_s * sound.load.look_px * data.wide
             total += pace.cells_s * cells_px + pace.head_s * head + pace.maps_s * maps_px
             total += read_s * (sound.load.read_px + more.read_px * marked)
             total += own.pack_s * pixels * len(strips) / len(view.grid)

@@ -37,6 +37,7 @@ ACTIVATIONS = {
     ("zennit", "propagation"): (560, 3600),
 }
 UNKNOWN = (560, 1850)  # of other engines
+QUICK = 390  # of a pixel of cells in whole numbers, which their engine keeps
 TRAVELLING = (12, 16)  # of any on a GPU, which has the rest: pixels, cells and maps, and copies
 REFINED = 60  # bytes of a pixel of a block of which the mask is made: fifteen float32 images
 SCORE_STRIPS = 2  # that are coded at once
@@ -86,6 +87,7 @@ def peak_mb(
     mask += refined * REFINED * math.prod(block_px)
     cache = min(ENVIRONMENT["GDAL_CACHEMAX"], 4 * info.rows * info.cols)
     engine = max(engine_bytes(facts, channels, each) for each in counts)
+    engine += QUICK * max(each.largest_look_px for each in counts)
     return at_rest_mb + (engine + max(strips, score, mask) + cache) / MB
 
 

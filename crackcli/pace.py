@@ -25,7 +25,7 @@ from crackcli.masking import Masking
 from crackcli.raster import inspect
 from crackcli.scan import Work, explain, write_score
 from crackcli.tiles import write_png
-from crackcli.workload import pass_px
+from crackcli.workload import in_whole_numbers, pass_px
 from crackcli.zoom import View
 
 SECONDS = 2.0  # of the engine, warm-up left out; more where one block of a part takes longer
@@ -59,7 +59,8 @@ class Own:
 @dataclass(frozen=True)
 class Pace:
     """Seconds of one pixel of cells, cell of the head, pixel of maps (see
-    `crackcli.workload.Load`) and scene, and what a sound and a cracked wall take beside."""
+    `crackcli.workload.Load`) and scene, and what a sound and a cracked wall take beside; ``look_s``
+    of one pixel of a first look in whole numbers."""
 
     cells_s: float
     head_s: float
@@ -67,11 +68,14 @@ class Pace:
     scene_s: float
     sound: Own
     cracked: Own
+    look_s: float = 0.0
 
 
 def measure(explainer: StripExplainer, masking: Masking, clock: Clock = time.perf_counter) -> Pace:
     """The pace of an explainer on this machine, as busy as it is now."""
     rng = np.random.default_rng(SEED)
+    quick = in_whole_numbers(explainer)
+    look_s = pace_of_cells(quick, explainer.stride, rng, clock) if quick else 0.0
     if isinstance(explainer, Explainer):
         cells_s, head_s, maps_s = pace_of_parts(explainer, rng, clock)
     else:
@@ -89,7 +93,7 @@ def measure(explainer: StripExplainer, masking: Masking, clock: Clock = time.per
             ).own(small)
             for words, cracked in (("sound", False), ("cracked", True))
         )
-    return Pace(cells_s, head_s, maps_s, scene_s, sound, cracked)
+    return Pace(cells_s, head_s, maps_s, scene_s, sound, cracked, look_s)
 
 
 def pace_of_parts(
@@ -97,9 +101,8 @@ def pace_of_parts(
 ) -> tuple[float, float, float]:
     """Seconds of a pixel of cells, of a cell of the head, of a pixel of maps."""
     engine, facts, stride = explainer.engine, explainer.engine.facts, explainer.stride
-    side = SIDE_CELLS * stride
-    images = noise(rng, 1, side + 2 * facts.reach_px)
-    cells_s = timed(lambda: engine.features(images), CELLS * SECONDS, clock) / images[..., 0].size
+    cells_s = pace_of_cells(engine, stride, rng, clock)
+    images = noise(rng, 1, SIDE_CELLS * stride + 2 * facts.reach_px)
     cells = wide(engine.features(images), explainer.tile + SIDE_CELLS)
     head_s = timed(lambda: engine.head(cells, 0.0), HEAD * SECONDS, clock) / cells[0, 0].size
 
@@ -117,6 +120,12 @@ def pace_of_parts(
         maps = lambda: engine.back(images, value)  # noqa: E731
         size = images[..., 0].size
     return cells_s, head_s, timed(maps, MAPS * SECONDS, clock) / size
+
+
+def pace_of_cells(engine: Engine, stride: int, rng: np.random.Generator, clock: Clock) -> float:
+    """Seconds of a pixel of cells."""
+    images = noise(rng, 1, SIDE_CELLS * stride + 2 * engine.facts.reach_px)
+    return timed(lambda: engine.features(images), CELLS * SECONDS, clock) / images[..., 0].size
 
 
 def pace_of_maps(engine: Engine, rng: np.random.Generator, clock: Clock) -> float:

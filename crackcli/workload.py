@@ -13,8 +13,9 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 
 from crackcli.engines import Engine, EngineFacts, Floats, Images, Place, ScoreMaps, ungated
-from crackcli.explainer import StripExplainer
+from crackcli.explainer import Explainer, StripExplainer
 from crackcli.grid import Window
+from crackcli.look import QuickLook
 from crackcli.models import explainer_of
 from crackcli.raster import Flags, Pixels, Raster, RasterInfo
 from crackcli.zoom import View, explain_view
@@ -35,12 +36,14 @@ class Load:
     ``maps_px``    pixels that are explained, with their halo; of passes weighed by what a pass
                    costs, of all passes; of a method by tiles the pixels of all tiles
     ``read_px``    pixels of the raster that are read, with those that are read twice
+    ``look_px``    pixels of which cells are computed in whole numbers, for a first look
     """
 
     cells_px: float = 0.0
     head: float = 0.0
     maps_px: float = 0.0
     read_px: float = 0.0
+    look_px: float = 0.0
 
     def __add__(self, other: "Load") -> "Load":
         return Load(
@@ -58,6 +61,7 @@ class Counts:
     load: Load
     largest_cells_px: int
     largest_maps_px: int
+    largest_look_px: int = 0
 
 
 def pass_px(window_px: float, core_px: float) -> float:
@@ -73,6 +77,7 @@ class CountingEngine:
         self, facts: EngineFacts, *, cracked: bool, window_cells: dict[str, int] | None = None
     ) -> None:
         self.facts, self.cracked, self.window_cells = facts, cracked, window_cells or {}
+        self.sha256 = ""
         self.cells_px, self.head_cells, self.maps_px = 0, 0, 0.0
         self.largest_cells_px = self.largest_maps_px = 0
 
@@ -167,20 +172,30 @@ def counted(
 ) -> Counts:
     """The same, each strip by itself."""
     sizes = getattr(explainer.engine, "window_cells", None)
-    engine = CountingEngine(explainer.engine.facts, cracked=cracked, window_cells=sizes)
+    facts = explainer.engine.facts
+    engine = CountingEngine(facts, cracked=cracked, window_cells=sizes)
+    quick = CountingEngine(facts, cracked=cracked)
     raster = Plain(info)
-    counting = alike(explainer, engine)
+    counting = alike(explainer, engine, quick)
     for index in indices:
         explain_view(counting, raster, view, index)
-    load = Load(engine.cells_px, engine.head_cells, engine.maps_px, raster.read_px)
-    return Counts(load, engine.largest_cells_px, engine.largest_maps_px)
+    head = engine.head_cells + quick.head_cells
+    load = Load(engine.cells_px, head, engine.maps_px, raster.read_px, quick.cells_px)
+    return Counts(load, engine.largest_cells_px, engine.largest_maps_px, quick.largest_cells_px)
 
 
-def alike(explainer: StripExplainer, engine: Engine) -> StripExplainer:
-    """An explainer with the same options and another engine; a first look in whole numbers, which
-    takes another time, is left out."""
-    half = getattr(getattr(explainer, "look", None), "way", "half") == "half"
-    return explainer_of(engine, explainer.gate, (explainer.looks_from or 0.0) if half else 0.0)
+def alike(explainer: StripExplainer, engine: Engine, quick: Engine) -> StripExplainer:
+    """An explainer with the same options and another engine, and another one for a first look in
+    whole numbers."""
+    if in_whole_numbers(explainer) is None:
+        return explainer_of(engine, explainer.gate, explainer.looks_from or 0.0)
+    return Explainer(engine, explainer.gate, QuickLook(quick, explainer.looks_from))
+
+
+def in_whole_numbers(explainer: StripExplainer) -> Engine | None:
+    """The engine of a first look in whole numbers, where there is one."""
+    look = explainer.look if isinstance(explainer, Explainer) else None
+    return look.seer.engine if isinstance(look, QuickLook) else None
 
 
 @dataclass(frozen=True)

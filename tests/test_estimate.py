@@ -16,6 +16,7 @@ from crackcli.direct_explainer import DirectExplainer
 from crackcli.errors import Interrupted
 from crackcli.estimate import LIKELY_GATED, estimate_survey
 from crackcli.explainer import Explainer
+from crackcli.look import QuickLook
 from crackcli.masking import Masking
 from crackcli.memory import peak_mb
 from crackcli.pace import measure
@@ -106,6 +107,30 @@ def test_a_wall_that_is_explained_all_over_takes_what_was_counted(tmp_path, zoom
     load = counted(explainer, info, view, strips, cracked=True).load
 
     assert engine.counts == (load.cells_px, load.head, load.maps_px)
+
+
+def test_a_first_look_in_whole_numbers_is_counted_and_timed_by_itself(tmp_path):
+    quick, engine = CountedQuick(), Counted()
+    explainer = Explainer(engine, 0.99, QuickLook(quick, 0.9))
+    info = inspect(photograph(tmp_path / "wall.png", cracks=0))
+    view = View.of(info, 1.0, explainer, CORE_PX)
+    strips = range(len(view.grid))
+
+    with Raster(info) as raster:
+        for index in strips:
+            explainer.explain_strip(raster, view.grid, index)
+    sound, cracked = (counted(explainer, info, view, strips, cracked=c).load for c in (False, True))
+
+    assert quick.cells_px == sound.look_px == cracked.look_px > 0
+    assert engine.cells_px == sound.cells_px < quick.cells_px / 50  # a cell of fill
+    assert cracked.cells_px > quick.cells_px / 2
+    assert measure(explainer, Masking("plain")).look_s > 0
+
+
+class CountedQuick(Counted):
+    """One that says what it computes by."""
+
+    sha256 = "0" * 64
 
 
 @pytest.mark.parametrize("kind", ["window", "tiles"])
