@@ -148,6 +148,11 @@ def open_explainer(
     if look and look_in == "int8" and model is not None:
         raise UsageError("--look-in int8 is for the shipped model; leave --model or it out")
     opened = open_engine(model, method, start, engine, device, baseline, precision)
+    if look and opened.facts.direct:
+        raise UsageError(
+            f"method {opened.facts.method} sees all of an image and has no first look; leave "
+            "--look out"
+        )
     return explainer_of(opened, gate, look, look_in)
 
 

@@ -11,6 +11,7 @@ from crackcli.errors import DeviceError, OutOfMemory, UsageError
 from crackcli.explainer import Explainer
 from crackcli.grid import Window
 from crackcli.look import FirstLook, QuickLook
+from crackcli.models import open_explainer
 from crackcli.raster import Raster, inspect
 from crackcli.scan import ScanTask, scan_raster
 from crackcli.survey import SurveyTask
@@ -175,6 +176,11 @@ def test_a_scan_records_its_first_look_and_is_done_again_without(cracked, tmp_pa
 def test_a_first_look_is_asked_for_by_a_probability(tmp_path):
     with pytest.raises(UsageError, match="choose a probability, 0 for no first look"):
         SurveyTask((tmp_path,), tmp_path, look=1.5)
+
+
+def test_a_method_that_sees_all_has_no_first_look():
+    with pytest.raises(UsageError, match="raw sees all of an image and has no first look; leave"):
+        open_explainer(method="raw", look=0.1)
 
 
 def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_tried_again(cracked):
