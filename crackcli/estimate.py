@@ -29,6 +29,7 @@ from crackcli.zoom import View
 
 LIKELY_GATED = 0.25  # share of tiles that are explained, where no earlier scan tells
 LOOK_PX = 1_000_000  # read once, to time it
+LEAST_READ = 0.05  # share of these that is taken for data, at least
 OVERVIEWS = 4 / 3  # of a raster: it and its overviews, each of a quarter of the pixels before
 COPIES = 2  # of a raster while it is written: its tiles, then all of it in order
 LOOKING, CALIBRATED = 0.3, 0.6  # shares of the time, for the progress
@@ -262,7 +263,7 @@ class Estimator:
             maps_px = sound.load.maps_px * data.blocks + more.maps_px * marked
             total += pace.look_s * sound.load.look_px * data.wide
             total += pace.cells_s * cells_px + pace.head_s * head + pace.maps_s * maps_px
-            total += read_s * (sound.load.read_px + more.read_px * marked)
+            total += read_s * (sound.load.read_px * data.wide + more.read_px * marked)
             total += own.pack_s * pixels * len(strips) / len(view.grid)
         if status != TO_MASK:
             total += own.score_s * pixels
@@ -270,15 +271,20 @@ class Estimator:
 
     def look(self, info: RasterInfo, core_px: int) -> "Data":
         """Where a raster holds data, from a sample of its blocks; the first of its kind of file
-        is read a little, to see how fast that is."""
+        is read a little, some rows with data, to see how fast that is."""
         with Raster(info) as raster:
+            data = sampled(raster, core_px)
             suffix = info.path.suffix.lower()
             if suffix not in self.reading:
                 rows = min(info.rows, max(1, LOOK_PX // info.cols))
+                row = min(data.row, info.rows - rows)
                 began = self.clock()
-                raster.read(Window(0, 0, rows, info.cols))
-                self.reading[suffix] = (self.clock() - began) / (rows * info.cols)
-            return sampled(raster, core_px)
+                pixels = raster.read(Window(row, 0, rows, info.cols))
+                taken = self.clock() - began
+                self.reading[suffix] = taken / max(
+                    LEAST_READ * rows * info.cols, pixels.valid.sum()
+                )
+            return data
 
 
 def mixed(pace: Pace, marked: float) -> Own:

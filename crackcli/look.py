@@ -34,7 +34,7 @@ class FirstLook:
 
     def __init__(self, engine: Engine, least: float = LEAST) -> None:
         self.seer = Seer(engine, NOTHING)
-        below = self.seer.further + GROUP - 1  # of the full look: what it asks about
+        below = self.seer.further + GROUP - 1  # so many rows of tiles the full look asks about
         self.seer.further = -(-below // 2) + self.seer.tile
         self.least = least
 

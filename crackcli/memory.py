@@ -42,6 +42,7 @@ TRAVELLING = (12, 16)  # of any on a GPU, which has the rest: pixels, cells and 
 REFINED = 60  # bytes of a pixel of a block of which the mask is made: fifteen float32 images
 SCORE_STRIPS = 2  # that are coded at once
 IN_PARTS = {".tif", ".tiff"}  # files that several threads may read
+LOOK_PX = 512  # that a first look reads below what is looked at in full
 RIM_PX = 64  # that are read around a strip in which pixels have no data
 
 
@@ -77,7 +78,8 @@ def peak_mb(
     ``at_rest_mb`` with the model loaded; ``counts`` are those of the views."""
     facts = explainer.engine.facts
     channels = len(explainer.blank) if isinstance(explainer, Explainer) else 0
-    strips = max(strip_bytes(facts, channels, view, info) for view in views)
+    looks = explainer.looks_from is not None
+    strips = max(strip_bytes(facts, channels, view, info, looks=looks) for view in views)
     rows = max(view.window(0, info).rows for view in views)
     score = (3 * len(views) + 5 * SCORE_STRIPS) * rows * info.cols
     blocks = math.ceil(info.rows / CORE_PX) * math.ceil(info.cols / CORE_PX)
@@ -102,8 +104,11 @@ def engine_bytes(facts: EngineFacts, channels: int, counts: Counts) -> float:
     return share * max(counts.largest_cells_px * of_cells, counts.largest_maps_px * of_maps)
 
 
-def strip_bytes(facts: EngineFacts, channels: int, view: View, info: RasterInfo) -> float:
-    """Pixels, cells and relevance of the widest strips that are held at once."""
+def strip_bytes(
+    facts: EngineFacts, channels: int, view: View, info: RasterInfo, *, looks: bool
+) -> float:
+    """Pixels, cells and relevance of the widest strips that are held at once; a first look has
+    cells of its own, and reads further."""
     grid, stride = view.grid, facts.stride_px
     rows = max(rows for _, rows in grid.row_spans)
     reach, tile = -(-facts.reach_px // stride), facts.tile_px // stride
@@ -112,11 +117,12 @@ def strip_bytes(facts: EngineFacts, channels: int, view: View, info: RasterInfo)
     lattice = [-(-side // stride) + tile for side in (grid.rows, grid.cols)]
     held = min(lattice[0], band * (1 + -(-2 * around // band)))  # of all strips it touches
     seen = min(lattice[0], band + 2 * around)
-    cells = 4 * channels * lattice[1] * (held + seen)
+    cells = 4 * channels * lattice[1] * (held + seen + (held if looks else 0))
     wide = (rows + 2 * rim) * (grid.cols + 2 * rim)
     whole = view.zoom != 1  # else pixels are put together window by window
     pixels = (2 * 4 if whole else info.masked) * wide
-    read = math.ceil((2 * rows + 2 * rim + around * stride) / min(1.0, view.zoom))
+    below = around * stride + (LOOK_PX if looks else 0)
+    read = math.ceil((2 * rows + 2 * rim + below) / min(1.0, view.zoom))
     bands = (3 + info.masked) * min(info.rows, read + 2 * BAND_PX) * info.cols
     window = view.window(0, info)
     return cells + pixels + bands + 11 * window.rows * window.cols  # one is being written

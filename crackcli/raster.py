@@ -228,8 +228,8 @@ class Raster:
 
     def read_piece(self, piece: Window, rgb: Bytes, valid: Flags | None) -> None:
         """A window of the file into ``rgb`` (rows, cols, 3) and ``valid`` (rows, cols), both zero
-        so far; the latter may be None where all pixels of the raster are valid.  Where none is,
-        both stay as they are: what lies around a survey takes no memory."""
+        so far; the latter may be None where all pixels of the raster are valid.  What is not
+        stays black; where none is, nothing is touched: what lies around a survey takes no memory."""
         as_it_is = len(self.bands) == 3 and self.info.stretch is None and self.palette is None
         with readable(self.info.path):
             mask = None if valid is None else read_mask(self.source, window=in_file(piece))
@@ -246,6 +246,8 @@ class Raster:
             rgb[:] = np.moveaxis(colours, 0, -1)
         if valid is not None:
             valid[:] = mask if known is None else mask & known
+            if not valid.all():
+                rgb[~valid] = 0
 
     def pieces(self, stored: Window) -> Iterator[Window]:
         """A window of the file in pieces of a few rows, or columns where the file is tiled, so that

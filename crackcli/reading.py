@@ -1,12 +1,13 @@
-"""A raster read ahead: decoded in bands of rows by several threads, each band once.
+"""A raster read ahead: decoded in bands of rows by several threads, each band once as a rule.
 
 A scan goes from top to bottom and asks for windows that overlap: cells see beyond their strip, and
 what is carried back looks at the strip again.  Here what is asked for is put together from bands
 that are there already; the next ones are decoded meanwhile.  Whoever reads tells which strip comes:
-then bands are forgotten that lie above all that strips have asked for so far.  Memory is that of a
+then bands are forgotten that lie above all that the last strips have asked for.  Memory is that of a
 strip, of what is read around it, and of the next one.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from crackcli.grid import Window
 from crackcli.raster import Bytes, Flags, Index, Pixels, Raster, RasterInfo, mirrored
 
 BAND_PX = 512  # about, of rows that are decoded together
+ABOVE_PX = 256  # above a strip, which is read at the least before it is known
+STRIPS = 2  # that tell how far above a strip is read: the first one of a scan reads further
 SWAPPED_PX = 4096  # where rows are columns of the file, each of which takes all of it
 
 
@@ -47,7 +50,7 @@ class ReadAhead:
         self.info, self.threads = info, threads or cores()
         self.bands: dict[int, Band] = {}
         self.strip = Window(0, 0, 0, info.cols)  # that is worked on
-        self.above = 0  # rows that have been read above a strip, at most
+        self.above = deque([ABOVE_PX], STRIPS)  # rows that were read above the last strips
 
     def __enter__(self) -> "ReadAhead":
         with Raster(self.info) as raster:
@@ -62,13 +65,15 @@ class ReadAhead:
         self.crew.__exit__(*exception)
 
     def begin_strip(self, strip: Window) -> None:
-        """Forget the bands that lie further above a full-width window than any that was read; all
-        of them where it comes before the one that was worked on."""
+        """Forget the bands that lie further above a full-width window than what was read above the
+        last ones; all bands where it comes before these."""
         if strip.row < self.strip.row:
             self.bands.clear()
-        self.strip = strip
-        top = (strip.row - self.above) // self.height
+            self.above.clear()
+        top = (strip.row - max([ABOVE_PX, *self.above])) // self.height
         self.bands = {number: band for number, band in self.bands.items() if number >= top}
+        self.strip = strip
+        self.above.append(0)
 
     def read(self, window: Window) -> Pixels:
         """A window that may reach beyond the raster: what lies outside is reflected from inside."""
@@ -121,7 +126,7 @@ class ReadAhead:
     def bands_of(self, window: Window) -> Iterator[tuple[Band, Window, tuple[slice, slice]]]:
         """The bands of a window inside the raster: each with the part of the window that lies in
         it, and where that is in the band."""
-        self.above = max(self.above, self.strip.row - window.row)
+        self.above[-1] = max(self.above[-1], self.strip.row - window.row)
         numbers = range(window.row // self.height, -(-window.end_row // self.height))
         for number in numbers:
             self.begin(number)

@@ -26,7 +26,9 @@ SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its hal
 BACK_CELLS = 512  # the same of one that is carried back, which takes twice the memory
 HEAD_TILES = 64  # columns of tiles that are judged at once
 GROUP = 2  # tiles on each side of a square that a first look opens as one
-STRIP_PX = 2**24  # of a strip, at most: wide rasters have lower ones, so that memory stays the same
+STRIP_PX = (
+    2**24
+)  # of a strip, at most: wide rasters have lower ones, since memory is that of strips
 LOW_PX = 256  # but none lower, since cells around it are computed again
 
 Report = Callable[[float], None]  # share done, 0 to 1
@@ -44,7 +46,7 @@ class Look(Protocol):
 
     def around(self, raster: Readable, centres: Window, strip_px: int) -> Floats:
         """The highest P(crack) around each place of a window of cells, where tiles are centred, of
-        a raster that is cut into strips so high."""
+        a raster that is cut into strips so high at most."""
         ...
 
 
@@ -59,7 +61,7 @@ class Seer:
     engine: Engine
     gate: float
     look: Look | None = None
-    further: int | None = None  # rows of cells below a strip that are seen with it; None: needed
+    further: int = field(init=False)  # rows of cells below a strip that are computed with it
     bands: dict[tuple[str, Window], Cells] = field(default_factory=dict, repr=False)
     looked: dict[tuple[str, Window], Floats] = field(default_factory=dict, repr=False)
 
@@ -69,8 +71,7 @@ class Seer:
         self.reach = -(-facts.reach_px // self.stride)  # cells that one cell sees on each side
         self.tile = facts.tile_px // self.stride
         self.edge = self.tile // 2  # cells beyond the edges of the raster
-        if self.further is None:
-            self.further = self.tile - 1 + self.reach
+        self.further = self.tile - 1 + self.reach  # what tiles lie over that touch what is near it
         self.most = {"features": SEEN_CELLS, "back": BACK_CELLS}  # cells of a window and its halo
         self.most |= getattr(self.engine, "window_cells", {})
         if self.look is not None and self.look.least >= self.gate:
@@ -173,7 +174,7 @@ class Seer:
                 continue
             if (digest, own) not in self.looked:
                 centres = Window(own.row + self.edge, own.col + self.edge, *own.shape)
-                self.looked[digest, own] = self.look.around(raster, centres, grid.row_spans[0][1])
+                self.looked[digest, own] = self.look.around(raster, centres, grid.core_px)
             parts.append(self.looked[digest, own][part.within(own)])
         return np.concatenate(parts)
 
@@ -331,7 +332,7 @@ class Seer:
 
     def band_of(self, index: int, grid: Grid, further: int) -> Window:
         """The cells that are computed when a strip comes: all that nobody has computed down to
-        ``further`` rows below it, which is what its tiles lie over and no more.  The last band may
+        ``further`` rows below it, which is what its tiles lie over and no more.  The last ones may
         have no rows."""
         lattice = self.lattice(grid)
         row, rows = grid.row_spans[index]

@@ -200,10 +200,12 @@ def in_whole_numbers(explainer: StripExplainer) -> Engine | None:
 
 @dataclass(frozen=True)
 class Data:
-    """The shares of a raster's blocks, and of its wide blocks, that hold data."""
+    """The shares of a raster's blocks, and of its wide blocks, that hold data; a ``row`` from which
+    on there is some."""
 
     blocks: float
     wide: float
+    row: int = 0
 
 
 def sampled(raster: Raster, core_px: int) -> Data:
@@ -212,15 +214,17 @@ def sampled(raster: Raster, core_px: int) -> Data:
     corners = [(row, col) for row in range(0, rows, core_px) for col in range(0, cols, WIDE_PX)]
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(corners), min(PIECES, len(corners)), replace=False)
-    blocks, wide = [], []
+    blocks, wide, rows_of_data = [], [], []
     for row, col in sorted(corners[number] for number in chosen):
         window = Window(row, col, core_px, WIDE_PX).clipped(rows, cols)
         valid = raster.read_valid(window)
         wide.append(valid.any())
+        rows_of_data += [row + int(valid.any(axis=1).argmax())] if wide[-1] else []
         blocks += [
             valid[:, first : first + core_px].any() for first in range(0, window.cols, core_px)
         ]
-    return Data(float(np.mean(blocks)), float(np.mean(wide)))
+    first = rows_of_data[0] if rows_of_data else 0
+    return Data(float(np.mean(blocks)), float(np.mean(wide)), first)
 
 
 def blocks_hit(tiles: float, core_px: int, facts: EngineFacts) -> float:

@@ -15,6 +15,7 @@ from crackcli.models import open_explainer
 from crackcli.raster import Raster, inspect
 from crackcli.scan import ScanTask, scan_raster
 from crackcli.survey import SurveyTask
+from crackcli.zoom import View, explain_view
 
 LEAST, GATE = 0.6, 0.9  # to this engine a sound wall is one of P(crack) 0.47
 
@@ -128,6 +129,25 @@ class Farthest(Raster):
     def read(self, window):
         self.end_row = max(self.end_row, window.end_row)
         return super().read(window)
+
+
+@pytest.mark.parametrize("rows", [64, 300, 700])  # the last two no multiple of a cell
+@pytest.mark.parametrize("zoom", [0.5, 1.0])
+@pytest.mark.parametrize("look", [FirstLook, QuickLook])
+def test_a_raster_of_one_strip_may_have_any_number_of_rows(tmp_path, rows, zoom, look):
+    image = wall(rows, 400, cracks=0)
+    image[10:60, 100:140] = 10
+    path = write(tmp_path / "wall.tif", image)
+    info = inspect(path)
+    explainer = Explainer(LocalEngine(), GATE, look(Named(), LEAST))
+    view = View.of(info, zoom, explainer, 1024)
+    assert len(view.grid) == 1
+
+    with Raster(info) as raster:
+        scores = explain_view(explainer, raster, view, 0)
+        expected = explain_view(Explainer(LocalEngine(), GATE), raster, view, 0)
+
+    np.testing.assert_array_equal(scores.relevance, expected.relevance)
 
 
 def test_strips_in_any_order_see_the_same(cracked):

@@ -92,7 +92,8 @@ def test_alpha_says_what_is_no_data(tmp_path, extra):
 
     pixels = read(write(tmp_path / "alpha.tif", bands, colours, photometric="rgb"))
 
-    np.testing.assert_array_equal(pixels.rgb, np.moveaxis(bands[:3], 0, -1))
+    colours = np.moveaxis(bands[:3], 0, -1)
+    np.testing.assert_array_equal(pixels.rgb, np.where(pixels.valid[..., None], colours, 0))
     np.testing.assert_array_equal(pixels.valid, bands[3] > 0)
 
 

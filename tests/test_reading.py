@@ -4,12 +4,15 @@ import cv2
 import numpy as np
 import pytest
 import rasterio
+from fakes import LocalEngine
 
 from crackcli import reading
 from crackcli.errors import InputError
+from crackcli.explainer import Explainer
 from crackcli.grid import Window
 from crackcli.raster import Raster, inspect
 from crackcli.reading import ReadAhead
+from crackcli.zoom import View, explain_view
 
 ROWS, COLS = 333, 270
 
@@ -83,6 +86,7 @@ FILES = [tiled, holed, in_rows, deep_grey, not_all_numbers, png, turned]
 @pytest.fixture(autouse=True)
 def low_bands(monkeypatch):
     monkeypatch.setattr(reading, "BAND_PX", 100)
+    monkeypatch.setattr(reading, "ABOVE_PX", 60)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -136,6 +140,40 @@ def test_what_no_strip_asks_for_again_is_forgotten(tmp_path):
         assert sorted(ahead.bands) == [1, 2, 3]  # the one above for its last 20 rows, and the next
         ahead.begin_strip(Window(0, 0, 96, COLS))  # another view
         assert not ahead.bands
+
+
+def test_a_strip_that_read_further_up_than_all_others_is_forgotten_too(tmp_path):
+    with ReadAhead(inspect(tiled(tmp_path)), 1) as ahead:
+        for row, above in ((192, 192), (224, 20), (256, 20), (288, 20)):
+            ahead.begin_strip(Window(row, 0, 32, COLS))
+            ahead.read(Window(row - above, 0, 32 + above, COLS))
+        assert min(ahead.bands) == (288 - reading.ABOVE_PX) // ahead.height
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1.0])
+@pytest.mark.parametrize("first", [0, 2])  # as of a scan, and of one that goes on
+def test_strips_of_a_raster_with_holes_are_explained_the_same(tmp_path, zoom, first):
+    info = inspect(holed(tmp_path))
+    explainers = [Explainer(LocalEngine(), 0.0) for _ in range(2)]
+    view = View.of(info, zoom, explainers[0], 32)
+    with Raster(info) as raster, ReadAhead(info, 2) as ahead:
+        for index in range(first, len(view.grid)):
+            ahead.begin_strip(view.window(index, info))
+            scores, expected = (
+                explain_view(explainer, source, view, index)
+                for explainer, source in zip(explainers, (ahead, raster), strict=True)
+            )
+            np.testing.assert_array_equal(scores.relevance, expected.relevance)
+            np.testing.assert_array_equal(scores.valid, expected.valid)
+            assert scores.relevance.any()
+
+
+def test_what_is_no_data_is_black_in_whatever_window(tmp_path):
+    info = inspect(holed(tmp_path))
+    with Raster(info) as raster:
+        pixels = raster.read(Window(0, 0, ROWS, COLS))
+        assert not pixels.rgb[~pixels.valid].any()
+        assert (raster.read(Window(40, 64, 50, 64)).rgb == 0).all()
 
 
 def test_only_validity_reaches_beyond_the_raster_as_pixels_do(tmp_path):

@@ -248,9 +248,9 @@ CorePx = Annotated[
     Option(
         "--core-px",
         min=32,
-        help="Height of a strip in pixels, a multiple of 32, of 128 for cae; less where a raster "
-        "is wider than 16384.  Of raw, cae, unet and methods that take several passes the side of "
-        "a block, whose memory grows with its square \\[default: 1024 or 512].",
+        help="Height of a strip in pixels, a multiple of 32, of 128 for cae; less where it would "
+        "have more than 16.8 million pixels.  Of raw, cae, unet and methods that take several "
+        "passes the side of a block, whose memory grows with its square \\[default: 1024 or 512].",
         show_default=False,
     ),
 ]
