@@ -228,8 +228,9 @@ class Raster:
 
     def read_piece(self, piece: Window, rgb: Bytes, valid: Flags | None) -> None:
         """A window of the file into ``rgb`` (rows, cols, 3) and ``valid`` (rows, cols), both zero
-        so far; the latter may be None where all pixels of the raster are valid.  What is not
-        stays black; where none is, nothing is touched: what lies around a survey takes no memory."""
+        so far; the latter may be None where all pixels of the raster are valid.  Others stay
+        black, and where none is valid nothing is touched: what lies around a survey takes no
+        memory."""
         as_it_is = len(self.bands) == 3 and self.info.stretch is None and self.palette is None
         with readable(self.info.path):
             mask = None if valid is None else read_mask(self.source, window=in_file(piece))
