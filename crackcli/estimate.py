@@ -281,9 +281,8 @@ class Estimator:
                 began = self.clock()
                 pixels = raster.read(Window(row, 0, rows, info.cols))
                 taken = self.clock() - began
-                self.reading[suffix] = taken / max(
-                    LEAST_READ * rows * info.cols, pixels.valid.sum()
-                )
+                known = float(pixels.valid.mean())
+                self.reading[suffix] = taken / (max(LEAST_READ, known) * rows * info.cols)
             return data
 
 

@@ -3,8 +3,8 @@
 A scan goes from top to bottom and asks for windows that overlap: cells see beyond their strip, and
 what is carried back looks at the strip again.  Here what is asked for is put together from bands
 that are there already; the next ones are decoded meanwhile.  Whoever reads tells which strip comes:
-then bands are forgotten that lie above all that the last strips have asked for.  Memory is that of a
-strip, of what is read around it, and of the next one.
+then bands are forgotten that lie above all that the last strips have asked for.  Memory is that of
+a strip, of what is read around it, and of the next one.
 """
 
 from collections import deque

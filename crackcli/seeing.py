@@ -26,9 +26,7 @@ SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its hal
 BACK_CELLS = 512  # the same of one that is carried back, which takes twice the memory
 HEAD_TILES = 64  # columns of tiles that are judged at once
 GROUP = 2  # tiles on each side of a square that a first look opens as one
-STRIP_PX = (
-    2**24
-)  # of a strip, at most: wide rasters have lower ones, since memory is that of strips
+STRIP_PX = 2**24  # of a strip, at most: a wide raster has lower ones, as memory is that of strips
 LOW_PX = 256  # but none lower, since cells around it are computed again
 
 Report = Callable[[float], None]  # share done, 0 to 1
