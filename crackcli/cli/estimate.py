@@ -24,7 +24,8 @@ def lines(found: "SurveyEstimate") -> Iterator[str]:
     count = len(found.scenes)
     yield ""
     yield (
-        f"{count} image{'s' * (count != 1)}, {total:.1f} MP, {blocks} block{'s' * (blocks != 1)} to scan: "
+        f"{count} image{'s' * (count != 1)}, {total:.1f} MP, "
+        f"{blocks} block{'s' * (blocks != 1)} to scan: "
         f"{duration(found.seconds.likely)} likely, from {span(found.seconds)}"
     )
     yield f"peak memory {size(found.peak_mb)}"
