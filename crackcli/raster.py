@@ -2,7 +2,8 @@
 
 Whatever lies in a file (8 or 16 bits, grey, palette, RGB, alpha, nodata, EXIF orientation), what
 comes out is upright RGB, uint8, and a mask of valid pixels.  Zero is a grey value like any other:
-only a mask band, alpha or declared nodata makes a pixel invalid; cracks are the darkest pixels.
+only a mask band, alpha or declared nodata makes a pixel invalid, and black; cracks are the darkest
+pixels.
 """
 
 import contextlib
