@@ -13,6 +13,7 @@ import pickle
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -39,6 +40,7 @@ from crackcli.steps import moving_average, rate
 log = logging.getLogger(__name__)
 
 CLIP_NORM = 1.0
+GRACE_S = 3.0  # of a process that reads and draws, once it is told to end
 MOST_WORKERS = 8  # as many keep a GPU busy with one run
 
 Sides = tuple[Sequence[Photograph], Sequence[Photograph]]  # for training, and held out
@@ -326,14 +328,21 @@ def endless(
 
 
 def alone(worker: int) -> None:
-    """One core for each process that reads and draws, which leaves without a word where a
-    signal is sent to all of a run: its first process tells that."""
+    """One core for each process that reads and draws, which lets the first process of a run end it
+    where a signal is sent to all: one that left at once might do so with a lock that the first one
+    waits for."""
     cv2.setNumThreads(1)
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(signum) is not signal.SIG_IGN:  # as it is for Ctrl-C in the background
-            signal.signal(signum, lambda *_: os._exit(0))  # torch takes others for a failure
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, leave_later)
     # What goes wrong is sent to that process; threads that send tell their own end by tracebacks.
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
+
+
+def leave_later(*_: object) -> None:
+    """Leave without a word, if nobody has ended this process by then."""
+    timer = threading.Timer(GRACE_S, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def is_path(value: object) -> bool:
