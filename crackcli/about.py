@@ -15,9 +15,8 @@ from crackcli.errors import InputError, UsageError
 from crackcli.scene import Scene
 from crackcli.sources import run_record
 
-UNFIT = re.compile(
-    r"^\s*[=+@-]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
-)  # of a name; bytes that are no text too
+# Of a name: how a formula begins, control characters, and bytes that are no text.
+UNFIT = re.compile(r"^\s*[=+@-]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 ID_LENGTH = 16  # of a run, in hexadecimal digits
 MEGAPIXEL = 1e6
 

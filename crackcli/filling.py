@@ -49,7 +49,7 @@ class Wide:
         if isinstance(raster, ReadAhead):
             if raster.info.masked:
                 self.outer = window.grown(FAR_PX)
-                self.flags = raster.valid_around(self.outer)
+                self.flags = raster.read_valid(self.outer)
             return
         self.pixels = raster.read(window)
         if not self.pixels.valid.all():

@@ -88,7 +88,7 @@ class ReadAhead:
         self.put_together(window, rgb, None)
         return rgb
 
-    def valid_around(self, window: Window) -> Flags:
+    def read_valid(self, window: Window) -> Flags:
         """Only which pixels are valid, of a window that may reach beyond the raster."""
         valid = np.ones(window.shape, bool)
         if self.info.masked:
@@ -114,14 +114,6 @@ class ReadAhead:
             if array is not None:
                 reflect(array, inside.within(window), row_index, col_index)
         self.go_on(inside.end_row)
-
-    def read_valid(self, window: Window) -> Flags:
-        """Only which pixels are valid, of a window inside the raster."""
-        valid = np.ones(window.shape, bool)
-        if self.info.masked:
-            for band, part, within in self.bands_of(window):
-                valid[part.within(window)] = band.valid[within]
-        return valid
 
     def bands_of(self, window: Window) -> Iterator[tuple[Band, Window, tuple[slice, slice]]]:
         """The bands of a window inside the raster: each with the part of the window that lies in

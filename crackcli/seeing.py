@@ -163,9 +163,8 @@ class Seer:
             return np.ones(asked.shape, np.float32)
         digest = raster.info.digest
         self.looked = {key: seen for key, seen in self.looked.items() if key[0] == digest}
-        parts = []
+        parts, further = [], self.further + GROUP - 1  # squares of tiles may reach beyond a band
         for index in range(len(grid)):
-            further = self.further + GROUP - 1  # squares of tiles may reach beyond a band
             own = grown(self.band_of(index, grid, further), 0, self.tiles_of_lattice(grid))
             part = grown(own, 0, asked)
             if part.rows <= 0:

@@ -214,17 +214,17 @@ def sampled(raster: Raster, core_px: int) -> Data:
     corners = [(row, col) for row in range(0, rows, core_px) for col in range(0, cols, WIDE_PX)]
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(corners), min(PIECES, len(corners)), replace=False)
-    blocks, wide, rows_of_data = [], [], []
+    blocks, wide, first_row = [], [], 0
     for row, col in sorted(corners[number] for number in chosen):
         window = Window(row, col, core_px, WIDE_PX).clipped(rows, cols)
         valid = raster.read_valid(window)
+        if valid.any() and not any(wide):
+            first_row = row + int(valid.any(axis=1).argmax())
         wide.append(valid.any())
-        rows_of_data += [row + int(valid.any(axis=1).argmax())] if wide[-1] else []
         blocks += [
             valid[:, first : first + core_px].any() for first in range(0, window.cols, core_px)
         ]
-    first = rows_of_data[0] if rows_of_data else 0
-    return Data(float(np.mean(blocks)), float(np.mean(wide)), first)
+    return Data(float(np.mean(blocks)), float(np.mean(wide)), first_row)
 
 
 def blocks_hit(tiles: float, core_px: int, facts: EngineFacts) -> float:

@@ -181,7 +181,7 @@ def test_only_validity_reaches_beyond_the_raster_as_pixels_do(tmp_path):
     with Raster(info) as raster, ReadAhead(info, 1) as ahead:
         for window in (Window(-70, -50, 160, COLS + 100), Window(-40, -30, 45, 31)):
             expected = raster.read(window).valid
-            np.testing.assert_array_equal(ahead.valid_around(window), expected)
+            np.testing.assert_array_equal(ahead.read_valid(window), expected)
 
 
 def test_a_file_that_is_damaged_further_down_is_an_error_when_that_is_read(tmp_path):
