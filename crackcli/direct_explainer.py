@@ -26,7 +26,7 @@ class DirectExplainer:
     engine: Engine
     gate: float = 0.0
     core_px: int = CORE_PX
-    looks_from: None = None
+    look: None = None
 
     def __post_init__(self) -> None:
         facts = self.engine.facts

@@ -30,7 +30,7 @@ from crackcli.errors import OutOfMemory
 from crackcli.filling import Readable, Wide
 from crackcli.grid import Grid, Strip, Window
 from crackcli.raster import Bytes, Flags
-from crackcli.seeing import Report, Seer, check_finite, cut, untold
+from crackcli.seeing import Look, Report, Seer, check_finite, cut, untold
 from crackcli.windows import grown, windows
 
 CORE_PX = 512  # of a block that is explained by itself
@@ -57,11 +57,7 @@ class StripExplainer(Protocol):
     engine: Engine
     gate: float
     core_px: int  # side of a block, or height of a strip, that suits it
-
-    @property
-    def looks_from(self) -> float | None:
-        """P(crack) of a first look from which on there is a second, or None without a first."""
-        ...
+    look: Look | None  # that comes first, where there is one
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
         """The blocks in which a raster is explained."""

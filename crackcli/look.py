@@ -12,6 +12,8 @@ ones nearly all is looked at in full all the same.
 There is none by default.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,8 +31,6 @@ NOTHING = 2.0  # a gate that stays shut
 
 class FirstLook:
     """P(crack) of a raster at half its resolution."""
-
-    way = "half"
 
     def __init__(self, engine: Engine, least: float = LEAST) -> None:
         self.seer = Seer(engine, NOTHING)
@@ -57,12 +57,14 @@ class FirstLook:
         by_row = probability[rows - first].max(axis=0)
         return by_row[:, cols].max(axis=1)
 
+    def noted(self, zooms: Sequence[float]) -> float | None:
+        """The least that it must give; of scans at other zooms only it has no part."""
+        return self.least if 1.0 in zooms else None
+
 
 class QuickLook:
     """P(crack) of a raster by an engine that is quick and nearly right; ``sha256`` is that of what
     it computes by."""
-
-    way = "int8"
 
     def __init__(self, engine: Engine, least: float = LEAST_QUICK) -> None:
         self.seer = Seer(engine, NOTHING)
@@ -76,6 +78,11 @@ class QuickLook:
         grid = seer.grid(raster.info.rows, raster.info.cols, strip_px)
         asked = Window(centres.row - seer.edge, centres.col - seer.edge, *centres.shape)
         return seer.judge(raster, grid, asked)[0]
+
+    def noted(self, zooms: Sequence[float]) -> list[str | float]:
+        """The least that it must give, and by what: its numbers differ a little from the full
+        look's."""
+        return ["int8", self.least, self.sha256]
 
 
 def beside(first: int, count: int, origin: int, most: int) -> NDArray[np.int64]:

@@ -78,7 +78,7 @@ def peak_mb(
     ``at_rest_mb`` with the model loaded; ``counts`` are those of the views."""
     facts = explainer.engine.facts
     channels = len(explainer.blank) if isinstance(explainer, Explainer) else 0
-    looks = explainer.looks_from is not None
+    looks = explainer.look is not None
     strips = max(strip_bytes(facts, channels, view, info, looks=looks) for view in views)
     rows = max(view.window(0, info).rows for view in views)
     score = (3 * len(views) + 5 * SCORE_STRIPS) * rows * info.cols

@@ -165,7 +165,7 @@ class Replayed:
     gate: float
     scores: StripScores
     core_px: int = NOISE_PX
-    looks_from: float | None = None
+    look: None = None
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
         return Grid(rows, cols, core_px, 0, core_px)

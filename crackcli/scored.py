@@ -21,20 +21,11 @@ def made_from(
         "crs_wkt": info.crs_wkt,
         "engine": {k: v for k, v in asdict(explainer.engine.facts).items() if k != "device"},
         "gate": explainer.gate,
-        "look": looked(explainer, zooms),
+        "look": None if explainer.look is None else explainer.look.noted(zooms),
         "core_px": core_px,
         "zooms": list(zooms),
         "crackcli_version": __version__,
     }
-
-
-def looked(explainer: StripExplainer, zooms: Sequence[float]) -> float | list | None:
-    """The least that a first look must give, with the way in which it looks, and by what, unless
-    that is half the resolution, which is of zoom 1 only."""
-    look = getattr(explainer, "look", None)
-    if look is None or look.way == "half":
-        return explainer.looks_from if 1.0 in zooms else None
-    return [look.way, look.least, look.sha256]
 
 
 def digest_of(scored: dict[str, Any]) -> str:

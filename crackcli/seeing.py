@@ -4,12 +4,12 @@ All rows and columns are those of cells; cell (0, 0) is the raster's upper left 
 where its first cell is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -47,6 +47,10 @@ class Look(Protocol):
         a raster that is cut into strips so high at most."""
         ...
 
+    def noted(self, zooms: Sequence[float]) -> Any:
+        """What a scan at these zooms notes of it, for JSON: scores made with the same are alike."""
+        ...
+
 
 @dataclass
 class Seer:
@@ -74,11 +78,6 @@ class Seer:
         self.most |= getattr(self.engine, "window_cells", {})
         if self.look is not None and self.look.least >= self.gate:
             self.look = None
-
-    @property
-    def looks_from(self) -> float | None:
-        """The least that a first look must give, or None where there is no first look."""
-        return None if self.look is None else self.look.least
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
         """How a raster is cut."""

@@ -154,7 +154,7 @@ def opened(task: SurveyTask) -> tuple[StripExplainer, int]:
         *(task.model, task.method, task.start, task.engine, task.device, task.baseline),
         *(task.gate, task.look, task.precision, task.look_in),
     )
-    if task.look and explainer.looks_from is None:
+    if task.look and explainer.look is None:
         log.info("all is looked at in full, since a first look would save nothing here")
     core_px = explainer.core_px if task.core_px is None else task.core_px
     explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network

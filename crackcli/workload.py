@@ -187,14 +187,15 @@ def counted(
 def alike(explainer: StripExplainer, engine: Engine, quick: Engine) -> StripExplainer:
     """An explainer with the same options and another engine, and another one for a first look in
     whole numbers."""
-    if in_whole_numbers(explainer) is None:
-        return explainer_of(engine, explainer.gate, explainer.looks_from or 0.0)
-    return Explainer(engine, explainer.gate, QuickLook(quick, explainer.looks_from))
+    look = explainer.look
+    if isinstance(look, QuickLook):
+        return Explainer(engine, explainer.gate, QuickLook(quick, look.least))
+    return explainer_of(engine, explainer.gate, look.least if look else 0.0)
 
 
 def in_whole_numbers(explainer: StripExplainer) -> Engine | None:
     """The engine of a first look in whole numbers, where there is one."""
-    look = explainer.look if isinstance(explainer, Explainer) else None
+    look = explainer.look
     return look.seer.engine if isinstance(look, QuickLook) else None
 
 

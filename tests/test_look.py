@@ -177,7 +177,7 @@ def test_around_a_place_the_highest_p_crack_of_the_smaller_view_counts(cracked):
 def test_there_is_none_where_the_gate_is_no_higher(cracked):
     explainer = Explainer(LocalEngine(), LEAST, FirstLook(LocalEngine(), LEAST))
 
-    assert explainer.looks_from is None
+    assert explainer.look is None
 
 
 def test_a_scan_records_its_first_look_and_is_done_again_without(cracked, tmp_path):

@@ -99,7 +99,7 @@ def test_it_looks_where_the_processor_multiplies_whole_numbers(
     explainer = explainer_of(there, 0.5, LEAST_QUICK, "int8")
 
     assert (explainer.look is not None) == looks
-    assert explainer.looks_from == (LEAST_QUICK if looks else None)
+    assert explainer.look is None or explainer.look.least == LEAST_QUICK
 
 
 def test_the_processor_tells_whether_it_does(monkeypatch, tmp_path):
