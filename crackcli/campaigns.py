@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,26 @@ from crackcli.formats.csv import read_rows
 from crackcli.formats.geopackage import Recorded, read
 from crackcli.frames import Geometries, apply, map_frame
 from crackcli.scale import Scale
-from crackcli.scene import Scene
+from crackcli.scene import Scene, entry
 from crackcli.width_methods import FROM_MASK
 
 SAME_TRANSFORM_PX = 0.01  # how far the corners of two equal grids may lie apart
+DIGEST = 8  # digits that tell two models apart
+
+# By what a crack may be found in one campaign and not in another: where scene.json tells it.
+SCANNED_BY: dict[str, tuple[str, ...]] = {
+    "model": ("scored", "engine", "model"),
+    "weights": ("scored", "engine", "model_sha256"),
+    "method": ("scored", "engine", "method"),
+    "start": ("scored", "engine", "start"),
+    "baseline": ("scored", "engine", "baseline"),
+    "gate": ("scored", "gate"),
+    "zoom": ("scored", "zooms"),
+    "masking": ("masking", "recipe"),
+    "threshold": ("masking", "threshold"),
+    "min-area": ("masking", "min_area_px"),
+    "crackcli": ("scored", "crackcli_version"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,3 +131,23 @@ def check_grids(before: Scene, after: Scene) -> None:
     apart = np.hypot(*(back - corners).T).max()
     if apart > SAME_TRANSFORM_PX:
         raise InputError(f"{names} differ in their transform, by up to {apart:.3g} px; {advice}")
+
+
+def scanned_apart(before: Scene, after: Scene) -> list[str]:
+    """In what two scans differ, in words, that may let a crack be found in one of them only."""
+    both = {
+        name: [entry(scene.record, path) for scene in (before, after)]
+        for name, path in SCANNED_BY.items()
+    }
+    return [
+        f"{name} ({worded(name, values[0])}; {worded(name, values[1])})"
+        for name, values in both.items()
+        if values[0] != values[1]
+    ]
+
+
+def worded(name: str, value: Any) -> str:
+    """A value of `SCANNED_BY` for a person."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "none" if value is None else str(value)[: DIGEST if name == "weights" else None]

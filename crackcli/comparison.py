@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from crackcli.campaigns import Campaign, Report, check_grids
+from crackcli.campaigns import Campaign, Report, check_grids, scanned_apart
 from crackcli.errors import InputError
 from crackcli.features import Row, rounded
 from crackcli.formats.csv import write_rows
@@ -122,12 +122,14 @@ class SceneChanges:
 
 @dataclass(frozen=True)
 class ComparisonSummary:
-    """What was written, and the scenes that were compared."""
+    """What was written, and the scenes that were compared; ``scanned_apart``, by the name of the
+    later scene, in what its two scans differ, where they do."""
 
     paths: list[Path]
     scenes: list[SceneChanges]
     only_before: list[str] = field(default_factory=list)
     only_after: list[str] = field(default_factory=list)
+    scanned_apart: dict[str, list[str]] = field(default_factory=dict)
 
 
 def write_comparison(task: CompareTask) -> ComparisonSummary:
@@ -181,10 +183,16 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
         scenes=scenes,
         only_before=sorted(before.keys() - {earlier for earlier, _ in pairs}),
         only_after=sorted(after.keys() - {later for _, later in pairs}),
+        scanned_apart={
+            later: found
+            for earlier, later in pairs
+            if (found := scanned_apart(before[earlier], after[later]))
+        },
     )
     for folder, names in ((task.before, summary.only_before), (task.after, summary.only_after)):
         if names:
             log.warning("only in %s, not compared: %s", folder, ", ".join(names))
+    tell_scans(summary.scanned_apart)
     tell_joints(scenes)
     return summary
 
@@ -211,6 +219,20 @@ def ways(campaign: Campaign) -> str:
     """In which ways the widths of a campaign were measured, in words."""
     found = sorted(campaign.measured_by(list(range(len(campaign.ids)))))
     return ", ".join(f"{method}, tone {tone}" if tone else method for method, tone in found)
+
+
+def tell_scans(apart: dict[str, list[str]]) -> None:
+    """Warn of scenes whose two scans differ, once for all that differ in the same."""
+    alike: dict[str, list[str]] = {}
+    for scene, found in apart.items():
+        alike.setdefault(", ".join(found), []).append(scene)
+    for words, names in alike.items():
+        log.warning(
+            "%s: the scans differ in %s, so that a crack may seem new or gone; scan both campaigns "
+            "in one way to be sure",
+            names[0] if len(names) == 1 else f"{len(names)} scenes, {names[0]} the first",
+            words,
+        )
 
 
 def tell_joints(scenes: list[SceneChanges]) -> None:

@@ -22,7 +22,7 @@ from crackcli.graded import Profiles, Row, crack_grades, scene_grades, unc_in_mm
 from crackcli.limit_features import crack_limits, scene_limits
 from crackcli.photometry import Optics
 from crackcli.scale import Scale, in_mm, in_mm2
-from crackcli.scene import Scene
+from crackcli.scene import Scene, entry
 from crackcli.statements import Seen, Told, statement
 from crackcli.width_methods import FROM_MASK
 
@@ -376,7 +376,4 @@ def rounded(value: float | None, decimals: int) -> float | None:
 
 def fact(record: Row, name: str) -> Any:
     """What ``scene.json`` says by `FACTS`; None if it does not say."""
-    found: Any = record
-    for step in FACTS[name]:
-        found = found.get(step) if isinstance(found, dict) else None
-    return found
+    return entry(record, FACTS[name])

@@ -6,6 +6,7 @@ OUT/<scene>/scene.json  provenance, grid summary, threshold, timings
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,14 @@ class Scene:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} cannot be read ({error}); scan this image again") from error
         return cls(folder=folder, record=facts, **known)
+
+
+def entry(record: dict[str, Any], path: Sequence[str]) -> Any:
+    """What ``scene.json`` has at the end of a ``path`` of names; None if it does not say."""
+    found: Any = record
+    for step in path:
+        found = found.get(step) if isinstance(found, dict) else None
+    return found
 
 
 def finished_scenes(out: Path) -> list[Scene]:
