@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crackcli.default_scan import shipped_sha256
 from crackcli.errors import InputError
 from crackcli.formats.csv import read_rows
 from crackcli.formats.geopackage import Recorded, read
@@ -17,20 +18,19 @@ from crackcli.width_methods import FROM_MASK
 
 SAME_TRANSFORM_PX = 0.01  # how far the corners of two equal grids may lie apart
 DIGEST = 8  # digits that tell two models apart
+UNTOLD = object()
 
-# By what a crack may be found in one campaign and not in another: where scene.json tells it.
+# By which options a crack may be found in one campaign and not in another, and where scene.json
+# tells them.
 SCANNED_BY: dict[str, tuple[str, ...]] = {
-    "model": ("scored", "engine", "model"),
-    "weights": ("scored", "engine", "model_sha256"),
     "method": ("scored", "engine", "method"),
     "start": ("scored", "engine", "start"),
     "baseline": ("scored", "engine", "baseline"),
     "gate": ("scored", "gate"),
+    "look": ("scored", "look"),
     "zoom": ("scored", "zooms"),
     "masking": ("masking", "recipe"),
     "threshold": ("masking", "threshold"),
-    "min-area": ("masking", "min_area_px"),
-    "crackcli": ("scored", "crackcli_version"),
 }
 
 
@@ -134,20 +134,31 @@ def check_grids(before: Scene, after: Scene) -> None:
 
 
 def scanned_apart(before: Scene, after: Scene) -> list[str]:
-    """In what two scans differ, in words, that may let a crack be found in one of them only."""
-    both = {
-        name: [entry(scene.record, path) for scene in (before, after)]
-        for name, path in SCANNED_BY.items()
-    }
-    return [
-        f"{name} ({worded(name, values[0])}; {worded(name, values[1])})"
-        for name, values in both.items()
-        if values[0] != values[1]
-    ]
+    """In what two scans differ, in words, that may let a crack be found in one of them only; what
+    one of them does not tell is no difference."""
+    told = models_apart(before, after)
+    for name, path in SCANNED_BY.items():
+        both = [entry(scene.record, path, UNTOLD) for scene in (before, after)]
+        words = [worded(name, value) for value in both]
+        if UNTOLD not in both and words[0] != words[1]:
+            told.append(f"{name} ({words[0]}; {words[1]})")
+    return told
+
+
+def models_apart(before: Scene, after: Scene) -> list[str]:
+    """The same of the model.  The shipped checkpoint and the graph made from it are one."""
+    engines = [entry(scene.record, ("scored", "engine"), {}) for scene in (before, after)]
+    digests = [engine.get("model_sha256") for engine in engines]
+    if None in digests or digests[0] == digests[1] or shipped_sha256().issuperset(digests):
+        return []
+    words = (f"{engine.get('model')} {engine['model_sha256'][:DIGEST]}" for engine in engines)
+    return [f"model ({'; '.join(words)})"]
 
 
 def worded(name: str, value: Any) -> str:
-    """A value of `SCANNED_BY` for a person."""
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return "none" if value is None else str(value)[: DIGEST if name == "weights" else None]
+    """An option of `SCANNED_BY` for a person."""
+    if name == "look" and isinstance(value, list):
+        value = None  # a look in whole numbers leaves masks as they are
+    if value is None:
+        return "its own" if name == "threshold" else "none"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -8,7 +8,7 @@ from typing import Any
 from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
 from crackcli.files import sha256
 from crackcli.models import shipped
-from crackcli.scene import Scene
+from crackcli.scene import Scene, entry
 from crackcli.zoom import PLAIN
 
 GATE = 0.5
@@ -28,18 +28,9 @@ def by_default(scene: Scene) -> bool:
     """Whether ``scene.json`` names no other model, method or option; what it does not tell is taken
     for the default.  A model counts as the shipped one only if its file is the one shipped now: one
     of an earlier version does not."""
-    told = all(found(scene.record, path, known) == known for path, known in DEFAULTS.items())
-    model = found(scene.record, ("scored", "engine", "model_sha256"), None)
+    told = all(entry(scene.record, path, known) == known for path, known in DEFAULTS.items())
+    model = entry(scene.record, ("scored", "engine", "model_sha256"))
     return told and (model is None or model in shipped_sha256())
-
-
-def found(record: Any, path: tuple[str, ...], otherwise: Any) -> Any:
-    """What a record holds at a path of names."""
-    for step in path:
-        if not isinstance(record, dict) or step not in record:
-            return otherwise
-        record = record[step]
-    return record
 
 
 @cache

@@ -14,7 +14,7 @@ from crackcli.engines import Engine, Floats, Images
 from crackcli.explainer import CORE_PX, StripScores, as_half, span
 from crackcli.filling import Readable, Wide
 from crackcli.grid import Grid
-from crackcli.seeing import Report, check_finite, untold
+from crackcli.seeing import Look, Report, check_finite, untold
 
 BATCH = 4  # tiles at once
 
@@ -26,7 +26,7 @@ class DirectExplainer:
     engine: Engine
     gate: float = 0.0
     core_px: int = CORE_PX
-    look: None = None
+    look: Look | None = None
 
     def __post_init__(self) -> None:
         facts = self.engine.facts

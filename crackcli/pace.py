@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from crackcli.engines import Engine, Floats
-from crackcli.explainer import Explainer, Readable, Report, StripExplainer, StripScores, untold
+from crackcli.explainer import Explainer, Readable, StripExplainer, StripScores
 from crackcli.grid import Grid
 from crackcli.mask_scene import CORE_PX, HALO_PX, find_threshold, write_mask
 from crackcli.masking import Masking
 from crackcli.raster import inspect
 from crackcli.scan import Work, explain, write_score
+from crackcli.seeing import Look, Report, untold
 from crackcli.tiles import write_png
 from crackcli.workload import in_whole_numbers, pass_px
 from crackcli.zoom import View
@@ -165,7 +166,7 @@ class Replayed:
     gate: float
     scores: StripScores
     core_px: int = NOISE_PX
-    look: None = None
+    look: Look | None = None
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
         return Grid(rows, cols, core_px, 0, core_px)

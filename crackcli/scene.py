@@ -70,12 +70,13 @@ class Scene:
         return cls(folder=folder, record=facts, **known)
 
 
-def entry(record: dict[str, Any], path: Sequence[str]) -> Any:
-    """What ``scene.json`` has at the end of a ``path`` of names; None if it does not say."""
-    found: Any = record
+def entry(record: Any, path: Sequence[str], otherwise: Any = None) -> Any:
+    """What ``scene.json`` has at the end of a ``path`` of names, or ``otherwise``."""
     for step in path:
-        found = found.get(step) if isinstance(found, dict) else None
-    return found
+        if not isinstance(record, dict) or step not in record:
+            return otherwise
+        record = record[step]
+    return record
 
 
 def finished_scenes(out: Path) -> list[Scene]:

@@ -7,6 +7,8 @@ from walls import polyline, write_scene
 
 from crackcli.campaigns import scanned_apart
 from crackcli.comparison import CompareTask, write_comparison
+from crackcli.files import sha256
+from crackcli.models import shipped
 from crackcli.report import ReportTask, write_report
 
 MASK = polyline((120, 200), [(20.0, 30.0), (170.0, 30.0)], 3)
@@ -15,15 +17,30 @@ ENGINE = {"model": "a.safetensors", "model_sha256": "0123456789abcdef", "method"
 
 def scan(folder, engine=ENGINE, **changes):
     """A finished scene that says what it was scanned by."""
-    scored = {"engine": engine, "gate": 0.5, "zooms": [1.0]} | changes
+    scored = {"engine": engine, "gate": 0.5, "look": None, "zooms": [1.0]} | changes
     masking = {"recipe": "refined", "threshold": None, "min_area_px": None}
     return write_scene(folder, MASK, scored=scored, masking=masking)
 
 
 def test_scans_by_the_same_do_not_differ(tmp_path):
     before, after = scan(tmp_path / "before"), scan(tmp_path / "after", source_sha256="another")
+    untold = write_scene(tmp_path / "early", MASK)
+    quick = scan(tmp_path / "quick", look=["int8", 0.35, "01ab"])
+
+    assert scanned_apart(before, after) == scanned_apart(untold, after) == []
+    assert scanned_apart(before, quick) == []  # it leaves masks as they are
+
+
+def test_the_shipped_checkpoint_and_its_graph_are_one_model(tmp_path):
+    """A GPU takes one of them by default, a processor the other."""
+    files = [shipped(suffix) for suffix in (".safetensors", ".lrp.margin.onnx")]
+    before, after = (
+        scan(tmp_path / path.name, ENGINE | {"model": path.name, "model_sha256": sha256(path)})
+        for path in files
+    )
 
     assert scanned_apart(before, after) == []
+    assert scanned_apart(before, scan(tmp_path / "own")) != []
 
 
 @pytest.mark.parametrize(
@@ -33,11 +50,11 @@ def test_scans_by_the_same_do_not_differ(tmp_path):
         ({"zooms": [0.5, 1.0]}, ["zoom (1.0; 0.5,1.0)"]),
         (
             {"engine": ENGINE | {"model_sha256": "fedcba9876543210"}},
-            ["weights (01234567; fedcba98)"],
+            ["model (a.safetensors 01234567; a.safetensors fedcba98)"],
         ),
         (
-            {"engine": {"model": "a.safetensors", "method": "raw"}},
-            ["weights (01234567; none)", "method (lrp; raw)"],
+            {"engine": ENGINE | {"method": "gradient"}, "look": 0.2},
+            ["method (lrp; gradient)", "look (none; 0.2)"],
         ),
     ],
     ids=["gate", "zooms", "weights", "several"],

@@ -26,7 +26,8 @@ def compare(
     or merged are one change.  What both reports set aside as joints is counted apart, unless it has
     become much longer or wider.  Widths that were measured in different ways, by the mask in one
     report and by the photograph in the other or by another --tone, are not compared.
-    Scans by another model, method, gate, zoom or masking are compared, with a warning.
+    Scans by another model or by other options that tell which cracks are found are compared, with
+    a warning.
 
         crackcli compare 2024/out 2026/out
         crackcli compare 2024/out 2026/out -o changes --tolerance-px 8
