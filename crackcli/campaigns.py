@@ -32,6 +32,8 @@ SCANNED_BY: dict[str, tuple[str, ...]] = {
     "masking": ("masking", "recipe"),
     "threshold": ("masking", "threshold"),
 }
+# The same of reports, and the columns of scenes.csv that tell them.
+REPORTED_BY = {"min-length-px": "min_length_px", "joint-likelihood": "joints_from"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +62,15 @@ class Campaign:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A report read back: its cracks, its joints, and the scale and tone of each scene that it
-    covers."""
+    """A report read back: its cracks, its joints, and of each scene that it covers the scale, the
+    tone, and what `REPORTED_BY` tells."""
 
     folder: Path
     cracks: dict[str, Recorded]
     joints: dict[str, Recorded]
     scales: dict[str, Scale | None]
     tones: dict[str, str]
+    options: dict[str, dict[str, str]]
 
     @classmethod
     def of(cls, folder: Path) -> "Report":
@@ -82,11 +85,15 @@ class Report:
                 for row in table
             }
             tones = {row["scene_id"]: row.get("tone") or "" for row in table}
+            options = {
+                row["scene_id"]: {name: row.get(column, "") for name, column in REPORTED_BY.items()}
+                for row in table
+            }
         except (KeyError, ValueError) as error:
             raise InputError(
                 f"{path} cannot be read ({error}); run crackcli report {folder} again"
             ) from error
-        return cls(folder, layers["cracks"], layers["joints"], scales, tones)
+        return cls(folder, layers["cracks"], layers["joints"], scales, tones, options)
 
     def campaign(self, scene: Scene) -> Campaign:
         """What the report tells of one scene."""
@@ -143,6 +150,16 @@ def scanned_apart(before: Scene, after: Scene) -> list[str]:
         if UNTOLD not in both and words[0] != words[1]:
             told.append(f"{name} ({words[0]}; {words[1]})")
     return told
+
+
+def reported_apart(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """The same of two reports, by their `Report.options`."""
+    both = {name: (before[name], after[name]) for name in REPORTED_BY}
+    return [
+        f"{name} ({values[0]}; {values[1]})"
+        for name, values in both.items()
+        if all(values) and float(values[0]) != float(values[1])
+    ]
 
 
 def models_apart(before: Scene, after: Scene) -> list[str]:

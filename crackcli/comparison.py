@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from crackcli.campaigns import Campaign, Report, check_grids, scanned_apart
+from crackcli.campaigns import Campaign, Report, check_grids, reported_apart, scanned_apart
 from crackcli.errors import InputError
 from crackcli.features import Row, rounded
 from crackcli.formats.csv import write_rows
@@ -122,14 +122,14 @@ class SceneChanges:
 
 @dataclass(frozen=True)
 class ComparisonSummary:
-    """What was written, and the scenes that were compared; ``scanned_apart``, by the name of the
-    later scene, in what its two scans differ, where they do."""
+    """What was written, and the scenes that were compared; ``made_apart``, by the name of the later
+    scene, in what its two scans and reports differ, where they do."""
 
     paths: list[Path]
     scenes: list[SceneChanges]
     only_before: list[str] = field(default_factory=list)
     only_after: list[str] = field(default_factory=list)
-    scanned_apart: dict[str, list[str]] = field(default_factory=dict)
+    made_apart: dict[str, list[str]] = field(default_factory=dict)
 
 
 def write_comparison(task: CompareTask) -> ComparisonSummary:
@@ -154,10 +154,14 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
 
     rows: list[Row] = []
     scenes = []
+    apart = {}
     table = task.output / "changes.csv"
     with Collections(task.output, ("changes",)) as collections:
         for earlier, later in pairs:
             campaigns = reports[0].campaign(before[earlier]), reports[1].campaign(after[later])
+            apart[later] = scanned_apart(before[earlier], after[later]) + reported_apart(
+                reports[0].options[earlier], reports[1].options[later]
+            )
             changes, joints = compare(*campaigns, task)
             tell_ways(changes + joints, *campaigns, (task.before, task.after))
             own = [row_of(change, *campaigns) for change in changes]
@@ -183,16 +187,12 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
         scenes=scenes,
         only_before=sorted(before.keys() - {earlier for earlier, _ in pairs}),
         only_after=sorted(after.keys() - {later for _, later in pairs}),
-        scanned_apart={
-            later: found
-            for earlier, later in pairs
-            if (found := scanned_apart(before[earlier], after[later]))
-        },
+        made_apart={name: found for name, found in apart.items() if found},
     )
     for folder, names in ((task.before, summary.only_before), (task.after, summary.only_after)):
         if names:
             log.warning("only in %s, not compared: %s", folder, ", ".join(names))
-    tell_scans(summary.scanned_apart)
+    tell_apart(summary.made_apart)
     tell_joints(scenes)
     return summary
 
@@ -201,35 +201,38 @@ def tell_ways(
     changes: list[Change], before: Campaign, after: Campaign, folders: tuple[Path, Path]
 ) -> None:
     """Warn of widths of a scene that were not compared, if any, and say what to do."""
-    apart = sum(not change.same_way for change in changes)
+    apart = [change for change in changes if not change.same_way]
     if apart:
         log.warning(
             "%s: the widths of %d of %d matches were measured in different ways (%s; %s), and are "
             "not compared; run crackcli report again on %s and %s with the photographs at hand and "
             "the same --tone",
             after.scene.name,
-            apart,
+            len(apart),
             sum(bool(change.ids_before and change.ids_after) for change in changes),
-            *(ways(campaign) for campaign in (before, after)),
+            ways(before, apart[0].ids_before),
+            ways(after, apart[0].ids_after),
             *folders,
         )
 
 
-def ways(campaign: Campaign) -> str:
-    """In which ways the widths of a campaign were measured, in words."""
-    found = sorted(campaign.measured_by(list(range(len(campaign.ids)))))
-    return ", ".join(f"{method}, tone {tone}" if tone else method for method, tone in found)
+def ways(campaign: Campaign, ids: tuple[str, ...]) -> str:
+    """In which ways the widths of some cracks of a campaign were measured, in words."""
+    lines = np.flatnonzero(np.isin(campaign.ids, ids)).tolist()
+    found = sorted(campaign.measured_by(lines))
+    words = (f"{method}, tone {tone}" if tone else method for method, tone in found)
+    return f"{', '.join(ids)} by {', '.join(words)}"
 
 
-def tell_scans(apart: dict[str, list[str]]) -> None:
-    """Warn of scenes whose two scans differ, once for all that differ in the same."""
+def tell_apart(apart: dict[str, list[str]]) -> None:
+    """Warn of scenes whose campaigns were made apart, once for all that differ in the same."""
     alike: dict[str, list[str]] = {}
     for scene, found in apart.items():
         alike.setdefault(", ".join(found), []).append(scene)
     for words, names in alike.items():
         log.warning(
-            "%s: the scans differ in %s, so that a crack may seem new or gone; scan both campaigns "
-            "in one way to be sure",
+            "%s: the campaigns differ in %s, so that cracks may seem new, grown or gone; scan and "
+            "report both in one way to be sure",
             names[0] if len(names) == 1 else f"{len(names)} scenes, {names[0]} the first",
             words,
         )

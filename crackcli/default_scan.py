@@ -2,7 +2,6 @@
 (`crackcli.measurability`) were found for these, and for others they are no more than a guide."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
@@ -35,7 +34,7 @@ def by_default(scene: Scene) -> bool:
 
 @cache
 def shipped_sha256() -> frozenset[str]:
-    """The digests of the shipped checkpoint and of its graph of the default method."""
-    suffixes = ".safetensors", f".{DEFAULT_METHOD}.{DEFAULT_START}.onnx"
-    paths: list[Path] = [shipped(suffix) for suffix in suffixes]
-    return frozenset(sha256(path) for path in paths if path.is_file())
+    """The digests of the shipped checkpoint and of all graphs that were made from it."""
+    checkpoint = shipped(".safetensors")
+    graphs = checkpoint.parent.glob(f"{checkpoint.stem}.*.onnx")
+    return frozenset(sha256(path) for path in (checkpoint, *graphs) if path.is_file())

@@ -33,13 +33,13 @@ def test_scans_by_the_same_do_not_differ(tmp_path):
 
 def test_the_shipped_checkpoint_and_its_graph_are_one_model(tmp_path):
     """A GPU takes one of them by default, a processor the other."""
-    files = [shipped(suffix) for suffix in (".safetensors", ".lrp.margin.onnx")]
-    before, after = (
+    suffixes = ".safetensors", ".lrp.margin.onnx", ".gradient.margin.onnx"
+    before, after, another = (
         scan(tmp_path / path.name, ENGINE | {"model": path.name, "model_sha256": sha256(path)})
-        for path in files
+        for path in map(shipped, suffixes)
     )
 
-    assert scanned_apart(before, after) == []
+    assert scanned_apart(before, after) == scanned_apart(before, another) == []
     assert scanned_apart(before, scan(tmp_path / "own")) != []
 
 
@@ -76,6 +76,20 @@ def test_a_comparison_warns_once_of_all_scenes_that_differ_in_the_same(tmp_path,
         summary = write_comparison(CompareTask(*folders, tmp_path / "changes"))
 
     several, one = (record.getMessage() for record in caplog.records)
-    assert several.startswith("2 scenes, east the first: the scans differ in gate (0.5; 0.7), so")
-    assert one.startswith("west: the scans differ in gate (0.5; 0.9), so that a crack may seem new")
-    assert list(summary.scanned_apart) == ["east", "north", "west"]
+    assert several.startswith(
+        "2 scenes, east the first: the campaigns differ in gate (0.5; 0.7), so"
+    )
+    assert one.startswith("west: the campaigns differ in gate (0.5; 0.9), so that cracks may seem")
+    assert list(summary.made_apart) == ["east", "north", "west"]
+
+
+def test_reports_by_other_options_are_told_too(tmp_path):
+    folders = tmp_path / "2024", tmp_path / "2026"
+    for folder, shortest, joints in zip(folders, (0.0, 60.0), (1.0, 0.5), strict=True):
+        scan(folder / "wall")
+        write_report(ReportTask(folder, joint_likelihood=joints, min_length_px=shortest))
+
+    summary = write_comparison(CompareTask(*folders, tmp_path / "changes"))
+
+    words = ["min-length-px (0.0; 60.0)", "joint-likelihood (1.0; 0.5)"]
+    assert summary.made_apart == {"wall": words}

@@ -363,7 +363,7 @@ def test_widths_of_a_mask_and_of_a_photograph_are_not_compared(tmp_path, caplog)
     assert {row[name] for name in row if name.startswith("d_width")} == {""}
     assert float(row["d_length_px"]) == pytest.approx(0, abs=5)
     assert warning.startswith("wall: the widths of 1 of 1 matches were measured in different ways")
-    assert "(photometric, tone edges; area_length)" in warning
+    assert "(wall-0001 by photometric, tone edges; wall-0001 by area_length)" in warning
     assert f"on {folders[0]} and {folders[1]} with the photographs at hand" in warning
 
 
@@ -377,5 +377,7 @@ def test_widths_by_different_tones_are_not_compared_but_lengths_are(tmp_path, ca
 
     assert float(row["after_width_mean_px"]) - float(row["before_width_mean_px"]) > 0.2
     assert (row["kind"], row["d_width_max_px"]) == ("stable", "")
-    assert "(photometric, tone encoded; photometric, tone linear)" in warning
+    assert (
+        "(wall-0001 by photometric, tone encoded; wall-0001 by photometric, tone linear)" in warning
+    )
     assert grown["kind"] == "grown"

@@ -2,11 +2,15 @@
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
 from crackcli.cli import options
 from crackcli.cli.progress import say_log
+
+if TYPE_CHECKING:
+    from crackcli.comparison import SceneChanges
 
 
 def compare(
@@ -54,7 +58,13 @@ def compare(
         return
     for scene in summary.scenes:
         typer.echo(
-            f"{scene.after}: {scene.new} new, {scene.grown} grown, {scene.stable} stable, "
+            f"{named(scene)}: {scene.new} new, {scene.grown} grown, {scene.stable} stable, "
             f"{scene.gone} gone",
             err=True,
         )
+
+
+def named(scene: "SceneChanges") -> str:
+    """The scene of the later campaign, with that of the earlier one where it has another name."""
+    same = scene.before == scene.after
+    return scene.after if same else f"{scene.after}, against {scene.before}"
