@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli.default_scan import shipped_sha256
+from crackcli.default_scan import OPTIONS, shipped_sha256
 from crackcli.errors import InputError
 from crackcli.formats.csv import read_rows
 from crackcli.formats.geopackage import Recorded, read
@@ -20,19 +20,7 @@ SAME_TRANSFORM_PX = 0.01  # how far the corners of two equal grids may lie apart
 DIGEST = 8  # digits that tell two models apart
 UNTOLD = object()
 
-# By which options a crack may be found in one campaign and not in another, and where scene.json
-# tells them.
-SCANNED_BY: dict[str, tuple[str, ...]] = {
-    "method": ("scored", "engine", "method"),
-    "start": ("scored", "engine", "start"),
-    "baseline": ("scored", "engine", "baseline"),
-    "gate": ("scored", "gate"),
-    "look": ("scored", "look"),
-    "zoom": ("scored", "zooms"),
-    "masking": ("masking", "recipe"),
-    "threshold": ("masking", "threshold"),
-}
-# The same of reports, and the columns of scenes.csv that tell them.
+# Options of a report that tell which cracks it has, and the columns of scenes.csv that tell them.
 REPORTED_BY = {"min-length-px": "min_length_px", "joint-likelihood": "joints_from"}
 
 
@@ -70,7 +58,7 @@ class Report:
     joints: dict[str, Recorded]
     scales: dict[str, Scale | None]
     tones: dict[str, str]
-    options: dict[str, dict[str, str]]
+    options: dict[str, dict[str, float]]
 
     @classmethod
     def of(cls, folder: Path) -> "Report":
@@ -86,7 +74,11 @@ class Report:
             }
             tones = {row["scene_id"]: row.get("tone") or "" for row in table}
             options = {
-                row["scene_id"]: {name: row.get(column, "") for name, column in REPORTED_BY.items()}
+                row["scene_id"]: {
+                    name: float(row[column])
+                    for name, column in REPORTED_BY.items()
+                    if row.get(column)
+                }
                 for row in table
             }
         except (KeyError, ValueError) as error:
@@ -144,7 +136,7 @@ def scanned_apart(before: Scene, after: Scene) -> list[str]:
     """In what two scans differ, in words, that may let a crack be found in one of them only; what
     one of them does not tell is no difference."""
     told = models_apart(before, after)
-    for name, path in SCANNED_BY.items():
+    for name, (path, _) in OPTIONS.items():
         both = [entry(scene.record, path, UNTOLD) for scene in (before, after)]
         words = [worded(name, value) for value in both]
         if UNTOLD not in both and words[0] != words[1]:
@@ -152,13 +144,12 @@ def scanned_apart(before: Scene, after: Scene) -> list[str]:
     return told
 
 
-def reported_apart(before: dict[str, str], after: dict[str, str]) -> list[str]:
+def reported_apart(before: dict[str, float], after: dict[str, float]) -> list[str]:
     """The same of two reports, by their `Report.options`."""
-    both = {name: (before[name], after[name]) for name in REPORTED_BY}
     return [
-        f"{name} ({values[0]}; {values[1]})"
-        for name, values in both.items()
-        if all(values) and float(values[0]) != float(values[1])
+        f"{name} ({before[name]}; {after[name]})"
+        for name in REPORTED_BY
+        if name in before and name in after and before[name] != after[name]
     ]
 
 
@@ -173,7 +164,7 @@ def models_apart(before: Scene, after: Scene) -> list[str]:
 
 
 def worded(name: str, value: Any) -> str:
-    """An option of `SCANNED_BY` for a person."""
+    """An option of a scan for a person."""
     if name == "look" and isinstance(value, list):
         value = None  # a look in whole numbers leaves masks as they are
     if value is None:

@@ -11,15 +11,17 @@ from crackcli.scene import Scene, entry
 from crackcli.zoom import PLAIN
 
 GATE = 0.5
-DEFAULTS: dict[tuple[str, ...], Any] = {
-    ("scored", "engine", "method"): DEFAULT_METHOD,
-    ("scored", "engine", "start"): DEFAULT_START,
-    ("scored", "gate"): GATE,
-    ("scored", "look"): None,
-    ("scored", "zooms"): list(PLAIN),
-    ("masking", "recipe"): "refined",
-    ("masking", "threshold"): None,
-    ("masking", "min_area_px"): None,
+# Options that tell which cracks are found: where scene.json tells them, and the default.
+OPTIONS: dict[str, tuple[tuple[str, ...], Any]] = {
+    "method": (("scored", "engine", "method"), DEFAULT_METHOD),
+    "start": (("scored", "engine", "start"), DEFAULT_START),
+    "baseline": (("scored", "engine", "baseline"), None),
+    "gate": (("scored", "gate"), GATE),
+    "look": (("scored", "look"), None),
+    "zoom": (("scored", "zooms"), list(PLAIN)),
+    "masking": (("masking", "recipe"), "refined"),
+    "threshold": (("masking", "threshold"), None),
+    "min-area-px": (("masking", "min_area_px"), None),
 }
 
 
@@ -27,7 +29,7 @@ def by_default(scene: Scene) -> bool:
     """Whether ``scene.json`` names no other model, method or option; what it does not tell is taken
     for the default.  A model counts as the shipped one only if its file is the one shipped now: one
     of an earlier version does not."""
-    told = all(entry(scene.record, path, known) == known for path, known in DEFAULTS.items())
+    told = all(entry(scene.record, path, known) == known for path, known in OPTIONS.values())
     model = entry(scene.record, ("scored", "engine", "model_sha256"))
     return told and (model is None or model in shipped_sha256())
 
