@@ -11,11 +11,11 @@ import csv
 import sys
 from pathlib import Path
 
-from crackcli.dataset import list_photographs
-from crackcli.device import Device
-from crackcli.judging import SourceScore, evaluate
-from crackcli.models import shipped
+from crackcli.datasets.folders import list_photographs
+from crackcli.engines.device import Device
+from crackcli.engines.opening import shipped
 from crackcli.networks import Checkpoint
+from crackcli.training.validation import SourceScore, evaluate
 
 
 def pooled(scores: list[SourceScore]) -> SourceScore:

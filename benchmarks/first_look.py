@@ -22,11 +22,11 @@ import cv2
 import numpy as np
 
 from crackcli.engines.onnx import Quick
-from crackcli.grid import Window
-from crackcli.look import LEAST, LEAST_QUICK, FirstLook, QuickLook
-from crackcli.models import LOOKS, open_engine, shipped
-from crackcli.raster import Raster, inspect
-from crackcli.seeing import Seer
+from crackcli.engines.opening import LOOKS, open_engine, shipped
+from crackcli.inference.prescreen import LEAST, LEAST_QUICK, FirstLook, QuickLook
+from crackcli.inference.tile_classifier import Seer
+from crackcli.rasters.grid import Window
+from crackcli.rasters.reader import Raster, inspect
 
 GATE = 0.5
 STRIP_PX = 1024

@@ -27,18 +27,18 @@ import cv2
 import numpy as np
 from segmentation import labelled_photographs, scanned
 
-from crackcli.dataset import LABELS, Photograph, list_photographs, sources, split
-from crackcli.device import Device
-from crackcli.evaluation import PixelScores, compare
-from crackcli.explainer import Explainer
-from crackcli.judging import Judgement, evaluate
-from crackcli.models import open_engine
+from crackcli.datasets.folders import LABELS, Photograph, list_photographs, sources, split
+from crackcli.datasets.pixel_scores import PixelScores, compare
+from crackcli.engines.device import Device
+from crackcli.engines.opening import open_engine
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.tile_map import write_png
 from crackcli.networks import Checkpoint
-from crackcli.objectives import EVALUATIONS
-from crackcli.patches import read_photograph, resize
 from crackcli.registry import check
-from crackcli.tiles import write_png
-from crackcli.training import TrainConfig, train
+from crackcli.training.loop import TrainConfig, train
+from crackcli.training.objective import EVALUATIONS
+from crackcli.training.patches import read_photograph, resize
+from crackcli.training.validation import Judgement, evaluate
 
 ALL = "all sources"
 HELD_OUT = 0.05

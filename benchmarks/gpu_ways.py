@@ -7,10 +7,10 @@ import torch
 from speed_peers import Flops
 from torch import Tensor
 
-from crackcli.attribution.fused import Fused, Stage, Torch
+from crackcli.attribution.fused_lrp import Fused, Stage, Torch
 from crackcli.attribution.propagation import Propagation
+from crackcli.engines.opening import shipped
 from crackcli.engines.torch import TorchEngine
-from crackcli.models import shipped
 
 Way = tuple[Callable[[], Any], str]  # makes an object with features and back; its precision
 
@@ -91,7 +91,7 @@ def ways(device: str) -> dict[str, Way]:
     plain = Fused.of(method)
 
     def quick(*, enters: bool = True) -> Fused:
-        from crackcli.attribution.kernels import Kernels
+        from crackcli.attribution.triton_kernels import Kernels
 
         return Fused(plain.stages, Kernels(), enters=enters)
 

@@ -27,11 +27,11 @@ import rasterio
 import speed_walls
 from affine import Affine
 
-from crackcli import scan
 from crackcli.engines import EngineFacts
-from crackcli.explainer import Explainer
-from crackcli.memory import peak_memory_mb
-from crackcli.scene import Scene
+from crackcli.inference.explainer import Explainer
+from crackcli.scan import raster as scan
+from crackcli.scan.dry_run.memory import peak_memory_mb
+from crackcli.scenes.scene import Scene
 
 PIECE = (2048, 4096)
 CHANNELS = 512

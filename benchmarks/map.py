@@ -21,8 +21,8 @@ from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 from pyogrio import raw
 
-from crackcli.grid import Window
-from crackcli.raster import Raster, inspect
+from crackcli.rasters.grid import Window
+from crackcli.rasters.reader import Raster, inspect
 
 Row = dict[str, object]
 LABEL_LEAST_PX = 80  # shorter lines have no label, as QGIS leaves out what has no room

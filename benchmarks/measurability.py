@@ -1,4 +1,5 @@
-"""How far the limits of crackcli.measurability can be trusted: cracks drawn, scanned, counted.
+"""How far the limits of crackcli.detectability.limits can be trusted: cracks drawn, scanned,
+counted.
 
     python benchmarks/measurability.py DATA/train/no_crack --fit --keep fit.jsonl
     python benchmarks/measurability.py DATA/test/patches/no_crack --seed 1000 --keep held_out.jsonl
@@ -30,14 +31,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from crackcli import measurability
-from crackcli.drawing.brushes import darkened
-from crackcli.drawing.cover import coverage
-from crackcli.drawing.random_cracks import CrackStyle, random_crack
-from crackcli.drawing.visibility import Camera
-from crackcli.evaluation import near
-from crackcli.explainer import Explainer
-from crackcli.measurability import (
+from crackcli.datasets.pixel_scores import near
+from crackcli.detectability import limits as measurability
+from crackcli.detectability.limits import (
     CONTRAST,
     Surfaces,
     borrowed,
@@ -48,10 +44,15 @@ from crackcli.measurability import (
     surface_of,
     with_blur,
 )
-from crackcli.models import open_engine
-from crackcli.raster import read_band
-from crackcli.runs import CRACK
-from crackcli.scan import ScanTask, scan_raster
+from crackcli.engines.opening import open_engine
+from crackcli.inference.explainer import Explainer
+from crackcli.masking.runs import CRACK
+from crackcli.rasters.reader import read_band
+from crackcli.scan.raster import ScanTask, scan_raster
+from crackcli.synthesis.brushes import darkened
+from crackcli.synthesis.cover import coverage
+from crackcli.synthesis.random_cracks import CrackStyle, random_crack
+from crackcli.synthesis.visibility import Camera
 
 SIDE_PX = 256
 LEAST_SIDE_PX = 200  # of a photograph; what is missing is mirrored

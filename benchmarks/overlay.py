@@ -14,11 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from crackcli.cracks import trace
-from crackcli.grid import Window
-from crackcli.joints import JOINT, judged
-from crackcli.raster import Raster, inspect, read_band
-from crackcli.scene import Scene
+from crackcli.cracks.joints import JOINT, judged
+from crackcli.cracks.trace import trace
+from crackcli.rasters.grid import Window
+from crackcli.rasters.reader import Raster, inspect, read_band
+from crackcli.scenes.scene import Scene
 
 RED, BLUE = np.array([255, 0, 0]), np.array([0, 60, 255])
 

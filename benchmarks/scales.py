@@ -22,16 +22,16 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from crackcli.drawing.twins import cracked_twin
-from crackcli.evaluation import near
-from crackcli.explainer import Explainer, StripScores
-from crackcli.grid import Window
-from crackcli.models import open_engine
-from crackcli.raster import read_band
-from crackcli.scan import ScanTask, scan_raster
-from crackcli.seeing import untold
-from crackcli.sparse import PixelSet, thin
-from crackcli.zoom import parse_zooms
+from crackcli.cracks.pixel_set import PixelSet, thin
+from crackcli.datasets.pixel_scores import near
+from crackcli.engines.opening import open_engine
+from crackcli.inference.explainer import Explainer, StripScores
+from crackcli.inference.tile_classifier import untold
+from crackcli.inference.views import parse_zooms
+from crackcli.rasters.grid import Window
+from crackcli.rasters.reader import read_band
+from crackcli.scan.raster import ScanTask, scan_raster
+from crackcli.synthesis.twins import cracked_twin
 
 WIDTHS_PX = (1, 1.5, 2, 3, 5, 8, 12, 20)
 ZOOMS = ("1", "2", "1,2", "0.5,1", "0.5,1,2")

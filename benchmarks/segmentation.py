@@ -19,16 +19,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from crackcli.contenders import seen_as_tile
-from crackcli.evaluation import PixelScores, compare
-from crackcli.explainer import StripExplainer
-from crackcli.masking import Masking
-from crackcli.models import open_explainer
-from crackcli.raster import read_band
-from crackcli.runs import CRACK
-from crackcli.scan import ScanTask, scan_raster
-from crackcli.study import study_mask
-from crackcli.zoom import PLAIN, parse_zooms
+from crackcli.datasets.pixel_scores import PixelScores, compare
+from crackcli.engines.opening import open_explainer
+from crackcli.evaluation.contenders import seen_as_tile
+from crackcli.evaluation.study_protocol import study_mask
+from crackcli.inference.explainer import StripExplainer
+from crackcli.inference.views import PLAIN, parse_zooms
+from crackcli.masking.refinement import Masking
+from crackcli.masking.runs import CRACK
+from crackcli.rasters.reader import read_band
+from crackcli.scan.raster import ScanTask, scan_raster
 
 TOLERANCES_PX = (0, 2)
 RECIPES = ("refined", "study")

@@ -49,10 +49,10 @@ def measure(
     """One run of a contender on a wall, in this process."""
     import torch
 
+    from crackcli.engines.opening import open_explainer, shipped
     from crackcli.engines.torch import TorchEngine
-    from crackcli.look import LEAST, LEAST_QUICK
-    from crackcli.memory import peak_memory_mb
-    from crackcli.models import open_explainer, shipped
+    from crackcli.inference.prescreen import LEAST, LEAST_QUICK
+    from crackcli.scan.dry_run.memory import peak_memory_mb
 
     torch.set_num_threads(cores())
     if cpu_time:

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from crackcli import mask_scene, scan
-from crackcli.ahead import Behind
-from crackcli.explainer import Explainer
+from crackcli.inference.explainer import Explainer
+from crackcli.masking import scene_mask as mask_scene
 from crackcli.networks import Checkpoint
-from crackcli.reading import ReadAhead
-from crackcli.work import Work
+from crackcli.rasters.read_ahead import ReadAhead
+from crackcli.scan import raster as scan
+from crackcli.scan.strip_store import Work
+from crackcli.threads import Behind
 
 TILE_PX = 256
 STEP_PX = 128  # of the loops: half a tile

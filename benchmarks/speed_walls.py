@@ -7,9 +7,9 @@ import numpy as np
 import rasterio
 from affine import Affine
 
-from crackcli.drawing.cover import Look, coverage, paint
-from crackcli.drawing.random_cracks import CrackStyle, random_crack
-from crackcli.drawing.surfaces import photographed
+from crackcli.synthesis.cover import Look, coverage, paint
+from crackcli.synthesis.random_cracks import CrackStyle, random_crack
+from crackcli.synthesis.surfaces import photographed
 
 sys.path.append(str(Path(__file__).parents[1] / "sample_data"))
 from scenery import random_wall

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from crackcli.drawing.cover import Image
-from crackcli.drawing.distractors import DISTRACTORS
-from crackcli.drawing.twins import cracked_twin, distracted_twin
-from crackcli.patches import read_photograph, resize
+from crackcli.synthesis.cover import Image
+from crackcli.synthesis.distractors import DISTRACTORS
+from crackcli.synthesis.twins import cracked_twin, distracted_twin
+from crackcli.training.patches import read_photograph, resize
 
 TILE_PX = 256
 PAIRS_A_ROW = 2

@@ -11,9 +11,8 @@ length times width stays the same area.
 
 ``masks`` compares widths of labelled masks with photometric ones inside the same masks.  Masks are
 no truth of widths: who labels draws a pixel or two too wide, or too narrow.  With ``--depths`` it
-tells how dark cracks are where they are wide, which `crackcli.photometry` starts from (`DEPTHS` and
-`ONE_PHOTOGRAPH`, from the training photographs).
-"""
+tells how dark cracks are where they are wide, which `crackcli.measuring.photometric_width` starts
+from (`DEPTHS` and `ONE_PHOTOGRAPH`, from the training photographs)."""
 
 import argparse
 import json
@@ -26,18 +25,18 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
-from crackcli.batches import read
-from crackcli.cracks import trace
-from crackcli.joints import JOINT, judged
-from crackcli.measuring import measure_all
-from crackcli.photometry import usual_depth
-from crackcli.profiles import ArrayPhotograph, RasterPhotograph
-from crackcli.raster import inspect
-from crackcli.scene import Scene
-from crackcli.scene_optics import find_optics
-from crackcli.tone import TONES, Tone
+from crackcli.cracks.joints import JOINT, judged
+from crackcli.cracks.trace import trace
+from crackcli.measuring.batches import read
+from crackcli.measuring.measure import measure_all
+from crackcli.measuring.optics import find_optics
+from crackcli.measuring.photometric_width import usual_depth
+from crackcli.measuring.profiles import ArrayPhotograph, RasterPhotograph
+from crackcli.measuring.tone import TONES, Tone
+from crackcli.rasters.reader import inspect
+from crackcli.scenes.scene import Scene
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from truth import traced
 

@@ -18,12 +18,12 @@ import numpy as np
 from affine import Affine
 from pyogrio import read_info
 
-from crackcli.features import SceneCracks
-from crackcli.formats.geopackage import append_table
-from crackcli.scale import Scale
-from crackcli.scene import Scene
-from crackcli.width_profiles import width_profiles
-from crackcli.widths import Profile
+from crackcli.cracks.widths import Profile
+from crackcli.report.formats.geopackage import append_table
+from crackcli.report.rows import SceneCracks
+from crackcli.report.width_table import width_profiles
+from crackcli.scenes.scale import Scale
+from crackcli.scenes.scene import Scene
 
 
 def main() -> None:

@@ -8,9 +8,9 @@
 ``truth`` draws cracks of known width at any angle, curved, with blur of 0.5 to 1.5 px, noise of 1
 to 5 %, a gradient, and a mortar joint beside one of three; a wider crack of nearly the same
 darkness is in the photograph, or none (alone).  With ``--varied`` cracks are as unequally dark as
-those of photographs are (`crackcli.photometry`), else nearly black: what a crack that is alone
-cannot tell, its sigma has to cover.  Pixels mix wall and crack in linear light, as in a
-sensor, or in encoded values, as in a drawing program; the second kind is measured twice, told so
+those of photographs are (`crackcli.measuring.photometric_width`), else nearly black: what a crack
+that is alone cannot tell, its sigma has to cover.  Pixels mix wall and crack in linear light, as in
+a sensor, or in encoded values, as in a drawing program; the second kind is measured twice, told so
 (`TONES`) and not.  All measures get the same ragged mask, about a pixel off.  The others also get
 the best mask there can be, that of the pixels covered by half: in brackets.  No detector makes it.
 """
@@ -27,14 +27,14 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, map_coordinates
 from skimage.morphology import skeletonize
 
-from crackcli import scene_optics
-from crackcli.measuring import measure_all
-from crackcli.photometry import usual_depth, usual_spread
-from crackcli.profiles import ArrayPhotograph
-from crackcli.study_width import largest_width
-from crackcli.tone import TONES
+from crackcli.evaluation.study_width import largest_width
+from crackcli.measuring import optics as scene_optics
+from crackcli.measuring.measure import measure_all
+from crackcli.measuring.photometric_width import usual_depth, usual_spread
+from crackcli.measuring.profiles import ArrayPhotograph
+from crackcli.measuring.tone import TONES
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from truth import Conditions, coverage, curve, decode, encode, photograph, ragged, ribbon, traced
 

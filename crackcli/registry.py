@@ -16,12 +16,12 @@ NETWORKS = {
     "vgg11": "crackcli.networks.vgg11:build",
 }
 OBJECTIVES = {  # what each network is trained for
-    "autoencoder": "crackcli.objectives.reconstructing:Reconstructing",
-    "unet": "crackcli.objectives.segmenting:Segmenting",
-    "vgg11": "crackcli.objectives.classifying:Classifying",
+    "autoencoder": "crackcli.training.reconstruction:Reconstructing",
+    "unet": "crackcli.training.segmentation:Segmenting",
+    "vgg11": "crackcli.training.classification:Classifying",
 }
 METHODS = {
-    "cae": "crackcli.attribution.direct:cae",
+    "cae": "crackcli.attribution.dense:cae",
     "deeplift": "crackcli.attribution.deeplift:deeplift",
     "deepliftshap": "crackcli.attribution.deeplift:deepliftshap",
     "gradient": "crackcli.attribution.gradient:gradient",
@@ -33,7 +33,7 @@ METHODS = {
     "lrp-epsilon-plus": "crackcli.attribution.lrp:epsilon_plus",
     "lrp-gamma-box": "crackcli.attribution.lrp:gamma_box",
     "raw": "crackcli.engines.raw:RawEngine",  # needs no model, and is its own engine
-    "unet": "crackcli.attribution.direct:unet",
+    "unet": "crackcli.attribution.dense:unet",
 }
 ENGINES = {
     "onnx": "crackcli.engines.onnx:OnnxEngine",
@@ -42,12 +42,12 @@ ENGINES = {
     "zennit": "crackcli.engines.zennit:ZennitEngine",
 }
 BACKENDS = {
-    "serial": "crackcli.backends.serial:imap",
+    "serial": "crackcli.scan.backends.serial:imap",
 }
 FORMATS = {
-    "csv": "crackcli.formats.csv:write",
-    "geojson": "crackcli.formats.geojson:write",
-    "gpkg": "crackcli.formats.geopackage:write",
+    "csv": "crackcli.report.formats.csv:write",
+    "geojson": "crackcli.report.formats.geojson:write",
+    "gpkg": "crackcli.report.formats.geopackage:write",
 }
 
 # Packages that the base installation leaves out, and the extra that brings each.

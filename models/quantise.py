@@ -23,11 +23,11 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from crackcli.chain import unpadded
 from crackcli.engines.onnx import QUICK, scaled
-from crackcli.models import shipped
+from crackcli.engines.opening import shipped
+from crackcli.export.graph_surgery import halve, point_into
 from crackcli.networks import Checkpoint
-from crackcli.onnx_graph import halve, point_into
+from crackcli.networks.chain import unpadded
 
 PATCHES, SIDE_PX = 64, 256
 

@@ -20,11 +20,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scenery import SHAPE, random_wall, sample_wall
 
-from crackcli.drawing.cover import CrackPath, Look, coverage, paint
-from crackcli.drawing.random_cracks import CrackStyle, random_crack
-from crackcli.drawing.surfaces import Field, Image, noise, photographed, ramp, spot
 from crackcli.files import write_text, written_aside
-from crackcli.raster import to_wgs84
+from crackcli.rasters.reader import to_wgs84
+from crackcli.synthesis.cover import CrackPath, Look, coverage, paint
+from crackcli.synthesis.random_cracks import CrackStyle, random_crack
+from crackcli.synthesis.surfaces import Field, Image, noise, photographed, ramp, spot
 
 SEED = 20
 PIXEL_M = 0.001

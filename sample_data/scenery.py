@@ -11,10 +11,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from crackcli.drawing import surfaces
-from crackcli.drawing.cover import CrackPath, coverage
-from crackcli.drawing.random_cracks import fractal_line
-from crackcli.drawing.surfaces import Field, Image, Surface, noise, ramp, spot
+from crackcli.synthesis import surfaces
+from crackcli.synthesis.cover import CrackPath, coverage
+from crackcli.synthesis.random_cracks import fractal_line
+from crackcli.synthesis.surfaces import Field, Image, Surface, noise, ramp, spot
 
 SHAPE = (2000, 3000)  # rows, cols
 

@@ -9,10 +9,10 @@ import rasterio
 from affine import Affine
 from fakes import full_disk
 
-from crackcli.cog import write_cog
 from crackcli.errors import InputError, OutputError
 from crackcli.files import sha256, write_json, write_text, written_apart, written_aside
-from crackcli.raster import RasterInfo
+from crackcli.rasters.cog import write_cog
+from crackcli.rasters.reader import RasterInfo
 
 LARGE = np.random.default_rng(1).integers(0, 255, (600, 700)).astype(np.uint8)  # 420 kB
 WAYS = [written_aside, written_apart]

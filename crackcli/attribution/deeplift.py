@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from crackcli.attribution.adjoint import adjoint, enlarge
 from crackcli.attribution.passes import Passes, mirrored, needed
 from crackcli.attribution.propagation import Start
-from crackcli.chain import Chain
 from crackcli.errors import UnsupportedLayer
+from crackcli.networks.chain import Chain
 
 SMALL = 1e-7  # a difference below this says nothing of a slope: the derivative stands for it
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from crackcli.attribution.adjoint import adjoint
 from crackcli.attribution.propagation import Propagation, Start
-from crackcli.chain import Chain
+from crackcli.networks.chain import Chain
 
 
 class Transpose(nn.Module):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from crackcli.attribution.adjoint import adjoint, transposed
 from crackcli.attribution.propagation import Propagation, Start
-from crackcli.chain import Chain
+from crackcli.networks.chain import Chain
 
 STABILISER = 1e-6
 

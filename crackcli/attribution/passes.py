@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crackcli.attribution.propagation import Method, crack_probability
-from crackcli.chain import Chain
 from crackcli.errors import ModelError
+from crackcli.networks.chain import Chain
 
 ORIGIN = (0, 0)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from crackcli.attribution.gradient import Transpose
 from crackcli.attribution.passes import Passes, mirrored, needed
 from crackcli.attribution.propagation import Start
-from crackcli.chain import Chain
+from crackcli.networks.chain import Chain
 
 NODES = 50
 SAMPLES = 4

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crackcli.attribution import STARTS
-from crackcli.chain import Chain, unpadded
+from crackcli.networks.chain import Chain, unpadded
 from crackcli.registry import check
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress import say_log
+from crackcli.cli.progress_bar import say_log
 
 if TYPE_CHECKING:
-    from crackcli.comparison import SceneChanges
+    from crackcli.comparison.write import SceneChanges
 
 
 def compare(
@@ -36,7 +36,7 @@ def compare(
         crackcli compare 2024/out 2026/out
         crackcli compare 2024/out 2026/out -o changes --tolerance-px 8
     """
-    from crackcli.comparison import CompareTask, write_comparison
+    from crackcli.comparison.write import CompareTask, write_comparison
 
     say_log(quiet=quiet)
     task = CompareTask(

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress import progress, say_log
+from crackcli.cli.progress_bar import progress, say_log
 from crackcli.registry import check
 
 LOG_COLUMNS = 120  # of a table where there is no terminal
 
 if TYPE_CHECKING:
-    from crackcli.tabular import Table
+    from crackcli.evaluation.tabular import Table
 
 
 def evaluate(
@@ -88,9 +88,9 @@ def evaluate(
         crackcli evaluate test/walls -o evaluation --methods lrp,deeplift --protocol study
         crackcli evaluate test/ -o evaluation -m seed0.onnx -m seed1.onnx -m seed2.onnx --growth
     """
-    from crackcli.contenders import ALL, Choice
-    from crackcli.evaluating import PROTOCOLS, EvaluateTask
-    from crackcli.evaluation_report import write_evaluation
+    from crackcli.evaluation.contenders import ALL, Choice
+    from crackcli.evaluation.evaluate import PROTOCOLS, EvaluateTask
+    from crackcli.evaluation.write import write_evaluation
 
     say_log(quiet=quiet)
     names = tuple(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))

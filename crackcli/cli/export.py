@@ -9,7 +9,7 @@ import typer
 
 from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
 from crackcli.cli import options
-from crackcli.cli.progress import say_log
+from crackcli.cli.progress_bar import say_log
 
 
 def export(
@@ -42,8 +42,8 @@ def export(
         crackcli export model.safetensors -o model.onnx
         crackcli export model.safetensors -o qgis.onnx --qgis --gsd-mm 0.5
     """
-    from crackcli.onnx_export import ExportTask
-    from crackcli.onnx_export import export as write
+    from crackcli.export.onnx_file import ExportTask
+    from crackcli.export.onnx_file import export as write
 
     say_log(quiet=quiet)
     task = ExportTask(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress import progress, say_log
+from crackcli.cli.progress_bar import progress, say_log
 
 if TYPE_CHECKING:
-    from crackcli.reviewing import Learned
+    from crackcli.finetuning.learn import Learned
 
 
 def learn(
@@ -51,8 +51,8 @@ def learn(
 
         crackcli learn out --reviewed out/cracks.gpkg -o mine.safetensors
     """
-    from crackcli.reviewing import LearnTask
-    from crackcli.reviewing import learn as run
+    from crackcli.finetuning.learn import LearnTask
+    from crackcli.finetuning.learn import learn as run
 
     say_log(quiet=quiet)
     task = LearnTask(
@@ -83,7 +83,7 @@ def learn(
 
 def facts(learned: "Learned") -> dict:
     """The result for --json."""
-    from crackcli.reviewing import summarise
+    from crackcli.finetuning.learn import summarise
 
     return {
         "files": [str(learned.output), str(learned.table)],
@@ -102,7 +102,7 @@ def show(learned: "Learned") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from crackcli.reviewing import summarise
+    from crackcli.finetuning.learn import summarise
 
     table = Table(title="what changed on this wall")
     table.add_column("cracks of the report")

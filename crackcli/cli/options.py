@@ -322,6 +322,6 @@ GrownWidthPx = Annotated[
 
 def resolve(start_from: Path | None) -> Path | None:
     """The path that --from means."""
-    from crackcli import models
+    from crackcli.engines import opening as models
 
     return models.shipped(".safetensors") if start_from == Path("shipped") else start_from

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress import progress, say_log
+from crackcli.cli.progress_bar import progress, say_log
 from crackcli.errors import SomeInputsFailed
 
 COLLECT = 100_000  # objects between looks for cycles: a report makes millions, and none in cycles
@@ -44,7 +44,7 @@ def report(
         crackcli report out --asset-id "pier 3" --campaign-id 2026
         crackcli report out --severity en1992-xc3 --severity burland
     """
-    from crackcli.report import ReportTask, write_report
+    from crackcli.report.write import ReportTask, write_report
 
     say_log(quiet=quiet)
     task = ReportTask(

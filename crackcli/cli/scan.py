@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.estimate import lines
-from crackcli.cli.progress import progress, say_log
+from crackcli.cli.dry_run import lines
+from crackcli.cli.progress_bar import progress, say_log
 
 if TYPE_CHECKING:
-    from crackcli.survey import Failure, SurveyTask
+    from crackcli.scan.survey import Failure, SurveyTask
 
 
 def scan(
@@ -52,10 +52,10 @@ def scan(
         crackcli scan pier.jpg -o cracks --marker-mm 50
         crackcli scan survey/ -o cracks --dry-run
     """
-    from crackcli.masking import Masking
-    from crackcli.photograph import Hints
-    from crackcli.survey import Failure, SurveyTask, scan_survey
-    from crackcli.zoom import parse_zooms
+    from crackcli.inference.views import parse_zooms
+    from crackcli.masking.refinement import Masking
+    from crackcli.scan.survey import Failure, SurveyTask, scan_survey
+    from crackcli.scenes.recorded_scale import Hints
 
     say_log(quiet=quiet)
 
@@ -98,7 +98,7 @@ def estimate(
     task: "SurveyTask", say: Callable[["Failure"], None], *, quiet: bool, as_json: bool
 ) -> NoReturn:
     """Print what a scan would take, and leave."""
-    from crackcli.estimate import estimate_survey
+    from crackcli.scan.dry_run.estimate import estimate_survey
 
     with progress("estimate", quiet=quiet) as report:
         found = estimate_survey(task, report, on_failure=say)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress import progress, say_log
+from crackcli.cli.progress_bar import progress, say_log
 from crackcli.errors import UsageError
 
 
@@ -78,10 +78,10 @@ def selftest(
         crackcli selftest wall.jpg -o selftest --gsd-mm 0.2 --contrast 0.3 --zoom 1,2
         crackcli selftest wall.tif -o selftest --scan out
     """
-    from crackcli.masking import Masking
-    from crackcli.selftest import SelftestTask
-    from crackcli.selftest_report import write_selftest
-    from crackcli.zoom import parse_zooms
+    from crackcli.inference.views import parse_zooms
+    from crackcli.masking.refinement import Masking
+    from crackcli.selftest.run import SelftestTask
+    from crackcli.selftest.write import write_selftest
 
     say_log(quiet=quiet)
     task = SelftestTask(

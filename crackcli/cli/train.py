@@ -9,7 +9,7 @@ import typer
 
 from crackcli.attribution import CLASSIFIER
 from crackcli.cli import options
-from crackcli.cli.progress import progress, say_log
+from crackcli.cli.progress_bar import progress, say_log
 from crackcli.errors import UsageError
 from crackcli.registry import check
 
@@ -17,9 +17,9 @@ AUGMENT = {"drawn": "", "plain": ""}
 DRAWN = 0.25  # share of drawn photographs
 
 if TYPE_CHECKING:
-    from crackcli.mining import Wall
-    from crackcli.objectives import Score
-    from crackcli.training import TrainResult
+    from crackcli.finetuning.hard_negatives import Wall
+    from crackcli.training.loop import TrainResult
+    from crackcli.training.objective import Score
 
 
 def train(
@@ -133,9 +133,9 @@ def train(
         crackcli train --mine my_sound_walls/ -o mine.safetensors --from shipped
         crackcli train photos/ -o unet.safetensors --network unet
     """
-    from crackcli.training import TrainConfig
-    from crackcli.training import train as run
-    from crackcli.training_report import write_curve, write_reliability, write_scores
+    from crackcli.training.charts import write_curve, write_reliability, write_scores
+    from crackcli.training.loop import TrainConfig
+    from crackcli.training.loop import train as run
 
     say_log(quiet=quiet)
     if mine and network != CLASSIFIER:
@@ -161,7 +161,7 @@ def train(
     )
     with progress("train", quiet=quiet) as report:
         if mine:
-            from crackcli.mining import train_mined
+            from crackcli.finetuning.hard_negatives import train_mined
 
             result, walls = train_mined(config, mine, report)
         else:

@@ -25,9 +25,9 @@ from crackcli.engines import (
     ScoreMaps,
     ungated,
 )
+from crackcli.engines.onnx_constants import with_fixed
 from crackcli.errors import DeviceError, ModelError, OutOfMemory
 from crackcli.files import sha256
-from crackcli.onnx_bytes import with_fixed
 from crackcli.registry import check
 
 METADATA = "crackcli"  # the key of our facts among the metadata of a graph
@@ -123,7 +123,7 @@ class OnnxEngine:
         gate: float = 0.0,
         **arrays: Floats | NDArray[np.int64],
     ) -> list[Floats]:
-        """Some outputs of a stage of the graph; see `crackcli.onnx_export`."""
+        """Some outputs of a stage of the graph; see `crackcli.export.onnx_file`."""
         arrays = arrays | {"gate": np.asarray(gate, np.float32)}
         try:
             if stage == WHOLE:

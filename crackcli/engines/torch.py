@@ -17,11 +17,11 @@ from crackcli.attribution import (
     DIRECT,
     chosen_baseline,
 )
-from crackcli.attribution.fused import Fused
+from crackcli.attribution.fused_lrp import Fused
 from crackcli.attribution.passes import Passes
 from crackcli.attribution.propagation import Propagation
-from crackcli.device import Device
 from crackcli.engines import EngineFacts, Floats, Images, Place, ScoreMaps, ungated
+from crackcli.engines.device import Device
 from crackcli.errors import ModelError, OutOfMemory, UsageError
 from crackcli.files import sha256
 from crackcli.networks import Checkpoint
@@ -34,7 +34,7 @@ BYTES = {  # of a GPU, of a pixel of a window in float32: of cells, of maps
     "features": 560,
     "back": 1850,
 }
-FUSED_BYTES = {"features": 250, "back": 650}  # in bfloat16, by `crackcli.attribution.fused`
+FUSED_BYTES = {"features": 250, "back": 650}  # in bfloat16, by `crackcli.attribution.fused_lrp`
 USED = 0.5  # share of a GPU's free memory that the largest window takes
 MOST_CELLS = 16384  # of it: beyond, halos cost nothing and arrays have too many numbers for kernels
 REASON_LENGTH = 200  # letters of what a compiler says
@@ -181,7 +181,7 @@ def fused_for(explainer: nn.Module, device: Device) -> Fused | None:
         return None
     for enters in (True, False):
         try:
-            from crackcli.attribution.kernels import Kernels
+            from crackcli.attribution.triton_kernels import Kernels
 
             quick = Fused(plain.stages, Kernels(), enters=enters)
             cells, maps = apart(quick, plain, explainer.chain.reach_px, explainer.chain.stride_px)

@@ -21,12 +21,12 @@ from zennit.rules import AlphaBeta
 
 from crackcli.attribution import DEFAULT_START
 from crackcli.attribution.propagation import Start, crack_probability
-from crackcli.chain import Chain, unpadded
-from crackcli.device import Device
 from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps
+from crackcli.engines.device import Device
 from crackcli.errors import ModelError, UsageError
 from crackcli.files import sha256
 from crackcli.networks import Checkpoint
+from crackcli.networks.chain import Chain, unpadded
 from crackcli.registry import check
 
 STUDY = "lrp"  # the study's composite: Zennit's with rules of their own for two convolutions

@@ -8,7 +8,7 @@ Source: Simonyan and Zisserman 2015 (VGG); Forest et al. 2024 (the narrow head).
 
 from torch import nn
 
-from crackcli.chain import Chain
+from crackcli.networks.chain import Chain
 
 POOL = 0
 WIDTHS = (64, POOL, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512, POOL)

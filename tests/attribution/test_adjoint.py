@@ -4,10 +4,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-from crackcli.attribution.adjoint import adjoint  # noqa: E402
-from crackcli.errors import UnsupportedLayer  # noqa: E402
+from crackcli.attribution.adjoint import adjoint
+from crackcli.errors import UnsupportedLayer
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-from crackcli.attribution.deeplift import deeplift, deepliftshap, secant  # noqa: E402
-from crackcli.chain import Chain  # noqa: E402
-from crackcli.errors import ModelError, UnsupportedLayer  # noqa: E402
-from crackcli.networks import vgg11  # noqa: E402
+from crackcli.attribution.deeplift import deeplift, deepliftshap, secant
+from crackcli.errors import ModelError, UnsupportedLayer
+from crackcli.networks import vgg11
+from crackcli.networks.chain import Chain
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
 BRIGHTNESS = torch.tensor((0.1, 0.4, 0.7)).view(3, 1, 1, 1)  # of images that differ in their logits

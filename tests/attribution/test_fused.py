@@ -9,18 +9,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-from crackcli.attribution.fused import Fused, Torch  # noqa: E402
-from crackcli.attribution.gradient import gradient, inputxgrad  # noqa: E402
-from crackcli.attribution.lrp import (  # noqa: E402
+from crackcli.attribution.fused_lrp import Fused, Torch
+from crackcli.attribution.gradient import gradient, inputxgrad
+from crackcli.attribution.lrp import (
     STABILISER,
     alpha2_beta1,
     epsilon_plus,
     gamma_box,
     lrp,
 )
-from crackcli.networks import vgg11  # noqa: E402
+from crackcli.networks import vgg11
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
 COMPOSITES = [lrp, gamma_box, epsilon_plus, alpha2_beta1]
@@ -95,8 +95,8 @@ def test_divisions_of_bfloat16_are_those_of_float32(both):
 KERNELS = """
 import torch
 from test_fused import COMPOSITES, apart, tiny, window
-from crackcli.attribution import kernels
-from crackcli.attribution.fused import Fused
+from crackcli.attribution import triton_kernels as kernels
+from crackcli.attribution.fused_lrp import Fused
 
 kernels.ENTERED = kernels.LEFT = (512, 4)
 kernels.PIXELS, kernels.FLAT, kernels.SUMMED = 512, 8192, 4096  # fewer programs, each larger
@@ -136,7 +136,7 @@ def test_kernels_give_what_functions_of_torch_give():
 @torch.inference_mode()
 def test_kernels_give_on_a_gpu_what_the_processor_gives(method, first):
     pytest.importorskip("triton")
-    from crackcli.attribution.kernels import Kernels
+    from crackcli.attribution.triton_kernels import Kernels
 
     explainer, images = method(tiny(first)), window()
     expected = Fused.of(explainer, torch.float32)

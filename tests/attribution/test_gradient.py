@@ -4,8 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from crackcli.attribution.gradient import gradient, inputxgrad  # noqa: E402
-from crackcli.networks import vgg11  # noqa: E402
+from crackcli.attribution.gradient import gradient, inputxgrad
+from crackcli.networks import vgg11
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
 WEIGHTS = {"margin": (-1.0, 1.0), "crack": (0.0, 1.0)}

@@ -5,12 +5,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from crackcli.attribution.gradient import gradient, inputxgrad  # noqa: E402
-from crackcli.attribution.lrp import alpha2_beta1, epsilon_plus, gamma_box, lrp  # noqa: E402
-from crackcli.chain import unpadded  # noqa: E402
-from crackcli.engines.torch import TorchEngine  # noqa: E402
-from crackcli.models import shipped  # noqa: E402
-from crackcli.networks import vgg11  # noqa: E402
+from crackcli.attribution.gradient import gradient, inputxgrad
+from crackcli.attribution.lrp import alpha2_beta1, epsilon_plus, gamma_box, lrp
+from crackcli.engines.opening import shipped
+from crackcli.engines.torch import TorchEngine
+from crackcli.networks import vgg11
+from crackcli.networks.chain import unpadded
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
 SEEN, PASSED = np.s_[:, :, 2:-2, 2:-2], np.s_[:, 5:-5, 5:-5]  # 64 px, of which 59 count

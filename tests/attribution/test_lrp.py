@@ -4,10 +4,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-from crackcli.attribution import STARTS  # noqa: E402
-from crackcli.attribution.lrp import (  # noqa: E402
+from crackcli.attribution import STARTS
+from crackcli.attribution.lrp import (
     AlphaBeta,
     Epsilon,
     Gamma,
@@ -18,8 +18,8 @@ from crackcli.attribution.lrp import (  # noqa: E402
     gamma_box,
     lrp,
 )
-from crackcli.errors import UsageError  # noqa: E402
-from crackcli.networks import vgg11  # noqa: E402
+from crackcli.errors import UsageError
+from crackcli.networks import vgg11
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
 EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below

@@ -4,9 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from crackcli.attribution import DIRECT, STARTS  # noqa: E402
-from crackcli.networks import vgg11  # noqa: E402
-from crackcli.registry import METHODS, load  # noqa: E402
+from crackcli.attribution import DIRECT, STARTS
+from crackcli.networks import vgg11
+from crackcli.registry import METHODS, load
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8, "tile_cells": 2}
 EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below

@@ -4,10 +4,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from crackcli.attribution.deeplift import deeplift, deepliftshap  # noqa: E402
-from crackcli.attribution.passes import mirrored  # noqa: E402
-from crackcli.attribution.path import gradientshap, intgrad  # noqa: E402
-from crackcli.networks import vgg11  # noqa: E402
+from crackcli.attribution.deeplift import deeplift, deepliftshap
+from crackcli.attribution.passes import mirrored
+from crackcli.attribution.path import gradientshap, intgrad
+from crackcli.networks import vgg11
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8, "tile_cells": 2}
 EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below

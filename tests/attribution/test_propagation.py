@@ -5,11 +5,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-from crackcli.attribution.gradient import inputxgrad  # noqa: E402
-from crackcli.attribution.lrp import lrp  # noqa: E402
-from crackcli.chain import Chain  # noqa: E402
+from crackcli.attribution.gradient import inputxgrad
+from crackcli.attribution.lrp import lrp
+from crackcli.networks.chain import Chain
 
 
 @pytest.fixture

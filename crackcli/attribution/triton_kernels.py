@@ -1,0 +1,389 @@
+"""The steps of `crackcli.attribution.fused_lrp` as kernels for GPUs, each one pass over memory.
+
+An array is seen as pixels by channels: channels-last, so that a pixel's channels lie together.  A
+program has a few pixels of what the pool gives, the four pixels of each below it, and some channels
+of all.  Numbers are computed in float32 and kept in the arrays' own precision.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from crackcli.attribution.fused_lrp import CHANNELS, COLOURS, HIGH, LAYOUT
+from crackcli.attribution.lrp import STABILISER
+
+WIDE = 64  # channels of a program, at most
+PIXELS = 16  # of a program
+FLAT = 1024  # numbers of a program of one dimension
+ENTERED, LEFT = (64, 4), (16, 4)  # of a program of `enter`, of `leave`: its pixels, its warps
+SUMMED = 256  # pixels of a program that adds up their channels
+SIZES = ("pixels", "rows", "cols")  # a kernel is the same for all of them
+
+
+@triton.jit
+def box(images, boxed, number, high, PART: tl.constexpr, EIGHT: tl.constexpr, RGB: tl.constexpr):
+    """Pixels of three channels in uint8 to x, x - 1 and zeros."""
+    at = tl.program_id(0).to(tl.int64) * PART + tl.arange(0, PART)
+    channel = (at % EIGHT).to(tl.int32)
+    there, coloured = at < number, channel < 2 * RGB
+    x = tl.load(images + at // EIGHT * RGB + channel % RGB, mask=there & coloured, other=0)
+    x = x.to(tl.float32) / high - tl.where(channel >= RGB, 1.0, 0.0)
+    tl.store(boxed + at, tl.where(coloured, x, 0.0).to(boxed.dtype.element_ty), mask=there)
+
+
+@triton.jit
+def rectified(product, at, bias, there):
+    return tl.maximum(tl.load(product + at, mask=there, other=0).to(tl.float32) + bias, 0.0)
+
+
+@triton.jit(do_not_specialize=SIZES)
+def activate_plain(product, bias, pixels, C, WIDE: tl.constexpr, PIXELS: tl.constexpr):
+    """The rectified sum, where the product was."""
+    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    channel = (tl.program_id(1) * WIDE + tl.arange(0, WIDE))[None, :]
+    there = (pixel < pixels)[:, None] & (channel < C)
+    at = pixel.to(tl.int64)[:, None] * C + channel
+    active = rectified(product, at, tl.load(bias + channel, mask=channel < C, other=0), there)
+    tl.store(product + at, active.to(product.dtype.element_ty), mask=there)
+
+
+@triton.jit
+def places(pixels, cols, C, WIDE: tl.constexpr, PIXELS: tl.constexpr):
+    """Where a program's pixels are, in the array that the pool gives and in the one below it (the
+    upper left one of four), its channels, and which of all these there are."""
+    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    channel = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
+    there = (pixel < pixels)[:, None] & (channel < C)[None, :]
+    corner = (pixel // cols * 2 * cols + pixel % cols) * 2
+    at = pixel.to(tl.int64)[:, None] * C + channel[None, :]
+    return at, corner.to(tl.int64)[:, None], channel[None, :], there
+
+
+@triton.jit(do_not_specialize=SIZES)
+def activate_pooled(
+    product, bias, pooled, pixels, cols, C,
+    KEPT: tl.constexpr, WIDE: tl.constexpr, PIXELS: tl.constexpr,
+):  # fmt: skip
+    """The rectified sum, where the product was if it is kept, and the largest of four."""
+    at, corner, channel, there = places(pixels, cols, C, WIDE, PIXELS)
+    add = tl.load(bias + channel, mask=channel < C, other=0)
+    below = 2 * cols
+    a = rectified(product, corner * C + channel, add, there)
+    b = rectified(product, (corner + 1) * C + channel, add, there)
+    c = rectified(product, (corner + below) * C + channel, add, there)
+    d = rectified(product, (corner + below + 1) * C + channel, add, there)
+    kind = product.dtype.element_ty
+    largest = tl.maximum(tl.maximum(a, b), tl.maximum(c, d))
+    tl.store(pooled + at, largest.to(kind), mask=there)
+    if KEPT:
+        tl.store(product + corner * C + channel, a.to(kind), mask=there)
+        tl.store(product + (corner + 1) * C + channel, b.to(kind), mask=there)
+        tl.store(product + (corner + below) * C + channel, c.to(kind), mask=there)
+        tl.store(product + (corner + below + 1) * C + channel, d.to(kind), mask=there)
+
+
+@triton.jit
+def divide(
+    relevance, product, shared, at, channel, bias, there, C,
+    BOTH: tl.constexpr, SMALL: tl.constexpr,
+):  # fmt: skip
+    """Relevance over the denominators at a pixel ``at`` (its number), of one kind or of both."""
+    kind = shared.dtype.element_ty
+    if BOTH:
+        here = at * (2 * C) + channel
+        above = tl.load(product + here, mask=there, other=0).to(tl.float32)
+        above += tl.load(bias + channel, mask=channel < C, other=0)
+        below = tl.load(product + here + C, mask=there, other=0).to(tl.float32)
+        below += tl.load(bias + C + channel, mask=channel < C, other=0)
+        tl.store(shared + here, (2 * relevance / (above + SMALL)).to(kind), mask=there)
+        tl.store(shared + here + C, (-relevance / (below - SMALL)).to(kind), mask=there)
+    else:
+        here = at * C + channel
+        z = tl.load(product + here, mask=there, other=0).to(tl.float32)
+        z += tl.load(bias + channel, mask=channel < C, other=0)
+        ratio = relevance / (tl.maximum(z, 0.0) + SMALL)
+        tl.store(shared + here, ratio.to(kind), mask=there)
+
+
+@triton.jit
+def found(active, at, largest, there):
+    """1 where the largest of four is, else 0."""
+    x = tl.load(active + at, mask=there, other=0).to(tl.float32)
+    return tl.where(x >= largest, 1.0, 0.0)
+
+
+@triton.jit(do_not_specialize=SIZES)
+def share(
+    arrived, taken, active, product, bias, shared, pixels, cols, C,
+    TIMES: tl.constexpr, POOLED: tl.constexpr, BOTH: tl.constexpr,
+    SMALL: tl.constexpr, WIDE: tl.constexpr, PIXELS: tl.constexpr,
+):  # fmt: skip
+    """Relevance through a pool, if there is one, and over the denominators of a rule."""
+    at, corner, channel, there = places(pixels, cols, C, WIDE, PIXELS)
+    relevance = tl.load(arrived + at, mask=there, other=0).to(tl.float32)
+    if TIMES or POOLED:
+        top = tl.load(taken + at, mask=there, other=0).to(tl.float32)
+        if TIMES:
+            relevance *= top
+    if POOLED:
+        below = 2 * cols
+        a = found(active, corner * C + channel, top, there)
+        b = found(active, (corner + 1) * C + channel, top, there)
+        c = found(active, (corner + below) * C + channel, top, there)
+        d = found(active, (corner + below + 1) * C + channel, top, there)
+        relevance = relevance / tl.maximum(a + b + c + d, 1.0)
+        divide(a * relevance, product, shared, corner, channel, bias, there, C, BOTH, SMALL)
+        divide(b * relevance, product, shared, corner + 1, channel, bias, there, C, BOTH, SMALL)
+        corner += below
+        divide(c * relevance, product, shared, corner, channel, bias, there, C, BOTH, SMALL)
+        divide(d * relevance, product, shared, corner + 1, channel, bias, there, C, BOTH, SMALL)
+    else:
+        pixel = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
+        divide(relevance, product, shared, pixel[:, None], channel, bias, there, C, BOTH, SMALL)
+
+
+@triton.jit(do_not_specialize=SIZES)
+def add_up(x, arrived, maps, pixels, over, EIGHT: tl.constexpr, PIXELS: tl.constexpr):
+    """The sum over channels of one array times another."""
+    pixel = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
+    there = pixel < pixels
+    at = pixel[:, None] * EIGHT + tl.arange(0, EIGHT)[None, :]
+    both = tl.load(x + at, mask=there[:, None], other=0).to(tl.float32)
+    both *= tl.load(arrived + at, mask=there[:, None], other=0).to(tl.float32)
+    tl.store(maps + pixel, tl.sum(both, axis=1) / over, mask=there)
+
+
+@triton.jit
+def under(p, rows, cols, there_are, PIXELS: tl.constexpr):
+    """Where the pixels of a program are in images that are two pixels larger than twice what the
+    pool gives; which of them there are."""
+    row, col = p // cols, p % cols
+    first = (row // rows * (2 * rows + 2) + row % rows * 2) * (2 * cols + 2) + col * 2
+    return first.to(tl.int64), p < there_are
+
+
+@triton.jit
+def rows_of(weights, C: tl.constexpr, LONG: tl.constexpr):
+    """The weights (3, `LONG`, C) of a convolution of 3 x 3, row by row."""
+    at = tl.arange(0, LONG)[:, None] * C + tl.arange(0, C)[None, :]
+    return (
+        tl.load(weights + at),
+        tl.load(weights + LONG * C + at),
+        tl.load(weights + 2 * LONG * C + at),
+    )
+
+
+@triton.jit
+def convolved(x, first, cols, size, there, upper, middle, lower, LONG: tl.constexpr):
+    """The product of a convolution at pixels that begin at ``first``: in each row their channels
+    and those of the next three pixels lie together, of which the last has no weight."""
+    at = first[:, None] * (LONG // 4) + tl.arange(0, LONG)[None, :]
+    more = (2 * cols + 2) * (LONG // 4)
+    x0 = tl.load(x + at, mask=there[:, None] & (at < size), other=0)
+    product = tl.dot(x0, upper, input_precision="ieee")
+    at += more
+    x1 = tl.load(x + at, mask=there[:, None] & (at < size), other=0)
+    product = tl.dot(x1, middle, product, input_precision="ieee")
+    at += more
+    x2 = tl.load(x + at, mask=there[:, None] & (at < size), other=0)
+    return tl.dot(x2, lower, product, input_precision="ieee")
+
+
+@triton.jit(do_not_specialize=SIZES)
+def enter(
+    x, weights, bias, pooled, rows, cols, pixels, size,
+    C: tl.constexpr, LONG: tl.constexpr, PIXELS: tl.constexpr,
+):  # fmt: skip
+    """The first convolution, its ReLU and its pool at once."""
+    p = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    first, there = under(p, rows, cols, pixels, PIXELS)
+    upper, middle, lower = rows_of(weights, C, LONG)
+    below = 2 * cols + 2
+    a = convolved(x, first, cols, size, there, upper, middle, lower, LONG)
+    b = convolved(x, first + 1, cols, size, there, upper, middle, lower, LONG)
+    a = tl.maximum(a, b)
+    b = convolved(x, first + below, cols, size, there, upper, middle, lower, LONG)
+    a = tl.maximum(a, b)
+    b = convolved(x, first + below + 1, cols, size, there, upper, middle, lower, LONG)
+    channel = tl.arange(0, C)
+    a = tl.maximum(tl.maximum(a, b) + tl.load(bias + channel)[None, :], 0.0)
+    at = p.to(tl.int64)[:, None] * C + channel[None, :]
+    tl.store(pooled + at, a.to(pooled.dtype.element_ty), mask=there[:, None])
+
+
+@triton.jit
+def put(shared, at, relevance, z, there, SMALL: tl.constexpr):
+    ratio = relevance / (tl.maximum(z, 0.0) + SMALL)
+    tl.store(shared + at, ratio.to(shared.dtype.element_ty), mask=there)
+
+
+@triton.jit(do_not_specialize=SIZES)
+def leave(
+    x, weights, bias, rule, rule_bias, arrived, taken, shared, rows, cols, pixels, size,
+    C: tl.constexpr, LONG: tl.constexpr, SMALL: tl.constexpr, PIXELS: tl.constexpr,
+):  # fmt: skip
+    """`share` of the first layer, whose output and denominators are computed here once more, which
+    takes less time than to keep them."""
+    p = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    first, there = under(p, rows, cols, pixels, PIXELS)
+    channel = tl.arange(0, C)
+    kind = taken.dtype.element_ty
+    below = 2 * cols + 2
+    upper, middle, lower = rows_of(weights, C, LONG)
+    add = tl.load(bias + channel)[None, :]
+    a = convolved(x, first, cols, size, there, upper, middle, lower, LONG)
+    b = convolved(x, first + 1, cols, size, there, upper, middle, lower, LONG)
+    c = convolved(x, first + below, cols, size, there, upper, middle, lower, LONG)
+    d = convolved(x, first + below + 1, cols, size, there, upper, middle, lower, LONG)
+    # As they would be kept: what is equal then shares.
+    a = tl.maximum(a + add, 0.0).to(kind).to(tl.float32)
+    b = tl.maximum(b + add, 0.0).to(kind).to(tl.float32)
+    c = tl.maximum(c + add, 0.0).to(kind).to(tl.float32)
+    d = tl.maximum(d + add, 0.0).to(kind).to(tl.float32)
+    top = tl.maximum(tl.maximum(a, b), tl.maximum(c, d))
+    at = p.to(tl.int64)[:, None] * C + channel[None, :]
+    relevance = tl.load(arrived + at, mask=there[:, None], other=0).to(tl.float32)
+    relevance *= tl.load(taken + at, mask=there[:, None], other=0).to(tl.float32)
+    a = tl.where(a >= top, 1.0, 0.0)
+    b = tl.where(b >= top, 1.0, 0.0)
+    c = tl.where(c >= top, 1.0, 0.0)
+    d = tl.where(d >= top, 1.0, 0.0)
+    relevance = relevance / (a + b + c + d)
+    upper, middle, lower = rows_of(rule, C, LONG)
+    add = tl.load(rule_bias + channel)[None, :]
+    seen = there[:, None]
+    to = 2 * (p // cols).to(tl.int64) * (2 * cols) + 2 * (p % cols)  # of what the pool took from
+    at = to[:, None] * C + channel[None, :]
+    z = convolved(x, first, cols, size, there, upper, middle, lower, LONG)
+    put(shared, at, a * relevance, z + add, seen, SMALL)
+    z = convolved(x, first + 1, cols, size, there, upper, middle, lower, LONG)
+    put(shared, at + C, b * relevance, z + add, seen, SMALL)
+    at += 2 * cols * C
+    z = convolved(x, first + below, cols, size, there, upper, middle, lower, LONG)
+    put(shared, at, c * relevance, z + add, seen, SMALL)
+    z = convolved(x, first + below + 1, cols, size, there, upper, middle, lower, LONG)
+    put(shared, at + C, d * relevance, z + add, seen, SMALL)
+
+
+class Kernels:
+    """See `crackcli.attribution.fused_lrp.Steps`."""
+
+    def boxed(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+        count, rows, cols, _ = images.shape
+        boxed = empty_like_pixels(images, (count, CHANNELS, rows, cols), dtype)
+        number = boxed.numel()
+        box[(triton.cdiv(number, FLAT),)](
+            images.contiguous(), boxed, number, float(HIGH), PART=FLAT, EIGHT=CHANNELS, RGB=COLOURS
+        )
+        return boxed
+
+    def activate(
+        self, product: Tensor, bias: Tensor, *, pooled: bool, kept: bool
+    ) -> tuple[Tensor | None, Tensor]:
+        product = product.contiguous(memory_format=LAYOUT)
+        count, channels, rows, cols = product.shape
+        wide = width_of(channels)
+        if not pooled:
+            pixels, many = count * rows * cols, 4 * PIXELS  # as much as where four make one
+            activate_plain[(triton.cdiv(pixels, many), triton.cdiv(channels, wide))](
+                *(product, bias, pixels, channels), WIDE=wide, PIXELS=many
+            )
+            return product, product
+        shape = (count, channels, rows // 2, cols // 2)
+        largest = empty_like_pixels(product, shape, product.dtype)
+        pixels = count * shape[2] * shape[3]
+        activate_pooled[(triton.cdiv(pixels, PIXELS), triton.cdiv(channels, wide))](
+            *(product, bias, largest, pixels, shape[3], channels),
+            KEPT=kept,
+            WIDE=wide,
+            PIXELS=PIXELS,
+        )
+        return product if kept else None, largest
+
+    def share(
+        self,
+        arrived: Tensor,
+        taken: Tensor,
+        active: Tensor | None,
+        product: Tensor,
+        bias: Tensor,
+        *,
+        times: bool,
+    ) -> Tensor:
+        arrived = arrived.contiguous(memory_format=LAYOUT)
+        product = product.contiguous(memory_format=LAYOUT)
+        count, channels, rows, cols = taken.shape
+        shared = torch.empty_like(product, memory_format=LAYOUT)
+        pixels = count * rows * cols
+        wide = width_of(channels)
+        share[(triton.cdiv(pixels, PIXELS), triton.cdiv(channels, wide))](
+            *(arrived, taken, taken if active is None else active),
+            *(product, bias, shared, pixels, cols, channels),
+            TIMES=times,
+            POOLED=active is not None,
+            BOTH=product.shape[1] == 2 * channels,
+            SMALL=STABILISER,
+            WIDE=wide,
+            PIXELS=PIXELS,
+        )
+        return shared
+
+    def enter(self, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+        count, _, rows, cols = x.shape
+        shape = (count, len(bias), rows // 2 - 1, cols // 2 - 1)
+        pooled = empty_like_pixels(x, shape, x.dtype)
+        pixels = count * shape[2] * shape[3]
+        many, warps = ENTERED
+        enter[(triton.cdiv(pixels, many),)](
+            *(x, weights, bias, pooled, *shape[2:], pixels, x.numel()),
+            C=shape[1],
+            LONG=weights.shape[1],
+            PIXELS=many,
+            num_warps=warps,
+        )
+        return pooled
+
+    def leave(
+        self,
+        arrived: Tensor,
+        taken: Tensor,
+        x: Tensor,
+        first: tuple[Tensor, Tensor],
+        rule: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        arrived = arrived.contiguous(memory_format=LAYOUT)
+        count, channels, rows, cols = taken.shape
+        shared = empty_like_pixels(x, (count, channels, 2 * rows, 2 * cols), x.dtype)
+        pixels = count * rows * cols
+        many, warps = LEFT
+        leave[(triton.cdiv(pixels, many),)](
+            *(x, *first, *rule, arrived, taken, shared, rows, cols, pixels, x.numel()),
+            C=channels,
+            LONG=first[0].shape[1],
+            SMALL=STABILISER,
+            PIXELS=many,
+            num_warps=warps,
+        )
+        return shared
+
+    def summed(self, x: Tensor, arrived: Tensor) -> Tensor:
+        count, _, rows, cols = x.shape
+        maps = torch.empty(count, rows, cols, device=x.device)
+        pixels = maps.numel()
+        add_up[(triton.cdiv(pixels, SUMMED),)](
+            *(x, arrived.contiguous(memory_format=LAYOUT), maps, pixels, float(COLOURS)),
+            EIGHT=CHANNELS,
+            PIXELS=SUMMED,
+        )
+        return maps
+
+
+def width_of(channels: int) -> int:
+    """Channels of a program."""
+    return min(WIDE, triton.next_power_of_2(channels))
+
+
+def empty_like_pixels(like: Tensor, shape: tuple[int, int, int, int], dtype: torch.dtype) -> Tensor:
+    """An array of ``shape``, channels-last, where ``like`` is."""
+    return torch.empty(shape, dtype=dtype, device=like.device, memory_format=LAYOUT)

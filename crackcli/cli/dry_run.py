@@ -1,0 +1,87 @@
+"""What crackcli scan --dry-run prints: a line for each image, totals, and what was assumed."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crackcli.scan.dry_run.estimate import Range, SceneEstimate, SurveyEstimate
+
+HEADS = (
+    *("image", "status", "rows", "cols", "MP", "zooms", "strips", "blocks", "data"),
+    *("time", "likely", "memory", "results", "work folder"),
+)
+
+
+def lines(found: "SurveyEstimate") -> Iterator[str]:
+    """The estimate as text: a table, then sentences."""
+    rows = [HEADS, *map(cells, found.scenes)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        first, *others = zip(row, widths, strict=True)
+        yield "  ".join([first[0].ljust(first[1]), *(text.rjust(wide) for text, wide in others)])
+    total = sum(scene.megapixels for scene in found.scenes)
+    blocks = sum(scene.blocks for scene in found.scenes)
+    count = len(found.scenes)
+    yield ""
+    yield (
+        f"{count} image{'s' * (count != 1)}, {total:.1f} MP, "
+        f"{blocks} block{'s' * (blocks != 1)} to scan: "
+        f"{duration(found.seconds.likely)} likely, from {span(found.seconds)}"
+    )
+    yield f"peak memory {size(found.peak_mb)}"
+    yield (
+        f"disk: results {size(found.result_mb.likely)} likely, {size(found.result_mb.cracked)} at "
+        f"most; work folder {size(found.work_mb.likely)} likely, {size(found.work_mb.cracked)} at "
+        f"most; free {size(found.free_mb)}"
+    )
+    engine, assumption = found.engine, found.assumption
+    if engine is not None:
+        yield f"engine {engine['engine']} on {engine['device']}: {engine['model']}"
+    if assumption is not None:
+        told = "from a sound wall, of which no tile is explained, to one cracked all over; likely: "
+        if found.seconds.sound == found.seconds.cracked:
+            told = ""
+        yield f"{told}{assumption.tiles_gated:.0%} of tiles explained ({assumption.source})"
+
+
+def cells(scene: "SceneEstimate") -> tuple[str, ...]:
+    """One image."""
+    done = f"{scene.strips_done}/{scene.strips} done" if scene.strips_done else str(scene.strips)
+    return (
+        scene.source.name,
+        scene.status,
+        str(scene.rows),
+        str(scene.cols),
+        f"{scene.megapixels:.1f}",
+        ",".join(f"{zoom:g}" for zoom in scene.zooms),
+        done,
+        str(scene.blocks),
+        f"{scene.data_share:.0%}",
+        span(scene.seconds),
+        duration(scene.seconds.likely),
+        size(scene.peak_mb),
+        size(scene.result_mb.likely),
+        size(scene.work_mb.likely),
+    )
+
+
+def span(seconds: "Range") -> str:
+    """From a sound wall to one that is cracked all over."""
+    low, high = duration(seconds.sound), duration(seconds.cracked)
+    return low if low == high else f"{low} to {high}"
+
+
+def duration(seconds: float) -> str:
+    """A time in two figures or so."""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.1f} min" if seconds < 600 else f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def size(mb: float) -> str:
+    """So much memory or disk."""
+    if mb < 1000:
+        return f"{mb:.1f} MB" if mb < 10 else f"{mb:.0f} MB"
+    return f"{mb / 1024:.1f} GB"

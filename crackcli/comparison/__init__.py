@@ -1,0 +1,1 @@
+"""crackcli compare: cracks of two reports matched; what is new, grown, stable or gone."""

@@ -1,0 +1,1 @@
+"""Labelled photographs: folders, pixel labels, and pixel scores of a mask against them."""

@@ -1,0 +1,2 @@
+"""What a photograph can show: the narrowest crack that would be found or measured, block by
+block."""

@@ -1,0 +1,245 @@
+"""Who takes part in an evaluation: methods, the models that serve them, and what turns a
+photograph into a mask.
+
+A method is tried with every model file that was given, so that networks find the methods that are
+made for them; the shipped models serve what none of these does, unless they are of a network that
+was given.  What a method lacks (a graph, a package, a network) leaves it out by name if all methods
+were asked for, and is an error if it was named.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crackcli.datasets.pixel_labels import Labelled
+from crackcli.engines import EngineFacts
+from crackcli.engines.opening import open_engine, open_explainer
+from crackcli.errors import DeviceError, ModelError, UsageError
+from crackcli.evaluation.study_protocol import (
+    BASELINES,
+    half_mask,
+    maps_of,
+    resized_mask,
+    start_of,
+    study_mask,
+)
+from crackcli.inference.explainer import StripExplainer
+from crackcli.masking.runs import CRACK
+from crackcli.rasters.reader import read_band
+from crackcli.registry import EXTRAS, METHODS
+from crackcli.scan.raster import ScanTask, scan_raster
+
+ALL = ("all",)
+STUDY, OURS = "study", "ours"  # protocols
+PROBABILITIES = ("unet",)  # methods whose maps are P(crack) of each pixel
+GATE = 0.5  # P(crack) from which on a scan explains a tile
+LACKS = (ModelError, UsageError, ModuleNotFoundError)  # what keeps a method out
+ON_CPU = ("raw",)  # methods that ask for no device: whichever the others are to use
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The methods that are asked for, and what they are opened with; None and auto are the
+    defaults of crackcli scan."""
+
+    methods: tuple[str, ...] = ALL
+    models: tuple[Path, ...] = ()
+    start: str | None = None
+    engine: str = "auto"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One method of one model under one protocol; None is the default of method and model."""
+
+    protocol: str
+    method: str
+    model: Path | None
+    start: str | None
+    baseline: str | None
+    engine: str
+    device: str
+
+    def open(self) -> StripExplainer:
+        """What explains photographs so."""
+        return open_explainer(
+            self.model, self.method, self.start, self.engine, self.device, self.baseline, GATE
+        )
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A contender that could be opened, and what it is."""
+
+    contender: Contender
+    facts: EngineFacts
+
+
+@dataclass(frozen=True)
+class LineUp:
+    """All who take part, and why others are left out: a reason by method, or by method and
+    protocol where the other protocol has it."""
+
+    seats: list[Seat]
+    left_out: dict[str, str]
+
+
+def line_up(choice: Choice, protocols: Sequence[str]) -> LineUp:
+    """Everyone who can take part; each is opened once, so that what is missing shows at once.
+
+    Raises what a named method lacks, or what the first one lacks if nobody is left; a device that
+    is not usable, whoever it is for.
+    """
+    named = choice.methods != ALL
+    networks = {network_of(model) for model in choice.models}
+    seats: list[Seat] = []
+    left_out: dict[str, Exception] = {}
+    for method in choice.methods if named else METHODS:
+        lacks: dict[str, Exception] = {}
+        for protocol in protocols:
+            try:
+                seats += seats_of(method, protocol, choice, networks)
+            except LACKS as error:
+                if named:
+                    raise
+                lacks[f"{method} ({protocol})"] = error
+        everywhere = len(lacks) == len(protocols)
+        left_out |= {method: next(iter(lacks.values()))} if everywhere else lacks
+    if not seats:
+        raise next(iter(left_out.values()))
+    if choice.device == "cuda" and {seat.contender.device for seat in seats} == {"cpu"}:
+        methods = ", ".join(dict.fromkeys(seat.contender.method for seat in seats))
+        raise DeviceError(f"{methods}: on the CPU only; leave --device cuda out")
+    return LineUp(seats, {name: told(error) for name, error in left_out.items()})
+
+
+def told(error: Exception) -> str:
+    """What a method lacks, in a sentence."""
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise error
+        command = f"pip install -c constraints.txt '.[{EXTRAS[package]}]'"
+        return f"{package} is not installed; in the folder of crackcli's code, {command} brings it"
+    return str(error)
+
+
+def network_of(model: Path) -> str:
+    """The architecture in a model file."""
+    if model.suffix.lower() == ".safetensors":
+        from crackcli.networks import Checkpoint
+
+        return Checkpoint.read(model).network
+    return open_engine(model).facts.network
+
+
+def seats_of(method: str, protocol: str, choice: Choice, networks: set[str]) -> list[Seat]:
+    """The models that serve a method, each once; raises what the first one lacks if none does.
+
+    ``networks`` are those of the models that were given.
+    """
+    seats: dict[str, Seat] = {}
+    lacks: list[Exception] = []
+    for model in choice.models:
+        try:
+            seat = seat_of(method, protocol, model, choice)
+        except LACKS as error:
+            lacks.append(error)
+        else:
+            seats.setdefault(seat.facts.model_sha256, seat)
+    if seats:
+        return list(seats.values())
+    try:
+        seat = seat_of(method, protocol, None, choice)
+    except LACKS as error:
+        raise (lacks or [error])[0] from error
+    if seat.facts.network in networks:
+        raise lacks[0]
+    return [seat]
+
+
+def seat_of(method: str, protocol: str, model: Path | None, choice: Choice) -> Seat:
+    """The first way to open a method that works; raises what the last one lacks."""
+    lacks: list[Exception] = []
+    for start, baseline in ways(method, protocol, choice):
+        device = "cpu" if method in ON_CPU else choice.device
+        contender = Contender(protocol, method, model, start, baseline, choice.engine, device)
+        try:
+            return Seat(contender, contender.open().engine.facts)
+        except LACKS as error:
+            lacks.append(error)
+    # The plainest way is the last one; what a model lacks says more than that torch is missing.
+    raise next((e for e in reversed(lacks) if isinstance(e, ModelError)), lacks[-1])
+
+
+def ways(method: str, protocol: str, choice: Choice) -> Iterator[tuple[str | None, str | None]]:
+    """Starts and baselines in the order in which they are tried: in its protocol the study's, then
+    what a model has, as that of a graph is fixed."""
+    if protocol == STUDY:
+        start = choice.start or start_of(method)
+        if method in BASELINES:
+            yield start, BASELINES[method]
+        yield start, None
+    yield choice.start, None
+
+
+@dataclass(frozen=True, eq=False)
+class Marked:
+    """A mask (rows, cols), the seconds that it took, and of how many megapixels."""
+
+    mask: Flags
+    seconds: float
+    megapixels: float
+
+
+Marker = Callable[[Path], Marked]
+
+
+def marker_of(seat: Seat, explainer: StripExplainer, folder: Path) -> Marker:
+    """What turns photographs into masks by a protocol; scenes come and go in ``folder``."""
+    if seat.contender.protocol == OURS:
+        return lambda photograph: scanned(explainer, photograph, folder)
+    return lambda photograph: seen_as_tile(explainer, photograph, study_mask)
+
+
+def growth_marker_of(seat: Seat, explainer: StripExplainer, folder: Path) -> Marker:
+    """The same for the growth experiment, in which the study cuts maps that are probabilities at
+    a half, and compares with the methods' own baselines."""
+    contender = seat.contender
+    if contender.protocol == OURS:
+        return marker_of(seat, explainer, folder)
+    if contender.baseline is not None:
+        explainer = replace(contender, baseline=None).open()
+    masked = half_mask if contender.method in PROBABILITIES else study_mask
+    return lambda photograph: seen_as_tile(explainer, photograph, masked)
+
+
+def seen_as_tile(
+    explainer: StripExplainer, photograph: Path, masked: Callable[[NDArray], Flags]
+) -> Marked:
+    """The mask by the study's protocol; the time is that of the map, the pixels the tile's."""
+    image = Labelled(photograph).image()
+    began = time.monotonic()
+    (score_map,) = maps_of(explainer.engine, [image])
+    seconds = time.monotonic() - began
+    return Marked(resized_mask(masked(score_map), image.shape[:2]), seconds, score_map.size / 1e6)
+
+
+def scanned(explainer: StripExplainer, photograph: Path, folder: Path) -> Marked:
+    """The mask of a photograph that is scanned as a scene of its own, by the defaults of crackcli
+    scan; the time is that of the scan, its files included."""
+    scene = folder / "scene"
+    began = time.monotonic()
+    found = scan_raster(ScanTask(photograph, scene), explainer)
+    seconds = time.monotonic() - began
+    mask = read_band(found.mask) == CRACK
+    shutil.rmtree(scene)
+    return Marked(mask, seconds, mask.size / 1e6)

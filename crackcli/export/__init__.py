@@ -1,0 +1,1 @@
+"""A checkpoint and a method as one ONNX graph, checked against torch."""

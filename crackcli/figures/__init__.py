@@ -1,0 +1,1 @@
+"""Charts and image sheets by OpenCV, without a plotting library."""

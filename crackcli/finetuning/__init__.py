@@ -1,0 +1,1 @@
+"""crackcli learn and train --mine: fine-tuning on reviewed cracks and hard negatives."""

@@ -1,0 +1,144 @@
+"""P(crack) of every tile of a whole photograph, as a scan sees it, and tiles cut from it.
+
+Tiles are at native scale, however large the photograph: it is read in strips by
+`crackcli.inference.explainer`, whose gate is set so high that nothing is explained.  Position (r,
+c) is the tile whose centre lies r and c strides from the upper left corner."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from crackcli.engines import Engine, Floats
+from crackcli.files import written_aside
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.tile_classifier import Report, untold
+from crackcli.rasters.grid import Window
+from crackcli.rasters.reader import Bytes, Flags, Raster, RasterInfo
+
+CORE_PX = 512  # of a strip
+NOTHING = 2.0  # a gate that no tile passes
+ALARM = 0.5  # P(crack) from which on a tile counts as cracked
+
+Place = tuple[int, int]  # row and column of a tile, in positions
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """``probability`` (h, w) at every position; ``usable`` (h, w) where the tile lies within the
+    photograph and all of its pixels are data."""
+
+    probability: Floats
+    usable: Flags
+    tile_px: int
+    stride_px: int
+
+    @property
+    def positions(self) -> int:
+        return int(self.usable.sum())
+
+    @property
+    def alarms(self) -> int:
+        """Positions at which a crack is seen."""
+        return int((self.usable & (self.probability >= ALARM)).sum())
+
+    def window(self, place: Place) -> Window:
+        """The pixels of a tile."""
+        row, col = (index * self.stride_px - self.tile_px // 2 for index in place)
+        return Window(row, col, self.tile_px, self.tile_px)
+
+    def apart(self, order: Iterable[int], most: int, taken: Iterable[Place] = ()) -> list[Place]:
+        """The first ``most`` of flat positions in ``order`` whose tiles overlap neither each other
+        nor those ``taken``."""
+        free = self.usable.copy()
+        reach = self.tile_px // self.stride_px - 1
+        chosen: list[Place] = []
+
+        def take(place: Place) -> None:
+            row, col = place
+            free[max(0, row - reach) : row + reach + 1, max(0, col - reach) : col + reach + 1] = 0
+
+        for place in taken:
+            take(place)
+        for flat in order:
+            if len(chosen) == most:
+                break
+            row, col = divmod(int(flat), free.shape[1])
+            if free[row, col]:
+                chosen.append((row, col))
+                take((row, col))
+        return chosen
+
+
+def judge(info: RasterInfo, engine: Engine, report: Report = untold) -> Tiles:
+    """P(crack) of all tiles of a photograph; memory is that of a few strips."""
+    explainer = Explainer(engine, NOTHING)
+    grid = explainer.grid(info.rows, info.cols, CORE_PX)
+    stride, tile = engine.facts.stride_px, engine.facts.tile_px
+    probability: list[Floats] = []
+    whole: list[Flags] = []
+    with Raster(info) as raster:
+        for index in range(len(grid)):
+            scores = explainer.explain_strip(
+                raster,
+                grid,
+                index,
+                lambda share, before=index: report((before + share) / len(grid)),
+            )
+            probability.append(scores.probability)
+            whole.append(whole_cells(scores.valid, stride))
+            report((index + 1) / len(grid))
+    cells = tile // stride
+    within = np.outer(
+        places(info.rows, tile, stride, sum(map(len, whole))),
+        places(info.cols, tile, stride, whole[0].shape[1]),
+    )
+    usable = within & covered(np.concatenate(whole), cells)
+    return Tiles(np.concatenate(probability), usable, tile, stride)
+
+
+def whole_cells(valid: Flags, stride: int) -> Flags:
+    """Cells (h, w) all of whose pixels (rows, cols) are data; what lies beyond the edge counts."""
+    rows, cols = (-(-side // stride) * stride for side in valid.shape)
+    padded = np.ones((rows, cols), bool)
+    padded[: valid.shape[0], : valid.shape[1]] = valid
+    return padded.reshape(rows // stride, stride, cols // stride, stride).all(axis=(1, 3))
+
+
+def covered(whole: Flags, cells: int) -> Flags:
+    """Positions (h, w) whose tiles of ``cells`` a side have nothing but whole cells."""
+    before = cells // 2
+    padded = np.pad(whole, (before, cells - 1 - before), constant_values=True)
+    return np.lib.stride_tricks.sliding_window_view(padded, (cells, cells)).all(axis=(2, 3))
+
+
+def places(side: int, tile: int, stride: int, positions: int) -> NDArray[np.bool_]:
+    """Along a side, which positions have their tile within; the middle one if none fits."""
+    first = np.arange(positions) * stride - tile // 2
+    if side < tile:
+        return np.abs(first + (tile - side) / 2).argmin() == np.arange(positions)
+    return (first >= 0) & (first + tile <= side)
+
+
+def cut(info: RasterInfo, windows: Iterable[Window]) -> Iterator[tuple[Window, Bytes]]:
+    """Windows of a photograph (rows, cols, 3), from top to bottom, as files are best read."""
+    with Raster(info) as raster:
+        for window in sorted(windows, key=lambda w: (w.row, w.col)):
+            yield window, np.ascontiguousarray(raster.read(window).rgb)
+
+
+def name_of(photo: str, window: Window, mark: str = "") -> str:
+    """The file name of a tile, from which `crackcli.datasets.folders.photo_of` tells its
+    photograph."""
+    row, col = max(0, window.row), max(0, window.col)
+    return f"{photo}_r{row}c{col}{mark}.png"
+
+
+def write_png(path: Path, image: Bytes) -> None:
+    """A tile (rows, cols, 3) as a whole file, or no file."""
+    _, file = cv2.imencode(".png", image[..., ::-1])
+    with written_aside(path) as aside:
+        aside.write_bytes(file.tobytes())

@@ -1,0 +1,1 @@
+"""From score and photograph to the mask of crack pixels."""

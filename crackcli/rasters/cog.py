@@ -1,0 +1,302 @@
+"""Cloud-Optimised GeoTIFFs of one band, written strip by strip by several threads: score and mask.
+
+GDAL's own way there copies a raster twice and computes overviews on one processor, which on a wall
+without cracks took longer than reading it.  Here each tile is compressed and halved once, by
+whatever thread is free, and a tile that is the same all over is neither.  The layout is what GDAL
+calls COG: all directories, then the overviews from the smallest, then the raster, each tile with
+its size before it and its last bytes after it.  What places a raster on a map is copied from a tiny
+GeoTIFF that GDAL has written.
+"""
+
+import contextlib
+import shutil
+import struct
+import warnings
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
+
+from crackcli.files import written_apart
+from crackcli.rasters.reader import ENVIRONMENT, FILTERS, NODATA, Bytes, RasterInfo
+from crackcli.threads import Crew, cores
+
+TILE_PX = 512
+OVERVIEW_PX = 512  # no overview is needed of what is no larger
+ROWS_HELD = 2  # rows of tiles of one level that are under way
+CLASSIC_BYTES = 2**32 - 1  # more needs a BigTIFF
+COPIED = {33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}  # place, tags, nodata
+STRUCTURE = (
+    b"LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\n"
+    b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED\nKNOWN_INCOMPATIBLE_EDITION=NO\n "
+)
+STRUCTURE = b"GDAL_STRUCTURAL_METADATA_SIZE=%06d bytes\n" % len(STRUCTURE) + STRUCTURE
+SHORT, LONG, LONG8 = 3, 4, 16  # types of values
+SIZES = {1: 1, 2: 1, SHORT: 2, LONG: 4, 12: 8, LONG8: 8}
+
+Halving = Callable[[Bytes], Bytes]
+Tag = tuple[int, int, int, bytes]  # number, type, count and the values
+
+
+def write_cog(
+    path: Path, strips: Iterable[Bytes], info: RasterInfo, tags: dict[str, str], resampling: str
+) -> None:
+    """One band of ``strips`` (rows, cols), from top to bottom, as a Cloud-Optimised GeoTIFF on
+    the grid of ``info``; whole, or not at all.  ``resampling`` is that of the overviews, one of
+    `HALVED`; a pixel of them is made of four, as far as they have data."""
+    placed = tags_by_gdal(info, tags)
+    with (
+        written_apart(path) as aside,
+        contextlib.ExitStack() as stack,
+        Crew(contextlib.nullcontext, cores()) as crew,
+    ):
+        levels = [
+            Level(
+                *(rows, cols),
+                stack.enter_context(aside.with_name(f"level{number}").open("w+b")),
+                crew,
+                HALVED[resampling],
+            )
+            for number, (rows, cols) in enumerate(level_shapes(info.rows, info.cols))
+        ]
+        for level, smaller in pairwise(levels):
+            level.smaller = smaller
+        for strip in strips:
+            levels[0].add(strip)
+        levels[0].end()
+        with aside.open("wb") as file:
+            file.write(head(levels, placed))
+            for level in reversed(levels):
+                level.file.seek(0)
+                shutil.copyfileobj(level.file, file, 2**20)
+
+
+def level_shapes(rows: int, cols: int) -> Iterator[tuple[int, int]]:
+    """Rows and columns of a raster and of its overviews."""
+    yield rows, cols
+    while max(rows, cols) > OVERVIEW_PX:
+        rows, cols = -(-rows // 2), -(-cols // 2)
+        yield rows, cols
+
+
+class Level:
+    """A raster of ``rows`` by ``cols`` that comes in strips, and goes to ``file`` in tiles."""
+
+    def __init__(self, rows: int, cols: int, file: IO[bytes], crew: Crew, halve: Halving) -> None:
+        self.rows, self.cols, self.file, self.crew, self.halve = rows, cols, file, crew, halve
+        self.smaller: Level | None = None
+        self.held: list[Bytes] = []  # less than a row of tiles
+        self.waiting: deque[list[Future]] = deque()
+        self.sizes: list[int] = []  # of the tiles, as they are stored
+
+    def add(self, strip: Bytes) -> None:
+        """The next rows."""
+        self.held.append(strip)
+        while (there := sum(map(len, self.held))) >= TILE_PX:
+            whole = self.held[0] if len(self.held) == 1 else np.concatenate(self.held)
+            self.held = [whole[TILE_PX:]] if there > TILE_PX else []
+            self.begin(whole[:TILE_PX])
+
+    def end(self) -> None:
+        """There are no more rows."""
+        if self.held:
+            self.begin(np.concatenate(self.held))
+        while self.waiting:
+            self.finish()
+        if self.smaller is not None:
+            self.smaller.end()
+        self.file.flush()
+
+    def begin(self, row: Bytes) -> None:
+        """Have a row of tiles (at most 512, cols) compressed."""
+        halve = None if self.smaller is None else self.halve
+        tiles = (row[:, col : col + TILE_PX] for col in range(0, self.cols, TILE_PX))
+        self.waiting.append([self.crew.submit(partial(worked, tile, halve)) for tile in tiles])
+        if len(self.waiting) > ROWS_HELD:
+            self.finish()
+
+    def finish(self) -> None:
+        """Write the row of tiles that was begun first, and hand it on at half the size."""
+        done = [tile.result() for tile in self.waiting.popleft()]
+        for stored, _ in done:
+            self.file.write(struct.pack("<I", len(stored)) + stored + stored[-4:])
+            self.sizes.append(len(stored))
+        if self.smaller is not None:
+            self.smaller.add(np.concatenate([half for _, half in done], axis=1))
+
+
+def worked(tile: Bytes, halve: Halving | None, _: None) -> tuple[bytes, Bytes | None]:
+    """A tile as it is stored, and at half the size if that is asked for."""
+    value = int(tile[0, 0])
+    same = int(tile.max()) == int(tile.min()) == value
+    if same:
+        half = np.full([-(-side // 2) for side in tile.shape], value, np.uint8)
+        return plain(value), None if halve is None else half
+    whole = np.zeros((TILE_PX, TILE_PX), np.uint8)
+    whole[: tile.shape[0], : tile.shape[1]] = tile
+    return zlib.compress(whole), None if halve is None else halve(tile)
+
+
+@cache
+def plain(value: int) -> bytes:
+    """A tile that is the same all over."""
+    return zlib.compress(np.full((TILE_PX, TILE_PX), value, np.uint8))
+
+
+def quarters(tile: Bytes) -> list[Bytes]:
+    """The four pixels (each rows / 2, cols / 2) that one of half the size is made of, row by row;
+    beyond the edges there is no data."""
+    rows, cols = tile.shape
+    even = np.pad(tile, ((0, rows % 2), (0, cols % 2)), constant_values=NODATA)
+    return [even[row::2, col::2] for row in (0, 1) for col in (0, 1)]
+
+
+def average(tile: Bytes) -> Bytes:
+    """The mean of those of four pixels that have data."""
+    total, count = np.zeros((2, *(-(-side // 2) for side in tile.shape)), np.uint16)
+    for each in quarters(tile):
+        known = each != NODATA
+        total += np.where(known, each, 0)
+        count += known
+    mean = (2 * total + count) // (2 * count).clip(min=1)
+    return np.where(count > 0, mean, NODATA).astype(np.uint8)
+
+
+def mode(tile: Bytes) -> Bytes:
+    """Of four pixels of a mask, 0 and 1, what most of those with data are; where there are as many
+    of both, what is that often first, row by row."""
+    four = quarters(tile)
+    sound, crack = (sum((each == value).astype(np.int8) for each in four) for value in (0, 1))
+    result = (crack > sound).astype(np.uint8)
+    for each in four[::-1]:
+        first = (crack == 1) & (sound == 1) & (each != NODATA)
+        result[first] = each[first]
+    both = (crack == 2) & (sound == 2)
+    result[both] = 1 - four[-1][both]
+    result[crack + sound == 0] = NODATA
+    return result
+
+
+def nearest(tile: Bytes) -> Bytes:
+    """One of four pixels."""
+    return tile[::2, ::2]
+
+
+HALVED: dict[str, Halving] = {"average": average, "mode": mode, "nearest": nearest}
+
+
+def tags_by_gdal(info: RasterInfo, tags: dict[str, str]) -> list[Tag]:
+    """Those of GDAL's tags that tell the place on the map, what is no data, and ``tags``."""
+    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": 16, "width": 16}
+    profile |= {"nodata": NODATA, "transform": info.transform, "crs": info.crs_wkt}
+    with (
+        rasterio.Env(**ENVIRONMENT, GDAL_PAM_ENABLED=False),
+        MemoryFile() as memory,
+    ):
+        with FILTERS, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with memory.open(**profile) as target:
+                target.update_tags(**tags)
+        content = memory.read()
+    (at,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, at)
+    found = []
+    for entry in range(at + 2, at + 2 + 12 * count, 12):
+        number, kind, values, where = struct.unpack_from("<HHII", content, entry)
+        if number in COPIED:
+            size = values * SIZES[kind]
+            begin = where if size > 4 else entry + 8
+            found.append((number, kind, values, content[begin : begin + size]))
+    return found
+
+
+def head(levels: list[Level], placed: list[Tag]) -> bytes:
+    """All that comes before the tiles: which TIFF it is, and the directories."""
+    stored = sum(sum(level.sizes) + 8 * len(level.sizes) for level in levels)
+    tiles = sum(len(level.sizes) for level in levels)
+    room = 2**16 + 16 * tiles + sum(len(values) for *_, values in placed)
+    big = stored + room > CLASSIC_BYTES
+    size = 0  # of the head; the tiles begin behind it, so that it is made twice
+    for _ in range(2):
+        begin = (
+            struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0)
+            if big
+            else struct.pack("<2sHI", b"II", 42, 0)
+        )
+        content = bytearray(begin + STRUCTURE)
+        offsets, at = {}, size
+        for level in reversed(levels):
+            offsets[level], at = offsets_of(level, at)
+        link = 8 if big else 4  # where it is told where the next directory lies
+        for number, level in enumerate(levels):
+            content += bytes(len(content) % 2)
+            struct.pack_into("<Q" if big else "<I", content, link, len(content))
+            entries = entries_of(level, offsets[level], placed, big=big, overview=number > 0)
+            link = add_directory(content, entries, big=big)
+        content += bytes(len(content) % 2)
+        size = len(content)
+    return bytes(content)
+
+
+def offsets_of(level: Level, at: int) -> tuple[list[int], int]:
+    """Where the tiles of a level lie if their sizes and themselves begin ``at``, and where they
+    end."""
+    ends = at + np.cumsum(np.array(level.sizes, np.int64) + 8)
+    return (ends - np.array(level.sizes) - 4).tolist(), int(ends[-1])
+
+
+def entries_of(
+    level: Level, offsets: list[int], placed: list[Tag], *, big: bool, overview: bool
+) -> list[Tag]:
+    """The tags of the directory of one level, by number."""
+
+    def tag(number: int, kind: int, *values: int) -> Tag:
+        letter = {SHORT: "H", LONG: "I", LONG8: "Q"}[kind]
+        return number, kind, len(values), struct.pack(f"<{len(values)}{letter}", *values)
+
+    entries = [
+        tag(256, LONG, level.cols),
+        tag(257, LONG, level.rows),
+        tag(258, SHORT, 8),  # bits
+        tag(259, SHORT, 8),  # deflate
+        tag(262, SHORT, 1),  # zero is black
+        tag(277, SHORT, 1),  # bands
+        tag(284, SHORT, 1),
+        tag(317, SHORT, 1),  # no predictor
+        tag(322, SHORT, TILE_PX),
+        tag(323, SHORT, TILE_PX),
+        tag(324, LONG8 if big else LONG, *offsets),
+        tag(325, LONG, *level.sizes),
+        tag(339, SHORT, 1),  # unsigned
+    ]
+    if overview:
+        return [tag(254, LONG, 1), *entries, *(each for each in placed if each[0] == 42113)]
+    return [*entries, *sorted(placed)]
+
+
+def add_directory(content: bytearray, entries: list[Tag], *, big: bool) -> int:
+    """Append a directory and the values that do not fit into it; return where it tells where the
+    next one lies."""
+    count, entry, inline = ("<Q", "<HHQ", 8) if big else ("<H", "<HHI", 4)
+    link = len(content) + struct.calcsize(count) + len(entries) * (4 + 2 * inline)
+    behind, values_at = bytearray(), link + inline
+    content += struct.pack(count, len(entries))
+    for number, kind, values, packed in entries:
+        content += struct.pack(entry, number, kind, values)
+        if len(packed) <= inline:
+            content += packed.ljust(inline, b"\0")
+        else:
+            behind += bytes((values_at + len(behind)) % 2)
+            content += struct.pack("<Q" if big else "<I", values_at + len(behind))
+            behind += packed
+    content += bytes(inline) + behind
+    return link

@@ -1,0 +1,244 @@
+"""Styles as QGIS writes them (QML), for the layers of a report's GeoPackage.
+
+Lines are coloured by the first severity profile of the report, dashed where its limit is exceeded
+only possibly, else by classes of their largest width in pixels; labels tell that width.  The six
+colours go from blue to violet and are told apart by people who do not see red or green.  What can
+be seen is a light wash over the photograph in the same classes, grey where no crack would be.
+"""
+
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+from crackcli.report.severity import POSSIBLY, Profile
+from crackcli.report.severity_columns import Profiles
+
+VERSION = "3.28.0-Firenze"  # the oldest QGIS whose form this is; later ones read it
+COLOURS = ("#4575b4", "#91bfdb", "#fee090", "#fc8d59", "#d73027", "#7a0177")
+GREY = "#8c8c8c"
+WIDTHS_PX = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # from which on a class begins
+LINE_MM, OUTLINE_MM = 0.8, 0.2  # on the screen or on paper
+FILL_OPACITY, WASH_OPACITY = 0.55, 0.25
+LABEL = """CASE WHEN "width_max_mm" IS NOT NULL
+THEN format_number("width_max_mm", 2)
+  || coalesce(' ± ' || format_number("width_max_unc_mm", 2), '') || ' mm'
+ELSE format_number("width_max_px", 1)
+  || coalesce(' ± ' || format_number("width_max_unc_px", 1), '') || ' px' END"""
+DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+
+Element = ElementTree.Element
+
+
+def style(layer: str, profiles: Profiles = ()) -> str:
+    """The QML of a layer: ``cracks``, ``crack_areas``, ``joints`` or ``measurability``."""
+    kind = "fill" if layer in ("crack_areas", "measurability") else "line"
+    root = ElementTree.Element(
+        "qgis",
+        version=VERSION,
+        styleCategories="Symbology|Labeling",
+        labelsEnabled="1" if kind == "line" else "0",
+    )
+    if layer == "measurability":
+        root.append(by_limit())
+    elif layer == "joints":
+        root.append(single(symbol("0", kind, GREY, dashed=True)))
+    elif profiles:
+        root.append(by_severity(profiles[0], kind))
+    else:
+        root.append(by_width(kind))
+    if kind == "line":
+        root.append(labeling())
+    return DOCTYPE + ElementTree.tostring(root, encoding="unicode")
+
+
+def name_of(profiles: Profiles) -> str:
+    """The name of a style, 30 characters at most."""
+    return f"severity {profiles[0].column}" if profiles else "width in pixels"
+
+
+def renderer(kind: str, **attributes: str) -> Element:
+    common = {"forceraster": "0", "symbollevels": "0", "enableorderby": "0", "referencescale": "-1"}
+    return ElementTree.Element("renderer-v2", type=kind, **common, **attributes)
+
+
+def single(drawn: Element) -> Element:
+    """The same symbol for all."""
+    root = renderer("singleSymbol")
+    ElementTree.SubElement(root, "symbols").append(drawn)
+    return root
+
+
+def by_width(kind: str) -> Element:
+    """Classes of the largest width in pixels."""
+    root = renderer("graduatedSymbol", attr="width_max_px", graduatedMethod="GraduatedColor")
+    ranges = ElementTree.SubElement(root, "ranges")
+    symbols = ElementTree.SubElement(root, "symbols")
+    for number, (low, colour) in enumerate(zip(WIDTHS_PX, COLOURS, strict=True)):
+        last = number + 1 == len(WIDTHS_PX)
+        high = 1e9 if last else WIDTHS_PX[number + 1]
+        words = f"wider than {low:g} px" if last else f"{low:g} to {high:g} px"
+        ElementTree.SubElement(
+            ranges,
+            "range",
+            lower=f"{low:.15f}",
+            upper=f"{high:.15f}",
+            symbol=str(number),
+            label=words,
+            render="true",
+        )
+        symbols.append(symbol(str(number), kind, colour))
+    return root
+
+
+def by_limit() -> Element:
+    """A rule for each class of the narrowest crack that can be seen, and one for no such crack."""
+    root = renderer("RuleRenderer")
+    for low, high, colour in zip(WIDTHS_PX, [*WIDTHS_PX[1:], None], COLOURS, strict=True):
+        words = f"cracks of {high:g} px are seen" if high else f"cracks above {low:g} px are seen"
+        condition = f'"detect_limit_px" > {low:g}'
+        if high:
+            condition += f' AND "detect_limit_px" <= {high:g}'
+        add_rule(root, words, condition, "wash", colour)
+    add_rule(root, "not assessable", "ELSE", "wash", GREY)
+    return root
+
+
+def add_rule(
+    root: Element, label: str, condition: str, kind: str, colour: str, *, dashed: bool = False
+) -> None:
+    """One more rule of a renderer, with a symbol of its own."""
+    if not len(root):
+        ElementTree.SubElement(root, "rules", key="{crackcli}")
+        ElementTree.SubElement(root, "symbols")
+    rules, symbols = root
+    number = str(len(symbols))
+    key = f"{{crackcli-{number}}}"
+    ElementTree.SubElement(rules, "rule", key=key, filter=condition, symbol=number, label=label)
+    symbols.append(symbol(number, kind, colour, dashed=dashed))
+
+
+def by_severity(profile: Profile, kind: str) -> Element:
+    """A rule for each class of a profile, another for what is in it only possibly, and one for
+    cracks that have no grade."""
+    root = renderer("RuleRenderer")
+    prefix = f"sev_{profile.column}"
+    for one, colour in zip(profile.classes, spread(len(profile.classes)), strict=True):
+        own = f"\"{prefix}_class\" = '{one.name}'"
+        label = f"{one.name}: {one.label}"
+        if one.above_mm:
+            label += f" (above {one.above_mm:g} mm)"
+        status = f"\"{prefix}_status\" = '{POSSIBLY}'"
+        add_rule(root, label, f"{own} AND NOT {status}", kind, colour)
+        if one.above_mm:
+            words = f"{label}, possibly"
+            add_rule(root, words, f"{own} AND {status}", kind, colour, dashed=True)
+    add_rule(root, "not graded", "ELSE", kind, GREY)
+    return root
+
+
+def spread(count: int) -> list[str]:
+    """Colours for ``count`` classes, from the least to the worst of `COLOURS` but the last, which
+    only six classes or more need."""
+    last = len(COLOURS) - (1 if count >= len(COLOURS) else 2)
+    return [COLOURS[round(number * last / (count - 1))] for number in range(count)]
+
+
+def symbol(name: str, kind: str, colour: str, *, dashed: bool = False) -> Element:
+    """A symbol of one simple layer: a ``line``, a ``fill`` with its outline, or a ``wash`` of light
+    colour without one."""
+    root = ElementTree.Element(
+        "symbol",
+        type="line" if kind == "line" else "fill",
+        name=name,
+        alpha="1",
+        clip_to_extent="1",
+        force_rhr="0",
+    )
+    layer = ElementTree.SubElement(
+        root,
+        "layer",
+        {
+            "class": "SimpleLine" if kind == "line" else "SimpleFill",
+            "enabled": "1",
+            "locked": "0",
+            "pass": "0",
+        },
+    )
+    if kind == "line":
+        values = {
+            "capstyle": "round",
+            "joinstyle": "round",
+            "line_color": rgba(colour),
+            "line_style": "dash" if dashed else "solid",
+            "line_width": f"{LINE_MM:g}",
+            "line_width_unit": "MM",
+        }
+    else:
+        values = {
+            "color": rgba(colour, WASH_OPACITY if kind == "wash" else FILL_OPACITY),
+            "joinstyle": "bevel",
+            "outline_color": rgba(colour),
+            "outline_style": "no" if kind == "wash" else "dash" if dashed else "solid",
+            "outline_width": f"{OUTLINE_MM:g}",
+            "outline_width_unit": "MM",
+            "style": "solid",
+        }
+    options = ElementTree.SubElement(layer, "Option", type="Map")
+    for key, value in values.items():
+        ElementTree.SubElement(options, "Option", name=key, type="QString", value=value)
+    return root
+
+
+def rgba(colour: str, opacity: float = 1.0) -> str:
+    """A colour as QGIS writes it: red, green, blue, alpha, 0 to 255."""
+    parts: Sequence[int] = [*bytes.fromhex(colour[1:]), round(255 * opacity)]
+    return ",".join(map(str, parts))
+
+
+def labeling() -> Element:
+    """Labels along the lines, with a light edge around the letters."""
+    root = ElementTree.Element("labeling", type="simple")
+    settings = ElementTree.SubElement(root, "settings", calloutType="simple")
+    text = ElementTree.SubElement(
+        settings,
+        "text-style",
+        fieldName=LABEL,
+        isExpression="1",
+        fontSize="8",
+        fontSizeUnit="Point",
+        textColor="30,30,30,255",
+        textOpacity="1",
+        textOrientation="horizontal",
+    )
+    ElementTree.SubElement(
+        text,
+        "text-buffer",
+        bufferDraw="1",
+        bufferSize="0.8",
+        bufferSizeUnits="MM",
+        bufferColor="255,255,255,255",
+        bufferOpacity="0.85",
+        bufferNoFill="1",
+        bufferJoinStyle="128",
+    )
+    along, above = "2", "10"  # placement by the line; above it, in map orientation
+    ElementTree.SubElement(
+        settings,
+        "placement",
+        placement=along,
+        placementFlags=above,
+        dist="0.5",
+        distUnits="MM",
+        priority="5",
+        layerType="LineGeometry",
+    )
+    ElementTree.SubElement(
+        settings,
+        "rendering",
+        drawLabels="1",
+        obstacle="1",
+        mergeLines="0",
+        labelPerPart="0",
+        minFeatureSize="0",
+        scaleVisibility="0",
+    )
+    return root

@@ -1,0 +1,378 @@
+"""Cracks as others see them: rows of a table and features of a map.
+
+The columns are one literal table, used by every format.  ``_px`` columns always hold numbers,
+their ``_mm`` and ``_mm2`` twins only where the scene has a scale.  A ``_unc`` is one standard
+uncertainty, empty where it is unknown; in mm it includes that of the scale, if ``gsd_unc_mm`` tells
+it.  Columns of grades come behind these (`crackcli.report.severity_columns`).  Geometries are built
+in pixel coordinates (of edges) and then placed in a frame (`crackcli.scenes.frames`)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+
+from crackcli.cracks.trace import Crack
+from crackcli.cracks.width_methods import FROM_MASK
+from crackcli.detectability.assessment import Assessed
+from crackcli.detectability.statement import Seen, Told, statement
+from crackcli.measuring.photometric_width import Optics
+from crackcli.report.identity import About, scan_facts
+from crackcli.report.limit_columns import crack_limits, scene_limits
+from crackcli.report.severity_columns import Profiles, Row, crack_grades, scene_grades, unc_in_mm
+from crackcli.scenes.frames import Geometries, exchange_frame, map_frame
+from crackcli.scenes.scale import Scale, in_mm, in_mm2
+from crackcli.scenes.scene import Scene, entry
+
+EDGES = "edges"  # the tone that nobody gave
+MEASURED = "measured"  # on the photograph
+MASK_ONLY = "mask only"  # the photograph was not at hand: widths, and nothing else, by the mask
+SIMPLIFIED_PX = 0.1  # how far a written centreline may stray from the measured one
+
+COLUMNS: dict[str, type] = {
+    "crack_id": str,
+    "scene_id": str,
+    "asset_id": str,  # as given to crackcli report; else empty
+    "campaign_id": str,
+    "acquired_utc": str,
+    "length_px": float,
+    "length_mm": float,
+    "main_length_px": float,
+    "main_length_mm": float,
+    "area_px": int,
+    "area_mm2": float,  # as area_px of the mask, which may be wider or narrower than the crack
+    "area_width_px": float,  # mean width on the photograph times length_px: empty without such
+    "area_width_mm2": float,
+    "width_mean_px": float,
+    "width_mean_mm": float,
+    "width_mean_unc_px": float,
+    "width_mean_unc_mm": float,
+    "width_median_px": float,
+    "width_median_mm": float,
+    "width_median_unc_px": float,
+    "width_median_unc_mm": float,
+    "width_p95_px": float,
+    "width_p95_mm": float,
+    "width_p95_unc_px": float,
+    "width_p95_unc_mm": float,
+    "width_max_px": float,
+    "width_max_mm": float,
+    "width_max_unc_px": float,
+    "width_max_unc_mm": float,
+    "width_max_col": float,  # where, in pixels; whole numbers are pixel centres
+    "width_max_row": float,
+    "width_max_x": float,  # the same place in the units of the map, or of the local frame
+    "width_max_y": float,
+    "width_method": str,
+    "centroid_x": float,  # of the centreline, which may wind around it
+    "centroid_y": float,
+    "lon": float,  # of the same place, where the map is tied to the Earth
+    "lat": float,
+    "orientation_deg": float,
+    "tortuosity": float,
+    "n_branches": int,
+    "n_junctions": int,
+    "n_endpoints": int,
+    "min_col": int,  # first and last pixels, all within the crack's box
+    "min_row": int,
+    "max_col": int,
+    "max_row": int,
+    "score": float,  # mean of the score raster along it, which is no probability
+    "relevance_sum": float,  # of its pixels, in logits: `crackcli.report.identity.relevance_top`
+    "joint_likelihood": float,
+    "touches_edge": bool,
+    "touches_nodata": bool,
+    "review": str,
+    "note": str,  # for people: empty
+    "detect_limit_px": float,  # the narrowest crack that is seen along it, nine of ten times
+    "detect_limit_mm": float,
+    "measure_limit_px": float,  # and that is measured
+    "measure_limit_mm": float,
+    "measurable": bool,  # false: narrower than that, its widths are not known to 25 %
+}
+
+# The three measures of severity of the study (arXiv 2309.11267) are n_cracks, total_area and
+# width_max: cracks per patch, their area, and the largest width.
+SCENE_COLUMNS: dict[str, type] = {
+    "scene_id": str,
+    "file": str,
+    "asset_id": str,
+    "campaign_id": str,
+    "run_id": str,  # of the scan: a digest of its run.json; and when that was written
+    "created_utc": str,
+    "status": str,  # `MEASURED`, or `MASK_ONLY`
+    "rows": int,
+    "cols": int,
+    "acquired_utc": str,
+    "gsd_mm": float,
+    "gsd_unc_mm": float,
+    "scale_source": str,
+    "n_cracks": int,
+    "cracks_per_mp": float,  # megapixel of what was assessed
+    "total_length_px": float,
+    "total_length_mm": float,
+    "total_area_px": int,
+    "total_area_mm2": float,
+    "area_fraction": float,  # of what is not no data; areas are those of the mask
+    "width_max_px": float,
+    "width_max_mm": float,
+    "width_max_unc_px": float,
+    "width_max_unc_mm": float,
+    "worst_crack_id": str,
+    "p20_per_m2": float,  # cracks, and metres of them, on a square metre of what was assessed
+    "p21_m_per_m2": float,
+    "n_joints": int,  # set aside: in no other column of this row
+    "joints_length_px": float,
+    "joints_length_mm": float,
+    "joints_from": float,  # the joint_likelihood from which on lines were set aside
+    "min_length_px": float,  # shorter lines were left out: in no other column of this row
+    "n_left_out": int,
+    "tone": str,  # by which widths were measured on the photograph: as given, else by its edges
+    "tone_share": float,  # of linear light in it: 1 linear, 0 encoded
+    "tone_doubt": float,  # the probability that it is the other one, which is in no uncertainty
+    "blur_px": float,  # sigma of its edges
+    "assessed_px": int,
+    "assessed_m2": float,
+    "nodata_pct": float,  # of rows times cols
+    "model": str,
+    "model_sha256": str,
+    "method": str,
+    "threshold": float,
+    "tiles": int,  # of every zoom, and those with P(crack) at the gate or above
+    "tiles_positive": int,
+    "seconds": float,  # of the scan
+    "device": str,
+    "not_assessable_pct": float,  # of assessed_px
+    "not_assessable_m2": float,
+    "detect_limit_px": float,  # from this width on cracks are seen on 90 % of the assessable wall
+    "detect_limit_mm": float,
+    "measure_limit_px": float,  # and measured
+    "measure_limit_mm": float,
+    "statement": str,
+}
+
+# Where scene.json tells these facts of a scan.
+FACTS: dict[str, tuple[str, ...]] = {
+    "file": ("source", "file"),
+    "acquired_utc": ("photograph", "acquired_utc"),
+    "model": ("scored", "engine", "model"),
+    "model_sha256": ("scored", "engine", "model_sha256"),
+    "method": ("scored", "engine", "method"),
+    "threshold": ("threshold",),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class SceneCracks:
+    """What was traced in one scene, cracks and lines that are likely joints apart, and what turns
+    both into rows and features.  ``joints`` are `Crack` too: they were measured like cracks.
+    ``left_out`` lines, shorter than ``min_length_px``, are in neither.  ``tone`` was given, or is
+    told by `EDGES`; ``optics`` are those that widths were measured with on the photograph: both
+    None where none was."""
+
+    scene: Scene
+    scale: Scale | None
+    cracks: Sequence[Crack]
+    assessed_px: int
+    joints: Sequence[Crack] = ()
+    assessed: Assessed | None = None  # None: the photograph is not at hand
+    left_out: int = 0
+    min_length_px: float = 0.0
+    joint_from: float | None = None  # the likelihood from which on lines were set aside
+    tone: str | None = None
+    optics: Optics | None = None
+    about: About = About()
+    relevance_top: float | None = None  # None: scores are of something else
+    by_default: bool = True  # scanned by the shipped model with default options, as limits are for
+
+
+def centrelines(cracks: Sequence[Crack]) -> Geometries:
+    """The centrelines as MultiLineStrings, in coordinates of pixel edges."""
+    if not cracks:
+        return np.zeros(0, object)
+    lines = [line for crack in cracks for line in crack.centreline]
+    points = np.concatenate([*lines, np.zeros((0, 2))]) + 0.5
+    ends = np.cumsum([0, *map(len, lines)])
+    parts = np.cumsum([0, *(len(crack.centreline) for crack in cracks)])
+    kind = shapely.GeometryType.MULTILINESTRING
+    exact = shapely.from_ragged_array(kind, points, (ends, parts))
+    simple = shapely.simplify(exact, SIMPLIFIED_PX, preserve_topology=False)
+    simple = np.where(shapely.is_empty(simple), exact, simple)
+    lines, owner = shapely.get_parts(simple, return_index=True)  # of one line GEOS makes that line
+    return shapely.multilinestrings(lines, indices=owner)
+
+
+def areas(cracks: Sequence[Crack]) -> Geometries:
+    """The outlines as MultiPolygons, in coordinates of pixel edges."""
+    return np.array([crack.outline for crack in cracks], dtype=object)
+
+
+def rows(table: SceneCracks, cracks: Sequence[Crack], profiles: Profiles = ()) -> list[Row]:
+    """``cracks`` of a scene, or its joints, as rows by `COLUMNS` and, graded by ``profiles``, by
+    `crack_columns`; None is unknown."""
+    if not cracks:
+        return []
+    scene, scale = table.scene, table.scale
+    frame, exchange = map_frame(scene, scale), exchange_frame(scene, scale)
+    widest = np.array([crack.widths.max_at for crack in cracks]) + 0.5
+    middles = shapely.get_coordinates(shapely.centroid(centrelines(cracks)))
+    places = np.hstack([frame.place_points(widest), frame.place_points(middles)]).tolist()
+    degrees: list[list[float | None]] = [[None, None]] * len(cracks)
+    if exchange.space == "wgs84":
+        degrees = exchange.place_points(middles).tolist()
+    names = ("width_max_x", "width_max_y", "centroid_x", "centroid_y", "lon", "lat")
+    found = []
+    for crack, place, lonlat in zip(cracks, places, degrees, strict=True):
+        row = row_of(crack, table) | dict(zip(names, [*place, *lonlat], strict=True))
+        row = {name: row[name] for name in COLUMNS}
+        found.append(row | crack_grades(crack, scale, profiles, row["measurable"]))
+    return found
+
+
+def row_of(crack: Crack, table: SceneCracks) -> Row:
+    """The values of `COLUMNS` but for places on a map."""
+    widths, scale = crack.widths, table.scale
+    min_col, min_row, max_col, max_row = crack.bbox
+    lengths = {
+        "length": crack.length_px,
+        "main_length": crack.main_length_px,
+        "width_mean": widths.mean_px,
+        "width_median": widths.median_px,
+        "width_p95": widths.p95_px,
+        "width_max": widths.max_px,
+    }
+    sigmas = {
+        "width_mean": widths.mean_sigma_px,
+        "width_median": widths.median_sigma_px,
+        "width_p95": widths.p95_sigma_px,
+        "width_max": widths.max_sigma_px,
+    }
+    top = table.relevance_top
+    relevance = None if top is None or crack.squares is None else top * crack.squares
+    # Where a crack has no width, as near junctions, it counts as wide as elsewhere.
+    by_width = None if widths.method == FROM_MASK else widths.mean_px * crack.length_px
+    return {
+        "crack_id": crack.id,
+        "scene_id": table.scene.name,
+        "asset_id": table.about.asset_id,
+        "campaign_id": table.about.campaign_id,
+        "acquired_utc": fact(table.scene.record, "acquired_utc"),
+        **{f"{name}_px": round(value, 3) for name, value in lengths.items()},
+        **{f"{name}_mm": in_mm(value, scale) for name, value in lengths.items()},
+        **{f"{name}_unc_px": rounded(sigma, 3) for name, sigma in sigmas.items()},
+        **{
+            f"{name}_unc_mm": rounded(unc_in_mm(sigma, lengths[name], scale), 4)
+            for name, sigma in sigmas.items()
+        },
+        "area_px": crack.area_px,
+        "area_mm2": in_mm2(crack.area_px, scale),
+        "area_width_px": rounded(by_width, 3),
+        "area_width_mm2": in_mm2(by_width, scale) if by_width is not None else None,
+        "width_max_col": round(widths.max_at[0], 2),
+        "width_max_row": round(widths.max_at[1], 2),
+        "width_method": widths.method,
+        "orientation_deg": round(crack.orientation_deg, 2),
+        "tortuosity": round(crack.tortuosity, 4),
+        "n_branches": crack.branches,
+        "n_junctions": crack.junctions,
+        "n_endpoints": crack.endpoints,
+        "min_col": min_col,
+        "min_row": min_row,
+        "max_col": max_col,
+        "max_row": max_row,
+        "score": rounded(crack.score, 4),
+        "relevance_sum": rounded(relevance, 6),
+        "joint_likelihood": rounded(crack.joint_likelihood, 4),
+        "touches_edge": crack.touches_edge,
+        "touches_nodata": crack.touches_nodata,
+        "review": "unreviewed",
+        "note": None,
+        **limits_of(crack, table),
+    }
+
+
+def limits_of(crack: Crack, table: SceneCracks) -> Row:
+    """What can be seen and measured where a crack lies, and whether it was measurable."""
+    return crack_limits(table.assessed, table.scale, crack.centreline, crack.widths.median_px)
+
+
+def told(table: SceneCracks) -> Told:
+    """What a scene adds to a statement."""
+    mm_per_px = table.scale.mm_per_px if table.scale else None
+    return Told(
+        cracks=len(table.cracks),
+        mm_per_px=mm_per_px,
+        seen=None if table.assessed is None else Seen.of(table.assessed),
+        joints=len(table.joints),
+        left_out=table.left_out,
+        min_length_px=table.min_length_px,
+        by_default=table.by_default,
+    )
+
+
+def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
+    """The row of a scene by `SCENE_COLUMNS` and, graded by ``profiles``, by `scene_columns`; None
+    is unknown."""
+    scene, scale, cracks = table.scene, table.scale, table.cracks
+    worst = max(cracks, key=lambda crack: crack.widths.max_px, default=None)
+    length = sum((crack.length_px for crack in cracks), 0.0)
+    joints_length = sum((crack.length_px for crack in table.joints), 0.0)
+    area = sum(crack.area_px for crack in cracks)
+    widest = worst.widths if worst else None
+    assessed = table.assessed_px * scale.mm_per_px**2 / 1e6 if scale else None
+    known = {
+        "scene_id": scene.name,
+        **asdict(table.about),
+        "status": MASK_ONLY if table.assessed is None and table.optics is None else MEASURED,
+        **scan_facts(scene, table.assessed_px, len(cracks)),
+        "rows": scene.rows,
+        "cols": scene.cols,
+        "gsd_mm": scale.mm_per_px if scale else None,
+        "gsd_unc_mm": scale.sigma if scale else None,
+        "scale_source": scale.source if scale else None,
+        "n_cracks": len(cracks),
+        "total_length_px": rounded(length, 3),
+        "total_length_mm": in_mm(length, scale),
+        "total_area_px": area,
+        "total_area_mm2": in_mm2(area, scale),
+        "area_fraction": rounded(area / table.assessed_px if table.assessed_px else None, 8),
+        "width_max_px": rounded(widest.max_px if widest else None, 3),
+        "width_max_mm": in_mm(widest.max_px, scale) if widest else None,
+        "width_max_unc_px": rounded(widest.max_sigma_px if widest else None, 3),
+        "width_max_unc_mm": rounded(
+            unc_in_mm(widest.max_sigma_px, widest.max_px, scale) if widest else None, 4
+        ),
+        "p20_per_m2": rounded(len(cracks) / assessed if assessed else None, 4),
+        "p21_m_per_m2": rounded(
+            length * scale.mm_per_px / 1000 / assessed if scale and assessed else None, 4
+        ),
+        "worst_crack_id": worst.id if worst else None,
+        "n_joints": len(table.joints),
+        "joints_length_px": rounded(joints_length, 3),
+        "joints_length_mm": in_mm(joints_length, scale),
+        "joints_from": table.joint_from,
+        "min_length_px": table.min_length_px,
+        "n_left_out": table.left_out,
+        "tone": table.tone,
+        "tone_share": rounded(table.optics.tone.share if table.optics else None, 3),
+        "tone_doubt": rounded(table.optics.tone.doubt if table.optics else None, 4),
+        "blur_px": rounded(table.optics.blur.px if table.optics else None, 3),
+        "assessed_px": table.assessed_px,
+        "assessed_m2": rounded(assessed, 6),
+        **{name: fact(scene.record, name) for name in FACTS},
+        **scene_limits(table.assessed, scale),
+        "statement": statement([told(table)]),
+    }
+    row = {name: known[name] for name in SCENE_COLUMNS}
+    measurable = [limits_of(crack, table)["measurable"] for crack in cracks] if profiles else None
+    return row | scene_grades(cracks, scale, profiles, measurable)
+
+
+def rounded(value: float | None, decimals: int) -> float | None:
+    return None if value is None else round(value, decimals)
+
+
+def fact(record: Row, name: str) -> Any:
+    """What ``scene.json`` says by `FACTS`; None if it does not say."""
+    return entry(record, FACTS[name])

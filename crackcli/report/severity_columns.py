@@ -1,0 +1,183 @@
+"""Grades of cracks as columns, and profiles as a table, so that no file has one without the other.
+
+``cracks.csv`` and ``scenes.csv`` carry the caveats in a column of their own, GeoJSON in its foreign
+member, the GeoPackage in the table ``severity_profiles``.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from crackcli.cracks.trace import Crack
+from crackcli.cracks.width_methods import FROM_MASK
+from crackcli.report.severity import POSSIBLY, Grade, Profile, grade, worst
+from crackcli.scenes.scale import Scale
+
+Row = dict[str, Any]
+Profiles = tuple[Profile, ...]
+
+FIELDS: dict[str, type] = {
+    "class": str,
+    "label": str,
+    "status": str,
+    "limit_mm": float,
+    "exceed_mm": float,
+    "exceed_sigma": float,
+    "clause": str,
+}
+CAVEATS = "severity_caveats"
+PROFILE_COLUMNS: dict[str, type] = {
+    "profile": str,
+    "column_name": str,
+    "title": str,
+    "clause": str,
+    "classes": str,
+    "limits_mm": str,
+    "width_graded": str,
+    "source": str,
+    "caveat": str,
+}
+
+
+def crack_columns(profiles: Profiles) -> dict[str, type]:
+    """Columns of the grades of a crack: ``sev_<column>_class`` and so on."""
+    return {
+        f"sev_{profile.column}_{field}": kind
+        for profile in profiles
+        for field, kind in FIELDS.items()
+    }
+
+
+def scene_columns(profiles: Profiles) -> dict[str, type]:
+    """Columns of the grades of a scene: the worst class, its status, and how many cracks are in
+    each class and only possibly in theirs."""
+    return {
+        name: kind
+        for profile in profiles
+        for name, kind in {
+            f"severity_max_{profile.column}": str,
+            f"sev_{profile.column}_max_status": str,
+            **{f"sev_{profile.column}_n_{one.name}": int for one in profile.classes},
+            f"sev_{profile.column}_n_possibly": int,
+        }.items()
+    }
+
+
+def unc_in_mm(sigma_px: float | None, value_px: float, scale: Scale | None) -> float | None:
+    """Standard uncertainty in mm of a length in pixels, with that of the scale as far as it is
+    known; None where the scale or the uncertainty in pixels is not."""
+    if scale is None or sigma_px is None:
+        return None
+    return float(
+        ((sigma_px * scale.mm_per_px) ** 2 + (value_px * (scale.sigma or 0.0)) ** 2) ** 0.5
+    )
+
+
+def grade_crack(
+    profile: Profile, crack: Crack, scale: Scale | None, measurable: bool | None = None
+) -> Grade | None:
+    """The grade of a crack; None without a scale.  One whose width is of the mask, or that is not
+    ``measurable`` where it lies (None: unknown), exceeds a limit possibly at most."""
+    if scale is None:
+        return None
+    width_px = getattr(crack.widths, f"{profile.width}_px")
+    unc = unc_in_mm(getattr(crack.widths, f"{profile.width}_sigma_px"), width_px, scale)
+    sure = crack.widths.method != FROM_MASK and measurable is not False
+    return grade(profile, width_px * scale.mm_per_px, unc, sure=sure)
+
+
+def crack_grades(
+    crack: Crack, scale: Scale | None, profiles: Profiles, measurable: bool | None = None
+) -> Row:
+    """The values of `crack_columns`; None without a scale."""
+    row: Row = {}
+    for profile in profiles:
+        found = grade_crack(profile, crack, scale, measurable)
+        values = dict.fromkeys(FIELDS) if found is None else fields_of(found, profile)
+        row |= {f"sev_{profile.column}_{field}": value for field, value in values.items()}
+    return row
+
+
+def fields_of(found: Grade, profile: Profile) -> Row:
+    facts = asdict(found) | {"clause": profile.clause}
+    facts["class"] = facts.pop("name")
+    for name, decimals in (("exceed_mm", 4), ("exceed_sigma", 2)):
+        facts[name] = None if facts[name] is None else round(facts[name], decimals)
+    return {field: facts[field] for field in FIELDS}
+
+
+def scene_grades(
+    cracks: Sequence[Crack],
+    scale: Scale | None,
+    profiles: Profiles,
+    measurable: Sequence[bool | None] | None = None,
+) -> Row:
+    """The values of `scene_columns`; None without a scale.  ``measurable`` has one for each of
+    ``cracks``, None where it is unknown of all."""
+    row: Row = dict.fromkeys(scene_columns(profiles))
+    if scale is None:
+        return row
+    known = [None] * len(cracks) if measurable is None else measurable
+    for profile in profiles:
+        found = [
+            grade_crack(profile, crack, scale, one)
+            for crack, one in zip(cracks, known, strict=True)
+        ]
+        grades = [one for one in found if one is not None]
+        top = worst(profile, grades)
+        counts = Counter(one.name for one in grades)
+        row |= {
+            f"severity_max_{profile.column}": top.name if top else None,
+            f"sev_{profile.column}_max_status": top.status if top else None,
+            f"sev_{profile.column}_n_possibly": sum(one.status == POSSIBLY for one in grades),
+            **{f"sev_{profile.column}_n_{one.name}": counts[one.name] for one in profile.classes},
+        }
+    return row
+
+
+def nested(rows: list[Row], profiles: Profiles) -> list[Row]:
+    """Rows as GeoJSON has them: the grades in one member ``severity``, by profile."""
+    if not profiles:
+        return rows
+    taken = {
+        profile.name: {field: f"sev_{profile.column}_{field}" for field in FIELDS}
+        for profile in profiles
+    }
+    flat = crack_columns(profiles)
+    return [
+        {name: value for name, value in row.items() if name not in flat}
+        | {
+            "severity": {
+                profile: {field: row[column] for field, column in columns.items()}
+                for profile, columns in taken.items()
+            }
+        }
+        for row in rows
+    ]
+
+
+def profile_rows(profiles: Profiles) -> list[Row]:
+    """The profiles as rows by `PROFILE_COLUMNS`."""
+    return [
+        {
+            "profile": profile.name,
+            "column_name": f"sev_{profile.column}",
+            "title": profile.title,
+            "clause": profile.clause,
+            "classes": "; ".join(f"{one.name} {one.label}" for one in profile.classes),
+            "limits_mm": "; ".join(f"{limit:g}" for limit in profile.limits_mm),
+            "width_graded": profile.graded,
+            "source": profile.source,
+            "caveat": profile.caveat,
+        }
+        for profile in profiles
+    ]
+
+
+def caveats(profiles: Profiles) -> str:
+    """The caveats of all profiles in one text."""
+    return " | ".join(
+        f"{profile.name} ({profile.clause}; {profile.graded}): {profile.caveat}"
+        for profile in profiles
+    )

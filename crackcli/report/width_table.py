@@ -1,0 +1,61 @@
+"""The width all along each crack, a row per sample, where it was measured on the photograph."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crackcli.cracks.trace import Crack
+from crackcli.report.rows import SceneCracks
+from crackcli.scenes.frames import map_frame
+
+COLUMNS: dict[str, type] = {
+    "crack_id": str,
+    "line": int,  # of the crack's centreline, in the order of its MultiLineString
+    "along_px": float,  # the way from the start of the line
+    "along_mm": float,
+    "x": float,  # in the units of the map, or of the local frame
+    "y": float,
+    "width_px": float,
+    "width_mm": float,
+    "unc_px": float,  # one standard uncertainty; in mm with that of the scale, if it is known
+    "unc_mm": float,
+}
+DECIMALS = 4
+
+
+def width_profiles(table: SceneCracks, cracks: Sequence[Crack]) -> dict[str, NDArray]:
+    """Arrays (N,) by `COLUMNS` of all samples of all ``cracks`` that were measured on the
+    photograph; nan is unknown, or that there is no width, as near junctions."""
+    known = [(crack.id, crack.widths.profile) for crack in cracks]
+    kept = [
+        (name, profile)
+        for name, profile in known
+        if profile is not None and np.isfinite(profile.sigma_px).any()
+    ]
+    if not kept:
+        return {
+            name: np.zeros(0, object if kind is str else kind) for name, kind in COLUMNS.items()
+        }
+    names = np.array([name for name, _ in kept], dtype=object)
+    counts = [len(profile.line) for _, profile in kept]
+    line, along, points, width, sigma = (
+        np.concatenate([getattr(profile, field) for _, profile in kept])
+        for field in ("line", "along_px", "points", "width_px", "sigma_px")
+    )
+    frame = map_frame(table.scene, table.scale)
+    x, y = frame.place_points(points + 0.5).T
+    mm = table.scale.mm_per_px if table.scale else np.nan
+    of_scale = (table.scale.sigma or 0.0) if table.scale else np.nan
+    return {
+        "crack_id": np.repeat(names, counts),
+        "line": line.astype(np.int32),
+        "along_px": along.round(DECIMALS),
+        "along_mm": (along * mm).round(DECIMALS),
+        "x": x,
+        "y": y,
+        "width_px": width.round(DECIMALS),
+        "width_mm": (width * mm).round(DECIMALS),
+        "unc_px": sigma.round(DECIMALS),
+        "unc_mm": np.hypot(sigma * mm, width * of_scale).round(DECIMALS),
+    }

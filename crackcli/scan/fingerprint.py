@@ -1,0 +1,33 @@
+"""What a score was made from: the same again gives the same score, so it need not be made again."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from crackcli import __version__
+from crackcli.inference.explainer import StripExplainer
+from crackcli.rasters.reader import RasterInfo
+
+
+def made_from(
+    info: RasterInfo, explainer: StripExplainer, core_px: int, zooms: Sequence[float]
+) -> dict[str, Any]:
+    """All that a score depends on; the device is not among it."""
+    return {
+        "source_sha256": info.digest,
+        "transform": list(info.transform)[:6],
+        "crs_wkt": info.crs_wkt,
+        "engine": {k: v for k, v in asdict(explainer.engine.facts).items() if k != "device"},
+        "gate": explainer.gate,
+        "look": None if explainer.look is None else explainer.look.noted(zooms),
+        "core_px": core_px,
+        "zooms": list(zooms),
+        "crackcli_version": __version__,
+    }
+
+
+def digest_of(scored: dict[str, Any]) -> str:
+    """What a score was made from, in short."""
+    return hashlib.sha256(json.dumps(scored, sort_keys=True).encode()).hexdigest()

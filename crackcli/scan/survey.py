@@ -1,0 +1,268 @@
+"""Many rasters, one output folder: names, lock, failures that do not stop the others.
+
+``run.json`` tells versions, options and the status of every scene, and is written after each.
+"""
+
+import contextlib
+import logging
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from crackcli import __version__
+from crackcli.engines.opening import open_explainer
+from crackcli.errors import CrackError, InputError, Interrupted, Locked, OutputError, UsageError
+from crackcli.files import write_json
+from crackcli.inference.explainer import StripExplainer
+from crackcli.inference.views import PLAIN, in_order
+from crackcli.masking.refinement import Masking
+from crackcli.rasters.reader import LEAST_PX, SUFFIXES, existing
+from crackcli.scan.dry_run.memory import peak_memory_mb
+from crackcli.scan.raster import ScanTask, SceneSummary, scan_raster
+from crackcli.scenes.recorded_scale import Hints
+
+log = logging.getLogger(__name__)
+
+OURS = {".lock", "run.json"}  # files of the output folder that a scene's folder may not displace
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class SurveyTask:
+    """Files and folders, and how each raster is scanned."""
+
+    sources: tuple[Path, ...]
+    output: Path
+    model: Path | None = None
+    method: str | None = None
+    start: str | None = None
+    baseline: str | None = None
+    engine: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    gate: float = 0.5
+    look: float = 0.0
+    look_in: str = "half"
+    masking: Masking = Masking("auto")
+    core_px: int | None = None
+    zooms: tuple[float, ...] = PLAIN
+    hints: Hints = Hints()
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.gate <= 1:
+            raise UsageError(f"the gate is {self.gate}; choose a probability, 0 to 1")
+        if not 0 <= self.look <= 1:
+            raise UsageError(f"look is {self.look}; choose a probability, 0 for no first look")
+        object.__setattr__(self, "zooms", in_order(self.zooms))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input that could not be scanned, and why."""
+
+    source: Path
+    message: str
+    exit_code: int
+
+
+@dataclass
+class SurveyResult:
+    """What became of every input; ``stopped`` is the exit code of what ended the run early."""
+
+    scenes: list[SceneSummary] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    stopped: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 3 some, else the code of what went wrong."""
+        if self.stopped is not None:
+            return self.stopped
+        if not self.failures:
+            return 0
+        codes = {failure.exit_code for failure in self.failures}
+        return 3 if self.scenes or len(codes) > 1 else codes.pop()
+
+
+def scan_survey(
+    task: SurveyTask,
+    progress: Progress = lambda share, words: None,
+    on_failure: Callable[[Failure], None] = lambda failure: None,
+) -> SurveyResult:
+    """Scan every raster of ``task.sources`` into its folder of ``task.output``."""
+    rasters, missing = find_rasters(task.sources)
+    result = SurveyResult()
+
+    def fail(failure: Failure) -> None:
+        result.failures.append(failure)
+        on_failure(failure)
+
+    for failure in missing:
+        fail(failure)
+    if not rasters:  # neither loads a model nor leaves an output folder
+        return result
+    explainer, core_px = opened(task)
+    engine = explainer.engine
+    log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
+
+    with locked(task.output):
+        try:
+            for number, (name, source) in enumerate(rasters.items()):
+                one = ScanTask(
+                    source,
+                    task.output / name,
+                    masking=task.masking,
+                    core_px=core_px,
+                    zooms=task.zooms,
+                    hints=task.hints,
+                    overwrite=task.overwrite,
+                )
+
+                def report(share: float, words: str, number: int = number) -> None:
+                    progress((number + share) / len(rasters), words)
+
+                try:
+                    result.scenes.append(scan_raster(one, explainer, report))
+                except OutputError:
+                    raise
+                except CrackError as error:
+                    fail(Failure(source, str(error), error.exit_code))
+                except Exception as error:
+                    if os.environ.get("CRACKCLI_TRACEBACK"):
+                        raise
+                    fail(Failure(source, unforeseen(source, error), CrackError.exit_code))
+                write_run(task, explainer, result)
+        except (OutputError, Interrupted) as stop:
+            result.stopped = stop.exit_code
+            raise
+        finally:
+            with contextlib.suppress(OutputError):
+                write_run(task, explainer, result)
+    return result
+
+
+def opened(task: SurveyTask) -> tuple[StripExplainer, int]:
+    """What explains the strips of a task, and the side of its blocks."""
+    explainer = open_explainer(
+        *(task.model, task.method, task.start, task.engine, task.device, task.baseline),
+        *(task.gate, task.look, task.precision, task.look_in),
+    )
+    if task.look and explainer.look is None:
+        log.info("all is looked at in full, since a first look would save nothing here")
+    core_px = explainer.core_px if task.core_px is None else task.core_px
+    explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
+    return explainer, core_px
+
+
+def unforeseen(source: Path, error: Exception) -> str:
+    return (
+        f"{source} could not be scanned (unexpected {type(error).__name__}: {error}); "
+        "CRACKCLI_TRACEBACK=1 shows where"
+    )
+
+
+def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure]]:
+    """Scene names and their files, and what cannot be found.
+
+    A folder gives the images in it.  A scene is named by its file's stem; where two files share
+    one, by stem and suffix, and where these are shared too, with the folder's name before them.
+    Names that differ in case only count as shared: some file systems do not tell them apart.
+    """
+    files: dict[Path, Path] = {}
+    failures: list[Failure] = []
+    for source in sources:
+        try:
+            found = images_in(source) if source.is_dir() else [existing(source)]
+        except InputError as error:
+            failures.append(Failure(source, str(error), error.exit_code))
+            continue
+        for path in found:
+            files.setdefault(path.parent.resolve() / path.name, path)
+    names: list[Callable[[Path], str]] = [
+        lambda path: path.stem,
+        lambda path: f"{path.stem}_{path.suffix[1:].lower()}",
+        lambda path: f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:].lower()}",
+    ]
+    left, named = list(files.values()), dict[str, Path]()
+    for name in names:
+        taken = Counter([*OURS, *(known.casefold() for known in named)])
+        taken.update(name(path).casefold() for path in left)
+        unique = [path for path in left if taken[name(path).casefold()] == 1]
+        named |= {name(path): path for path in unique}
+        left = [path for path in left if path not in unique]
+    for path in left:
+        error = InputError(f"{path} cannot be told from another file of the same name; rename one")
+        failures.append(Failure(path, str(error), error.exit_code))
+    ordered = {path: name for name, path in named.items()}
+    return {ordered[path]: path for path in files.values() if path in ordered}, failures
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files of a folder by name, without its folders and hidden files."""
+    try:
+        found = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in SUFFIXES and path.name[0] != "." and not path.is_dir()
+        )
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be read ({error.strerror}); change its rights"
+        ) from error
+    if not found:
+        raise InputError(
+            f"{folder} holds no images; give a folder with {', '.join(sorted(SUFFIXES))}"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold an output folder for this run alone; the lock ends with the process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written ({error.strerror}); choose another output folder"
+        ) from error
+    with file:
+        try:
+            import fcntl
+        except ModuleNotFoundError:  # Windows: no lock, as there is no cron
+            yield
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Locked(f"{folder} is in use by another run; try again later") from error
+        except OSError as error:
+            log.warning("%s cannot be locked (%s)", folder, error.strerror)
+        yield
+
+
+def write_run(task: SurveyTask, explainer: StripExplainer, result: SurveyResult) -> None:
+    """``run.json``: enough to do it again, and to know what was done."""
+    options = {k: v for k, v in asdict(task).items() if k not in ("sources", "output")}
+    record: dict[str, Any] = {
+        "crackcli_version": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "written_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "sources": [str(source) for source in task.sources],
+        "options": options,
+        "device": explainer.engine.facts.device,
+        "engine": asdict(explainer.engine.facts),
+        "peak_memory_mb": peak_memory_mb(),
+        "scenes": [asdict(scene) for scene in result.scenes],
+        "failures": [asdict(failure) for failure in result.failures],
+        "exit_code": result.exit_code,
+    }
+    write_json(task.output / "run.json", record)

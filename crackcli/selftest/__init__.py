@@ -1,0 +1,2 @@
+"""crackcli selftest: known cracks drawn into a photograph and found again, or not: probability of
+detection."""

@@ -1,0 +1,68 @@
+"""What stands on walls and is no crack: the table of distractors.
+
+A distractor is a function (rng, picture) -> picture in one of three modules: `joints`
+(what is built straight), `things` (what hangs, lies, grows or is written on a wall) and
+`marks` (shadows, stains and coatings).  Their widths, contrasts and colours overlap
+with those of cracks; what sets them apart is their course, their edges, or their relief.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from crackcli.synthesis import joints, marks, things
+from crackcli.synthesis.brushes import Picture
+
+
+@dataclass(frozen=True)
+class Distractor:
+    """One family: how it is drawn, how often, and whether it lies over a crack or under it."""
+
+    draw: Callable[[Generator, Picture], Picture]
+    weight: float = 1.0
+    over: bool = False
+
+
+DISTRACTORS: dict[str, Distractor] = {
+    "formwork_joints": Distractor(joints.formwork_joints, 3),
+    "mortar_joints": Distractor(joints.mortar_joints, 3),
+    "tile_grid": Distractor(joints.tile_grid),
+    "boards": Distractor(joints.boards, 1.5),
+    "expansion_joint": Distractor(joints.expansion_joint),
+    "sealing_strip": Distractor(joints.sealing_strip),
+    "repair_patch": Distractor(joints.repair_patch),
+    "paint_boundary": Distractor(joints.paint_boundary, 1.5),
+    "ledges": Distractor(joints.ledges, 1.5),
+    "window": Distractor(joints.window, over=True),
+    "bars": Distractor(joints.bars, over=True),
+    "cables": Distractor(things.cables, 2, over=True),
+    "pipes": Distractor(things.pipes, over=True),
+    "ruler": Distractor(things.ruler, over=True),
+    "scratches": Distractor(things.scratches, 1.5),
+    "chalk": Distractor(things.chalk, over=True),
+    "pencil": Distractor(things.pencil, 1.5),
+    "text": Distractor(things.text, over=True),
+    "threads": Distractor(things.threads, over=True),
+    "branches": Distractor(things.branches, 1.5, over=True),
+    "grass": Distractor(things.grass, over=True),
+    "leaves": Distractor(things.leaves, over=True),
+    "holes": Distractor(marks.holes, 2),
+    "roughcast": Distractor(marks.roughcast, 1.5),
+    "shadow_edge": Distractor(marks.shadow_edge, 2, over=True),
+    "shadow_stripes": Distractor(marks.shadow_stripes, over=True),
+    "foliage_shadow": Distractor(marks.foliage_shadow, over=True),
+    "stains": Distractor(marks.stains, 1.5),
+    "runs": Distractor(marks.runs, 1.5),
+    "wet_patch": Distractor(marks.wet_patch, 1.5),
+    "splashes": Distractor(marks.splashes),
+    "coating": Distractor(marks.coating),
+}
+
+
+def chosen(rng: Generator, most: int) -> list[str]:
+    """One to ``most`` families, each at most once."""
+    weights = np.array([distractor.weight for distractor in DISTRACTORS.values()])
+    count = int(rng.integers(1, most + 1))
+    return list(rng.choice(list(DISTRACTORS), count, replace=False, p=weights / weights.sum()))

@@ -1,0 +1,349 @@
+"""What hangs, lies, grows or is written on a wall and is no crack."""
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from crackcli.synthesis.brushes import (
+    Picture,
+    Points,
+    Shape,
+    Share,
+    across,
+    chance,
+    clouds,
+    curve,
+    drawn,
+    embossed,
+    filled,
+    laid,
+    light_of,
+    lit_like,
+    meander,
+    patches,
+    picked,
+    ramp,
+    shaded,
+    shifted,
+    sign,
+    tapered,
+    texture_of,
+    tone_of,
+    width_of,
+    within,
+)
+from crackcli.synthesis.cover import blurred
+from crackcli.synthesis.joints import METAL, somewhere, upright
+
+CABLE = [(28, 28, 30), (60, 60, 62), (130, 130, 130), (215, 213, 206), (96, 66, 46), (120, 40, 36)]
+CHALK = [(238, 238, 234), (235, 215, 110), (220, 120, 110), (130, 165, 215), (150, 205, 150)]
+CRAYON = [(60, 90, 170), (190, 60, 50), (70, 140, 80), (210, 130, 40)]
+SPRAY = [(225, 60, 40), (40, 80, 190), (245, 240, 235), (240, 130, 30), (25, 25, 25), (60, 160, 70)]
+BARK = [(96, 76, 58), (122, 102, 82), (84, 84, 58), (150, 132, 108), (70, 92, 50)]
+GREEN = [(86, 118, 52), (58, 92, 42), (120, 140, 70), (140, 136, 74), (150, 110, 60), (128, 74, 46)]
+TAPE = [(238, 205, 60), (240, 240, 236), (200, 202, 204), (230, 225, 200)]
+FONTS = [
+    cv2.FONT_HERSHEY_SIMPLEX,
+    cv2.FONT_HERSHEY_DUPLEX,
+    cv2.FONT_HERSHEY_TRIPLEX,
+    cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
+    cv2.FONT_HERSHEY_PLAIN,
+]
+LETTERS = "ABCDEFGHKLMNPRSTUVXZ"
+
+
+def raised(
+    rng: Generator, picture: Picture, share: Share, colour: np.ndarray, away_px: float
+) -> Picture:
+    """A thing in front of the wall: its shadow, then itself, round and lit from the same side."""
+    light = light_of(rng)
+    down = -away_px * np.array([np.cos(np.deg2rad(light)), np.sin(np.deg2rad(light))])
+    shade = blurred(shifted(share, *down), 0.5 + rng.uniform(0.1, 0.6) * away_px)
+    picture = shaded(picture, 1 - rng.uniform(0.1, 0.65) * shade)
+    round_ = embossed(blurred(share, 1.2), light)
+    surface = 1 + rng.uniform(0.6, 1.8) * round_ + 0.08 * clouds(rng, share.shape, 10, 2)
+    return laid(picture, colour, share, np.clip(surface, 0.35, 1.7))
+
+
+def cables(rng: Generator, picture: Picture) -> Picture:
+    """One to three cables or ropes: smooth courses, even width, a highlight, a shadow, clips."""
+    shape = picture.shape[:2]
+    wide = width_of(rng, 1.2, 10)
+    line = curve(meander(rng, shape, rng.choice([0.004, 0.02, 0.07])), rng.uniform(15, 50))
+    count = int(rng.choice([1, 2, 3], p=[0.7, 0.2, 0.1]))
+    beside = rng.uniform(1.1, 5) * wide * np.array([rng.normal(0, 1), 1])
+    lines = [line + number * beside for number in range(count)]
+    colour = lit_like(picked(rng, CABLE), picture)
+    picture = raised(rng, picture, drawn(shape, lines, wide), colour, rng.uniform(0.3, 2) * wide)
+    if wide > 2.5:
+        light = drawn(shape, [one - 0.22 * wide for one in lines], 0.25 * wide)
+        picture = picture + (rng.uniform(0.05, 0.3) * blurred(light, 0.4))[..., None] * (
+            255 - picture
+        )
+    if chance(rng, 0.4):
+        at = lines[0][:: max(4, len(line) // int(rng.integers(2, 5)))]
+        clips = [point + np.array([[-1.0, 0], [1, 0]]) * wide for point in at]
+        metal = lit_like(picked(rng, METAL), picture)
+        picture = raised(rng, picture, drawn(shape, clips, max(2.0, 0.8 * wide)), metal, 1.0)
+    return picture
+
+
+def pipes(rng: Generator, picture: Picture) -> Picture:
+    """A straight pipe or post: shaded round, a soft shadow beside it, brackets."""
+    shape = picture.shape[:2]
+    off, way = across(shape, somewhere(rng, shape), upright(rng, 1.5, 0.1))
+    wide = rng.uniform(0.03, 0.2) * min(shape)
+    side = sign(rng)
+    shadow = np.clip(1 - (side * off - wide / 2) / (rng.uniform(0.3, 1.5) * wide), 0, 1)
+    shadow = shadow * (side * off > 0)
+    picture = shaded(picture, 1 - rng.uniform(0.15, 0.6) * shadow ** rng.uniform(0.3, 1.5))
+    bent = np.clip(2 * off / wide, -1, 1)
+    surface = 0.55 + 0.5 * np.sqrt(np.maximum(1 - (bent + 0.4 * side) ** 2, 0)) + 0.03 * bent
+    surface = surface * (1 + 0.06 * clouds(rng, shape, 50, 3))
+    metal = lit_like(picked(rng, METAL), picture)
+    picture = laid(picture, metal, within(off, wide), surface)
+    if chance(rng, 0.5):
+        apart = rng.uniform(0.35, 0.9) * min(shape)
+        bracket = np.abs(np.mod(way, np.float32(apart)) - apart / 2) < rng.uniform(2, 6)
+        picture = laid(picture, 0.8 * metal, within(off, 1.12 * wide) * bracket, surface)
+    return picture
+
+
+def ruler(rng: Generator, picture: Picture) -> Picture:
+    """A ruler, measuring tape or scale bar with ticks, numbers or alternating fields."""
+    shape = picture.shape[:2]
+    deg = upright(rng, 6.0, 0.4)
+    off, way = across(shape, somewhere(rng, shape), deg)
+    wide = rng.uniform(8, 0.16 * min(shape) + 6)
+    share = within(off, wide) * (np.abs(way) < rng.uniform(0.3, 1.2) * min(shape))
+    picture = shaded(picture, 1 - 0.4 * blurred(shifted(share, 1.5, 2), 1.2) * (1 - share))
+    tape = lit_like(picked(rng, TAPE), picture)
+    picture = laid(picture, tape, share, 1 + 0.05 * patches(rng, shape, 60))
+    step = rng.uniform(2.5, 9)
+    if chance(rng, 0.3):
+        ink = share * (np.mod(way, 6 * step) < 3 * step) * (off > 0)
+    else:
+        ink = np.zeros(shape, np.float32)
+        for every, long_ in ((1, 0.25), (5, 0.4), (10, 0.6)):
+            tick = within(np.mod(way, every * step) - every * step / 2, min(1.2, 0.3 * step))
+            ink = np.maximum(ink, tick * (off + wide / 2 < long_ * wide))
+        ink = ink * share
+    return laid(picture, lit_like(np.float32([30, 30, 32]), picture), ink * rng.uniform(0.6, 1))
+
+
+def scratches(rng: Generator, picture: Picture) -> Picture:
+    """Bundles of thin bright scores, nearly parallel, broken where the surface is rough."""
+    shape = picture.shape[:2]
+    stem = curve(meander(rng, shape, rng.uniform(0, 0.05)), 30.0)
+    first = int(rng.uniform(0.15, 0.45) * len(stem))
+    stem = stem[first : first + max(8, int(rng.uniform(0.2, 0.5) * len(stem)))]
+    spread = rng.uniform(1, 0.1 * min(shape))
+    lines = []
+    for _ in range(int(rng.integers(2, 14))):
+        a = int(rng.integers(0, max(1, len(stem) // 2)))
+        b = a + int(rng.integers(4, len(stem)))
+        lines.append(stem[a:b] * rng.normal(1, 0.01) + rng.normal(0, spread, 2))
+    share = drawn(shape, [line for line in lines if len(line) > 2], rng.uniform(0.5, 1.6))
+    share = share * ramp(patches(rng, shape, 8) + patches(rng, shape, 30), -0.9, 0.4)
+    picture = shaded(picture, 1 + rng.uniform(0.2, 0.6) * share)
+    return shaded(picture, 1 - rng.uniform(0, 0.35) * shifted(share, 0.8, 1.0))
+
+
+def by_hand(rng: Generator, shape: Shape, wavy: bool) -> list[Points]:
+    """Strokes (N, 2) as people make them: lines, crosses, arrows, rings, and if ``wavy`` waves."""
+    at = np.array(somewhere(rng, shape))
+    size = rng.uniform(0.08, 0.45) * min(shape)
+    turn = rng.uniform(0, 2 * np.pi)
+    ahead = np.array([np.cos(turn), np.sin(turn)])
+    side = ahead[::-1] * [-1, 1]
+    kind = str(rng.choice(["line", "cross", "arrow", "ring", "wave" if wavy else "line"]))
+    if kind == "ring":
+        angle = np.linspace(0, rng.uniform(5.5, 7.5), 40)[:, None]
+        ring = np.cos(angle) * ahead + rng.uniform(0.5, 1) * np.sin(angle) * side
+        return [at + size * ring * (1 + 0.02 * angle)]
+    if kind == "wave":
+        way = np.linspace(-1, 1, 60)[:, None]
+        waves = np.sin(way * rng.uniform(8, 26) + rng.uniform(0, 6)) * rng.uniform(0.05, 0.25)
+        return [at + size * (way * ahead + waves * side)]
+    line = at + size * np.array([[-1.0], [1]]) * ahead
+    if kind == "cross":
+        return [line, at + size * np.array([[-1.0], [1]]) * side]
+    if kind == "arrow":
+        tips = [line[1] - 0.35 * size * (ahead + turned * side) for turned in (-0.7, 0.7)]
+        return [line, np.array([tips[0], line[1], tips[1]])]
+    long_ = rng.uniform(1, 3)
+    lines = [at + long_ * size * np.array([[-1.0], [1]]) * ahead]
+    if chance(rng, 0.5):
+        lines.append(lines[0] + rng.uniform(4, 40) * side)
+    return lines
+
+
+def dry(rng: Generator, picture: Picture, share: Share) -> Share:
+    """A stroke of chalk or pencil: it marks what stands out and skips the hollows."""
+    grip = texture_of(picture) + 0.25 * clouds(rng, share.shape, 5, 1.5)
+    return share * ramp(grip, 0.7, rng.uniform(0.9, 1.4))
+
+
+def chalk(rng: Generator, picture: Picture) -> Picture:
+    """Marks in chalk or crayon."""
+    shape = picture.shape[:2]
+    lines = [line for _ in range(int(rng.integers(1, 4))) for line in by_hand(rng, shape, True)]
+    share = dry(
+        rng, picture, drawn(shape, [curve(line, 3.0) for line in lines], width_of(rng, 1, 7))
+    )
+    colour = lit_like(picked(rng, CHALK + CRAYON), picture)
+    return laid(picture, colour, rng.uniform(0.5, 0.95) * share)
+
+
+def pencil(rng: Generator, picture: Picture) -> Picture:
+    """Pencil: ruled lines with ticks, crosses and arrows; grey and straight, never wandering."""
+    shape = picture.shape[:2]
+    lines = []
+    for _ in range(int(rng.integers(1, 4))):
+        lines += by_hand(rng, shape, False)
+    start, ahead = lines[0][0], lines[0][1] - lines[0][0]
+    for at in rng.uniform(0, 1, int(rng.integers(0, 5))):
+        side = ahead[::-1] * [-1, 1] / max(float(np.linalg.norm(ahead)), 1)
+        lines.append(start + at * ahead + np.array([[-5.0], [5]]) * side)
+    share = dry(rng, picture, drawn(shape, lines, rng.uniform(0.6, 1.8)))
+    grey = lit_like(np.float32([70, 70, 74]), picture)
+    return laid(picture, grey, rng.uniform(0.3, 0.8) * share)
+
+
+def text(rng: Generator, picture: Picture) -> Picture:
+    """Letters and numbers: sprayed, stencilled or written."""
+    shape = picture.shape[:2]
+    words = "".join(rng.choice(list(LETTERS + "0123456789"), int(rng.integers(1, 6))))
+    size = rng.uniform(0.1, 0.45) * min(shape)
+    thick = max(1, round(2 * min(width_of(rng, 1, 12), size / 5)))
+    big = np.zeros((2 * shape[0], 2 * shape[1]), np.uint8)
+    font = int(FONTS[int(rng.integers(len(FONTS)))])
+    (long_, _), _ = cv2.getTextSize(words, font, size / 11, thick)
+    at = np.array(somewhere(rng, shape)) * 2 - [long_ / 2, 0]
+    cv2.putText(
+        big, words, tuple(at.astype(int).tolist()), font, size / 11, 255, thick, cv2.LINE_AA
+    )
+    turn = cv2.getRotationMatrix2D((shape[1], shape[0]), rng.normal(0, 12), 1)
+    big = cv2.warpAffine(big, turn, big.shape[::-1])
+    share = cv2.resize(big, shape[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    how = int(rng.integers(3))
+    if how == 0:  # sprayed
+        mist = blurred(share, rng.uniform(1, 3.5))
+        share = np.maximum(
+            0.8 * mist, 0.5 * ramp(blurred(share, 4) + patches(rng, shape, 2), 0.7, 1)
+        )
+    elif how == 1:
+        share = dry(rng, picture, share)
+    colour = lit_like(picked(rng, SPRAY + CHALK), picture)
+    return laid(picture, colour, rng.uniform(0.5, 1) * share, texture_of(picture) ** 0.5)
+
+
+def threads(rng: Generator, picture: Picture) -> Picture:
+    """Hairs in round bows, or threads of a cobweb: even, smooth, light or brown."""
+    shape = picture.shape[:2]
+    at = np.array(somewhere(rng, shape))
+    size = rng.uniform(0.15, 0.5) * min(shape)
+    if chance(rng, 0.5):
+        lines = []
+        for _ in range(int(rng.integers(1, 4))):
+            turn = np.cumsum(np.full(60, rng.normal(0, 0.09)) + rng.normal(0, 0.01, 60))
+            steps = np.column_stack([np.cos(turn), np.sin(turn)]) * size / 20
+            lines.append(at + np.cumsum(steps, axis=0) + rng.normal(0, 0.1 * size, 2))
+        colour = picked(rng, [(90, 60, 40), (50, 40, 36), (210, 205, 195), (150, 110, 70)])
+        strength = rng.uniform(0.4, 0.9)
+    else:
+        ends = at + size * rng.normal(0, 1, (int(rng.integers(4, 12)), 2))
+        lines = [np.array([at, end]) for end in ends]
+        for share in np.linspace(0.2, 0.9, int(rng.integers(0, 7))):
+            lines.append(curve(at + share * (np.vstack([ends, ends[:1]]) - at), 4.0))
+        colour, strength = picked(rng, [(232, 232, 230)]), rng.uniform(0.2, 0.7)
+    share = drawn(shape, lines, rng.uniform(0.5, 1.3))
+    return laid(picture, lit_like(colour, picture), strength * share)
+
+
+def branches(rng: Generator, picture: Picture) -> Picture:
+    """Ivy, twigs or roots on the wall: round and lit, with shadow, often with leaves."""
+    shape = picture.shape[:2]
+    wide = rng.uniform(2.0, 9.0)
+    stem = curve(meander(rng, shape, rng.uniform(0.02, 0.08), 7), 10.0)
+    lines = [(stem, np.linspace(wide, 0.5 * wide, len(stem)))]
+    leaves_at = []
+    for _ in range(int(rng.integers(1, 9))):
+        root = stem[int(rng.uniform(0.1, 0.9) * len(stem))]
+        turn = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.25, 14))
+        steps = np.column_stack([np.cos(turn), np.sin(turn)]) * rng.uniform(
+            2, 0.03 * min(shape) + 3
+        )
+        twig = root + np.cumsum(steps, axis=0)
+        lines.append((curve(twig, 4.0), None))
+        leaves_at.append(twig[-1])
+    lines = [
+        (line, np.linspace(0.6 * wide, 0.8, len(line)) if widths is None else widths)
+        for line, widths in lines
+    ]
+    share = tapered(shape, lines, 3)
+    bark = lit_like(picked(rng, BARK), picture)
+    picture = raised(rng, picture, share, bark, rng.uniform(0.5, 3))
+    if chance(rng, 0.5):
+        picture = with_leaves(rng, picture, np.array(leaves_at), rng.uniform(4, 16))
+    return picture
+
+
+def with_leaves(rng: Generator, picture: Picture, at: Points, size_px: float) -> Picture:
+    """Leaves with a midrib at these places (N, 2), each in its own direction and green."""
+    shape = picture.shape[:2]
+    outlines, ribs = [], []
+    around = np.linspace(0, 2 * np.pi, 24)
+    broad = np.sin(around) * np.abs(np.sin(around)) ** 0.4  # pointed at both ends
+    for point in at:
+        long_ = size_px * rng.uniform(0.5, 1.4)
+        turn = rng.uniform(0, 2 * np.pi)
+        ahead = np.array([np.cos(turn), np.sin(turn)])
+        lobes = 1 + rng.uniform(0, 0.25) * np.cos(rng.integers(3, 8) * around)
+        bow = rng.normal(0, 0.15) * np.cos(around) ** 2
+        leaf = np.column_stack([np.cos(around), rng.uniform(0.25, 0.6) * broad + bow])
+        leaf = leaf * (lobes * long_)[:, None] + rng.normal(0, 0.03 * long_, (24, 1))
+        outlines.append(point + leaf @ np.array([ahead, ahead[::-1] * [-1, 1]]))
+        ribs.append(point + np.array([[-1.0], [1]]) * long_ * ahead)
+    green = lit_like(picked(rng, GREEN), picture)
+    mottled = green * (1 + 0.3 * patches(rng, shape, 8) + 0.2 * patches(rng, shape, 3))[..., None]
+    share = filled(shape, outlines, 3)
+    picture = raised(rng, picture, share, mottled, rng.uniform(1, 5))
+    return laid(picture, 1.35 * green, 0.5 * share * drawn(shape, ribs, 0.8))
+
+
+def grass(rng: Generator, picture: Picture) -> Picture:
+    """Blades of grass or weeds from a foot, bent outwards, green to straw."""
+    shape = picture.shape[:2]
+    foot = np.array(somewhere(rng, shape))
+    up = rng.uniform(0, 2 * np.pi)
+    blades = []
+    for _ in range(int(rng.integers(5, 28))):
+        bend = rng.normal(0, 0.06)
+        turn = up + rng.normal(0, 0.6) + bend * np.arange(14)
+        step = rng.uniform(0.01, 0.035) * min(shape)
+        line = foot + np.cumsum(np.column_stack([np.cos(turn), np.sin(turn)]) * step, axis=0)
+        line = line + rng.normal(0, 0.02 * min(shape), 2)
+        blades.append((line, np.linspace(rng.uniform(1.0, 4.0), 0.4, len(line))))
+    for part in (blades[::2], blades[1::2]):
+        green = lit_like(picked(rng, GREEN), picture)
+        picture = raised(rng, picture, tapered(shape, part, 3), green, rng.uniform(0.5, 3))
+    return picture
+
+
+def leaves(rng: Generator, picture: Picture) -> Picture:
+    """Fallen or growing leaves, litter and pebbles, each with a shadow."""
+    shape = picture.shape[:2]
+    for _ in range(int(rng.integers(1, 3))):
+        count = int(rng.integers(1, 10))
+        middle = np.array(somewhere(rng, shape))
+        at = middle + rng.normal(0, rng.uniform(0.05, 0.3) * min(shape), (count, 2))
+        size = rng.uniform(0.01, 0.07) * min(shape) + 1
+        if chance(rng, 0.7):
+            picture = with_leaves(rng, picture, at, size)
+        else:
+            stone = tone_of(picture).mean(axis=(0, 1)) * rng.uniform(0.6, 1.5)
+            stones = [point + rng.normal(0, 0.7 * size, (7, 2)) for point in at]
+            hulls = [cv2.convexHull(np.float32(one))[:, 0] for one in stones]
+            picture = raised(rng, picture, filled(shape, hulls, 3), stone, rng.uniform(0.5, 2))
+    return picture

@@ -1,0 +1,1 @@
+"""crackcli train: one loop, three objectives, validation, calibration."""

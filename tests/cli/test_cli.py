@@ -1,0 +1,211 @@
+"""The command as it is typed: one line for each error, documented exit codes, data on stdout."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from command import crackcli
+from fakes import wall
+
+
+def errors(done):
+    return [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A photograph, and what only looks like a photograph or a model."""
+    folder = tmp_path_factory.mktemp("cli")
+    cv2.imwrite(str(folder / "wall.png"), wall(96, 130))
+    (folder / "text.tif").write_text("no image")
+    (folder / "text.onnx").write_text("no graph")
+    (folder / "text.safetensors").write_text("no weights")
+    (folder / "empty").mkdir()
+    (folder / "file").touch()
+    return folder
+
+
+def test_the_version_is_data():
+    done = crackcli("--version")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("crackcli ")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("scann", 2, "No such command 'scann'"),
+        ("scan --nosuch", 2, "No such option: --nosuch"),
+        ("scan wall.png --method lime", 2, "'lime' is not known; choose one of: cae, deeplift, "),
+        ("scan wall.png --masking closing", 2, "choose one of: auto, plain, refined, study"),
+        ("scan wall.png --zoom 3", 2, "'3' is no zoom; choose one of: 0.25, 0.5, 1, 2, 4"),
+        ("scan wall.png --engine keras", 2, "choose one of: auto, onnx, raw, torch, zennit"),
+        ("scan wall.png --model nothere.onnx", 6, "nothere.onnx is not a file"),
+        ("scan wall.png --model text.onnx", 6, "text.onnx is not a usable ONNX graph"),
+        ("scan wall.png --model text.safetensors", 6, "is not a whole safetensors file"),
+        ("scan text.tif", 4, "text.tif is not a readable image"),
+        ("scan empty", 4, "empty holds no images"),
+        ("scan nothere.jpg", 4, "nothere.jpg does not exist; check the name"),
+        ("scan wall.png -o file", 73, "file cannot be written"),
+        ("report empty", 4, "run crackcli scan -o empty first"),
+        ("selftest nothere.jpg -o tested", 4, "nothere.jpg does not exist; check the name"),
+        ("selftest wall.png -o tested", 4, "wall.png is 130 x 96 px, too small"),
+        ("selftest wall.png -o tested --widths a,b", 2, "'a,b' are no widths; give numbers"),
+        ("selftest wall.png -o file", 73, "file cannot be written"),
+        ("train empty -o mine.safetensors", 4, "empty has no folder 'no_crack'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_code(folder, monkeypatch, command, code, says):
+    monkeypatch.chdir(folder)
+
+    done = crackcli(*command.split())
+
+    assert done.returncode == code
+    (line,) = errors(done)
+    assert says in line
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_empty_name_is_not_the_current_folder(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder)
+
+    done = crackcli("scan", "", "-o", tmp_path / "out")
+
+    assert done.returncode == 2
+    assert "a name is empty; give images or folders" in errors(done)[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_shipped_model_finds_a_crack_without_torch(folder, tmp_path):
+    image = cv2.imread(os.fspath(sample("wall.tif")))[900:1300, 2200:2700]
+    cv2.imwrite(str(tmp_path / "part.png"), image)
+
+    done = without_torch("scan", tmp_path / "part.png", "-o", tmp_path / "out", "--json")
+
+    assert done.returncode == 0, done.stderr
+    (scene,) = json.loads(done.stdout)["scenes"]
+    assert scene["status"] == "done"
+    assert scene["crack_px"] > 500
+
+
+def test_one_bad_file_is_named_and_the_other_is_done(folder, tmp_path):
+    done = crackcli("scan", folder / "text.tif", folder / "wall.png", "-o", tmp_path, "-q")
+
+    assert done.returncode == 3
+    assert done.stdout.split() == [str(tmp_path / "wall" / "mask.tif")]
+    assert len(errors(done)) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "scan wall.png --engine onnx -o out",
+        "scan wall.png --engine torch -o out",
+        "scan wall.png --engine zennit -o out",
+        "scan wall.png --method raw -o out",
+        "scan wall.png --dry-run -o out",
+        "train photographs -o out/mine.safetensors",
+        "evaluate labelled -o out",
+        "evaluate labelled --methods raw,lrp -o out",
+        "evaluate labelled --methods raw -o out",
+    ],
+)
+def test_cuda_that_is_not_there_is_no_silent_cpu_run(folder, tmp_path, command):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("CUDA is there")
+    shutil.copy(folder / "wall.png", tmp_path)
+    for name in ("labelled/images", "labelled/masks"):
+        (tmp_path / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / name / "wall.png"), np.full((96, 130), 255, np.uint8))
+    paths = {"wall.png", "photographs", "labelled", "out", "out/mine.safetensors"}
+    words = [tmp_path / word if word in paths else word for word in command.split()]
+
+    done = crackcli(*words, "--device", "cuda")
+
+    assert done.returncode == 5, done.stderr
+    (line,) = errors(done)
+    assert "CUDA is not usable" in line or "on the CPU only" in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_auto_says_once_what_it_took_and_records_it(folder, tmp_path, engine):
+    pytest.importorskip(engine)
+
+    done = crackcli("scan", folder / "wall.png", "-o", tmp_path, "--engine", engine)
+
+    run = json.loads((tmp_path / "run.json").read_text())
+    scene = json.loads((tmp_path / "wall" / "scene.json").read_text())
+    assert run["device"] == scene["device"]
+    assert run["options"]["device"] == "auto"
+    assert done.stderr.count(f"engine {engine} on {run['device']}") == 1
+
+
+@pytest.mark.parametrize("method", ["lrp", "raw"])
+def test_a_device_that_does_not_exist_is_wrong_usage(folder, tmp_path, method):
+    asked = ("scan", folder / "wall.png", "-o", tmp_path / "out", "--method", method)
+    done = crackcli(*asked, "--device", "gpu")
+
+    assert done.returncode == 2
+    assert "'gpu' is not known; choose one of: auto, cpu, cuda" in errors(done)[0]
+
+
+@pytest.mark.parametrize(
+    "command", ["train photos -o mine.safetensors", "export m.safetensors -o m"]
+)
+def test_a_missing_extra_says_what_to_type(command):
+    done = without_torch(*command.split())
+
+    assert done.returncode == 2
+    assert "pip install -c constraints.txt '.[train]'" in errors(done)[0]
+
+
+def sample(name):
+    from crackcli.engines.opening import CHECKOUT
+
+    return CHECKOUT.parent / "sample_data" / name
+
+
+def without_torch(*arguments):
+    """A run where torch is not installed, but ONNX Runtime is."""
+    program = "import sys; sys.modules.update(torch=None); import crackcli.__main__"
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_terminated_scan_says_how_to_go_on(tmp_path):
+    """SIGTERM during a long scan: 143, one line, and the strips that are done stay."""
+    import signal
+    import time
+
+    image = np.tile(wall(256, 256), (8, 2, 1))  # 16 strips of 128 rows
+    cv2.imwrite(str(tmp_path / "wall.png"), image)
+    scan, out = ("scan", tmp_path / "wall.png"), tmp_path / "out"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "crackcli", *scan, "-o", out, "-q", "--core-px", "128"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 300
+    while not list(out.rglob("strip_*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    run.send_signal(signal.SIGTERM)
+    _, said = run.communicate(timeout=120)
+
+    assert run.returncode == 143
+    assert said.strip() == "Error: terminated; the same command goes on where it stopped"
+    assert list(out.rglob("strip_*.npz"))
+    assert json.loads((out / "run.json").read_text())["exit_code"] == 143

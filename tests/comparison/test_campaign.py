@@ -1,0 +1,95 @@
+"""Two scans of one wall: in what they differ is told before their cracks are."""
+
+import logging
+
+import pytest
+from walls import polyline, write_scene
+
+from crackcli.comparison.campaign import scanned_apart
+from crackcli.comparison.write import CompareTask, write_comparison
+from crackcli.engines.opening import shipped
+from crackcli.files import sha256
+from crackcli.report.write import ReportTask, write_report
+
+MASK = polyline((120, 200), [(20.0, 30.0), (170.0, 30.0)], 3)
+ENGINE = {"model": "a.safetensors", "model_sha256": "0123456789abcdef", "method": "lrp"}
+
+
+def scan(folder, engine=ENGINE, **changes):
+    """A finished scene that says what it was scanned by."""
+    scored = {"engine": engine, "gate": 0.5, "look": None, "zooms": [1.0]} | changes
+    masking = {"recipe": "refined", "threshold": None, "min_area_px": None}
+    return write_scene(folder, MASK, scored=scored, masking=masking)
+
+
+def test_scans_by_the_same_do_not_differ(tmp_path):
+    before, after = scan(tmp_path / "before"), scan(tmp_path / "after", source_sha256="another")
+    untold = write_scene(tmp_path / "early", MASK)
+    quick = scan(tmp_path / "quick", look=["int8", 0.35, "01ab"])
+
+    assert scanned_apart(before, after) == scanned_apart(untold, after) == []
+    assert scanned_apart(before, quick) == []  # it leaves masks as they are
+
+
+def test_the_shipped_checkpoint_and_its_graph_are_one_model(tmp_path):
+    """A GPU takes one of them by default, a processor the other."""
+    suffixes = ".safetensors", ".lrp.margin.onnx", ".gradient.margin.onnx"
+    before, after, another = (
+        scan(tmp_path / path.name, ENGINE | {"model": path.name, "model_sha256": sha256(path)})
+        for path in map(shipped, suffixes)
+    )
+
+    assert scanned_apart(before, after) == scanned_apart(before, another) == []
+    assert scanned_apart(before, scan(tmp_path / "own")) != []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"gate": 0.7}, ["gate (0.5; 0.7)"]),
+        ({"zooms": [0.5, 1.0]}, ["zoom (1.0; 0.5,1.0)"]),
+        (
+            {"engine": ENGINE | {"model_sha256": "fedcba9876543210"}},
+            ["model (a.safetensors 01234567; a.safetensors fedcba98)"],
+        ),
+        (
+            {"engine": ENGINE | {"method": "gradient"}, "look": 0.2},
+            ["method (lrp; gradient)", "look (none; 0.2)"],
+        ),
+    ],
+    ids=["gate", "zooms", "weights", "several"],
+)
+def test_what_differs_is_told_with_both_values(tmp_path, changes, words):
+    assert scanned_apart(scan(tmp_path / "before"), scan(tmp_path / "after", **changes)) == words
+
+
+def test_a_comparison_warns_once_of_all_scenes_that_differ_in_the_same(tmp_path, caplog):
+    folders = tmp_path / "2024", tmp_path / "2026"
+    for name, gate in (("east", 0.7), ("north", 0.7), ("south", 0.5), ("west", 0.9)):
+        scan(folders[0] / name)
+        scan(folders[1] / name, gate=gate)
+    for folder in folders:
+        write_report(ReportTask(folder, joint_likelihood=1))
+    caplog.clear()
+
+    with caplog.at_level(logging.WARNING):
+        summary = write_comparison(CompareTask(*folders, tmp_path / "changes"))
+
+    several, one = (record.getMessage() for record in caplog.records)
+    assert several.startswith(
+        "2 scenes, east the first: the campaigns differ in gate (0.5; 0.7), so"
+    )
+    assert one.startswith("west: the campaigns differ in gate (0.5; 0.9), so that cracks may seem")
+    assert list(summary.made_apart) == ["east", "north", "west"]
+
+
+def test_reports_by_other_options_are_told_too(tmp_path):
+    folders = tmp_path / "2024", tmp_path / "2026"
+    for folder, shortest, joints in zip(folders, (0.0, 60.0), (1.0, 0.5), strict=True):
+        scan(folder / "wall")
+        write_report(ReportTask(folder, joint_likelihood=joints, min_length_px=shortest))
+
+    summary = write_comparison(CompareTask(*folders, tmp_path / "changes"))
+
+    words = ["min-length-px (0.0; 60.0)", "joint-likelihood (1.0; 0.5)"]
+    assert summary.made_apart == {"wall": words}

@@ -1,0 +1,383 @@
+"""Comparisons: what grew, what is new, and that nothing changes between equal campaigns."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from affine import Affine
+from rasterio.crs import CRS
+from walls import crackcli, photographed, polyline, random_mask, write_scene
+
+from crackcli.comparison.write import CompareTask, write_comparison
+from crackcli.errors import InputError
+from crackcli.report.formats.csv import read_rows
+from crackcli.report.write import ReportTask, write_report
+
+SHAPE = (120, 200)
+UTM = CRS.from_epsg(25832).to_wkt()
+HALF = Affine(0.0005, 0, 500_000, 0, -0.0005, 5_500_000)
+MOVED = Affine(0.0005, 0, 500_000.0015, 0, -0.0005, 5_499_999.998)  # by 3 and 4 px
+LEFT, MIDDLE, RIGHT = (20.0, 30.0), (90.0, 40.0), (170.0, 30.0)
+
+
+def campaign(folder, mask, name="wall", transform=None, crs_wkt=None, report=True):
+    write_scene(folder / name, mask, transform, crs_wkt)
+    if report:
+        write_report(ReportTask(folder, joint_likelihood=1))  # the cracks here are straight
+    return folder
+
+
+def changes(tmp_path, before, after, transform=HALF, crs_wkt=UTM, **options):
+    """Rows of changes.csv for two masks."""
+    folders = [
+        campaign(tmp_path / name, mask, transform=transform, crs_wkt=crs_wkt)
+        for name, mask in (("before", before), ("after", after))
+    ]
+    write_comparison(CompareTask(*folders, tmp_path / "changes", **options))
+    return read_rows(tmp_path / "changes" / "changes.csv")
+
+
+def line(*points, width_px=3):
+    return polyline(SHAPE, points, width_px)
+
+
+@pytest.mark.parametrize("crs_wkt", [UTM, None], ids=["map", "no map"])
+def test_two_identical_campaigns_have_no_change(tmp_path, crs_wkt):
+    mask = random_mask(8, SHAPE) | line(LEFT, MIDDLE, RIGHT)
+
+    rows = changes(tmp_path, mask, mask, transform=HALF if crs_wkt else None, crs_wkt=crs_wkt)
+
+    assert len(rows) > 3
+    assert {row["kind"] for row in rows} == {"stable"}
+    assert {row["matched_share"] for row in rows} == {"1.0"}
+    differences = {value for row in rows for name, value in row.items() if name[:2] == "d_"}
+    assert differences == ({"0.0"} if crs_wkt else {"0.0", ""})
+
+
+def test_a_longer_crack_has_grown_by_the_difference(tmp_path):
+    (row,) = changes(tmp_path, line(LEFT, MIDDLE), line(LEFT, MIDDLE, RIGHT))
+
+    assert (row["kind"], row["ids_before"], row["ids_after"]) == ("grown", "wall-0001", "wall-0001")
+    assert float(row["d_length_px"]) == pytest.approx(np.hypot(80, 10), abs=1)
+    assert float(row["d_length_mm"]) == pytest.approx(float(row["d_length_px"]) / 2, abs=1e-3)
+    assert float(row["matched_share"]) == pytest.approx((71 + 76) / (71 + 151), abs=0.03)
+
+
+def test_a_wider_crack_has_grown_and_its_width_says_by_how_much(tmp_path):
+    (row,) = changes(tmp_path, line(LEFT, RIGHT), line(LEFT, RIGHT, width_px=5))
+
+    assert row["kind"] == "grown"
+    assert float(row["d_width_mean_px"]) == pytest.approx(2, abs=0.15)
+    assert float(row["d_width_mean_mm"]) == pytest.approx(1, abs=0.1)
+    assert float(row["d_length_px"]) == pytest.approx(0, abs=1)
+
+
+def test_thresholds_of_growth_are_options(tmp_path):
+    (row,) = changes(tmp_path, line(LEFT, RIGHT), line(LEFT, RIGHT, width_px=5), grown_width_px=9)
+
+    assert row["kind"] == "stable"
+
+
+def test_new_and_gone_cracks_are_told_by_the_campaign_that_shows_them(tmp_path):
+    gone, new = line((20.0, 100.0), (90.0, 110.0)), line((120.0, 60.0), (180.0, 110.0))
+
+    rows = changes(tmp_path, line(LEFT, RIGHT) | gone, line(LEFT, RIGHT) | new)
+
+    assert [row["kind"] for row in rows] == ["stable", "gone", "new"]
+    assert (rows[1]["ids_after"], rows[2]["ids_before"]) == ("", "")
+    assert float(rows[1]["d_length_px"]) < -65
+    features = json.loads((tmp_path / "changes" / "changes.geojson").read_text())["features"]
+    for feature, middle in zip(features, [95, 55, 150], strict=True):
+        lon, _ = np.concatenate(feature["geometry"]["coordinates"]).mean(axis=0)
+        col = (lon - 9) * 111_320 * np.cos(np.radians(49.65)) / 0.0005
+        assert col == pytest.approx(middle, abs=8)
+
+
+def test_a_crack_that_was_interrupted_and_now_is_whole_is_one_change(tmp_path):
+    whole = line(LEFT, RIGHT, width_px=4)
+    pieces = whole.copy()
+    pieces[:, 90:95] = 0
+
+    (row,) = changes(tmp_path, pieces, whole)
+
+    assert row["ids_before"] == "wall-0001;wall-0002"
+    assert row["ids_after"] == "wall-0001"
+    assert row["kind"] == "stable"
+    assert float(row["before_length_px"]) == pytest.approx(145, abs=2)
+
+
+def test_a_crack_beside_another_is_another_beyond_the_tolerance(tmp_path):
+    before, after = line(LEFT, (170.0, 30.0)), line((20.0, 38.0), (170.0, 38.0))
+
+    near = changes(tmp_path / "near", before, after, tolerance_px=9)
+    far = changes(tmp_path / "far", before, after, tolerance_px=7)
+
+    assert [row["kind"] for row in near] == ["stable"]
+    assert [row["kind"] for row in far] == ["gone", "new"]
+
+
+def test_a_short_crossing_does_not_join_two_cracks(tmp_path):
+    before = line(LEFT, RIGHT)
+    after = before | line((95.0, 5.0), (95.0, 27.0))  # ends above the first, within tolerance
+
+    rows = changes(tmp_path, before, after)
+
+    assert [row["kind"] for row in rows] == ["stable", "new"]
+
+
+def test_without_a_scale_on_both_sides_differences_are_in_pixels_only(tmp_path):
+    mask = line(LEFT, RIGHT)
+    before = campaign(tmp_path / "before", mask)
+    after = campaign(tmp_path / "after", mask, report=False)
+    write_report(ReportTask(after, gsd_mm=0.5, joint_likelihood=1))
+
+    summary = write_comparison(CompareTask(before, after, tmp_path / "changes"))
+
+    (row,) = read_rows(summary.paths[0])
+    assert (row["kind"], row["d_length_px"], row["d_length_mm"]) == ("stable", "0.0", "")
+    assert (row["before_length_mm"], float(row["after_length_mm"]) > 0) == ("", True)
+
+
+def test_walls_without_cracks_compare(tmp_path):
+    sound = np.zeros(SHAPE, np.uint8)
+
+    assert changes(tmp_path / "none", sound, sound) == []
+    assert [r["kind"] for r in changes(tmp_path / "one", sound, line(LEFT, RIGHT))] == ["new"]
+    assert [r["kind"] for r in changes(tmp_path / "two", line(LEFT, RIGHT), sound)] == ["gone"]
+
+
+def test_scenes_match_by_name_or_because_they_are_alone(tmp_path):
+    mask = line(LEFT, RIGHT)
+    one, other = campaign(tmp_path / "one", mask, "2024"), campaign(tmp_path / "two", mask, "2026")
+    task = CompareTask(one, other, tmp_path / "changes")
+
+    alone = write_comparison(task)
+    campaign(other, mask, "2024")
+    named = write_comparison(task)
+
+    assert [(scene.before, scene.after) for scene in alone.scenes] == [("2024", "2026")]
+    assert [(scene.before, scene.after) for scene in named.scenes] == [("2024", "2024")]
+    assert named.only_after == ["2026"]
+
+
+def test_a_missing_report_is_asked_for(tmp_path):
+    mask = line(LEFT, RIGHT)
+    before = campaign(tmp_path / "before", mask, report=False)
+    after = campaign(tmp_path / "after", mask)
+
+    with pytest.raises(
+        InputError, match=r"before holds no cracks.gpkg; run crackcli report .*before"
+    ):
+        write_comparison(CompareTask(before, after, tmp_path / "changes"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "transform", "crs_wkt", "message"),
+    [
+        ((120, 210), HALF, UTM, "differ in size: 200 x 120 px and 210 x 120 px"),
+        (SHAPE, HALF, CRS.from_epsg(32632).to_wkt(), "differ in their coordinate reference system"),
+        (SHAPE, MOVED, UTM, "differ in their transform, by up to 5 px"),
+    ],
+    ids=["size", "crs", "transform"],
+)
+def test_different_grids_are_refused_and_the_difference_is_named(
+    tmp_path, shape, transform, crs_wkt, message
+):
+    before = campaign(tmp_path / "before", line(LEFT, RIGHT), transform=HALF, crs_wkt=UTM)
+    other = np.zeros(shape, np.uint8)
+    after = campaign(tmp_path / "after", other, transform=transform, crs_wkt=crs_wkt)
+
+    with pytest.raises(InputError, match=message):
+        write_comparison(CompareTask(before, after, tmp_path / "changes"))
+
+
+def test_the_command_writes_into_after_and_counts_on_stderr(tmp_path):
+    before = campaign(tmp_path / "before", line(LEFT, MIDDLE))
+    after = campaign(tmp_path / "after", line(LEFT, MIDDLE, RIGHT))
+
+    done = crackcli("compare", before, after)
+    told = crackcli("compare", before, after, "--json", "-q", "-o", tmp_path / "changes")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(after / "changes.csv"), str(after / "changes.local.geojson")]
+    assert done.stderr.strip() == "wall: 0 new, 1 grown, 0 stable, 0 gone"
+    assert json.loads(told.stdout)["scenes"][0]["grown"] == 1
+    assert told.stderr == ""
+
+
+def test_the_command_ends_with_4_where_a_report_is_missing(tmp_path):
+    before = campaign(tmp_path / "before", line(LEFT, MIDDLE), report=False)
+
+    done = crackcli("compare", before, before)
+
+    assert done.returncode == 4
+    assert done.stderr.startswith("Error: ")
+    assert "run crackcli report" in done.stderr
+
+
+def test_joints_are_not_taken_for_cracks(tmp_path):
+    sound = np.zeros(SHAPE, np.uint8)
+    joints = line((0.0, 30.0), (199.0, 30.0)) | line((0.0, 60.0), (199.0, 60.0))
+    folders = [
+        campaign(
+            tmp_path / name, mask | line((20.0, 90.0), (60.0, 100.0), (90.0, 88.0)), report=False
+        )
+        for name, mask in (("before", sound), ("after", joints))
+    ]
+    for folder in folders:
+        write_report(ReportTask(folder))
+
+    (scene,) = write_comparison(CompareTask(*folders, tmp_path / "changes")).scenes
+
+    assert (scene.new, scene.stable) == (0, 1)
+
+
+@pytest.mark.parametrize("likelihoods", [(0.5, 1.0), (1.0, 0.5)], ids=["before", "after"])
+def test_what_only_one_report_takes_for_a_joint_neither_comes_nor_goes(tmp_path, likelihoods):
+    mask = line((0.0, 30.0), (199.0, 30.0)) | line((0.0, 60.0), (199.0, 60.0))
+    folders = [campaign(tmp_path / name, mask, report=False) for name in ("before", "after")]
+    for folder, likelihood in zip(folders, likelihoods, strict=True):
+        write_report(ReportTask(folder, joint_likelihood=likelihood))
+
+    (scene,) = write_comparison(CompareTask(*folders, tmp_path / "changes")).scenes
+
+    assert (scene.new, scene.grown, scene.stable, scene.gone) == (0, 0, 2, 0)
+
+
+WIDE = (400, 1000)
+
+
+def scene_changes(tmp_path, before, after, **options):
+    """What `write_comparison` counts of two masks that are reported as by default."""
+    folders = [
+        campaign(tmp_path / name, mask, report=False)
+        for name, mask in (("before", before), ("after", after))
+    ]
+    for folder in folders:
+        write_report(ReportTask(folder))
+    return write_comparison(CompareTask(*folders, tmp_path / "changes", **options)).scenes[0]
+
+
+def counts(scene):
+    return scene.new, scene.grown, scene.stable, scene.gone
+
+
+def two_lines(gaps=()):
+    mask = np.zeros(WIDE, np.uint8)
+    for row in (100, 200):
+        mask[row - 1 : row + 2, 5:995] = 1
+    for gap in gaps:
+        mask[:, gap : gap + 12] = 0
+    return mask
+
+
+@pytest.mark.parametrize("mirrored", [False, True], ids=["split", "merged"])
+def test_a_joint_that_falls_into_pieces_is_neither_new_nor_gone(tmp_path, mirrored):
+    masks = two_lines(), two_lines(gaps=(450, 500))  # what is left between says nothing
+
+    scene = scene_changes(tmp_path, *(masks[::-1] if mirrored else masks))
+
+    assert len(read_rows(tmp_path / ("before" if mirrored else "after") / "cracks.csv")) == 2
+    assert counts(scene) == (0, 0, 0, 0)
+    assert scene.joints == 2
+    assert scene.joints_length_px == pytest.approx(2 * 990, abs=4)
+
+
+def test_a_straight_crack_that_grows_by_much_has_grown(tmp_path):
+    before = polyline(WIDE, [(100.0, 200.0), (501.0, 200.0)], 3)
+    after = polyline(WIDE, [(100.0, 200.0), (800.0, 200.0)], 9)
+
+    scene = scene_changes(tmp_path, before, after)
+
+    (row,) = read_rows(tmp_path / "changes" / "changes.csv")
+    assert read_rows(tmp_path / "before" / "cracks.csv") == []
+    assert read_rows(tmp_path / "after" / "cracks.csv") == []
+    assert counts(scene) == (0, 1, 0, 0)
+    assert float(row["d_length_px"]) == pytest.approx(300, abs=6)
+    assert (scene.joints, scene.joints_changed) == (0, 0)
+
+
+def test_a_joint_that_is_found_again_somewhat_longer_is_counted_apart(tmp_path):
+    before = polyline(WIDE, [(100.0, 200.0), (800.0, 200.0)], 3)
+    after = polyline(WIDE, [(80.0, 200.0), (820.0, 200.0)], 3)
+
+    scene = scene_changes(tmp_path, before, after)
+
+    assert counts(scene) == (0, 0, 0, 0)
+    assert (scene.joints, scene.joints_changed) == (1, 1)
+    assert read_rows(tmp_path / "changes" / "changes.csv") == []
+
+
+def test_joints_that_are_not_compared_are_told(tmp_path):
+    sound, joints = np.zeros(WIDE, np.uint8), two_lines()
+    scene_changes(tmp_path, sound, joints)
+
+    done = crackcli("compare", tmp_path / "before", tmp_path / "after")
+    told = crackcli("compare", tmp_path / "before", tmp_path / "after", "--json", "-q")
+
+    assert "2 joints (1980 px) not compared" in done.stderr
+    assert "2 of them would be new, grown or gone as cracks" in done.stderr
+    (scene,) = json.loads(told.stdout)["scenes"]
+    assert (scene["new"], scene["joints"], scene["joints_changed"]) == (0, 2, 2)
+    assert scene["joints_length_px"] == pytest.approx(1980, abs=4)
+    assert told.stderr == ""
+
+
+def photographed_twice(tmp_path, tones=(None, None), lengths=(180.0, 180.0)):
+    """Two campaigns with photographs of a crack 3 px wide, 6 px by its masks, and each reported by
+    one of the tones."""
+    folders = []
+    for name, tone, end in zip(("before", "after"), tones, lengths, strict=True):
+        points = [(20.0, 31.3), (90.0, 52.0), (end, 40.4)]
+        mask, out = polyline(SHAPE, points, 6), tmp_path / name / "out"
+        image = np.full(SHAPE, 160.0) - 110 * polyline(SHAPE, points, 3)
+        noise = np.random.default_rng(1).normal(0, 2, SHAPE)
+        image = np.rint(cv2.GaussianBlur(image, (0, 0), 1.0) + noise).astype(np.uint8)
+        out.mkdir(parents=True)
+        photographed(out, "wall", mask, image)
+        write_report(ReportTask(out, joint_likelihood=1, tone=tone))
+        folders.append(out)
+    return folders
+
+
+def apart(folders, output, caplog):
+    """The one change of two campaigns, and the warnings on the way."""
+    caplog.clear()
+    write_comparison(CompareTask(*folders, output, grown_width_px=0.2))
+    (row,) = read_rows(output / "changes.csv")
+    return row, [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+
+
+def test_widths_of_a_mask_and_of_a_photograph_are_not_compared(tmp_path, caplog):
+    folders = photographed_twice(tmp_path, lengths=(150.0, 150.0))
+    same, none = apart(folders, tmp_path / "same", caplog)
+    (tmp_path / "after" / "wall.png").unlink()
+    write_report(ReportTask(folders[1], joint_likelihood=1))
+
+    row, (warning,) = apart(folders, tmp_path / "other", caplog)
+
+    assert (same["kind"], same["d_width_mean_px"], none) == ("stable", "0.0", [])
+    assert row["kind"] == "stable"
+    assert float(row["after_width_mean_px"]) - float(row["before_width_mean_px"]) > 2
+    assert {row[name] for name in row if name.startswith("d_width")} == {""}
+    assert float(row["d_length_px"]) == pytest.approx(0, abs=5)
+    assert warning.startswith("wall: the widths of 1 of 1 matches were measured in different ways")
+    assert "(wall-0001 by photometric, tone edges; wall-0001 by area_length)" in warning
+    assert f"on {folders[0]} and {folders[1]} with the photographs at hand" in warning
+
+
+def test_widths_by_different_tones_are_not_compared_but_lengths_are(tmp_path, caplog):
+    tones = ("encoded", "linear")
+    folders = photographed_twice(tmp_path / "same", tones)
+    longer = photographed_twice(tmp_path / "longer", tones, (130.0, 180.0))
+
+    row, (warning,) = apart(folders, tmp_path / "one", caplog)
+    grown, _ = apart(longer, tmp_path / "two", caplog)
+
+    assert float(row["after_width_mean_px"]) - float(row["before_width_mean_px"]) > 0.2
+    assert (row["kind"], row["d_width_max_px"]) == ("stable", "")
+    assert (
+        "(wall-0001 by photometric, tone encoded; wall-0001 by photometric, tone linear)" in warning
+    )
+    assert grown["kind"] == "grown"

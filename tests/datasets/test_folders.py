@@ -1,0 +1,119 @@
+"""Folders of photographs: labels, photos and sources, a split that keeps photos together."""
+
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+
+from crackcli.datasets.folders import Photograph, balance, list_photographs, photo_of, split
+from crackcli.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two photos of four tiles and eight single ones for each class."""
+    image = np.full((40, 40, 3), 120, np.uint8)
+    for label in ("crack", "no_crack"):
+        (tmp_path / label).mkdir()
+        for photo in ("wall_a", "wall_b"):
+            for tile in range(4):
+                cv2.imwrite(str(tmp_path / label / f"{photo}_{label}_x{tile}y0.png"), image)
+        for single in range(8):
+            cv2.imwrite(str(tmp_path / label / f"road_{label}{single}.png"), image)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "photo"),
+    [
+        ("wall_17_x64y128.jpg", "wall_17"),
+        ("wall_17_r2c3.png", "wall_17"),
+        ("wall_17_tile4.png", "wall_17"),
+        ("wall-3.jpg", "wall"),
+        ("wall_17_r320c64_twin1.png", "wall_17"),
+        ("wall_17_x64y128_cropc.jpg", "wall_17"),
+        ("IMG_2041.jpg", "IMG_2041"),
+    ],
+)
+def test_tile_marks_are_no_part_of_a_photo_s_name(tmp_path, name, photo):
+    assert photo_of(tmp_path / name) == photo
+
+
+def test_the_folder_is_the_label_and_the_name_begins_with_the_source(folder):
+    found = list_photographs(folder)
+
+    assert Counter((item.source, item.label) for item in found) == {
+        ("wall", 0): 8,
+        ("wall", 1): 8,
+        ("road", 0): 8,
+        ("road", 1): 8,
+    }
+
+
+def test_a_table_tells_photo_and_source(folder):
+    rows = ["path,photo,source"]
+    rows += [f"any/where/crack/{path.name},one,bridge" for path in (folder / "crack").iterdir()]
+    (folder / "photographs.csv").write_text("\n".join(rows))
+
+    found = [item for item in list_photographs(folder) if item.label == 1]
+
+    assert {(item.photo, item.source) for item in found} == {("one", "bridge")}
+
+
+def test_a_photo_is_never_on_both_sides_of_the_split(folder):
+    found = list_photographs(folder)
+
+    for seed in range(5):
+        training, held_out = split(found, share=0.3, seed=seed)
+
+        assert len(training) + len(held_out) == len(found)
+        assert not {item.photo for item in training} & {item.photo for item in held_out}
+        assert {item.label for item in training} == {item.label for item in held_out} == {0, 1}
+
+
+def test_half_of_what_is_drawn_is_cracked_and_small_sources_are_heard():
+    found = [Photograph(None, 1, str(i), "large") for i in range(90)]
+    found += [Photograph(None, 1, str(i), "small") for i in range(10)]
+    found += [Photograph(None, 0, str(i), "large") for i in range(400)]
+
+    weights = balance(found)
+
+    assert sum(w for w, item in zip(weights, found, strict=True) if item.label == 1) == (
+        pytest.approx(0.5)
+    )
+    small = sum(w for w, item in zip(weights, found, strict=True) if item.source == "small")
+    assert small == pytest.approx(0.5 * 10**0.5 / (10**0.5 + 90**0.5))
+
+
+def test_an_unreadable_photograph_is_skipped_by_name(folder, caplog):
+    (folder / "crack" / "broken.jpg").write_text("not a picture")
+
+    found = list_photographs(folder)
+
+    assert len(found) == 32
+    assert "broken.jpg" in caplog.text
+
+
+def test_a_missing_class_says_what_to_do(tmp_path):
+    (tmp_path / "crack").mkdir()
+
+    with pytest.raises(InputError, match="has no folder 'no_crack'; put photographs"):
+        list_photographs(tmp_path)
+
+
+def test_one_image_is_not_a_class(folder):
+    for path in list((folder / "crack").iterdir())[1:]:
+        path.unlink()
+
+    with pytest.raises(InputError, match="crack has 1 readable photographs; training needs"):
+        list_photographs(folder)
+
+
+def test_a_class_from_one_photo_cannot_be_split(folder):
+    for path in (folder / "crack").iterdir():
+        if not path.name.startswith("wall_a"):
+            path.unlink()
+
+    with pytest.raises(InputError, match=r"name each patch's photo in a photographs\.csv"):
+        split(list_photographs(folder), share=0.2, seed=0)

@@ -1,0 +1,175 @@
+"""The torch engine on a device with memory of its own: windows, what is full, what travels."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from dataclasses import replace
+
+from explaining import explained, write
+from fakes import wall
+
+from crackcli.engines import torch as engine_module
+from crackcli.engines.device import Device
+from crackcli.engines.opening import shipped
+from crackcli.engines.torch import MOST_CELLS, TorchEngine, most_cells
+from crackcli.errors import OutOfMemory
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.tile_classifier import BACK_CELLS, SEEN_CELLS
+
+MODEL = shipped(".safetensors")
+GB = 1024**3
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return TorchEngine(MODEL, device="cpu")
+
+
+def with_free(monkeypatch, free):
+    monkeypatch.setattr(Device, "free_bytes", lambda self: free)
+
+
+def test_windows_grow_with_the_memory_of_a_device(engine, monkeypatch):
+    sizes = []
+    for free in (1 * GB, 6 * GB, 139 * GB):
+        with_free(monkeypatch, free)
+        sizes.append(most_cells(engine.device, engine.explainer, fused=True))
+
+    for stage in ("features", "back"):
+        small, middle, large = (each[stage] for each in sizes)
+        assert 0 < small < middle < large == MOST_CELLS
+    assert sizes[1]["back"] < sizes[1]["features"]
+
+
+def test_no_window_has_more_numbers_than_a_kernel_can_count():
+    cells_px, channels = 32**2, 64  # of the first layer, which has the largest arrays
+    assert MOST_CELLS * cells_px * channels < 2**31
+
+
+def test_an_explainer_takes_the_windows_of_its_engine(engine):
+    assert engine.window_cells == {}  # a processor has the usual ones
+    assert Explainer(engine, 0.5).most == {"features": SEEN_CELLS, "back": BACK_CELLS}
+
+    class Roomy:
+        facts, window_cells = engine.facts, {"back": 9000}
+
+    assert Explainer(Roomy(), 0.5).most == {"features": SEEN_CELLS, "back": 9000}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_what_is_computed_is_given_back_before_a_device_is_called_full(engine, monkeypatch, error):
+    held, order = [], []
+
+    class Held:
+        def __del__(self):
+            order.append("let go")
+
+    def full(images):
+        half_done = Held()
+        held.append(id(half_done))
+        raise error
+
+    monkeypatch.setattr(engine.explainer, "features_inside", full)
+    monkeypatch.setattr(Device, "tidy", lambda self: order.append("tidied"))
+
+    with pytest.raises(OutOfMemory, match="not enough free memory for vgg11_128"):
+        engine.features(np.zeros((1, 150, 150, 3), np.uint8))
+
+    assert held
+    assert order == ["let go", "tidied"]
+
+
+def test_other_errors_are_not_taken_for_a_full_device(engine, monkeypatch):
+    def broken(images):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(engine.explainer, "features_inside", broken)
+
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        engine.features(np.zeros((1, 150, 150, 3), np.uint8))
+
+
+def test_a_closed_gate_is_found_without_the_way_back(engine, monkeypatch):
+    cells = np.random.default_rng(0).random((1, 512, 9, 10), np.float32)
+    probability, value = engine.head(cells, 0.0)
+    assert value.any()
+    monkeypatch.setattr(engine.explainer, "passed", None)
+
+    same, nothing = engine.head(cells, 1.1)
+
+    np.testing.assert_array_equal(same, probability)
+    assert nothing.shape == value.shape
+    assert not nothing.any()
+
+
+def test_images_travel_as_they_are(engine, monkeypatch):
+    sent = []
+    plain = Device.sent
+    monkeypatch.setattr(Device, "sent", lambda self, a: (sent.append(a.dtype), plain(self, a))[1])
+
+    engine.features(np.zeros((1, 150, 150, 3), np.uint8))
+
+    assert sent == [np.uint8]
+
+
+def test_few_passes_over_memory_are_for_gpus_in_bfloat16(engine):
+    assert TorchEngine(MODEL, device="cpu", precision="bfloat16").fused is None
+    assert engine_module.fused_for(engine.explainer, replace(engine.device, bf16=False)) is None
+
+
+def test_kernels_that_do_not_compile_are_done_without(engine, monkeypatch, caplog):
+    """As on a GPU without a compiler; the device here only says that it is one."""
+    monkeypatch.setattr(Device, "far", True)
+    monkeypatch.setattr(Device, "tidy", lambda self: None)
+    monkeypatch.setattr(engine_module, "apart", lambda *given: 1 / 0)
+
+    fused = engine_module.fused_for(engine.explainer, replace(engine.device, bf16=True))
+
+    assert type(fused.steps).__name__ == "Torch"
+    assert "without kernels of its own, which is slower (" in caplog.text
+
+
+@on_gpu
+def test_a_gpu_marks_in_bfloat16_what_the_processor_marks_in_float32(tmp_path):
+    path = write(tmp_path / "wall.tif", wall(600, 900, cracks=3))
+    maps = {}
+    for device, precision in (("cpu", "float32"), ("cuda", "bfloat16")):
+        engine = TorchEngine(MODEL, device=device, precision=precision)
+        maps[device], tiles, _ = explained(path, engine, 1024, 0.5)
+        assert (tiles >= 0.5).any()
+    marked = [each > each.max() / 20 for each in maps.values()]
+
+    assert (marked[0] & marked[1]).sum() >= 0.98 * (marked[0] | marked[1]).sum()
+
+
+@on_gpu
+def test_a_gpu_uses_kernels_of_its_own_and_large_windows():
+    engine = TorchEngine(MODEL, device="cuda", precision="auto")
+
+    assert engine.facts.precision == "bfloat16"
+    assert type(engine.fused.steps).__name__ == "Kernels"
+    assert engine.window_cells["features"] >= SEEN_CELLS
+
+
+@on_gpu
+def test_a_window_too_large_for_a_gpu_is_an_error_that_leaves_its_memory_free():
+    engine = TorchEngine(MODEL, device="cuda", precision="bfloat16")
+    torch.cuda.set_per_process_memory_fraction(0.01)
+    try:
+        with pytest.raises(OutOfMemory):
+            engine.features(np.zeros((1, 12118, 12118, 3), np.uint8))
+        assert torch.cuda.memory_reserved() < GB
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert engine.features(np.zeros((1, 150, 150, 3), np.uint8)).shape == (1, 512, 1, 1)

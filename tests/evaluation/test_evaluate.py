@@ -1,0 +1,313 @@
+"""An evaluation from folder to files: who takes part, what counts, what is written."""
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from fakes import LocalEngine, wall
+
+from crackcli.errors import ModelError, OutputError, UsageError
+from crackcli.evaluation import contenders
+from crackcli.evaluation import evaluate as evaluating
+from crackcli.evaluation.contact_sheet import FALSE, FOUND, MISSED, Strip, contact_sheet
+from crackcli.evaluation.contenders import OURS, STUDY, Choice, Marked, line_up
+from crackcli.evaluation.evaluate import EvaluateTask, evaluate
+from crackcli.evaluation.tables import table_1, table_2, tables_of
+from crackcli.evaluation.write import write_evaluation
+from crackcli.inference.explainer import Explainer
+
+SHAPE = (160, 192)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Two sets of cracked photographs, one with sound ones beside them."""
+    folder = tmp_path_factory.mktemp("data")
+    for name, number in (("roads", 1), ("walls", 2)):
+        for kind in ("images", "masks", "no_crack"):
+            (folder / name / kind).mkdir(parents=True)
+        for index in range(number):
+            image = wall(*SHAPE, seed=index)
+            cv2.imwrite(str(folder / name / f"images/{index}.png"), image)
+            cv2.imwrite(
+                str(folder / name / f"masks/{index}.png"), 255 * (image < 50)[..., 0].astype("u1")
+            )
+    cv2.imwrite(str(folder / "walls/no_crack/sound.png"), wall(*SHAPE, seed=9, cracks=0))
+    return folder
+
+
+class Local(LocalEngine):
+    """The engine of `fakes` under any name."""
+
+    def __init__(self, model, method, start, baseline):
+        super().__init__()
+        network = (model.stem.rpartition("_")[0] if model else "") or "vgg11"
+        self.facts = replace(
+            self.facts,
+            method=method,
+            start=start or "margin",
+            network=network,
+            model=model.name if model else "shipped.onnx",
+            model_sha256=model.stem if model else "shipped",
+            baseline=baseline,
+        )
+
+
+SERVED = {"vgg11": {"lrp", "gradient", "intgrad"}, "unet": {"unet"}}
+
+
+def open_local(model, method, start, engine, device, baseline, gate):
+    opened = Local(model, method, start, baseline)
+    if method not in SERVED[opened.facts.network]:
+        raise ModelError(f"{opened.facts.model} is no model for {method}")
+    if start == "crack" and method == "gradient":
+        raise ModelError("no graph has this start")
+    return Explainer(opened, gate)
+
+
+@pytest.fixture(autouse=True)
+def _local(monkeypatch):
+    monkeypatch.setattr(contenders, "open_explainer", open_local)
+    monkeypatch.setattr(contenders, "network_of", lambda model: model.stem.rpartition("_")[0])
+    monkeypatch.setattr(contenders, "METHODS", dict.fromkeys(("gradient", "lrp", "unet", "zebra")))
+
+
+def who(choice, protocols=(STUDY,)):
+    return [
+        (s.contender.protocol, s.contender.method, s.facts.model_sha256, s.facts.start)
+        for s in line_up(choice, protocols).seats
+    ]
+
+
+def models(tmp_path, *stems):
+    return tuple(tmp_path / f"{stem}.onnx" for stem in stems)
+
+
+def test_all_take_part_but_those_that_lack_something():
+    lined_up = line_up(Choice(), (STUDY,))
+
+    assert who(Choice()) == [
+        (STUDY, "gradient", "shipped", "margin"),  # no graph has the study's start
+        (STUDY, "lrp", "shipped", "both"),
+    ]
+    assert lined_up.left_out == {
+        "unet": "shipped.onnx is no model for unet",
+        "zebra": "shipped.onnx is no model for zebra",
+    }
+
+
+def test_what_one_protocol_lacks_is_left_out_of_that_one_only(monkeypatch):
+    def open_both(model, method, start, *more):
+        if start != "both":
+            raise ModelError("there is the graph of one start only")
+        return open_local(model, method, start, *more)
+
+    monkeypatch.setattr(contenders, "open_explainer", open_both)
+    monkeypatch.setattr(contenders, "METHODS", {"lrp": ""})
+    lined_up = line_up(Choice(), (STUDY, OURS))
+
+    assert [seat.contender.protocol for seat in lined_up.seats] == [STUDY]
+    assert lined_up.left_out == {"lrp (ours)": "there is the graph of one start only"}
+
+
+def test_a_package_that_is_missing_is_named_with_what_to_type():
+    reason = contenders.told(ModuleNotFoundError("no", name="torch.nn"))
+
+    assert reason.startswith("torch is not installed")
+    assert "pip install -c constraints.txt '.[train]'" in reason
+
+
+def test_a_method_that_was_named_must_not_lack_anything():
+    with pytest.raises(ModelError, match="no model for unet"):
+        line_up(Choice(methods=("lrp", "unet")), (STUDY,))
+
+
+def test_models_find_the_methods_that_are_made_for_them(tmp_path):
+    given = models(tmp_path, "vgg11_a", "vgg11_b", "unet_a")
+
+    assert who(Choice(models=given), (OURS,)) == [
+        (OURS, "gradient", "vgg11_a", "margin"),
+        (OURS, "gradient", "vgg11_b", "margin"),
+        (OURS, "lrp", "vgg11_a", "margin"),
+        (OURS, "lrp", "vgg11_b", "margin"),
+        (OURS, "unet", "unet_a", "margin"),
+    ]
+
+
+def test_the_shipped_model_serves_networks_that_were_not_given(tmp_path):
+    given = models(tmp_path, "unet_a")
+
+    assert [model for *_, model, _ in who(Choice(models=given))] == ["shipped", "shipped", "unet_a"]
+
+
+def test_a_start_that_was_chosen_counts_in_both_protocols():
+    starts = {start for *_, start in who(Choice(("lrp",), start="crack"), (STUDY, OURS))}
+
+    assert starts == {"crack"}
+
+
+def test_the_study_compares_with_black_in_its_segmentation(monkeypatch):
+    (study, ours) = line_up(Choice(("intgrad",)), (STUDY, OURS)).seats
+
+    assert (study.facts.baseline, ours.facts.baseline) == ("black", None)
+
+
+def perfect(monkeypatch, data):
+    """Every method marks the dark pixels and nothing else, one second each."""
+
+    def mark(photograph):
+        grey = cv2.imread(str(photograph), cv2.IMREAD_GRAYSCALE)
+        return Marked(grey < 50, 1.0, 0.5)
+
+    for name in ("marker_of", "growth_marker_of"):
+        monkeypatch.setattr(evaluating, name, lambda seat, explainer, folder: mark)
+
+
+def test_a_perfect_method_is_right_in_every_number(data, tmp_path, monkeypatch):
+    perfect(monkeypatch, data)
+    task = EvaluateTask(data, tmp_path, Choice(("lrp",)), growth=True, trajectories=2)
+
+    first, second, third = tables_of(evaluate(task), task)
+
+    for row in first.rows:
+        assert (row["f1_pct"].mean, row["iou_pct"].mean) == (1, 1)
+        assert row["seconds_per_megapixel"].mean == 2
+    for row in second.rows:
+        assert (row["count_mae"].mean, row["area_mape_pct"].mean) == (0, 0)
+        assert row["width_ours_mape_pct"].mean == 0
+    for row in third.rows:
+        if row["experiment"] == "strokes":
+            assert row["area_r"].mean == pytest.approx(1)
+            assert row["area_slope_mape_pct"].mean == pytest.approx(0)
+            assert row["width_ours_r"].mean == pytest.approx(1)
+
+
+def test_sound_photographs_count_in_our_protocol_only(data, tmp_path, monkeypatch):
+    def everything(photograph):
+        return Marked(np.ones(SHAPE, bool), 1.0, 0.5)
+
+    monkeypatch.setattr(evaluating, "marker_of", lambda seat, explainer, folder: everything)
+    task = EvaluateTask(data / "walls", tmp_path, Choice(("lrp",)))
+    result = evaluate(task)
+
+    study, ours = (entry.scores["walls"] for entry in result.entries)
+    assert study.pixels[0].pixels == 2 * np.prod(SHAPE)
+    assert ours.pixels[0].pixels == 3 * np.prod(SHAPE)
+    assert ours.pixels[0].precision < study.pixels[0].precision
+    assert (study.sound.pixels, ours.sound.marked_share) == (0, 1)
+    assert table_2(result).rows[1]["count_mae"].mean == pytest.approx(1 / 3)
+    assert [row["false_alarms_pct"].mean for row in table_1(result, task).rows[1:]] == [1, 1]
+
+
+def test_the_files_say_what_was_found_and_with_what(data, tmp_path):
+    out, shares = tmp_path / "out", []
+    task = EvaluateTask(data, out, Choice(("lrp",)), growth=True, trajectories=1)
+
+    summary = write_evaluation(task, lambda share, words: shares.append(share))
+
+    tables = [f"table{number}.csv" for number in (1, 2, 3)]
+    names = [*tables, "evaluation.md", "contact.png", "evaluation.json"]
+    assert [path.name for path in summary.paths] == names
+    assert sorted(path.name for path in out.iterdir()) == sorted(names)
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < shares[-1] < 1
+    rows = list(csv.DictReader((out / "table1.csv").read_text().splitlines()))
+    assert {row["set"] for row in rows} == {"roads", "walls", "all sets"}
+    found = {(r["protocol"], r["method"], r["tolerance_px"]): float(r["f1_pct"]) for r in rows[-3:]}
+    assert found[OURS, "lrp", "2"] > 90
+    record = json.loads((out / "evaluation.json").read_text())
+    assert record["options"]["choice"]["methods"] == ["lrp"]
+    assert record["contenders"][0]["model_sha256"] == "shipped"
+    assert record["sets"][1] == {"name": "walls", "cracked": 2, "sound": 1}
+    document = (out / "evaluation.md").read_text()
+    assert "The study's photographs are not available" in document
+    assert "lrp (study): shipped.onnx, vgg11, started from both" in document
+    assert "NaN" not in (out / "evaluation.json").read_text()
+
+
+def test_the_same_seed_gives_the_same_growth(data, tmp_path):
+    task = EvaluateTask(data, tmp_path, Choice(("lrp",)), (STUDY,), growth=True, trajectories=1)
+
+    one, other = (evaluate(task).entries[0].growth for _ in range(2))
+
+    assert one == other
+
+
+def test_an_evaluation_is_not_replaced_unasked(data, tmp_path):
+    task = EvaluateTask(data, tmp_path / "out", Choice(("lrp",)), (STUDY,), limit=1)
+    write_evaluation(task)
+
+    with pytest.raises(OutputError, match=r"evaluation.json exists; .* --overwrite"):
+        write_evaluation(task)
+    write_evaluation(replace(task, overwrite=True))
+
+
+def test_a_mistake_leaves_no_folder(data, tmp_path):
+    task = EvaluateTask(data, tmp_path / "out", Choice(("unet",)))
+
+    with pytest.raises(ModelError):
+        write_evaluation(task)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError, match="trajectories is 0"):
+        replace(task, trajectories=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ("nothere", 4, "nothere is not a folder; give one with images/ and masks/"),
+        ("{data} --protocol theirs", 2, "choose one of: both, ours, study"),
+        ("{data} --methods lime", 2, "'lime' is not known; choose one of: "),
+        ("{data} --model nothere.onnx", 6, "nothere.onnx is not a file"),
+        ("{data} --growth --methods raw --limit 1 -o {data}/roads/masks/0.png", 73, "be written"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_code(data, tmp_path, arguments, code, says):
+    words = ["evaluate", "-o", str(tmp_path / "out"), *arguments.format(data=data).split()]
+    done = subprocess.run(
+        [sys.executable, "-m", "crackcli", *words], capture_output=True, text=True, check=False
+    )
+
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert (done.returncode, len(errors)) == (code, 1), done.stderr
+    assert says in errors[0]
+    assert done.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_shipped_graphs_are_evaluated_without_torch(data, tmp_path):
+    program = "import sys; sys.modules.update(torch=None); import crackcli.__main__"
+    chosen = ["--methods", "lrp,raw", "--protocol", "study", "--json"]
+    words = ["evaluate", data / "roads", "-o", tmp_path / "out", *chosen]
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    found = [(one["method"], one["start"]) for one in record["contenders"]]
+    assert found == [("lrp", "both"), ("raw", "none")]
+    assert (tmp_path / "out/contact.png").is_file()
+    assert "Table 1" in done.stderr
+
+
+def test_the_contact_sheet_shows_what_was_found_false_and_missed():
+    image = wall(100, 200, cracks=0)
+    true, mask = np.zeros((2, 100, 200), bool)
+    true[:, 20:40] = True
+    mask[:50, 20:40] = mask[:50, 100:120] = True
+
+    sheet = contact_sheet([Strip("north", image, true, [mask, None])], ["lrp", "unet"], "Masks")
+
+    for colour, share in ((FOUND, 0.05), (FALSE, 0.05), (MISSED, 0.05)):
+        cell_px = 224 * 112
+        assert (sheet == colour).all(axis=2).sum() / cell_px == pytest.approx(share, abs=0.02)

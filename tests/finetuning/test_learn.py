@@ -1,0 +1,298 @@
+"""Corrections from QGIS: read from the report, cut into patches, learnt, and what changed."""
+
+import contextlib
+import json
+import shutil
+import sqlite3
+
+import cv2
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from tiny import train_shallow, write_photographs
+from walls import write_scene
+
+pytest.importorskip("torch")
+
+from crackcli.errors import InputError, ModelError, OutputError
+from crackcli.files import sha256, write_json
+from crackcli.finetuning.corrections import held_out_of, patches_of
+from crackcli.finetuning.learn import Change, LearnTask, learn, model_of, summarise
+from crackcli.finetuning.reviews import (
+    ACCEPTED,
+    REJECTED,
+    UNREVIEWED,
+    Reviewed,
+    placed,
+    read_reviews,
+)
+from crackcli.networks import Checkpoint
+from crackcli.report.write import ReportTask, write_report
+from crackcli.scenes.scene import Scene, finished_scenes
+
+MAP = Affine(0.002, 0, 2600000, 0, -0.002, 1200000)
+LV95 = 'PROJCS["LV95",GEOGCS["b",DATUM["b",SPHEROID["b",6377397,299]],PRIMEM["G",0],'
+LV95 += 'UNIT["degree",0.0174532925199433]],PROJECTION["Hotine_Oblique_Mercator_Azimuth_Center"],'
+LV95 += 'PARAMETER["latitude_of_center",46.95],PARAMETER["longitude_of_center",7.44],'
+LV95 += 'PARAMETER["azimuth",90],PARAMETER["rectified_grid_angle",90],PARAMETER["scale_factor",1],'
+LV95 += 'PARAMETER["false_easting",2600000],PARAMETER["false_northing",1200000],UNIT["metre",1]]'
+BARS = range(60, 640, 100)  # rows of lines: every other one is a crack, the others green
+
+
+def review(path, words):
+    """Write words into the column, by crack_id, as QGIS does."""
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        triggers = file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:  # they call functions that only GDAL brings along
+            file.execute(f'DROP TRIGGER "{name}"')
+        for crack, word in words.items():
+            file.execute("UPDATE cracks SET review = ? WHERE crack_id = ?", (word, crack))
+        file.commit()
+    return path
+
+
+def wave(image, row, cols, thickness, colour):
+    """A line that no one takes for a joint: 10 px up and down from row."""
+    points = [(col, row + 10 * np.sin(col / 12)) for col in cols]
+    cv2.polylines(image, [np.int32(np.round(points))], False, colour, thickness)
+
+
+def reported(folder, gsd_mm=None, transform=None, crs_wkt=None):
+    """A report on a mask with three wavy lines."""
+    mask = np.zeros((300, 400), np.uint8)
+    for row in (40, 140, 240):
+        wave(mask, row, range(50, 350), 4, 1)
+    write_scene(folder / "wall", mask, transform, crs_wkt)
+    write_report(ReportTask(folder, gsd_mm=gsd_mm, formats=("csv", "gpkg")))
+    return folder / "cracks.gpkg"
+
+
+@pytest.mark.parametrize(
+    ("gsd_mm", "transform", "crs_wkt"), [(None, None, None), (0.7, None, None), (None, MAP, LV95)]
+)
+def test_cracks_come_back_in_pixels(tmp_path, gsd_mm, transform, crs_wkt):
+    path = review(reported(tmp_path, gsd_mm, transform, crs_wkt), {"wall-0001": "ok"})
+
+    cracks = placed(Scene.read(tmp_path / "wall"), read_reviews(path)["wall"])
+
+    for crack, row in zip(cracks, (40, 140, 240), strict=True):
+        xs, ys = shapely.get_coordinates(crack.line).T
+        assert ys == pytest.approx(row + 0.5 + 10 * np.sin((xs - 0.5) / 12), abs=3)
+        assert (xs.min(), xs.max()) == pytest.approx((50, 350), abs=5)
+
+
+def test_verdicts_are_told_in_several_words(tmp_path):
+    words = {"wall-0001": " Accept", "wall-0002": "NO", "wall-0003": None}
+    path = review(reported(tmp_path), words)
+
+    rows = read_reviews(path)["wall"]
+
+    assert [row["review"] for row in rows] == [ACCEPTED, REJECTED, UNREVIEWED]
+
+
+def test_an_unknown_word_is_named(tmp_path):
+    path = review(reported(tmp_path), {"wall-0001": "perhaps", "wall-0002": "yes"})
+
+    with pytest.raises(InputError, match=r"not known: 'perhaps' \(1\); in QGIS, write accepted"):
+        read_reviews(path)
+
+
+def test_nothing_reviewed_tells_how_it_is_done(tmp_path):
+    path = reported(tmp_path)
+
+    with pytest.raises(InputError, match="none of its 3 cracks was reviewed; in QGIS, write"):
+        read_reviews(path)
+
+
+def test_another_file_is_named(tmp_path):
+    (tmp_path / "text.gpkg").write_text("no database")
+    with contextlib.closing(sqlite3.connect(tmp_path / "empty.gpkg")) as file:
+        file.execute("CREATE TABLE t (a)")
+
+    with pytest.raises(InputError, match=r"text.gpkg cannot be read .*; run crackcli report again"):
+        read_reviews(tmp_path / "text.gpkg")
+    with pytest.raises(InputError, match=r"empty.gpkg (cannot be read|holds no cracks)"):
+        read_reviews(tmp_path / "empty.gpkg")
+    with pytest.raises(InputError, match=r"none.gpkg does not exist"):
+        read_reviews(tmp_path / "none.gpkg")
+
+
+def reviewed(number, verdict):
+    line = shapely.LineString([(0, 0), (9 + number, 9)])
+    return Reviewed(f"wall-{number:04d}", "wall", verdict, line)
+
+
+def test_some_short_ones_are_held_out_of_a_kind_that_has_enough():
+    cracks = [reviewed(number, ACCEPTED) for number in range(10)]
+    cracks += [reviewed(number, REJECTED) for number in range(10, 14)]
+
+    held = held_out_of(cracks, np.random.default_rng(0))
+
+    assert len(held) == 2
+    assert all(int(crack[-4:]) < 5 for crack in held)  # not of the longest
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shallow")
+    photographs = write_photographs(folder / "photographs")
+    return train_shallow(photographs, folder / "shallow.safetensors")
+
+
+@pytest.fixture
+def scan(model, tmp_path, monkeypatch):
+    """A scan and report of a wall with three dark cracks and three green lines, all reviewed."""
+    monkeypatch.setattr(
+        "crackcli.finetuning.corrections.SURE", 0.45
+    )  # a small network is never very sure
+    rng = np.random.default_rng(3)
+    image = rng.normal(150, 10, (660, 640, 3)).clip(0, 255).astype(np.uint8)
+    mask = np.zeros(image.shape[:2], np.uint8)
+    for number, row in enumerate(BARS):
+        colour = (20, 20, 20) if number % 2 == 0 else (30, 100, 30)
+        wave(image, row, range(100, 500), 6, colour)
+        wave(mask, row, range(100, 500), 6, 1)
+    source = tmp_path / "wall.png"
+    cv2.imwrite(str(source), image)
+    out = tmp_path / "out"
+    engine = {"model": model.name, "model_sha256": sha256(model)}
+    record = {"source": {"sha256": sha256(source)}, "scored": {"engine": engine}}
+    write_scene(out / "wall", mask, **record)
+    run = {
+        "options": {"model": str(model)},
+        "scenes": [{"scene": "wall", "source": str(source)}],
+    }
+    write_json(out / "run.json", run)
+    write_report(ReportTask(out, formats=("gpkg",)))
+    words = {f"wall-{n + 1:04d}": "rejected" if n % 2 else "accepted" for n in range(len(BARS))}
+    review(out / "cracks.gpkg", words)
+    return out
+
+
+def task(scan, **changes):
+    given = {
+        "out": scan,
+        "reviewed": scan / "cracks.gpkg",
+        "output": scan.parent / "mine.safetensors",
+        "minutes": 1,
+        "device": "cpu",
+    }
+    return LearnTask(**(given | changes))
+
+
+def test_what_was_rejected_is_passed_and_what_was_accepted_still_seen(scan, monkeypatch):
+    monkeypatch.setattr("crackcli.training.classification.FROZEN_WHEN_WARM", 2)
+    monkeypatch.setattr("crackcli.finetuning.learn.RATE", 4e-3)
+    monkeypatch.setattr("crackcli.finetuning.learn.EPOCHS", 100)
+
+    learned = learn(task(scan))
+
+    assert summarise(learned.changes)[0][1:3] == (3, 3)  # accepted, still seen
+    of = {REJECTED: [], ACCEPTED: []}
+    for change in learned.changes:
+        of[change.review].append(change)
+    assert all(change.p_before > 0.7 for change in of[REJECTED])  # there was something to learn
+    assert all(change.p_after < change.p_before - 0.2 for change in of[REJECTED])
+    assert max(c.p_after for c in of[REJECTED]) < min(c.p_after for c in of[ACCEPTED])
+    assert len(learned.table.read_text().splitlines()) == 1 + len(BARS)
+    Checkpoint.read(learned.output).build()
+
+
+def test_patches_of_rejected_cracks_hold_no_others(scan, model):
+    from crackcli.engines.torch import TorchEngine
+    from crackcli.finetuning.corrections import Corrected
+    from crackcli.inference.tile_map import judge
+    from crackcli.rasters.reader import inspect
+
+    (scene,) = finished_scenes(scan)
+    info = inspect(scan.parent / "wall.png")
+    cracks = placed(scene, read_reviews(scan / "cracks.gpkg")["wall"])
+    corrected = Corrected(scene, info, judge(info, TorchEngine(model, device="cpu")), cracks)
+
+    patches = patches_of(corrected, {"wall-0001", "wall-0002"}, np.random.default_rng(0))
+
+    def shown(patch):
+        window = patch.window
+        box = shapely.box(window.col, window.row, window.end_col, window.end_row)
+        return {crack.id for crack in cracks if crack.line.intersects(box)}
+
+    verdicts = {crack.id: crack.verdict for crack in cracks}
+    for patch in patches:
+        ids = shown(patch)
+        if patch.source == "ordinary":
+            assert ids == set()
+            continue
+        assert patch.crack in ids
+        assert patch.label == (verdicts[patch.crack] == ACCEPTED)
+        if patch.label == 0:
+            assert {verdicts[found] for found in ids} == {REJECTED}
+        if not patch.held_out:
+            assert not ids & {"wall-0001", "wall-0002"}
+    counts = {crack: sum(patch.crack == crack for patch in patches) for crack in verdicts}
+    assert counts["wall-0001"] == counts["wall-0002"] == 2
+    assert all(counts[crack] >= 8 for crack in list(verdicts)[2:])
+    assert {patch.held_out for patch in patches if patch.source == "ordinary"} == {True, False}
+
+
+def test_a_photograph_that_changed_or_is_gone_is_named(scan):
+    source = scan.parent / "wall.png"
+    cv2.imwrite(str(source), cv2.imread(str(source))[:, ::-1])
+
+    with pytest.raises(InputError, match=r"wall.png is not the photograph that was scanned"):
+        learn(task(scan))
+    source.unlink()
+    with pytest.raises(InputError, match=r"wall.png, the photograph of wall, is not there"):
+        learn(task(scan))
+
+
+def test_a_report_of_another_scan_is_named(scan):
+    shutil.move(scan / "wall", scan / "gable")
+
+    with pytest.raises(InputError, match=r"a scene 'wall' that .* does not hold"):
+        learn(task(scan))
+
+
+def change(review, before, after, held_out=False):
+    return Change("wall-0001", "wall", review, held_out, 0, before, after, False)
+
+
+def test_the_summary_counts_what_came_true():
+    changes = [
+        change(ACCEPTED, 0.9, 0.6),
+        change(ACCEPTED, 0.9, 0.4, held_out=True),
+        change(REJECTED, 0.9, 0.4, held_out=True),
+        change(REJECTED, 0.9, 0.5),
+        change(UNREVIEWED, 0.9, 0.3),
+        change(UNREVIEWED, 0.4, 0.3),  # was not seen before: is not lost
+    ]
+
+    assert summarise(changes) == [
+        ("accepted, still seen", 1, 2, 0, 1),
+        ("rejected, passed now", 1, 2, 1, 1),
+        ("unreviewed, lost", 1, 2, 0, 0),
+    ]
+
+
+def test_the_model_of_the_scan_is_found_or_asked_for(scan, model, tmp_path):
+    scenes = finished_scenes(scan)
+    run = json.loads((scan / "run.json").read_text())
+
+    assert model_of(scan, scenes) == model
+    write_json(scan / "run.json", run | {"options": {"model": None}})
+    assert model_of(scan, scenes).name == "vgg11_128.safetensors"
+    write_json(scan / "run.json", run | {"options": {"model": str(tmp_path / "gone.onnx")}})
+    with pytest.raises(ModelError, match="is not there; give its checkpoint with --from"):
+        model_of(scan, scenes)
+    (tmp_path / "other.safetensors").write_text("other")
+    run["options"]["model"] = str(tmp_path / "other.safetensors")
+    write_json(scan / "run.json", run)
+    with pytest.raises(ModelError, match="is another file now; give its checkpoint with --from"):
+        model_of(scan, scenes)
+
+
+def test_an_existing_model_is_kept_before_any_work(scan):
+    (scan.parent / "mine.safetensors").touch()
+
+    with pytest.raises(OutputError, match="exists; choose another output or add --overwrite"):
+        learn(task(scan))

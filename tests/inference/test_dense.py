@@ -1,0 +1,112 @@
+"""Scores without a gate: the same however a raster is cut, for windows and for tiles."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fakes import DirectEngine, wall
+
+from crackcli.engines.opening import open_explainer
+from crackcli.errors import ModelError, UsageError
+from crackcli.inference.dense import DirectExplainer
+from crackcli.masking.refinement import Masking
+from crackcli.rasters.grid import Window
+from crackcli.rasters.reader import Band, Raster, inspect, read_tags
+from crackcli.scan.raster import ScanTask, scan_raster
+
+
+def photograph(tmp_path, rows=205, cols=331):
+    path = tmp_path / "wall.png"
+    cv2.imwrite(str(path), wall(rows, cols, cracks=2))
+    return path
+
+
+def explained(path, engine, core_px):
+    info = inspect(path)
+    explainer = DirectExplainer(engine)
+    grid = explainer.grid(info.rows, info.cols, core_px)
+    with Raster(info) as raster:
+        strips = [explainer.explain_strip(raster, grid, index) for index in range(len(grid))]
+    return np.concatenate([strip.relevance for strip in strips]).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["window", "tiles"])
+@pytest.mark.parametrize(("rows", "cols"), [(32, 40), (205, 331)])
+def test_the_map_does_not_depend_on_the_blocks(tmp_path, kind, rows, cols):
+    path = photograph(tmp_path, rows, cols)
+
+    small, large = (explained(path, DirectEngine(kind), core_px) for core_px in (64, 512))
+
+    assert large.max() > 0.2
+    np.testing.assert_allclose(small, large, atol=1e-3)
+
+
+def test_a_pixel_gets_the_mean_of_the_four_tiles_over_it(tmp_path):
+    path = photograph(tmp_path)
+    with Raster(inspect(path)) as raster:
+        rgb = raster.read(Window(-32, -32, 288, 416)).rgb  # half a tile beyond the raster
+
+    actual = explained(path, DirectEngine("tiles"), 128)
+
+    tiles = [(row, col) for row in range(0, 225, 32) for col in range(0, 353, 32)]
+    total, count = np.zeros((2, 288, 416))
+    for row, col in tiles:
+        part = np.s_[row : row + 64, col : col + 64]
+        total[part] += DirectEngine("tiles").maps(rgb[part][None])[0]
+        count[part] += 1
+    inside = np.s_[32 : 32 + 205, 32 : 32 + 331]
+    assert (count[inside] == 4).all()
+    np.testing.assert_allclose(actual, (total / count)[inside], atol=1e-3)
+
+
+def test_a_scan_marks_what_is_probable_and_gives_no_probability_of_tiles(tmp_path):
+    task = ScanTask(photograph(tmp_path), tmp_path / "wall", Masking("auto"))
+
+    summary = scan_raster(task, DirectExplainer(DirectEngine("window")))
+
+    tags = read_tags(tmp_path / "wall" / "score.tif")
+    assert summary.tiles_gated == 1.0
+    assert summary.threshold == pytest.approx(0.5**0.5)
+    assert tags["CRACKCLI_PROBABILITY"] == "[]"
+    with Band(summary.mask) as band:
+        marked = band.read(Window(0, 0, *band.shape)) == 1
+    expected = explained(task.source, DirectEngine("window"), 512) > 0.5
+    assert expected.any()
+    assert (marked == expected).mean() > 0.999  # but for the steps of a stored score
+
+
+def test_the_picture_itself_is_a_score(tmp_path):
+    path = photograph(tmp_path)
+
+    explainer = open_explainer(method="raw")
+    actual = explained(path, explainer.engine, 512)
+
+    image = cv2.imread(str(path)).mean(axis=2)
+    np.testing.assert_allclose(actual, 1 - image / 255, atol=1e-3)
+    scan_raster(ScanTask(path, tmp_path / "wall"), explainer)  # and can be scanned with
+
+
+def test_a_damaged_model_is_named(tmp_path):
+    with pytest.raises(ModelError, match="is damaged: its scores"):
+        explained(photograph(tmp_path), DirectEngine("window", broken=True), 512)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"model": Path("a.onnx")}, "needs no model; leave a.onnx out"),
+        ({"engine": "raw", "method": "lrp"}, "engine raw has no method lrp"),
+        ({"baseline": "mean"}, "method raw has no baseline"),
+    ],
+)
+def test_what_the_picture_itself_has_no_use_for_is_refused(asked, says):
+    with pytest.raises(UsageError, match=says):
+        open_explainer(**{"method": "raw"} | asked)
+
+
+@pytest.mark.parametrize("engine", ["auto", "onnx", "torch", "zennit"])
+def test_the_picture_itself_is_shown_by_any_engine(engine):
+    facts = open_explainer(method="raw", engine=engine).engine.facts
+
+    assert (facts.engine, facts.device) == ("raw", "cpu")

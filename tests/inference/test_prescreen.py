@@ -1,0 +1,225 @@
+"""The first look leaves out what is clearly sound, and nothing else."""
+
+import json
+
+import numpy as np
+import pytest
+from explaining import explained, write
+from fakes import LocalEngine, wall
+
+from crackcli.engines.opening import open_explainer
+from crackcli.errors import DeviceError, OutOfMemory, UsageError
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.prescreen import FirstLook, QuickLook
+from crackcli.inference.views import View, explain_view
+from crackcli.rasters.grid import Window
+from crackcli.rasters.reader import Raster, inspect
+from crackcli.scan.raster import ScanTask, scan_raster
+from crackcli.scan.survey import SurveyTask
+
+LEAST, GATE = 0.6, 0.9  # to this engine a sound wall is one of P(crack) 0.47
+
+
+class Counting(LocalEngine):
+    """An engine that tells how many pixels it has seen, and at most at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.largest = 0, 0
+
+    def features(self, images):
+        self.seen += images.size
+        return super().features(images)
+
+    def back(self, images, value):
+        self.largest = max(self.largest, images.size)
+        return super().back(images, value)
+
+
+class Full(Counting):
+    """A device whose memory ends at so many pixels of an image."""
+
+    most = 200 * 200 * 3
+
+    def __init__(self):
+        super().__init__()
+        self.refused = {"features": [], "back": []}
+
+    def features(self, images):
+        self.take(images, "features")
+        return super().features(images)
+
+    def back(self, images, value):
+        self.take(images, "back")
+        return super().back(images, value)
+
+    def take(self, images, stage):
+        if images.size > self.most:
+            self.refused[stage].append(images.size)
+            raise OutOfMemory("full")
+
+
+def looked(path, engine, core_px, gate=GATE, least=LEAST):
+    """Relevance and P(crack) of a whole raster by an explainer with a first look."""
+    info = inspect(path)
+    explainer = Explainer(engine, gate, FirstLook(LocalEngine(), least))
+    grid = explainer.grid(info.rows, info.cols, core_px)
+    with Raster(info) as raster:
+        strips = [explainer.explain_strip(raster, grid, index) for index in range(len(grid))]
+    return (
+        np.concatenate([strip.relevance for strip in strips]).astype(np.float64),
+        np.concatenate([strip.probability for strip in strips]),
+    )
+
+
+@pytest.fixture
+def cracked(tmp_path):
+    image = wall(700, 900, cracks=0)
+    image[60:200, 300:340] = 10
+    return write(tmp_path / "cracked.tif", image)
+
+
+def test_a_crack_scores_the_same_and_the_sound_rest_is_not_looked_at(cracked):
+    engine, all_of_it = Counting(), Counting()
+
+    relevance, tiles = looked(cracked, engine, 256)
+
+    expected, expected_tiles, _ = explained(cracked, all_of_it, 256, GATE)
+    assert expected.any()
+    np.testing.assert_array_equal(relevance, expected)
+    np.testing.assert_array_equal(tiles >= GATE, expected_tiles >= GATE)
+    assert engine.seen < all_of_it.seen / 3
+
+
+def test_what_is_looked_at_does_not_depend_on_the_strips(cracked):
+    small, tiles = looked(cracked, LocalEngine(), 64)
+    large, same_tiles = looked(cracked, LocalEngine(), 1024)
+
+    np.testing.assert_allclose(tiles, same_tiles, atol=1e-6)
+    np.testing.assert_allclose(small, large, atol=1e-3 * large.max())
+
+
+@pytest.mark.parametrize(
+    ("look", "cells"),  # below a strip: under its tiles; under those that the look is asked about
+    [(None, 3), (QuickLook, 5), (FirstLook, 10)],
+)
+def test_a_strip_asks_for_no_pixel_further_below_than_its_tiles_see(tmp_path, look, cells):
+    path = write(tmp_path / "wall.tif", wall(1536, 300, cracks=2))
+    explainer = Explainer(LocalEngine(), GATE, look and look(Named(), LEAST))
+    grid = explainer.grid(1536, 300, 512)
+    with Farthest(inspect(path)) as raster:
+        for index, strip in enumerate(grid):
+            explainer.explain_strip(raster, grid, index)
+            assert raster.end_row <= strip.window.end_row + 32 * cells + 32
+
+    assert raster.end_row > 1536
+
+
+class Named(LocalEngine):
+    """An engine that says what it computes by."""
+
+    sha256 = "0" * 64
+
+
+class Farthest(Raster):
+    """A raster that tells how far down it was read."""
+
+    end_row = 0
+
+    def read(self, window):
+        self.end_row = max(self.end_row, window.end_row)
+        return super().read(window)
+
+
+@pytest.mark.parametrize("rows", [64, 300, 700])  # the last two no multiple of a cell
+@pytest.mark.parametrize("zoom", [0.5, 1.0])
+@pytest.mark.parametrize("look", [FirstLook, QuickLook])
+def test_a_raster_of_one_strip_may_have_any_number_of_rows(tmp_path, rows, zoom, look):
+    image = wall(rows, 400, cracks=0)
+    image[10:60, 100:140] = 10
+    path = write(tmp_path / "wall.tif", image)
+    info = inspect(path)
+    explainer = Explainer(LocalEngine(), GATE, look(Named(), LEAST))
+    view = View.of(info, zoom, explainer, 1024)
+    assert len(view.grid) == 1
+
+    with Raster(info) as raster:
+        scores = explain_view(explainer, raster, view, 0)
+        expected = explain_view(Explainer(LocalEngine(), GATE), raster, view, 0)
+
+    np.testing.assert_array_equal(scores.relevance, expected.relevance)
+
+
+def test_strips_in_any_order_see_the_same(cracked):
+    info = inspect(cracked)
+    explainer = Explainer(LocalEngine(), GATE, FirstLook(LocalEngine(), LEAST))
+    grid = explainer.grid(info.rows, info.cols, 128)
+    with Raster(info) as raster:
+        for index in (4, 0, 3, 1):
+            again = Explainer(LocalEngine(), GATE, FirstLook(LocalEngine(), LEAST))
+            one, other = (each.explain_strip(raster, grid, index) for each in (explainer, again))
+            np.testing.assert_array_equal(one.relevance, other.relevance)
+            np.testing.assert_array_equal(one.probability, other.probability)
+
+
+def test_around_a_place_the_highest_p_crack_of_the_smaller_view_counts(cracked):
+    info = inspect(cracked)
+    with Raster(info) as raster:
+        first = FirstLook(LocalEngine()).around(raster, Window(0, 0, 20, 26), 256)
+
+    assert first.shape == (20, 26)
+    assert first[4, 10] == 1  # amid the crack
+    near = np.zeros(first.shape, bool)
+    near[:12, 4:17] = True  # half a tile of the view, 64 px of the raster, and a step
+    assert first[~near].max() < LEAST
+
+
+def test_there_is_none_where_the_gate_is_no_higher(cracked):
+    explainer = Explainer(LocalEngine(), LEAST, FirstLook(LocalEngine(), LEAST))
+
+    assert explainer.look is None
+
+
+def test_a_scan_records_its_first_look_and_is_done_again_without(cracked, tmp_path):
+    look = FirstLook(LocalEngine(), LEAST)
+    task = ScanTask(cracked, tmp_path / "out", core_px=256)
+    scan_raster(task, Explainer(LocalEngine(), GATE, look))
+    record = json.loads((tmp_path / "out/scene.json").read_text())
+
+    again = scan_raster(task, Explainer(LocalEngine(), GATE))
+
+    assert record["scored"]["look"] == LEAST
+    assert again.status == "done"
+    assert json.loads((tmp_path / "out/scene.json").read_text())["scored"]["look"] is None
+
+
+def test_a_first_look_is_asked_for_by_a_probability(tmp_path):
+    with pytest.raises(UsageError, match="choose a probability, 0 for no first look"):
+        SurveyTask((tmp_path,), tmp_path, look=1.5)
+
+
+def test_a_method_that_sees_all_has_no_first_look():
+    with pytest.raises(UsageError, match="raw sees all of an image and has no first look; leave"):
+        open_explainer(method="raw", look=0.1)
+
+
+def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_tried_again(cracked):
+    engine, roomy = Full(), Counting()
+
+    relevance, tiles, _ = explained(cracked, engine, 1024, 0.0)
+
+    expected, expected_tiles, _ = explained(cracked, roomy, 1024, 0.0)
+    np.testing.assert_allclose(relevance, expected, atol=1e-3 * expected.max())
+    np.testing.assert_array_equal(tiles, expected_tiles)
+    assert roomy.largest > engine.most
+    for refused in engine.refused.values():
+        assert refused == sorted(set(refused), reverse=True) != []
+
+
+def test_a_device_without_memory_for_a_single_tile_is_told_of(cracked):
+    class Tiny(LocalEngine):
+        def back(self, images, value):
+            raise OutOfMemory("full")
+
+    with pytest.raises(DeviceError, match="not enough free memory for a single tile; free some"):
+        explained(cracked, Tiny(), 1024, 0.0)

@@ -1,0 +1,137 @@
+"""A first look in whole numbers tells what the full look tells, and saves what is sound."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from explaining import write
+from fakes import wall
+
+from crackcli.engines import opening as models
+from crackcli.engines.onnx import Quick
+from crackcli.engines.opening import explainer_of, open_engine, open_explainer, shipped
+from crackcli.errors import UsageError
+from crackcli.files import sha256
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.prescreen import LEAST_QUICK, QuickLook
+from crackcli.rasters.reader import Raster, inspect
+from crackcli.scan.fingerprint import made_from
+from crackcli.scan.survey import SurveyTask
+
+GRAPH = shipped(".int8.onnx")
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return open_engine(engine="onnx", device="cpu")
+
+
+class Counting:
+    """An engine that counts the pixels of which it computed cells."""
+
+    def __init__(self, engine):
+        self.engine, self.facts, self.seen_px = engine, engine.facts, 0
+
+    def features(self, images):
+        self.seen_px += images[..., 0].size
+        return self.engine.features(images)
+
+    def head(self, cells, gate):
+        return self.engine.head(cells, gate)
+
+    def back(self, images, value):
+        return self.engine.back(images, value)
+
+
+@pytest.fixture(scope="module")
+def half_cracked(tmp_path_factory):
+    image = np.random.default_rng(2).normal(190, 6, (96, 768, 1)).clip(0, 255).astype(np.uint8)
+    image = np.repeat(image, 3, axis=2)
+    image[:, 60:66] = 50
+    return write(tmp_path_factory.mktemp("wall") / "wall.tif", image)
+
+
+def test_p_crack_in_whole_numbers_is_that_of_the_network(engine):
+    quick = Quick(engine, GRAPH)
+    random, apart = np.random.default_rng(3), []
+    for cracks in range(3):
+        image = wall(374, 374, cracks=cracks) // 2 + random.integers(0, 90, (374, 374, 1), np.uint8)
+
+        cells = quick.features(image[None])
+
+        expected = engine.features(image[None])
+        assert cells.shape == expected.shape
+        assert 0 < np.linalg.norm(cells - expected) < 0.2 * np.linalg.norm(expected)
+        apart.append(quick.head(cells, 2.0)[0] - engine.head(expected, 2.0)[0])
+    assert np.abs(apart).max() < 0.1
+
+
+def test_what_is_sound_in_whole_numbers_is_not_looked_at_again(engine, half_cracked):
+    plain, looking = Counting(engine), Counting(engine)
+    info = inspect(half_cracked)
+    found = []
+    for each, look in (
+        (plain, None),
+        (looking, QuickLook(Quick(engine, GRAPH), LEAST_QUICK)),
+    ):
+        explainer = Explainer(each, 0.5, look)
+        grid = explainer.grid(info.rows, info.cols, 512)
+        with Raster(info) as raster:
+            found.append(explainer.explain_strip(raster, grid, 0))
+
+    assert found[0].relevance.any()
+    expected = found[0].relevance.astype(np.float32)
+    np.testing.assert_allclose(found[1].relevance, expected, atol=2e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(found[1].probability, found[0].probability, atol=0.1)
+    assert looking.seen_px < 0.8 * plain.seen_px
+
+
+@pytest.mark.parametrize(
+    ("vnni", "device", "looks"), [(True, "cpu", True), (False, "cpu", False), (True, "cuda", False)]
+)
+def test_it_looks_where_the_processor_multiplies_whole_numbers(
+    engine, monkeypatch, vnni, device, looks
+):
+    monkeypatch.setattr(models, "multiplies_int8", lambda: vnni)
+    there = Counting(engine)
+    there.facts = replace(engine.facts, device=device)
+
+    explainer = explainer_of(there, 0.5, LEAST_QUICK, "int8")
+
+    assert (explainer.look is not None) == looks
+    assert explainer.look is None or explainer.look.least == LEAST_QUICK
+
+
+def test_the_processor_tells_whether_it_does(monkeypatch, tmp_path):
+    monkeypatch.setattr(models, "CPU", tmp_path / "cpuinfo")
+    assert not models.multiplies_int8()
+    models.CPU.write_text("flags : fpu avx512_vnni\n")
+    assert models.multiplies_int8()
+
+
+def test_a_score_knows_how_it_was_looked_at(engine, half_cracked, monkeypatch):
+    monkeypatch.setattr(models, "multiplies_int8", lambda: True)
+    info = inspect(half_cracked)
+
+    looks = [
+        made_from(info, explainer_of(engine, 0.5, *look), 512, (1.0,))["look"]
+        for look in ((), (0.1,), (0.35, "int8"))
+    ]
+
+    assert looks == [None, 0.1, ["int8", 0.35, sha256(GRAPH)]]
+
+
+def test_whole_numbers_are_of_the_shipped_model(tmp_path):
+    with pytest.raises(UsageError, match="is for the shipped model; leave --model or it out"):
+        open_explainer(tmp_path / "mine.onnx", look=0.3, look_in="int8")
+
+
+def test_another_way_to_look_is_answered_with_the_menu(tmp_path):
+    with pytest.raises(UsageError, match="choose one of: half, int8"):
+        open_explainer(look=0.3, look_in="quarter")
+    assert SurveyTask((tmp_path,), tmp_path).look_in == "half"
+
+
+def test_a_way_to_look_without_a_look_is_not_passed_over():
+    with pytest.raises(UsageError, match="is of a first look; add --look 0"):
+        open_explainer(look_in="int8")

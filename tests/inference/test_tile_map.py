@@ -1,0 +1,80 @@
+"""Tiles of whole photographs: as a scan sees them, at native scale, each in its place."""
+
+import cv2
+import numpy as np
+import pytest
+from fakes import LocalEngine, wall
+
+from crackcli.datasets.folders import photo_of
+from crackcli.inference.tile_map import Tiles, cut, judge, name_of, write_png
+from crackcli.rasters.grid import Window
+from crackcli.rasters.reader import inspect
+
+
+def saved(image, path):
+    cv2.imwrite(str(path), image[..., ::-1] if image.shape[2] == 3 else image)
+    return inspect(path)
+
+
+def test_each_position_is_the_tile_s_own_probability(tmp_path):
+    image = wall(700, 300, cracks=2)  # more than one strip
+    engine = LocalEngine()
+
+    tiles = judge(saved(image, tmp_path / "wall.png"), engine)
+
+    for place in np.argwhere(tiles.usable)[::7]:
+        window = tiles.window(tuple(place))
+        tile = image[window.row : window.end_row, window.col : window.end_col]
+        alone = engine.explain(tile[None], 0.5).probability
+        assert tiles.probability[tuple(place)] == pytest.approx(alone.item(), abs=1e-6)
+    assert tiles.usable.shape == (22, 10)
+    assert tiles.positions == 20 * 8  # tiles of 64 px every 32 px within 700 x 300 px
+
+
+def test_a_tile_without_data_is_not_used(tmp_path):
+    image = np.dstack([wall(160, 160), np.full((160, 160), 255, np.uint8)])
+    image[100:, 100:, 3] = 0
+
+    tiles = judge(saved(image, tmp_path / "wall.png"), LocalEngine())
+
+    assert tiles.usable[1, 1]
+    assert not tiles.usable[3:, 3:].any()
+    assert tiles.usable[1:3, 1:5].all()
+
+
+def test_a_photograph_smaller_than_a_tile_has_one(tmp_path):
+    tiles = judge(saved(wall(50, 60), tmp_path / "wall.png"), LocalEngine())
+
+    ((row, col),) = np.argwhere(tiles.usable)
+    window = tiles.window((row, col))
+    assert window.row <= 0
+    assert window.end_row >= 50
+    assert window.end_col >= 60 - 32
+
+
+def test_chosen_tiles_do_not_overlap():
+    rng = np.random.default_rng(4)
+    tiles = Tiles(rng.random((30, 40), np.float32), np.ones((30, 40), bool), 256, 32)
+    order = np.argsort(-tiles.probability.reshape(-1))
+
+    first = tiles.apart(order, 5)
+    rest = tiles.apart(order, 100, taken=first)
+
+    assert first[0] == divmod(int(order[0]), 40)
+    chosen = np.array(first + rest)
+    apart = np.abs(chosen[:, None] - chosen[None]).max(axis=2)
+    assert (apart[~np.eye(len(chosen), dtype=bool)] >= 8).all()
+
+
+def test_tiles_are_cut_as_they_are_and_named_by_their_photograph(tmp_path):
+    image = wall(200, 300)
+    info = saved(image, tmp_path / "wall.png")
+    windows = [Window(100, 20, 64, 64), Window(8, 150, 64, 64)]
+
+    parts = dict(cut(info, windows))
+    path = tmp_path / name_of("wall", windows[0], "_twin2")
+    write_png(path, parts[windows[0]])
+
+    assert list(parts) == windows[::-1]  # from top to bottom
+    np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], image[100:164, 20:84])
+    assert photo_of(path) == "wall"

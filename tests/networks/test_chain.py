@@ -1,0 +1,92 @@
+"""A chain slides over images, knows how far its cells see, and folds its batch norm away."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn
+
+from crackcli.errors import ModelError
+from crackcli.networks import vgg11
+from crackcli.networks.chain import Chain, fold, tempered
+
+TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
+
+
+@pytest.fixture
+def tiny():
+    torch.manual_seed(1)
+    return vgg11.build(**TINY).eval()
+
+
+def test_vgg11_128_has_the_study_s_size_and_positions():
+    chain = vgg11.build()
+
+    convolutions = [i for i, layer in enumerate(chain) if isinstance(layer, nn.Conv2d)]
+
+    assert sum(p.numel() for p in chain.parameters()) == 13_431_682
+    assert convolutions[:8] == [0, 3, 6, 8, 11, 13, 16, 18]
+    assert (chain.neck, chain.stride_px, chain.tile_px, chain.classes) == (21, 32, 256, 2)
+
+
+def test_one_tile_gives_one_position_and_a_wide_image_one_every_stride(tiny):
+    assert tiny(torch.rand(1, 3, 256, 256)).shape == (1, 2, 1, 1)
+    assert tiny(torch.rand(2, 3, 256 + 32, 256 + 96)).shape == (2, 2, 2, 4)
+
+
+def test_the_trace_begins_with_the_images_and_ends_with_the_logits(tiny):
+    images = torch.rand(1, 3, 256, 288)
+
+    values = tiny.trace(images)
+
+    assert len(values) == len(tiny) + 1
+    assert values[0] is images
+    torch.testing.assert_close(values[-1], tiny(images))
+
+
+def test_a_cell_sees_exactly_as_far_as_reach_px_says():
+    """Average pooling in the place of max pooling lets every pixel in reach have a gradient."""
+    chain = vgg11.build(**TINY)
+    features = nn.Sequential(
+        *(nn.AvgPool2d(2) if isinstance(layer, nn.MaxPool2d) else layer for layer in chain[:21])
+    )
+    for layer in features:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.constant_(layer.weight, 0.1)
+    image = torch.ones(1, 3, 320, 320, requires_grad=True)
+
+    features(image)[0, 0, 5, 5].backward()
+
+    seen = torch.nonzero(image.grad[0].sum(dim=(0, 2))).flatten()
+    assert 5 * 32 - seen.min() == chain.reach_px
+    assert seen.max() - (6 * 32 - 1) == chain.reach_px
+
+
+def test_folding_batch_norm_keeps_the_function():
+    torch.manual_seed(2)
+    chain = vgg11.build(**TINY, batch_norm=True)
+    chain.train()
+    for _ in range(3):
+        chain(torch.rand(4, 3, 256, 256))  # moves the running statistics
+    chain.eval()
+    images = torch.rand(2, 3, 256, 256)
+
+    folded = fold(chain)
+
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded)
+    torch.testing.assert_close(folded(images), chain(images), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_without_a_neck_is_named():
+    with pytest.raises(ModelError, match="no unpadded convolution"):
+        _ = Chain(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()).neck
+
+
+def test_a_tempered_chain_gives_divided_logits_and_leaves_the_first_alone(tiny):
+    images = torch.rand(1, 3, 256, 288)
+    logits = tiny(images)
+
+    cooler = tempered(tiny, 2.5)
+
+    torch.testing.assert_close(cooler(images), logits / 2.5)
+    torch.testing.assert_close(tiny(images), logits)

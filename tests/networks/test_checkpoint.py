@@ -1,0 +1,127 @@
+"""The U-Net and the autoencoder: shapes, sizes, how far they see, batch norm folded away."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tiny import SMALL_AUTOENCODER
+
+from crackcli.errors import ModelError
+from crackcli.networks import Checkpoint, autoencoder, unet
+from crackcli.networks.chain import fold
+
+SMALL_UNET = {"widths": ((4,), (6,), (6, 6), (8, 8), (8, 8))}
+
+
+def test_folding_batch_norm_keeps_the_function_and_fits_a_plain_network():
+    torch.manual_seed(4)
+    network = unet.build(**SMALL_UNET, batch_norm=True).train()
+    for _ in range(3):
+        network(torch.rand(4, 3, 64, 64))  # moves the running statistics
+    network.eval()
+    images = torch.rand(2, 3, 64, 64)
+
+    plain = unet.build(**SMALL_UNET)
+    plain.load_state_dict(fold(network).state_dict())
+
+    for parameter in network.parameters():
+        assert parameter.isfinite().all()
+    torch.testing.assert_close(plain.eval()(images), network(images), rtol=1e-4, atol=1e-5)
+    assert len(network.state_dict()) > len(plain.state_dict())
+
+
+def test_the_study_s_u_net_has_the_study_s_widths():
+    network = unet.build(widths=unet.STUDY)
+
+    ways_up = [
+        (block[0].in_channels, block[0].out_channels, block[2].out_channels) for block in network.up
+    ]
+
+    assert ways_up[:3] == [(512, 512, 256), (768, 512, 256), (768, 512, 128)]
+    assert ways_up[3:] == [(384, 256, 64), (192, 128, 32)]
+    assert (network.last[0].in_channels, network.last[0].out_channels) == (96, 32)
+
+
+@pytest.mark.parametrize("build", [unet.build, autoencoder.build])
+def test_weights_in_half_precision_are_less_than_15_megabytes(build):
+    state = build().state_dict()
+
+    assert 2 * sum(value.numel() for value in state.values()) < 15e6
+
+
+def test_a_u_net_sees_no_further_than_it_says():
+    network = unet.build(**SMALL_UNET)
+    for parameter in network.parameters():
+        torch.nn.init.constant_(parameter, 0.05)  # so that nothing is cut off by a ReLU
+    reach = network.reach_px
+    seen = []
+    for row in (256, 271, 287):  # at places of a cell that differ
+        image = torch.rand(1, 3, 544, 32, requires_grad=True)
+        network.logits(image)[0, row].sum().backward()
+        rows = torch.nonzero(image.grad[0].sum(dim=(0, 2))).flatten()
+        seen += [row - int(rows.min()), int(rows.max()) - row]
+
+    assert reach - 32 < max(seen) <= reach
+    assert unet.build().reach_px == 184
+
+
+def test_a_u_net_moves_with_the_image_by_whole_strides():
+    torch.manual_seed(5)
+    network = unet.build(**SMALL_UNET).eval()
+    stride, reach = network.stride_px, network.reach_px
+    image = torch.rand(1, 3, 512, 64)
+
+    first = network(image)[0, reach : -reach - stride]
+    moved = network(image.roll(stride, dims=2))[0, reach + stride : -reach]
+
+    torch.testing.assert_close(moved, first)
+
+
+def test_probabilities_lie_between_zero_and_one_and_begin_low():
+    torch.manual_seed(6)
+    images = torch.rand(2, 3, 64, 96)
+
+    probability = unet.build(**SMALL_UNET).eval()(images)
+
+    assert probability.shape == (2, 64, 96)
+    assert probability.min() >= 0
+    assert probability.max() <= 1
+    assert probability.mean() < 0.2
+
+
+def test_an_autoencoder_draws_its_tile_from_fifty_numbers():
+    network = autoencoder.build().eval()
+
+    with torch.inference_mode():
+        numbers = network.encoder(torch.rand(1, 3, 256, 256))
+        drawn = network.decoder(numbers)
+
+    assert numbers.shape == (1, 50)
+    assert drawn.shape == (1, 3, 256, 256)
+    assert drawn.min() >= 0
+    assert (network.tile_px, network.stride_px) == (256, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "arguments"),
+    [("unet", unet.build, SMALL_UNET), ("autoencoder", autoencoder.build, SMALL_AUTOENCODER)],
+)
+def test_a_checkpoint_rebuilds_either_alone(tmp_path, name, build, arguments):
+    network = build(**arguments).eval()
+    path = tmp_path / "model.safetensors"
+    Checkpoint(name, arguments, (), network.tile_px, network.state_dict()).save(path)
+
+    checkpoint = Checkpoint.read(path)
+
+    images = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(checkpoint.build()(images), network(images), rtol=0.02, atol=0.02)
+    assert checkpoint.margin == 1.0
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    state = unet.build(**SMALL_UNET).state_dict()
+    Checkpoint("autoencoder", SMALL_AUTOENCODER, (), 64, state).save(path)
+
+    with pytest.raises(ModelError, match="not those of 'autoencoder'"):
+        Checkpoint.read(path).build()

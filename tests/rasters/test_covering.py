@@ -1,0 +1,92 @@
+"""Windows hold every flagged cell once, are no larger than they may be, and leave gaps out."""
+
+import numpy as np
+import pytest
+from walls import random_mask
+
+from crackcli.rasters.covering import grown, halves, rectangles, spread, windows
+from crackcli.rasters.grid import Window
+
+
+def counted(parts, shape):
+    """How many of the windows lie over each cell."""
+    total = np.zeros(shape, int)
+    for part in parts:
+        total[part.within(Window(0, 0, *shape))] += 1
+    return total
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("most", "halo"), [(64, 2), (150, 1), (10_000, 2)])
+def test_every_flagged_cell_is_in_one_window_of_the_size_allowed(seed, most, halo):
+    flags = random_mask(seed).astype(bool)
+
+    parts = list(windows(flags, most, halo))
+
+    times = counted(parts, flags.shape)
+    assert times.max() <= 1
+    assert times[flags].all()
+    assert all((p.rows + 2 * halo) * (p.cols + 2 * halo) <= most for p in parts)
+
+
+def test_one_cell_is_a_window_however_little_is_allowed():
+    assert len(list(windows(np.ones((2, 3), bool), 1, 2))) == 6
+
+
+def test_windows_end_where_nothing_is_flagged_for_long():
+    flags = np.zeros((9, 40), bool)
+    flags[2:5, 3:6] = flags[6, 30:34] = True
+
+    assert set(windows(flags, 10_000, 2)) == {Window(2, 3, 3, 3), Window(6, 30, 1, 4)}
+
+
+def test_nothing_flagged_needs_no_window():
+    assert not list(windows(np.zeros((5, 7), bool), 100, 2))
+    assert not list(rectangles(np.zeros((5, 7), bool)))
+
+
+def test_a_large_area_is_cut_into_as_little_halo_as_possible():
+    parts = list(windows(np.ones((36, 80), bool), 640, 2))
+
+    read = sum((part.rows + 4) * (part.cols + 4) for part in parts)
+    assert read < 1.5 * 36 * 80  # squares of 21 cells, 640 with their halo, would take 1.42 each
+    assert len({part.shape for part in parts}) <= 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rectangles_hold_what_is_flagged_and_nothing_else(seed):
+    flags = random_mask(seed).astype(bool)
+
+    np.testing.assert_array_equal(counted(rectangles(flags), flags.shape), flags)
+
+
+def test_one_rectangle_is_enough_for_one():
+    flags = np.zeros((9, 9), bool)
+    flags[2:6, 1:8] = True
+
+    assert list(rectangles(flags)) == [Window(2, 1, 4, 7)]
+
+
+@pytest.mark.parametrize("window", [Window(3, -2, 5, 4), Window(0, 0, 1, 7), Window(1, 1, 2, 1)])
+def test_halves_are_the_whole(window):
+    one, other = halves(window)
+
+    assert one.rows * one.cols + other.rows * other.cols == window.rows * window.cols
+    assert (one.row, one.col) == (window.row, window.col)
+    assert (other.end_row, other.end_col) == (window.end_row, window.end_col)
+
+
+def test_squares_over_a_cell_are_counted():
+    flags = random_mask(2, (7, 9)).astype(bool)
+    expected = np.zeros((9, 11), np.float32)
+    for row, col in np.argwhere(flags):
+        expected[row : row + 3, col : col + 3] += 1
+
+    np.testing.assert_array_equal(spread(flags, 3), expected)
+
+
+def test_a_window_grows_as_far_as_it_may_and_vanishes_outside():
+    limit = Window(-4, -4, 20, 20)
+
+    assert grown(Window(-3, 5, 2, 2), 3, limit) == Window(-4, 2, 6, 8)
+    assert grown(Window(30, 0, 2, 2), 0, limit).rows == 0

@@ -1,0 +1,74 @@
+"""Every pixel has one owner, whatever the size of the raster."""
+
+import numpy as np
+import pytest
+
+from crackcli.errors import UsageError
+from crackcli.rasters.grid import Grid, Window
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "core_px", "halo_px"),
+    [(32, 32, 64, 32), (333, 517, 96, 64), (1000, 31, 128, 0), (65, 4097, 512, 128)],
+)
+def test_every_pixel_has_one_owner(rows, cols, core_px, halo_px):
+    owners = np.zeros((rows, cols), int)
+
+    for strip in Grid(rows, cols, core_px, halo_px):
+        for block in strip.blocks:
+            owners[block.core.within(Window(0, 0, rows, cols))] += 1
+
+    assert (owners == 1).all()
+
+
+def test_tile_positions_of_all_blocks_lie_on_one_lattice():
+    for strip in Grid(333, 517, 96, 64):
+        for block in strip.blocks:
+            assert (block.core.row % 32, block.core.col % 32) == (0, 0)
+            assert (block.padded.row % 32, block.padded.col % 32) == (0, 0)
+            assert (block.padded.rows % 32, block.padded.cols % 32) == (0, 0)
+
+
+def test_a_block_sees_its_halo_on_each_side():
+    for strip in Grid(333, 517, 96, 64):
+        for block in strip.blocks:
+            assert block.core.row - block.padded.row == 64
+            assert block.padded.end_row - block.core.end_row >= 64
+            assert block.padded.end_col - block.core.end_col >= 64
+
+
+def test_the_crop_is_the_core():
+    (strip,) = Grid(40, 100, 128, 32)
+    (block,) = strip.blocks
+    padded = np.arange(block.padded.rows * block.padded.cols).reshape(block.padded.shape)
+
+    core = padded[block.crop]
+
+    assert core.shape == (40, 100)
+    assert core[0, 0] == padded[32, 32]
+
+
+def test_no_block_is_a_sliver():
+    grid = Grid(520, 520, 512, 0)
+
+    assert [rows for _, rows in grid.row_spans] == [288, 232]
+
+
+@pytest.mark.parametrize(
+    ("core_px", "halo_px", "says"),
+    [
+        (100, 0, "choose 128"),
+        (1, 0, "choose 32"),
+        (64, 20, "halo_px 20 is not a multiple of 32; choose 32"),
+    ],
+)
+def test_what_is_off_the_lattice_is_refused(core_px, halo_px, says):
+    with pytest.raises(UsageError, match=says):
+        Grid(100, 100, core_px, halo_px)
+
+
+def test_a_window_can_be_grown_and_clipped():
+    window = Window(5, 10, 20, 30).grown(10)
+
+    assert window == Window(-5, 0, 40, 50)
+    assert window.clipped(25, 45) == Window(0, 0, 25, 45)

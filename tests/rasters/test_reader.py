@@ -1,0 +1,396 @@
+"""Whatever lies in a file: upright RGB comes out, and which pixels have data."""
+
+import warnings
+from io import BytesIO
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from PIL import Image
+from rasterio.enums import ColorInterp
+
+from crackcli.errors import InputError, OutputError
+from crackcli.rasters import reader as door
+from crackcli.rasters.cog import write_cog
+from crackcli.rasters.grid import Window
+from crackcli.rasters.reader import Raster, inspect, read_band, read_tags
+
+ROWS, COLS = 45, 70
+TURNED = Affine(0.002, 0.001, 500_000, 0.001, -0.002, 5_500_000)
+
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
+
+def picture(bands=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (bands, ROWS, COLS)).astype(np.uint8)
+
+
+def write(path, bands, colours=None, mask=None, palette=None, **profile):
+    """A raster of (bands, rows, cols) on a turned map."""
+    known = {"driver": "GTiff", "count": len(bands), "height": ROWS, "width": COLS}
+    known |= {"dtype": bands.dtype, "transform": TURNED, "crs": "EPSG:25832"}
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", **known | profile) as file,
+    ):
+        if colours:
+            file.colorinterp = colours
+        file.write(bands)
+        if palette:
+            file.write_colormap(1, palette)
+        if mask is not None:
+            file.write_mask(mask)
+    return path
+
+
+def read(path, window=None):
+    info = inspect(path)
+    with Raster(info) as raster:
+        return raster.read(window or Window(0, 0, info.rows, info.cols))
+
+
+RGBA = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+
+
+def test_rgb_is_read_as_it_is(tmp_path):
+    bands = picture()
+    pixels = read(write(tmp_path / "rgb.tif", bands, photometric="rgb"))
+
+    np.testing.assert_array_equal(pixels.rgb, np.moveaxis(bands, 0, -1))
+    assert pixels.valid.all()
+
+
+def test_grey_becomes_three_equal_channels(tmp_path):
+    bands = picture(1)
+    pixels = read(write(tmp_path / "grey.tif", bands))
+
+    np.testing.assert_array_equal(pixels.rgb, np.repeat(bands[0][..., None], 3, axis=2))
+
+
+def test_black_is_a_colour_where_no_nodata_is_declared(tmp_path):
+    assert read(write(tmp_path / "black.tif", 0 * picture())).valid.all()
+
+
+def test_declared_nodata_is_no_data(tmp_path):
+    bands = picture(1).clip(1)
+    bands[0, :5] = 0
+
+    valid = read(write(tmp_path / "nodata.tif", bands, nodata=0)).valid
+
+    assert not valid[:5].any()
+    assert valid[5:].all()
+
+
+@pytest.mark.parametrize("extra", [0, 1], ids=["rgba", "rgb, alpha, infrared"])
+def test_alpha_says_what_is_no_data(tmp_path, extra):
+    bands = picture(4 + extra)
+    bands[3] = 255
+    bands[3, 10:20] = 0
+    colours = [*RGBA, *[ColorInterp.undefined] * extra]
+
+    pixels = read(write(tmp_path / "alpha.tif", bands, colours, photometric="rgb"))
+
+    colours = np.moveaxis(bands[:3], 0, -1)
+    np.testing.assert_array_equal(pixels.rgb, np.where(pixels.valid[..., None], colours, 0))
+    np.testing.assert_array_equal(pixels.valid, bands[3] > 0)
+
+
+def test_extra_bands_are_left_out(tmp_path):
+    bands = picture(6)
+
+    pixels = read(write(tmp_path / "six.tif", bands, photometric="rgb"))
+
+    np.testing.assert_array_equal(pixels.rgb, np.moveaxis(bands[:3], 0, -1))
+
+
+def test_a_mask_band_says_what_is_no_data(tmp_path):
+    mask = np.full((ROWS, COLS), 255, np.uint8)
+    mask[:, 30:] = 0
+
+    pixels = read(write(tmp_path / "mask.tif", picture(), mask=mask, photometric="rgb"))
+
+    np.testing.assert_array_equal(pixels.valid, mask > 0)
+
+
+def test_a_palette_is_looked_up(tmp_path):
+    index = picture(1) % 3
+    colours = {0: (10, 20, 30, 255), 1: (200, 100, 50, 255), 2: (0, 0, 0, 255)}
+
+    pixels = read(write(tmp_path / "palette.tif", index, palette=colours))
+
+    expected = np.array([colour[:3] for colour in colours.values()])[index[0]]
+    np.testing.assert_array_equal(pixels.rgb, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
+def test_other_numbers_are_stretched_over_the_bytes(tmp_path, dtype):
+    ramp = np.linspace(1000, 5000, ROWS * COLS).reshape(1, ROWS, COLS).astype(dtype)
+
+    rgb = read(write(tmp_path / "deep.tif", ramp)).rgb.astype(int)
+
+    expected = (ramp[0] - 1000) / 4000 * 255
+    np.testing.assert_allclose(rgb[..., 0], expected, atol=2)
+
+
+def test_what_is_no_number_has_no_data(tmp_path):
+    values = picture(1).astype(np.float32)
+    values[0, 7, 9] = np.nan
+
+    valid = read(write(tmp_path / "nan.tif", values)).valid
+
+    assert not valid[7, 9]
+    assert valid.sum() == ROWS * COLS - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [
+        ("big.tif", {"BIGTIFF": "YES"}),
+        ("tiled.tif", {"tiled": True, "blockxsize": 16, "blockysize": 16}),
+        ("planes.tif", {"interleave": "band", "compress": "lzw"}),
+        ("cog.tif", {"driver": "COG"}),
+        ("wall.png", {"driver": "PNG"}),
+    ],
+)
+def test_lossless_files_are_read_as_they_are(tmp_path, name, profile):
+    bands = picture()
+    source = write(tmp_path / "source.tif", bands, photometric="rgb")
+    path = tmp_path / name
+    rasterio.shutil.copy(source, path, **{"driver": "GTiff"} | profile)
+
+    np.testing.assert_array_equal(read(path).rgb, np.moveaxis(bands, 0, -1))
+
+
+def with_orientation(image, orientation):
+    """A JPEG that was stored turned, with the note how to turn it back."""
+    file = BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(image).save(file, "JPEG", quality=98, subsampling=0, exif=exif)
+    return file.getvalue()
+
+
+STORED = {  # what a camera stores of an upright image, by EXIF's definition
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_photograph_is_read_upright(tmp_path, orientation):
+    y, x = np.mgrid[:48, :80]
+    upright = np.stack([3 * x, 5 * y, 128 + 0 * x], axis=-1).astype(np.uint8)
+    stored = np.ascontiguousarray(STORED[orientation](upright))
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(with_orientation(stored, orientation))
+
+    whole, part = read(path), read(path, Window(8, 40, 16, 24))
+
+    assert whole.rgb.shape == (48, 80, 3)
+    np.testing.assert_allclose(whole.rgb.astype(int), upright, atol=6)
+    np.testing.assert_array_equal(part.rgb, whole.rgb[8:24, 40:64])
+
+
+@pytest.mark.parametrize(
+    "window", [Window(0, 0, ROWS, COLS), Window(-20, -9, 30, 25), Window(40, 60, 30, 100)]
+)
+def test_beyond_an_edge_the_photograph_is_mirrored(tmp_path, window):
+    bands = picture()
+    path = write(tmp_path / "rgb.tif", bands, photometric="rgb")
+    padded = np.pad(bands, ((0, 0), (100, 100), (100, 100)), mode="reflect")
+
+    actual = read(path, window).rgb
+
+    rows = slice(window.row + 100, window.end_row + 100)
+    cols = slice(window.col + 100, window.end_col + 100)
+    np.testing.assert_array_equal(actual, np.moveaxis(padded[:, rows, cols], 0, -1))
+
+
+def test_beyond_an_edge_validity_is_mirrored_too(tmp_path):
+    bands = picture(1).clip(1)
+    bands[0, 0] = 0
+    path = write(tmp_path / "nodata.tif", bands, nodata=0)
+
+    valid = read(path, Window(-2, 0, 5, COLS)).valid
+
+    assert valid.all(axis=1).tolist() == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize("profile", [{}, {"tiled": True, "blockxsize": 16, "blockysize": 16}])
+@pytest.mark.parametrize("window", [Window(0, 0, ROWS, COLS), Window(7, 11, 30, 41)])
+def test_a_window_is_the_same_in_however_many_pieces_it_is_read(
+    tmp_path, monkeypatch, profile, window
+):
+    bands = picture()
+    path = write(tmp_path / "rgb.tif", bands, photometric="rgb", **profile)
+    monkeypatch.setattr(door, "PIECE_PX", 200)
+
+    pixels = read(path, window)
+
+    part = window.within(Window(0, 0, ROWS, COLS))
+    np.testing.assert_array_equal(pixels.rgb, np.moveaxis(bands, 0, -1)[part])
+
+
+def infinite(path):
+    values = picture(1).astype(np.float32)
+    values[0, 3:9] = np.inf
+    write(path, values)
+
+
+def see_through(path):
+    image = Image.fromarray(picture(1)[0] % 2).convert("P")
+    image.save(path, "PNG", transparency=bytes([255, 0]))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: write(path, picture(4), RGBA, photometric="rgb"),
+        lambda path: write(path, picture(1) % 4, nodata=3),
+        see_through,
+        infinite,
+    ],
+    ids=["alpha", "nodata", "palette", "infinite"],
+)
+def test_validity_alone_is_what_comes_with_the_pixels(tmp_path, make):
+    make(tmp_path / "wall.tif")
+    window = Window(1, 2, 40, 60)
+
+    with Raster(inspect(tmp_path / "wall.tif")) as raster:
+        valid, pixels = raster.read_valid(window), raster.read(window)
+
+    np.testing.assert_array_equal(valid, pixels.valid)
+    assert 0 < valid.sum() < valid.size
+
+
+def test_the_place_on_the_map_is_kept(tmp_path):
+    info = inspect(write(tmp_path / "rgb.tif", picture(), photometric="rgb"))
+
+    assert info.transform.almost_equals(TURNED)
+    assert "25832" in info.crs_wkt
+    assert info.georeferenced
+
+
+def text(path):
+    path.write_text("not an image")
+
+
+def cut_off(path):
+    write(path, picture(), photometric="rgb")
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def tiny(path):
+    write(path, picture()[:, :31], photometric="rgb", height=31)
+
+
+def complex_numbers(path):
+    write(path, picture(1).astype(np.complex64))
+
+
+def cmyk(path):
+    write(path, picture(4).astype(np.uint16), photometric="cmyk")
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (text, "is not a readable image or is damaged"),
+        (tiny, "is 70 x 31 px; at least 32 px are needed"),
+        (complex_numbers, "holds complex numbers"),
+        (cmyk, "is in CMYK colours; save it as RGB"),
+        (lambda path: None, "does not exist; check the name"),
+    ],
+    ids=["text", "tiny", "complex", "cmyk", "missing"],
+)
+def test_what_is_no_photograph_is_named_with_the_reason(tmp_path, make, says):
+    path = tmp_path / "wall.tif"
+    make(path)
+
+    with pytest.raises(InputError, match=says) as caught:
+        inspect(path)
+
+    assert "wall.tif" in str(caught.value)
+
+
+def test_a_file_that_was_cut_off_is_called_damaged(tmp_path):
+    path = tmp_path / "wall.tif"
+    cut_off(path)
+
+    with pytest.raises(InputError, match=r"wall\.tif is not a readable image or is damaged"):
+        read(path)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "jp2"])
+def test_a_photograph_of_which_the_end_is_missing_is_called_damaged(tmp_path, suffix):
+    path = tmp_path / f"wall.{suffix}"
+    Image.fromarray(np.moveaxis(picture(), 0, -1)).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
+
+    with pytest.raises(InputError, match=rf"wall\.{suffix} is not a readable image or is damaged"):
+        read(path)
+
+
+def test_a_written_raster_is_a_cog_on_the_same_grid(tmp_path):
+    info = inspect(write(tmp_path / "rgb.tif", picture(), photometric="rgb"))
+    values = picture(1)[0] % 2
+    path = tmp_path / "new" / "mask.tif"
+
+    write_cog(path, [values[:20], values[20:]], info, {"MADE_BY": "a test"}, "mode")
+
+    np.testing.assert_array_equal(read_band(path, Window(0, 0, ROWS, COLS)), values)
+    assert read_tags(path)["MADE_BY"] == "a test"
+    with rasterio.open(path) as file:
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert file.transform.almost_equals(TURNED)
+        assert file.crs.to_epsg() == 25832
+        assert file.nodata == 255
+    assert [p.name for p in path.parent.iterdir()] == ["mask.tif"]
+
+
+def test_a_raster_is_written_whole_or_not_at_all(tmp_path):
+    info = inspect(write(tmp_path / "rgb.tif", picture(), photometric="rgb"))
+    path = tmp_path / "out" / "mask.tif"
+
+    def strips():
+        yield picture(1)[0][:20]
+        raise InputError("the photograph went away")
+
+    with pytest.raises(InputError, match="went away"):
+        write_cog(path, strips(), info, {}, "mode")
+
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    info = inspect(write(tmp_path / "rgb.tif", picture(), photometric="rgb"))
+    (tmp_path / "out").touch()
+
+    with pytest.raises(OutputError, match=r"mask\.tif cannot be written .* choose another output"):
+        write_cog(tmp_path / "out" / "mask.tif", [picture(1)[0]], info, {}, "mode")
+
+
+def test_the_digest_is_that_of_what_is_seen(tmp_path):
+    path = write(tmp_path / "rgb.tif", picture(), photometric="rgb")
+    before = inspect(path).digest
+    write(path, picture(seed=1), photometric="rgb")
+
+    assert inspect(path).digest != before
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(before) == 64
+
+
+def test_where_white_is_zero_black_is_black(tmp_path):
+    bands = picture(1)
+    pixels = read(write(tmp_path / "negative.tif", bands, photometric="miniswhite"))
+
+    np.testing.assert_array_equal(pixels.rgb[..., 0], 255 - bands[0])

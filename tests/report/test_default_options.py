@@ -1,0 +1,54 @@
+"""Scans by default: what a scene names decides, what it does not tell is taken for the default."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from affine import Affine
+
+from crackcli.engines.opening import shipped
+from crackcli.files import sha256
+from crackcli.masking.refinement import Masking
+from crackcli.report.default_options import GATE, by_default
+from crackcli.scan.survey import SurveyTask
+from crackcli.scenes.scene import Scene
+
+
+def scene(**record):
+    return Scene(Path("wall"), 9, 9, Affine.identity(), None, record)
+
+
+def scanned(engine=(), masking=(), **scored):
+    facts = {"method": "lrp", "start": "margin", **dict(engine)}
+    scored = {"engine": facts, "gate": 0.5, "look": None, "zooms": [1.0], **scored}
+    return scene(scored=scored, masking={**asdict(Masking()), **dict(masking)})
+
+
+def test_what_names_nothing_else_is_a_scan_by_default():
+    graph = sha256(shipped(".lrp.margin.onnx"))
+
+    assert by_default(scene())
+    assert by_default(scanned())
+    assert by_default(scanned({"model_sha256": graph}))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        scanned({"model_sha256": "0" * 64}),
+        scanned({"method": "gradient"}),
+        scanned({"start": "both"}),
+        scanned(gate=0.9),
+        scanned(look=0.1),
+        scanned(zooms=[0.5, 1.0]),
+        scanned(masking={"recipe": "study"}),
+        scanned(masking={"threshold": 0.01}),
+    ],
+    ids=["model", "method", "start", "gate", "look", "zoom", "recipe", "threshold"],
+)
+def test_another_model_or_option_is_none(other):
+    assert not by_default(other)
+
+
+def test_the_gate_of_the_survey_is_the_same_default(tmp_path):
+    assert SurveyTask((tmp_path,), tmp_path).gate == GATE

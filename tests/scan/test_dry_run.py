@@ -1,0 +1,336 @@
+"""What a scan would take: counted as the engine itself sees it, without leaving a trace."""
+
+import json
+from dataclasses import astuple, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from command import crackcli
+from fakes import DirectEngine, LocalEngine, wall
+
+from crackcli.engines import opening as models
+from crackcli.errors import Interrupted
+from crackcli.inference.dense import DirectExplainer
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.prescreen import QuickLook
+from crackcli.inference.views import View, explain_view
+from crackcli.masking.refinement import Masking
+from crackcli.rasters.reader import Raster, inspect
+from crackcli.scan.dry_run.estimate import LIKELY_GATED, estimate_survey
+from crackcli.scan.dry_run.memory import peak_mb
+from crackcli.scan.dry_run.speed import measure
+from crackcli.scan.dry_run.workload import PATCH_PX, STRIPS, blocks_hit, counted, counts_of, pass_px
+from crackcli.scan.survey import SurveyTask, scan_survey
+
+CORE_PX = 96
+
+
+class Counted(LocalEngine):
+    """Counts what it is asked for."""
+
+    def __init__(self, kind="propagation", passes=1):
+        super().__init__()
+        self.facts = replace(self.facts, kind=kind, passes=passes)
+        self.cells_px, self.seen, self.maps_px = 0, 0, 0.0
+
+    def features(self, images):
+        self.cells_px += images[..., 0].size
+        return super().features(images)
+
+    def head(self, cells, gate):
+        self.seen += cells[:, 0].size
+        return super().head(cells, gate)
+
+    def back(self, images, value):
+        self.maps_px += images[..., 0].size
+        return super().back(images, value)
+
+    def share(self, images, gated, number, place):
+        whole = images[..., 0].size
+        images = images[:, 32:-32, 32:-32]
+        self.maps_px += pass_px(whole, images[..., 0].size)
+        return np.zeros(images.shape[:3], np.float32)
+
+    @property
+    def counts(self):
+        return self.cells_px, self.seen, self.maps_px
+
+
+class CountedDirect(DirectEngine):
+    """The same of a method without a gate."""
+
+    maps_px = 0
+
+    def maps(self, images):
+        self.maps_px += images[..., 0].size
+        return super().maps(images)
+
+
+def photograph(path, rows=411, cols=525, **kinds):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), wall(rows, cols, **kinds))
+    return path
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    made = Counted()
+    monkeypatch.setattr(models, "open_engine", lambda *arguments: made)
+    return made
+
+
+def task(tmp_path, *sources, **options):
+    chosen = {"core_px": CORE_PX, "gate": 0.3} | options
+    return SurveyTask(sources or (tmp_path / "in",), tmp_path / "out", **chosen)
+
+
+def names(folder):
+    return sorted(path.relative_to(folder) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("kind", ["propagation", "passes"])
+@pytest.mark.parametrize("strips", [None, [1, 3, 4]])
+def test_a_wall_that_is_explained_all_over_takes_what_was_counted(tmp_path, zoom, kind, strips):
+    engine = Counted(kind, passes=1 if kind == "propagation" else 3)
+    explainer = Explainer(engine, gate=0.0)
+    info = inspect(photograph(tmp_path / "wall.png"))
+    view = View.of(info, zoom, explainer, CORE_PX)
+    strips = [i for i in strips or range(len(view.grid)) if i < len(view.grid)]
+
+    with Raster(info) as raster:
+        for index in strips:
+            explain_view(explainer, raster, view, index)
+    load = counted(explainer, info, view, strips, cracked=True).load
+
+    assert engine.counts == (load.cells_px, load.head, load.maps_px)
+
+
+def test_a_first_look_in_whole_numbers_is_counted_and_timed_by_itself(tmp_path):
+    quick, engine = CountedQuick(), Counted()
+    explainer = Explainer(engine, 0.99, QuickLook(quick, 0.9))
+    info = inspect(photograph(tmp_path / "wall.png", cracks=0))
+    view = View.of(info, 1.0, explainer, CORE_PX)
+    strips = range(len(view.grid))
+
+    with Raster(info) as raster:
+        for index in strips:
+            explainer.explain_strip(raster, view.grid, index)
+    sound, cracked = (counted(explainer, info, view, strips, cracked=c).load for c in (False, True))
+
+    assert quick.cells_px == sound.look_px == cracked.look_px > 0
+    assert engine.cells_px == sound.cells_px < quick.cells_px / 50  # a cell of fill
+    assert cracked.cells_px > quick.cells_px / 2
+    assert measure(explainer, Masking("plain")).look_s > 0
+
+
+class CountedQuick(Counted):
+    """One that says what it computes by."""
+
+    sha256 = "0" * 64
+
+
+@pytest.mark.parametrize("kind", ["window", "tiles"])
+def test_a_method_without_a_gate_takes_what_was_counted(tmp_path, kind):
+    engine = CountedDirect(kind)
+    explainer = DirectExplainer(engine)
+    info = inspect(photograph(tmp_path / "wall.png"))
+    view = View.of(info, 1.0, explainer, CORE_PX)
+
+    with Raster(info) as raster:
+        for index in range(len(view.grid)):
+            explainer.explain_strip(raster, view.grid, index)
+
+    counts = counts_of(explainer, info, view, range(len(view.grid)), cracked=True)
+    assert engine.maps_px == counts.load.maps_px
+
+
+@pytest.mark.parametrize("cracked", [False, True])
+@pytest.mark.parametrize("zoom", [1.0, 2.0])
+def test_many_strips_are_told_from_fewer(tmp_path, cracked, zoom):
+    info = replace(inspect(photograph(tmp_path / "wall.png")), rows=4 * STRIPS * CORE_PX - 50)
+    explainer = Explainer(Counted(), gate=0.5)
+    view = View.of(info, zoom, explainer, CORE_PX)
+    strips = range(len(view.grid))
+
+    told = counts_of(explainer, info, view, strips, cracked=cracked).load
+    each = counted(explainer, info, view, strips, cracked=cracked).load
+
+    assert len(strips) > 3 * STRIPS
+    assert astuple(told) == pytest.approx(astuple(each), rel=0.02)
+    assert (told.maps_px > 0) == cracked
+
+
+def test_a_trial_leaves_nothing_and_names_what_cannot_be_scanned_as_a_scan_does(engine, tmp_path):
+    photograph(tmp_path / "in/a.png")
+    (tmp_path / "in/b.tif").write_text("no image")
+    asked = task(tmp_path, tmp_path / "in", tmp_path / "nothere.jpg")
+    before = names(tmp_path)
+    told, heard = [], []
+
+    found = estimate_survey(asked, on_failure=told.append)
+
+    assert names(tmp_path) == before
+    scan_survey(asked, on_failure=heard.append)
+    assert sorted(map(str, told)) == sorted(map(str, heard))
+    assert len(told) == 2
+    assert found.exit_code == 0
+    assert [scene.scene for scene in found.scenes] == ["a"]
+    assert found.scenes[0].blocks == 5 * 6
+    assert found.assumption.tiles_gated == LIKELY_GATED
+
+
+def test_a_range_goes_from_sound_to_cracked(engine, tmp_path):
+    photograph(tmp_path / "in/a.png")
+    photograph(tmp_path / "in/b.png", 96, 130)
+
+    found = estimate_survey(task(tmp_path))
+
+    for scene in found.scenes:
+        assert 0 < scene.seconds.sound < scene.seconds.likely < scene.seconds.cracked
+        assert 0 < scene.result_mb.sound < scene.result_mb.cracked
+        assert scene.work_mb.cracked > scene.result_mb.cracked
+    large, small = (scene.seconds for scene in found.scenes)
+    assert found.seconds.cracked > large.cracked + small.cracked
+    assert found.work_mb == found.scenes[0].work_mb
+    assert found.free_mb > 0
+
+
+def test_with_a_gate_that_all_pass_there_is_no_range(engine, tmp_path):
+    photograph(tmp_path / "in/a.png")
+
+    (scene,) = estimate_survey(task(tmp_path, gate=0.0)).scenes
+
+    assert scene.seconds.sound == scene.seconds.cracked > 0
+
+
+def test_strips_of_an_interrupted_scan_count_as_done(engine, tmp_path):
+    photograph(tmp_path / "in/a.png")
+
+    def stop(share, words):
+        if share > 0.5:
+            raise Interrupted("terminated", 143)
+
+    fresh = estimate_survey(task(tmp_path)).scenes[0]
+    with pytest.raises(Interrupted):
+        scan_survey(task(tmp_path), stop)
+    before = names(tmp_path)
+    (scene,) = estimate_survey(task(tmp_path)).scenes
+
+    there = len(list((tmp_path / "out/a/work").glob("strip_*")))
+    assert (fresh.status, scene.status) == ("new", "interrupted")
+    assert (fresh.strips_done, scene.strips_done) == (0, there)
+    assert 0 < there < scene.strips
+    assert scene.blocks == (scene.strips - there) * 6
+    assert names(tmp_path) == before
+    (other,) = estimate_survey(task(tmp_path, gate=0.4)).scenes
+    assert (other.status, other.strips_done) == ("new", 0)
+
+
+def test_a_finished_scene_takes_nothing_and_its_mask_alone_no_blocks(engine, tmp_path):
+    photograph(tmp_path / "in/a.png")
+    scan_survey(task(tmp_path))
+
+    same, masked, anew = (
+        estimate_survey(task(tmp_path, **options)).scenes[0]
+        for options in ({}, {"masking": Masking("study")}, {"overwrite": True})
+    )
+
+    assert (same.status, same.blocks, same.seconds.cracked) == ("unchanged", 0, 0.0)
+    assert (masked.status, masked.blocks) == ("to mask", 0)
+    assert 0 < masked.seconds.cracked < anew.seconds.cracked
+    assert (anew.status, anew.blocks) == ("new", 30)
+
+
+def test_what_is_likely_is_told_by_earlier_scenes(engine, tmp_path):
+    photograph(tmp_path / "in/a.png")
+    scan_survey(task(tmp_path))
+    record = json.loads((tmp_path / "out/a/scene.json").read_text())
+
+    found = estimate_survey(task(tmp_path)).assumption
+    other = estimate_survey(task(tmp_path, gate=0.31)).assumption
+
+    assert found.tiles_gated == pytest.approx(record["tiles_gated"])
+    assert "1 finished scene in" in found.source
+    assert other.tiles_gated == LIKELY_GATED
+    assert "default" in other.source
+
+
+def test_blocks_without_data_are_not_counted_in_time(engine, tmp_path):
+    image = wall(384, 2048)
+    whole = np.full((384, 2048, 1), 255, np.uint8)
+    half = whole.copy()
+    half[:, 1024:] = 0
+    for name, alpha in (("whole", whole), ("half", half)):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "in" / f"{name}.png"), np.concatenate([image, alpha], axis=2))
+
+    half, whole = estimate_survey(task(tmp_path, core_px=128)).scenes
+
+    assert (half.data_share, whole.data_share) == (0.5, 1.0)
+    assert half.seconds.cracked < 0.75 * whole.seconds.cracked
+
+
+def test_patches_thrown_at_random_meet_as_many_blocks_as_the_formula_says():
+    facts = LocalEngine().facts
+    side, core = 40 * PATCH_PX, 512
+    rng = np.random.default_rng(2)
+    middles = rng.uniform(0, side, (350, 2))
+    points = rng.uniform(PATCH_PX, side - PATCH_PX, (4000, 2))
+    apart = np.abs(points[:, None] - middles[None])
+
+    gated = (np.hypot(*apart.T) < PATCH_PX / 2).any(axis=0).mean()
+    reach = (core + facts.tile_px) / 2 + facts.reach_px
+    beyond = (apart - reach).clip(min=0)
+    hit = (np.hypot(*beyond.T) < PATCH_PX / 2).any(axis=0).mean()
+
+    assert 0.1 < gated < 0.3
+    assert blocks_hit(gated, core, facts) == pytest.approx(hit, abs=0.05)
+    assert (blocks_hit(0.0, core, facts), blocks_hit(1.0, core, facts)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["propagation", "passes", "window", "tiles"])
+def test_every_kind_of_method_has_a_pace(tmp_path, kind):
+    direct = kind in ("window", "tiles")
+    explainer = (
+        DirectExplainer(CountedDirect(kind)) if direct else Explainer(Counted(kind), gate=0.5)
+    )
+
+    pace = measure(explainer, Masking("plain"))
+
+    assert pace.maps_s > 0
+    assert (pace.cells_s > 0) == (pace.head_s > 0) == (not direct)
+    assert pace.cracked.strip_bytes > pace.sound.strip_bytes > 0
+
+
+def test_memory_does_not_grow_with_the_rows_and_only_a_little_with_the_columns(tmp_path):
+    info = inspect(photograph(tmp_path / "wall.png"))
+    explainer = Explainer(Counted(), gate=0.5)
+
+    def peak(rows, cols):
+        raster = replace(info, rows=rows, cols=cols)
+        view = View.of(raster, 1.0, explainer, CORE_PX)
+        counts = counts_of(explainer, raster, view, range(len(view.grid)), cracked=True)
+        return peak_mb(explainer, raster, [view], [counts], 0.0)
+
+    assert peak(1_000_000, 1_000) == peak(200_000, 1_000)
+    assert peak(200_000, 1_000) < peak(200_000, 10_000) < 10 * peak(200_000, 1_000)
+
+
+def test_the_command_prints_a_line_for_each_image_and_totals(tmp_path):
+    photograph(tmp_path / "in/a.png")
+    photograph(tmp_path / "in/b.png", 96, 130)
+    asked = ("scan", tmp_path / "in", "-o", tmp_path / "out", "--method", "raw", "--dry-run")
+
+    text, data = crackcli(*asked), crackcli(*asked, "--json", "-q")
+
+    assert (text.returncode, data.returncode) == (0, 0), text.stderr + data.stderr
+    lines = text.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["image", "a.png", "b.png"]
+    assert any(line.startswith("2 images, 0.2 MP, 3 blocks to scan: ") for line in lines)
+    scenes = json.loads(data.stdout)["scenes"]
+    assert [Path(scene["source"]).name for scene in scenes] == ["a.png", "b.png"]
+    assert data.stderr == ""
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,238 @@
+"""Many photographs: names of scenes, failures that do not stop the others, one run at a time."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import pytest
+from fakes import LocalEngine, wall
+
+from crackcli.engines import opening as models
+from crackcli.errors import InputError, Interrupted, Locked, OutputError, UsageError
+from crackcli.scan import survey
+from crackcli.scan.survey import Failure, SurveyResult, SurveyTask, find_rasters, scan_survey
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    made = LocalEngine()
+    monkeypatch.setattr(models, "open_engine", lambda *arguments: made)
+    return made
+
+
+def photograph(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), wall(96, 130, seed))
+    return path
+
+
+def names(*sources):
+    rasters, failures = find_rasters(sources)
+    assert failures == []
+    return {name: path.name for name, path in rasters.items()}
+
+
+def test_a_scene_is_named_by_the_stem_of_its_file(tmp_path):
+    for name in ("south.jpg", "north.png", "notes.txt", ".hidden.jpg"):
+        photograph(tmp_path / "wall.png").rename(tmp_path / name)
+
+    assert names(tmp_path) == {"north": "north.png", "south": "south.jpg"}
+
+
+def test_files_that_share_a_stem_are_told_apart(tmp_path):
+    for path in ("a/wall.jpg", "a/wall.png", "b/wall.png", "b/Tower.png", "b/tower.tif"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+
+    found, failures = find_rasters([tmp_path / "a", tmp_path / "b"])
+
+    assert failures == []
+    assert sorted(found) == ["Tower_png", "a_wall_png", "b_wall_png", "tower_tif", "wall_jpg"]
+
+
+def test_a_file_that_is_given_twice_is_scanned_once(tmp_path):
+    path = photograph(tmp_path / "wall.png")
+
+    assert names(path, tmp_path, path) == {"wall": "wall.png"}
+
+
+@pytest.mark.parametrize("name", ["run.json.png", "RUN.JSON.png", ".lock.png"])
+def test_no_scene_takes_the_place_of_a_file_of_the_run(tmp_path, name):
+    (tmp_path / name).touch()
+
+    found, _ = find_rasters([tmp_path / name])
+
+    assert list(found) == [name.replace(".png", "_png")]
+
+
+def test_what_cannot_be_told_apart_is_a_failure(tmp_path):
+    for folder in ("1/a", "2/a"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "wall.png").touch()
+
+    found, failures = find_rasters([tmp_path / "1/a", tmp_path / "2/a"])
+
+    assert found == {}
+    assert [failure.exit_code for failure in failures] == [4, 4]
+    assert "rename one" in failures[0].message
+
+
+def test_a_bad_file_does_not_stop_the_others(engine, tmp_path):
+    photograph(tmp_path / "in/a.png")
+    (tmp_path / "in/b.tif").write_text("no image")
+    photograph(tmp_path / "in/c.png")
+    heard = []
+
+    result = scan_survey(SurveyTask((tmp_path / "in",), tmp_path / "out"), on_failure=heard.append)
+
+    assert [scene.scene for scene in result.scenes] == ["a", "c"]
+    assert result.exit_code == 3
+    assert [failure.source.name for failure in heard] == ["b.tif"]
+    assert "b.tif is not a readable image" in heard[0].message
+    run = json.loads((tmp_path / "out/run.json").read_text())
+    assert [scene["status"] for scene in run["scenes"]] == ["done", "done"]
+    assert run["failures"][0]["exit_code"] == 4
+    assert run["exit_code"] == 3
+    assert run["engine"]["model"] == "local.onnx"
+    assert run["options"]["gate"] == 0.5
+
+
+@pytest.mark.parametrize(("bad", "code"), [(1, 4), (3, 4)])
+def test_if_nothing_could_be_done_the_code_says_why(engine, tmp_path, bad, code):
+    for number in range(bad):
+        (tmp_path / f"{number}.tif").write_text("no image")
+
+    result = scan_survey(SurveyTask((tmp_path,), tmp_path / "out"))
+
+    assert result.exit_code == code
+
+
+def test_if_nothing_could_be_done_for_several_reasons_the_code_is_3(tmp_path):
+    failures = [Failure(tmp_path, "unreadable", 4), Failure(tmp_path, "unforeseen", 1)]
+
+    assert SurveyResult(failures=failures).exit_code == 3
+
+
+def test_an_unforeseen_failure_of_one_scene_is_reported_as_one(engine, tmp_path, monkeypatch):
+    first, second = photograph(tmp_path / "a.png"), photograph(tmp_path / "b.png", seed=1)
+    scan = survey.scan_raster
+
+    def fail_once(task, *rest):
+        if task.source == first:
+            raise ZeroDivisionError("by zero")
+        return scan(task, *rest)
+
+    monkeypatch.setattr(survey, "scan_raster", fail_once)
+    result = scan_survey(SurveyTask((first, second), tmp_path / "out"))
+
+    assert "unexpected ZeroDivisionError: by zero" in result.failures[0].message
+    assert result.exit_code == 3
+
+
+def test_a_folder_without_images_is_an_input_error(engine, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/notes.txt").touch()
+
+    result = scan_survey(SurveyTask((tmp_path / "in",), tmp_path / "out"))
+
+    assert result.exit_code == InputError.exit_code
+    assert "holds no images; give a folder with" in result.failures[0].message
+
+
+def test_an_interrupted_run_says_so(engine, tmp_path, monkeypatch):
+    photograph(tmp_path / "a.png")
+
+    def interrupt(*arguments):
+        raise Interrupted("terminated", 143)
+
+    monkeypatch.setattr(survey, "scan_raster", interrupt)
+    with pytest.raises(Interrupted):
+        scan_survey(SurveyTask((tmp_path / "a.png",), tmp_path / "out"))
+
+    assert json.loads((tmp_path / "out/run.json").read_text())["exit_code"] == 143
+
+
+@pytest.mark.parametrize(
+    "stop", [Interrupted("terminated", 143), OutputError("b cannot be written")]
+)
+def test_what_stops_a_run_leaves_what_was_finished(engine, tmp_path, monkeypatch, stop):
+    for number, name in enumerate("abc"):
+        photograph(tmp_path / "in" / f"{name}.png", number)
+    scan = survey.scan_raster
+
+    def stop_at_b(task, *rest):
+        if task.source.name == "b.png":
+            raise stop
+        return scan(task, *rest)
+
+    monkeypatch.setattr(survey, "scan_raster", stop_at_b)
+    with pytest.raises(type(stop)):
+        scan_survey(SurveyTask((tmp_path / "in",), tmp_path / "out"))
+
+    run = json.loads((tmp_path / "out/run.json").read_text())
+    assert [scene["scene"] for scene in run["scenes"]] == ["a"]
+    assert run["exit_code"] == stop.exit_code
+    assert not (tmp_path / "out/c").exists()
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from crackcli.scan.survey import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_runs_do_not_share_an_output_folder(engine, tmp_path):
+    photograph(tmp_path / "a.png")
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(out)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(Locked, match="out is in use by another run; try again later"):
+            scan_survey(SurveyTask((tmp_path / "a.png",), out))
+        other.stdin.close()
+        other.wait()
+
+    assert scan_survey(SurveyTask((tmp_path / "a.png",), out)).exit_code == 0
+
+
+def test_an_output_that_cannot_be_written_ends_the_run(engine, tmp_path):
+    photograph(tmp_path / "a.png")
+    (tmp_path / "out").touch()
+
+    with pytest.raises(OutputError, match=r"out cannot be written .* choose another"):
+        scan_survey(SurveyTask((tmp_path / "a.png",), tmp_path / "out"))
+
+
+def test_a_block_that_does_not_suit_the_network_is_refused(engine, tmp_path):
+    photograph(tmp_path / "a.png")
+
+    with pytest.raises(UsageError, match="core_px 100 is not a multiple of 32; choose 128"):
+        scan_survey(SurveyTask((tmp_path / "a.png",), tmp_path / "out", core_px=100))
+
+
+def test_a_gate_is_a_probability(tmp_path):
+    with pytest.raises(UsageError, match=r"the gate is 1\.5; choose a probability"):
+        SurveyTask((tmp_path,), tmp_path, gate=1.5)
+
+
+def test_names_that_do_not_exist_load_no_model_and_leave_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "open_engine", None)
+    heard = []
+
+    task = SurveyTask((tmp_path / "wal.tif", tmp_path / "survey"), tmp_path / "out")
+    result = scan_survey(task, on_failure=heard.append)
+
+    assert result.exit_code == 4
+    assert [failure.message for failure in heard] == [
+        f"{path} does not exist; check the name" for path in task.sources
+    ]
+    assert not (tmp_path / "out").exists()

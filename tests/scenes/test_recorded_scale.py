@@ -1,0 +1,216 @@
+"""What cameras noted: a thin lens on paper, and everything that makes a tag worthless."""
+
+import math
+
+import numpy as np
+import pytest
+from affine import Affine
+from fakes import LocalEngine, wall
+from markers import corners, draw
+from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
+
+from crackcli.engines import opening as models
+from crackcli.errors import InputError, UsageError
+from crackcli.rasters.reader import inspect
+from crackcli.report.write import ReportTask, write_report
+from crackcli.scan.survey import SurveyTask, scan_survey
+from crackcli.scenes import exif
+from crackcli.scenes.exif import Unknown, acquired_utc, sight
+from crackcli.scenes.recorded_scale import Hints, look, note
+from crackcli.scenes.scene import Scene
+
+# 50 mm lens on a sensor of 36 x 24 mm and 6000 x 4000 px: a pixel of it is 6 um large.
+CAMERA = {
+    "EXIF_FocalLength": "(50)",
+    "EXIF_FocalPlaneXResolution": "(1666.666667)",
+    "EXIF_FocalPlaneResolutionUnit": "3",
+    "EXIF_PixelXDimension": "6000",
+    "EXIF_PixelYDimension": "4000",
+}
+PHONE = {"EXIF_FocalLength": "(5.4)", "EXIF_FocalLengthIn35mmFilm": "26"}
+SUBJECT, METERED, EXIF_IFD = 0x9206, 2.5, 0x8769
+
+
+def test_a_thin_lens_tells_the_size_of_a_pixel():
+    found = sight(CAMERA, 4000, 6000, 2.55)
+
+    assert found.mm_per_px == pytest.approx(0.006 * 2500 / 50)  # 50 mm lie in front of the lens
+    assert found.sigma / found.mm_per_px == pytest.approx(
+        math.hypot(0.03, math.hypot(0.02 * 2550, 50) / 2500)
+    )
+
+
+def test_the_resolution_may_be_in_inches():
+    inches = CAMERA | {
+        "EXIF_FocalPlaneXResolution": "4233.33",
+        "EXIF_FocalPlaneResolutionUnit": "2",
+    }
+
+    assert sight(inches, 4000, 6000, 2.55).mm_per_px == pytest.approx(0.3, rel=1e-4)
+
+
+def test_a_phone_is_known_by_its_equivalent_on_film():
+    found = sight(PHONE, 3000, 4000, 1.0)
+
+    view = 43.27 / 26 * (1000 - 5.4)  # of the diagonal, on the wall
+    assert found.mm_per_px == pytest.approx(view / 5000, rel=1e-6)
+
+
+def test_a_distance_that_the_camera_noted_is_much_less_sure():
+    noted = sight(CAMERA | {"EXIF_SubjectDistance": "(2.55)"}, 4000, 6000)
+    measured = sight(CAMERA, 4000, 6000, 2.55)
+
+    assert noted.mm_per_px == measured.mm_per_px
+    assert noted.sigma > 4 * measured.sigma
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        (CAMERA, "no distance"),
+        (CAMERA | {"EXIF_SubjectDistance": "(0)"}, "no distance"),
+        (CAMERA | {"EXIF_SubjectDistance": "(4.29497e+09)"}, "no distance"),
+        (CAMERA | {"EXIF_SubjectDistance": "(inf)"}, "no distance"),
+        ({"EXIF_SubjectDistance": "3"}, "no focal length"),
+        ({"EXIF_SubjectDistance": "3", "EXIF_FocalLength": "(50)"}, "no focal length"),
+        (CAMERA | {"EXIF_SubjectDistance": "0.08"}, "too near"),
+        (CAMERA | {"EXIF_SubjectDistance": "3", "EXIF_PixelXDimension": "5999"}, "resampled"),
+        (CAMERA | {"EXIF_SubjectDistance": "3", "EXIF_FocalLengthIn35mmFilm": "75"}, "contradict"),
+        (CAMERA | {"EXIF_SubjectDistance": "1.2.3"}, "no distance"),
+    ],
+)
+def test_a_tag_that_does_not_tell_gives_no_scale(tags, words):
+    with pytest.raises(Unknown, match=words):
+        sight(tags, 4000, 6000)
+
+
+def test_the_time_is_in_utc_or_unknown():
+    taken = {"EXIF_DateTimeOriginal": "2024:05:01 00:20:30"}
+
+    assert acquired_utc(taken) is None
+    assert (
+        acquired_utc(taken | {"EXIF_OffsetTimeOriginal": "+02:00"}) == "2024-04-30T22:20:30+00:00"
+    )
+    assert acquired_utc({}) is None
+
+
+def jpeg(path, grey, distance=None, orientation=1):
+    """A photograph by `CAMERA`, shrunk to the size of ``grey`` (rows, cols), as the camera."""
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    ifd = tags.get_ifd(EXIF_IFD)
+    ifd[0x920A] = IFDRational(50)
+    ifd[0xA20E] = IFDRational(1000)  # 10 um
+    ifd[0xA210] = 3
+    ifd[0xA003], ifd[0xA002] = grey.shape
+    ifd[0x9003], ifd[0x9011] = "2024:05:01 10:20:30", "+02:00"
+    if distance:
+        ifd[SUBJECT] = IFDRational(distance)
+    Image.fromarray(grey).save(path, quality=95, exif=tags)
+    return inspect(path)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_tags_are_read_from_a_photograph_as_it_is_stored(tmp_path, orientation):
+    info = jpeg(tmp_path / "a.jpg", np.full((64, 96), 200, np.uint8), METERED, orientation)
+
+    found = look(info, Hints())
+
+    (scale,) = found["scales"]
+    assert scale["mm_per_px"] == pytest.approx(0.01 * 2450 / 50)
+    assert scale["source"] == "exif"
+    assert found["acquired_utc"] == "2024-05-01T08:20:30+00:00"
+
+
+def test_a_photograph_of_a_map_has_no_lens(tmp_path):
+    info = jpeg(tmp_path / "a.jpg", np.full((64, 96), 200, np.uint8), METERED)
+    (tmp_path / "a.jgw").write_text("0.5\n0\n0\n-0.5\n100\n200\n")
+
+    mapped = inspect(info.path)
+
+    assert mapped.transform != Affine.identity()
+    assert look(mapped, Hints())["scales"] == []
+
+
+def test_a_distance_without_a_lens_is_an_error_with_the_next_move(tmp_path):
+    Image.fromarray(np.full((64, 96), 200, np.uint8)).save(tmp_path / "a.png")
+
+    with pytest.raises(InputError, match=r"a\.png: --distance-m gives no scale, .* --gsd-mm"):
+        look(inspect(tmp_path / "a.png"), Hints(distance_m=2))
+
+
+def test_marker_and_lens_are_both_kept(tmp_path):
+    grey = draw((300, 300), [corners((150, 150), 100)])
+
+    found = look(jpeg(tmp_path / "a.jpg", grey), Hints(marker_mm=50, distance_m=2.55))
+
+    sources = {scale["source"]: scale["mm_per_px"] for scale in found["scales"]}
+    assert sources == {"exif": pytest.approx(0.5), "marker": pytest.approx(0.5, rel=0.02)}
+
+
+def test_what_was_found_from_the_same_is_not_looked_for_again(tmp_path, monkeypatch):
+    info = jpeg(tmp_path / "a.jpg", np.full((64, 96), 200, np.uint8), METERED)
+    scene = Scene(tmp_path / "a", 64, 96, Affine.identity(), None)
+    scene.folder.mkdir()
+    note(scene, look(info, Hints()))
+    read = Scene.read(scene.folder)
+    monkeypatch.setattr(exif, "sight", None)
+
+    assert look(info, Hints(), read) == scene.record["photograph"]
+    with pytest.raises(TypeError):
+        look(info, Hints(distance_m=2), read)
+
+
+@pytest.mark.parametrize("hints", [{"marker_mm": 0}, {"distance_m": -1}, {"marker_mm": math.nan}])
+def test_hints_are_above_nothing(hints):
+    with pytest.raises(UsageError, match="give a number above 0"):
+        Hints(**hints)
+
+
+@pytest.fixture
+def survey(tmp_path, monkeypatch):
+    """A cracked wall with a marker in it, the same wall without, and what scans both."""
+    engine = LocalEngine()
+    monkeypatch.setattr(models, "open_engine", lambda *arguments: engine)
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    bare = wall(300, 420)
+    marked = bare.copy()
+    marked[20:160, 240:400] = draw((140, 160), [corners((80, 70), 80, 4)])[..., None]
+    for name, image in (("bare", bare), ("marked", marked)):
+        Image.fromarray(image).save(photographs / f"{name}.png")
+
+    def scan(**hints):
+        engine.backs = 0
+        task = SurveyTask((photographs,), tmp_path / "out", gate=0.3, hints=Hints(**hints))
+        return scan_survey(task), engine.backs
+
+    return scan, tmp_path / "out"
+
+
+def test_a_photograph_without_its_marker_does_not_stop_the_others(survey):
+    scan, out = survey
+
+    result, _ = scan(marker_mm=40)
+
+    assert result.exit_code == 3
+    (failure,) = result.failures
+    assert "bare.png shows no marker" in failure.message
+    assert not (out / "bare").exists()
+    (scene,) = write_report(ReportTask(out)).scenes
+    assert (scene.scene, scene.mm_per_px) == ("marked", pytest.approx(0.5, rel=0.02))
+
+
+def test_a_hint_that_is_given_later_explains_nothing_again(survey):
+    scan, out = survey
+    _, first = scan()
+
+    result, again = scan(marker_mm=40)
+
+    assert first > 0
+    assert again == 0
+    assert [scene.status for scene in result.scenes] == ["unchanged"]
+    (scale,) = Scene.read(out / "marked").record["photograph"]["scales"]
+    assert scale["source"] == "marker"
+    assert Scene.read(out / "bare").record["photograph"]["scales"] == []  # as it was

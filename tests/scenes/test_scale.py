@@ -1,0 +1,121 @@
+"""Scale: from the map, from the option, or none; never made up."""
+
+import pytest
+from affine import Affine
+from rasterio.crs import CRS
+
+from crackcli.errors import InputError, UsageError
+from crackcli.scenes.scale import Scale, check_options, find_scale
+from crackcli.scenes.scene import Scene
+
+UTM = CRS.from_epsg(25832).to_wkt()
+FEET = CRS.from_epsg(2263).to_wkt()  # US survey feet
+DEGREES = CRS.from_epsg(4326).to_wkt()
+LOCAL_MM = 'LOCAL_CS["wall",UNIT["millimetre",0.001]]'
+HALF = Affine(0.0005, 0, 500_000, 0, -0.0005, 5_500_000)
+
+
+def scene(tmp_path, transform=HALF, crs_wkt=UTM):
+    return Scene(tmp_path / "wall", 100, 200, transform, crs_wkt)
+
+
+def test_a_map_in_metres_gives_millimetres(tmp_path):
+    assert find_scale(scene(tmp_path)) == Scale(pytest.approx(0.5), None, "crs")
+
+
+def test_a_turned_map_has_the_same_scale(tmp_path):
+    turned = Affine(0.0004, 0.0003, 500_000, 0.0003, -0.0004, 5_500_000)
+
+    assert find_scale(scene(tmp_path, turned)).mm_per_px == pytest.approx(0.5)
+
+
+def test_feet_are_converted(tmp_path):
+    found = find_scale(scene(tmp_path, Affine.scale(0.001, -0.001), FEET))
+
+    assert found.mm_per_px == pytest.approx(0.3048006, rel=1e-6)
+
+
+def test_a_local_map_in_millimetres_is_a_scale(tmp_path):
+    found = find_scale(scene(tmp_path, Affine.scale(0.2, -0.2), LOCAL_MM))
+
+    assert found.mm_per_px == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("transform", "crs_wkt"),
+    [(HALF, None), (HALF, DEGREES), (Affine.identity(), UTM), (Affine.identity(), None)],
+    ids=["no crs", "degrees", "crs without transform", "nothing"],
+)
+def test_without_a_map_in_lengths_only_the_option_gives_a_scale(tmp_path, transform, crs_wkt):
+    place = scene(tmp_path, transform, crs_wkt)
+
+    assert find_scale(place) is None
+    assert find_scale(place, 0.7) == Scale(0.7, None, "option")
+
+
+def test_the_option_may_differ_from_the_map_by_two_percent(tmp_path):
+    assert find_scale(scene(tmp_path), 0.5099) == Scale(0.5099, None, "option")
+    with pytest.raises(UsageError, match=r"wall is 0\.5 mm by its map, but 0\.52 mm by --gsd-mm"):
+        find_scale(scene(tmp_path), 0.52)
+
+
+def seen(tmp_path, *scales, transform=None, crs_wkt=None):
+    """A scene whose photograph told these scales: (mm per pixel, sigma, source)."""
+    names = ("mm_per_px", "sigma", "source")
+    found = [dict(zip(names, scale, strict=True)) for scale in scales]
+    record = {"photograph": {"scales": found}}
+    return Scene(tmp_path / "wall", 100, 200, transform or Affine.identity(), crs_wkt, record)
+
+
+def test_what_the_scan_found_is_a_scale_with_its_sigma(tmp_path):
+    assert find_scale(seen(tmp_path, (0.4, 0.01, "marker"))) == Scale(0.4, 0.01, "marker")
+
+
+def test_the_better_source_counts_where_they_agree(tmp_path):
+    both = seen(tmp_path, (0.55, 0.11, "exif"), (0.5, 0.005, "marker"))
+
+    assert find_scale(both) == Scale(0.5, 0.005, "marker")
+    assert find_scale(both, 0.505, 0.001) == Scale(0.505, 0.001, "option")
+
+
+@pytest.mark.parametrize(("apart", "agree"), [(0.029, True), (0.031, False)])
+def test_sources_agree_within_three_uncertainties(tmp_path, apart, agree):
+    both = seen(tmp_path, (0.5 + apart, 0.008, "exif"), (0.5, 0.006, "marker"))
+
+    if agree:
+        assert find_scale(both).source == "marker"
+        return
+    with pytest.raises(InputError, match=r"0\.531 mm by EXIF.*, but 0\.5 mm by its markers; "):
+        find_scale(both)
+
+
+def test_any_two_sources_are_compared(tmp_path):
+    sources = (0.5, 0.1, "exif"), (0.54, 0.001, "marker")
+
+    with pytest.raises(
+        InputError, match=r"wall is 0\.5 mm by its map, but 0\.54 mm by its markers"
+    ):
+        find_scale(seen(tmp_path, *sources, transform=HALF, crs_wkt=UTM))
+
+
+def test_the_source_that_is_trusted_counts_alone(tmp_path):
+    sources = (0.54, 0.001, "marker"), (0.9, 0.01, "exif")
+    place = seen(tmp_path, *sources, transform=HALF, crs_wkt=UTM)
+
+    assert find_scale(place, trust="marker") == Scale(0.54, 0.001, "marker")
+    assert find_scale(place, trust="crs").mm_per_px == pytest.approx(0.5)
+    assert find_scale(place, 0.7, trust="option") == Scale(0.7, None, "option")
+    with pytest.raises(InputError):
+        find_scale(place, trust="option")  # which there is not
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((None, 0.1, None), "--gsd-sigma-mm tells how sure --gsd-mm is"),
+        ((None, None, "map"), "'map' is no source of a scale; choose one of: option, marker, crs"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, words):
+    with pytest.raises(UsageError, match=words):
+        check_options(*options)

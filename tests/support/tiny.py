@@ -1,0 +1,53 @@
+"""A network of 64-px tiles that learns in seconds to tell a dark line from noise."""
+
+import cv2
+import numpy as np
+
+TINY = {"widths": [8, 0, 8, 0, 12, 12, 0, 12, 12, 0, 16, 16, 0], "hidden": 16, "tile_cells": 2}
+SHALLOW = {"widths": [8, 0, 12, 0, 12, 0, 16, 0, 16, 0], "hidden": 16, "tile_cells": 2}
+# The shallow one sees 31 px around a cell, so that a tile in a wall is to it much like one alone.
+SMALL_AUTOENCODER = {
+    "down": (4, 0, 4, 0, 6, 6, 0, 8, 8, 0, 8, 8, 0),
+    "up": ((8, 8), (8, 6), (6, 4), (4, 4), (4, 3)),
+    "hidden": 12,
+    "latent": 5,
+    "tile_px": 64,
+}
+
+
+def picture(rng, *, cracked, side=64):
+    """Grey noise, with a dark line across if cracked."""
+    image = rng.normal(150, 10, (side, side, 3))
+    if cracked:
+        row = int(rng.integers(side // 4, 3 * side // 4))
+        cv2.line(image, (0, row), (side, side - row), (20, 20, 20), 5)
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def write_photographs(folder, number=24):
+    """A folder for training with ``number`` pictures of each class."""
+    rng = np.random.default_rng(11)
+    for label in ("crack", "no_crack"):
+        (folder / label).mkdir(parents=True)
+        for index in range(number):
+            image = picture(rng, cracked=label == "crack")
+            cv2.imwrite(str(folder / label / f"wall_{index}.png"), image)
+    return folder
+
+
+def train_shallow(photographs, output):
+    """A checkpoint that knows dark lines."""
+    from crackcli.training.loop import TrainConfig, train
+
+    config = TrainConfig(
+        photographs=photographs,
+        output=output,
+        epochs=16,
+        batch_size=8,
+        learning_rate=3e-3,
+        arguments=SHALLOW,
+        device="cpu",
+        held_out=0.25,
+        evaluations=1,
+    )
+    return train(config).output

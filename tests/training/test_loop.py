@@ -1,0 +1,388 @@
+"""Training learns, keeps the best, goes on after a kill, and says what is wrong with its input."""
+
+import cv2
+import numpy as np
+import pytest
+from tiny import TINY, picture, write_photographs
+
+torch = pytest.importorskip("torch")
+
+from crackcli.datasets.folders import Photograph, list_photographs, split
+from crackcli.engines.device import Device
+from crackcli.errors import ModelError, OutputError, UsageError
+from crackcli.networks import Checkpoint, vgg11
+from crackcli.training.calibration import temperature_of
+from crackcli.training.charts import write_curve, write_reliability, write_scores
+from crackcli.training.classification import Classifying
+from crackcli.training.loop import Run, TrainConfig, train
+from crackcli.training.objective import Objective
+from crackcli.training.patches import read_photograph, to_tensor
+from crackcli.training.steps import Strongest, blended, kept, untrained
+from crackcli.training.validation import evaluate, is_bag, locate
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    return write_photographs(tmp_path_factory.mktemp("photographs"))
+
+
+def config(photographs, output, **changes):
+    given = {
+        "photographs": photographs,
+        "output": output,
+        "epochs": 16,
+        "batch_size": 8,
+        "learning_rate": 3e-3,
+        "arguments": TINY,
+        "device": "cpu",
+        "held_out": 0.25,
+    }
+    return TrainConfig(**(given | changes))
+
+
+@pytest.fixture(scope="module")
+def trained(photographs, tmp_path_factory):
+    return train(config(photographs, tmp_path_factory.mktemp("model") / "model.safetensors"))
+
+
+def test_it_learns_to_tell_a_line_from_noise(trained):
+    (score,) = trained.scores
+
+    assert score.accuracy >= 0.9
+    assert (trained.training, trained.held_out) == (36, 12)
+
+
+def test_a_judge_of_the_strongest_responses_learns_a_feature_in_any_place():
+    torch.manual_seed(0)
+    cells = torch.rand(64, 6, 4, 4)
+    labels = torch.arange(64) % 2
+    cells[labels == 1, 2, :, 0] += 1.0  # one feature, in one place of many
+    judge = Strongest(6, 2)
+    optimiser = torch.optim.Adam(judge.parameters(), lr=0.05)
+
+    for _ in range(100):
+        loss = torch.nn.functional.cross_entropy(judge(cells), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    assert (judge(cells).argmax(dim=1) == labels).float().mean() > 0.95
+    assert torch.equal(judge(cells), judge(cells.flip(2, 3)))
+
+
+def test_only_training_from_nothing_has_a_second_judge(photographs, trained, tmp_path):
+    device = Device.find("cpu")
+    cold = config(photographs, tmp_path / "cold.safetensors")
+    warm = config(photographs, tmp_path / "warm.safetensors", start_from=trained.output)
+
+    runs = [Run(Classifying(each, device), 36) for each in (cold, warm)]
+    assert [len(run.objective.second) for run in runs] == [1, 0]
+    before = runs[0].objective.second[0].weight.detach().clone()
+    runs[0].advance(torch.zeros(2, 3, 64, 64, dtype=torch.uint8), torch.tensor([0, 1]))
+    runs[0].advance(torch.full((2, 3, 64, 64), 200, dtype=torch.uint8), torch.tensor([1, 1]))
+
+    assert not torch.equal(runs[0].objective.second[0].weight, before)
+
+
+def test_the_first_logits_of_a_new_network_are_small():
+    chain = vgg11.build(batch_norm=True).train()
+
+    logits = chain(torch.rand(4, 3, 256, 256))
+
+    assert logits.abs().max() < 5
+
+
+def test_a_new_head_outlives_the_rate_that_features_learn_at():
+    """Its 32,768 inputs are of one sign: without batch norm nine units of ten are dead by then."""
+    torch.manual_seed(0)
+    pool = vgg11.POOL
+    widths = (4, pool, 4, pool, 4, 4, pool, 8, 8, pool, 8, 512, pool)
+    chain = vgg11.build(widths=widths, batch_norm=True).train()
+    optimiser = torch.optim.AdamW(chain.parameters(), lr=Objective.peak)
+    labels = torch.arange(4) % 2
+
+    for _ in range(8):
+        images = torch.rand(4, 3, 256, 256)
+        loss = torch.nn.functional.cross_entropy(chain(images)[:, :, 0, 0], labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    hidden = [place for place, layer in enumerate(chain) if isinstance(layer, torch.nn.ReLU)][-2]
+    fires = chain.trace(images)[hidden + 1].flatten(1) > 0
+    assert fires.any(dim=0).float().mean() > 0.8
+
+
+def test_from_nothing_a_step_needs_two_tiles(photographs, tmp_path):
+    with pytest.raises(UsageError, match="raise --batch-size"):
+        train(config(photographs, tmp_path / "model.safetensors", batch_size=1))
+
+
+def test_the_checkpoint_rebuilds_a_plain_network_alone(trained):
+    checkpoint = Checkpoint.read(trained.output)
+
+    chain = checkpoint.build()
+
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in chain)
+    assert checkpoint.classes == ("no_crack", "crack")
+    assert checkpoint.history["config"]["epochs"] == 16
+    assert "photographs" not in checkpoint.history["config"]  # paths stay at home
+
+
+def test_the_run_s_folder_is_gone_when_it_is_done(trained):
+    assert [path.name for path in trained.output.parent.iterdir()] == ["model.safetensors"]
+
+
+def test_table_and_curve_are_written(trained, tmp_path):
+    table = write_scores(trained.scores, tmp_path / "model.sources.csv").read_text()
+    curve = write_curve(trained.curve, tmp_path / "model.curve.png")
+
+    assert table.splitlines()[0] == "source,crack,no_crack,recall,specificity,accuracy"
+    assert cv2.imread(str(curve)).shape[2] == 3
+
+
+def test_the_checkpoint_s_probabilities_are_calibrated(photographs, trained):
+    chain = Checkpoint.read(trained.output).build()
+    _, held_out = split(list_photographs(photographs), 0.25, 0)
+
+    judged = evaluate(chain, held_out, Device.find("cpu"))
+
+    assert temperature_of(judged.margins, judged.labels) == pytest.approx(1, abs=0.05)
+    assert Checkpoint.read(trained.output).margin == pytest.approx(judged.margin, rel=0.05)
+
+
+def test_reliability_is_drawn(trained, tmp_path):
+    path = write_reliability(trained.reliability, tmp_path / "model.reliability.png")
+
+    assert sum(part.photographs for part in trained.reliability.bins) == 12
+    assert cv2.imread(str(path)).shape[2] == 3
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def test_a_killed_run_goes_on_where_it_was_saved(photographs, tmp_path):
+    output = tmp_path / "model.safetensors"
+    seen = []
+
+    def kill(progress):
+        seen.append(progress.step)
+        if progress.step == 20:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(config(photographs, output), kill)
+    assert not output.exists()
+    steps = []
+    train(config(photographs, output), lambda progress: steps.append(progress.step))
+
+    assert 1 < steps[0] <= 20
+    assert steps[-1] == 72  # 16 epochs of 36 photographs in steps of 8
+    assert output.exists()
+
+
+@pytest.mark.parametrize("lost", ["temperature", "second"])
+def test_what_an_earlier_version_left_of_a_run_is_named(photographs, tmp_path, lost):
+    output = tmp_path / "model.safetensors"
+
+    def kill(progress):
+        if progress.curve:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(config(photographs, output), kill)
+    folder = output.with_name("model.safetensors.run")
+    state = torch.load(folder / "state.pt", weights_only=True)
+    checkpoint = Checkpoint.read(folder / "best.safetensors")
+    (state if lost == "second" else checkpoint.history).pop(lost)
+    torch.save(state, folder / "state.pt")
+    checkpoint.save(folder / "best.safetensors")
+
+    with pytest.raises(ModelError, match=r"remove .*\.safetensors\.run to start anew"):
+        train(config(photographs, output))
+
+
+def test_a_run_that_is_never_judged_is_refused(photographs, tmp_path):
+    with pytest.raises(UsageError, match="evaluate"):
+        config(photographs, tmp_path / "model.safetensors", evaluations=0)
+
+
+def test_a_warm_start_leaves_the_lower_convolutions_as_they_are(photographs, trained, tmp_path):
+    result = train(
+        config(photographs, tmp_path / "warm.safetensors", start_from=trained.output, epochs=1)
+    )
+
+    before = Checkpoint.read(trained.output).state
+    after = Checkpoint.read(result.output).state
+    same = [name for name in before if torch.equal(before[name], after[name])]
+    assert sorted(same) == sorted(f"{i}.{w}" for i in (0, 3, 6, 8, 11) for w in ("weight", "bias"))
+
+
+def test_blended_weights_have_gone_part_of_the_way_back():
+    torch.manual_seed(3)
+    chain, origin = (vgg11.build(**TINY) for _ in range(2))
+
+    quarter = blended(chain, origin, 0.25)
+
+    for mixed, last, first in zip(
+        quarter.parameters(), chain.parameters(), origin.parameters(), strict=True
+    ):
+        torch.testing.assert_close(mixed, 0.75 * last + 0.25 * first)
+    assert not torch.equal(next(quarter.parameters()), next(chain.parameters()))
+
+
+def test_a_warm_start_goes_back_by_as_much_as_is_asked(photographs, trained, tmp_path):
+    def head_after(blend):
+        output = tmp_path / f"{blend}.safetensors"
+        train(config(photographs, output, start_from=trained.output, epochs=1, blend=blend))
+        return Checkpoint.read(output).state["21.weight"]  # the head's first layer
+
+    before = Checkpoint.read(trained.output).state["21.weight"]
+
+    assert not torch.equal(head_after(0.0), before)
+    torch.testing.assert_close(head_after(1.0), before)
+
+
+def test_of_a_large_cracked_photograph_the_surest_tile_is_taken(trained, tmp_path):
+    rng = np.random.default_rng(12)
+    image = picture(rng, cracked=False, side=192)
+    image[96:160, 32:96] = picture(rng, cracked=True)
+    path = tmp_path / "large.png"
+    cv2.imwrite(str(path), image)
+    item = Photograph(path, 1, "large", "all")
+    chain = Checkpoint.read(trained.output).build()
+
+    assert is_bag(item, chain)
+    windows = locate(chain, [item], Device.find("cpu"))
+
+    row, col = windows[path]
+    assert abs(row - 96) <= 32
+    assert abs(col - 32) <= 32
+
+
+def test_large_and_drawn_photographs_are_trained_on_as_tiles(trained, tmp_path):
+    rng = np.random.default_rng(13)
+    for label in ("crack", "no_crack"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(4):
+            image = picture(rng, cracked=label == "crack", side=160)
+            cv2.imwrite(str(tmp_path / "photos" / label / f"{number}.png"), image)
+    output = tmp_path / "bags.safetensors"
+
+    result = train(
+        config(tmp_path / "photos", output, start_from=trained.output, epochs=2, drawn=0.5)
+    )
+
+    assert (result.training, result.held_out) == (6, 2)
+    assert output.exists()
+
+
+def test_an_existing_checkpoint_is_kept(photographs, trained):
+    with pytest.raises(OutputError, match="exists; choose another output or add --overwrite"):
+        train(config(photographs, trained.output))
+
+
+def test_what_was_right_before_holds_back_and_what_was_wrong_does_not():
+    earlier = torch.tensor([[2.0, -1.0], [0.5, 0.7]])
+    right, wrong = torch.tensor([0, 1]), torch.tensor([1, 0])
+    moved = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+
+    assert kept(earlier, earlier, right).item() == pytest.approx(0, abs=1e-6)
+    assert kept(earlier + 3, earlier, right).item() == pytest.approx(0, abs=1e-6)  # same P
+    assert kept(moved, earlier, right).item() > 0.3
+    assert kept(moved, earlier, wrong).item() == 0
+
+
+def test_layers_below_what_is_trained_are_counted(trained):
+    chain = Checkpoint.read(trained.output).build()
+    for position in (0, 3, 6):
+        chain[position].requires_grad_(False)
+
+    assert untrained(chain) == 8  # the fourth convolution
+    assert untrained(chain.requires_grad_(True)) == 0
+
+
+def test_a_run_that_is_held_back_ends_elsewhere(photographs, trained, tmp_path):
+    found = list_photographs(photographs)
+    weights = []
+
+    for keep in (0.0, 5.0):
+        output = tmp_path / f"kept_{keep}.safetensors"
+        given = {"start_from": trained.output, "epochs": 1, "keep": keep, "evaluations": 1}
+        train(config(None, output, **given), sides=(found, found[::6]))
+        weights.append(Checkpoint.read(output).state["18.weight"])
+
+    assert not torch.equal(*weights)
+
+
+def test_photographs_may_be_handed_in(photographs, trained, tmp_path):
+    found = list_photographs(photographs)
+    output = tmp_path / "handed.safetensors"
+
+    result = train(config(None, output, epochs=1), sides=(found[::2], found[1::4]))
+
+    assert (result.training, result.held_out) == (24, 12)
+
+
+def test_without_any_photographs_it_says_so(tmp_path):
+    with pytest.raises(UsageError, match="no photographs to train on; give a folder with crack"):
+        train(config(None, tmp_path / "model.safetensors"))
+
+
+def test_a_warm_start_is_of_the_checkpoint_s_size_whatever_is_asked(photographs, trained, tmp_path):
+    output = tmp_path / "model.safetensors"
+
+    train(config(photographs, output, start_from=trained.output, arguments={}, epochs=1))
+
+    checkpoint = Checkpoint.read(output)
+    checkpoint.build()
+    assert checkpoint.arguments == TINY
+
+
+def test_too_few_cracks_tell_no_margin(photographs, trained, tmp_path):
+    found = list_photographs(photographs)
+    output = tmp_path / "model.safetensors"
+    sides = found, [item for item in found if item.label == 0]
+
+    train(config(None, output, start_from=trained.output, epochs=1, calibrate=False), sides=sides)
+
+    assert Checkpoint.read(output).margin == Checkpoint.read(trained.output).margin
+
+
+def test_a_handful_does_not_calibrate(photographs, tmp_path):
+    output = tmp_path / "plain.safetensors"
+
+    train(config(photographs, output, epochs=1, calibrate=False))
+
+    assert Checkpoint.read(output).history["temperature"] == 1.0
+
+
+def test_frozen_layers_need_a_warm_start(photographs, tmp_path):
+    with pytest.raises(UsageError, match="--frozen needs --from"):
+        train(config(photographs, tmp_path / "model.safetensors", frozen=2))
+
+
+def test_a_file_that_is_no_checkpoint_is_named(photographs, tmp_path):
+    path = tmp_path / "other.safetensors"
+    path.write_text("weights?")
+
+    with pytest.raises(ModelError, match=r"other.safetensors is not a whole safetensors file"):
+        train(config(photographs, tmp_path / "model.safetensors", start_from=path))
+
+
+def test_the_checkpoint_tells_the_usual_margin_on_a_crack(trained):
+    checkpoint = Checkpoint.read(trained.output)
+
+    assert checkpoint.margin > 0
+    assert checkpoint.margin != 1.0
+
+
+def test_the_checkpoint_has_crack_free_photographs_to_compare_with(photographs, trained):
+    references = Checkpoint.read(trained.output).references
+
+    sound = [to_tensor(read_photograph(path)) for path in (photographs / "no_crack").iterdir()]
+    assert references.shape == (6, 3, 64, 64)
+    for photograph in references[1:]:
+        assert any(torch.equal(photograph, tile) for tile in sound)
+    assert references[0].float().std() < references[1].float().std() / 2  # a mean is smooth
