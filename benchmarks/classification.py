@@ -13,8 +13,8 @@ from pathlib import Path
 
 from crackcli.datasets.folders import list_photographs
 from crackcli.engines.device import Device
-from crackcli.engines.opening import shipped
-from crackcli.networks import Checkpoint
+from crackcli.networks.checkpoint import Checkpoint
+from crackcli.shipped_models import shipped
 from crackcli.training.validation import SourceScore, evaluate
 
 

@@ -22,11 +22,13 @@ import cv2
 import numpy as np
 
 from crackcli.engines.onnx import Quick
-from crackcli.engines.opening import LOOKS, open_engine, shipped
+from crackcli.engines.opening import open_engine
+from crackcli.inference.opening import LOOKS
 from crackcli.inference.prescreen import LEAST, LEAST_QUICK, FirstLook, QuickLook
 from crackcli.inference.tile_classifier import Seer
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect
+from crackcli.shipped_models import shipped
 
 GATE = 0.5
 STRIP_PX = 1024

@@ -32,11 +32,11 @@ from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.engines.device import Device
 from crackcli.engines.opening import open_engine
 from crackcli.inference.explainer import Explainer
-from crackcli.inference.tile_map import write_png
-from crackcli.networks import Checkpoint
+from crackcli.networks.checkpoint import Checkpoint
+from crackcli.rasters.crops import write_png
 from crackcli.registry import check
+from crackcli.training.config import EVALUATIONS
 from crackcli.training.loop import TrainConfig, train
-from crackcli.training.objective import EVALUATIONS
 from crackcli.training.patches import read_photograph, resize
 from crackcli.training.validation import Judgement, evaluate
 

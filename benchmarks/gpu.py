@@ -34,7 +34,7 @@ from gpu_tables import LOOPS, markdown
 from gpu_ways import TUNED, Needed, compiled, ways
 from speed_peers import STEP_PX, TILE_PX, Loop
 
-from crackcli.engines.opening import shipped
+from crackcli.shipped_models import shipped
 
 AGREED_PX = 4096  # side of the raster of which both precisions make a mask
 REPEATS, ENOUGH_S = 9, 0.3  # of a timing: at most so often, and no more once it took so long

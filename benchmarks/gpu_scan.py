@@ -83,7 +83,7 @@ class Timed:
 
 def opened(device: str, precision: str) -> Any:
     """A warm explainer, and how long that took."""
-    from crackcli.engines.opening import open_explainer
+    from crackcli.inference.opening import open_explainer
 
     began = time.monotonic()
     explainer = open_explainer(engine="torch", device=device, precision=precision)
@@ -95,7 +95,7 @@ def opened(device: str, precision: str) -> Any:
 
 def scan(source: Path, folder: Path, explainer: Any) -> dict[str, Any]:
     """A scan and what it took; the engine's seconds are inside of those of ``explain``."""
-    from crackcli.scan.dry_run.memory import peak_memory_mb
+    from crackcli.scan.process_memory import peak_memory_mb
     from crackcli.scan.raster import ScanTask, scan_raster
 
     engine = explainer.engine

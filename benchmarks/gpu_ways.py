@@ -9,8 +9,8 @@ from torch import Tensor
 
 from crackcli.attribution.fused_lrp import Fused, Stage, Torch
 from crackcli.attribution.propagation import Propagation
-from crackcli.engines.opening import shipped
 from crackcli.engines.torch import TorchEngine
+from crackcli.shipped_models import shipped
 
 Way = tuple[Callable[[], Any], str]  # makes an object with features and back; its precision
 

@@ -27,10 +27,10 @@ import rasterio
 import speed_walls
 from affine import Affine
 
-from crackcli.engines import EngineFacts
+from crackcli.engines.engine import EngineFacts
 from crackcli.inference.explainer import Explainer
 from crackcli.scan import raster as scan
-from crackcli.scan.dry_run.memory import peak_memory_mb
+from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scenes.scene import Scene
 
 PIECE = (2048, 4096)

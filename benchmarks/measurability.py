@@ -46,8 +46,7 @@ from crackcli.detectability.limits import (
 )
 from crackcli.engines.opening import open_engine
 from crackcli.inference.explainer import Explainer
-from crackcli.masking.runs import CRACK
-from crackcli.rasters.reader import read_band
+from crackcli.rasters.reader import CRACK, read_band
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.synthesis.brushes import darkened
 from crackcli.synthesis.cover import coverage

@@ -25,11 +25,12 @@ import numpy as np
 from crackcli.cracks.pixel_set import PixelSet, thin
 from crackcli.datasets.pixel_scores import near
 from crackcli.engines.opening import open_engine
-from crackcli.inference.explainer import Explainer, StripScores
-from crackcli.inference.tile_classifier import untold
-from crackcli.inference.views import parse_zooms
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.strips import StripScores
+from crackcli.progress import ignore
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import read_band
+from crackcli.rasters.resampled import parse_zooms
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.synthesis.twins import cracked_twin
 
@@ -45,7 +46,7 @@ class Remembering(Explainer):
 
     known: ClassVar[dict[tuple[str, int], StripScores]] = {}
 
-    def explain_strip(self, raster, grid, index, report=untold) -> StripScores:
+    def explain_strip(self, raster, grid, index, report=ignore) -> StripScores:
         key = raster.info.digest, index
         if key not in self.known:
             self.known[key] = super().explain_strip(raster, grid, index, report)

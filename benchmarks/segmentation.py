@@ -20,14 +20,13 @@ import cv2
 import numpy as np
 
 from crackcli.datasets.pixel_scores import PixelScores, compare
-from crackcli.engines.opening import open_explainer
 from crackcli.evaluation.contenders import seen_as_tile
 from crackcli.evaluation.study_protocol import study_mask
-from crackcli.inference.explainer import StripExplainer
-from crackcli.inference.views import PLAIN, parse_zooms
+from crackcli.inference.opening import open_explainer
+from crackcli.inference.strips import StripExplainer
 from crackcli.masking.refinement import Masking
-from crackcli.masking.runs import CRACK
-from crackcli.rasters.reader import read_band
+from crackcli.rasters.reader import CRACK, read_band
+from crackcli.rasters.resampled import PLAIN, parse_zooms
 from crackcli.scan.raster import ScanTask, scan_raster
 
 TOLERANCES_PX = (0, 2)

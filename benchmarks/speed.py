@@ -49,10 +49,11 @@ def measure(
     """One run of a contender on a wall, in this process."""
     import torch
 
-    from crackcli.engines.opening import open_explainer, shipped
     from crackcli.engines.torch import TorchEngine
+    from crackcli.inference.opening import open_explainer
     from crackcli.inference.prescreen import LEAST, LEAST_QUICK
-    from crackcli.scan.dry_run.memory import peak_memory_mb
+    from crackcli.scan.process_memory import peak_memory_mb
+    from crackcli.shipped_models import shipped
 
     torch.set_num_threads(cores())
     if cpu_time:

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from crackcli.inference.explainer import Explainer
 from crackcli.masking import scene_mask as mask_scene
-from crackcli.networks import Checkpoint
+from crackcli.networks.checkpoint import Checkpoint
 from crackcli.rasters.read_ahead import ReadAhead
 from crackcli.scan import raster as scan
 from crackcli.scan.strip_store import Work

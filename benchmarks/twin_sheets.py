@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from crackcli.synthesis.cover import Image
+from crackcli.arrays import UInt8
 from crackcli.synthesis.distractors import DISTRACTORS
 from crackcli.synthesis.twins import cracked_twin, distracted_twin
 from crackcli.training.patches import read_photograph, resize
@@ -49,9 +49,9 @@ def main() -> None:
         print(path)
 
 
-def sheets() -> dict[str, Callable[[Image, Generator], Image]]:
+def sheets() -> dict[str, Callable[[UInt8, Generator], UInt8]]:
     """What is drawn on each sheet."""
-    drawn: dict[str, Callable[[Image, Generator], Image]] = {
+    drawn: dict[str, Callable[[UInt8, Generator], UInt8]] = {
         f"family_{name}": lambda photograph, rng, name=name: distracted_twin(
             photograph, rng, [name]
         )
@@ -66,7 +66,7 @@ def sheets() -> dict[str, Callable[[Image, Generator], Image]]:
     return drawn
 
 
-def some_photographs(folder: Path, count: int, rng: Generator) -> list[Image]:
+def some_photographs(folder: Path, count: int, rng: Generator) -> list[UInt8]:
     """Photographs from each source in turn; the source is the start of a file's name."""
     sources: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
@@ -80,7 +80,7 @@ def some_photographs(folder: Path, count: int, rng: Generator) -> list[Image]:
     return [resize(read_photograph(path), TILE_PX, TILE_PX) for path in picked]
 
 
-def sheet(pairs: list[tuple[Image, Image]]) -> Image:
+def sheet(pairs: list[tuple[UInt8, UInt8]]) -> UInt8:
     """Pairs in rows, with white rims; more of a rim between pairs."""
     cells = [
         np.pad(

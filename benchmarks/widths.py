@@ -99,11 +99,11 @@ def case(rng, width, linear, alone, varied=False):
         "max_sigma": ours.widths.max_sigma_px or np.nan,
         "samples": ours.widths.profile.width_px,
         "sigmas": ours.widths.profile.sigma_px,
-        "untold": np.nan,
+        "ignore": np.nan,
     }
     if not linear:
         found = measure_all(cracks, source)[0]
-        result["untold"] = max(found, key=lambda one: overlap(one, covers[0])).widths.mean_px
+        result["ignore"] = max(found, key=lambda one: overlap(one, covers[0])).widths.mean_px
     for name, known in (("ragged", own > 0), ("best", covers[0] >= 0.5)):
         thin, area = skeletonize(known), traced(known)
         result[f"{name} area"] = area[0].widths.mean_px if area else np.nan
@@ -168,7 +168,7 @@ def truth(given):
                     f"{row['mae']:.2f} | {row['sigma']:.2f} | {row['within']:.0f} % | "
                     f"{row['samples']:.0f} % | {row['max']:+.2f} | "
                     + " | ".join(others)
-                    + ("" if linear else f" | {row['untold']:+.2f}")
+                    + ("" if linear else f" | {row['ignore']:+.2f}")
                     + " |",
                     flush=True,
                 )
@@ -227,7 +227,7 @@ def row_of(cases):
         "within": 100 * average(np.abs(means - true) <= 2 * sigmas),
         "samples": 100 * average(np.abs(away[known]) <= 2 * each[known]),
         "max": average(np.array([one["max"] for one in light]) - true),
-        "untold": average(np.array([one["untold"] for one in light]) - true),
+        "ignore": average(np.array([one["ignore"] for one in light]) - true),
     }
     for mask in ("ragged", "best"):
         for name in ("area", "edt", "study"):

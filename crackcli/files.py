@@ -1,7 +1,9 @@
 """Files written aside and renamed when whole, so that what exists is complete; and digests."""
 
+import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from crackcli.errors import CrackError, OutputError
+from crackcli.errors import CrackError, Locked, OutputError
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
@@ -83,3 +85,31 @@ def sha256(path: Path) -> str:
     """Hex digest of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold an output folder for this run alone; the lock ends with the process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written ({error.strerror}); choose another output folder"
+        ) from error
+    with file:
+        try:
+            import fcntl
+        except ModuleNotFoundError:  # Windows: no lock, as there is no cron
+            yield
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Locked(f"{folder} is in use by another run; try again later") from error
+        except OSError as error:
+            log.warning("%s cannot be locked (%s)", folder, error.strerror)
+        yield

@@ -24,10 +24,10 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from crackcli.engines.onnx import QUICK, scaled
-from crackcli.engines.opening import shipped
 from crackcli.export.graph_surgery import halve, point_into
-from crackcli.networks import Checkpoint
 from crackcli.networks.chain import unpadded
+from crackcli.networks.checkpoint import Checkpoint
+from crackcli.shipped_models import shipped
 
 PATCHES, SIDE_PX = 64, 256
 

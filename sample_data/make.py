@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scenery import SHAPE, random_wall, sample_wall
 
 from crackcli.files import write_text, written_aside
-from crackcli.rasters.reader import to_wgs84
+from crackcli.rasters.crs import to_wgs84
 from crackcli.synthesis.cover import CrackPath, Look, coverage, paint
 from crackcli.synthesis.random_cracks import CrackStyle, random_crack
 from crackcli.synthesis.surfaces import Field, Image, noise, photographed, ramp, spot

@@ -29,9 +29,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crackcli.attribution import STARTS
 from crackcli.networks.chain import Chain, unpadded
-from crackcli.registry import check
+from crackcli.registry import STARTS, check
 
 
 class Method(nn.Module):

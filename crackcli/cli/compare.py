@@ -36,7 +36,8 @@ def compare(
         crackcli compare 2024/out 2026/out
         crackcli compare 2024/out 2026/out -o changes --tolerance-px 8
     """
-    from crackcli.comparison.write import CompareTask, write_comparison
+    from crackcli.comparison.changes import CompareTask
+    from crackcli.comparison.write import write_comparison
 
     say_log(quiet=quiet)
     task = CompareTask(

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
 from crackcli.cli import options
 from crackcli.cli.progress_bar import say_log
+from crackcli.registry import DEFAULT_METHOD, DEFAULT_START
 
 
 def export(

@@ -5,8 +5,7 @@ from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
-from crackcli.attribution import BASELINES
-from crackcli.registry import METHODS
+from crackcli.registry import BASELINES, METHODS
 
 METHOD_MENU = ", ".join(METHODS)
 BASELINE_MENU = ", ".join(f"{name} ({what})" for name, what in BASELINES.items())
@@ -322,6 +321,6 @@ GrownWidthPx = Annotated[
 
 def resolve(start_from: Path | None) -> Path | None:
     """The path that --from means."""
-    from crackcli.engines import opening as models
+    from crackcli import shipped_models
 
-    return models.shipped(".safetensors") if start_from == Path("shipped") else start_from
+    return shipped_models.shipped(".safetensors") if start_from == Path("shipped") else start_from

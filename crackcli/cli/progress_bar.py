@@ -4,15 +4,15 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+
+from crackcli.progress import Progress
 
 EVERY_S = 30.0
 
-Report = Callable[[float, str], None]  # share done, 0 to 1, and what is being done
-
 
 @contextlib.contextmanager
-def progress(what: str, *, quiet: bool) -> Iterator[Report]:
+def progress(what: str, *, quiet: bool) -> Iterator[Progress]:
     """A function to be called with the share done and a few words."""
     if quiet:
         yield lambda share, words: None
@@ -24,10 +24,11 @@ def progress(what: str, *, quiet: bool) -> Iterator[Report]:
 
 
 @contextlib.contextmanager
-def bar(what: str) -> Iterator[Report]:
+def bar(what: str) -> Iterator[Progress]:
     """A line that is drawn again and again, with the time left."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
 
     columns = (
         TextColumn("{task.description}"),
@@ -36,12 +37,12 @@ def bar(what: str) -> Iterator[Report]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[words]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as display:
         task = display.add_task(what, total=1.0, words="")
         yield lambda share, words: display.update(task, completed=share, words=words)
 
 
-def lines(what: str) -> Report:
+def lines(what: str) -> Progress:
     """Plain lines for cron mail and log files; the time left is told from the share that was done
     since the first, as a run may go on where an earlier one stopped."""
     said: float | None = None

@@ -13,7 +13,8 @@ from crackcli.cli.dry_run import lines
 from crackcli.cli.progress_bar import progress, say_log
 
 if TYPE_CHECKING:
-    from crackcli.scan.survey import Failure, SurveyTask
+    from crackcli.scan.inputs import Failure
+    from crackcli.scan.survey import SurveyTask
 
 
 def scan(
@@ -52,9 +53,10 @@ def scan(
         crackcli scan pier.jpg -o cracks --marker-mm 50
         crackcli scan survey/ -o cracks --dry-run
     """
-    from crackcli.inference.views import parse_zooms
     from crackcli.masking.refinement import Masking
-    from crackcli.scan.survey import Failure, SurveyTask, scan_survey
+    from crackcli.rasters.resampled import parse_zooms
+    from crackcli.scan.inputs import Failure
+    from crackcli.scan.survey import SurveyTask, scan_survey
     from crackcli.scenes.recorded_scale import Hints
 
     say_log(quiet=quiet)

@@ -78,8 +78,8 @@ def selftest(
         crackcli selftest wall.jpg -o selftest --gsd-mm 0.2 --contrast 0.3 --zoom 1,2
         crackcli selftest wall.tif -o selftest --scan out
     """
-    from crackcli.inference.views import parse_zooms
     from crackcli.masking.refinement import Masking
+    from crackcli.rasters.resampled import parse_zooms
     from crackcli.selftest.run import SelftestTask
     from crackcli.selftest.write import write_selftest
 

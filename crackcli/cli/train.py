@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crackcli.attribution import CLASSIFIER
 from crackcli.cli import options
 from crackcli.cli.progress_bar import progress, say_log
 from crackcli.errors import UsageError
-from crackcli.registry import check
+from crackcli.registry import CLASSIFIER, check
 
 AUGMENT = {"drawn": "", "plain": ""}
 DRAWN = 0.25  # share of drawn photographs

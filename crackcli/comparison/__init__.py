@@ -1,1 +1,1 @@
-"""crackcli compare: cracks of two reports matched; what is new, grown, stable or gone."""
+"""crackcli compare: matches the cracks of two reports: new, grown, stable or gone."""

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli.cracks.width_methods import FROM_MASK
+from crackcli.arrays import Bools
+from crackcli.cracks.widths import FROM_MASK
 from crackcli.errors import InputError
-from crackcli.report.default_options import OPTIONS, shipped_sha256
+from crackcli.report.default_options import OPTIONS
 from crackcli.report.formats.csv import read_rows
 from crackcli.report.formats.geopackage import Recorded, read
 from crackcli.scenes.frames import Geometries, apply, map_frame
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene, entry
+from crackcli.shipped_models import shipped_sha256
 
 SAME_TRANSFORM_PX = 0.01  # how far the corners of two equal grids may lie apart
 DIGEST = 8  # digits that tell two models apart
@@ -34,7 +36,7 @@ class Campaign:
     scale: Scale | None
     lines: Geometries
     columns: dict[str, NDArray]
-    joint: NDArray[np.bool_]
+    joint: Bools
     tone: str = ""
 
     @property

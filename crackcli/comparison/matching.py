@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from crackcli.arrays import Int64
+
 LINKED_SHARE = 0.5  # of the samples of one crack that are near another
 SAMPLE_PX = 1.0  # least distance of samples along a centreline
 
 Lines = NDArray[np.object_]  # MultiLineStrings in pixel coordinates
-Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ class Nearness:
     ``crack`` (S,) is the crack of each of S samples; ``sample`` and ``other`` (P,) are the pairs.
     """
 
-    crack: Indices
-    sample: Indices
-    other: Indices
+    crack: Int64
+    sample: Int64
+    other: Int64
 
     @classmethod
     def of(cls, lines: Lines, others: Lines, tolerance_px: float) -> "Nearness":
@@ -73,20 +74,20 @@ class Nearness:
         )
         return cls(crack, sample, other)
 
-    def links(self) -> Indices:
+    def links(self) -> Int64:
         """Pairs (L, 2) of a crack and one of the other campaign that most of it is near to."""
         pairs = np.column_stack([self.crack[self.sample], self.other])
         pairs, near = np.unique(pairs, axis=0, return_counts=True)
         return pairs[near >= LINKED_SHARE * np.bincount(self.crack)[pairs[:, 0]]]
 
-    def partnered(self, own: Indices, others: Indices, groups: int) -> Indices:
+    def partnered(self, own: Int64, others: Int64, groups: int) -> Int64:
         """How many samples (groups,) are near a crack of their own group, given the groups of the
         cracks of either campaign."""
         group = own[self.crack[self.sample]]
         found = np.unique(self.sample[group == others[self.other]])
         return self.samples(own, groups, found)
 
-    def samples(self, own: Indices, groups: int, chosen: Indices | None = None) -> Indices:
+    def samples(self, own: Int64, groups: int, chosen: Int64 | None = None) -> Int64:
         """How many samples (groups,) there are, of all or of those that are chosen."""
         crack = self.crack if chosen is None else self.crack[chosen]
         return np.bincount(own[crack], minlength=groups)

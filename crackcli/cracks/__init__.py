@@ -1,2 +1,2 @@
-"""From mask to cracks: components, skeleton, centreline, outline, length, mask width; joints set
-apart."""
+"""Traces the cracks of a mask: skeleton, centreline, outline, length, mask width; separates
+joints."""

@@ -17,8 +17,8 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from crackcli.arrays import Bools, Float64
 from crackcli.cracks.skeleton import Branch, Graph
 
 SMOOTHING_PX = (2.0, 8.0)  # least and most standard deviation; between them half the half width
@@ -26,8 +26,7 @@ CORNER = 1.5  # half widths: a little more than the way from a corner to the mid
 MARCH_PX = 0.25  # step on the way to the true end
 GAP = 0.25  # of the local width, and 1 px: ragged edges and pinholes are crossed on that way
 
-Numbers = NDArray[np.float64]
-Inside = Callable[[Numbers], NDArray[np.bool_]]
+Inside = Callable[[Float64], Bools]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +39,12 @@ class Line:
 
     start: int
     end: int
-    points: Numbers
+    points: Float64
     start_px: float
     end_px: float
 
     @cached_property
-    def arc(self) -> Numbers:
+    def arc(self) -> Float64:
         """Distance (N,) of each point from the start, along the line."""
         arc = np.zeros(len(self.points))
         steps = self.points[1:] - self.points[:-1]
@@ -99,7 +98,7 @@ class Centreline:
         return float(np.degrees(np.angle(mean)) / 2 % 180)
 
 
-def centreline(graph: Graph, inside: Inside, pixels: Numbers) -> Centreline:
+def centreline(graph: Graph, inside: Inside, pixels: Float64) -> Centreline:
     """The centreline of a pruned skeleton.
 
     ``inside`` tells for points (N, 2) whether they are in the crack; ``pixels`` (P, 2) are the
@@ -115,7 +114,7 @@ def centreline(graph: Graph, inside: Inside, pixels: Numbers) -> Centreline:
     )
 
 
-def across(pixels: Numbers) -> Line:
+def across(pixels: Float64) -> Line:
     """The principal axis of a few pixels, from edge to edge."""
     middle = pixels.mean(axis=0)
     spread = (pixels - middle).T @ (pixels - middle) + np.diag([1e-9, 0.0])  # a dot lies level
@@ -149,7 +148,7 @@ def to_line(branch: Branch, graph: Graph, degrees: dict[int, int], inside: Insid
     return Line(branch.start, branch.end, points, start_px, end_px)
 
 
-def cut_back(points: Numbers, radii: Numbers) -> tuple[Numbers, Numbers]:
+def cut_back(points: Float64, radii: Float64) -> tuple[Float64, Float64]:
     """A line without its first points, which may lead into a corner of the crack's end.
 
     On the way out of a corner the half width is at least distance / sqrt(2); cut is up to where it
@@ -167,7 +166,7 @@ def cut_back(points: Numbers, radii: Numbers) -> tuple[Numbers, Numbers]:
     return points[first:], radii[first:]
 
 
-def smooth(points: Numbers, sigma: float, *, ring: bool) -> Numbers:
+def smooth(points: Float64, sigma: float, *, ring: bool) -> Float64:
     """Points (N, 2) averaged by a Gaussian along the line; ends stay where they are."""
     if len(points) < 3:
         return points
@@ -183,7 +182,7 @@ def smooth(points: Numbers, sigma: float, *, ring: bool) -> Numbers:
     return np.column_stack([np.convolve(axis, kernel, "valid") for axis in padded.T])
 
 
-def draw_out(points: Numbers, reach: float, inside: Inside) -> Numbers:
+def draw_out(points: Float64, reach: float, inside: Inside) -> Float64:
     """The line with one point more: where its straight continuation leaves the crack."""
     tip = points[-1]
     back = points[np.hypot(*(points - tip).T) <= reach]
@@ -205,7 +204,7 @@ def draw_out(points: Numbers, reach: float, inside: Inside) -> Numbers:
 def longest_way(lines: list[Line]) -> tuple[float, float]:
     """Length and chord of the longest shortest way through the graph of ``lines``."""
     ways: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    places: dict[int, Numbers] = {}
+    places: dict[int, Float64] = {}
     for number, line in enumerate(lines):
         stops = [(line.start, 0.0, line.points[0]), (line.end, line.length, line.points[-1])]
         if line.start == line.end:  # a loop gets a stop at its far side

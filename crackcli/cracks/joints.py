@@ -20,13 +20,13 @@ from itertools import pairwise
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from crackcli.cracks.straight import Numbers, Piece, aside, least_px, points_of, straight_pieces
-from crackcli.cracks.trace import Crack
+from crackcli.arrays import Bools, Float64, Int64
+from crackcli.cracks.crack import Crack
+from crackcli.cracks.straight import Piece, aside, least_px, points_of, straight_pieces
 
 ALIGNED_DEG = 4.0  # parallel and perpendicular are within this
 NEARBY = 2.0  # own lengths: companions are no farther away
@@ -114,7 +114,7 @@ def features_of(cracks: Sequence[Crack]) -> list[Features | None]:
     ]
 
 
-def describe(crack: Crack, pieces: list[Piece], company: Numbers, usual: float) -> Features:
+def describe(crack: Crack, pieces: list[Piece], company: Float64, usual: float) -> Features:
     """The features of a crack from its pieces and their ``company`` (N,) of `companions`."""
     long = np.array([piece.length for piece in pieces])
     faint = math.log2(usual / crack.score) if crack.score else 0.0
@@ -151,7 +151,7 @@ def usual_score(cracks: Sequence[Crack]) -> float:
     return sum(score * area for score, area in scored) / area if area else 1
 
 
-def stepped(pieces: Sequence[Piece]) -> NDArray[np.bool_]:
+def stepped(pieces: Sequence[Piece]) -> Bools:
     """Which pieces of one crack make steps: at both ends of a piece another one begins at a right
     angle, to opposite sides.  In a frame they go to the same side, in a grid lines run on."""
     steps = np.zeros(len(pieces), bool)
@@ -168,7 +168,7 @@ def stepped(pieces: Sequence[Piece]) -> NDArray[np.bool_]:
     return steps
 
 
-def next_piece(pieces: Sequence[Piece], number: int, end: Numbers) -> int | None:
+def next_piece(pieces: Sequence[Piece], number: int, end: Float64) -> int | None:
     """The piece that begins where piece ``number`` has its ``end``, at a right angle to it."""
     here = pieces[number]
     near = CORNER_PX + CORNER_WIDTHS * here.crack_width_px
@@ -179,7 +179,7 @@ def next_piece(pieces: Sequence[Piece], number: int, end: Numbers) -> int | None
     return None
 
 
-def companions(pieces: Sequence[Piece], owner: NDArray[np.int64]) -> Numbers:
+def companions(pieces: Sequence[Piece], owner: Int64) -> Float64:
     """For each piece (N,) 0 to 1: how many others nearby run the same way or across.
 
     Nearby is within `NEARBY` times its own length, and among about `MOST_NEARBY` next to it.
@@ -223,7 +223,7 @@ def companions(pieces: Sequence[Piece], owner: NDArray[np.int64]) -> Numbers:
     return 1 - 0.5 ** np.bincount(own, counts, len(pieces))
 
 
-def evenly_spaced(offsets: Numbers) -> NDArray[np.bool_]:
+def evenly_spaced(offsets: Float64) -> Bools:
     """Which of the parallels at ``offsets`` (N,) from a piece make three at equal spacing with it:
     another lies as far on the other side, or at twice or half the distance."""
     there = np.append(np.sort(offsets), np.inf)

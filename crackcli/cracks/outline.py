@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from crackcli.cracks.pixel_set import SIDES, Integers, PixelSet
+from crackcli.arrays import Int64
+from crackcli.cracks.pixel_set import SIDES, PixelSet
 
 # A pixel's sides are top, right, bottom, left; each starts in this corner of the pixel (x, y).
 STARTS = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
 
 
-def outlines(pixels: PixelSet, owner: Integers, owners: int) -> NDArray[np.object_]:
+def outlines(pixels: PixelSet, owner: Int64, owners: int) -> NDArray[np.object_]:
     """The pixels of each owner (numbers below ``owners``, one per pixel) as a MultiPolygon.
 
     Coordinates are those of pixel edges: pixel (row, col) covers x from col to col + 1 and y from
@@ -98,7 +99,7 @@ def simple(ring: list[int], where: list[int]) -> list[list[int]]:
     return [*rings, path]
 
 
-def signed_areas(points: Integers, begins: Integers) -> Integers:
+def signed_areas(points: Int64, begins: Int64) -> Int64:
     """Twice the area of each ring, negative for holes."""
     after = np.arange(1, len(points) + 1)
     after[begins[1:] - 1] = begins[:-1]
@@ -106,7 +107,7 @@ def signed_areas(points: Integers, begins: Integers) -> Integers:
     return np.add.reduceat(cross, begins[:-1])
 
 
-def side_connected(pixels: PixelSet) -> Integers:
+def side_connected(pixels: PixelSet) -> Int64:
     """A number for each pixel, the same for pixels that are connected through sides."""
     count = len(pixels)
     near, direction = np.nonzero(pixels.neighbours[:, (2, 4)] < count)  # east and south

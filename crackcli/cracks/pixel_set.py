@@ -14,20 +14,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
+from crackcli.arrays import Bools, Float64, Int64
+
 RING = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))  # (row, col)
 SIDES = (0, 2, 4, 6)  # of the ring: the neighbours that share a side
-
-Integers = NDArray[np.int64]
-Numbers = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class PixelSet:
     """N different pixels, ``rows`` (N,) and ``cols`` (N,), from top to bottom, left to right."""
 
-    rows: Integers
-    cols: Integers
+    rows: Int64
+    cols: Int64
 
     @classmethod
     def of(cls, picture: ArrayLike) -> "PixelSet":
@@ -38,12 +36,12 @@ class PixelSet:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, chosen: Flags | Integers) -> "PixelSet":
+    def __getitem__(self, chosen: Bools | Int64) -> "PixelSet":
         """Some of the pixels, given by flags or by rising indices."""
         return PixelSet(self.rows[chosen], self.cols[chosen])
 
     @cached_property
-    def points(self) -> Numbers:
+    def points(self) -> Float64:
         """Pixel centres (N, 2), x = col, y = row."""
         return np.column_stack([self.cols, self.rows]).astype(np.float64)
 
@@ -52,17 +50,17 @@ class PixelSet:
         """The first and the last column."""
         return (int(self.cols.min()), int(self.cols.max())) if len(self) else (0, 0)
 
-    def key(self, rows: NDArray, cols: NDArray) -> Integers:
+    def key(self, rows: NDArray, cols: NDArray) -> Int64:
         """One number per pixel, rising in reading order; a column of room on either side."""
         first, last = self.span
         return rows.astype(np.int64) * (last - first + 3) + (cols.astype(np.int64) - first + 1)
 
     @cached_property
-    def keys(self) -> Integers:
+    def keys(self) -> Int64:
         return self.key(self.rows, self.cols)
 
     @cached_property
-    def fenced_keys(self) -> Integers:
+    def fenced_keys(self) -> Int64:
         """The keys and one more that no pixel has."""
         return np.append(self.keys, np.iinfo(np.int64).max)
 
@@ -85,7 +83,7 @@ class PixelSet:
             wanted += 1
         return found
 
-    def find(self, points: Numbers) -> Integers:
+    def find(self, points: Float64) -> Int64:
         """Index (M,) of the pixel on which each of the points (M, 2), x and y, lies, else N."""
         cols, rows = np.rint(points).astype(np.int64).T
         first, last = self.span
@@ -94,7 +92,7 @@ class PixelSet:
         hit = self.fenced_keys[at] == wanted
         return np.where(hit & (cols >= first) & (cols <= last), at, len(self))
 
-    def radii(self, chosen: Flags) -> Numbers:
+    def radii(self, chosen: Bools) -> Float64:
         """Distance (M,) of each chosen pixel to the nearest pixel that is not set, between
         centres: the exact Euclidean distance transform.  What is not in the list is not set."""
         edges = []
@@ -106,7 +104,7 @@ class PixelSet:
         return tree.query(self.points[chosen])[0]
 
 
-def deletable(turn: int) -> Flags:
+def deletable(turn: int) -> Bools:
     """For each of the 256 neighbourhoods whether sub-iteration ``turn`` (0, 1) deletes its centre.
 
     The conditions of Guo and Hall 1989 (Comm. ACM 32, 359-373): the centre joins exactly one
@@ -124,7 +122,7 @@ def deletable(turn: int) -> Flags:
 DELETABLE = (deletable(0), deletable(1))
 
 
-def thin(pixels: PixelSet) -> Flags:
+def thin(pixels: PixelSet) -> Bools:
     """Which pixels (N,) remain as the skeleton: lines 1 px wide, connected as the pixels were.
 
     The list version of Guo-Hall thinning.  A pixel is judged again only after something beside it
@@ -148,7 +146,7 @@ def thin(pixels: PixelSet) -> Flags:
     return alive[:-1]
 
 
-def once(indices: Integers, stamps: Integers) -> Integers:
+def once(indices: Int64, stamps: Int64) -> Int64:
     """The different ones among ``indices``.  ``stamps`` is scratch space, one place per index: of
     equal indices only the one that wrote there last stays, which is faster than sorting."""
     turns = np.arange(len(indices))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from crackcli.cracks.pixel_set import Integers, Numbers, PixelSet
+from crackcli.arrays import Float64, Int64
+from crackcli.cracks.pixel_set import PixelSet
 
 SPUR = 2.0  # a branch with a free end is a spur if shorter than this many radii of its junction
 LOOP = 3 * math.pi  # a loop is a flaw if shorter than this many of its radii: a hole in the mask
@@ -35,8 +36,8 @@ class Branch:
 
     start: int
     end: int
-    points: Numbers
-    radii: Numbers
+    points: Float64
+    radii: Float64
 
     @cached_property
     def length(self) -> float:
@@ -63,7 +64,7 @@ class Graph:
         return dict(degrees)
 
 
-def graphs(pixels: PixelSet, radii: Numbers, owner: Integers, owners: int) -> list[Graph]:
+def graphs(pixels: PixelSet, radii: Float64, owner: Int64, owners: int) -> list[Graph]:
     """The skeleton ``pixels`` (M) of several cracks, as one graph per owner."""
     links = pixel_links(pixels)
     degree = (links < len(pixels)).sum(axis=1)
@@ -105,7 +106,7 @@ def pixel_links(pixels: PixelSet) -> NDArray[np.int32]:
     return links
 
 
-def number_nodes(links: NDArray[np.int32], degree: Integers) -> Integers:
+def number_nodes(links: NDArray[np.int32], degree: Int64) -> Int64:
     """The node (M,) that each pixel belongs to, -1 for those between nodes.  Junction pixels that
     are linked are one node."""
     is_node = degree != 2
@@ -118,7 +119,7 @@ def number_nodes(links: NDArray[np.int32], degree: Integers) -> Integers:
     return node_of
 
 
-def chains(links: NDArray[np.int32], degree: Integers, node_of: Integers) -> list[list[int]]:
+def chains(links: NDArray[np.int32], degree: Int64, node_of: Int64) -> list[list[int]]:
     """Runs of pixels from node to node, both included; rings begin and end with the same pixel."""
     ordered = np.sort(links, axis=1)
     one, other = ordered[:, 0].tolist(), ordered[:, 1].tolist()

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from crackcli.cracks.trace import Crack
+from crackcli.arrays import Float64, Int64
+from crackcli.cracks.crack import Crack
 
 LEAST_PX = 60.0  # a shorter piece is straight by chance
 LEAST_WIDTHS = 8.0  # so is one that is not longer than so many widths
@@ -25,15 +25,13 @@ MOST_PIECES = 20  # of one crack
 POINTS = 400  # at most so many stand for a centreline, so on long ones they are far apart
 KNOTS = 32  # so many of them are joined in pairs to find straight lines
 
-Numbers = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Piece:
     """A straight piece of a crack: ``ends`` (2, 2) of (x, y), and the median width of the whole
     crack."""
 
-    ends: Numbers
+    ends: Float64
     crack_width_px: float
 
     @property
@@ -41,7 +39,7 @@ class Piece:
         return math.dist(*self.ends)
 
     @property
-    def along(self) -> Numbers:
+    def along(self) -> Float64:
         """A unit vector from the first to the second end."""
         return (self.ends[1] - self.ends[0]) / self.length
 
@@ -50,19 +48,19 @@ class Piece:
 class Ray:
     """An endless line: a point and a unit vector, both (x, y)."""
 
-    at: Numbers
-    along: Numbers
+    at: Float64
+    along: Float64
 
-    def way(self, points: Numbers) -> Numbers:
+    def way(self, points: Float64) -> Float64:
         """How far along the line each of the points (N, 2) lies."""
         return (points - self.at) @ self.along
 
-    def aside(self, points: Numbers) -> Numbers:
+    def aside(self, points: Float64) -> Float64:
         """How far to one side (positive) or the other each of the points (N, 2) lies."""
         return aside(points - self.at, self.along)
 
 
-def aside(away: Numbers, along: Numbers) -> Numbers:
+def aside(away: Float64, along: Float64) -> Float64:
     """The part of ``away`` (..., 2) that is square to the unit vectors ``along`` (..., 2)."""
     return along[..., 0] * away[..., 1] - along[..., 1] * away[..., 0]
 
@@ -97,7 +95,7 @@ def straight_pieces(crack: Crack) -> list[Piece]:
     return found
 
 
-def points_of(crack: Crack) -> tuple[Numbers, Numbers]:
+def points_of(crack: Crack) -> tuple[Float64, Float64]:
     """Points (N, 2) evenly on all lines of the centreline, and the length (N,) that each stands
     for; about 1 px, or more where there would be more than `POINTS`."""
     points = np.concatenate(crack.centreline)
@@ -110,7 +108,7 @@ def points_of(crack: Crack) -> tuple[Numbers, Numbers]:
     return sampled, np.full(count, arc[-1] / count)
 
 
-def best_line(points: Numbers, lengths: Numbers, stray: float, least: float) -> Ray | None:
+def best_line(points: Float64, lengths: Float64, stray: float, least: float) -> Ray | None:
     """Of the lines through two of some `KNOTS` points the one near which most of the length lies;
     None if all of these points are close together."""
     far = np.cumsum(lengths)
@@ -131,8 +129,8 @@ def best_line(points: Numbers, lengths: Numbers, stray: float, least: float) -> 
 
 
 def fitted(
-    points: Numbers, lengths: Numbers, line: Ray, stray: float, gap: float
-) -> tuple[Ray, NDArray[np.int64]]:
+    points: Float64, lengths: Float64, line: Ray, stray: float, gap: float
+) -> tuple[Ray, Int64]:
     """A line fitted to the longest run of points near ``line``, and which points lie on it."""
     for tolerance in (1.5 * stray, 1.5 * stray, stray):
         near = run_near(points, lengths, line, tolerance, gap)
@@ -144,9 +142,7 @@ def fitted(
     return line, run_near(points, lengths, line, stray, gap)
 
 
-def run_near(
-    points: Numbers, lengths: Numbers, line: Ray, tolerance: float, gap: float
-) -> NDArray[np.int64]:
+def run_near(points: Float64, lengths: Float64, line: Ray, tolerance: float, gap: float) -> Int64:
     """Of the points near a line those of the run without a gap that holds most of the length."""
     near = np.flatnonzero(np.abs(line.aside(points)) <= tolerance)
     way = line.way(points[near])

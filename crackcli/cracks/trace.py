@@ -8,68 +8,28 @@ runs.
 All measures are in pixels of the raster; `crackcli.scenes.scale` turns them into millimetres.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import shapely
-from numpy.typing import NDArray
 
+from crackcli.arrays import Bools, Float64, Int64, UInt8
 from crackcli.cracks import widths
-from crackcli.cracks.centreline import Line, Numbers, centreline
+from crackcli.cracks.centreline import centreline
+from crackcli.cracks.crack import Crack
 from crackcli.cracks.outline import outlines
-from crackcli.cracks.pixel_set import Integers, PixelSet, thin
+from crackcli.cracks.pixel_set import PixelSet, thin
 from crackcli.cracks.skeleton import graphs, prune
-from crackcli.cracks.width_methods import FROM_MASK
-from crackcli.cracks.widths import Widths
+from crackcli.cracks.widths import FROM_MASK
 from crackcli.errors import InputError
-from crackcli.masking.runs import CRACK, Runs, batches, find_runs, number_cracks
+from crackcli.masking.runs import Runs, find_runs, number_cracks
+from crackcli.progress import FractionDone
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Band, Bytes, read_band
+from crackcli.rasters.reader import CRACK, Band, read_band
 
 STRIP_PX = 32_000_000  # pixels of the mask that are read at once
 STRIP_ROWS = 512  # strips are whole rows of the mask's blocks
-
-Report = Callable[[float], None]  # share of the mask that has been read, 0 to 1
-
-
-@dataclass(frozen=True, eq=False)
-class Crack:
-    """One crack, in pixels.
-
-    ``centreline``  lines (N, 2) of x = col, y = row; pixel centres have whole numbers
-    ``outline``     its pixels, in coordinates of pixel edges: 0.5 more than those of centres
-    ``length_px``   of all lines; ``main_length_px`` of the longest way along them
-    ``area_px``     number of pixels
-    ``orientation_deg``  0 to 180, from +x counter-clockwise as one looks at the picture
-    ``tortuosity``  of the longest way: length over chord
-    ``score``       mean of its pixels, 0 to 1; None where the score raster says nothing
-    ``squares``     sum of the squares of the scores of its pixels; None as before
-    ``bbox``        first col, first row, last col, last row: all four within the crack
-    ``touches_edge``, ``touches_nodata``  it may go on where nothing was seen
-    ``joint_likelihood``  0 to 1, by `crackcli.cracks.joints` from all of its scene; None if not
-    judged ``lines``       those of ``centreline``, with the nodes that they join"""
-
-    id: str
-    centreline: list[Numbers]
-    outline: shapely.MultiPolygon
-    length_px: float
-    main_length_px: float
-    area_px: int
-    widths: Widths
-    orientation_deg: float
-    tortuosity: float
-    branches: int
-    junctions: int
-    endpoints: int
-    score: float | None
-    bbox: tuple[int, int, int, int]
-    touches_edge: bool
-    touches_nodata: bool
-    joint_likelihood: float | None = None
-    squares: float | None = None
-    lines: tuple[Line, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +47,7 @@ def trace(
     *,
     scene: str = "crack",
     strip_rows: int | None = None,
-    report: Report = lambda share: None,
+    report: FractionDone = lambda share: None,
 ) -> Traced:
     """All cracks of a mask raster, numbered by first pixel in reading order: ``scene-0001`` ...
 
@@ -104,7 +64,7 @@ def trace(
                     f"{path} is not as large as scene.json says; scan this image again"
                 )
 
-    def strips() -> Iterator[tuple[Bytes, Bytes | None]]:
+    def strips() -> Iterator[tuple[UInt8, UInt8 | None]]:
         for row in range(0, rows, strip_rows):
             window = Window(row, 0, min(strip_rows, rows - row), cols)
             strip = read_band(mask, window)
@@ -139,7 +99,7 @@ def measured(runs: Runs, scene: str) -> Iterator[Crack]:
             )
 
 
-def shapes(pixels: PixelSet, owner: Integers, owners: int) -> Iterator[dict]:
+def shapes(pixels: PixelSet, owner: Int64, owners: int) -> Iterator[dict]:
     """What the pixels alone tell of each crack, in the order of ``owner`` (N,)."""
     on_skeleton = thin(pixels)
     skeleton, radii = pixels[on_skeleton], pixels.radii(on_skeleton)
@@ -151,7 +111,7 @@ def shapes(pixels: PixelSet, owner: Integers, owners: int) -> Iterator[dict]:
 
     for number, (graph, own) in enumerate(zip(skeletons, members, strict=True)):
 
-        def inside(points: Numbers, number: int = number) -> NDArray[np.bool_]:
+        def inside(points: Float64, number: int = number) -> Bools:
             return owner_or_none[pixels.find(points)] == number
 
         line = centreline(prune(graph), inside, own)
@@ -173,3 +133,24 @@ def shapes(pixels: PixelSet, owner: Integers, owners: int) -> Iterator[dict]:
             "endpoints": line.endpoints,
             "bbox": (int(low[0]), int(low[1]), int(high[0]), int(high[1])),
         }
+
+
+BATCH_PX = 200_000  # crack pixels that are worked on at once
+
+
+def batches(runs: Runs, crack: Int64) -> Iterator[tuple[PixelSet, Int64]]:
+    """The cracks' pixels, whole cracks at a time: pixels (N) and the crack (N,) of each.
+
+    A batch holds about `BATCH_PX` pixels, or one crack that is larger.
+    """
+    order = np.argsort(crack, kind="stable")
+    sizes = np.bincount(crack, runs.length)
+    turn = (np.cumsum(sizes) - sizes) // BATCH_PX  # number of the batch of each crack
+    batch_of = turn[crack[order]]
+    for members in np.split(order, np.flatnonzero(np.diff(batch_of)) + 1):
+        members = np.sort(members)
+        length = runs.length[members]
+        begins = np.repeat(np.cumsum(length) - length, length)
+        cols = np.arange(len(begins)) - begins + np.repeat(runs.start[members], length)
+        rows = np.repeat(runs.row[members], length)
+        yield PixelSet(rows, cols), np.repeat(crack[members], length)

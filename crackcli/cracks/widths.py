@@ -12,20 +12,17 @@ Notation: S points on all lines of a centreline, P pixels of the crack.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from crackcli.arrays import Float64, Int64
 from crackcli.cracks.centreline import Centreline, Line
-from crackcli.cracks.width_methods import FROM_MASK
 
 WINDOW_PX = 5.0  # least length over which a width is averaged; else one local width
 LEAST_PX = 0.1  # no width that others are compared with is less
 MOST_OF_LENGTH = 0.5  # of what has a width: so much has to be photometric
 END_SHARE = 0.15  # of the length: an end that may taper
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +34,12 @@ class Samples:
     the junction that it comes from or leads to, or to the free end; negative inside the circle.
     """
 
-    points: Numbers
-    normals: Numbers
-    steps: Numbers
+    points: Float64
+    normals: Float64
+    steps: Float64
     begins: list[int]
-    from_start: Numbers
-    from_end: Numbers
+    from_start: Float64
+    from_end: Float64
 
     def part(self, first: int, last: int) -> "Samples":
         """Those of the lines from ``first`` up to but not with ``last``."""
@@ -52,7 +49,7 @@ class Samples:
         begins = [at - begin for at in self.begins[first : last + 1]]
         return Samples(points, normals, steps, begins, from_start, from_end)
 
-    def profile(self, widths: Numbers, sigma: Numbers) -> "Profile":
+    def profile(self, widths: Float64, sigma: Float64) -> "Profile":
         """Widths and their uncertainties (S,) as the profile of the crack."""
         counts = np.diff(self.begins)
         first = np.repeat(np.asarray(self.begins[:-1], np.int64), counts)
@@ -69,11 +66,11 @@ class Profile:
     line, ``along_px`` (S,) the way from its start, ``points`` (S, 2), ``width_px`` (S,) and its
     standard uncertainty ``sigma_px`` (S,), nan where there is none or it is unknown."""
 
-    line: NDArray[np.int64]
-    along_px: Numbers
-    points: Numbers
-    width_px: Numbers
-    sigma_px: Numbers
+    line: Int64
+    along_px: Float64
+    points: Float64
+    width_px: Float64
+    sigma_px: Float64
 
 
 @dataclass(frozen=True)
@@ -96,16 +93,6 @@ class Widths:
     p95_sigma_px: float | None = None
     max_sigma_px: float | None = None
     profile: Profile | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """Widths (S,) that were measured, nan where there are none: ``noise`` is the part of their
-    standard uncertainty that averages out along the crack, ``common`` the part that does not."""
-
-    width: Numbers
-    noise: Numbers
-    common: Numbers
 
 
 def sample(centreline: Centreline) -> Samples:
@@ -148,7 +135,7 @@ def sample_lines(lines: Sequence[Line]) -> Samples:
     )
 
 
-def area_length(samples: Samples, pixels: Numbers) -> Numbers:
+def area_length(samples: Samples, pixels: Float64) -> Float64:
     """Width (S,) at each sample: area over length of a running window, nan where there is none.
 
     Each pixel (P, 2) belongs to the sample next to it and, in part, to that sample's neighbour on
@@ -171,7 +158,7 @@ def area_length(samples: Samples, pixels: Numbers) -> Numbers:
     return widths
 
 
-def share_areas(samples: Samples, pixels: Numbers) -> Numbers:
+def share_areas(samples: Samples, pixels: Float64) -> Float64:
     """The area (S,) of the crack that belongs to each sample, in square pixels."""
     count = len(samples.points)
     _, nearest = cKDTree(samples.points).query(pixels)
@@ -185,13 +172,13 @@ def share_areas(samples: Samples, pixels: Numbers) -> Numbers:
     return area + np.bincount(other, share, count)
 
 
-def limits(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def limits(samples: Samples) -> tuple[Int64, Int64]:
     """First and last sample of each line."""
     begins = np.asarray(samples.begins)
     return begins[:-1], begins[1:] - 1
 
 
-def summarise(samples: Samples, widths: Numbers, area_px: float, method: str) -> Widths:
+def summarise(samples: Samples, widths: Float64, area_px: float, method: str) -> Widths:
     """What to say of the widths (S,) of one crack; nan are left out.
 
     A crack too short to have a width anywhere has its area over its length everywhere.
@@ -219,92 +206,14 @@ def summarise(samples: Samples, widths: Numbers, area_px: float, method: str) ->
     )
 
 
-def quantiles(values: Numbers, steps: Numbers, shares: list[float]) -> list[float]:
+def quantiles(values: Float64, steps: Float64, shares: list[float]) -> list[float]:
     """Quantiles of values (N,) by length: at the middle of each step of the sorted values."""
     order = np.argsort(values, kind="stable")
     place = (np.cumsum(steps[order]) - steps[order] / 2) / steps.sum()
     return [float(value) for value in np.interp(shares, place, values[order])]
 
 
-def summarise_photometric(
-    samples: Samples,
-    found: Measured,
-    mask: Numbers,
-    area_px: float,
-    along: float,
-    window_px: float = WINDOW_PX,
-) -> Widths:
-    """What to say of photometric widths, or of those (S,) of the mask where most of the length has
-    no other.
-
-    ``along`` is over how many samples noise is one number.  Means are of what is photometric; the
-    profile has the widths of the mask in between, without sigma.  Percentiles and the maximum are
-    those of running means that are drawn towards the mean of the crack by as much as noise explains
-    their spread: the largest of many noisy widths is too large, the largest of these is not.
-    """
-    known = np.isfinite(found.width)
-    measurable = known | np.isfinite(mask)
-    if known.sum() < max(MOST_OF_LENGTH * measurable.sum(), 1):
-        return summarise(samples, mask, area_px, FROM_MASK)
-    widths = np.where(known, found.width, mask)
-    sigma = np.where(known, np.hypot(found.noise, found.common), np.nan)
-
-    steps, values = samples.steps[known], found.width[known]
-    length = float(steps.sum())
-    noise, common = (float(part[known] @ steps / length) for part in (found.noise, found.common))
-    steady, steady_noise = running(samples, found, along, window_px)
-    mean = float(values @ steps / length)
-    means, noises = steady[known], steady_noise[known]
-    real = max(0.0, float(((means - mean) ** 2 - noises**2) @ steps / length))
-    shrunk = mean + (means - mean) * real / (real + noises**2 + 1e-12)
-    left = np.sqrt(real * noises**2 / (real + noises**2 + 1e-12))  # of noise, after that
-    median, p95, p10, p90 = quantiles(shrunk, steps, [0.5, 0.95, 0.1, 0.9])
-    widest = int(np.argmax(shrunk))
-    at = samples.points[known][widest]
-    pieces = max(1.0, len(values) / along)
-    mean_noise = noise / math.sqrt(pieces)
-    return Widths(
-        mean_px=mean,
-        median_px=median,
-        p95_px=p95,
-        max_px=float(shrunk[widest]),
-        max_at=(float(at[0]), float(at[1])),
-        method="photometric",
-        spread=(p90 - p10) / max(median, LEAST_PX),
-        taper=taper_of(samples.points[known], shrunk, steps),
-        mean_sigma_px=math.hypot(mean_noise, common),
-        median_sigma_px=math.hypot(1.25 * mean_noise, common),
-        p95_sigma_px=math.hypot(min(2.1 * mean_noise, noise), common),
-        max_sigma_px=float(math.hypot(max(left[widest], mean_noise), found.common[known][widest])),
-        profile=samples.profile(widths, sigma),
-    )
-
-
-def running(
-    samples: Samples, found: Measured, along: float, window_px: float
-) -> tuple[Numbers, Numbers]:
-    """Running means (S,) of widths over ``window_px`` of each line, and their noise."""
-    mean, noise = np.full(len(found.width), np.nan), np.full(len(found.width), np.nan)
-    known = np.isfinite(found.width)
-    total = np.zeros((3, len(known) + 1))
-    for line, part in zip(total, (known, found.width, found.noise), strict=True):
-        np.cumsum(np.where(known, part, 0), out=line[1:])
-    first, last = np.zeros((2, len(known)), np.int64)
-    for begin, end in pairwise(samples.begins):
-        step = max(LEAST_PX, float(samples.steps[begin:end].mean()))  # a refined line's differ
-        reach = round(window_px / step / 2 - 0.5)
-        at = np.arange(begin, end)
-        first[begin:end] = np.maximum(at - reach, begin)
-        last[begin:end] = np.minimum(at + reach + 1, end)
-    count, widths, noises = total[:, last] - total[:, first]
-    some = count > 0
-    mean[some] = widths[some] / count[some]
-    spread = np.sqrt(np.maximum(1, count[some] / along))
-    noise[some] = noises[some] / count[some] / spread
-    return mean, noise
-
-
-def taper_of(points: Numbers, values: Numbers, steps: Numbers) -> float:
+def taper_of(points: Float64, values: Float64, steps: Float64) -> float:
     """By what share the widths (S,) at both ends are less than between them, 0 to 1; ends are
     the outer `END_SHARE` of how far the points (S, 2) reach along their principal axis."""
     x, y = (points - steps @ points / steps.sum()).T
@@ -320,3 +229,6 @@ def taper_of(points: Numbers, values: Numbers, steps: Numbers) -> float:
         for part in (inner, along <= low + end_px, along >= high - end_px)
     )
     return min(1.0, max(0.0, 1 - sum(ends) / 2 / max(between, LEAST_PX)))
+
+
+FROM_MASK = "area_length"  # what a stretch covers over its length: the one that sees no photograph

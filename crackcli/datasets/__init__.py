@@ -1,1 +1,1 @@
-"""Labelled photographs: folders, pixel labels, and pixel scores of a mask against them."""
+"""Labelled photographs: class folders, pixel masks, and pixel scores against them."""

@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 
 from crackcli.errors import InputError
+from crackcli.rasters.grid import Window
 
 log = logging.getLogger(__name__)
 
@@ -166,3 +167,10 @@ def balance(found: Sequence[Photograph]) -> list[float]:
 def sources(found: Iterable[Photograph]) -> list[str]:
     """The names of the sources, sorted."""
     return sorted({item.source for item in found})
+
+
+def name_of(photo: str, window: Window, mark: str = "") -> str:
+    """The file name of a tile, from which `crackcli.datasets.folders.photo_of` tells its
+    photograph."""
+    row, col = max(0, window.row), max(0, window.col)
+    return f"{photo}_r{row}c{col}{mark}.png"

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from crackcli.arrays import UInt8
 from crackcli.datasets.folders import SUFFIXES
 from crackcli.errors import InputError
 from crackcli.rasters.reader import LEAST_PX
@@ -26,8 +26,6 @@ LABELLED = 127  # of 255: above it a pixel of a mask is crack
 IMAGES = ("images", "crack")  # either name
 MASKS, SOUND = "masks", "no_crack"
 
-Flags = NDArray[np.bool_]
-Image = NDArray[np.uint8]
 T = TypeVar("T")
 
 
@@ -42,11 +40,11 @@ class Labelled:
     def cracked(self) -> bool:
         return self.mask is not None
 
-    def image(self) -> Image:
+    def image(self) -> UInt8:
         """The photograph as RGB (rows, cols, 3), upright."""
         return decoded(self.photograph, cv2.IMREAD_COLOR_RGB)
 
-    def values(self) -> Image:
+    def values(self) -> UInt8:
         """The values (rows, cols) of the mask, 255 where there is a crack for sure."""
         if self.mask is None:
             return np.zeros(self.image().shape[:2], np.uint8)
@@ -69,7 +67,7 @@ class LabelledSet:
         return [item for item in self.photographs if not item.cracked]
 
 
-def mask_values(path: Path) -> Image:
+def mask_values(path: Path) -> UInt8:
     """The values (rows, cols) of a mask as 0 to 255, also of one that is 0 and 1."""
     values = decoded(path, cv2.IMREAD_GRAYSCALE)
     return values * np.uint8(255) if values.max() == 1 else values
@@ -81,7 +79,7 @@ def paired(photograph: Path, mask: Path) -> Labelled:
     return Labelled(photograph, mask if values.any() else None)
 
 
-def fitting(mask: Path, image: Image) -> Image:
+def fitting(mask: Path, image: UInt8) -> UInt8:
     """The values of a mask, which must be as large as its photograph."""
     values = mask_values(mask)
     if values.shape != image.shape[:2]:
@@ -92,7 +90,7 @@ def fitting(mask: Path, image: Image) -> Image:
     return values
 
 
-def checked(photograph: Path) -> Image:
+def checked(photograph: Path) -> UInt8:
     """A photograph that can be scanned: what cannot is to show before the work, not after hours."""
     image = decoded(photograph, cv2.IMREAD_COLOR_RGB)
     rows, cols = image.shape[:2]
@@ -101,7 +99,7 @@ def checked(photograph: Path) -> Image:
     return image
 
 
-def decoded(path: Path, flags: int) -> Image:
+def decoded(path: Path, flags: int) -> UInt8:
     image = cv2.imread(str(path), flags)
     if image is None:
         raise InputError(f"{path} cannot be decoded; remove it or save it again as JPEG or PNG")

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Flags = NDArray[np.bool_]
+from crackcli.arrays import Bools
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class PixelScores:
         return self.marked / self.pixels if self.pixels else float("nan")
 
 
-def compare(marked: Flags, labelled: Flags, tolerance_px: int = 0) -> PixelScores:
+def compare(marked: Bools, labelled: Bools, tolerance_px: int = 0) -> PixelScores:
     """Scores of one mask (rows, cols) against its labels."""
     return PixelScores(
         marked=int(marked.sum()),
@@ -64,7 +63,7 @@ def compare(marked: Flags, labelled: Flags, tolerance_px: int = 0) -> PixelScore
     )
 
 
-def near(mask: Flags, distance_px: int) -> Flags:
+def near(mask: Bools, distance_px: int) -> Bools:
     """Pixels within ``distance_px`` of a set one."""
     if distance_px == 0 or not mask.any():
         return mask

@@ -1,2 +1,1 @@
-"""What a photograph can show: the narrowest crack that would be found or measured, block by
-block."""
+"""Detection limits: the narrowest crack that would be found or measured, block by block."""

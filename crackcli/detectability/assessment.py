@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from crackcli.arrays import Bools, Float64, Int64
 from crackcli.detectability.limits import (
     BLOCK_PX,
     Surfaces,
@@ -29,9 +30,6 @@ ON_MOST = 0.9  # of the assessable wall: where a scene's limits hold
 MERGED = 1.25  # blocks whose limits differ by less may be one polygon
 STRIP_BLOCKS = 128  # that are read at once, at most
 
-Numbers = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-
 
 @dataclass(frozen=True, eq=False)
 class Assessed:
@@ -45,15 +43,15 @@ class Assessed:
 
     rows: int
     cols: int
-    valid_px: NDArray[np.int64]
-    detect_px: Numbers
-    measure_px: Numbers
+    valid_px: Int64
+    detect_px: Float64
+    measure_px: Float64
     reason: NDArray[np.str_]
-    blur_px: Numbers
-    level: Numbers
+    blur_px: Float64
+    level: Float64
 
     @property
-    def assessable(self) -> Flags:
+    def assessable(self) -> Bools:
         """The blocks (R, C) on which some crack would be seen."""
         return np.isfinite(self.detect_px)
 
@@ -80,7 +78,7 @@ class Assessed:
         """The width from which on they could be measured there; None if none could."""
         return self.limit_on_most(self.measure_px)
 
-    def limit_on_most(self, limit_px: Numbers) -> float | None:
+    def limit_on_most(self, limit_px: Float64) -> float | None:
         return limit_on_most(limit_px[self.assessable], self.valid_px[self.assessable])
 
     def reasons(self) -> list[str]:
@@ -91,7 +89,7 @@ class Assessed:
                 hidden[str(reason)] = hidden.get(str(reason), 0) + int(count)
         return sorted(hidden, key=lambda reason: -hidden[reason])
 
-    def limits_along(self, points: Numbers) -> tuple[float | None, float | None]:
+    def limits_along(self, points: Float64) -> tuple[float | None, float | None]:
         """The limits, seen and measured, of the blocks in which points (N, 2), x and y, lie: the
         median over the points; None if half of them or more have none."""
         col, row = (np.rint(points).astype(int) // BLOCK_PX).T
@@ -116,7 +114,7 @@ class Area:
     reason: str
 
 
-def limit_on_most(limit_px: Numbers, area: NDArray) -> float | None:
+def limit_on_most(limit_px: Float64, area: NDArray) -> float | None:
     """The least limit (N,), of those that share an ``area`` (N,), which `ON_MOST` of it keep to;
     None without an area, or where more than the rest has no limit (nan)."""
     order = np.argsort(limit_px)  # nan last

@@ -45,6 +45,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
+from crackcli.arrays import Bools, Float32, Float64, UInt8
+
 BLOCK_PX = 256
 CONTRAST = 0.4
 SCALES_PX = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
@@ -80,10 +82,6 @@ CALM, CALM_PX = 0.2, 16  # quantile, and side, of the parts of a block that show
 BORROWED_FROM = 3  # blocks at least, if there are so many
 RING_PX = 8  # beside no data, and clipped pixels, nothing is judged
 
-Grey = NDArray[np.float32]
-Flags = NDArray[np.bool_]
-Numbers = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Surfaces:
@@ -94,14 +92,14 @@ class Surfaces:
     ``dark`` and ``light`` (B,) share of the valid pixels that are clipped.
     """
 
-    blur_px: Numbers
-    noise: Numbers
-    level: Numbers
-    dark: Numbers
-    light: Numbers
+    blur_px: Float64
+    noise: Float64
+    level: Float64
+    dark: Float64
+    light: Float64
 
 
-def surface_of(rgb: NDArray[np.uint8], valid: Flags) -> Surfaces:
+def surface_of(rgb: UInt8, valid: Bools) -> Surfaces:
     """One block (rows, cols, 3) as `Surfaces` of B = 1; what is not valid has no say."""
     unknown = np.full((1, len(SCALES_PX)), np.nan)
     nothing = np.array([np.nan])
@@ -122,14 +120,14 @@ def surface_of(rgb: NDArray[np.uint8], valid: Flags) -> Surfaces:
     return Surfaces(np.array([blur_of(grey, usable)]), noise, np.array([level]), *shares)
 
 
-def beside(flags: Flags) -> Flags:
+def beside(flags: Bools) -> Bools:
     """What lies within `RING_PX` of flagged patches; single pixels count for themselves only."""
     patches = cv2.morphologyEx(flags.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     ring = np.ones((2 * RING_PX + 1, 2 * RING_PX + 1), np.uint8)
     return (cv2.dilate(patches, ring) > 0) | flags
 
 
-def smooth(values: Grey, sigma_px: float) -> Grey:
+def smooth(values: Float32, sigma_px: float) -> Float32:
     """Gaussian mean, a wide one found on every fourth pixel."""
     if sigma_px < 8 or min(values.shape) < 64:
         return cv2.GaussianBlur(values, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
@@ -139,7 +137,7 @@ def smooth(values: Grey, sigma_px: float) -> Grey:
     return cv2.resize(small, (cols, rows), interpolation=cv2.INTER_LINEAR)
 
 
-def noise_of(grey: Grey, usable: Flags, scale_px: float) -> float:
+def noise_of(grey: Float32, usable: Bools, scale_px: float) -> float:
     """How far below their surroundings the darkest tenth of all places lies at least, as the
     deviation of normal noise that does the same."""
     seen = smooth(grey, scale_px)
@@ -148,7 +146,7 @@ def noise_of(grey: Grey, usable: Flags, scale_px: float) -> float:
     return float(middle - low) / NORMAL_TAIL
 
 
-def blur_of(grey: Grey, usable: Flags) -> float:
+def blur_of(grey: Float32, usable: Bools) -> float:
     """Sigma in px of the blur at a block's steepest edges, nan without such.
 
     Fine edges and coarse ones are asked, and the softer answer counts.  Where grain leaves coarse
@@ -161,7 +159,7 @@ def blur_of(grey: Grey, usable: Flags) -> float:
     )
 
 
-def grain_of(grey: Grey, usable: Flags) -> float:
+def grain_of(grey: Float32, usable: Bools) -> float:
     """Deviation in levels of the pixel noise where a block is calmest, roughness included."""
     fine = cv2.filter2D(grey, cv2.CV_32F, IMMERKAER) ** 2
     known = usable.astype(np.float32)
@@ -175,7 +173,7 @@ def grain_of(grey: Grey, usable: Flags) -> float:
 
 
 def blur_at(
-    grey: Grey, usable: Flags, grain: float, fine_px: float, coarse_px: float, least: float
+    grey: Float32, usable: Bools, grain: float, fine_px: float, coarse_px: float, least: float
 ) -> float:
     """The same from slopes under two Gaussians, of at least so many levels per px.
 
@@ -201,7 +199,7 @@ def blur_at(
     return float(np.clip(np.sqrt(max(float(np.quantile(squared, 0.75)), 0.0)), *BLURS_PX))
 
 
-def slope(grey: Grey) -> Grey:
+def slope(grey: Float32) -> Float32:
     """Steepness in levels per px."""
     right = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
@@ -214,18 +212,18 @@ def joined(surfaces: list[Surfaces]) -> Surfaces:
     return Surfaces(*(np.concatenate([getattr(one, name) for one in surfaces]) for name in names))
 
 
-def with_blur(surfaces: Surfaces, blur_px: Numbers) -> Surfaces:
+def with_blur(surfaces: Surfaces, blur_px: Float64) -> Surfaces:
     """The same blocks with a blur (B,) that may be borrowed."""
     return replace(surfaces, blur_px=blur_px)
 
 
-def steadier(scale_px: NDArray) -> Numbers:
+def steadier(scale_px: NDArray) -> Float64:
     """By what a look along a stretch divides the noise: the root of how many independent values
     of a Gaussian mean lie on it, which is one at least."""
     return np.sqrt(np.maximum(1.0, STRETCH_PX / (2 * np.sqrt(np.pi) * scale_px)))
 
 
-def detectability(surfaces: Surfaces, widths_px: Numbers) -> Numbers:
+def detectability(surfaces: Surfaces, widths_px: Float64) -> Float64:
     """d' (B, W) of cracks of each width on each block."""
     scales = np.array(SCALES_PX)
     faint = np.hypot(FAINT[0], FAINT[1] * surfaces.level)
@@ -243,8 +241,8 @@ class Limits:
     widest of `WIDTHS_PX` is; and ``reason`` (B,), empty where something can be seen, else one of
     `REASONS`."""
 
-    detect_px: Numbers
-    measure_px: Numbers
+    detect_px: Float64
+    measure_px: Float64
     reason: NDArray[np.str_]
 
 
@@ -279,13 +277,13 @@ def filled(surfaces: Surfaces) -> Surfaces:
     return Surfaces(*(np.nan_to_num(getattr(surfaces, name), nan=1.0) for name in names))
 
 
-def seen_from(surfaces: Surfaces) -> Numbers:
+def seen_from(surfaces: Surfaces) -> Float64:
     """d' (B,) from which nine of ten cracks are found: more on blurred photographs than on sharp
     ones, which are what the network has learnt from."""
     return SEEN * np.maximum(surfaces.blur_px, WELL_FOCUSED_PX) ** BLUR_COST
 
 
-def first_from(holds: Flags) -> Numbers:
+def first_from(holds: Bools) -> Float64:
     """The first width (B,) of `WIDTHS_PX` from which ``holds`` (B, W) for all wider ones, too."""
     fails = ~holds[:, ::-1]
     index = np.where(fails.any(axis=1), len(WIDTHS_PX) - fails.argmax(axis=1), 0)
@@ -306,7 +304,7 @@ def what_hides(surfaces: Surfaces) -> NDArray[np.object_]:
     return np.array([TOO_DARK, UNSHARP, ROUGH], dtype=object)[np.argmax(gains, axis=0)]
 
 
-def relative_sigma(surfaces: Surfaces, widths_px: Numbers) -> Numbers:
+def relative_sigma(surfaces: Surfaces, widths_px: Float64) -> Float64:
     """Standard error of a width, as a share of it (B, W).
 
     The profile across a crack is D(x) = K L (F((x + w/2) / b) - F((x - w/2) / b)), with F the
@@ -326,7 +324,7 @@ def relative_sigma(surfaces: Surfaces, widths_px: Numbers) -> Numbers:
     return 1 / (np.sqrt(np.maximum(left, 1e-12)) * ratio)
 
 
-def white_noise(surfaces: Surfaces, scale_px: Numbers) -> Numbers:
+def white_noise(surfaces: Surfaces, scale_px: Float64) -> Float64:
     """The deviation (B, W) per pixel of white noise that at a scale (B, W) looks as strong as what
     is on the blocks."""
     noise = np.hypot(surfaces.noise, LEAST_NOISE)
@@ -344,7 +342,7 @@ RATIOS = np.exp(np.linspace(np.log(0.01), np.log(60.0), 600))
 
 
 @lru_cache(maxsize=1)
-def profile_information() -> Numbers:
+def profile_information() -> Float64:
     """The integrals (6, R) over x / b of products of the profile's derivatives by ln K, w / b and
     ln b, for w / b in `RATIOS`: KK, Kw, Kb, ww, wb, bb."""
     entries = []
@@ -360,7 +358,7 @@ def profile_information() -> Numbers:
     return np.array(entries).T
 
 
-def borrowed(blur_px: Numbers) -> Numbers:
+def borrowed(blur_px: Float64) -> Float64:
     """Blur on a grid of blocks (rows, cols): where one does not tell (nan), the median of the
     nearest that do; nan everywhere if none does."""
     known = np.isfinite(blur_px)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from crackcli.arrays import Float64
 from crackcli.detectability.assessment import Assessed, limit_on_most
 
 ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)  # times powers of ten: widths that are spoken of
@@ -25,8 +25,8 @@ class Seen:
     """What a statement needs of a wall, however large: each detection limit (K,) in pixels that
     there is, nan for none, on how many pixels (K,), and why parts are not assessable."""
 
-    limit_px: NDArray[np.float64]
-    area_px: NDArray[np.float64]
+    limit_px: Float64
+    area_px: Float64
     reasons: tuple[str, ...]
 
     @classmethod

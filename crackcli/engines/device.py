@@ -4,14 +4,13 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crackcli.attribution import PRECISIONS
+from crackcli.arrays import Float32, UInt8
 from crackcli.errors import DeviceError, UsageError
-from crackcli.registry import check
+from crackcli.registry import PRECISIONS, check
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Device:
         values = torch.from_numpy(array)
         return values.pin_memory().to(self.torch, non_blocking=True) if self.far else values
 
-    def fetched(self, values: Tensor) -> NDArray[np.float32]:
+    def fetched(self, values: Tensor) -> Float32:
         """What was computed there, here, in float32 and in the order of its axes."""
         values = values.float().contiguous()
         if not self.far:
@@ -68,7 +67,7 @@ class Device:
         torch.cuda.current_stream().synchronize()
         return here.numpy()
 
-    def scaled(self, images: NDArray[np.uint8]) -> Tensor:
+    def scaled(self, images: UInt8) -> Tensor:
         """Images (B, H, W, 3) there, as a network takes them: (B, 3, H, W) float32 in [0, 1].
         What travels is uint8."""
         return self.sent(images).permute(0, 3, 1, 2).float() / 255

@@ -11,16 +11,13 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
-from crackcli.attribution import chosen_baseline
-from crackcli.engines import (
+from crackcli.arrays import Float32, Int64, UInt8
+from crackcli.engines.engine import (
     DEVICES,
     DIRECT_KINDS,
     Engine,
     EngineFacts,
-    Floats,
-    Images,
     Place,
     ScoreMaps,
     ungated,
@@ -28,14 +25,16 @@ from crackcli.engines import (
 from crackcli.engines.onnx_constants import with_fixed
 from crackcli.errors import DeviceError, ModelError, OutOfMemory
 from crackcli.files import sha256
-from crackcli.registry import check
+from crackcli.registry import check, chosen_baseline
 
 METADATA = "crackcli"  # the key of our facts among the metadata of a graph
 FACTS = (
     *("network", "method", "start", "tile_px", "stride_px", "reach_px", "margin"),
     *("kind", "passes", "baseline"),
 )
-CONTRACT = 2  # of graphs of a classifier: their parts take windows; see `crackcli.engines.Engine`
+CONTRACT = (
+    2  # of graphs of a classifier: their parts take windows; see `crackcli.engines.engine.Engine`
+)
 NEEDED = {*FACTS, "checkpoint_sha256"}
 OUTPUTS = {"relevance", "probability", "features", "value"}  # relevance alone without a classifier
 WHOLE, FEATURES, HEAD, BACK = range(4)  # stages of the graph; back is the share of a pass, or all
@@ -77,7 +76,7 @@ class OnnxEngine:
             **{name: facts[name] for name in FACTS},
         )
 
-    def explain(self, images: Images, gate: float) -> ScoreMaps:
+    def explain(self, images: UInt8, gate: float) -> ScoreMaps:
         if self.facts.direct:
             return ungated(self.maps(images))
         probability, maps = self.run(
@@ -85,22 +84,22 @@ class OnnxEngine:
         )
         return ScoreMaps(maps, probability)
 
-    def features(self, images: Images) -> Floats:
+    def features(self, images: UInt8) -> Float32:
         (cells,) = self.run(["features"], images=scaled(images), stage=FEATURES)
         return cells
 
-    def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
+    def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
         no_images = np.zeros((1, 3, 0, 0), np.float32)
         probability, value = self.run(
             ["probability", "value"], images=no_images, cells=cells, gate=gate, stage=HEAD
         )
         return probability, value
 
-    def back(self, images: Images, value: Floats) -> Floats:
+    def back(self, images: UInt8, value: Float32) -> Float32:
         (maps,) = self.run(["relevance"], images=scaled(images), cells=value, stage=BACK)
         return maps
 
-    def share(self, images: Images, gated: Floats, number: int, place: Place) -> Floats:
+    def share(self, images: UInt8, gated: Float32, number: int, place: Place) -> Float32:
         (maps,) = self.run(
             ["relevance"],
             images=scaled(images),
@@ -111,7 +110,7 @@ class OnnxEngine:
         )
         return maps
 
-    def maps(self, images: Images) -> Floats:
+    def maps(self, images: UInt8) -> Float32:
         (maps,) = self.session.run(["relevance"], {"images": scaled(images)})
         return maps
 
@@ -121,8 +120,8 @@ class OnnxEngine:
         *,
         stage: int,
         gate: float = 0.0,
-        **arrays: Floats | NDArray[np.int64],
-    ) -> list[Floats]:
+        **arrays: Float32 | Int64,
+    ) -> list[Float32]:
         """Some outputs of a stage of the graph; see `crackcli.export.onnx_file`."""
         arrays = arrays | {"gate": np.asarray(gate, np.float32)}
         try:
@@ -154,11 +153,11 @@ class Quick:
         self.session, _ = open_session(graph, "cpu")
         self.sha256 = sha256(graph)
 
-    def features(self, images: Images) -> Floats:
+    def features(self, images: UInt8) -> Float32:
         (cells,) = self.session.run(None, {QUICK: scaled(images)})
         return cells
 
-    def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
+    def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
         return self.engine.head(cells, gate)
 
 
@@ -180,7 +179,7 @@ def agree(
             )
 
 
-def scaled(images: Images) -> Floats:
+def scaled(images: UInt8) -> Float32:
     """Images as the network takes them: float32 in [0, 1], channels first."""
     batch = np.ascontiguousarray(np.moveaxis(images, -1, 1), dtype=np.float32)
     batch /= 255

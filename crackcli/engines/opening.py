@@ -5,41 +5,28 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from crackcli.attribution import (
+from crackcli.engines.engine import Engine
+from crackcli.errors import ModelError, UsageError
+from crackcli.registry import (
     BASELINES,
     DEFAULT_METHOD,
     DEFAULT_START,
     DIRECT,
+    ENGINES,
+    METHODS,
     PRECISIONS,
     STARTS,
+    check,
+    load,
 )
-from crackcli.engines import Engine
-from crackcli.errors import ModelError, UsageError
-from crackcli.inference.dense import DirectExplainer
-from crackcli.inference.explainer import Explainer, StripExplainer
-from crackcli.inference.prescreen import LEAST_QUICK, FirstLook, QuickLook
-from crackcli.registry import ENGINES, METHODS, check, load
+from crackcli.shipped_models import shipped
 
 log = logging.getLogger(__name__)
 
-SHIPPED = "vgg11_128"
-PACKAGED = Path(__file__).parents[1] / "_models"  # where an installation keeps them
-CHECKOUT = Path(__file__).parents[2] / "models"  # where a clone keeps them
 OWN_MENUS = {"zennit"}  # engines with methods of their own
 GRAPH = ".onnx"
-LOOKS = {
-    "half": "at half the resolution",
-    "int8": "in whole numbers of 8 bits, of the shipped model, on processors with VNNI",
-}
-CPU = Path("/proc/cpuinfo")
 CHECKPOINTS = ("torch", "safetensors")  # packages that an engine for them needs
 DRIVER = Path("/proc/driver/nvidia/version")
-
-
-def shipped(suffix: str, name: str = SHIPPED) -> Path:
-    """The path of a shipped file: the name of a model, by default the classifier's, and
-    ``suffix``."""
-    return (PACKAGED if PACKAGED.is_dir() else CHECKOUT) / f"{name}{suffix}"
 
 
 def find_model(model: Path | None, method: str | None, start: str | None, engine: str) -> Path:
@@ -128,53 +115,10 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def open_explainer(
-    model: Path | None = None,
-    method: str | None = None,
-    start: str | None = None,
-    engine: str = "auto",
-    device: str = "auto",
-    baseline: str | None = None,
-    gate: float = 0.5,
-    look: float = 0.0,
-    precision: str = "float32",
-    look_in: str = "half",
-) -> StripExplainer:
-    """What a scan has its strips explained by, on the engine for a model file; ``look`` 0 leaves
-    the first look out, and ``look_in`` is one of `LOOKS`."""
-    check(LOOKS, look_in)
-    if look_in != "half" and not look:
-        raise UsageError(f"--look-in {look_in} is of a first look; add --look {LEAST_QUICK:g}")
-    if look and look_in == "int8" and model is not None:
-        raise UsageError("--look-in int8 is for the shipped model; leave --model or it out")
-    opened = open_engine(model, method, start, engine, device, baseline, precision)
-    if look and opened.facts.direct:
-        raise UsageError(
-            f"method {opened.facts.method} sees all of an image and has no first look; leave "
-            "--look out"
-        )
-    return explainer_of(opened, gate, look, look_in)
+def network_of(model: Path) -> str:
+    """The architecture in a model file."""
+    if model.suffix.lower() == ".safetensors":
+        from crackcli.networks.checkpoint import Checkpoint
 
-
-def explainer_of(
-    engine: Engine, gate: float, look: float = 0.0, look_in: str = "half"
-) -> StripExplainer:
-    """What a scan has its strips explained by, on an engine that is open.  A look in whole numbers
-    is left out where the processor would be no quicker by it."""
-    if engine.facts.direct:
-        return DirectExplainer(engine)
-    if not look or (look_in == "int8" and (engine.facts.device != "cpu" or not multiplies_int8())):
-        return Explainer(engine, gate)
-    if look_in == "half":
-        return Explainer(engine, gate, FirstLook(engine, look))
-    from crackcli.engines.onnx import Quick
-
-    return Explainer(engine, gate, QuickLook(Quick(engine, shipped(".int8.onnx")), look))
-
-
-def multiplies_int8() -> bool:
-    """Whether the processor adds up products of four pairs of 8 bits at once."""
-    try:
-        return "vnni" in CPU.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
+        return Checkpoint.read(model).network
+    return open_engine(model).facts.network

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from crackcli import __version__
-from crackcli.attribution import chosen_baseline
-from crackcli.engines import DEVICES, EngineFacts, Floats, Images, ScoreMaps, ungated
+from crackcli.arrays import Float32, UInt8
+from crackcli.engines.engine import DEVICES, EngineFacts, ScoreMaps, ungated
 from crackcli.errors import DeviceError, UsageError
-from crackcli.registry import check
+from crackcli.registry import check, chosen_baseline
 
 
 class RawEngine:
@@ -47,8 +47,8 @@ class RawEngine:
             kind="window",
         )
 
-    def explain(self, images: Images, gate: float) -> ScoreMaps:
+    def explain(self, images: UInt8, gate: float) -> ScoreMaps:
         return ungated(self.maps(images))
 
-    def maps(self, images: Images) -> Floats:
+    def maps(self, images: UInt8) -> Float32:
         return 1 - images.mean(axis=-1, dtype=np.float32) / 255

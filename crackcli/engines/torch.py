@@ -10,22 +10,24 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from crackcli.attribution import (
+from crackcli.arrays import Float32, UInt8
+from crackcli.attribution.fused_lrp import Fused
+from crackcli.attribution.passes import Passes
+from crackcli.attribution.propagation import Propagation
+from crackcli.engines.device import Device
+from crackcli.engines.engine import EngineFacts, Place, ScoreMaps, ungated
+from crackcli.errors import ModelError, OutOfMemory, UsageError
+from crackcli.files import sha256
+from crackcli.networks.checkpoint import Checkpoint
+from crackcli.registry import (
     CLASSIFIER,
     DEFAULT_METHOD,
     DEFAULT_START,
     DIRECT,
+    METHODS,
     chosen_baseline,
+    load,
 )
-from crackcli.attribution.fused_lrp import Fused
-from crackcli.attribution.passes import Passes
-from crackcli.attribution.propagation import Propagation
-from crackcli.engines import EngineFacts, Floats, Images, Place, ScoreMaps, ungated
-from crackcli.engines.device import Device
-from crackcli.errors import ModelError, OutOfMemory, UsageError
-from crackcli.files import sha256
-from crackcli.networks import Checkpoint
-from crackcli.registry import METHODS, load
 
 log = logging.getLogger(__name__)
 
@@ -82,19 +84,19 @@ class TorchEngine:
             **shape_of(self.explainer),
         )
 
-    def explain(self, images: Images, gate: float) -> ScoreMaps:
+    def explain(self, images: UInt8, gate: float) -> ScoreMaps:
         if self.facts.direct:
             return ungated(self.maps(images))
         return self.whole(images, gate)
 
     @torch.inference_mode()
-    def whole(self, images: Images, gate: float) -> ScoreMaps:
+    def whole(self, images: UInt8, gate: float) -> ScoreMaps:
         """The classifier's method in one go."""
         probability, maps = self.explainer(self.device.scaled(images), torch.tensor(gate))
         return ScoreMaps(self.device.fetched(maps), self.device.fetched(probability))
 
     @torch.inference_mode()
-    def features(self, images: Images) -> Floats:
+    def features(self, images: UInt8) -> Float32:
         with self.within_memory():
             if self.fused is not None:
                 return self.device.fetched(self.fused.features(self.device.sent(images)))
@@ -103,7 +105,7 @@ class TorchEngine:
             return self.device.fetched(cells)
 
     @torch.inference_mode()
-    def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
+    def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
         with self.within_memory():
             probability, value = self.judged(self.here(cells), torch.tensor(gate))
             return self.device.fetched(probability), self.device.fetched(value)
@@ -118,7 +120,7 @@ class TorchEngine:
         return probability, self.explainer.passed(gated, traced)
 
     @torch.inference_mode()
-    def back(self, images: Images, value: Floats) -> Floats:
+    def back(self, images: UInt8, value: Float32) -> Float32:
         with self.within_memory():
             if self.fused is not None:
                 maps = self.fused.back(self.device.sent(images), self.here(value))
@@ -127,7 +129,7 @@ class TorchEngine:
                 maps = self.explainer.back_inside(self.seen(images), self.here(value))
             return self.device.fetched(maps)
 
-    def seen(self, images: Images) -> Tensor:
+    def seen(self, images: UInt8) -> Tensor:
         """Images there, laid out as convolutions are fastest."""
         return self.device.scaled(images).contiguous(memory_format=torch.channels_last)
 
@@ -149,7 +151,7 @@ class TorchEngine:
             ) from error
 
     @torch.inference_mode()
-    def share(self, images: Images, gated: Floats, number: int, place: Place) -> Floats:
+    def share(self, images: UInt8, gated: Float32, number: int, place: Place) -> Float32:
         with self.within_memory():
             share = self.explainer.share_of_core(
                 self.device.scaled(images),
@@ -160,11 +162,11 @@ class TorchEngine:
             return self.device.fetched(share)
 
     @torch.inference_mode()
-    def maps(self, images: Images) -> Floats:
+    def maps(self, images: UInt8) -> Float32:
         with self.within_memory():
             return self.device.fetched(self.explainer(self.device.scaled(images)))
 
-    def here(self, values: Floats) -> Tensor:
+    def here(self, values: Float32) -> Tensor:
         return self.device.sent(values)
 
 

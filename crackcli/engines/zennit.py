@@ -19,15 +19,15 @@ from zennit.composites import COMPOSITES
 from zennit.core import Composite, Hook
 from zennit.rules import AlphaBeta
 
-from crackcli.attribution import DEFAULT_START
+from crackcli.arrays import Float32, UInt8
 from crackcli.attribution.propagation import Start, crack_probability
-from crackcli.engines import EngineFacts, Floats, Images, ScoreMaps
 from crackcli.engines.device import Device
+from crackcli.engines.engine import EngineFacts, ScoreMaps
 from crackcli.errors import ModelError, UsageError
 from crackcli.files import sha256
-from crackcli.networks import Checkpoint
 from crackcli.networks.chain import Chain, unpadded
-from crackcli.registry import check
+from crackcli.networks.checkpoint import Checkpoint
+from crackcli.registry import DEFAULT_START, check
 
 STUDY = "lrp"  # the study's composite: Zennit's with rules of their own for two convolutions
 NAMES = {  # of our methods among Zennit's composites
@@ -86,15 +86,15 @@ class ZennitEngine:
             margin=checkpoint.margin,
         )
 
-    def explain(self, images: Images, gate: float) -> ScoreMaps:
+    def explain(self, images: UInt8, gate: float) -> ScoreMaps:
         features = self.chain[: self.chain.neck]
         probability, value = self.head(self.cells(features, images), gate)
         return ScoreMaps(self.carried(features, images, value), probability)
 
-    def features(self, images: Images) -> Floats:
+    def features(self, images: UInt8) -> Float32:
         return self.cells(self.inside, images)
 
-    def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
+    def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
         seen = torch.from_numpy(cells).to(self.device.torch).requires_grad_(True)
         logits = self.chain[self.chain.neck :](seen)
         probability = crack_probability(logits.detach())
@@ -104,15 +104,15 @@ class ZennitEngine:
         tiles = F.conv_transpose2d(gated, torch.ones(1, 1, side, side).to(gated))
         return probability.cpu().numpy(), (value / tiles.clamp(min=1)).cpu().numpy()
 
-    def back(self, images: Images, value: Floats) -> Floats:
+    def back(self, images: UInt8, value: Float32) -> Float32:
         return self.carried(self.inside, images, value)
 
-    def cells(self, features: nn.Module, images: Images) -> Floats:
+    def cells(self, features: nn.Module, images: UInt8) -> Float32:
         """The cells (B, C, F, G) that layers see in images."""
         with torch.no_grad():
             return features(self.device.scaled(images)).cpu().numpy()
 
-    def carried(self, features: nn.Module, images: Images, value: Floats) -> Floats:
+    def carried(self, features: nn.Module, images: UInt8, value: Float32) -> Float32:
         """The maps (B, H, W) of images by the layers that saw their cells."""
         seen = self.device.scaled(images).requires_grad_(True)
         passed = torch.from_numpy(value).to(self.device.torch)

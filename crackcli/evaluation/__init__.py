@@ -1,1 +1,1 @@
-"""crackcli evaluate: every method on labelled photographs, by the paper's protocol and by ours."""
+"""crackcli evaluate: compares methods on labelled photographs."""

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from numpy.typing import NDArray
 
+from crackcli.arrays import Bools
 from crackcli.datasets.pixel_labels import Labelled
-from crackcli.engines import EngineFacts
-from crackcli.engines.opening import open_engine, open_explainer
+from crackcli.engines.engine import EngineFacts
+from crackcli.engines.opening import network_of
 from crackcli.errors import DeviceError, ModelError, UsageError
 from crackcli.evaluation.study_protocol import (
     BASELINES,
@@ -28,9 +28,9 @@ from crackcli.evaluation.study_protocol import (
     start_of,
     study_mask,
 )
-from crackcli.inference.explainer import StripExplainer
-from crackcli.masking.runs import CRACK
-from crackcli.rasters.reader import read_band
+from crackcli.inference.opening import open_explainer
+from crackcli.inference.strips import StripExplainer
+from crackcli.rasters.reader import CRACK, read_band
 from crackcli.registry import EXTRAS, METHODS
 from crackcli.scan.raster import ScanTask, scan_raster
 
@@ -40,8 +40,6 @@ PROBABILITIES = ("unet",)  # methods whose maps are P(crack) of each pixel
 GATE = 0.5  # P(crack) from which on a scan explains a tile
 LACKS = (ModelError, UsageError, ModuleNotFoundError)  # what keeps a method out
 ON_CPU = ("raw",)  # methods that ask for no device: whichever the others are to use
-
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -132,15 +130,6 @@ def told(error: Exception) -> str:
     return str(error)
 
 
-def network_of(model: Path) -> str:
-    """The architecture in a model file."""
-    if model.suffix.lower() == ".safetensors":
-        from crackcli.networks import Checkpoint
-
-        return Checkpoint.read(model).network
-    return open_engine(model).facts.network
-
-
 def seats_of(method: str, protocol: str, choice: Choice, networks: set[str]) -> list[Seat]:
     """The models that serve a method, each once; raises what the first one lacks if none does.
 
@@ -195,7 +184,7 @@ def ways(method: str, protocol: str, choice: Choice) -> Iterator[tuple[str | Non
 class Marked:
     """A mask (rows, cols), the seconds that it took, and of how many megapixels."""
 
-    mask: Flags
+    mask: Bools
     seconds: float
     megapixels: float
 
@@ -223,7 +212,7 @@ def growth_marker_of(seat: Seat, explainer: StripExplainer, folder: Path) -> Mar
 
 
 def seen_as_tile(
-    explainer: StripExplainer, photograph: Path, masked: Callable[[NDArray], Flags]
+    explainer: StripExplainer, photograph: Path, masked: Callable[[NDArray], Bools]
 ) -> Marked:
     """The mask by the study's protocol; the time is that of the map, the pixels the tile's."""
     image = Labelled(photograph).image()

@@ -11,13 +11,11 @@ Methods come one after the other, so that one model is in memory at a time.  Not
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from crackcli.arrays import Bools
 from crackcli.datasets.pixel_labels import LABELLED, Labelled, LabelledSet, find_sets, some
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.errors import InputError, UsageError
@@ -36,14 +34,12 @@ from crackcli.evaluation.growth import Growth
 from crackcli.evaluation.measures import Measures, measure
 from crackcli.evaluation.study_protocol import CRACK
 from crackcli.evaluation.trajectories import Written, best, followed, write_trajectories
+from crackcli.progress import Progress
 
 log = logging.getLogger(__name__)
 
 PROTOCOLS = {"both": (STUDY, OURS), "study": (STUDY,), "ours": (OURS,)}
 SHEET = 8  # photographs on the contact sheet
-
-Flags = NDArray[np.bool_]
-Progress = Callable[[float, str], None]  # share done, 0 to 1, and what is being done
 
 
 @dataclass(frozen=True)
@@ -112,7 +108,7 @@ class Entry:
     seat: Seat
     scores: dict[str, Scores]
     growth: dict[str, Growth]
-    masks: dict[Path, Flags]
+    masks: dict[Path, Bools]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +147,7 @@ def evaluate(task: EvaluateTask, progress: Progress = lambda share, words: None)
             explainer = seat.contender.open()
             marker = marker_of(seat, explainer, folder)
             marker(cracked[0].photograph)  # not timed: the first call sets things up
-            masks: dict[Path, Flags] = {}
+            masks: dict[Path, Bools] = {}
             marker = counted.told(keeping(marker, sheet, masks), seat)
             scores = {each.name: score(each, seat, marker, truths, task) for each in sets}
             growth: dict[str, Growth] = {}
@@ -172,12 +168,12 @@ class Truths:
         self.seed = seed
         self.known: dict[tuple[Path, int], Measures] = {}
 
-    def flags(self, item: Labelled, protocol: str) -> Flags:
+    def flags(self, item: Labelled, protocol: str) -> Bools:
         """Which pixels (rows, cols) are crack."""
         values = item.values()
         return values == CRACK if protocol == STUDY else values > LABELLED
 
-    def measures(self, item: Labelled, flags: Flags) -> Measures:
+    def measures(self, item: Labelled, flags: Bools) -> Measures:
         """Of the true pixels; those of one protocol hold those of the other, so that masks of one
         photograph that are equally large are the same."""
         key = item.photograph, int(flags.sum())
@@ -191,7 +187,7 @@ def judged_in(each: LabelledSet, protocol: str) -> list[Labelled]:
     return each.cracked if protocol == STUDY else list(each.photographs)
 
 
-def keeping(marker: Marker, wanted: Iterable[Labelled], masks: dict[Path, Flags]) -> Marker:
+def keeping(marker: Marker, wanted: Iterable[Labelled], masks: dict[Path, Bools]) -> Marker:
     """The marker, which puts masks of the photographs that are wanted into ``masks``."""
     names = {item.photograph for item in wanted}
 
@@ -225,7 +221,7 @@ def score(
 
 
 class Counted:
-    """Progress by photographs that have been marked."""
+    """Log by photographs that have been marked."""
 
     def __init__(
         self,

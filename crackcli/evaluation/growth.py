@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from skimage.morphology import skeletonize
 
+from crackcli.arrays import Bools, Float32, Float64, UInt8
 from crackcli.evaluation.measures import Measures, mean, measure
 from crackcli.synthesis.brushes import Picture, luma, texture_of, tone_of
-from crackcli.synthesis.cover import Cover, CrackPath, blurred, coverage
+from crackcli.synthesis.cover import CrackPath, blurred, coverage
 from crackcli.synthesis.drawn_cracks import CrackLook, kinked_line, open_up, opening
 from crackcli.synthesis.random_cracks import CrackStyle, opened
 from crackcli.synthesis.twins import BLACKEST, as_image, exposed, needed_contrast
@@ -38,16 +38,13 @@ CLOSING = (0.2, 0.2)  # share of its length over which it does so
 SOFT_PX = (0.4, 0.9)  # sigma of its edges
 NOISE = 2.0  # deviation in levels that is added to each photograph
 
-Flags = NDArray[np.bool_]
-Image = NDArray[np.uint8]
-
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
     """A crack at S steps: photographs (rows, cols, 3), what is true of them, and what the best
     mask, that of the true pixels, measures."""
 
-    photographs: list[Image]
+    photographs: list[UInt8]
     true: list[Measures]
     of_pixels: list[Measures]
 
@@ -64,7 +61,7 @@ class Growth:
     width_ours_slope_mape: float
 
 
-def strokes(sound: Image, cracked: Image, mask: Flags) -> Trajectory:
+def strokes(sound: UInt8, cracked: UInt8, mask: Bools) -> Trajectory:
     """The study's trajectory: ``mask`` (rows, cols) of the photograph ``cracked`` on ``sound``,
     all of one size."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (DILATION_PX, DILATION_PX))
@@ -78,7 +75,7 @@ def strokes(sound: Image, cracked: Image, mask: Flags) -> Trajectory:
     return Trajectory(photographs, true, true)
 
 
-def drawn(sound: Image, rng: Generator) -> Trajectory:
+def drawn(sound: UInt8, rng: Generator) -> Trajectory:
     """A crack of known width on ``sound`` that grows by `GROWTH_PX` a step."""
     base = exposed(sound)
     camera = Camera.of(base)
@@ -118,7 +115,7 @@ def visible_look(
     return replace(look, contrast=min(max(look.contrast, needed), BLACKEST))
 
 
-def known(path: CrackPath, cover: Cover) -> Measures:
+def known(path: CrackPath, cover: Float32) -> Measures:
     """What is true of a drawn crack: its widest place inside the picture, and the area that it
     opens; of either estimator the same."""
     rows, cols = cover.shape
@@ -141,19 +138,19 @@ def follow(found: Sequence[Sequence[Measures]], true: Sequence[Sequence[Measures
     return Growth(*numbers)
 
 
-def series(steps: Sequence[Measures], name: str) -> NDArray[np.float64]:
+def series(steps: Sequence[Measures], name: str) -> Float64:
     """One measure (S,) of each step."""
     return np.array([getattr(step, name) for step in steps], np.float64)
 
 
-def correlation(found: NDArray[np.float64], true: NDArray[np.float64]) -> float:
+def correlation(found: Float64, true: Float64) -> float:
     """Pearson's r of two series (S,); 0 where ``found`` does not change."""
     if np.ptp(found) == 0:
         return 0.0
     return float(np.corrcoef(found, true)[0, 1])
 
 
-def slope(values: NDArray[np.float64]) -> float:
+def slope(values: Float64) -> float:
     """The least-squares slope of a series (S,) over its steps."""
     steps = np.arange(len(values)) - (len(values) - 1) / 2
     return float(steps @ values / (steps @ steps))

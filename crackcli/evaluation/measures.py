@@ -16,14 +16,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from crackcli.arrays import Bools
 from crackcli.cracks.trace import measured
 from crackcli.evaluation.study_protocol import large_components
 from crackcli.evaluation.study_width import largest_width
-from crackcli.masking.runs import SCORE_MAX, find_runs
-
-Flags = NDArray[np.bool_]
+from crackcli.masking.runs import find_runs
+from crackcli.rasters.reader import SCORE_MAX
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Errors:
     width_ours_mape: float
 
 
-def measure(mask: Flags, seed: int = 0) -> Measures:
+def measure(mask: Bools, seed: int = 0) -> Measures:
     """The measures of a mask (rows, cols); ``seed`` is that of the study's k-means."""
     large, count = large_components(mask)
     return Measures(
@@ -58,7 +57,7 @@ def measure(mask: Flags, seed: int = 0) -> Measures:
     )
 
 
-def reported_width(mask: Flags) -> float:
+def reported_width(mask: Bools) -> float:
     """The largest width that crackcli report tells of a mask; 0 where nothing is marked."""
     marked = mask.astype(np.uint8)
     runs = find_runs([(marked, marked * np.uint8(SCORE_MAX))], *mask.shape)

@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli.engines import EngineFacts, Images, ScoreMaps
+from crackcli.arrays import Bools, UInt8
+from crackcli.engines.engine import EngineFacts, ScoreMaps
 from crackcli.masking.refinement import STUDY_AREA_PX, STUDY_CLOSINGS_PX, close, isodata
 
 PATCH_PX = 256  # side of the study's patches
@@ -25,8 +26,6 @@ CRACK = 255  # the only value of a mask that the study takes for crack
 MOST = 0.5  # of the tile that may be marked before the mask is turned round
 BASELINES = {"intgrad": "black"}  # where its segmentation does not take the method's own
 
-Flags = NDArray[np.bool_]
-Image = NDArray[np.uint8]
 Floats = NDArray[np.floating]
 
 
@@ -36,7 +35,7 @@ class Explains(Protocol):
     @property
     def facts(self) -> EngineFacts: ...
 
-    def explain(self, images: Images, gate: float) -> ScoreMaps: ...
+    def explain(self, images: UInt8, gate: float) -> ScoreMaps: ...
 
 
 def start_of(method: str) -> str:
@@ -44,27 +43,27 @@ def start_of(method: str) -> str:
     return "both" if method.startswith("lrp") else "crack"
 
 
-def maps_of(engine: Explains, photographs: Sequence[Image]) -> Floats:
+def maps_of(engine: Explains, photographs: Sequence[UInt8]) -> Floats:
     """The maps (N, T, T) of photographs (rows, cols, 3), each resized to one tile of T px."""
     side = engine.facts.tile_px
     tiles = [resized(photograph, side) for photograph in photographs]
     return engine.explain(np.stack(tiles), 0.0).maps
 
 
-def resized(photograph: Image, side_px: int) -> Image:
+def resized(photograph: UInt8, side_px: int) -> UInt8:
     """A photograph as a square; where it shrinks by the mean, in which a thin crack stays."""
     shrinks = max(photograph.shape[:2]) > side_px
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(photograph, (side_px, side_px), interpolation=how)
 
 
-def resized_mask(mask: Flags, shape: tuple[int, int]) -> Flags:
+def resized_mask(mask: Bools, shape: tuple[int, int]) -> Bools:
     """A mask at another size (rows, cols), by the nearest pixel."""
     small = mask.astype(np.uint8)
     return cv2.resize(small, shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
-def study_mask(score_map: Floats) -> Flags:
+def study_mask(score_map: Floats) -> Bools:
     """`simple+final` on the map (rows, cols) of one tile."""
     low, high = float(score_map.min()), float(score_map.max())
     scaled = (score_map.astype(np.float64) - low) / max(high - low, 1e-12)
@@ -75,13 +74,13 @@ def study_mask(score_map: Floats) -> Flags:
     return close(large_components(mask)[0], STUDY_CLOSINGS_PX[1])
 
 
-def half_mask(score_map: Floats) -> Flags:
+def half_mask(score_map: Floats) -> Bools:
     """A map (rows, cols) of probabilities cut at a half: what the study's growth experiment does
     with those of its U-Net."""
     return score_map > 0.5
 
 
-def large_components(mask: Flags) -> tuple[Flags, int]:
+def large_components(mask: Bools) -> tuple[Bools, int]:
     """The 8-connected components of at least 50 px, and how many they are: the study's cracks."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     large = stats[:, cv2.CC_STAT_AREA] >= STUDY_AREA_PX

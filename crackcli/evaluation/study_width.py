@@ -20,9 +20,10 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from skimage.morphology import skeletonize
+
+from crackcli.arrays import Bools, Float32, UInt8
 
 LEAST_PX = 50  # area of a component
 HALF_WINDOW_PX = 20
@@ -31,11 +32,8 @@ LEAST_VERTICES = 5  # of a contour that an ellipse is fitted to
 ATTEMPTS = 3  # of each k-means; the most compact counts
 CRITERIA = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 1e-3)
 
-Flags = NDArray[np.bool_]
-Points = NDArray[np.float32]
 
-
-def components(mask: Flags) -> Iterator[Flags]:
+def components(mask: Bools) -> Iterator[Bools]:
     """The 8-connected components of at least `LEAST_PX` pixels, each as a mask of its own."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         mask.astype(np.uint8), connectivity=8
@@ -45,12 +43,12 @@ def components(mask: Flags) -> Iterator[Flags]:
             yield labels == number
 
 
-def largest_width(mask: Flags, seed: int = 0) -> int:
+def largest_width(mask: Bools, seed: int = 0) -> int:
     """The largest width in whole pixels; 0 where nothing is marked, or nothing can be measured."""
     return max((component_width(component, seed) for component in components(mask)), default=0)
 
 
-def component_width(component: Flags, seed: int) -> int:
+def component_width(component: Bools, seed: int) -> int:
     """The largest width of one component."""
     points = np.argwhere(skeletonize(component)).astype(np.float32)
     if len(points) < 2:
@@ -58,7 +56,7 @@ def component_width(component: Flags, seed: int) -> int:
     return max(width_at(component, centre) for centre in central_points(points, seed))
 
 
-def central_points(points: Points, seed: int) -> Points:
+def central_points(points: Float32, seed: int) -> Float32:
     """Points (K, 2) spread along a skeleton (N, 2), as many as keep coming closer together."""
     closest, centres = np.inf, points[:1]
     for number in range(2, len(points) + 1):
@@ -70,20 +68,20 @@ def central_points(points: Points, seed: int) -> Points:
     return centres
 
 
-def cluster(points: Points, number: int, seed: int) -> Points:
+def cluster(points: Float32, number: int, seed: int) -> Float32:
     """The centres (number, 2) of a k-means."""
     cv2.setRNGSeed(seed)
     _, _, centres = cv2.kmeans(points, number, None, CRITERIA, ATTEMPTS, cv2.KMEANS_PP_CENTERS)
     return centres
 
 
-def closest_pair(centres: Points) -> float:
+def closest_pair(centres: Float32) -> float:
     """The distance between the two centres that lie closest."""
     away = np.linalg.norm(centres[:, None] - centres[None], axis=2)
     return float(away[np.triu_indices(len(centres), 1)].min())
 
 
-def width_at(component: Flags, centre: NDArray[np.float32]) -> int:
+def width_at(component: Bools, centre: Float32) -> int:
     """The width at a place (row, col), 0 where no ellipse can be fitted."""
     row, col = centre.astype(int)
     first_row, first_col = max(0, row - HALF_WINDOW_PX), max(0, col - HALF_WINDOW_PX)
@@ -97,7 +95,7 @@ def width_at(component: Flags, centre: NDArray[np.float32]) -> int:
     return first_run(profile(window, np.deg2rad(angle_deg)))
 
 
-def profile(window: NDArray[np.uint8], angle: float) -> NDArray[np.float32]:
+def profile(window: UInt8, angle: float) -> Float32:
     """Samples about 1 px apart through the middle of a window, 0 beyond it."""
     rows, cols = window.shape
     along = np.linspace(-PROFILE_PX / 2, PROFILE_PX / 2, PROFILE_PX + 1)
@@ -105,7 +103,7 @@ def profile(window: NDArray[np.uint8], angle: float) -> NDArray[np.float32]:
     return map_coordinates(window.astype(np.float32), places, order=1, mode="constant")
 
 
-def first_run(samples: NDArray[np.float32]) -> int:
+def first_run(samples: Float32) -> int:
     """How many samples above 0 follow the first one."""
     marked = np.flatnonzero(samples > 0)
     if len(marked) == 0:

@@ -11,22 +11,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from crackcli.arrays import Bools, UInt8
 from crackcli.datasets.pixel_labels import Labelled, LabelledSet
 from crackcli.errors import InputError
 from crackcli.evaluation.contenders import Marker
 from crackcli.evaluation.growth import Growth, Trajectory, drawn, follow, strokes
 from crackcli.evaluation.measures import Measures, measure
 from crackcli.evaluation.study_protocol import CRACK, PATCH_PX, resized_mask
-from crackcli.inference.tile_map import write_png
+from crackcli.rasters.crops import write_png
 
 STROKES, DRAWN = "strokes", "drawn"
 EXPERIMENTS = {STROKES: "flat strokes, the study's", DRAWN: "drawn cracks, 0.25 px a step"}
 DRAWS = 100  # until a mask has a crack that is left on a patch
-
-Flags = NDArray[np.bool_]
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -61,12 +58,12 @@ def write_trajectories(
     return trajectories
 
 
-def patch(image: Image) -> Image:
+def patch(image: UInt8) -> UInt8:
     """A photograph as a patch of the study's size."""
     return cv2.resize(image, (PATCH_PX, PATCH_PX), interpolation=cv2.INTER_AREA)
 
 
-def some_crack(cracked: Sequence[Labelled], rng: Generator) -> tuple[Image, Flags]:
+def some_crack(cracked: Sequence[Labelled], rng: Generator) -> tuple[UInt8, Bools]:
     """A cracked photograph and its mask as patches."""
     for _ in range(DRAWS):
         item = cracked[rng.integers(len(cracked))]

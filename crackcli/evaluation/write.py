@@ -9,7 +9,6 @@ OUT/evaluation.json         everything, with versions, options and digests of th
 
 import contextlib
 import platform
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,17 +18,17 @@ from crackcli import __version__
 from crackcli.evaluation.contact_sheet import Strip, contact_sheet
 from crackcli.evaluation.contenders import OURS
 from crackcli.evaluation.evaluate import Entry, EvaluateTask, Evaluation, Truths, evaluate
-from crackcli.evaluation.tables import SETS_DIFFER, all_beside, groups_of, tables_of
+from crackcli.evaluation.published import SETS_DIFFER
+from crackcli.evaluation.tables import all_beside, groups_of, tables_of
 from crackcli.evaluation.tabular import Table, to_csv, to_markdown, to_records
 from crackcli.files import refuse_existing, refused, write_json, write_text
-from crackcli.inference.tile_map import write_png
+from crackcli.progress import Progress
+from crackcli.rasters.crops import write_png
 
 PACKAGES = (
     *("numpy", "scipy", "opencv-python", "scikit-image"),
     *("onnxruntime-gpu", "torch", "zennit"),
 )
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)

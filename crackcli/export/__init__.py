@@ -1,1 +1,1 @@
-"""A checkpoint and a method as one ONNX graph, checked against torch."""
+"""Exports a checkpoint and a method as one ONNX graph, checked against torch."""

@@ -1,4 +1,4 @@
-"""The graphs that methods become, one for each kind of them; see `crackcli.engines.Engine`.
+"""The graphs that methods become, one for each kind of them; see `crackcli.engines.engine.Engine`.
 
 propagation  inputs ``images`` (B, 3, H, W), ``gate`` (), ``stage`` () and ``cells``: the parts of
              `Propagation` behind branches on ``stage``, as `crackcli.export.onnx_file` tells

@@ -23,14 +23,14 @@ import onnx
 from onnx import ModelProto, helper
 
 from crackcli import __version__
-from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
-from crackcli.engines import EngineFacts
+from crackcli.engines.engine import EngineFacts
 from crackcli.engines.onnx import CONTRACT, FACTS, METADATA, OnnxEngine
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import ModelError, OutputError
 from crackcli.export.graph_surgery import for_one_tile, halve, point_into
 from crackcli.export.method_graphs import WINDOWED, graph_of
 from crackcli.files import refuse_existing, written_aside
+from crackcli.registry import DEFAULT_METHOD, DEFAULT_START
 
 TOLERANCE = 0.02  # of the norm
 TRIES = 3

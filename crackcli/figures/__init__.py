@@ -1,1 +1,1 @@
-"""Charts and image sheets by OpenCV, without a plotting library."""
+"""Charts and image sheets drawn with OpenCV."""

@@ -13,15 +13,15 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crackcli.arrays import Float64, UInt8
+
 FINER = 3
 FIXED = 4  # fractional bits of OpenCV's coordinates
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 LETTER_PX = 22.0  # height of a capital letter of that font at scale 1
 BLACK, GREY, PALE = (30, 30, 30), (130, 130, 130), (225, 225, 225)
 
-Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
-Numbers = NDArray[np.float64]
 
 
 class Canvas:
@@ -30,7 +30,7 @@ class Canvas:
     def __init__(self, cols: int, rows: int) -> None:
         self.big = np.full((rows * FINER, cols * FINER, 3), 255, np.uint8)
 
-    def image(self) -> Image:
+    def image(self) -> UInt8:
         """What was drawn (rows, cols, 3)."""
         rows, cols = (side // FINER for side in self.big.shape[:2])
         return cv2.resize(self.big, (cols, rows), interpolation=cv2.INTER_AREA)
@@ -84,7 +84,7 @@ class Canvas:
         else:
             self.stamp(plate, x - rim - round(align * wide), y - middle)
 
-    def stamp(self, plate: Image, left: int, top: int) -> None:
+    def stamp(self, plate: UInt8, left: int, top: int) -> None:
         """Letters over what is there, as far as they lie on the canvas."""
         rows, cols = self.big.shape[:2]
         first, begin = max(0, top), max(0, left)
@@ -135,7 +135,7 @@ class Axes:
     y: tuple[float, float]
     log_x: bool = False
 
-    def place(self, x: ArrayLike, y: ArrayLike) -> Numbers:
+    def place(self, x: ArrayLike, y: ArrayLike) -> Float64:
         """Where values (N,) lie on the canvas (N, 2)."""
         x, y = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
         ends = np.array(self.x)

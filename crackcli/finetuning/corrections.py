@@ -16,12 +16,13 @@ import numpy as np
 import shapely
 from numpy.random import Generator
 
-from crackcli.datasets.folders import Photograph
+from crackcli.arrays import Bools
+from crackcli.datasets.folders import Photograph, name_of
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, Reviewed
-from crackcli.inference.tile_map import ALARM, Place, Tiles, cut, name_of, write_png
-from crackcli.masking.runs import CRACK
+from crackcli.inference.tile_map import ALARM, Place, Tiles
+from crackcli.rasters.crops import cut, write_png
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Band, Flags, RasterInfo
+from crackcli.rasters.reader import CRACK, Band, RasterInfo
 from crackcli.scenes.scene import Scene
 
 EVERY_PX = 48  # of a centreline gives a patch ...
@@ -184,7 +185,7 @@ def surest(corrected: Corrected, tiles: Tiles) -> dict[str, tuple[float, bool]]:
     return found
 
 
-def near(line: shapely.Geometry, shape: Place, stride: int, reach_px: int) -> Flags:
+def near(line: shapely.Geometry, shape: Place, stride: int, reach_px: int) -> Bools:
     """Positions (h, w) whose centre lies within ``reach_px`` of a line, rows and columns apart."""
     found = np.zeros(shape, bool)
     for col, row in shapely.get_coordinates(shapely.segmentize(line, stride / 2)):

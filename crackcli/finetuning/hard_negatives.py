@@ -19,15 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from crackcli.datasets.folders import Photograph, list_photographs, split
-from crackcli.engines import Engine
+from crackcli.datasets.folders import Photograph, list_photographs, name_of, split
+from crackcli.engines.engine import Engine
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import CrackError, InputError, OutputError, UsageError
 from crackcli.files import refuse_existing, refused, write_json
-from crackcli.inference.tile_map import ALARM, Tiles, cut, judge, name_of, write_png
+from crackcli.inference.tile_map import ALARM, Tiles, judge
+from crackcli.progress import Progress, part
+from crackcli.rasters.crops import cut, write_png
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import RasterInfo, inspect
-from crackcli.scan.survey import find_rasters
+from crackcli.scan.inputs import find_rasters
 from crackcli.synthesis.twins import cracked_twin
 from crackcli.training.loop import (
     Sides,
@@ -48,8 +50,6 @@ TWINS = 48  # cracked twins at least, where there are no photographs of cracks
 GENTLE_RATE = 4e-5  # where there are no other photographs to keep what was learnt before
 KEEP = 1.0
 LOOKED, TRAINED = 0.2, 0.8  # of the work, for the progress
-
-Say = Callable[[float, str], None]  # share that is done, 0 to 1, and a few words
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Mined:
 def train_mined(
     config: TrainConfig,
     folders: Sequence[Path],
-    say: Say = lambda share, words: None,
+    say: Progress = lambda share, words: None,
 ) -> tuple[TrainResult, list[Wall]]:
     """Train on what ``config.start_from`` gets wrong on the photographs of ``folders``, together
     with ``config.photographs`` if there are any."""
@@ -112,11 +112,6 @@ def train_mined(
     return result, walls
 
 
-def part(say: Say, first: float, last: float) -> Say:
-    """The same for a part of the work, whose own share goes from 0 to 1."""
-    return lambda share, words: say(first + (last - first) * share, words)
-
-
 def gentle(config: TrainConfig) -> TrainConfig:
     """Small steps, and the earlier model holds the new one back: its wall is all that this one is
     shown."""
@@ -133,7 +128,7 @@ def mine(
     engine: Engine,
     folder: Path,
     seed: int,
-    say: Say = lambda share, words: None,
+    say: Progress = lambda share, words: None,
 ) -> Mined:
     """The tiles of all photographs of ``folders`` that ``engine`` gets wrong, and ordinary ones,
     in ``folder``; what an earlier run of the same model has put there is kept."""

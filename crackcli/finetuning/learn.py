@@ -15,9 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from crackcli.attribution import DIRECT
 from crackcli.datasets.folders import Photograph, list_photographs, split
-from crackcli.engines.opening import shipped
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import InputError, ModelError, OutputError
 from crackcli.files import refuse_existing, refused, sha256, write_json
@@ -29,12 +27,15 @@ from crackcli.finetuning.corrections import (
     surest,
     write,
 )
-from crackcli.finetuning.hard_negatives import KEEP, LOOKED, TRAINED, Say, cracked, part
+from crackcli.finetuning.hard_negatives import KEEP, LOOKED, TRAINED, cracked
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, UNREVIEWED, placed, read_reviews
 from crackcli.inference.tile_map import judge
+from crackcli.progress import Progress, part
+from crackcli.registry import DIRECT
 from crackcli.report.formats.csv import write_rows
 from crackcli.scenes.scene import Scene, finished_scenes
 from crackcli.scenes.source import photographs_of, run_record, unchanged
+from crackcli.shipped_models import shipped
 from crackcli.training.loop import Sides, TrainConfig, TrainResult, train
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class Learned:
 
 def learn(
     task: LearnTask,
-    say: Say = lambda share, words: None,
+    say: Progress = lambda share, words: None,
 ) -> Learned:
     """Fine-tune the model of a scan on the corrections of its report."""
     config = TrainConfig(

@@ -1,2 +1,1 @@
-"""An engine slid over a raster of any size, strip by strip: P(crack) of each tile, score of each
-pixel."""
+"""Sliding-window inference over a raster: P(crack) per tile, score per pixel, strip by strip."""

@@ -1,17 +1,25 @@
 """From strips of a raster to scores of a method that judges each pixel itself, without a gate.
 
 It is called like `crackcli.inference.explainer.Explainer`, so that a scan need not know which one
-it has. There are two kinds (see `crackcli.engines.Engine`): one sees a window, of which the rim
-that would see its edges is cut off; the other sees tiles only, which then lie at every half tile of
-the raster, so that a pixel gets the mean of the four tiles over it, whatever the cuts."""
+it has. There are two kinds (see `crackcli.engines.engine.Engine`): one sees a window, of which the
+rim that would see its edges is cut off; the other sees tiles only, which then lie at every half
+tile of the raster, so that a pixel gets the mean of the four tiles over it, whatever the cuts."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from crackcli.engines import Engine, Floats, Images
-from crackcli.inference.explainer import CORE_PX, StripScores, as_half, span
-from crackcli.inference.tile_classifier import Look, Report, check_finite, untold
+from crackcli.arrays import Float32, UInt8
+from crackcli.engines.engine import Engine
+from crackcli.inference.strips import (
+    CORE_PX,
+    Look,
+    StripScores,
+    as_half,
+    check_finite,
+    span,
+)
+from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.grid import Grid
 from crackcli.rasters.nodata import Readable, Wide
 
@@ -37,7 +45,7 @@ class DirectExplainer:
         return Grid(rows, cols, core_px, self.halo_px, self.stride)
 
     def explain_strip(
-        self, raster: Readable, grid: Grid, index: int, report: Report = untold
+        self, raster: Readable, grid: Grid, index: int, report: FractionDone = ignore
     ) -> StripScores:
         """The score of every pixel of a strip; no tile has a P(crack)."""
         strip = grid.strip(index)
@@ -57,7 +65,7 @@ class DirectExplainer:
             relevance[~valid] = 0
         return StripScores(relevance, valid, np.zeros((0, 0), np.float32))
 
-    def maps(self, rgb: Images) -> Floats:
+    def maps(self, rgb: UInt8) -> Float32:
         """The map (H, W) of a padded block (H, W, 3); of tiles, the mean of those over a pixel."""
         facts = self.engine.facts
         if facts.kind == "window":

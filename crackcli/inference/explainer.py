@@ -19,55 +19,29 @@ without them the rim would be seen by fewer tiles, or none.  For pixels without 
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from crackcli.engines import Engine, Floats
+from crackcli.arrays import Bools, Float16, Float32, UInt8
 from crackcli.errors import OutOfMemory
-from crackcli.inference.tile_classifier import Look, Report, Seer, check_finite, cut, untold
+from crackcli.inference.strips import (
+    CORE_PX,
+    StripScores,
+    as_half,
+    check_finite,
+    span,
+)
+from crackcli.inference.tile_classifier import Seer, cut
+from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.covering import grown, windows
 from crackcli.rasters.grid import Grid, Strip, Window
 from crackcli.rasters.nodata import Readable, Wide
-from crackcli.rasters.reader import Bytes, Flags
 from crackcli.threads import Behind, Crew, cores
 
-CORE_PX = 512  # of a block that is explained by itself
 ROWS = 64  # of a strip that a thread rounds at once
 TALL_PX = 1024  # of a strip that is explained in windows
-Halves = NDArray[np.float16]
 
 SEEING = 0.3  # share of the time that goes into cells, where about all tiles are explained
-
-
-@dataclass(frozen=True)
-class StripScores:
-    """``relevance`` (rows, cols) float16, ``valid`` (rows, cols), and P(crack) (h, w) of the tiles
-    whose centres lie in the strip, on a lattice of one stride."""
-
-    relevance: Halves
-    valid: Flags
-    probability: Floats
-
-
-class StripExplainer(Protocol):
-    """What a scan has its strips explained by."""
-
-    engine: Engine
-    gate: float
-    core_px: int  # side of a block, or height of a strip, that suits it
-    look: Look | None  # that comes first, where there is one
-
-    def grid(self, rows: int, cols: int, core_px: int) -> Grid:
-        """The blocks in which a raster is explained."""
-        ...
-
-    def explain_strip(
-        self, raster: Readable, grid: Grid, index: int, report: Report = untold
-    ) -> StripScores:
-        """The score of every pixel of a strip."""
-        ...
 
 
 @dataclass
@@ -90,7 +64,7 @@ class Explainer(Seer):
         return Grid(rows, cols, core_px, self.halo_px, self.stride)
 
     def explain_strip(
-        self, raster: Readable, grid: Grid, index: int, report: Report = untold
+        self, raster: Readable, grid: Grid, index: int, report: FractionDone = ignore
     ) -> StripScores:
         """Relevance of every pixel of a strip; memory is that of a few strips of pixels and cells
         and of one window of activations."""
@@ -120,11 +94,11 @@ class Explainer(Seer):
         self,
         raster: Readable,
         strip: Strip,
-        value: Floats,
-        passing: Flags,
+        value: Float32,
+        passing: Bools,
         near: Window,
-        report: Report,
-    ) -> tuple[Halves, Flags]:
+        report: FractionDone,
+    ) -> tuple[Float16, Bools]:
         """The sum (rows, cols) of what all cells of a strip and next to it pass on to its pixels;
         ``passing`` are those that pass on something.
 
@@ -138,7 +112,7 @@ class Explainer(Seer):
         done, total = 0, sum(part.rows * part.cols for part in waiting)
         reached = []
 
-        def add(maps: Floats, on: Window, target: Window) -> None:
+        def add(maps: Float32, on: Window, target: Window) -> None:
             check_finite(maps, self.engine)
             relevance[on.within(window)] += maps[0][on.within(target)]
 
@@ -174,12 +148,12 @@ class Explainer(Seer):
         self,
         raster: Readable,
         strip: Strip,
-        passing: Flags,
+        passing: Bools,
         near: Window,
-        tiles: Floats,
+        tiles: Float32,
         asked: Window,
-        report: Report,
-    ) -> tuple[Halves, Flags]:
+        report: FractionDone,
+    ) -> tuple[Float16, Bools]:
         """The same by a method of several passes; ``passing`` are cells under a gated tile."""
         wide = Wide(raster, span(strip).grown(self.further_px))
         relevance = np.zeros(strip.window.shape, np.float32)
@@ -203,7 +177,9 @@ class Explainer(Seer):
         relevance[~valid] = 0
         return as_half(relevance), valid
 
-    def by_passes(self, rgb: Bytes, window: Window, gated: Floats, report: Report) -> Floats:
+    def by_passes(
+        self, rgb: UInt8, window: Window, gated: Float32, report: FractionDone
+    ) -> Float32:
         """The map of a padded block, from a ``window`` that reaches `further_px` beyond it."""
         passes = self.engine.facts.passes
         total = np.zeros((1, 1, 1), np.float32)
@@ -213,7 +189,7 @@ class Explainer(Seer):
             total = total + self.engine.share(rgb[None], gated[None], number, place)
         return total
 
-    def gated(self, own: Window, tiles: Floats, asked: Window) -> Floats:
+    def gated(self, own: Window, tiles: Float32, asked: Window) -> Float32:
         """1 for tiles that are explained, of all (h, w) that touch what the cells ``own`` are
         explained by; none of those beyond the lattice, which are not ``asked`` for."""
         over = self.touching(own.grown(self.reach))
@@ -221,15 +197,3 @@ class Explainer(Seer):
         gated = np.zeros(over.shape, np.float32)
         gated[known.within(over)] = tiles[known.within(asked)] >= self.gate
         return gated
-
-
-def span(strip: Strip) -> Window:
-    """The one window that holds the padded windows of all blocks of a strip."""
-    first, last = strip.blocks[0].padded, strip.blocks[-1].padded
-    return Window(first.row, first.col, first.rows, last.end_col - first.col)
-
-
-def as_half(values: Floats) -> Halves:
-    """In half precision, which ends at 65504."""
-    largest = np.finfo(np.float16).max
-    return values.clip(-largest, largest).astype(np.float16)

@@ -15,13 +15,13 @@ There is none by default.
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from crackcli.engines import Engine, Floats
+from crackcli.arrays import Float32, Int64
+from crackcli.engines.engine import Engine
 from crackcli.inference.tile_classifier import GROUP, Seer
-from crackcli.inference.views import Zoomed
 from crackcli.rasters.grid import Window
 from crackcli.rasters.nodata import Readable
+from crackcli.rasters.resampled import Zoomed
 
 ZOOM = 0.5
 LEAST = 0.1  # P(crack) from which on a place should be looked at in full
@@ -38,7 +38,7 @@ class FirstLook:
         self.seer.further = -(-below // 2) + self.seer.tile
         self.least = least
 
-    def around(self, raster: Readable, centres: Window, strip_px: int) -> Floats:
+    def around(self, raster: Readable, centres: Window, strip_px: int) -> Float32:
         """The highest P(crack) around each place of a window of cells, where tiles are centred:
         of the tiles of the smaller view that are centred there, or on either side of it.  Views at
         another zoom than 1 are seen in full, 1: smaller ones are seen from far away already, and
@@ -72,7 +72,7 @@ class QuickLook:
         self.least = least
         self.sha256: str = engine.sha256
 
-    def around(self, raster: Readable, centres: Window, strip_px: int) -> Floats:
+    def around(self, raster: Readable, centres: Window, strip_px: int) -> Float32:
         """P(crack) of the tiles that are centred in a full-width window of cells."""
         seer = self.seer
         grid = seer.grid(raster.info.rows, raster.info.cols, strip_px)
@@ -85,7 +85,7 @@ class QuickLook:
         return ["int8", self.least, self.sha256]
 
 
-def beside(first: int, count: int, origin: int, most: int) -> NDArray[np.int64]:
+def beside(first: int, count: int, origin: int, most: int) -> Int64:
     """Which of the ``most`` tiles of the smaller view, from ``origin`` on, lie before and behind
     (2, count) places of the raster; one that lies there is both."""
     place = np.arange(first, first + count)

@@ -4,22 +4,23 @@ All rows and columns are those of cells; cell (0, 0) is the raster's upper left 
 where its first cell is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
-from crackcli.engines import Engine, Floats
-from crackcli.errors import DeviceError, ModelError, OutOfMemory
+from crackcli.arrays import Bools, Float32, UInt8
+from crackcli.engines.engine import Engine
+from crackcli.errors import DeviceError, OutOfMemory
+from crackcli.inference.strips import Look, check_finite
+from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.covering import grown, halves, rectangles, shrunk, spread, windows
 from crackcli.rasters.grid import Grid, Window, spans
 from crackcli.rasters.nodata import FAR_PX, GREY, Readable, Wide
-from crackcli.rasters.reader import Bytes, Flags
 from crackcli.threads import Crew
 
 SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its halo
@@ -29,28 +30,7 @@ GROUP = 2  # tiles on each side of a square that a first look opens as one
 STRIP_PX = 2**24  # of a strip, at most: a wide raster has lower ones, as memory is that of strips
 LOW_PX = 256  # but none lower, since cells around it are computed again
 
-Report = Callable[[float], None]  # share done, 0 to 1
-Cells = list[tuple[Window, Floats]]  # windows, and (C, F, G) of each
-
-
-def untold(share: float) -> None:
-    """A `Report` that nobody reads."""
-
-
-class Look(Protocol):
-    """A first look that tells which parts of a raster are worth a second; see
-    `crackcli.inference.prescreen`."""
-
-    least: float
-
-    def around(self, raster: Readable, centres: Window, strip_px: int) -> Floats:
-        """The highest P(crack) around each place of a window of cells, where tiles are centred, of
-        a raster that is cut into strips so high at most."""
-        ...
-
-    def noted(self, zooms: Sequence[float]) -> Any:
-        """What a scan at these zooms notes of it, for JSON: scores made with the same are alike."""
-        ...
+Cells = list[tuple[Window, Float32]]  # windows, and (C, F, G) of each
 
 
 @dataclass
@@ -66,7 +46,7 @@ class Seer:
     look: Look | None = None
     further: int = field(init=False)  # rows of cells below a strip that are computed with it
     bands: dict[tuple[str, Window], Cells] = field(default_factory=dict, repr=False)
-    looked: dict[tuple[str, Window], Floats] = field(default_factory=dict, repr=False)
+    looked: dict[tuple[str, Window], Float32] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         facts = self.engine.facts
@@ -95,8 +75,8 @@ class Seer:
         grid: Grid,
         asked: Window,
         near: Window | None = None,
-        report: Report = untold,
-    ) -> tuple[Floats, Floats]:
+        report: FractionDone = ignore,
+    ) -> tuple[Float32, Float32]:
         """P(crack) (h, w) of a full-width window of tiles, and what the cells ``near`` pass on
         (C, F, G); nothing is asked for without these.
 
@@ -156,7 +136,7 @@ class Seer:
         """All cells that lie under some of the tiles."""
         return Window(tiles.row, tiles.col, *(side + self.tile - 1 for side in tiles.shape))
 
-    def first_look(self, raster: Readable, grid: Grid, asked: Window) -> Floats:
+    def first_look(self, raster: Readable, grid: Grid, asked: Window) -> Float32:
         """P(crack) (h, w) of a full-width window of tiles as the first look sees it; 1 where there
         is none.  What it gave is kept for as long as the raster is the same."""
         if self.look is None:
@@ -195,7 +175,7 @@ class Seer:
             for col, cols_here in spans(part.cols, HEAD_TILES, 1):
                 yield Window(part.row, part.col + col, part.rows, cols_here)
 
-    def cells(self, raster: Readable, grid: Grid, wanted: Window, report: Report) -> Cells:
+    def cells(self, raster: Readable, grid: Grid, wanted: Window, report: FractionDone) -> Cells:
         """Cells of a full-width window and more: of the strips that it touches; those that the
         last call gave are still there, others are forgotten."""
         touched = [
@@ -214,7 +194,7 @@ class Seer:
             self.bands[key] = self.compute(raster, key[1], self.needed(raster, grid, key[1]), told)
         return [each for key in keys for each in self.bands[key]]
 
-    def needed(self, raster: Readable, grid: Grid, band: Window) -> Flags:
+    def needed(self, raster: Readable, grid: Grid, band: Window) -> Bools:
         """Which cells (F, G) of a band lie under a tile that is to be judged."""
         asked = self.tiles_over(band, grid)
         flags = np.zeros(band.shape, bool)
@@ -222,7 +202,7 @@ class Seer:
             flags[grown(self.cells_under(window), 0, band).within(band)] = True
         return flags
 
-    def compute(self, raster: Readable, band: Window, needed: Flags, report: Report) -> Cells:
+    def compute(self, raster: Readable, band: Window, needed: Bools, report: FractionDone) -> Cells:
         """Cells of a full-width window, where they are ``needed``; zero elsewhere, or blank."""
         if not needed.any():
             return []
@@ -247,18 +227,18 @@ class Seer:
 
     def prepared(
         self, waiting: list[Window], stage: str, wide: Wide, origin: Window
-    ) -> Iterator[tuple[Window, Window, Bytes | None]]:
+    ) -> Iterator[tuple[Window, Window, UInt8 | None]]:
         """The windows of a stack that fit, in ``origin`` and in the raster, and their pixels; while
         one is worked on, the pixels of the next are put together."""
 
         def own(part: Window) -> Window:
             return Window(part.row + origin.row, part.col + origin.col, *part.shape)
 
-        def pixels(part: Window) -> Callable[[None], Bytes | None]:
+        def pixels(part: Window) -> Callable[[None], UInt8 | None]:
             return lambda _: wide.filled(self.window_of(own(part)))
 
         with Crew(nullcontext, 1) as crew:
-            following: tuple[Window, Future[Bytes | None]] | None = None
+            following: tuple[Window, Future[UInt8 | None]] | None = None
             for part in self.fitting(waiting, stage):
                 ready = following is not None and following[0] == part
                 future = following[1] if ready else crew.submit(pixels(part))
@@ -266,7 +246,7 @@ class Seer:
                 following = (waiting[-1], crew.submit(pixels(waiting[-1]))) if waiting else None
                 yield part, own(part), rgb
 
-    def alive(self, valid: Flags, outer: Window, band: Window) -> Flags:
+    def alive(self, valid: Bools, outer: Window, band: Window) -> Bools:
         """Which cells (F, G) of a band see anything but fill, of pixels ``valid`` in ``outer``."""
         row, col = outer.row // self.stride, outer.col // self.stride
         end_row, end_col = -(-outer.end_row // self.stride), -(-outer.end_col // self.stride)
@@ -303,12 +283,12 @@ class Seer:
         return halves(part)[::-1]
 
     @cached_property
-    def blank(self) -> Floats:
+    def blank(self) -> Float32:
         """The cell (C, 1, 1) of nothing but fill."""
         window = self.window_of(Window(0, 0, 1, 1))
         return self.engine.features(np.full((1, *window.shape, 3), GREY, np.uint8))[0]
 
-    def nothing_but_fill(self, cells: Floats) -> bool:
+    def nothing_but_fill(self, cells: Float32) -> bool:
         """Whether all cells (C, F, G) are blank; the first of them tells nearly always."""
         return bool((cells[:, :1, :1] == self.blank).all() and (cells == self.blank).all())
 
@@ -351,18 +331,12 @@ class Seer:
         return Window(*(value * self.stride for value in (cells.row, cells.col, *cells.shape)))
 
 
-def check_finite(values: Floats, engine: Engine) -> None:
-    """Raise a `ModelError` where a network gives what is not a number."""
-    if not np.isfinite(values).all():
-        raise ModelError(f"{engine.facts.model} is damaged: its scores are not finite")
-
-
-def cut(array: Floats, window: Window, outer: Window) -> Floats:
+def cut(array: Float32, window: Window, outer: Window) -> Float32:
     """The part ``window`` of an array (C, rows, cols) that holds ``outer``."""
     return np.ascontiguousarray(array[(slice(None), *window.within(outer))])
 
 
-def gathered(cells: Cells, window: Window, channels: int) -> Floats:
+def gathered(cells: Cells, window: Window, channels: int) -> Float32:
     """Cells (C, F, G) of a window, of those that lie in it; zero where none do, and of several in
     one place the last."""
     result = np.zeros((channels, *window.shape), np.float32)

@@ -4,20 +4,17 @@ Tiles are at native scale, however large the photograph: it is read in strips by
 `crackcli.inference.explainer`, whose gate is set so high that nothing is explained.  Position (r,
 c) is the tile whose centre lies r and c strides from the upper left corner."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from crackcli.engines import Engine, Floats
-from crackcli.files import written_aside
+from crackcli.arrays import Bools, Float32
+from crackcli.engines.engine import Engine
 from crackcli.inference.explainer import Explainer
-from crackcli.inference.tile_classifier import Report, untold
+from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Bytes, Flags, Raster, RasterInfo
+from crackcli.rasters.reader import Raster, RasterInfo
 
 CORE_PX = 512  # of a strip
 NOTHING = 2.0  # a gate that no tile passes
@@ -31,8 +28,8 @@ class Tiles:
     """``probability`` (h, w) at every position; ``usable`` (h, w) where the tile lies within the
     photograph and all of its pixels are data."""
 
-    probability: Floats
-    usable: Flags
+    probability: Float32
+    usable: Bools
     tile_px: int
     stride_px: int
 
@@ -73,13 +70,13 @@ class Tiles:
         return chosen
 
 
-def judge(info: RasterInfo, engine: Engine, report: Report = untold) -> Tiles:
+def judge(info: RasterInfo, engine: Engine, report: FractionDone = ignore) -> Tiles:
     """P(crack) of all tiles of a photograph; memory is that of a few strips."""
     explainer = Explainer(engine, NOTHING)
     grid = explainer.grid(info.rows, info.cols, CORE_PX)
     stride, tile = engine.facts.stride_px, engine.facts.tile_px
-    probability: list[Floats] = []
-    whole: list[Flags] = []
+    probability: list[Float32] = []
+    whole: list[Bools] = []
     with Raster(info) as raster:
         for index in range(len(grid)):
             scores = explainer.explain_strip(
@@ -100,7 +97,7 @@ def judge(info: RasterInfo, engine: Engine, report: Report = untold) -> Tiles:
     return Tiles(np.concatenate(probability), usable, tile, stride)
 
 
-def whole_cells(valid: Flags, stride: int) -> Flags:
+def whole_cells(valid: Bools, stride: int) -> Bools:
     """Cells (h, w) all of whose pixels (rows, cols) are data; what lies beyond the edge counts."""
     rows, cols = (-(-side // stride) * stride for side in valid.shape)
     padded = np.ones((rows, cols), bool)
@@ -108,37 +105,16 @@ def whole_cells(valid: Flags, stride: int) -> Flags:
     return padded.reshape(rows // stride, stride, cols // stride, stride).all(axis=(1, 3))
 
 
-def covered(whole: Flags, cells: int) -> Flags:
+def covered(whole: Bools, cells: int) -> Bools:
     """Positions (h, w) whose tiles of ``cells`` a side have nothing but whole cells."""
     before = cells // 2
     padded = np.pad(whole, (before, cells - 1 - before), constant_values=True)
     return np.lib.stride_tricks.sliding_window_view(padded, (cells, cells)).all(axis=(2, 3))
 
 
-def places(side: int, tile: int, stride: int, positions: int) -> NDArray[np.bool_]:
+def places(side: int, tile: int, stride: int, positions: int) -> Bools:
     """Along a side, which positions have their tile within; the middle one if none fits."""
     first = np.arange(positions) * stride - tile // 2
     if side < tile:
         return np.abs(first + (tile - side) / 2).argmin() == np.arange(positions)
     return (first >= 0) & (first + tile <= side)
-
-
-def cut(info: RasterInfo, windows: Iterable[Window]) -> Iterator[tuple[Window, Bytes]]:
-    """Windows of a photograph (rows, cols, 3), from top to bottom, as files are best read."""
-    with Raster(info) as raster:
-        for window in sorted(windows, key=lambda w: (w.row, w.col)):
-            yield window, np.ascontiguousarray(raster.read(window).rgb)
-
-
-def name_of(photo: str, window: Window, mark: str = "") -> str:
-    """The file name of a tile, from which `crackcli.datasets.folders.photo_of` tells its
-    photograph."""
-    row, col = max(0, window.row), max(0, window.col)
-    return f"{photo}_r{row}c{col}{mark}.png"
-
-
-def write_png(path: Path, image: Bytes) -> None:
-    """A tile (rows, cols, 3) as a whole file, or no file."""
-    _, file = cv2.imencode(".png", image[..., ::-1])
-    with written_aside(path) as aside:
-        aside.write_bytes(file.tobytes())

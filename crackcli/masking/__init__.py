@@ -1,1 +1,1 @@
-"""From score and photograph to the mask of crack pixels."""
+"""Turns score and photograph into a mask of crack pixels."""

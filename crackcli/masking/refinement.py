@@ -24,13 +24,10 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from crackcli.arrays import Bools, Float32, Float64, Int64, UInt8
 from crackcli.errors import UsageError
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Bytes, Flags
-
-Grey = NDArray[np.float32]
 
 HALO_PX = 160  # what `refine` needs to see around the pixels it judges
 SEEN_PX = 255  # as far as anything reaches that `refine` does: 3 + 60 + 128 + 64, see there
@@ -93,30 +90,30 @@ class Masking:
 class Candidates:
     """Pixels that may be crack, and those among them that make a component one."""
 
-    weak: Flags
-    strong: Flags
+    weak: Bools
+    strong: Bools
 
     def cut(self, part: tuple[slice, slice]) -> "Candidates":
         """Those of a part."""
         return Candidates(self.weak[part], self.strong[part])
 
 
-def smooth(values: Grey, sigma_px: float) -> Grey:
+def smooth(values: Float32, sigma_px: float) -> Float32:
     """Gaussian mean of a float32 image."""
     return cv2.GaussianBlur(values, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
 
 
-def grey(rgb: Bytes) -> Grey:
+def grey(rgb: UInt8) -> Float32:
     """Mean of the three channels, 0 to 255."""
     return rgb.astype(np.float32).mean(axis=2)
 
 
-def smooth_score(score: Grey) -> Grey:
+def smooth_score(score: Float32) -> Float32:
     """q: the score smoothed as relevance, that is, in squares."""
     return np.sqrt(smooth(score * score, SMOOTH_SCORE_PX))
 
 
-def darkness(g: Grey) -> Grey:
+def darkness(g: Float32) -> Float32:
     """How far each pixel lies below its surroundings on both sides, in grey values, at least 0."""
     rim = max(WINDOWS_PX)
     padded = cv2.copyMakeBorder(g, rim, rim, rim, rim, cv2.BORDER_REFLECT)
@@ -127,13 +124,13 @@ def darkness(g: Grey) -> Grey:
     return (np.minimum(surroundings, filled)[inner] - g).clip(min=0)
 
 
-def level(g: Grey, weights: Grey) -> Grey:
+def level(g: Float32, weights: Float32) -> Float32:
     """The weighted mean of ``g`` near every pixel."""
     total = smooth(weights, NEIGHBOURHOOD_PX)
     return smooth(weights * g, NEIGHBOURHOOD_PX) / (total + 1e-6)
 
 
-def around(pointed: Flags, reach_px: int) -> Window:
+def around(pointed: Bools, reach_px: int) -> Window:
     """The part of an array that holds all within ``reach_px`` of its flags.
 
     What filters of that reach give for the flagged pixels is the same, to the last bit, as if they
@@ -149,7 +146,7 @@ def around(pointed: Flags, reach_px: int) -> Window:
     return Window(row, col, rows, cols)
 
 
-def refine(rgb: Bytes, q: Grey, threshold: float, pointed: Flags | None = None) -> Candidates:
+def refine(rgb: UInt8, q: Float32, threshold: float, pointed: Bools | None = None) -> Candidates:
     """Candidates of a photograph (rows, cols, 3) where its smoothed score ``q`` points; among the
     pixels ``pointed`` at only, if these are given.
 
@@ -176,25 +173,25 @@ def refine(rgb: Bytes, q: Grey, threshold: float, pointed: Flags | None = None) 
     return Candidates(weak, weak & (q > threshold))
 
 
-def plain_candidates(score: Grey, threshold: float) -> Candidates:
+def plain_candidates(score: Float32, threshold: float) -> Candidates:
     """Candidates by the score alone: above the threshold."""
     above = score > threshold
     return Candidates(above, above)
 
 
-def study_candidates(score: Grey, threshold: float) -> Candidates:
+def study_candidates(score: Float32, threshold: float) -> Candidates:
     """Candidates by the score alone: above the threshold, then closed."""
     closed = close(score > threshold, STUDY_CLOSINGS_PX[0])
     return Candidates(closed, closed)
 
 
-def close(mask: Flags, side_px: int) -> Flags:
+def close(mask: Bools, side_px: int) -> Bools:
     """Morphological closing with an ellipse."""
     element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side_px, side_px))
     return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, element) > 0
 
 
-def isodata(histogram: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+def isodata(histogram: Int64, values: Float64) -> float:
     """The value half-way between the mean below it and the mean above it.
 
     ``histogram`` counts ``values``, which rise.  Source: Ridler and Calvard 1978.

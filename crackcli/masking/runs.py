@@ -5,7 +5,7 @@ included, belong to one crack; which ones do is decided on the whole list at onc
 leave no trace.  Memory grows with the number of runs, not with the raster.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -14,12 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from crackcli.cracks.pixel_set import Flags, Integers, Numbers, PixelSet
-from crackcli.rasters.reader import NODATA, Bytes
-
-CRACK = 1
-SCORE_MAX = 254
-BATCH_PX = 200_000  # crack pixels that are worked on at once
+from crackcli.arrays import Bools, Float64, Int64, UInt8
+from crackcli.rasters.reader import CRACK, NODATA, SCORE_MAX
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +27,13 @@ class Runs:
     ``assessed_px`` counts the pixels of the mask that are not no data.
     """
 
-    row: Integers
-    start: Integers
-    end: Integers
-    score: Numbers
-    squared: Numbers
-    scored: Integers
-    beside_nodata: Flags
+    row: Int64
+    start: Int64
+    end: Int64
+    score: Float64
+    squared: Float64
+    scored: Int64
+    beside_nodata: Bools
     rows: int
     cols: int
     assessed_px: int
@@ -46,17 +42,17 @@ class Runs:
         return len(self.row)
 
     @property
-    def length(self) -> Integers:
+    def length(self) -> Int64:
         return self.end - self.start
 
     @property
-    def at_edge(self) -> Flags:
+    def at_edge(self) -> Bools:
         """Whether a run touches the edge of the raster."""
         outer = (self.row == 0) | (self.row == self.rows - 1)
         return outer | (self.start == 0) | (self.end == self.cols)
 
 
-def find_runs(strips: Iterable[tuple[Bytes, Bytes | None]], rows: int, cols: int) -> Runs:
+def find_runs(strips: Iterable[tuple[UInt8, UInt8 | None]], rows: int, cols: int) -> Runs:
     """The runs of a mask that comes in ``strips``, from top to bottom: mask and score (h, cols).
 
     A strip without crack pixels may come without its score.
@@ -78,7 +74,7 @@ def find_runs(strips: Iterable[tuple[Bytes, Bytes | None]], rows: int, cols: int
 
 
 def runs_of(
-    mask: Bytes, score: Bytes | None, above: Bytes, below: Bytes, first_row: int
+    mask: UInt8, score: UInt8 | None, above: UInt8, below: UInt8, first_row: int
 ) -> tuple[NDArray, ...]:
     """Row, start, end, score, squared, scored and beside_nodata of the runs of one strip, given the
     row above it and the row below."""
@@ -110,7 +106,7 @@ def runs_of(
     return first_row + used[line], start, end, sums, squares, counts, beside
 
 
-def number_cracks(runs: Runs) -> tuple[Integers, int]:
+def number_cracks(runs: Runs) -> tuple[Int64, int]:
     """The crack (R,) that each run belongs to, numbered by first pixel, and how many there are."""
     count = len(runs)
     stride = runs.cols + 2
@@ -129,21 +125,3 @@ def number_cracks(runs: Runs) -> tuple[Integers, int]:
     rank = np.empty(cracks, np.int64)
     rank[np.argsort(seen)] = np.arange(cracks)
     return rank[label], cracks
-
-
-def batches(runs: Runs, crack: Integers) -> Iterator[tuple[PixelSet, Integers]]:
-    """The cracks' pixels, whole cracks at a time: pixels (N) and the crack (N,) of each.
-
-    A batch holds about `BATCH_PX` pixels, or one crack that is larger.
-    """
-    order = np.argsort(crack, kind="stable")
-    sizes = np.bincount(crack, runs.length)
-    turn = (np.cumsum(sizes) - sizes) // BATCH_PX  # number of the batch of each crack
-    batch_of = turn[crack[order]]
-    for members in np.split(order, np.flatnonzero(np.diff(batch_of)) + 1):
-        members = np.sort(members)
-        length = runs.length[members]
-        begins = np.repeat(np.cumsum(length) - length, length)
-        cols = np.arange(len(begins)) - begins + np.repeat(runs.start[members], length)
-        rows = np.repeat(runs.row[members], length)
-        yield PixelSet(rows, cols), np.repeat(crack[members], length)

@@ -6,14 +6,14 @@ crack.  Blocks that the score does not point at are not even read.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from crackcli.arrays import Bools, Float32, Int64, UInt8
 from crackcli.masking.refinement import (
     BOUNDS,
     FIXED,
@@ -22,7 +22,6 @@ from crackcli.masking.refinement import (
     SMOOTHED_PX,
     STUDY_CLOSINGS_PX,
     Candidates,
-    Grey,
     Masking,
     around,
     close,
@@ -32,18 +31,17 @@ from crackcli.masking.refinement import (
     smooth_score,
     study_candidates,
 )
-from crackcli.masking.runs import CRACK, SCORE_MAX, Runs, find_runs, number_cracks
+from crackcli.masking.runs import Runs, find_runs, number_cracks
+from crackcli.progress import Progress
 from crackcli.rasters.cog import write_cog
 from crackcli.rasters.grid import Block, Grid, Strip, Window
 from crackcli.rasters.nodata import fill
-from crackcli.rasters.reader import NODATA, Band, Bytes, Flags, Raster, RasterInfo, read_tags
+from crackcli.rasters.reader import CRACK, NODATA, SCORE_MAX, Band, Raster, RasterInfo, read_tags
 from crackcli.threads import Crew, cores
 
 CORE_PX = 1024
 BINS = 1024  # of the histogram of smoothed scores
 STRIPS = 4  # of the mask that are made at once
-
-Progress = Callable[[float, str], None]
 
 
 class Scores:
@@ -63,11 +61,11 @@ class Scores:
     def __exit__(self, *exception: object) -> bool | None:
         return self.band.__exit__(*exception)
 
-    def read(self, window: Window) -> tuple[Grey, Flags]:
+    def read(self, window: Window) -> tuple[Float32, Bools]:
         """Scores (rows, cols), 0 where there is no data, and where there is data."""
         return self.decoded(self.band.read(window))
 
-    def decoded(self, coded: Bytes) -> tuple[Grey, Flags]:
+    def decoded(self, coded: UInt8) -> tuple[Float32, Bools]:
         """The same of values as they are stored."""
         valid = coded != NODATA
         return np.where(valid, coded, 0).astype(np.float32) * (self.top / SCORE_MAX), valid
@@ -76,7 +74,7 @@ class Scores:
 Files = tuple[Scores, Raster]
 
 
-def points(coded: Bytes) -> bool:
+def points(coded: UInt8) -> bool:
     """Whether scores as they are stored point anywhere."""
     highest = int(coded.max())
     return highest > 0 and (highest < NODATA or bool(((coded > 0) & (coded < NODATA)).any()))
@@ -104,7 +102,7 @@ def find_threshold(score: Path, masking: Masking) -> float:
     return float(np.clip(isodata(counts, centres), low * scores.unit, high * scores.unit))
 
 
-def block_counts(scores: Scores, block: Block, *, refined: bool) -> NDArray[np.int64]:
+def block_counts(scores: Scores, block: Block, *, refined: bool) -> Int64:
     """How many of the valid pixels of a block's core have which score, smoothed if ``refined``."""
     coded = scores.band.read(block.padded)
     if not points(coded):
@@ -120,7 +118,7 @@ def block_counts(scores: Scores, block: Block, *, refined: bool) -> NDArray[np.i
     return counts
 
 
-def smoothed(score: Grey) -> Grey:
+def smoothed(score: Float32) -> Float32:
     """`smooth_score` where it points, which is not computed where all is zero."""
     part = around(score > 0, SMOOTHED_PX)
     at, q = part.within(Window(0, 0, *score.shape)), np.zeros_like(score)
@@ -146,7 +144,7 @@ def write_mask(
         kept = runs_of_cracks(runs, masking.least_px)
         crack_px = 0
 
-        def strips() -> Iterator[Bytes]:
+        def strips() -> Iterator[UInt8]:
             nonlocal crack_px
             for values in crew.imap(partial(strip_of, kept, masking), grid, STRIPS):
                 crack_px += int(np.count_nonzero(values == CRACK)) if values.any() else 0
@@ -169,7 +167,7 @@ def both_opened(score: Path, info: RasterInfo) -> Iterator[Files]:
         yield scores, raster
 
 
-def strip_of(kept: Runs, masking: Masking, files: Files, strip: Strip) -> Bytes:
+def strip_of(kept: Runs, masking: Masking, files: Files, strip: Strip) -> UInt8:
     """A strip of the mask, of the runs that are crack."""
     coded = files[0].band.read(strip.window)
     values = painted(kept, strip.window, masking)
@@ -185,7 +183,7 @@ def candidates(
     masking: Masking,
     threshold: float,
     progress: Progress,
-) -> Iterator[tuple[Bytes, Bytes | None]]:
+) -> Iterator[tuple[UInt8, UInt8 | None]]:
     """Of each strip the weak candidates, and as their score the strong ones."""
     blocks = (block for strip in grid for block in strip.blocks)
     found = crew.imap(partial(block_candidates, masking, threshold), blocks)
@@ -235,7 +233,7 @@ def block_candidates(
     )
 
 
-def placed(flags: Flags, at: tuple[slice, slice], shape: tuple[int, int]) -> Flags:
+def placed(flags: Bools, at: tuple[slice, slice], shape: tuple[int, int]) -> Bools:
     """Flags in an array of ``shape`` that has none elsewhere."""
     whole = np.zeros(shape, bool)
     whole[at] = flags
@@ -250,13 +248,13 @@ def runs_of_cracks(runs: Runs, min_area_px: int) -> Runs:
     return some_of(runs, ((area >= min_area_px) & (strong > 0))[component])
 
 
-def some_of(runs: Runs, chosen: Flags) -> Runs:
+def some_of(runs: Runs, chosen: Bools) -> Runs:
     """The runs (R) that are ``chosen`` (R,)."""
     per_run = ("row", "start", "end", "score", "squared", "scored", "beside_nodata")
     return replace(runs, **{name: getattr(runs, name)[chosen] for name in per_run})
 
 
-def paint(runs: Runs, window: Window) -> Bytes:
+def paint(runs: Runs, window: Window) -> UInt8:
     """A full-width window with 1 where a run lies."""
     mask = np.zeros(window.shape, np.uint8)
     first, last = np.searchsorted(runs.row, (window.row, window.end_row))
@@ -271,7 +269,7 @@ def paint(runs: Runs, window: Window) -> Bytes:
     return mask
 
 
-def painted(runs: Runs, window: Window, masking: Masking) -> Bytes:
+def painted(runs: Runs, window: Window, masking: Masking) -> UInt8:
     """The runs inside a full-width window as a mask; the study's last closing included."""
     halo_px = STUDY_CLOSINGS_PX[1] if masking.recipe == "study" else 0
     outer = Window(window.row - halo_px, 0, window.rows + 2 * halo_px, window.cols)

@@ -1,2 +1,1 @@
-"""Crack widths measured on the photograph: profiles across the crack, blur, tone curve, photometric
-width."""
+"""Measures crack widths on the photograph: profiles, blur, tone curve, photometric width."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from crackcli.arrays import Float64, Int64
 from crackcli.cracks.centreline import Line
-from crackcli.cracks.trace import Crack
+from crackcli.cracks.crack import Crack
 from crackcli.cracks.widths import Samples, sample_lines
 from crackcli.measuring import photometric_width as photometry
 from crackcli.measuring.contrast import offsets_for, reach_for
@@ -31,8 +31,6 @@ CUT_PX = 1e-6  # points that are nearer to a cut are the cut
 
 NOTHING = Profiles(np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32), np.zeros(0, bool))
 
-Numbers = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -44,8 +42,8 @@ class Batch:
 
     numbers: list[int]
     refined: Refined
-    owner: NDArray[np.int64]
-    guess: Numbers
+    owner: Int64
+    guess: Float64
     goes_on: bool = False
 
     def measure(self, optics: Optics) -> Found:
@@ -96,7 +94,7 @@ def read_batch(
     cracks: Sequence[Crack],
     photograph: Photograph,
     optics: Optics,
-    offsets: Numbers,
+    offsets: Float64,
 ) -> Batch:
     lines, guesses, counts = [], [], []
     for number in numbers:
@@ -110,7 +108,7 @@ def read_batch(
 
 
 def read_long(
-    number: int, crack: Crack, photograph: Photograph, optics: Optics, offsets: Numbers
+    number: int, crack: Crack, photograph: Photograph, optics: Optics, offsets: Float64
 ) -> Iterator[Batch]:
     """A crack in batches of stretches of its lines."""
     most = BATCH // len(offsets)
@@ -160,9 +158,9 @@ def cut(line: Line, most: int) -> list[Line]:
 def across(
     lines: Sequence[Line],
     photograph: Photograph,
-    guess: Numbers,
+    guess: Float64,
     optics: Optics,
-    offsets: Numbers,
+    offsets: Float64,
 ) -> Refined:
     """Lines refined on the photograph, with profiles across them."""
     rest = reach_for(ROOM_PX, optics.blur.px + optics.blur.sigma)
@@ -175,7 +173,7 @@ def breadth(crack: Crack) -> float:
     return max(crack.widths.mean_px, crack.widths.p95_px)
 
 
-def guess_of(crack: Crack) -> Numbers:
+def guess_of(crack: Crack) -> Float64:
     """About how wide a crack is at each sample of its lines, by its mask."""
     profile = crack.widths.profile
     assert profile is not None

@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from crackcli.arrays import Float32, Float64
+
 STEP_PX = 0.5  # between the values of a profile
 BAND_PX = 4.0  # length of a near band, and of a far one
 GAP_BLURS, GAP_PX = 2.5, 0.5  # between a crack's edge and the near band: the sum of both
@@ -28,9 +30,6 @@ AT_ONCE = 1024  # profiles that fit into the processor's cache
 LEAST_WALL = 0.004  # brightness, 0 to 1: a wall that is darker tells nothing
 MEAN_ABSOLUTE = 1.2533  # standard deviation over mean absolute deviation
 
-Numbers = NDArray[np.float64]
-Values = NDArray[np.float32]
-
 
 @dataclass(frozen=True, eq=False)
 class Darkness:
@@ -38,13 +37,13 @@ class Darkness:
     ``sides`` (S,) how much the wall differs from side to side, both in darkness.  ``bands``
     (S, 2, K): what is left of the near and far band of either side, for statistics of noise."""
 
-    values: Values
-    noise: Numbers
-    sides: Numbers
-    bands: Values
+    values: Float32
+    noise: Float64
+    sides: Float64
+    bands: Float32
 
 
-def offsets_for(reach_px: float) -> Numbers:
+def offsets_for(reach_px: float) -> Float64:
     """Offsets from -reach to reach."""
     count = int(np.ceil(reach_px / STEP_PX))
     return np.arange(-count, count + 1) * STEP_PX
@@ -56,7 +55,7 @@ def reach_for(width_px: float, blur_px: float) -> float:
 
 
 def darkness(
-    values: Values, offsets: Numbers, widths: Numbers, blur_px: float, begins: list[int]
+    values: Float32, offsets: Float64, widths: Float64, blur_px: float, begins: list[int]
 ) -> Darkness:
     """The darkness of profiles ``values`` (S, M) across cracks about ``widths`` (S,) wide.
 
@@ -105,13 +104,13 @@ def darkness(
     )
 
 
-def middle_of(values: Values) -> Values:
+def middle_of(values: Float32) -> Float32:
     """The medians along the last axis, of an even number."""
     half = values.shape[-1] // 2
     return np.sort(values, axis=-1)[..., half - 1 : half + 1].mean(axis=-1)
 
 
-def course_of(level: Numbers, begins: list[int]) -> Numbers:
+def course_of(level: Float64, begins: list[int]) -> Float64:
     """Medians (S, 2) of the levels (S, 2) of stretches of about `COURSE` profiles of a line, and
     straight on from the middle of one to the next."""
     counts = np.diff(begins)
@@ -140,7 +139,7 @@ def course_of(level: Numbers, begins: list[int]) -> Numbers:
     return medians[number] + share[:, None] * (medians[other] - medians[number])
 
 
-def integral(values: Values, halves: Numbers) -> Numbers:
+def integral(values: Float32, halves: Float64) -> Float64:
     """The integral (S,) of profiles (S, M) from -half to half, ``halves`` (S,) in px."""
     middle = values.shape[1] // 2
     most = min(middle, int(halves.max(initial=0.0) / STEP_PX + 2))  # no more is looked at
@@ -149,7 +148,7 @@ def integral(values: Values, halves: Numbers) -> Numbers:
     np.cumsum(values, axis=1, out=total[:, 1:])  # total k: up to half a step before value k
     rows = np.arange(len(values))
 
-    def up_to(at: Numbers) -> Numbers:
+    def up_to(at: Float64) -> Float64:
         at = (at / STEP_PX + middle + 0.5).clip(0, values.shape[1])
         low = np.minimum(at.astype(np.int64), values.shape[1] - 1)
         return total[rows, low] + (at - low) * (total[rows, low + 1] - total[rows, low])
@@ -158,7 +157,7 @@ def integral(values: Values, halves: Numbers) -> Numbers:
 
 
 def along(
-    values: NDArray, begins: list[int], sigma: float, weights: Numbers | None = None
+    values: NDArray, begins: list[int], sigma: float, weights: Float64 | None = None
 ) -> NDArray:
     """Profiles or numbers (S, ...) averaged along their line by a Gaussian of ``sigma`` samples,
     each sample with its weight (S,); nothing leaks from line to line.  0 where nothing weighs."""
@@ -176,7 +175,7 @@ def along(
     return smooth
 
 
-def blurred(values: NDArray, kernel: Numbers) -> NDArray:
+def blurred(values: NDArray, kernel: Float64) -> NDArray:
     """Rows or numbers (N, ...) convolved along the first axis; beyond it is 0."""
     one = np.ones(1)
     if values.ndim == 1:  # one row is quicker than one column
@@ -187,6 +186,6 @@ def blurred(values: NDArray, kernel: Numbers) -> NDArray:
     return flat.reshape(values.shape)
 
 
-def shaped(numbers: Numbers, like: NDArray) -> NDArray:
+def shaped(numbers: Float64, like: NDArray) -> NDArray:
     """Numbers (S,) that multiply an array (S, ...)."""
     return numbers.reshape(-1, *[1] * (like.ndim - 1)).astype(like.dtype)

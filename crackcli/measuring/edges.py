@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from crackcli.arrays import Float32, Float64, Int64
 from crackcli.measuring.contrast import STEP_PX, Darkness
 from crackcli.measuring.tone import KNOWN, Tone
 
@@ -36,9 +36,6 @@ FITS = 2.0  # and only one in which their tails differ by no more than so many s
 SHADED = 0.1  # of the spread of tails from stretch to stretch: what may be in all of them
 EXACT_PX = 0.008  # tails of all edges together are not known better
 
-Numbers = NDArray[np.float64]
-Values = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Blur:
@@ -53,28 +50,28 @@ class Edges:
     """Positions (S, 2) of both edges where darkness is half that of the plateau, nan where there
     is none, and the plateau (S,) of each profile."""
 
-    at: Numbers
-    plateau: Numbers
+    at: Float64
+    plateau: Float64
 
 
-def response(widths: Numbers, core: Numbers, blur_px: float | Numbers) -> Numbers:
+def response(widths: Float64, core: Float64, blur_px: float | Float64) -> Float64:
     """The mean darkness within ``core`` (S,) px of the middle of a crack of full contrast 1."""
     half = widths / 2
 
-    def risen(at: Numbers) -> Numbers:
+    def risen(at: Float64) -> Float64:
         z = at / blur_px
         return at * ndtr(z) + blur_px * np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
 
     return (risen(half + core) - risen(half - core)) / core - 1
 
 
-def core_of(widths: Numbers, blur_px: float) -> Numbers:
+def core_of(widths: Float64, blur_px: float) -> Float64:
     """How far (S,) from the middle a crack is about as dark as it gets: to the end of a step."""
     steps = np.floor((widths / 2 - CORE_BLURS * blur_px) / STEP_PX - 0.5)
     return (np.maximum(steps, 1) + 0.5) * STEP_PX
 
 
-def mean_within(dark: Values, halves: Numbers) -> Numbers:
+def mean_within(dark: Float32, halves: Float64) -> Float64:
     """The mean (S,) of the values of profiles (S, M) within ``halves`` (S,) of their middle."""
     middle = dark.shape[1] // 2
     count = np.floor(halves / STEP_PX).astype(np.int64).clip(0, middle)
@@ -87,7 +84,7 @@ def mean_within(dark: Values, halves: Numbers) -> Numbers:
     return inside / (2 * count + 1)
 
 
-def find_edges(dark: Values, widths: Numbers, plateau: Numbers) -> Edges:
+def find_edges(dark: Float32, widths: Float64, plateau: Float64) -> Edges:
     """The edges of profiles (S, M) at half their ``plateau`` (S,), on either side the place next to
     where an edge of a crack ``widths`` (S,) wide would be."""
     middle = dark.shape[1] // 2
@@ -106,7 +103,7 @@ def find_edges(dark: Values, widths: Numbers, plateau: Numbers) -> Edges:
     return Edges(at, plateau)
 
 
-def tails(dark: Values, edges: Edges, tail_px: float) -> Numbers:
+def tails(dark: Float32, edges: Edges, tail_px: float) -> Float64:
     """Areas (S, 2, 2) in px at either edge (second axis): of the tail outside it, and of what
     lacks inside; nan where there is no edge."""
     middle = dark.shape[1] // 2
@@ -127,7 +124,7 @@ def tails(dark: Values, edges: Edges, tail_px: float) -> Numbers:
     return found
 
 
-def tails_of(dark: Darkness, widths: Numbers, begins: list[int], blur_px: float) -> Numbers:
+def tails_of(dark: Darkness, widths: Float64, begins: list[int], blur_px: float) -> Float64:
     """Rows (N, 3) of the stretches of lines that are wide: mean tail outside, mean of what lacks
     inside, and from how many edges."""
     tail_px = TAIL_BLURS * blur_px
@@ -147,14 +144,14 @@ def tails_of(dark: Darkness, widths: Numbers, begins: list[int], blur_px: float)
     return np.array(found, np.float64).reshape(-1, 3)
 
 
-def trimmed_mean(values: Numbers) -> Numbers:
+def trimmed_mean(values: Float64) -> Float64:
     """The mean of rows (N, 2) without the tenth with the least and with the largest difference."""
     order = np.argsort(values[:, 0] - values[:, 1])
     cut = len(values) // 10
     return values[order[cut : len(values) - cut]].mean(axis=0)
 
 
-def blur_of(rows: Numbers) -> Blur | None:
+def blur_of(rows: Float64) -> Blur | None:
     """The blur that the tails of `tails_of` tell, if there are enough."""
     if len(rows) < FEW:
         return None
@@ -166,7 +163,7 @@ def blur_of(rows: Numbers) -> Blur | None:
     return Blur(float(np.clip(middle, *BLUR_RANGE)), float(sigma))
 
 
-def tone_of(encoded: Numbers, light: Numbers) -> Tone:
+def tone_of(encoded: Float64, light: Float64) -> Tone:
     """The tone in which tails (`tails_of`) outside and inside are alike, given those in encoded
     values and in linear light.
 
@@ -190,7 +187,7 @@ def tone_of(encoded: Numbers, light: Numbers) -> Tone:
     return Tone(0.0, KNOWN, 1 - encoded) if encoded > CLEARLY else Tone(1.0, KNOWN, encoded)
 
 
-def weighted_median(values: Numbers, weights: Numbers) -> tuple[float, float]:
+def weighted_median(values: Float64, weights: Float64) -> tuple[float, float]:
     """The middle of values (N,) by weight, and its standard uncertainty from their spread."""
     order = np.argsort(values)
     share = np.cumsum(weights[order]) - weights[order] / 2
@@ -199,12 +196,12 @@ def weighted_median(values: Numbers, weights: Numbers) -> tuple[float, float]:
     return middle, 1.25 * spread / math.sqrt(len(values))
 
 
-def ranked(values: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
+def ranked(values: Float64, weights: Float64) -> tuple[Float64, Float64]:
     order = np.argsort(values)
     return np.cumsum(weights[order]) - weights[order] / 2, values[order]
 
 
-def medians_of(values: Numbers, weights: Numbers, group: NDArray[np.int64]) -> Numbers:
+def medians_of(values: Float64, weights: Float64, group: Int64) -> Float64:
     """The middle by weight of the values (N,) of each ``group`` (N,), 0 to G - 1, none of which is
     empty: of each what `weighted_median` says."""
     order = np.lexsort((values, group))

@@ -12,13 +12,15 @@ import numpy as np
 
 from crackcli.cracks import widths
 from crackcli.cracks.centreline import Centreline
-from crackcli.cracks.trace import Crack, Report
-from crackcli.cracks.widths import Measured
+from crackcli.cracks.crack import Crack
+from crackcli.measuring import summary
 from crackcli.measuring.batches import Batch, read, whole
 from crackcli.measuring.optics import find_optics
 from crackcli.measuring.photometric_width import CLEAR_PX, CLEAR_WIDTHS, Found, Optics
 from crackcli.measuring.profiles import Photograph
+from crackcli.measuring.summary import Measured
 from crackcli.measuring.tone import Tone
+from crackcli.progress import FractionDone
 
 
 def measure_all(
@@ -26,7 +28,7 @@ def measure_all(
     photograph: Photograph,
     window_px: float = widths.WINDOW_PX,
     telling: Sequence[Crack] | None = None,
-    report: Report = lambda share: None,
+    report: FractionDone = lambda share: None,
     tone: Tone | None = None,
 ) -> tuple[list[Crack], Optics]:
     """The cracks of one scene with centrelines and widths of ``photograph``, and its optics.
@@ -89,7 +91,7 @@ def told(
         own = samples.part(first, last)
         width = np.where(clear[part], found.width[part], np.nan)
         line = Centreline(lines[first:last], crack.junctions, crack.endpoints)
-        across = widths.summarise_photometric(
+        across = summary.summarise_photometric(
             own,
             Measured(width, found.noise[part], found.common[part]),
             crack.widths.profile.width_px,

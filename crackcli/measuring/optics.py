@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from crackcli.cracks.trace import Crack
+from crackcli.arrays import Float64
+from crackcli.cracks.crack import Crack
 from crackcli.measuring import photometric_width as photometry
 from crackcli.measuring.batches import MOST_PX, Batch, breadth, read
 from crackcli.measuring.contrast import Darkness, along, darkness, integral
@@ -34,8 +34,6 @@ TOLD_FROM = 8_000  # samples of the widest cracks, and as many of others, tell t
 ROUNDS = 4  # of blur and tone
 ALIKE = 4  # cracks: what is usual about how much they differ counts like so many
 LAGS = 20  # samples over which noise may go on along a line
-
-Numbers = NDArray[np.float64]
 
 
 def find_optics(
@@ -72,7 +70,7 @@ def find_optics(
     return with_depths(optics, depth[own], np.concatenate([*lengths, np.zeros(0)])[own])
 
 
-def with_depths(optics: Optics, depths: Numbers, weights: Numbers) -> Optics:
+def with_depths(optics: Optics, depths: Float64, weights: Float64) -> Optics:
     """The optics with the depth of cracks as it is in the scene, as far as ``depths`` (N,) tell."""
     if len(depths) == 0:
         return optics
@@ -102,7 +100,7 @@ def some_of(cracks: Sequence[Crack]) -> list[int]:
     return sorted(chosen + sorted(by_width)[::stride])
 
 
-def dark_of(batch: Batch, found: Found, share: float, blur_px: float) -> tuple[Darkness, Numbers]:
+def dark_of(batch: Batch, found: Found, share: float, blur_px: float) -> tuple[Darkness, Float64]:
     """The darkness of a batch at a share of linear light, and about how wide its cracks are."""
     begins = batch.refined.samples.begins
     about = np.where(np.isfinite(found.width), found.width, batch.guess)
@@ -112,7 +110,7 @@ def dark_of(batch: Batch, found: Found, share: float, blur_px: float) -> tuple[D
 
 def edge_tails(
     batches: Sequence[Batch], found: Sequence[Found], share: float, blur_px: float
-) -> Numbers:
+) -> Float64:
     """The rows of `crackcli.measuring.edges.tails_of` of all batches."""
     rows = [np.zeros((0, 3))]
     for batch, one in zip(batches, found, strict=True):
@@ -138,7 +136,7 @@ def optics_noise(
 
 def told_by_shapes(
     batches: Sequence[Batch], found: Sequence[Found], tone: Tone, optics: Optics
-) -> tuple[Numbers, int]:
+) -> tuple[Float64, int]:
     """What the shapes of profiles say against each of `crackcli.measuring.profile_shapes.BLURS`,
     and how many stretches of lines say it."""
     told, count = np.zeros(len(BLURS)), 0

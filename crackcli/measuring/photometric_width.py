@@ -21,9 +21,8 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from crackcli.cracks.widths import Measured
+from crackcli.arrays import Bools, Float64, Int64
 from crackcli.measuring.contrast import BAND_PX, STEP_PX, Darkness, along, darkness, integral
 from crackcli.measuring.edges import (
     BLUR_RANGE,
@@ -35,6 +34,7 @@ from crackcli.measuring.edges import (
     response,
 )
 from crackcli.measuring.profiles import Profiles
+from crackcli.measuring.summary import Measured
 from crackcli.measuring.tone import Tone
 
 ALONG = 1.5  # samples: sigma of the average along the line
@@ -66,10 +66,6 @@ CLEAR_WIDTHS = 0.8  # centreline is drawn out straight, in a direction that a co
 DEPTHS = (0.68, 0.22), (0.90, 0.22)
 ONE_PHOTOGRAPH = 0.065, 0.055
 
-Numbers = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Values = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Optics:
@@ -88,7 +84,7 @@ class Optics:
 class Found(Measured):
     """And the ``depth`` (C,) of each crack, nan where it was borrowed."""
 
-    depth: Numbers
+    depth: Float64
 
 
 def usual_depth(share: float) -> tuple[float, float]:
@@ -106,10 +102,10 @@ def usual_spread(share: float) -> float:
 
 def measure(
     profiles: Profiles,
-    offsets: Numbers,
+    offsets: Float64,
     begins: list[int],
-    owner: NDArray[np.int64],
-    guess: Numbers,
+    owner: Int64,
+    guess: Float64,
     optics: Optics,
 ) -> Found:
     """The widths of cracks from profiles (S, M) across them.
@@ -150,10 +146,10 @@ def measure(
 
 def estimate(
     dark: Darkness,
-    about: Numbers,
+    about: Float64,
     begins: list[int],
-    owner: NDArray[np.int64],
-    seen: Flags,
+    owner: Int64,
+    seen: Bools,
     optics: Optics,
 ) -> Found:
     """Widths from the darkness of profiles across cracks ``about`` (S,) so wide."""
@@ -216,8 +212,8 @@ def estimate(
 
 
 def shape_width(
-    area: Numbers, peak: Numbers, core: Numbers, about: Numbers, blur_px: float
-) -> Numbers:
+    area: Float64, peak: Float64, core: Float64, about: Float64, blur_px: float
+) -> Float64:
     """The width (S,) at which area and darkness of the middle fit together, without a depth."""
     ratio = area / np.where(peak > 0, peak, 1)
     width = about
@@ -227,15 +223,15 @@ def shape_width(
 
 
 def depths(
-    own: Numbers,
-    noise: Numbers,
-    away: Numbers,
-    deep: Flags,
-    peak: Numbers,
+    own: Float64,
+    noise: Float64,
+    away: Float64,
+    deep: Bools,
+    peak: Float64,
     begins: list[int],
-    owner: NDArray[np.int64],
+    owner: Int64,
     optics: Optics,
-) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+) -> tuple[Float64, Float64, Float64, Float64]:
     """The depth (S,) at each sample, its uncertainty, how much it varies along its crack, and the
     depth (C,) of each crack.
 
@@ -287,7 +283,7 @@ def depths(
 
 
 def narrow_blur(
-    area: Numbers, peak: Numbers, core_px: float, depth: float, depth_sigma: float
+    area: Float64, peak: Float64, core_px: float, depth: float, depth_sigma: float
 ) -> Blur | None:
     """The blur that profiles (S,) of narrow cracks tell by how much darkness they have and how dark
     they are, given about their depth; None if too few do."""

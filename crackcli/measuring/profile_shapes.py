@@ -14,9 +14,9 @@ import math
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from crackcli.arrays import Bools, Float64
 from crackcli.measuring.contrast import GAP_BLURS, GAP_PX, STEP_PX, Darkness
 from crackcli.measuring.edges import BLUR_RANGE, LINE_BLUR, STRETCH, Blur
 
@@ -26,13 +26,10 @@ LEAST = 0.5  # of a stretch has to be clear
 MOST = 4.0  # of what one stretch may say against a blur
 INEXACT = 0.015  # of the depth: no real profile is a bar to more than that
 
-Numbers = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-
 
 def stretches(
-    dark: Darkness, about: Numbers, clear: Flags, begins: list[int], blur_px: float, along: float
-) -> tuple[Numbers, Numbers, Numbers]:
+    dark: Darkness, about: Float64, clear: Bools, begins: list[int], blur_px: float, along: float
+) -> tuple[Float64, Float64, Float64]:
     """Mean profiles (K, M) of the clear samples of stretches, which of their values count (K, M),
     and the standard deviation (K,) of noise in them."""
     middle = dark.values.shape[1] // 2
@@ -55,7 +52,7 @@ def stretches(
     )
 
 
-def against(means: Numbers, counted: Numbers, noises: Numbers, across_px: float) -> Numbers:
+def against(means: Float64, counted: Float64, noises: Float64, across_px: float) -> Float64:
     """How much worse than the best one each of `BLURS` (B,) fits all stretches: twice the log of
     the ratio of likelihoods, from 0."""
     if len(means) == 0:
@@ -80,7 +77,7 @@ def against(means: Numbers, counted: Numbers, noises: Numbers, across_px: float)
     return total - total.min()
 
 
-def with_shapes(blur: Blur, told: Numbers, count: int) -> Blur:
+def with_shapes(blur: Blur, told: Float64, count: int) -> Blur:
     """A ``blur`` that was told by other means, and what the shapes of ``count`` stretches tell
     ``against`` it (B,)."""
     score = told + ((BLURS - blur.px) / blur.sigma) ** 2

@@ -25,9 +25,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli.measuring.tone import blend
+from crackcli.arrays import Bools, Float32, Float64, Int64
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo
+from crackcli.rasters.srgb import blend
 
 TILE_PX = 512  # side of a tile, as large as the blocks of most large rasters
 KERNEL_PX = 4  # so far interpolation looks
@@ -37,10 +38,6 @@ FULL_SCALES = 1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0  # of floats, and 8 t
 OVER = 1.05  # times its full scale: a photograph may have highlights up to that
 LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
 
-Numbers = NDArray[np.float64]
-Grey = NDArray[np.float32]
-Flags = NDArray[np.bool_]
-
 
 class Photograph(Protocol):
     """What grey values are read from."""
@@ -49,7 +46,7 @@ class Photograph(Protocol):
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
 
-    def read(self, window: Window) -> tuple[Grey, Flags]:
+    def read(self, window: Window) -> tuple[Float32, Bools]:
         """Luma, 0 to 255, of a window that may reach beyond the edges, where it is mirrored; and
         which of its pixels are valid."""
 
@@ -76,7 +73,7 @@ class RasterPhotograph:
     def shape(self) -> tuple[int, int]:
         return self.raster.info.rows, self.raster.info.cols
 
-    def read(self, window: Window) -> tuple[Grey, Flags]:
+    def read(self, window: Window) -> tuple[Float32, Bools]:
         pixels = self.raster.read(window)
         return luma(pixels.rgb), pixels.valid
 
@@ -91,7 +88,7 @@ class ArrayPhotograph:
     def shape(self) -> tuple[int, int]:
         return self.grey.shape[0], self.grey.shape[1]
 
-    def read(self, window: Window) -> tuple[Grey, Flags]:
+    def read(self, window: Window) -> tuple[Float32, Bools]:
         rows, cols = (
             np.abs((np.arange(first, last) + side - 1) % max(1, 2 * side - 2) - (side - 1))
             for first, last, side in (
@@ -107,9 +104,9 @@ class Profiles:
     """Values (S, M) from 0 to 1, as they are ``encoded`` and as linear ``light``, interpolated
     either way, and which profiles (S,) have no invalid pixel."""
 
-    encoded: Grey
-    light: Grey
-    seen: Flags
+    encoded: Float32
+    light: Float32
+    seen: Bools
 
     def filled(self, begins: list[int]) -> "Profiles":
         """With what is nearest of the same line in place of profiles that are not seen, so that
@@ -128,7 +125,7 @@ class Profiles:
                 nearest[begin:end] = np.where(closer, one, other)
         return Profiles(self.encoded[nearest], self.light[nearest], self.seen)
 
-    def mixed(self, share: float) -> Grey:
+    def mixed(self, share: float) -> Float32:
         """The values (S, M) with this share of linear light."""
         if share in (0.0, 1.0):
             return self.light if share else self.encoded
@@ -153,16 +150,16 @@ def full_scale(stretch: tuple[float, float] | None) -> tuple[float, float] | Non
     return 0.0, next((scale for scale in FULL_SCALES if high <= OVER * scale), high)
 
 
-def luma(rgb: NDArray) -> Grey:
+def luma(rgb: NDArray) -> Float32:
     """The grey values (rows, cols) of colours (rows, cols, 3), not rounded."""
     return cv2.transform(np.ascontiguousarray(rgb, np.float32), LUMA).reshape(rgb.shape[:2])
 
 
 def read_profiles(
     photograph: Photograph,
-    points: Numbers,
-    normals: Numbers,
-    offsets: Numbers,
+    points: Float64,
+    normals: Float64,
+    offsets: Float64,
 ) -> Profiles:
     """The values at ``points`` (S, 2) + ``offsets`` (M,) times ``normals`` (S, 2).
 
@@ -193,7 +190,7 @@ def read_profiles(
     return Profiles(encoded, light, seen)
 
 
-def tiles(points: Numbers) -> Iterator[NDArray[np.int64]]:
+def tiles(points: Float64) -> Iterator[Int64]:
     """Indices of the points (S, 2) of each tile, tile by tile as a page is read."""
     if len(points) == 0:
         return

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from crackcli.cracks.centreline import Line, Numbers
+from crackcli.arrays import Bools, Float32, Float64, Int64
+from crackcli.cracks.centreline import Line
 from crackcli.cracks.widths import Samples, sample_lines
 from crackcli.measuring.contrast import STEP_PX, along, darkness
-from crackcli.measuring.profiles import Flags, Grey, Photograph, Profiles, read_profiles
+from crackcli.measuring.profiles import Photograph, Profiles, read_profiles
 from crackcli.measuring.tone import Tone
 
 ROUNDS = 3
@@ -43,16 +43,16 @@ class Refined:
 
     lines: list[Line]
     samples: Samples
-    offsets: Numbers
+    offsets: Float64
     profiles: Profiles
-    slant: Numbers
+    slant: Float64
 
 
 def refined(
     lines: Sequence[Line],
     photograph: Photograph,
-    widths: Numbers,
-    offsets: Numbers,
+    widths: Float64,
+    offsets: Float64,
     tone: Tone,
     widest_px: float,
 ) -> Refined:
@@ -97,7 +97,7 @@ def refined(
     return Refined(lines, samples, offsets, profiles, slant)
 
 
-def shifted(values: Grey, shift: Numbers, room: int, *, linear: bool = False) -> Grey:
+def shifted(values: Float32, shift: Float64, room: int, *, linear: bool = False) -> Float32:
     """Profiles (S, M) whose middle lies ``shift`` (S,) px farther along those of ``values``
     (S, M + 2 * room); between values by a cubic, or a straight line."""
     place = shift / STEP_PX + room
@@ -114,13 +114,13 @@ def shifted(values: Grey, shift: Numbers, room: int, *, linear: bool = False) ->
 
 
 def shifts(
-    values: Grey,
-    seen: Flags,
-    widths: Numbers,
-    offsets: Numbers,
+    values: Float32,
+    seen: Bools,
+    widths: Float64,
+    offsets: Float64,
     samples: Samples,
     sigma: float,
-) -> Numbers:
+) -> Float64:
     """How far (S,) each point has to move along its normal, smoothed along the line."""
     dark = darkness(values, offsets, widths, BLUR_PX, samples.begins)
     limits = widths / 2 + WINDOW_PX
@@ -142,7 +142,7 @@ def shifts(
     return along(shift, samples.begins, sigma, weight.astype(np.float64))
 
 
-def spread_out(values: Numbers, begins: list[int], room: int) -> Numbers:
+def spread_out(values: Float64, begins: list[int], room: int) -> Float64:
     """Numbers (S,) of all lines in one row, with ``room`` of each line's first and last number
     before and after it."""
     counts = np.diff(begins)
@@ -152,13 +152,13 @@ def spread_out(values: Numbers, begins: list[int], room: int) -> Numbers:
     return values[at.clip(first[lines], (first + counts - 1)[lines])]
 
 
-def places(begins: list[int], room: int) -> NDArray[np.int64]:
+def places(begins: list[int], room: int) -> Int64:
     """Where the window of each number (S,) begins in the row of `spread_out`."""
     lines = np.repeat(np.arange(len(begins) - 1), np.diff(begins))
     return np.arange(begins[-1]) + 2 * room * lines
 
 
-def across(points: Numbers, samples: Samples, sigma: float) -> Numbers:
+def across(points: Float64, samples: Samples, sigma: float) -> Float64:
     """Unit normals (S, 2) of lines through points (S, 2), smoothed along the line; those of
     ``samples`` where a line is too short."""
     begins = samples.begins
@@ -173,7 +173,7 @@ def across(points: Numbers, samples: Samples, sigma: float) -> Numbers:
     return normals
 
 
-def free(samples: Samples) -> Numbers:
+def free(samples: Samples) -> Float64:
     """1 where a point may move, down to 0 at the junctions."""
     factor = np.ones(len(samples.points))
     for begin, end in pairwise(samples.begins):
@@ -184,7 +184,7 @@ def free(samples: Samples) -> Numbers:
     return factor
 
 
-def moved_line(line: Line, points: Numbers, before: Numbers) -> Line:
+def moved_line(line: Line, points: Float64, before: Float64) -> Line:
     """The line through points (N, 2) that were at ``before``; its free ends move with the
     nearest of them, its junctions stay."""
     first, last = line.points[0], line.points[-1]

@@ -1,2 +1,2 @@
-"""Raster files of any size: windows of upright RGB with a mask of valid pixels, read ahead,
-resampled, written as COG."""
+"""Reads and writes rasters of any size: RGB windows with a validity mask, read-ahead, resampling,
+COG."""

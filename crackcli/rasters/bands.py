@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from rasterio import DatasetReader
 from rasterio.enums import ColorInterp, MaskFlags
 
+from crackcli.arrays import Bools, UInt8
+
 STRETCH = (0.1, 99.9)  # percentiles of what is not 8-bit that become 0 and 255
 PREVIEW_PX = 1024
-
-Bytes = NDArray[np.uint8]
-Flags = NDArray[np.bool_]
 
 
 def colour_bands(source: DatasetReader) -> list[int]:
@@ -38,7 +37,7 @@ def all_valid(source: DatasetReader) -> bool:
     return not masked and extra_alpha(source) is None
 
 
-def find_palette(source: DatasetReader) -> Bytes | None:
+def find_palette(source: DatasetReader) -> UInt8 | None:
     """Colours (N, 4), alpha last, of the values of a paletted raster."""
     if source.colorinterp[0] != ColorInterp.palette:
         return None
@@ -66,7 +65,7 @@ def find_stretch(source: DatasetReader) -> tuple[float, float] | None:
     return float(low), float(max(high, low + 1e-6 * max(1.0, abs(low))))
 
 
-def read_mask(source: DatasetReader, **where: object) -> Flags:
+def read_mask(source: DatasetReader, **where: object) -> Bools:
     """Which pixels are valid (rows, cols) by mask band, alpha or declared nodata."""
     valid = source.dataset_mask(**where) > 0
     alpha = extra_alpha(source)
@@ -76,8 +75,8 @@ def read_mask(source: DatasetReader, **where: object) -> Flags:
 
 
 def to_rgb(
-    values: NDArray, palette: Bytes | None, stretch: tuple[float, float] | None
-) -> tuple[Bytes, Flags | None]:
+    values: NDArray, palette: UInt8 | None, stretch: tuple[float, float] | None
+) -> tuple[UInt8, Bools | None]:
     """Bands (1 or 3, rows, cols) of any type as RGB (3, rows, cols), and which pixels (rows, cols)
     have a value at all; None: all have."""
     if palette is not None:

@@ -26,8 +26,9 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
+from crackcli.arrays import UInt8
 from crackcli.files import written_apart
-from crackcli.rasters.reader import ENVIRONMENT, FILTERS, NODATA, Bytes, RasterInfo
+from crackcli.rasters.reader import ENVIRONMENT, FILTERS, NODATA, RasterInfo
 from crackcli.threads import Crew, cores
 
 TILE_PX = 512
@@ -43,12 +44,12 @@ STRUCTURE = b"GDAL_STRUCTURAL_METADATA_SIZE=%06d bytes\n" % len(STRUCTURE) + STR
 SHORT, LONG, LONG8 = 3, 4, 16  # types of values
 SIZES = {1: 1, 2: 1, SHORT: 2, LONG: 4, 12: 8, LONG8: 8}
 
-Halving = Callable[[Bytes], Bytes]
+Halving = Callable[[UInt8], UInt8]
 Tag = tuple[int, int, int, bytes]  # number, type, count and the values
 
 
 def write_cog(
-    path: Path, strips: Iterable[Bytes], info: RasterInfo, tags: dict[str, str], resampling: str
+    path: Path, strips: Iterable[UInt8], info: RasterInfo, tags: dict[str, str], resampling: str
 ) -> None:
     """One band of ``strips`` (rows, cols), from top to bottom, as a Cloud-Optimised GeoTIFF on
     the grid of ``info``; whole, or not at all.  ``resampling`` is that of the overviews, one of
@@ -94,11 +95,11 @@ class Level:
     def __init__(self, rows: int, cols: int, file: IO[bytes], crew: Crew, halve: Halving) -> None:
         self.rows, self.cols, self.file, self.crew, self.halve = rows, cols, file, crew, halve
         self.smaller: Level | None = None
-        self.held: list[Bytes] = []  # less than a row of tiles
+        self.held: list[UInt8] = []  # less than a row of tiles
         self.waiting: deque[list[Future]] = deque()
         self.sizes: list[int] = []  # of the tiles, as they are stored
 
-    def add(self, strip: Bytes) -> None:
+    def add(self, strip: UInt8) -> None:
         """The next rows."""
         self.held.append(strip)
         while (there := sum(map(len, self.held))) >= TILE_PX:
@@ -116,7 +117,7 @@ class Level:
             self.smaller.end()
         self.file.flush()
 
-    def begin(self, row: Bytes) -> None:
+    def begin(self, row: UInt8) -> None:
         """Have a row of tiles (at most 512, cols) compressed."""
         halve = None if self.smaller is None else self.halve
         tiles = (row[:, col : col + TILE_PX] for col in range(0, self.cols, TILE_PX))
@@ -134,7 +135,7 @@ class Level:
             self.smaller.add(np.concatenate([half for _, half in done], axis=1))
 
 
-def worked(tile: Bytes, halve: Halving | None, _: None) -> tuple[bytes, Bytes | None]:
+def worked(tile: UInt8, halve: Halving | None, _: None) -> tuple[bytes, UInt8 | None]:
     """A tile as it is stored, and at half the size if that is asked for."""
     value = int(tile[0, 0])
     same = int(tile.max()) == int(tile.min()) == value
@@ -152,7 +153,7 @@ def plain(value: int) -> bytes:
     return zlib.compress(np.full((TILE_PX, TILE_PX), value, np.uint8))
 
 
-def quarters(tile: Bytes) -> list[Bytes]:
+def quarters(tile: UInt8) -> list[UInt8]:
     """The four pixels (each rows / 2, cols / 2) that one of half the size is made of, row by row;
     beyond the edges there is no data."""
     rows, cols = tile.shape
@@ -160,7 +161,7 @@ def quarters(tile: Bytes) -> list[Bytes]:
     return [even[row::2, col::2] for row in (0, 1) for col in (0, 1)]
 
 
-def average(tile: Bytes) -> Bytes:
+def average(tile: UInt8) -> UInt8:
     """The mean of those of four pixels that have data."""
     total, count = np.zeros((2, *(-(-side // 2) for side in tile.shape)), np.uint16)
     for each in quarters(tile):
@@ -171,7 +172,7 @@ def average(tile: Bytes) -> Bytes:
     return np.where(count > 0, mean, NODATA).astype(np.uint8)
 
 
-def mode(tile: Bytes) -> Bytes:
+def mode(tile: UInt8) -> UInt8:
     """Of four pixels of a mask, 0 and 1, what most of those with data are; where there are as many
     of both, what is that often first, row by row."""
     four = quarters(tile)
@@ -186,7 +187,7 @@ def mode(tile: Bytes) -> Bytes:
     return result
 
 
-def nearest(tile: Bytes) -> Bytes:
+def nearest(tile: UInt8) -> UInt8:
     """One of four pixels."""
     return tile[::2, ::2]
 

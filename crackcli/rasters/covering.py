@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from crackcli.arrays import Bools, Float32
 from crackcli.rasters.grid import Window
-
-Flags = NDArray[np.bool_]
 
 
 def grown(window: Window, by: int, limit: Window) -> Window:
@@ -19,7 +17,7 @@ def grown(window: Window, by: int, limit: Window) -> Window:
     return Window(row, col, max(0, end_row - row), max(0, end_col - col))
 
 
-def windows(flags: Flags, most: int, halo: int) -> Iterator[Window]:
+def windows(flags: Bools, most: int, halo: int) -> Iterator[Window]:
     """Windows that hold every flagged cell once, and as little else as is worth it.
 
     A window and its ``halo`` on each side have at most ``most`` cells, or it is one cell.  Where
@@ -36,7 +34,7 @@ def windows(flags: Flags, most: int, halo: int) -> Iterator[Window]:
         waiting += pieces[::-1] if len(pieces) > 1 else []
 
 
-def shrunk(flags: Flags, window: Window) -> Window | None:
+def shrunk(flags: Bools, window: Window) -> Window | None:
     """The smallest window around what is flagged in one."""
     inside = flags[window.within(Window(0, 0, *flags.shape))]
     rows, cols = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
@@ -50,7 +48,7 @@ def shrunk(flags: Flags, window: Window) -> Window | None:
     )
 
 
-def apart(flags: Flags, window: Window, gap: int) -> list[Window]:
+def apart(flags: Bools, window: Window, gap: int) -> list[Window]:
     """The parts before and behind the first ``gap`` rows or columns without a flag, if any."""
     inside = flags[window.within(Window(0, 0, *flags.shape))]
     for axis in (1, 0):
@@ -106,7 +104,7 @@ def halves(window: Window) -> list[Window]:
     return [Window(row, col, rows, cols // 2), Window(row, col + cols // 2, rows, -(-cols // 2))]
 
 
-def rectangles(flags: Flags) -> Iterator[Window]:
+def rectangles(flags: Bools) -> Iterator[Window]:
     """Windows that hold every flagged cell once and nothing else: runs of cells in a row, together
     with the same runs in the rows below."""
     begun: dict[tuple[int, int], int] = {}
@@ -124,7 +122,7 @@ def rectangles(flags: Flags) -> Iterator[Window]:
             begun[run] = row
 
 
-def spread(flags: Flags, side: int) -> NDArray[np.float32]:
+def spread(flags: Bools, side: int) -> Float32:
     """How many of the flagged squares (h, w) of ``side`` cells lie over each cell: (h + side - 1,
     w + side - 1)."""
     total = np.pad(flags.astype(np.float32), side)

@@ -3,18 +3,20 @@
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
 
+from crackcli.arrays import UInt8
 from crackcli.errors import OutputError
-from crackcli.files import written_apart
+from crackcli.files import written_apart, written_aside
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import ENVIRONMENT, Pixels, RasterInfo, reason
+from crackcli.rasters.reader import ENVIRONMENT, Pixels, Raster, RasterInfo, reason
 
 OPAQUE = 255
 
@@ -75,3 +77,17 @@ def writable(path: Path) -> Iterator[None]:
         os.dup2(spoken, 2)
         os.close(spoken)
         os.close(nowhere)
+
+
+def cut(info: RasterInfo, windows: Iterable[Window]) -> Iterator[tuple[Window, UInt8]]:
+    """Windows of a photograph (rows, cols, 3), from top to bottom, as files are best read."""
+    with Raster(info) as raster:
+        for window in sorted(windows, key=lambda w: (w.row, w.col)):
+            yield window, np.ascontiguousarray(raster.read(window).rgb)
+
+
+def write_png(path: Path, image: UInt8) -> None:
+    """A tile (rows, cols, 3) as a whole file, or no file."""
+    _, file = cv2.imencode(".png", image[..., ::-1])
+    with written_aside(path) as aside:
+        aside.write_bytes(file.tobytes())

@@ -10,10 +10,11 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from crackcli.arrays import Bools, UInt8
 from crackcli.rasters.covering import grown
 from crackcli.rasters.grid import Window
 from crackcli.rasters.read_ahead import ReadAhead
-from crackcli.rasters.reader import Bytes, Flags, Pixels, RasterInfo
+from crackcli.rasters.reader import Pixels, RasterInfo
 
 FAR_PX = 64  # from valid pixels, where the fill of those without data is grey
 GREY = 128
@@ -29,7 +30,7 @@ class Readable(Protocol):
         """A window that may reach beyond the raster."""
         ...
 
-    def read_valid(self, window: Window) -> Flags:
+    def read_valid(self, window: Window) -> Bools:
         """Which pixels are valid, of a window inside the raster."""
         ...
 
@@ -45,7 +46,7 @@ class Wide:
     def __init__(self, raster: Readable, window: Window) -> None:
         self.raster, self.outer = raster, window
         self.pixels: Pixels | None = None  # but for a raster that is read ahead
-        self.flags: Flags | None = None  # which are valid; None: all
+        self.flags: Bools | None = None  # which are valid; None: all
         if isinstance(raster, ReadAhead):
             if raster.info.masked:
                 self.outer = window.grown(FAR_PX)
@@ -62,13 +63,13 @@ class Wide:
         """Whether all pixels are valid."""
         return self.flags is None or bool(self.flags.all())
 
-    def valid(self, window: Window) -> Flags:
+    def valid(self, window: Window) -> Bools:
         """Which pixels of a part are valid."""
         if self.flags is None:
             return np.ones(window.shape, bool)
         return self.flags[window.within(self.outer)]
 
-    def filled(self, window: Window) -> Bytes | None:
+    def filled(self, window: Window) -> UInt8 | None:
         """A part (rows, cols, 3) without holes; None where it would be nothing but fill."""
         if self.flags is None:
             return self.rgb(window)
@@ -79,14 +80,14 @@ class Wide:
         rgb = fill(self.rgb(near), valid)
         return np.ascontiguousarray(rgb[window.within(near)])
 
-    def rgb(self, window: Window) -> Bytes:
+    def rgb(self, window: Window) -> UInt8:
         """A part (rows, cols, 3) as it is, holes and all."""
         if self.pixels is None:
             return self.raster.read_rgb(window)
         return self.pixels.rgb[window.within(self.outer)]
 
 
-def fill(rgb: Bytes, valid: Flags) -> Bytes:
+def fill(rgb: UInt8, valid: Bools) -> UInt8:
     """``rgb`` (rows, cols, 3) with the colour of the nearest valid pixel where there is none,
     fading to grey."""
     if valid.all():

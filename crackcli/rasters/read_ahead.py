@@ -16,8 +16,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from crackcli.arrays import Bools, UInt8
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Bytes, Flags, Index, Pixels, Raster, RasterInfo, mirrored
+from crackcli.rasters.reader import Index, Pixels, Raster, RasterInfo, mirrored
 from crackcli.threads import Crew, cores
 
 BAND_PX = 512  # about, of rows that are decoded together
@@ -31,8 +32,8 @@ class Band:
     """Rows of a raster: ``rgb`` (rows, cols, 3), ``valid`` (rows, cols), None where all pixels are
     valid, and what must be done before they are."""
 
-    rgb: Bytes
-    valid: Flags | None
+    rgb: UInt8
+    valid: Bools | None
     parts: list[Future] = field(default_factory=list)
 
     def wait(self) -> None:
@@ -82,20 +83,20 @@ class ReadAhead:
         self.put_together(window, rgb, valid if self.info.masked else None)
         return Pixels(rgb, valid)
 
-    def read_rgb(self, window: Window) -> Bytes:
+    def read_rgb(self, window: Window) -> UInt8:
         """The same without validity."""
         rgb = np.empty((*window.shape, 3), np.uint8)
         self.put_together(window, rgb, None)
         return rgb
 
-    def read_valid(self, window: Window) -> Flags:
+    def read_valid(self, window: Window) -> Bools:
         """Only which pixels are valid, of a window that may reach beyond the raster."""
         valid = np.ones(window.shape, bool)
         if self.info.masked:
             self.put_together(window, None, valid)
         return valid
 
-    def put_together(self, window: Window, rgb: Bytes | None, valid: Flags | None) -> None:
+    def put_together(self, window: Window, rgb: UInt8 | None, valid: Bools | None) -> None:
         """Fill the arrays that are given (rows, cols, ...) with a window."""
         inside, (row_index, col_index) = mirrored(window, self.info.rows, self.info.cols)
         if inside != window.clipped(self.info.rows, self.info.cols):  # most of it lies outside
@@ -155,7 +156,7 @@ class ReadAhead:
             self.begin(number)
 
 
-def decode(piece: Window, rgb: Bytes, valid: Flags | None, raster: Raster) -> None:
+def decode(piece: Window, rgb: UInt8, valid: Bools | None, raster: Raster) -> None:
     """A part of a raster into arrays that are there for it."""
     if raster.info.orientation == 1:
         raster.read_piece(piece, rgb, valid)

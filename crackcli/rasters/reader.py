@@ -20,15 +20,13 @@ import rasterio
 import rasterio.warp
 import rasterio.windows
 from affine import Affine
-from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
+from crackcli.arrays import Bools, Int64, UInt8
 from crackcli.errors import InputError
 from crackcli.files import sha256
 from crackcli.rasters.bands import (
-    Bytes,
-    Flags,
     all_valid,
     colour_bands,
     find_palette,
@@ -59,7 +57,7 @@ ENVIRONMENT = {
 
 FILTERS = threading.Lock()  # which warnings are shown is one setting for all threads
 
-Index = slice | NDArray[np.int64]
+Index = slice | Int64
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,8 @@ class RasterInfo:
 class Pixels:
     """A window of a raster: ``rgb`` (rows, cols, 3) uint8 and ``valid`` (rows, cols)."""
 
-    rgb: Bytes
-    valid: Flags
+    rgb: UInt8
+    valid: Bools
 
 
 def inspect(path: Path) -> RasterInfo:
@@ -208,7 +206,7 @@ class Raster:
         pixels = self.read_inside(inside)
         return Pixels(pixels.rgb[rows][:, cols], pixels.valid[rows][:, cols])
 
-    def read_valid(self, window: Window) -> Flags:
+    def read_valid(self, window: Window) -> Bools:
         """Only which pixels are valid, of a window inside the raster."""
         if valid_by_value(self.source):
             return self.read_inside(window).valid
@@ -227,7 +225,7 @@ class Raster:
             self.read_piece(piece, rgb[place], valid[place] if self.info.masked else None)
         return Pixels(self.turn.upright(rgb), self.turn.upright(valid))
 
-    def read_piece(self, piece: Window, rgb: Bytes, valid: Flags | None) -> None:
+    def read_piece(self, piece: Window, rgb: UInt8, valid: Bools | None) -> None:
         """A window of the file into ``rgb`` (rows, cols, 3) and ``valid`` (rows, cols), both zero
         so far; the latter may be None where all pixels of the raster are valid.  Others stay
         black, and where none is valid nothing is touched: what lies around a survey takes no
@@ -313,7 +311,7 @@ class Band:
         """Rows and columns."""
         return self.source.shape
 
-    def read(self, window: Window) -> Bytes:
+    def read(self, window: Window) -> UInt8:
         """A window (rows, cols) that may reach beyond the raster, as `Raster.read`."""
         inside, (rows, cols) = mirrored(window, *self.source.shape)
         with readable(self.path, SCAN):
@@ -321,7 +319,7 @@ class Band:
         return values[rows][:, cols]
 
 
-def read_band(path: Path, window: Window | None = None) -> Bytes:
+def read_band(path: Path, window: Window | None = None) -> UInt8:
     """One window of the single band of a score or mask raster, or all of it."""
     with Band(path) as band:
         return band.read(window or Window(0, 0, *band.shape))
@@ -333,27 +331,5 @@ def read_tags(path: Path) -> dict[str, str]:
         return dict(source.tags())
 
 
-def metres_per_unit(crs_wkt: str) -> float | None:
-    """Metres of one map unit; None where map units are degrees or unknown."""
-    try:
-        crs = rasterio.crs.CRS.from_wkt(crs_wkt)
-        if crs.is_geographic:
-            return None
-        return float(crs.units_factor[1])  # of a local CRS too, which is not a projected one
-    except CRSError:
-        return None
-
-
-def to_wgs84(
-    crs_wkt: str, xs: NDArray[np.float64], ys: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Map coordinates to longitudes and latitudes; None where the CRS is not tied to the Earth."""
-    try:
-        crs = rasterio.crs.CRS.from_wkt(crs_wkt)
-        if not (crs.is_projected or crs.is_geographic):
-            return None
-        lon, lat = rasterio.warp.transform(crs, rasterio.crs.CRS.from_epsg(4326), xs, ys)
-    except (CRSError, RasterioError):
-        return None
-    lon, lat = np.asarray(lon), np.asarray(lat)
-    return (lon, lat) if np.isfinite(lon).all() and np.isfinite(lat).all() else None
+CRACK = 1
+SCORE_MAX = 254

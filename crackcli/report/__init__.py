@@ -1,2 +1,2 @@
-"""crackcli report: cracks of a scan as rows with units, uncertainties and severity, in CSV, GeoJSON
-and GeoPackage."""
+"""crackcli report: cracks as rows with units, uncertainties and severity; CSV, GeoJSON,
+GeoPackage."""

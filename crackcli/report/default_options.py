@@ -2,14 +2,12 @@
 (`crackcli.detectability.limits`) were found for these, and for others they are no more than a
 guide."""
 
-from functools import cache
 from typing import Any
 
-from crackcli.attribution import DEFAULT_METHOD, DEFAULT_START
-from crackcli.engines.opening import shipped
-from crackcli.files import sha256
-from crackcli.inference.views import PLAIN
+from crackcli.rasters.resampled import PLAIN
+from crackcli.registry import DEFAULT_METHOD, DEFAULT_START
 from crackcli.scenes.scene import Scene, entry
+from crackcli.shipped_models import shipped_sha256
 
 GATE = 0.5
 # Options that tell which cracks are found: where scene.json tells them, and the default.
@@ -33,11 +31,3 @@ def by_default(scene: Scene) -> bool:
     told = all(entry(scene.record, path, known) == known for path, known in OPTIONS.values())
     model = entry(scene.record, ("scored", "engine", "model_sha256"))
     return told and (model is None or model in shipped_sha256())
-
-
-@cache
-def shipped_sha256() -> frozenset[str]:
-    """The digests of the shipped checkpoint and of all graphs that were made from it."""
-    checkpoint = shipped(".safetensors")
-    graphs = checkpoint.parent.glob(f"{checkpoint.stem}.*.onnx")
-    return frozenset(sha256(path) for path in (checkpoint, *graphs) if path.is_file())

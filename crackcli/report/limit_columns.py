@@ -7,6 +7,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from crackcli.arrays import Float64
 from crackcli.detectability.assessment import Area, Assessed
 from crackcli.scenes.scale import Scale, in_mm
 
@@ -34,7 +35,7 @@ def in_both(name: str, value_px: float | None, scale: Scale | None) -> Row:
 def crack_limits(
     assessed: Assessed | None,
     scale: Scale | None,
-    centreline: Sequence[NDArray[np.float64]],
+    centreline: Sequence[Float64],
     width_px: float,
 ) -> Row:
     """The limits where a crack lies, and whether its usual width ``width_px`` can be measured."""

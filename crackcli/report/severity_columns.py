@@ -7,14 +7,13 @@ member, the GeoPackage in the table ``severity_profiles``.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
-from crackcli.cracks.trace import Crack
-from crackcli.cracks.width_methods import FROM_MASK
+from crackcli.cracks.crack import Crack
+from crackcli.cracks.widths import FROM_MASK
+from crackcli.report.columns import Row
 from crackcli.report.severity import POSSIBLY, Grade, Profile, grade, worst
 from crackcli.scenes.scale import Scale
 
-Row = dict[str, Any]
 Profiles = tuple[Profile, ...]
 
 FIELDS: dict[str, type] = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli.cracks.trace import Crack
+from crackcli.cracks.crack import Crack
 from crackcli.report.rows import SceneCracks
 from crackcli.scenes.frames import map_frame
 

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crackcli.cracks import widths
+from crackcli.cracks.crack import Crack
 from crackcli.cracks.joints import JOINT, judged
-from crackcli.cracks.trace import Crack, trace
+from crackcli.cracks.trace import trace
 from crackcli.detectability.assessment import Assessed, assess
 from crackcli.detectability.statement import Told, statement
 from crackcli.errors import InputError, UsageError
@@ -28,12 +29,14 @@ from crackcli.measuring.measure import measure_all
 from crackcli.measuring.photometric_width import Optics
 from crackcli.measuring.profiles import RasterPhotograph
 from crackcli.measuring.tone import TONES, Tone
+from crackcli.progress import Progress
 from crackcli.rasters.reader import RasterInfo, read_tags
 from crackcli.registry import FORMATS, load
+from crackcli.report.columns import EDGES
 from crackcli.report.default_options import by_default
 from crackcli.report.identity import about, check_names, relevance_top
 from crackcli.report.limit_columns import scene_limits
-from crackcli.report.rows import EDGES, SceneCracks, told
+from crackcli.report.rows import SceneCracks, told
 from crackcli.report.severity import find_profiles
 from crackcli.report.severity_columns import Profiles
 from crackcli.scenes.frames import exchange_frame
@@ -47,8 +50,6 @@ TRACING = 0.8  # share of the time that goes into tracing; the rest is writing
 MASK = 0.4  # of that share, what is done after the mask
 WINDOW_MM, LEAST_WINDOW_PX = 5.0, 3.0  # over which the largest width is a mean: the longer
 SAID = 10  # scenes at most, of each of which a statement is logged
-
-Progress = Callable[[float, str], None]  # share done, 0 to 1, and what is being done
 
 
 @dataclass(frozen=True)
@@ -296,7 +297,7 @@ def summarise(table: SceneCracks) -> SceneSummary:
 
 
 def tell_severity(scenes: list[SceneSummary], profiles: Profiles) -> None:
-    """Say by what cracks were graded, with the caveats, and once what could not be graded."""
+    """Log by what cracks were graded, with the caveats, and once what could not be graded."""
     for profile in profiles:
         log.warning("%s (%s): %s", profile.name, profile.graded, profile.caveat)
     bare = [scene.scene for scene in scenes if scene.mm_per_px is None]
@@ -311,7 +312,7 @@ def tell_severity(scenes: list[SceneSummary], profiles: Profiles) -> None:
 
 
 def tell_joints(scenes: list[SceneSummary], likelihood: float) -> None:
-    """Say how many lines of all scenes were set aside, if any."""
+    """Log how many lines of all scenes were set aside, if any."""
     found = [scene for scene in scenes if scene.joints]
     if found:
         log.info(
@@ -326,7 +327,7 @@ def tell_joints(scenes: list[SceneSummary], likelihood: float) -> None:
 
 
 def tell(scenes: list[SceneSummary], total: str) -> None:
-    """Say what was seen and what would have been: of each scene, if they are few, and of all."""
+    """Log the detection statement of each scene (at most `SAID` scenes) and of all together."""
     if 1 < len(scenes) <= SAID:
         for scene in scenes:
             log.info("%s: %s", scene.scene, scene.statement)

@@ -1,2 +1,2 @@
-"""crackcli scan: rasters in, score.tif, mask.tif and scene.json out, resumable; --dry-run foretells
-the cost."""
+"""crackcli scan: writes score.tif, mask.tif and scene.json; resumable; --dry-run predicts the
+cost."""

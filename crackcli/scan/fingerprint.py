@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from crackcli import __version__
-from crackcli.inference.explainer import StripExplainer
+from crackcli.inference.strips import StripExplainer
 from crackcli.rasters.reader import RasterInfo
 
 

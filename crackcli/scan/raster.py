@@ -25,20 +25,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crackcli import __version__
-from crackcli.attribution import SCORED
-from crackcli.engines import Floats
+from crackcli.arrays import Float16, Float32, Int64, UInt8
 from crackcli.errors import InputError
-from crackcli.inference.explainer import StripExplainer
-from crackcli.inference.views import PLAIN, View, explain_view, in_order, together
+from crackcli.inference.strips import StripExplainer
+from crackcli.inference.views import View, explain_view, together
 from crackcli.masking.refinement import Masking
 from crackcli.masking.scene_mask import SCORE_MAX, find_threshold, write_mask
+from crackcli.progress import Progress
 from crackcli.rasters.cog import write_cog
 from crackcli.rasters.read_ahead import ReadAhead
-from crackcli.rasters.reader import NODATA, Bytes, RasterInfo, inspect, read_tags
-from crackcli.registry import BACKENDS, load
+from crackcli.rasters.reader import NODATA, RasterInfo, inspect, read_tags
+from crackcli.rasters.resampled import PLAIN, in_order
+from crackcli.registry import SCORED
 from crackcli.scan.fingerprint import digest_of, made_from
 from crackcli.scan.strip_store import Packed, Work
 from crackcli.scenes import recorded_scale as photograph
@@ -54,7 +54,6 @@ LARGEST = 0x7BFF  # the last of those that are positive and finite; they rise fr
 STRIPS = 2  # of the score that are made at once
 EXPLAINING = 0.9  # share of a scan's time, for the progress
 
-Progress = Callable[[float, str], None]
 Result = TypeVar("Result")
 
 
@@ -68,7 +67,6 @@ class ScanTask:
     core_px: int = CORE_PX  # of the network's pixels, at any zoom
     zooms: tuple[float, ...] = PLAIN
     hints: photograph.Hints = photograph.Hints()
-    backend: str = "serial"
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -118,7 +116,7 @@ def scan_raster(
         earlier = None
         work.begin()
         try:
-            explain(work, info, views, explainer, task.backend, progress)
+            explain(work, info, views, explainer, progress)
         except InputError:  # a file that is exported again begins anew
             work.remove()
             raise
@@ -196,7 +194,6 @@ def explain(
     info: RasterInfo,
     views: Sequence[View],
     explainer: StripExplainer,
-    backend: str,
     progress: Progress,
 ) -> None:
     """Relevance of every strip of every view that the work folder does not have yet."""
@@ -225,7 +222,7 @@ def explain(
             behind.hand_over(partial(work.put, view.zoom, index, scores))
             return cost[strip]
 
-        for pixels in load(BACKENDS, backend)(scan_strip, missing):
+        for pixels in map(scan_strip, missing):
             done += pixels
             progress(EXPLAINING * done / total, info.path.name)
 
@@ -283,12 +280,12 @@ def strips_of(
     return crew.imap(lambda _, number: use(work.packed(view.zoom, number)), numbers, STRIPS)
 
 
-def counted(strip: Packed) -> NDArray[np.int64]:
+def counted(strip: Packed) -> Int64:
     """How often each of `HALVES` occurs, but for the zeros where nothing is explained."""
     return np.bincount(strip.squares.view(np.uint16).reshape(-1), minlength=len(HALVES))
 
 
-def summarised(probability: Floats, gate: float, stride_px: float) -> dict[str, Any]:
+def summarised(probability: Float32, gate: float, stride_px: float) -> dict[str, Any]:
     """The grid of P(crack) (h, w) of all tiles in a few numbers; ``stride_px`` are pixels of the
     raster, ``histogram`` counts the tiles in ten equal bins from 0 to 1."""
     return {
@@ -302,12 +299,12 @@ def summarised(probability: Floats, gate: float, stride_px: float) -> dict[str, 
     }
 
 
-def root(relevance: NDArray[np.float16]) -> NDArray[np.float32]:
+def root(relevance: Float16) -> Float32:
     """Root of positive relevance: evens out what spans many orders of magnitude."""
     return np.sqrt(relevance.astype(np.float32).clip(min=0))
 
 
-def top_of(counts: NDArray[np.int64], pixels: int) -> float:
+def top_of(counts: Int64, pixels: int) -> float:
     """The root relevance that all but a few of the scene's pixels stay below; ``counts`` tells how
     often each of `HALVES` above zero occurs."""
     above = np.cumsum(counts[LARGEST:0:-1])[::-1]  # pixels with this relevance or more
@@ -315,7 +312,7 @@ def top_of(counts: NDArray[np.int64], pixels: int) -> float:
     return float(root(HALVES[1 + frequent[-1]])) if len(frequent) else 1.0
 
 
-def code(strip: Packed, *, top: float) -> Bytes:
+def code(strip: Packed, *, top: float) -> UInt8:
     """Scores as they are stored: 0 to 254, 255 where there is no data."""
     scaled = root(HALVES[: LARGEST + 1]) * (SCORE_MAX / top)
     table = np.zeros(len(HALVES), np.uint8)  # 0 for negative relevance

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli.engines import Floats
+from crackcli.arrays import Bools, Float16, Float32
 from crackcli.errors import InputError
 from crackcli.files import refused, write_json, written_aside
-from crackcli.inference.explainer import StripScores
+from crackcli.inference.strips import StripScores
 from crackcli.inference.views import View
-from crackcli.rasters.reader import Flags, read_tags
+from crackcli.rasters.reader import read_tags
 from crackcli.scenes.scene import Scene
 
 SQUARE_PX = 32
@@ -34,10 +34,10 @@ class Packed:
     (rows, cols), None where all pixels are; ``probability`` as in `StripScores`."""
 
     shape: tuple[int, int]
-    marked: Flags
-    squares: NDArray[np.float16]
-    valid: Flags | None
-    probability: Floats
+    marked: Bools
+    squares: Float16
+    valid: Bools | None
+    probability: Float32
 
     @classmethod
     def of(cls, scores: StripScores) -> "Packed":
@@ -171,7 +171,7 @@ class Work:
         """All strips of a view, from top to bottom."""
         return (self.packed(view.zoom, index).scores() for index in range(len(view.grid)))
 
-    def probability(self, view: View) -> Floats:
+    def probability(self, view: View) -> Float32:
         """P(crack) (h, w) of all tiles of a view."""
         parts = []
         for index in range(len(view.grid)):

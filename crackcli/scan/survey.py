@@ -7,30 +7,27 @@ import contextlib
 import logging
 import os
 import platform
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from crackcli import __version__
-from crackcli.engines.opening import open_explainer
-from crackcli.errors import CrackError, InputError, Interrupted, Locked, OutputError, UsageError
-from crackcli.files import write_json
-from crackcli.inference.explainer import StripExplainer
-from crackcli.inference.views import PLAIN, in_order
+from crackcli.errors import CrackError, Interrupted, OutputError, UsageError
+from crackcli.files import locked, write_json
+from crackcli.inference.opening import open_explainer
+from crackcli.inference.strips import StripExplainer
 from crackcli.masking.refinement import Masking
-from crackcli.rasters.reader import LEAST_PX, SUFFIXES, existing
-from crackcli.scan.dry_run.memory import peak_memory_mb
+from crackcli.progress import Progress
+from crackcli.rasters.reader import LEAST_PX
+from crackcli.rasters.resampled import PLAIN, in_order
+from crackcli.scan.inputs import Failure, find_rasters
+from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scan.raster import ScanTask, SceneSummary, scan_raster
 from crackcli.scenes.recorded_scale import Hints
 
 log = logging.getLogger(__name__)
-
-OURS = {".lock", "run.json"}  # files of the output folder that a scene's folder may not displace
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -61,15 +58,6 @@ class SurveyTask:
         if not 0 <= self.look <= 1:
             raise UsageError(f"look is {self.look}; choose a probability, 0 for no first look")
         object.__setattr__(self, "zooms", in_order(self.zooms))
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An input that could not be scanned, and why."""
-
-    source: Path
-    message: str
-    exit_code: int
 
 
 @dataclass
@@ -166,86 +154,6 @@ def unforeseen(source: Path, error: Exception) -> str:
         f"{source} could not be scanned (unexpected {type(error).__name__}: {error}); "
         "CRACKCLI_TRACEBACK=1 shows where"
     )
-
-
-def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure]]:
-    """Scene names and their files, and what cannot be found.
-
-    A folder gives the images in it.  A scene is named by its file's stem; where two files share
-    one, by stem and suffix, and where these are shared too, with the folder's name before them.
-    Names that differ in case only count as shared: some file systems do not tell them apart.
-    """
-    files: dict[Path, Path] = {}
-    failures: list[Failure] = []
-    for source in sources:
-        try:
-            found = images_in(source) if source.is_dir() else [existing(source)]
-        except InputError as error:
-            failures.append(Failure(source, str(error), error.exit_code))
-            continue
-        for path in found:
-            files.setdefault(path.parent.resolve() / path.name, path)
-    names: list[Callable[[Path], str]] = [
-        lambda path: path.stem,
-        lambda path: f"{path.stem}_{path.suffix[1:].lower()}",
-        lambda path: f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:].lower()}",
-    ]
-    left, named = list(files.values()), dict[str, Path]()
-    for name in names:
-        taken = Counter([*OURS, *(known.casefold() for known in named)])
-        taken.update(name(path).casefold() for path in left)
-        unique = [path for path in left if taken[name(path).casefold()] == 1]
-        named |= {name(path): path for path in unique}
-        left = [path for path in left if path not in unique]
-    for path in left:
-        error = InputError(f"{path} cannot be told from another file of the same name; rename one")
-        failures.append(Failure(path, str(error), error.exit_code))
-    ordered = {path: name for name, path in named.items()}
-    return {ordered[path]: path for path in files.values() if path in ordered}, failures
-
-
-def images_in(folder: Path) -> list[Path]:
-    """The image files of a folder by name, without its folders and hidden files."""
-    try:
-        found = sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in SUFFIXES and path.name[0] != "." and not path.is_dir()
-        )
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be read ({error.strerror}); change its rights"
-        ) from error
-    if not found:
-        raise InputError(
-            f"{folder} holds no images; give a folder with {', '.join(sorted(SUFFIXES))}"
-        )
-    return found
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold an output folder for this run alone; the lock ends with the process."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written ({error.strerror}); choose another output folder"
-        ) from error
-    with file:
-        try:
-            import fcntl
-        except ModuleNotFoundError:  # Windows: no lock, as there is no cron
-            yield
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Locked(f"{folder} is in use by another run; try again later") from error
-        except OSError as error:
-            log.warning("%s cannot be locked (%s)", folder, error.strerror)
-        yield
 
 
 def write_run(task: SurveyTask, explainer: StripExplainer, result: SurveyResult) -> None:

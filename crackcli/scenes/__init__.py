@@ -1,1 +1,1 @@
-"""A scanned photograph on disk: its record, its source, its scale and its map coordinates."""
+"""A scanned photograph on disk: record, source, scale (mm per pixel), map coordinates."""

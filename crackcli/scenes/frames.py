@@ -11,8 +11,8 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from crackcli.cracks.centreline import Numbers
-from crackcli.rasters.reader import to_wgs84
+from crackcli.arrays import Float64
+from crackcli.rasters.crs import to_wgs84
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
 
@@ -39,7 +39,7 @@ class Frame:
         """Geometries in pixel coordinates to this frame, rounded."""
         return shapely.transform(geometries, self.place_points)
 
-    def place_points(self, points: Numbers) -> Numbers:
+    def place_points(self, points: Float64) -> Float64:
         """The same for points (N, 2)."""
         placed = apply(self.transform, points)
         if self.space == "wgs84":
@@ -55,7 +55,7 @@ class Frame:
         return shapely.transform(geometries, lambda points: apply(back, points))
 
 
-def apply(transform: Affine, points: Numbers) -> Numbers:
+def apply(transform: Affine, points: Float64) -> Float64:
     """Points (N, 2) taken through a transform."""
     x, y = points.T
     a, b, c, d, e, f = transform[:6]

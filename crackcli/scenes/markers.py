@@ -21,11 +21,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from crackcli.arrays import Float64, UInt8
 from crackcli.errors import InputError
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Bytes, Raster, RasterInfo
+from crackcli.rasters.reader import Raster, RasterInfo
 
 DICTIONARIES = ("DICT_4X4_50", "DICT_5X5_100", "DICT_6X6_250", "DICT_APRILTAG_36h11")
 TILE_PX, HALO_PX = 2048, 768  # a marker of up to about 1000 px lies in one tile with its halo
@@ -39,8 +39,6 @@ NOISE_PX = 0.05  # least uncertainty of where a side lies, of each and of all al
 REACH = 0.6  # half the diagonal of a photograph over the focal length of a common lens
 AGREEMENT = 3.0  # standard uncertainties by which two markers may differ
 
-Numbers = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Marker:
@@ -49,12 +47,12 @@ class Marker:
     and for all sides alike."""
 
     name: str
-    corners: Numbers
+    corners: Float64
     noise_px: float
     edge_px: float
 
     @property
-    def middle(self) -> Numbers:
+    def middle(self) -> Float64:
         return self.corners.mean(axis=0)
 
     @property
@@ -162,7 +160,7 @@ def tiles(info: RasterInfo) -> Iterator[tuple[Window, Window]]:
             yield core, Window(top, left, bottom - top, right - left)
 
 
-def shrink(grey: Bytes, core: Window, factor: int, small: Bytes) -> None:
+def shrink(grey: UInt8, core: Window, factor: int, small: UInt8) -> None:
     """Put a tile into the raster made small; what is left at its end is left out."""
     row, col = core.row // factor, core.col // factor
     rows, cols = core.rows // factor, core.cols // factor
@@ -172,7 +170,7 @@ def shrink(grey: Bytes, core: Window, factor: int, small: Bytes) -> None:
         small[row : row + rows, col : col + cols] = resized
 
 
-def detect(grey: Bytes, factor: int, origin: Numbers) -> Iterator[Marker]:
+def detect(grey: UInt8, factor: int, origin: Float64) -> Iterator[Marker]:
     """The markers of an image (rows, cols) whose pixels are ``factor`` of the raster's large and
     whose first pixel is the raster's ``origin`` (col, row)."""
     settings = cv2.aruco.DetectorParameters()
@@ -197,7 +195,7 @@ def detect(grey: Bytes, factor: int, origin: Numbers) -> Iterator[Marker]:
                 )
 
 
-def refine(grey: Bytes, corners: Numbers, cells: int) -> tuple[Numbers, float, float] | None:
+def refine(grey: UInt8, corners: Float64, cells: int) -> tuple[Float64, float, float] | None:
     """Corners (4, 2) where lines through the sides meet, the standard uncertainty of a line, and
     how far the lines would move if grey were light; None where a side is no edge from black to
     white."""
@@ -237,8 +235,8 @@ def refine(grey: Bytes, corners: Numbers, cells: int) -> tuple[Numbers, float, f
 
 
 def edge(
-    share: Numbers, steps: Numbers, values: Numbers, level: float
-) -> tuple[Numbers, float] | None:
+    share: Float64, steps: Float64, values: Float64, level: float
+) -> tuple[Float64, float] | None:
     """How far outwards from the start and the end of a side it lies (2,), and the standard
     uncertainty of that; None where too few profiles go from black to white.
 
@@ -263,7 +261,7 @@ def edge(
     return np.array([begin, begin + slope]), spread / math.sqrt(int(near.sum()))
 
 
-def crossing(one: Numbers, other: Numbers) -> Numbers:
+def crossing(one: Float64, other: Float64) -> Float64:
     """Where two lines meet, each through two points."""
     (a, b), (c, d) = one, other
     matrix = np.column_stack([b - a, c - d])

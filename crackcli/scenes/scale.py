@@ -18,7 +18,7 @@ from typing import Any
 from affine import Affine
 
 from crackcli.errors import InputError, UsageError
-from crackcli.rasters.reader import metres_per_unit
+from crackcli.rasters.crs import metres_per_unit
 from crackcli.scenes.scene import Scene
 
 SOURCES = {

@@ -1,2 +1,1 @@
-"""crackcli selftest: known cracks drawn into a photograph and found again, or not: probability of
-detection."""
+"""crackcli selftest: draws known cracks, scans them, and fits the probability of detection."""

@@ -17,13 +17,12 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
-from crackcli.cracks.trace import Crack
-from crackcli.masking.runs import CRACK
-from crackcli.rasters.reader import NODATA, Bytes
+from crackcli.arrays import Bools, Float64, Int64, UInt8
+from crackcli.cracks.crack import Crack
+from crackcli.rasters.reader import CRACK, NODATA
 from crackcli.synthesis.cover import CrackPath, coverage
 
 DETECTED = 0.5  # share of a drawn centreline
@@ -34,8 +33,6 @@ SMOOTH_PX = 3.0  # deviation: about as smooth as measured centrelines
 FINE_PX = 0.25  # between points that are smoothed
 WINDOW_PX = 2.0  # deviation: a width is about that of 5 px of the way
 OPEN_PX = 0.2  # width from which on a place of the path is open
-
-Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def judge(
     width_px: float,
     cracks: Sequence[Crack],
     joints: Sequence[Crack],
-    before: Bytes,
+    before: UInt8,
 ) -> Hit:
     """The hit of a drawn ``path`` among ``cracks`` and ``joints`` of its scene; ``before`` (rows,
     cols) is the mask of the same pixels as they were."""
@@ -128,7 +125,7 @@ def dense(path: CrackPath) -> CrackPath:
     return CrackPath(even.points[open_], even.width_px[open_], even.shift_px[open_])
 
 
-def covering(points: Points, cracks: Sequence[Crack], reach_px: float) -> NDArray[np.int64]:
+def covering(points: Float64, cracks: Sequence[Crack], reach_px: float) -> Int64:
     """Of each point (N, 2) the index of the crack (N,) next to it, -1 where none is near enough."""
     lines = [samples(crack.centreline) for crack in cracks]
     if not lines:
@@ -138,14 +135,14 @@ def covering(points: Points, cracks: Sequence[Crack], reach_px: float) -> NDArra
     return np.where(distance <= reach_px, owner[found], -1)
 
 
-def covered(points: Points, lines: Sequence[Points], reach_px: float) -> NDArray[np.bool_]:
+def covered(points: Float64, lines: Sequence[Float64], reach_px: float) -> Bools:
     """Which points (N, 2) lie near any of the lines."""
     if not lines:
         return np.zeros(len(points), bool)
     return cKDTree(samples(lines)).query(points)[0] <= reach_px
 
 
-def samples(lines: Sequence[Points]) -> Points:
+def samples(lines: Sequence[Float64]) -> Float64:
     """Points (N, 2) at most about a pixel apart on all of the lines."""
     parts = []
     for line in lines:
@@ -155,7 +152,7 @@ def samples(lines: Sequence[Points]) -> Points:
     return np.concatenate(parts)
 
 
-def is_false(crack: Crack, drawn: cKDTree, known: NDArray[np.bool_], reach_px: float) -> bool:
+def is_false(crack: Crack, drawn: cKDTree, known: Bools, reach_px: float) -> bool:
     """Whether a found crack lies mostly away from the drawn one and from what was known."""
     points = samples(crack.centreline)
     cols, rows = np.rint(points).astype(int).T
@@ -164,6 +161,6 @@ def is_false(crack: Crack, drawn: cKDTree, known: NDArray[np.bool_], reach_px: f
     return float(explained.mean()) < MOSTLY
 
 
-def disc(radius_px: float) -> NDArray[np.uint8]:
+def disc(radius_px: float) -> UInt8:
     side = 2 * int(radius_px) + 1
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))

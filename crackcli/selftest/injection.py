@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crackcli.cracks.trace import Crack
-from crackcli.engines import DIRECT_KINDS
+from crackcli.cracks.crack import Crack
+from crackcli.engines.engine import DIRECT_KINDS
 from crackcli.errors import InputError
 from crackcli.inference.prescreen import ZOOM
 from crackcli.rasters.crops import write_pixels

@@ -5,8 +5,9 @@ from collections import defaultdict
 import cv2
 import numpy as np
 
-from crackcli.evaluation.contact_sheet import GAP_PX, band, faded, joined
-from crackcli.figures.chart import BLACK, GREY, Axes, Canvas, Image, round_ticks, wrapped
+from crackcli.arrays import UInt8
+from crackcli.figures.chart import BLACK, GREY, Axes, Canvas, round_ticks, wrapped
+from crackcli.figures.sheet import GAP_PX, band, faded, joined
 from crackcli.selftest.hits import REACH_PX, covered, dense
 from crackcli.selftest.run import Selftest, Tested
 
@@ -17,7 +18,7 @@ MOST = 6  # cracks of a width on the sheet
 FINE = 3  # times as large lines are drawn, then shrunk
 
 
-def pod_chart(test: Selftest, sentence: str) -> Image:
+def pod_chart(test: Selftest, sentence: str) -> UInt8:
     """The probability of detection over the width, and the error of each measured width."""
     canvas = Canvas(*CHART_PX)
     for number, line in enumerate(wrapped(sentence, CHART_PX[0] - 60, 9)):
@@ -95,7 +96,7 @@ def width_errors(test: Selftest, canvas: Canvas) -> None:
         axes.dots([width_px], [mean], 4, ORANGE)
 
 
-def overlay(test: Selftest) -> Image:
+def overlay(test: Selftest) -> UInt8:
     """A row for each width: drawn cracks as they look, and beside each what was found of it."""
     rows = []
     cells = min(MOST, max(len(own) for own in levels_of(test).values()))
@@ -115,7 +116,7 @@ def overlay(test: Selftest) -> Image:
     return np.pad(sheet, rim, mode="constant", constant_values=255)
 
 
-def pair_of(each: Tested) -> Image:
+def pair_of(each: Tested) -> UInt8:
     """A crack at its true size, and on the faded photograph what was found."""
     path, image = each.drawn.path, each.image()
     middle = (path.points.min(axis=0) + path.points.max(axis=0)) / 2
@@ -148,7 +149,7 @@ def pair_of(each: Tested) -> Image:
     return joined(images, axis=1)
 
 
-def draw_line(image: Image, line: np.ndarray, colour: tuple[int, int, int]) -> None:
+def draw_line(image: UInt8, line: np.ndarray, colour: tuple[int, int, int]) -> None:
     """A polyline (N, 2) of the photograph onto its larger picture."""
     points = np.rint((line + 0.5) * FINE).astype(np.int32)
     cv2.polylines(image, [points], False, colour, FINE, cv2.LINE_AA)

@@ -24,8 +24,10 @@ Notation: N cracks; L widths that differ; A by S points of the grid.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import bdtr, chdtri
+
+from crackcli.arrays import Float64
 
 POINTS = 121, 81  # of the grid: a90 and slope
 ZOOMS = 3  # times that the grid is cut finer
@@ -34,8 +36,6 @@ SLOPES = 0.2, 80.0  # per natural log of the width; 80 rises from 10 to 90 % wit
 ODDS_90 = np.log(9.0)
 DROP = float(chdtri(1, 0.10)) / 2  # of the log-likelihood, one-sided 95 %
 UNFIT = 0.05  # probability below which what was found contradicts a90/95
-
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +50,8 @@ class Pod:
     log_a9095: float
     narrowest: float
     widest: float
-    likely_log_a90: Numbers
-    likely_slope: Numbers
+    likely_log_a90: Float64
+    likely_slope: Float64
 
     @property
     def a50(self) -> float:
@@ -72,7 +72,7 @@ class Pod:
             return float("nan")
         return float(np.exp(max(log_width, np.log(self.narrowest))))
 
-    def curve(self, widths: ArrayLike) -> tuple[Numbers, Numbers, Numbers]:
+    def curve(self, widths: ArrayLike) -> tuple[Float64, Float64, Float64]:
         """POD at widths (K,), and its lower and upper limit (K,), each with 95 % confidence."""
         x = np.log(np.asarray(widths, np.float64))
         best = probability(ODDS_90 + self.slope * (x - self.log_a90))
@@ -111,8 +111,8 @@ def fit(widths: ArrayLike, found: ArrayLike) -> Pod:
 
 
 def log_likelihood(
-    log_a90: Numbers, slope: Numbers, x: Numbers, tried: Numbers, hits: Numbers
-) -> Numbers:
+    log_a90: Float64, slope: Float64, x: Float64, tried: Float64, hits: Float64
+) -> Float64:
     """The penalised log-likelihood (A, S) of ``hits`` (L,) among ``tried`` (L,) at the logarithms
     of widths ``x`` (L,)."""
     odds = ODDS_90 + slope[..., None] * (x - log_a90[..., None])  # (A, S, L)
@@ -125,7 +125,7 @@ def log_likelihood(
     return plain + 0.5 * np.log(np.maximum(information, 1e-300))
 
 
-def probability(odds: Numbers) -> Numbers:
+def probability(odds: Float64) -> Float64:
     """Probabilities of log-odds."""
     return 1 / (1 + np.exp(-np.clip(odds, -700, 700)))
 

@@ -20,7 +20,6 @@ the same command goes on where it was interrupted.
 import json
 import logging
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,12 +28,14 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from crackcli.arrays import Float64, UInt8
 from crackcli.errors import CrackError, InputError, ModelError, UsageError
-from crackcli.inference.views import PLAIN, in_order
 from crackcli.masking.refinement import Masking
+from crackcli.progress import Progress
 from crackcli.rasters.crops import write_pixels
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo, inspect, read_band
+from crackcli.rasters.resampled import PLAIN, in_order
 from crackcli.report.write import ReportTask, trace_scene
 from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.scenes.scale import Scale, find_scale
@@ -52,7 +53,6 @@ from crackcli.selftest.injection import (
     write_copies,
 )
 from crackcli.selftest.pod import Pod, fit
-from crackcli.synthesis.cover import Image, Points
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +62,6 @@ WIDEST_PX = 30.0  # that a crack of this length can be
 MOST_MP = 30.0  # of a photograph that are scanned as they are
 WINDOW_PX = 1024  # side of a window of a larger one
 DATA = 0.9  # share of a window that is data
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -126,10 +124,10 @@ class Tested:
 
     drawn: Drawn
     hit: Hit
-    lines: list[Points]
+    lines: list[Float64]
     copy: Path
 
-    def image(self) -> Image:
+    def image(self) -> UInt8:
         """The copy (rows, cols, 3)."""
         info = inspect(self.copy)
         with Raster(info) as raster:

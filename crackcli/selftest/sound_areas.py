@@ -14,11 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from crackcli.masking.runs import CRACK
+from crackcli.arrays import Bools, Float32, Float64, Int64
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import NODATA, Band, Flags
+from crackcli.rasters.reader import CRACK, NODATA, Band
 
 CELL_PX = 32
 STRIP_CELLS = 16  # rows of cells that are read at once
@@ -29,8 +28,8 @@ SPACINGS_PX = (512, 384, 256, 192, 128, 96, 64)  # between places: as far apart 
 class Cells:
     """``marked`` and ``suspected`` (h, w) of a raster of ``rows`` by ``cols``."""
 
-    marked: Flags
-    suspected: Flags
+    marked: Bools
+    suspected: Bools
     rows: int
     cols: int
 
@@ -48,7 +47,7 @@ class Cells:
                 suspected.append(any_in_cells((values > 0) & (values != NODATA) & gated))
         return cls(np.concatenate(marked), np.concatenate(suspected), rows, cols)
 
-    def clear(self, marked_px: float, suspected_px: float, edge_px: float) -> Flags:
+    def clear(self, marked_px: float, suspected_px: float, edge_px: float) -> Bools:
         """Cells (h, w) whose middle is at least so far from any marked and any suspected cell, and
         from the edges of the raster."""
         y = (np.arange(self.marked.shape[0])[:, None] + 0.5) * CELL_PX
@@ -59,7 +58,7 @@ class Cells:
         return inside & (away(self.marked) >= marked_px) & (away(self.suspected) >= suspected_px)
 
 
-def any_in_cells(flags: Flags) -> Flags:
+def any_in_cells(flags: Bools) -> Bools:
     """Whether any pixel (rows, cols) of a cell (h, w) is set; cells at the rim may be smaller."""
     more = [(0, -side % CELL_PX) for side in flags.shape]
     padded = np.pad(flags, more)
@@ -67,7 +66,7 @@ def any_in_cells(flags: Flags) -> Flags:
     return padded.reshape(h, CELL_PX, w, CELL_PX).any(axis=(1, 3))
 
 
-def away(cells: Flags) -> NDArray[np.float32]:
+def away(cells: Bools) -> Float32:
     """From the middle of each cell (h, w) to the next one that is set, in px, to its nearer rim."""
     if not cells.any():
         return np.full(cells.shape, np.inf, np.float32)
@@ -87,7 +86,7 @@ class Place:
 
 
 def choose_places(
-    rng: Generator, quiet: Flags, sound: Flags, count: int
+    rng: Generator, quiet: Bools, sound: Bools, count: int
 ) -> tuple[list[Place], float]:
     """At most ``count`` places, by chance, in cells (h, w) that are ``quiet``, and only when these
     are used up in those that are ``sound``; and the least distance between two of them in px.
@@ -114,7 +113,7 @@ def choose_places(
     return places, spacing
 
 
-def distances(cells: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+def distances(cells: Int64, others: Int64) -> Float64:
     """From each cell (M, 2) to the nearest of the others (N, 2), in px."""
     nearest = np.full(len(cells), np.inf)
     for other in others:

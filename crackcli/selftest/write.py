@@ -12,7 +12,7 @@ import csv
 import io
 import math
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from crackcli import __version__
-from crackcli.files import refuse_existing, refused, write_json, write_text
-from crackcli.inference.tile_map import write_png
-from crackcli.scan.survey import locked
+from crackcli.files import locked, refuse_existing, refused, write_json, write_text
+from crackcli.progress import Progress
+from crackcli.rasters.crops import write_png
 from crackcli.selftest import hits
 from crackcli.selftest.plots import overlay, pod_chart
 from crackcli.selftest.pod import contradicted
@@ -32,7 +32,6 @@ NEAR_PX = 192.0  # between places, below which they are not independent
 ROWS = 41  # of the curve, besides the widths that were drawn
 FILES = ("pod.csv", "curve.csv", "pod.png", "overlay.png", "selftest.json")
 
-Progress = Callable[[float, str], None]
 Row = dict[str, Any]
 Doubt = tuple[float, int, int]  # a width, cracks as wide or wider that were found, and all such
 

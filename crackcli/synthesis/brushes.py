@@ -12,7 +12,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from crackcli.synthesis.cover import Points, blurred
+from crackcli.arrays import Float32, Float64, UInt8
+from crackcli.synthesis.cover import blurred
 from crackcli.synthesis.random_cracks import smoothed
 
 FINER = 4  # sub-pixels along a side when shapes are filled
@@ -23,11 +24,11 @@ COARSER = 8  # the tone of a photograph is found on a picture this much smaller
 TONE_PX = 14.0  # sigma of what counts as the tone around a pixel
 ROUGHEST = (0.55, 1.7)  # times the tone: texture beyond is not carried over
 
-Picture = NDArray[np.float32]  # (rows, cols, 3), sRGB values 0 to 255
-Share = NDArray[np.float32]  # (rows, cols), 0 to 1
-Field = NDArray[np.float32]  # (rows, cols)
+Picture = Float32  # (rows, cols, 3), sRGB values 0 to 255
+Share = Float32  # (rows, cols), 0 to 1
+Field = Float32  # (rows, cols)
 Shape = tuple[int, int]  # rows, cols
-Colour = NDArray[np.float32]  # (3)
+Colour = Float32  # (3)
 
 LEAST = 0.004  # a share below this shows nothing
 LUMA = np.float32([0.299, 0.587, 0.114])
@@ -165,7 +166,7 @@ def drawn(shape: Shape, lines: Iterable[ArrayLike], width_px: float, finer: int 
     return shrunk(big, shape)
 
 
-def tapered(shape: Shape, lines: Iterable[tuple[Points, NDArray]], finer: int = FINER) -> Share:
+def tapered(shape: Shape, lines: Iterable[tuple[Float64, NDArray]], finer: int = FINER) -> Share:
     """The share that polylines (N, 2) take, each with a width (N) for each of its points."""
     big = np.zeros((shape[0] * finer, shape[1] * finer), np.uint8)
     for line, widths in lines:
@@ -180,7 +181,7 @@ def tapered(shape: Shape, lines: Iterable[tuple[Points, NDArray]], finer: int = 
     return shrunk(big, shape)
 
 
-def sideways(line: Points) -> Points:
+def sideways(line: Float64) -> Float64:
     """Unit vectors (N, 2) across a polyline, to the right of its course."""
     ahead = np.gradient(line, axis=0)
     ahead /= np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
@@ -203,13 +204,13 @@ def subpixels(points: ArrayLike, finer: int) -> NDArray[np.int32]:
     return np.rint(fine.clip(-1e5, 1e5) * (1 << FIXED)).astype(np.int32)
 
 
-def shrunk(big: NDArray[np.uint8], shape: Shape) -> Share:
+def shrunk(big: UInt8, shape: Shape) -> Share:
     """A finer mask 0 to 255 as shares of pixels."""
     small = cv2.resize(big, shape[::-1], interpolation=cv2.INTER_AREA)
     return small.astype(np.float32) / 255
 
 
-def curve(points: ArrayLike, sigma_px: float, step_px: float = 3.0) -> Points:
+def curve(points: ArrayLike, sigma_px: float, step_px: float = 3.0) -> Float64:
     """A smooth line (N, 2) near a polyline: no bend is much sharper than ``sigma_px``."""
     points = np.asarray(points, np.float64)
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
@@ -220,7 +221,7 @@ def curve(points: ArrayLike, sigma_px: float, step_px: float = 3.0) -> Points:
     )
 
 
-def meander(rng: Generator, shape: Shape, stray: float, knots: int = 5) -> Points:
+def meander(rng: Generator, shape: Shape, stray: float, knots: int = 5) -> Float64:
     """A polyline (N, 2) from rim to rim of the picture; ``stray`` is its sideways share."""
     rows, cols = shape
     long = max(rows, cols)
@@ -316,13 +317,13 @@ def darkened(
     return result
 
 
-def tinted(colours: NDArray[np.float32], tint: float) -> NDArray[np.float32]:
+def tinted(colours: Float32, tint: float) -> Float32:
     """Colours (N, 3), grey if ``tint`` is 0, the same if it is 1."""
     grey = (colours @ LUMA)[:, None]
     return grey + np.float32(tint) * (colours - grey)
 
 
-def shifted(field: NDArray[np.float32], right: float, down: float) -> NDArray[np.float32]:
+def shifted(field: Float32, right: float, down: float) -> Float32:
     """Moved by whole or broken pixels; what comes in from the rim repeats it."""
     matrix = np.float32([[1, 0, right], [0, 1, down]])
     return cv2.warpAffine(

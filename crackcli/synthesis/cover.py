@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from crackcli.arrays import Float32, Float64, UInt8
 
 LONGEST_PX = 16.0  # segments are cut to this before they are drawn, so that boxes stay small
 BATCH = 500_000  # pixels that are worked on at once
@@ -28,11 +30,6 @@ DARKEST, BRIGHTEST = 0.6, 1.9  # times the crack's own brightness, of its inner 
 CRUMBS_PX = 4  # over which the rims vary
 REACH_PX = 10  # beyond this from the coverage (and 3 times the blur) nothing is changed
 
-Points = NDArray[np.float64]
-Values = NDArray[np.float64]
-Cover = NDArray[np.float32]
-Image = NDArray[np.uint8]
-
 
 @dataclass(frozen=True, eq=False)
 class CrackPath:
@@ -43,9 +40,9 @@ class CrackPath:
     shift_px  (N)     of the opening's middle, to the right of the path: ragged edges at true width
     """
 
-    points: Points
-    width_px: Values
-    shift_px: Values
+    points: Float64
+    width_px: Float64
+    shift_px: Float64
 
     @classmethod
     def of(cls, points: ArrayLike, width_px: ArrayLike) -> "CrackPath":
@@ -55,7 +52,7 @@ class CrackPath:
         return cls(points, widths.copy(), np.zeros(len(points)))
 
     @property
-    def along_px(self) -> Values:
+    def along_px(self) -> Float64:
         """Way from the first point to each point (N)."""
         steps = np.linalg.norm(np.diff(self.points, axis=0), axis=1)
         return np.concatenate([[0.0], np.cumsum(steps)])
@@ -71,7 +68,7 @@ class CrackPath:
         """Area between the edges: the width along the path."""
         return float(np.trapezoid(self.width_px, self.along_px))
 
-    def sampled(self, along_px: Values) -> "CrackPath":
+    def sampled(self, along_px: Float64) -> "CrackPath":
         """The path at these ways along it."""
         way = self.along_px
         x, y, width, shift = (
@@ -94,7 +91,7 @@ class CrackPath:
         return replace(first, width_px=first.width_px * closing)
 
 
-def coverage(paths: Iterable[CrackPath], shape: tuple[int, int]) -> Cover:
+def coverage(paths: Iterable[CrackPath], shape: tuple[int, int]) -> Float32:
     """The share (rows, cols) of each pixel that lies between the edges of the paths, 0 to 1."""
     cover = np.zeros(shape, np.float32)
     inside = np.full(shape, -np.inf, np.float32)  # how far within an edge, of what was drawn
@@ -116,7 +113,7 @@ def coverage(paths: Iterable[CrackPath], shape: tuple[int, int]) -> Cover:
     return cover
 
 
-def cover_segments(path: CrackPath, cover: Cover, inside: Cover) -> None:
+def cover_segments(path: CrackPath, cover: Float32, inside: Float32) -> None:
     """Draws the S segments of a path into ``cover``, each in its own box of K by K pixels.
 
     Where segments overlap, the one that a pixel lies deepest in decides: see ``inside``.
@@ -136,7 +133,7 @@ def cover_segments(path: CrackPath, cover: Cover, inside: Cover) -> None:
     distance = np.hypot(off_x, off_y)
     to_right = np.where(dx * y - dy * x < 0, -distance, distance)
 
-    def along(values: Values) -> Values:
+    def along(values: Float64) -> Float64:
         return values[:-1, None, None] + share * np.diff(values)[:, None, None]
 
     half, to_right = along(half), to_right - along(shift)
@@ -159,7 +156,7 @@ def cover_segments(path: CrackPath, cover: Cover, inside: Cover) -> None:
     cover.reshape(-1)[pixels[deepest]] = np.clip(area[deepest], 0, 1)
 
 
-def area_before(distance: Values, across_x: Values, across_y: Values) -> Values:
+def area_before(distance: Float64, across_x: Float64, across_y: Float64) -> Float64:
     """The share of a pixel that lies before a straight edge, which runs at ``distance`` beyond the
     pixel's centre; (across_x, across_y) is the edge's unit normal, without signs.
 
@@ -185,7 +182,7 @@ class Look:
     light_deg: float = 225.0  # where light comes from: 0 right, 90 below, 225 above left
 
 
-def paint(image: Image, cover: Cover, rng: Generator, look: Look = Look()) -> Image:
+def paint(image: UInt8, cover: Float32, rng: Generator, look: Look = Look()) -> UInt8:
     """A photograph (rows, cols, 3) with a crack in it.
 
     A pixel of surroundings S becomes S * (1 - contrast) where ``cover`` is 1; where it is less,
@@ -218,7 +215,7 @@ def paint(image: Image, cover: Cover, rng: Generator, look: Look = Look()) -> Im
     return result
 
 
-def surroundings(part: NDArray[np.float32], tint: float) -> NDArray[np.float32]:
+def surroundings(part: Float32, tint: float) -> Float32:
     """As bright as the neighbourhood of each pixel, in the tint of its darker parts."""
     mean = blurred(part, SURROUND_PX)
     brightness = mean.mean(axis=2, keepdims=True)
@@ -228,7 +225,7 @@ def surroundings(part: NDArray[np.float32], tint: float) -> NDArray[np.float32]:
     return brightness * (1 + tint * (tinted - 1))
 
 
-def relief(opening: Cover, light_deg: float) -> Cover:
+def relief(opening: Float32, light_deg: float) -> Float32:
     """1 on the lip that faces the light, -1 on the other, 0 along hairlines and far away."""
     smooth = blurred(opening, RELIEF_PX)
     wide = np.clip(2 * cv2.dilate(smooth, np.ones((9, 9))) - 1, 0, 1)
@@ -238,14 +235,14 @@ def relief(opening: Cover, light_deg: float) -> Cover:
     return np.clip(rise_x * np.cos(angle) + rise_y * np.sin(angle), -1, 1) * wide
 
 
-def patchy(rng: Generator, shape: tuple[int, int], wave_px: int) -> Cover:
+def patchy(rng: Generator, shape: tuple[int, int], wave_px: int) -> Float32:
     """Noise (rows, cols) between -1 and 1 that changes over about ``wave_px``."""
     knots = [side // wave_px + 2 for side in shape]
     knots = rng.uniform(-1, 1, knots).astype(np.float32)
     return cv2.resize(knots, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def blurred(values: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+def blurred(values: Float32, sigma_px: float) -> Float32:
     """Under a Gaussian filter, cut off at 3 sigma; channels apart."""
     if sigma_px <= 0:
         return values

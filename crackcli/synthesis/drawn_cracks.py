@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import Voronoi
 
+from crackcli.arrays import Float32, Float64
 from crackcli.synthesis.brushes import (
     Field,
     Picture,
@@ -41,7 +42,7 @@ from crackcli.synthesis.brushes import (
     tapered,
     texture_of,
 )
-from crackcli.synthesis.cover import Cover, CrackPath, Points, blurred, coverage, relief
+from crackcli.synthesis.cover import CrackPath, blurred, coverage, relief
 from crackcli.synthesis.random_cracks import (
     CrackStyle,
     fractal_line,
@@ -173,7 +174,7 @@ def style_of(rng: Generator, width_px: float) -> CrackStyle:
     )
 
 
-def along(rng: Generator, line: Points, width_px: float) -> list[CrackPath]:
+def along(rng: Generator, line: Float64, width_px: float) -> list[CrackPath]:
     """A crack along a line, and its branches."""
     style = style_of(rng, width_px)
     stem = broken(rng, opened(rng, line, style))
@@ -201,7 +202,7 @@ def broken(rng: Generator, path: CrackPath) -> CrackPath:
     return CrackPath(points, width, path.shift_px)
 
 
-def ends_on(rng: Generator, shape: Shape) -> tuple[Points, Points]:
+def ends_on(rng: Generator, shape: Shape) -> tuple[Float64, Float64]:
     """Both ends (x, y) of a crack: through the picture, ending in it, or all inside."""
     rows, cols = shape
     short = min(rows, cols)
@@ -224,7 +225,7 @@ def ends_on(rng: Generator, shape: Shape) -> tuple[Points, Points]:
             return start, end
 
 
-def kinked_line(rng: Generator, shape: Shape, width_px: float) -> Points:
+def kinked_line(rng: Generator, shape: Shape, width_px: float) -> Float64:
     """A rough line with a few kinks (N, 2) from end to end."""
     start, end = ends_on(rng, shape)
     length = float(np.linalg.norm(end - start))
@@ -240,7 +241,7 @@ def kinked_line(rng: Generator, shape: Shape, width_px: float) -> Points:
     return np.vstack([*parts, end])
 
 
-def cheapest_line(rng: Generator, picture: Picture, start: Points, end: Points) -> Points:
+def cheapest_line(rng: Generator, picture: Picture, start: Float64, end: Float64) -> Float64:
     """The way (N, 2) that costs least where weak places are cheap: dark ones, edges, or light ones
     (joints of mortar), and places that are weak by chance."""
     rows, cols = (-(-side // CELL_PX) + 1 for side in picture.shape[:2])
@@ -283,7 +284,7 @@ def neighbours(rows: int, cols: int) -> tuple[NDArray, NDArray, NDArray]:
     return np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([apart, apart])
 
 
-def cover_of(rng: Generator, paths: list[CrackPath], shape: Shape, width_px: float) -> Cover:
+def cover_of(rng: Generator, paths: list[CrackPath], shape: Shape, width_px: float) -> Float32:
     """The share (rows, cols) that cracks open.  Fine ones are exact; of wide ones each edge is
     broken on its own, pulled about by noise."""
     if width_px < FRAYED_PX and len(paths) <= MANY:

@@ -17,11 +17,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from crackcli.measuring.tone import WHITE, encoded, linear
+from crackcli.arrays import Float64, UInt8
+from crackcli.rasters.srgb import WHITE, encoded, linear
 from crackcli.synthesis.brushes import LEAST, darkened, luma, tone_of
-from crackcli.synthesis.cover import CrackPath, Image, blurred, coverage
+from crackcli.synthesis.cover import CrackPath, blurred, coverage
 from crackcli.synthesis.random_cracks import CrackStyle, fractal_line, opened
 from crackcli.synthesis.visibility import Camera, blur_of
 
@@ -48,8 +49,8 @@ def known_crack(rng: Generator, middle: ArrayLike, width_px: float) -> CrackPath
 
 
 def draw_known(
-    rng: Generator, image: Image, path: CrackPath, contrast: float, camera: Camera
-) -> Image:
+    rng: Generator, image: UInt8, path: CrackPath, contrast: float, camera: Camera
+) -> UInt8:
     """The photograph ``image`` (rows, cols, 3) with the crack in it, as ``camera`` sees it; what
     lies away from the crack is not changed."""
     base = image.astype(np.float32)
@@ -64,13 +65,13 @@ def draw_known(
     return np.clip(np.rint(seen), 0, 255).astype(np.uint8)
 
 
-def photograph_blur(images: Sequence[Image]) -> float:
+def photograph_blur(images: Sequence[UInt8]) -> float:
     """Sigma in px of the blur of a photograph, from parts (rows, cols, 3) of it: the median of
     what their sharpest edges say."""
     return float(np.median([blur_of(image.astype(np.float32)) for image in images]))
 
 
-def relative_darkness(image: Image, line: NDArray[np.float64]) -> float:
+def relative_darkness(image: UInt8, line: Float64) -> float:
     """How much darker, as a share of the tone around it, ``image`` (rows, cols, 3) is along a
     polyline of points (N, 2) x and y, in the median."""
     picture = image.astype(np.float32)

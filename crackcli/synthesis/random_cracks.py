@@ -16,7 +16,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from crackcli.synthesis.cover import CrackPath, Points, Values
+from crackcli.arrays import Float64
+from crackcli.synthesis.cover import CrackPath
 
 STEP_PX = 2.0  # between the points of a random path
 LEAST_BEND_PX = 3.0  # of a hairline; wider cracks bend less sharply
@@ -49,7 +50,7 @@ def random_crack(
     start: ArrayLike,
     end: ArrayLike,
     style: CrackStyle = CrackStyle(),
-    joints: Sequence[Points] = (),
+    joints: Sequence[Float64] = (),
 ) -> list[CrackPath]:
     """A crack from ``start`` to ``end`` (x, y) in this style: its stem, then its branches.
 
@@ -90,7 +91,7 @@ def random_branch(rng: Generator, stem: CrackPath, style: CrackStyle) -> list[Cr
 
 def fractal_line(
     rng: Generator, start: ArrayLike, end: ArrayLike, roughness: float, step_px: float
-) -> Points:
+) -> Float64:
     """Points (N, 2) about ``step_px`` apart, by midpoint displacement: rough at every scale."""
     line = np.array([start, end], np.float64)
     length = max(float(np.linalg.norm(line[1] - line[0])), 1e-9)
@@ -107,8 +108,8 @@ def fractal_line(
 
 
 def along_joints(
-    rng: Generator, start: ArrayLike, end: ArrayLike, joints: Sequence[Points]
-) -> Points:
+    rng: Generator, start: ArrayLike, end: ArrayLike, joints: Sequence[Float64]
+) -> Float64:
     """The way (N, 2) along joints that keeps close to the straight line from start to end."""
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
     across = (end - start)[::-1] * [-1, 1] / max(float(np.linalg.norm(end - start)), 1e-9)
@@ -139,7 +140,7 @@ def along_joints(
     return np.array(line[::-1])
 
 
-def wavered(rng: Generator, line: Points, by_px: float) -> Points:
+def wavered(rng: Generator, line: Float64, by_px: float) -> Float64:
     """``line`` (N, 2) with its corners rounded, wavering by about ``by_px``."""
     path = CrackPath.of(line, 1)
     count = max(3, round(path.along_px[-1] / STEP_PX) + 1)
@@ -152,7 +153,7 @@ def wavered(rng: Generator, line: Points, by_px: float) -> Points:
     return even
 
 
-def opened(rng: Generator, line: Points, style: CrackStyle) -> CrackPath:
+def opened(rng: Generator, line: Float64, style: CrackStyle) -> CrackPath:
     """A path along ``line`` with a random width in the style's range; its maximum is met."""
     way = CrackPath.of(line, 1).along_px
     count = max(3, round(way[-1] / STEP_PX) + 1)
@@ -173,7 +174,7 @@ def opened(rng: Generator, line: Points, style: CrackStyle) -> CrackPath:
     return CrackPath(path.points, width, shift)
 
 
-def ragged_noise(rng: Generator, count: int, wide_px: float) -> Values:
+def ragged_noise(rng: Generator, count: int, wide_px: float) -> Float64:
     """Noise (count) of about deviation 1: straight from tooth to tooth, as stone breaks; large
     teeth in proportion to the width of the crack, and small ones on them."""
     noise = np.zeros(count)
@@ -184,7 +185,7 @@ def ragged_noise(rng: Generator, count: int, wide_px: float) -> Values:
     return noise
 
 
-def smooth_noise(rng: Generator, count: int, sigma: float) -> Values:
+def smooth_noise(rng: Generator, count: int, sigma: float) -> Float64:
     """Noise (count) of mean 0 and standard deviation 1 that changes over ``sigma`` samples."""
     rim = int(4 * sigma) + 1
     noise = smoothed(rng.normal(size=count + 2 * rim), sigma)
@@ -193,7 +194,7 @@ def smooth_noise(rng: Generator, count: int, sigma: float) -> Values:
     return noise[rim : rim + count] / deviation
 
 
-def smoothed(values: Values, sigma: float) -> Values:
+def smoothed(values: Float64, sigma: float) -> Float64:
     """Values (N) under a Gaussian filter; the ends are continued."""
     column = np.ascontiguousarray(values)[:, None]
     return cv2.GaussianBlur(

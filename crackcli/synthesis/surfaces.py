@@ -16,6 +16,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
+from crackcli.arrays import Float32, Float64, UInt8
+
 COURSE_PX = 77.0  # brick and bed joint
 BRICK_PX = 262.0  # brick and head joint
 JOINT_PX = 12.0
@@ -31,9 +33,9 @@ PLASTER = (176, 168, 153)
 SUN = (0.8, 0.765, 0.7)
 SKY = (0.38, 0.405, 0.435)
 
-Field = NDArray[np.float32]  # (rows, cols)
-Light = NDArray[np.float32]  # (rows, cols, 3), linear RGB
-Image = NDArray[np.uint8]  # (rows, cols, 3)
+Field = Float32  # (rows, cols)
+Light = Float32  # (rows, cols, 3), linear RGB
+Image = UInt8  # (rows, cols, 3)
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Surface:
 
     reflectance: Light
     height: Field
-    joints: list[NDArray[np.float64]] = field(default_factory=list)
+    joints: list[Float64] = field(default_factory=list)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -63,7 +65,7 @@ class Surface:
         self.reflectance *= factor[..., None]
 
 
-def colour(rgb: ArrayLike) -> NDArray[np.float32]:
+def colour(rgb: ArrayLike) -> Float32:
     """sRGB (0 to 255) to linear (0 to 1)."""
     value = np.asarray(rgb, np.float32) / 255
     return np.where(value < 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
@@ -164,7 +166,7 @@ def bricks(rng: Generator, shape: tuple[int, int], weathered: float = 0.5) -> Su
 
 def brick_joints(
     joggle: Field, top: float, left: float, courses: int, bent: list[Field]
-) -> list[NDArray[np.float64]]:
+) -> list[Float64]:
     """The middle lines of the joints of `bricks`: beds from crossing to crossing, and heads."""
 
     def placed(right: float, down: float) -> tuple[float, float]:

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
+from crackcli.arrays import Float64
 from crackcli.synthesis.brushes import (
     Picture,
-    Points,
     Shape,
     Share,
     across,
@@ -149,7 +149,7 @@ def scratches(rng: Generator, picture: Picture) -> Picture:
     return shaded(picture, 1 - rng.uniform(0, 0.35) * shifted(share, 0.8, 1.0))
 
 
-def by_hand(rng: Generator, shape: Shape, wavy: bool) -> list[Points]:
+def by_hand(rng: Generator, shape: Shape, wavy: bool) -> list[Float64]:
     """Strokes (N, 2) as people make them: lines, crosses, arrows, rings, and if ``wavy`` waves."""
     at = np.array(somewhere(rng, shape))
     size = rng.uniform(0.08, 0.45) * min(shape)
@@ -289,7 +289,7 @@ def branches(rng: Generator, picture: Picture) -> Picture:
     return picture
 
 
-def with_leaves(rng: Generator, picture: Picture, at: Points, size_px: float) -> Picture:
+def with_leaves(rng: Generator, picture: Picture, at: Float64, size_px: float) -> Picture:
     """Leaves with a midrib at these places (N, 2), each in its own direction and green."""
     shape = picture.shape[:2]
     outlines, ribs = [], []

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from crackcli.arrays import Float32, Float64, UInt8
 from crackcli.synthesis.brushes import (
     Field,
     Picture,
@@ -26,7 +26,7 @@ from crackcli.synthesis.brushes import (
     tone_of,
     width_of,
 )
-from crackcli.synthesis.cover import Cover, CrackPath, Image, Values, blurred
+from crackcli.synthesis.cover import CrackPath, blurred
 from crackcli.synthesis.distractors import DISTRACTORS, chosen
 from crackcli.synthesis.drawn_cracks import CrackLook, cover_of, open_up, opening, random_cracks_on
 from crackcli.synthesis.visibility import Camera, noise_at, scale_of, visibility
@@ -44,14 +44,14 @@ CHANGED = (6.0, 0.004)  # levels, and share of the pixels: a distracted twin dif
 SHOWS = 3.0  # levels by which a crack still differs where something lies over it
 
 
-def twin(photograph: Image, label: int, rng: Generator) -> Image:
+def twin(photograph: UInt8, label: int, rng: Generator) -> UInt8:
     """A twin of a crack-free photograph: 1 cracked, 0 distracted."""
     return cracked_twin(photograph, rng)[0] if label else distracted_twin(photograph, rng)
 
 
 def cracked_twin(
-    photograph: Image, rng: Generator, width_px: float | None = None
-) -> tuple[Image, Cover]:
+    photograph: UInt8, rng: Generator, width_px: float | None = None
+) -> tuple[UInt8, Float32]:
     """A photograph (rows, cols, 3) with a crack that a person sees, and its cover (rows, cols).
 
     ``cover`` is the share of each pixel that the crack opens, 0 where something lies over it.
@@ -59,7 +59,7 @@ def cracked_twin(
     """
     base = exposed(photograph)
     camera = Camera.of(base)
-    best: tuple[float, Picture, Cover] | None = None
+    best: tuple[float, Picture, Float32] | None = None
     for attempt in range(ATTEMPTS):
         names = chosen(rng, most=2) if chance(rng, DISTRACTED) else []
         over = [name for name in names if DISTRACTORS[name].over]
@@ -96,7 +96,7 @@ class VisibleCrack:
     """
 
     paths: list[CrackPath]
-    cover: Cover
+    cover: Float32
     open_: Share
     noise: Field
     width_px: float
@@ -130,7 +130,7 @@ def visible_crack(
     return VisibleCrack(paths, cover, open_, noise, usual_px, look)
 
 
-def needed_contrast(seen: Values, lengths: Values, short_px: int) -> float:
+def needed_contrast(seen: Float64, lengths: Float64, short_px: int) -> float:
     """The contrast in which enough of a crack is visible, from its d' (N) at contrast 1 and the
     lengths (N) that each value stands for."""
     order = np.argsort(-seen)
@@ -142,8 +142,8 @@ def needed_contrast(seen: Values, lengths: Values, short_px: int) -> float:
 
 
 def distracted_twin(
-    photograph: Image, rng: Generator, families: Sequence[str] | None = None
-) -> Image:
+    photograph: UInt8, rng: Generator, families: Sequence[str] | None = None
+) -> UInt8:
     """A photograph (rows, cols, 3) with one to three things that are no cracks.
 
     ``families`` names them; else they are drawn by chance.
@@ -172,12 +172,12 @@ def usual_width(paths: list[CrackPath]) -> float:
     return float(np.median(widths[widths > 0.2])) if (widths > 0.2).any() else 0.2
 
 
-def exposed(photograph: Image) -> Picture:
+def exposed(photograph: UInt8) -> Picture:
     """The photograph as a picture; a very dark one is lightened so that something shows in it."""
     picture = photograph.astype(np.float32)
     return picture + max(0.0, DARKEST - float(luma(picture).mean()))
 
 
-def as_image(picture: Picture) -> NDArray[np.uint8]:
+def as_image(picture: Picture) -> UInt8:
     """A picture as it is stored."""
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)

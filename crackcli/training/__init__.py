@@ -1,1 +1,1 @@
-"""crackcli train: one loop, three objectives, validation, calibration."""
+"""crackcli train: training loop, objectives, validation, calibration."""

@@ -19,9 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Values = NDArray[np.float64]
+from crackcli.arrays import Bools, Float64
 
 LOWEST, HIGHEST = 0.05, 20.0  # temperatures; beyond these the photographs told nothing
 BINS = 10
@@ -49,14 +48,14 @@ class Reliability:
     loss: float
 
 
-def even_weights(labels: NDArray[np.bool_]) -> Values:
+def even_weights(labels: Bools) -> Float64:
     """Weights (N) that give each class that is there the same share of the total of 1."""
     cracked = max(1, int(labels.sum()))
     weights = np.where(labels, 1 / cracked, 1 / max(1, len(labels) - cracked))
     return weights / weights.sum()
 
 
-def log_loss(margins: Values, labels: NDArray[np.bool_], targets: Values | None = None) -> float:
+def log_loss(margins: Float64, labels: Bools, targets: Float64 | None = None) -> float:
     """Mean of -log P(label), each class half; ``targets`` (N) may stand for the labels."""
     wanted = labels if targets is None else targets
     loss = wanted * np.logaddexp(0, -margins) + (1 - wanted) * np.logaddexp(0, margins)

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from crackcli.datasets.folders import LABELS, Photograph
 from crackcli.engines.device import Device
 from crackcli.errors import UsageError
-from crackcli.networks import Checkpoint
 from crackcli.networks.chain import Chain, tempered
+from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.calibration import Reliability, reliability, temperature_of
-from crackcli.training.objective import Objective, TrainConfig, Verdict
+from crackcli.training.config import TrainConfig
+from crackcli.training.objective import Objective, Verdict
 from crackcli.training.patches import Patches
 from crackcli.training.references import choose_references
 from crackcli.training.steps import Strongest, blended, hide_cells, kept, untrained

@@ -30,10 +30,11 @@ from crackcli.datasets.folders import BOTH, LABELS, Photograph, balance, list_ph
 from crackcli.engines.device import Device
 from crackcli.errors import CrackError, InputError, ModelError, UsageError
 from crackcli.files import refuse_existing, written_aside
-from crackcli.networks import Checkpoint
+from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import OBJECTIVES, load
 from crackcli.training.calibration import Reliability
-from crackcli.training.objective import Objective, Score, Tiles, TrainConfig, Verdict
+from crackcli.training.config import TrainConfig
+from crackcli.training.objective import Objective, Score, Tiles, Verdict
 from crackcli.training.steps import moving_average, rate
 from crackcli.training.validation import scaled
 

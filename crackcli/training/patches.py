@@ -6,35 +6,32 @@ of its tiles; a cracked one gives the tile where the model of the moment is sure
 instance learning; `Patches.windows`), and before there is such a model, all of itself, shrunk.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms import v2
 
+from crackcli.arrays import UInt8
 from crackcli.datasets.folders import LABELS, Photograph, balance
 from crackcli.datasets.pixel_labels import LABELLED, decoded, fitting
 from crackcli.errors import InputError
 from crackcli.synthesis.twins import distracted_twin, twin
+from crackcli.training.augmentation import augmentation, looks, places, to_tensor
 
 SINGLE = 1.5  # tiles: up to this short side a picture is one tile
 LONGEST = 4  # tiles: a larger photograph is shrunk to this side before it is cut
 
-Image = NDArray[np.uint8]
 
-
-def read_photograph(path: Path) -> Image:
+def read_photograph(path: Path) -> UInt8:
     """A photograph as RGB (rows, cols, 3), upright."""
     return decoded(path, cv2.IMREAD_COLOR_RGB)
 
 
-def to_bag(image: Image, tile_px: int, stride_px: int) -> Image:
+def to_bag(image: UInt8, tile_px: int, stride_px: int) -> UInt8:
     """One tile for a small picture; else the photograph in sides of whole strides."""
     rows, cols = image.shape[:2]
     if min(rows, cols) <= SINGLE * tile_px:
@@ -46,7 +43,7 @@ def to_bag(image: Image, tile_px: int, stride_px: int) -> Image:
     return resize(image, rows, cols)
 
 
-def resize(image: Image, rows: int, cols: int) -> Image:
+def resize(image: UInt8, rows: int, cols: int) -> UInt8:
     """By area where it shrinks, else bicubic."""
     if image.shape[:2] == (rows, cols):
         return image
@@ -54,16 +51,6 @@ def resize(image: Image, rows: int, cols: int) -> Image:
     return cv2.resize(
         image, (cols, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     )
-
-
-def to_tensor(image: Image) -> Tensor:
-    """(rows, cols, 3) to (3, rows, cols), still uint8."""
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-
-
-def as_rows(image: Tensor) -> Image:
-    """(3, rows, cols) to (rows, cols, 3)."""
-    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
 
 
 class Patches(Dataset[tuple[Tensor, int]]):
@@ -104,7 +91,7 @@ class Patches(Dataset[tuple[Tensor, int]]):
                 tile = distracted_twin(tile, rng)
         return self.augment(to_tensor(tile)), item.label
 
-    def tile(self, item: Photograph) -> Image:
+    def tile(self, item: Photograph) -> UInt8:
         """The tile of a photograph that carries its label."""
         tile_px = self.tile_px
         bag = to_bag(read_photograph(item.path), tile_px, self.stride_px)
@@ -138,7 +125,7 @@ class MaskedPatches(Dataset[tuple[Tensor, Tensor]]):
         tile = self.places(to_tensor(self.tile(bag)))
         return self.looks(tile[:3]), tile[3] > LABELLED
 
-    def tile(self, bag: Image) -> Image:
+    def tile(self, bag: UInt8) -> UInt8:
         """A tile of a photograph with its mask as the fourth channel."""
         tile_px = self.tile_px
         rows, cols = np.nonzero(bag[..., 3] > LABELLED)
@@ -160,7 +147,7 @@ def mask_of(item: Photograph) -> Path:
     return next(labels, item.path.parent).with_name("masks") / f"{item.path.stem}.png"
 
 
-def read_masked(item: Photograph) -> Image:
+def read_masked(item: Photograph) -> UInt8:
     """A photograph and its mask, 0 to 255, as four channels (rows, cols, 4)."""
     image, path = read_photograph(item.path), mask_of(item)
     mask = fitting(path, image)
@@ -170,102 +157,3 @@ def read_masked(item: Photograph) -> Image:
             "or mend the mask"
         )
     return np.dstack([image, mask])
-
-
-def augmentation(tile_px: int) -> nn.Module:
-    """Random changes that leave a thin crack visible and the label true."""
-    return v2.Compose([places(tile_px), looks()])
-
-
-def places(tile_px: int) -> nn.Module:
-    """Random changes of where things are: flips, quarter turns, and scale.
-
-    Scale stays within 0.75 and 1.25 (a shrunk tile gets a reflected rim).
-    """
-    scale = v2.RandomChoice(
-        [
-            nn.Identity(),
-            v2.RandomResizedCrop(tile_px, scale=(0.64, 1.0), ratio=(0.9, 1.1), antialias=True),
-            ShrinkInside(0.75),
-        ],
-        p=[0.5, 0.25, 0.25],
-    )
-    return v2.Compose([v2.RandomHorizontalFlip(), QuarterTurn(), scale])
-
-
-def looks() -> nn.Module:
-    """Random changes of light, colour and sharpness; blur stays below a pixel."""
-    return v2.Compose(
-        [
-            Light(brightness=0.25, contrast=0.35, tint=0.12),
-            v2.RandomGrayscale(0.2),
-            v2.RandomApply([Blur(0.3, 1.0)], 0.2),
-            v2.RandomApply([Jpeg(50, 95)], 0.2),
-        ]
-    )
-
-
-class QuarterTurn(nn.Module):
-    """A random number of 90-degree turns."""
-
-    def forward(self, image: Tensor) -> Tensor:
-        return torch.rot90(image, int(torch.randint(4, ())), (-2, -1))
-
-
-class Light(nn.Module):
-    """Brightness, contrast about the mean, and the tint of light and white balance, each changed
-    by a random share up to what is given: one table of 256 values for each channel."""
-
-    def __init__(self, *, brightness: float, contrast: float, tint: float) -> None:
-        super().__init__()
-        self.spreads = torch.tensor([brightness, contrast, tint, tint, tint])
-
-    def forward(self, image: Tensor) -> Tensor:
-        brightness, contrast, *tint = (1 + self.spreads * (2 * torch.rand(5) - 1)).numpy()
-        mean = brightness * float(image.float().mean())
-        levels = brightness * np.arange(256) - mean
-        levels = (mean + contrast * levels).clip(0, 255)
-        tables = (np.outer(levels, tint)).clip(0, 255).astype(np.uint8)[None]
-        return to_tensor(cv2.LUT(as_rows(image), tables))
-
-
-class Blur(nn.Module):
-    """The picture after a Gaussian of a random sigma in pixels."""
-
-    def __init__(self, least: float, most: float) -> None:
-        super().__init__()
-        self.least, self.most = least, most
-
-    def forward(self, image: Tensor) -> Tensor:
-        sigma = self.least + (self.most - self.least) * float(torch.rand(()))
-        return to_tensor(cv2.GaussianBlur(as_rows(image), (5, 5), sigma))
-
-
-class Jpeg(nn.Module):
-    """The picture after JPEG compression of a random quality."""
-
-    def __init__(self, lowest: int, highest: int) -> None:
-        super().__init__()
-        self.lowest, self.highest = lowest, highest
-
-    def forward(self, image: Tensor) -> Tensor:
-        quality = int(torch.randint(self.lowest, self.highest + 1, ()))
-        _, file = cv2.imencode(".jpg", as_rows(image), [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return to_tensor(cv2.imdecode(file, cv2.IMREAD_COLOR))  # both sides take RGB for BGR
-
-
-class ShrinkInside(nn.Module):
-    """The picture shrunk to between ``least`` and 1 of its size, its rim filled by reflection."""
-
-    def __init__(self, least: float) -> None:
-        super().__init__()
-        self.least = least
-
-    def forward(self, image: Tensor) -> Tensor:
-        size = image.shape[-1]
-        small = math.ceil(size * (self.least + (1 - self.least) * float(torch.rand(()))))
-        rim = size - small
-        left, top = (int(torch.randint(rim + 1, ())) for _ in range(2))
-        shrunk = v2.functional.resize(image, [small, small], antialias=True)
-        padding = [left, top, rim - left, rim - top]
-        return v2.functional.pad(shrunk, padding, padding_mode="reflect")

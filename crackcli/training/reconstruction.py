@@ -12,8 +12,9 @@ from torch import Tensor
 
 from crackcli.datasets.folders import Photograph
 from crackcli.networks.autoencoder import Autoencoder
+from crackcli.training.augmentation import to_tensor
 from crackcli.training.objective import Objective, Verdict
-from crackcli.training.patches import Patches, read_photograph, to_bag, to_tensor
+from crackcli.training.patches import Patches, read_photograph, to_bag
 from crackcli.training.validation import scaled
 
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from crackcli.datasets.folders import Photograph
-from crackcli.training.patches import read_photograph, to_bag, to_tensor
+from crackcli.training.augmentation import to_tensor
+from crackcli.training.patches import read_photograph, to_bag
 
 PHOTOGRAPHS = 5  # the study's number
 MEAN_OF = 256  # at most; the mean of more is the same

@@ -22,8 +22,9 @@ from crackcli.datasets.pixel_labels import LABELLED
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.errors import InputError
 from crackcli.networks.unet import UNet
+from crackcli.training.augmentation import to_tensor
 from crackcli.training.objective import Objective, Verdict
-from crackcli.training.patches import MaskedPatches, mask_of, read_masked, to_bag, to_tensor
+from crackcli.training.patches import MaskedPatches, mask_of, read_masked, to_bag
 from crackcli.training.validation import percent, scaled
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from torch import Tensor
 from crackcli.datasets.folders import Photograph
 from crackcli.engines.device import Device
 from crackcli.networks.chain import Chain
-from crackcli.training.patches import read_photograph, to_bag, to_tensor
+from crackcli.training.augmentation import to_tensor
+from crackcli.training.patches import read_photograph, to_bag
 
 
 @dataclass(frozen=True)

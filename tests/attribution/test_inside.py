@@ -7,10 +7,10 @@ torch = pytest.importorskip("torch")
 
 from crackcli.attribution.gradient import gradient, inputxgrad
 from crackcli.attribution.lrp import alpha2_beta1, epsilon_plus, gamma_box, lrp
-from crackcli.engines.opening import shipped
 from crackcli.engines.torch import TorchEngine
 from crackcli.networks import vgg11
 from crackcli.networks.chain import unpadded
+from crackcli.shipped_models import shipped
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
 SEEN, PASSED = np.s_[:, :, 2:-2, 2:-2], np.s_[:, 5:-5, 5:-5]  # 64 px, of which 59 count

@@ -6,7 +6,6 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from crackcli.attribution import STARTS
 from crackcli.attribution.lrp import (
     AlphaBeta,
     Epsilon,
@@ -20,6 +19,7 @@ from crackcli.attribution.lrp import (
 )
 from crackcli.errors import UsageError
 from crackcli.networks import vgg11
+from crackcli.registry import STARTS
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
 EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below

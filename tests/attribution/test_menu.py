@@ -4,9 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from crackcli.attribution import DIRECT, STARTS
 from crackcli.networks import vgg11
-from crackcli.registry import METHODS, load
+from crackcli.registry import DIRECT, METHODS, STARTS, load
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8, "tile_cells": 2}
 EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below

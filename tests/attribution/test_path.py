@@ -4,9 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from crackcli.attribution import STARTS
 from crackcli.attribution.path import SAMPLES, gradientshap, intgrad
 from crackcli.networks import vgg11
+from crackcli.registry import STARTS
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
 EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below

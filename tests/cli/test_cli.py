@@ -170,7 +170,7 @@ def test_a_missing_extra_says_what_to_type(command):
 
 
 def sample(name):
-    from crackcli.engines.opening import CHECKOUT
+    from crackcli.shipped_models import CHECKOUT
 
     return CHECKOUT.parent / "sample_data" / name
 

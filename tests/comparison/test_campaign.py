@@ -6,10 +6,11 @@ import pytest
 from walls import polyline, write_scene
 
 from crackcli.comparison.campaign import scanned_apart
-from crackcli.comparison.write import CompareTask, write_comparison
-from crackcli.engines.opening import shipped
+from crackcli.comparison.changes import CompareTask
+from crackcli.comparison.write import write_comparison
 from crackcli.files import sha256
 from crackcli.report.write import ReportTask, write_report
+from crackcli.shipped_models import shipped
 
 MASK = polyline((120, 200), [(20.0, 30.0), (170.0, 30.0)], 3)
 ENGINE = {"model": "a.safetensors", "model_sha256": "0123456789abcdef", "method": "lrp"}

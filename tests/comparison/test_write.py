@@ -9,7 +9,8 @@ from affine import Affine
 from rasterio.crs import CRS
 from walls import crackcli, photographed, polyline, random_mask, write_scene
 
-from crackcli.comparison.write import CompareTask, write_comparison
+from crackcli.comparison.changes import CompareTask
+from crackcli.comparison.write import write_comparison
 from crackcli.errors import InputError
 from crackcli.report.formats.csv import read_rows
 from crackcli.report.write import ReportTask, write_report

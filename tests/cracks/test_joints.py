@@ -9,6 +9,7 @@ import pytest
 import shapely
 from walls import polyline, random_mask, trace_array
 
+from crackcli.cracks.crack import Crack
 from crackcli.cracks.joints import (
     EVEN,
     JOINT,
@@ -20,7 +21,6 @@ from crackcli.cracks.joints import (
     judged,
 )
 from crackcli.cracks.straight import POINTS, Piece, points_of, straight_pieces
-from crackcli.cracks.trace import Crack
 from crackcli.synthesis.cover import coverage
 from crackcli.synthesis.random_cracks import CrackStyle, random_crack
 

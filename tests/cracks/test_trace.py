@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from walls import picture, polyline, random_mask, trace_array, write_scene
 
+from crackcli.cracks import trace as trace_module
 from crackcli.cracks.trace import measured, trace
 from crackcli.errors import InputError
-from crackcli.masking import runs
 from crackcli.masking.runs import find_runs
 
 
@@ -48,7 +48,7 @@ def test_batches_leave_no_trace(monkeypatch):
     mask = random_mask(4, (120, 150))
     expected = told(trace_array(mask))
 
-    monkeypatch.setattr(runs, "BATCH_PX", 50)
+    monkeypatch.setattr(trace_module, "BATCH_PX", 50)
 
     assert told(trace_array(mask)) == expected
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from walls import bar, polyline, trace_array
 
-from crackcli.cracks.widths import Measured, Samples, running
+from crackcli.cracks.widths import Samples
+from crackcli.measuring.summary import Measured, running
 
 SHIFTS = [(0.06, 0.45), (0.19, 0.12), (0.31, 0.7), (0.44, 0.95), (0.56, 0.3), (0.81, 0.57)]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from crackcli import shipped_models
 from crackcli.engines import opening as models
 from crackcli.engines.opening import find_model, open_engine
 from crackcli.errors import ModelError, UsageError
@@ -14,8 +15,8 @@ from crackcli.registry import ENGINES
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A clone with the shipped checkpoint and its default graph, and nothing installed."""
-    monkeypatch.setattr(models, "PACKAGED", tmp_path / "installed")
-    monkeypatch.setattr(models, "CHECKOUT", tmp_path / "models")
+    monkeypatch.setattr(shipped_models, "PACKAGED", tmp_path / "installed")
+    monkeypatch.setattr(shipped_models, "CHECKOUT", tmp_path / "models")
     (tmp_path / "models").mkdir()
     for suffix in (".safetensors", ".lrp.margin.onnx"):
         (tmp_path / "models" / f"vgg11_128{suffix}").touch()
@@ -200,7 +201,7 @@ def test_a_checkpoint_that_is_not_there_is_named(folder):
 
 @pytest.mark.parametrize("name", [".safetensors", ".lrp.margin.onnx", ".lrp.both.onnx"])
 def test_the_models_of_this_clone_are_there_and_small(name):
-    path = models.CHECKOUT / f"{models.SHIPPED}{name}"
+    path = shipped_models.CHECKOUT / f"{shipped_models.SHIPPED}{name}"
 
     assert path.is_file()
     assert path.stat().st_size <= 30e6

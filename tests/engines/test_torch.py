@@ -12,11 +12,11 @@ from fakes import wall
 
 from crackcli.engines import torch as engine_module
 from crackcli.engines.device import Device
-from crackcli.engines.opening import shipped
 from crackcli.engines.torch import MOST_CELLS, TorchEngine, most_cells
 from crackcli.errors import OutOfMemory
 from crackcli.inference.explainer import Explainer
 from crackcli.inference.tile_classifier import BACK_CELLS, SEEN_CELLS
+from crackcli.shipped_models import shipped
 
 MODEL = shipped(".safetensors")
 GB = 1024**3

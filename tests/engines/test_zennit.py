@@ -11,7 +11,8 @@ from zennit.composites import COMPOSITES
 from crackcli.engines.torch import TorchEngine
 from crackcli.engines.zennit import NAMES, ZennitEngine
 from crackcli.errors import ModelError, UsageError
-from crackcli.networks import Checkpoint, autoencoder, vgg11
+from crackcli.networks import autoencoder, vgg11
+from crackcli.networks.checkpoint import Checkpoint
 
 TINY = {"widths": [4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 16, 16, 0], "hidden": 16, "tile_cells": 2}
 

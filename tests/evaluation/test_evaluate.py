@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fakes import LocalEngine, wall
 
+from crackcli.engines import opening
 from crackcli.errors import ModelError, OutputError, UsageError
 from crackcli.evaluation import contenders
 from crackcli.evaluation import evaluate as evaluating
@@ -73,7 +74,7 @@ def open_local(model, method, start, engine, device, baseline, gate):
 @pytest.fixture(autouse=True)
 def _local(monkeypatch):
     monkeypatch.setattr(contenders, "open_explainer", open_local)
-    monkeypatch.setattr(contenders, "network_of", lambda model: model.stem.rpartition("_")[0])
+    monkeypatch.setattr(opening, "network_of", lambda model: model.stem.rpartition("_")[0])
     monkeypatch.setattr(contenders, "METHODS", dict.fromkeys(("gradient", "lrp", "unet", "zebra")))
 
 

@@ -9,20 +9,13 @@ import pytest
 
 from crackcli.datasets.pixel_labels import LabelledSet
 from crackcli.datasets.pixel_scores import PixelScores
-from crackcli.engines import EngineFacts
+from crackcli.engines.engine import EngineFacts
 from crackcli.evaluation.contenders import OURS, STUDY, Contender, Seat
 from crackcli.evaluation.evaluate import Entry, EvaluateTask, Evaluation, Scores
 from crackcli.evaluation.growth import Growth
 from crackcli.evaluation.measures import Measures
-from crackcli.evaluation.tables import (
-    GROWTH,
-    PUBLISHED_1,
-    PUBLISHED_2,
-    PUBLISHED_3,
-    all_beside,
-    table_1,
-    tables_of,
-)
+from crackcli.evaluation.published import GROWTH, PUBLISHED_1, PUBLISHED_2, PUBLISHED_3
+from crackcli.evaluation.tables import all_beside, table_1, tables_of
 from crackcli.evaluation.tabular import Column, Estimate, Table, to_csv, to_markdown, to_records
 
 TASK = EvaluateTask("data", "out", growth=True)

@@ -9,7 +9,6 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from crackcli.attribution import DIRECT
 from crackcli.engines.onnx import (
     METADATA,
     WHOLE,
@@ -20,8 +19,9 @@ from crackcli.engines.onnx import (
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import ModelError, OutputError
 from crackcli.export.onnx_file import ExportTask, export
-from crackcli.networks import Checkpoint, autoencoder, unet, vgg11
-from crackcli.registry import METHODS
+from crackcli.networks import autoencoder, unet, vgg11
+from crackcli.networks.checkpoint import Checkpoint
+from crackcli.registry import DIRECT, METHODS
 
 TINY = {"widths": [4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 64, 64, 0], "hidden": 16, "tile_cells": 2}
 

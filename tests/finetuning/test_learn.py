@@ -27,7 +27,7 @@ from crackcli.finetuning.reviews import (
     placed,
     read_reviews,
 )
-from crackcli.networks import Checkpoint
+from crackcli.networks.checkpoint import Checkpoint
 from crackcli.report.write import ReportTask, write_report
 from crackcli.scenes.scene import Scene, finished_scenes
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from fakes import DirectEngine, wall
 
-from crackcli.engines.opening import open_explainer
 from crackcli.errors import ModelError, UsageError
 from crackcli.inference.dense import DirectExplainer
+from crackcli.inference.opening import open_explainer
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Band, Raster, inspect, read_tags

@@ -18,7 +18,8 @@ TINY = {"widths": [4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 16, 16, 0], "hidden": 8, "tile_
 def checkpoint(tmp_path_factory):
     """A tiny untrained network, with a mean and two crack-free photographs."""
     torch = pytest.importorskip("torch")
-    from crackcli.networks import Checkpoint, vgg11
+    from crackcli.networks import vgg11
+    from crackcli.networks.checkpoint import Checkpoint
 
     torch.manual_seed(4)
     chain = vgg11.build(**TINY)

@@ -7,9 +7,9 @@ import pytest
 from explaining import explained, write
 from fakes import LocalEngine, wall
 
-from crackcli.engines.opening import open_explainer
 from crackcli.errors import DeviceError, OutOfMemory, UsageError
 from crackcli.inference.explainer import Explainer
+from crackcli.inference.opening import open_explainer
 from crackcli.inference.prescreen import FirstLook, QuickLook
 from crackcli.inference.views import View, explain_view
 from crackcli.rasters.grid import Window

@@ -7,16 +7,18 @@ import pytest
 from explaining import write
 from fakes import wall
 
-from crackcli.engines import opening as models
 from crackcli.engines.onnx import Quick
-from crackcli.engines.opening import explainer_of, open_engine, open_explainer, shipped
+from crackcli.engines.opening import open_engine
 from crackcli.errors import UsageError
 from crackcli.files import sha256
+from crackcli.inference import opening as opening_module
 from crackcli.inference.explainer import Explainer
+from crackcli.inference.opening import explainer_of, open_explainer
 from crackcli.inference.prescreen import LEAST_QUICK, QuickLook
 from crackcli.rasters.reader import Raster, inspect
 from crackcli.scan.fingerprint import made_from
 from crackcli.scan.survey import SurveyTask
+from crackcli.shipped_models import shipped
 
 GRAPH = shipped(".int8.onnx")
 
@@ -92,7 +94,7 @@ def test_what_is_sound_in_whole_numbers_is_not_looked_at_again(engine, half_crac
 def test_it_looks_where_the_processor_multiplies_whole_numbers(
     engine, monkeypatch, vnni, device, looks
 ):
-    monkeypatch.setattr(models, "multiplies_int8", lambda: vnni)
+    monkeypatch.setattr(opening_module, "multiplies_int8", lambda: vnni)
     there = Counting(engine)
     there.facts = replace(engine.facts, device=device)
 
@@ -103,14 +105,14 @@ def test_it_looks_where_the_processor_multiplies_whole_numbers(
 
 
 def test_the_processor_tells_whether_it_does(monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "CPU", tmp_path / "cpuinfo")
-    assert not models.multiplies_int8()
-    models.CPU.write_text("flags : fpu avx512_vnni\n")
-    assert models.multiplies_int8()
+    monkeypatch.setattr(opening_module, "CPU", tmp_path / "cpuinfo")
+    assert not opening_module.multiplies_int8()
+    opening_module.CPU.write_text("flags : fpu avx512_vnni\n")
+    assert opening_module.multiplies_int8()
 
 
 def test_a_score_knows_how_it_was_looked_at(engine, half_cracked, monkeypatch):
-    monkeypatch.setattr(models, "multiplies_int8", lambda: True)
+    monkeypatch.setattr(opening_module, "multiplies_int8", lambda: True)
     info = inspect(half_cracked)
 
     looks = [

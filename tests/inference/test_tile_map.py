@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from fakes import LocalEngine, wall
 
-from crackcli.datasets.folders import photo_of
-from crackcli.inference.tile_map import Tiles, cut, judge, name_of, write_png
+from crackcli.datasets.folders import name_of, photo_of
+from crackcli.inference.tile_map import Tiles, judge
+from crackcli.rasters.crops import cut, write_png
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import inspect
 

@@ -10,18 +10,12 @@ from affine import Affine
 from fakes import LocalEngine, wall
 
 from crackcli.errors import UsageError
-from crackcli.inference.explainer import Explainer, StripScores
-from crackcli.inference.views import (
-    AUTO,
-    ZOOMS,
-    Zoomed,
-    brought_back,
-    parse_zooms,
-    seen_shape,
-    together,
-)
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.strips import StripScores
+from crackcli.inference.views import brought_back, together
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect, read_tags
+from crackcli.rasters.resampled import AUTO, ZOOMS, Zoomed, parse_zooms, seen_shape
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.scan.survey import SurveyTask
 from crackcli.scenes.scene import Scene
@@ -104,8 +98,8 @@ def test_a_pixel_of_a_view_is_the_same_in_any_window(tmp_path, monkeypatch, zoom
     whole = Window(-beyond, -beyond, rows + 2 * beyond, cols + 2 * beyond)
     expected = seen(path, zoom, whole)
 
-    monkeypatch.setattr("crackcli.inference.views.PIECE_ROWS", 12)
-    monkeypatch.setattr("crackcli.inference.views.PIECE_COLS", 20)
+    monkeypatch.setattr("crackcli.rasters.resampled.PIECE_ROWS", 12)
+    monkeypatch.setattr("crackcli.rasters.resampled.PIECE_COLS", 20)
     rng = np.random.default_rng(1)
     for _ in range(20):
         row, col = rng.integers(0, whole.rows - 3), rng.integers(0, whole.cols - 3)

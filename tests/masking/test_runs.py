@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 from walls import picture, random_mask
 
-from crackcli.masking.runs import batches, find_runs, number_cracks
+from crackcli.cracks.trace import batches
+from crackcli.masking.runs import find_runs, number_cracks
 
 
 def runs_in_strips(mask, score, strip_rows):

@@ -20,7 +20,8 @@ from crackcli.measuring.edges import (
 from crackcli.measuring.optics import find_optics, with_depths
 from crackcli.measuring.photometric_width import Optics, usual_spread
 from crackcli.measuring.profiles import ArrayPhotograph
-from crackcli.measuring.tone import Tone, blend
+from crackcli.measuring.tone import Tone
+from crackcli.rasters.srgb import blend
 
 OFFSETS = np.arange(-60, 61) * 0.5
 

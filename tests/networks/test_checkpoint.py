@@ -7,8 +7,9 @@ torch = pytest.importorskip("torch")
 from tiny import SMALL_AUTOENCODER
 
 from crackcli.errors import ModelError
-from crackcli.networks import Checkpoint, autoencoder, unet
+from crackcli.networks import autoencoder, unet
 from crackcli.networks.chain import fold
+from crackcli.networks.checkpoint import Checkpoint
 
 SMALL_UNET = {"widths": ((4,), (6,), (6, 6), (8, 8), (8, 8))}
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from affine import Affine
 
-from crackcli.engines.opening import shipped
 from crackcli.files import sha256
 from crackcli.masking.refinement import Masking
 from crackcli.report.default_options import GATE, by_default
 from crackcli.scan.survey import SurveyTask
 from crackcli.scenes.scene import Scene
+from crackcli.shipped_models import shipped
 
 
 def scene(**record):

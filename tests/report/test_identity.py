@@ -16,10 +16,11 @@ from walls import polyline, trace_array
 from crackcli.cracks.trace import measured
 from crackcli.errors import UsageError
 from crackcli.masking.runs import find_runs
+from crackcli.report.columns import COLUMNS
 from crackcli.report.formats import csv as csv_format
 from crackcli.report.formats import geojson, geopackage
 from crackcli.report.identity import About, about, check_names, relevance_top, scan_facts
-from crackcli.report.rows import COLUMNS, SceneCracks
+from crackcli.report.rows import SceneCracks
 from crackcli.report.severity import find_profiles
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene

@@ -16,9 +16,10 @@ from rasterio.warp import transform as to_crs
 from walls import polyline, trace_array
 
 from crackcli.cracks.widths import Profile
+from crackcli.report.columns import COLUMNS
 from crackcli.report.formats import csv as csv_format
 from crackcli.report.formats import geojson, geopackage
-from crackcli.report.rows import COLUMNS, SceneCracks
+from crackcli.report.rows import SceneCracks
 from crackcli.report.severity import find_profiles
 from crackcli.scenes.frames import apply
 from crackcli.scenes.scale import Scale, find_scale

@@ -8,7 +8,8 @@ import pytest
 from fakes import LocalEngine, wall
 
 from crackcli.errors import OutputError
-from crackcli.inference.explainer import Explainer, StripScores
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.strips import StripScores
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.scan.strip_store import Packed, Work
 

@@ -11,7 +11,8 @@ from fakes import LocalEngine, wall
 from crackcli.engines import opening as models
 from crackcli.errors import InputError, Interrupted, Locked, OutputError, UsageError
 from crackcli.scan import survey
-from crackcli.scan.survey import Failure, SurveyResult, SurveyTask, find_rasters, scan_survey
+from crackcli.scan.inputs import Failure, find_rasters
+from crackcli.scan.survey import SurveyResult, SurveyTask, scan_survey
 
 
 @pytest.fixture

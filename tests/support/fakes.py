@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from crackcli.engines import EngineFacts, ScoreMaps
+from crackcli.engines.engine import EngineFacts, ScoreMaps
 
 
 class LocalEngine:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crackcli.measuring.tone import encoded, linear
+from crackcli.rasters.srgb import encoded, linear
 from crackcli.synthesis.brushes import luma
 from crackcli.synthesis.known_cracks import draw_known, known_crack, relative_darkness
 from crackcli.synthesis.visibility import Camera

@@ -10,13 +10,15 @@ torch = pytest.importorskip("torch")
 from crackcli.datasets.folders import Photograph, list_photographs, split
 from crackcli.engines.device import Device
 from crackcli.errors import ModelError, OutputError, UsageError
-from crackcli.networks import Checkpoint, vgg11
+from crackcli.networks import vgg11
+from crackcli.networks.checkpoint import Checkpoint
+from crackcli.training.augmentation import to_tensor
 from crackcli.training.calibration import temperature_of
 from crackcli.training.charts import write_curve, write_reliability, write_scores
 from crackcli.training.classification import Classifying
 from crackcli.training.loop import Run, TrainConfig, train
 from crackcli.training.objective import Objective
-from crackcli.training.patches import read_photograph, to_tensor
+from crackcli.training.patches import read_photograph
 from crackcli.training.steps import Strongest, blended, kept, untrained
 from crackcli.training.validation import evaluate, is_bag, locate
 

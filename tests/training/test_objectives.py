@@ -19,7 +19,7 @@ from crackcli.cli import app
 from crackcli.datasets.folders import Photograph, list_photographs
 from crackcli.datasets.pixel_scores import compare
 from crackcli.errors import InputError, ModelError, UsageError
-from crackcli.networks import Checkpoint
+from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.charts import write_curve, write_scores
 from crackcli.training.loop import TrainConfig, train
 from crackcli.training.patches import MaskedPatches, mask_of, read_masked

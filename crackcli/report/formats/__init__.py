@@ -1,1 +1,1 @@
-"""What a report is written as: one format a file, each with ``write(folder, tables)``."""
+"""Output formats of a report, one per file, each with ``write(folder, tables)``."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from crackcli.errors import InputError
 from crackcli.files import written_aside
-from crackcli.report.rows import COLUMNS, SCENE_COLUMNS, Row, SceneCracks, rows, scene_row
+from crackcli.report.columns import COLUMNS, SCENE_COLUMNS
+from crackcli.report.rows import Row, SceneCracks, rows, scene_row
 from crackcli.report.severity_columns import (
     CAVEATS,
     Profiles,

@@ -30,16 +30,10 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from crackcli.detectability.assessment import areas_of
 from crackcli.errors import InputError, OutputError
 from crackcli.files import written_aside
+from crackcli.report.columns import COLUMNS
 from crackcli.report.formats.qgis_style import name_of, style
 from crackcli.report.limit_columns import AREA_COLUMNS, area_rows, boxes
-from crackcli.report.rows import (
-    COLUMNS,
-    Row,
-    SceneCracks,
-    areas,
-    centrelines,
-    rows,
-)
+from crackcli.report.rows import Row, SceneCracks, areas, centrelines, rows
 from crackcli.report.severity_columns import PROFILE_COLUMNS, Profiles, crack_columns, profile_rows
 from crackcli.report.width_table import width_profiles
 from crackcli.scenes.frames import Frame, Geometries, map_frame

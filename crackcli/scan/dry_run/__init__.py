@@ -1,1 +1,1 @@
-"""What a scan would take, before it is started: time, memory and disk (scan --dry-run)."""
+"""crackcli scan --dry-run: predicts time, memory and disk of a scan."""

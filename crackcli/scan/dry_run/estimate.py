@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from crackcli.errors import CrackError, InputError
-from crackcli.inference.explainer import StripExplainer
+from crackcli.inference.strips import StripExplainer
 from crackcli.inference.views import View
+from crackcli.progress import Progress
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo, inspect
-from crackcli.scan.dry_run.memory import MB, peak_mb, resident_mb
+from crackcli.scan.dry_run.memory import peak_mb
 from crackcli.scan.dry_run.speed import Clock, Own, Pace, mask_px, measure
 from crackcli.scan.dry_run.workload import Counts, Data, blocks_hit, counts_of, sampled
 from crackcli.scan.fingerprint import digest_of, made_from
+from crackcli.scan.inputs import Failure, find_rasters
+from crackcli.scan.process_memory import MB, resident_mb
 from crackcli.scan.raster import ScanTask, Work, finished
-from crackcli.scan.survey import Failure, SurveyTask, find_rasters, opened
+from crackcli.scan.survey import SurveyTask, opened
 from crackcli.scenes.scene import Scene, finished_folders
 
 LIKELY_GATED = 0.25  # share of tiles that are explained, where no earlier scan tells
@@ -34,8 +37,6 @@ OVERVIEWS = 4 / 3  # of a raster: it and its overviews, each of a quarter of the
 COPIES = 2  # of a raster while it is written: its tiles, then all of it in order
 LOOKING, CALIBRATED = 0.3, 0.6  # shares of the time, for the progress
 NEW, INTERRUPTED, TO_MASK, UNCHANGED = "new", "interrupted", "to mask", "unchanged"
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,20 @@ program has anyway.
 """
 
 import math
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from crackcli.engines import EngineFacts
-from crackcli.inference.explainer import Explainer, StripExplainer
+from crackcli.engines.engine import EngineFacts
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.strips import StripExplainer
 from crackcli.inference.views import View
 from crackcli.masking.scene_mask import CORE_PX, HALO_PX
 from crackcli.masking.scene_mask import STRIPS as MASK_STRIPS
 from crackcli.rasters.read_ahead import BAND_PX
 from crackcli.rasters.reader import ENVIRONMENT, RasterInfo
 from crackcli.scan.dry_run.workload import Counts
+from crackcli.scan.process_memory import MB
 from crackcli.threads import cores
 
-MB = 1024**2
 CHANNELS = 512  # of the cells of the network that was measured
 # Bytes of a pixel of the largest block, by engine and kind of method: of cells, of maps.
 ACTIVATIONS = {
@@ -44,27 +43,6 @@ SCORE_STRIPS = 2  # that are coded at once
 IN_PARTS = {".tif", ".tiff"}  # files that several threads may read
 LOOK_PX = 512  # that a first look reads below what is looked at in full
 RIM_PX = 64  # that are read around a strip in which pixels have no data
-
-
-def peak_memory_mb() -> float | None:
-    """The most memory this process has held so far; None where the system does not tell."""
-    try:
-        import resource
-    except ModuleNotFoundError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1)
-
-
-def resident_mb() -> float:
-    """The memory that this process holds now; its peak where the system does not tell."""
-    try:
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (ModuleNotFoundError, OSError, ValueError, IndexError):
-        return peak_memory_mb() or 0.0
-    return pages * resource.getpagesize() / MB
 
 
 def peak_mb(

@@ -17,13 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from crackcli.engines import Engine, Floats
-from crackcli.inference.explainer import Explainer, Readable, StripExplainer, StripScores
-from crackcli.inference.tile_classifier import Look, Report, untold
-from crackcli.inference.tile_map import write_png
+from crackcli.arrays import Float32
+from crackcli.engines.engine import Engine
+from crackcli.inference.explainer import Explainer, Readable
+from crackcli.inference.strips import Look, StripExplainer, StripScores
 from crackcli.inference.views import View
 from crackcli.masking.refinement import Masking
 from crackcli.masking.scene_mask import CORE_PX, HALO_PX, find_threshold, write_mask
+from crackcli.progress import FractionDone, ignore
+from crackcli.rasters.crops import write_png
 from crackcli.rasters.grid import Grid
 from crackcli.rasters.reader import inspect
 from crackcli.scan.dry_run.workload import in_whole_numbers, pass_px
@@ -140,7 +142,7 @@ def noise(rng: np.random.Generator, number: int, side: int) -> np.ndarray:
     return rng.integers(0, 256, (number, side, side, 3), np.uint8)
 
 
-def wide(cells: Floats, side: int) -> Floats:
+def wide(cells: Float32, side: int) -> Float32:
     """Cells (1, C, side, side) of which all are some of these."""
     at = np.arange(side)
     return np.ascontiguousarray(cells[:, :, at % cells.shape[2]][:, :, :, at % cells.shape[3]])
@@ -172,7 +174,7 @@ class Replayed:
         return Grid(rows, cols, core_px, 0, core_px)
 
     def explain_strip(
-        self, raster: Readable, grid: Grid, index: int, report: Report = untold
+        self, raster: Readable, grid: Grid, index: int, report: FractionDone = ignore
     ) -> StripScores:
         return self.scores
 
@@ -236,7 +238,7 @@ def small_scan(
     info = inspect(source)
     views = [View.of(info, 1.0, replayed, side)]
     work.begin()
-    explain(work, info, views, replayed, "serial", lambda share, words: None)
+    explain(work, info, views, replayed, lambda share, words: None)
     ends.append(clock())
     score = write_score(work, info, views, replayed)
     ends.append(clock())

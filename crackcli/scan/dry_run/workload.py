@@ -12,13 +12,15 @@ from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
-from crackcli.engines import Engine, EngineFacts, Floats, Images, Place, ScoreMaps, ungated
-from crackcli.engines.opening import explainer_of
-from crackcli.inference.explainer import Explainer, StripExplainer
+from crackcli.arrays import Bools, Float32, UInt8
+from crackcli.engines.engine import Engine, EngineFacts, Place, ScoreMaps, ungated
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.opening import explainer_of
 from crackcli.inference.prescreen import QuickLook
+from crackcli.inference.strips import StripExplainer
 from crackcli.inference.views import View, explain_view
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Flags, Pixels, Raster, RasterInfo
+from crackcli.rasters.reader import Pixels, Raster, RasterInfo
 
 PATCH_PX = 512  # how wide a patch of such tiles is: a crack lights up all the tiles that it crosses
 WIDE_PX = 1024  # columns in which cells are computed, about
@@ -81,7 +83,7 @@ class CountingEngine:
         self.cells_px, self.head_cells, self.maps_px = 0, 0, 0.0
         self.largest_cells_px = self.largest_maps_px = 0
 
-    def features(self, images: Images) -> Floats:
+    def features(self, images: UInt8) -> Float32:
         pixels = images[..., 0].size
         self.cells_px += pixels
         self.largest_cells_px = max(self.largest_cells_px, pixels)
@@ -89,7 +91,7 @@ class CountingEngine:
         seen = images[:, rim:-rim:step, rim:-rim:step, 0]  # of fill other cells than of the wall
         return seen[:, None].astype(np.float32)
 
-    def head(self, cells: Floats, gate: float) -> tuple[Floats, Floats]:
+    def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
         self.head_cells += cells[:, 0].size
         fewer = self.facts.tile_px // self.facts.stride_px - 1
         count, _, rows, cols = cells.shape
@@ -97,21 +99,21 @@ class CountingEngine:
         passed = np.full((count, 1, rows, cols), float(self.cracked >= gate), np.float32)
         return tiles, passed
 
-    def back(self, images: Images, value: Floats) -> Floats:
+    def back(self, images: UInt8, value: Float32) -> Float32:
         return self.mapped(images, images[..., 0].size)
 
-    def share(self, images: Images, gated: Floats, number: int, place: Place) -> Floats:
+    def share(self, images: UInt8, gated: Float32, number: int, place: Place) -> Float32:
         rim = self.facts.tile_px - self.facts.stride_px
         core = images[:, rim:-rim, rim:-rim]
         return self.mapped(core, pass_px(images[..., 0].size, core[..., 0].size), images)
 
-    def maps(self, images: Images) -> Floats:
+    def maps(self, images: UInt8) -> Float32:
         return self.mapped(images, images[..., 0].size)
 
-    def explain(self, images: Images, gate: float) -> ScoreMaps:
+    def explain(self, images: UInt8, gate: float) -> ScoreMaps:
         return ungated(self.maps(images))
 
-    def mapped(self, images: Images, cost: float, seen: Images | None = None) -> Floats:
+    def mapped(self, images: UInt8, cost: float, seen: UInt8 | None = None) -> Float32:
         self.maps_px += cost
         self.largest_maps_px = max(
             self.largest_maps_px, (images if seen is None else seen)[..., 0].size
@@ -132,7 +134,7 @@ class Plain:
         black = np.broadcast_to(np.uint8(0), (*window.shape, 3))
         return Pixels(black, np.broadcast_to(np.True_, window.shape))
 
-    def read_valid(self, window: Window) -> Flags:
+    def read_valid(self, window: Window) -> Bools:
         return np.broadcast_to(np.True_, window.shape)
 
 

@@ -1,0 +1,71 @@
+"""The explainer of a scan, for a model file or for an engine that is open."""
+
+from pathlib import Path
+
+from crackcli.engines.engine import Engine
+from crackcli.engines.opening import open_engine
+from crackcli.errors import UsageError
+from crackcli.inference.dense import DirectExplainer
+from crackcli.inference.explainer import Explainer
+from crackcli.inference.prescreen import LEAST_QUICK, FirstLook, QuickLook
+from crackcli.inference.strips import StripExplainer
+from crackcli.registry import check
+from crackcli.shipped_models import shipped
+
+LOOKS = {
+    "half": "at half the resolution",
+    "int8": "in whole numbers of 8 bits, of the shipped model, on processors with VNNI",
+}
+CPU = Path("/proc/cpuinfo")
+
+
+def open_explainer(
+    model: Path | None = None,
+    method: str | None = None,
+    start: str | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    baseline: str | None = None,
+    gate: float = 0.5,
+    look: float = 0.0,
+    precision: str = "float32",
+    look_in: str = "half",
+) -> StripExplainer:
+    """What a scan has its strips explained by, on the engine for a model file; ``look`` 0 leaves
+    the first look out, and ``look_in`` is one of `LOOKS`."""
+    check(LOOKS, look_in)
+    if look_in != "half" and not look:
+        raise UsageError(f"--look-in {look_in} is of a first look; add --look {LEAST_QUICK:g}")
+    if look and look_in == "int8" and model is not None:
+        raise UsageError("--look-in int8 is for the shipped model; leave --model or it out")
+    opened = open_engine(model, method, start, engine, device, baseline, precision)
+    if look and opened.facts.direct:
+        raise UsageError(
+            f"method {opened.facts.method} sees all of an image and has no first look; leave "
+            "--look out"
+        )
+    return explainer_of(opened, gate, look, look_in)
+
+
+def explainer_of(
+    engine: Engine, gate: float, look: float = 0.0, look_in: str = "half"
+) -> StripExplainer:
+    """What a scan has its strips explained by, on an engine that is open.  A look in whole numbers
+    is left out where the processor would be no quicker by it."""
+    if engine.facts.direct:
+        return DirectExplainer(engine)
+    if not look or (look_in == "int8" and (engine.facts.device != "cpu" or not multiplies_int8())):
+        return Explainer(engine, gate)
+    if look_in == "half":
+        return Explainer(engine, gate, FirstLook(engine, look))
+    from crackcli.engines.onnx import Quick
+
+    return Explainer(engine, gate, QuickLook(Quick(engine, shipped(".int8.onnx")), look))
+
+
+def multiplies_int8() -> bool:
+    """Whether the processor adds up products of four pairs of 8 bits at once."""
+    try:
+        return "vnni" in CPU.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False

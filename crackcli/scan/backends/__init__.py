@@ -1,1 +1,0 @@
-"""What runs the strips of a scan, one backend a file."""

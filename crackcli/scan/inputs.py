@@ -1,0 +1,75 @@
+"""The images of a survey, their scene names, and what cannot be found."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crackcli.errors import InputError
+from crackcli.rasters.reader import SUFFIXES, existing
+
+OURS = {".lock", "run.json"}  # files of the output folder that a scene's folder may not displace
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input that could not be scanned, and why."""
+
+    source: Path
+    message: str
+    exit_code: int
+
+
+def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure]]:
+    """Scene names and their files, and what cannot be found.
+
+    A folder gives the images in it.  A scene is named by its file's stem; where two files share
+    one, by stem and suffix, and where these are shared too, with the folder's name before them.
+    Names that differ in case only count as shared: some file systems do not tell them apart.
+    """
+    files: dict[Path, Path] = {}
+    failures: list[Failure] = []
+    for source in sources:
+        try:
+            found = images_in(source) if source.is_dir() else [existing(source)]
+        except InputError as error:
+            failures.append(Failure(source, str(error), error.exit_code))
+            continue
+        for path in found:
+            files.setdefault(path.parent.resolve() / path.name, path)
+    names: list[Callable[[Path], str]] = [
+        lambda path: path.stem,
+        lambda path: f"{path.stem}_{path.suffix[1:].lower()}",
+        lambda path: f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:].lower()}",
+    ]
+    left, named = list(files.values()), dict[str, Path]()
+    for name in names:
+        taken = Counter([*OURS, *(known.casefold() for known in named)])
+        taken.update(name(path).casefold() for path in left)
+        unique = [path for path in left if taken[name(path).casefold()] == 1]
+        named |= {name(path): path for path in unique}
+        left = [path for path in left if path not in unique]
+    for path in left:
+        error = InputError(f"{path} cannot be told from another file of the same name; rename one")
+        failures.append(Failure(path, str(error), error.exit_code))
+    ordered = {path: name for name, path in named.items()}
+    return {ordered[path]: path for path in files.values() if path in ordered}, failures
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files of a folder by name, without its folders and hidden files."""
+    try:
+        found = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in SUFFIXES and path.name[0] != "." and not path.is_dir()
+        )
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be read ({error.strerror}); change its rights"
+        ) from error
+    if not found:
+        raise InputError(
+            f"{folder} holds no images; give a folder with {', '.join(sorted(SUFFIXES))}"
+        )
+    return found
