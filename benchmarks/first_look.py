@@ -24,8 +24,8 @@ import numpy as np
 from crackcli.engines.onnx import Quick
 from crackcli.engines.opening import open_engine
 from crackcli.inference.opening import LOOKS
-from crackcli.inference.prescreen import LEAST, LEAST_QUICK, FirstLook, QuickLook
-from crackcli.inference.tile_classifier import Seer
+from crackcli.inference.prescreen import LEAST, LEAST_QUICK, HalfResolutionPrescreen, Int8Prescreen
+from crackcli.inference.tile_classifier import TileClassifier
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect
 from crackcli.shipped_models import shipped
@@ -35,7 +35,9 @@ STRIP_PX = 1024
 LEASTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
 
 
-def looks(seer: Seer, look: FirstLook | QuickLook, path: Path) -> tuple[float, float]:
+def looks(
+    seer: TileClassifier, look: HalfResolutionPrescreen | Int8Prescreen, path: Path
+) -> tuple[float, float]:
     """P(crack) of the tile in the middle of a patch, and what the first look gives there."""
     info = inspect(path)
     grid = seer.grid(info.rows, info.cols, STRIP_PX)
@@ -47,7 +49,9 @@ def looks(seer: Seer, look: FirstLook | QuickLook, path: Path) -> tuple[float, f
     return float(full[0, 0]), float(first[0, 0])
 
 
-def tiles(seer: Seer, look: FirstLook | QuickLook, path: Path) -> np.ndarray:
+def tiles(
+    seer: TileClassifier, look: HalfResolutionPrescreen | Int8Prescreen, path: Path
+) -> np.ndarray:
     """The same (N, 2) of all tiles of a photograph."""
     info = inspect(path)
     grid = seer.grid(info.rows, info.cols, STRIP_PX)
@@ -62,7 +66,9 @@ def tiles(seer: Seer, look: FirstLook | QuickLook, path: Path) -> np.ndarray:
     return np.stack([np.concatenate(full).ravel(), first.ravel()], axis=1)
 
 
-def of_photographs(seer: Seer, look: FirstLook | QuickLook, folder: Path, limit: int) -> None:
+def of_photographs(
+    seer: TileClassifier, look: HalfResolutionPrescreen | Int8Prescreen, folder: Path, limit: int
+) -> None:
     """Measure all tiles of the photographs in a folder, and print a table."""
     print(
         "| photograph | tiles with a crack | " + " | ".join(f"lost at {x:g}" for x in LEASTS),
@@ -95,13 +101,13 @@ def main() -> None:
     parser.add_argument("--tiles", action="store_true", help="of large photographs in a folder")
     given = parser.parse_args()
     engine = open_engine(given.model)
-    seer = Seer(engine, gate=2.0)
+    seer = TileClassifier(engine, gate=2.0)
     chosen = LEAST if given.look_in == "half" else LEAST_QUICK
 
-    def look() -> FirstLook | QuickLook:
+    def look() -> HalfResolutionPrescreen | Int8Prescreen:
         if given.look_in == "half":
-            return FirstLook(engine)
-        return QuickLook(Quick(engine, shipped(".int8.onnx")))
+            return HalfResolutionPrescreen(engine)
+        return Int8Prescreen(Quick(engine, shipped(".int8.onnx")))
 
     if given.tiles:
         of_photographs(seer, look(), given.patches, given.limit)

@@ -23,7 +23,7 @@ from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.evaluation.contenders import seen_as_tile
 from crackcli.evaluation.study_protocol import study_mask
 from crackcli.inference.opening import open_explainer
-from crackcli.inference.strips import StripExplainer
+from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.reader import CRACK, read_band
 from crackcli.rasters.resampled import PLAIN, parse_zooms
@@ -36,7 +36,7 @@ RECIPES = ("refined", "study")
 def scanned(
     photograph: Path,
     recipe: str,
-    explainer: StripExplainer,
+    explainer: StripScorer,
     folder: Path,
     zooms: tuple[float, ...] = PLAIN,
 ) -> np.ndarray:

@@ -29,7 +29,7 @@ from crackcli.evaluation.study_protocol import (
     study_mask,
 )
 from crackcli.inference.opening import open_explainer
-from crackcli.inference.strips import StripExplainer
+from crackcli.inference.strips import StripScorer
 from crackcli.rasters.reader import CRACK, read_band
 from crackcli.registry import EXTRAS, METHODS
 from crackcli.scan.raster import ScanTask, scan_raster
@@ -66,7 +66,7 @@ class Contender:
     engine: str
     device: str
 
-    def open(self) -> StripExplainer:
+    def open(self) -> StripScorer:
         """What explains photographs so."""
         return open_explainer(
             self.model, self.method, self.start, self.engine, self.device, self.baseline, GATE
@@ -192,14 +192,14 @@ class Marked:
 Marker = Callable[[Path], Marked]
 
 
-def marker_of(seat: Seat, explainer: StripExplainer, folder: Path) -> Marker:
+def marker_of(seat: Seat, explainer: StripScorer, folder: Path) -> Marker:
     """What turns photographs into masks by a protocol; scenes come and go in ``folder``."""
     if seat.contender.protocol == OURS:
         return lambda photograph: scanned(explainer, photograph, folder)
     return lambda photograph: seen_as_tile(explainer, photograph, study_mask)
 
 
-def growth_marker_of(seat: Seat, explainer: StripExplainer, folder: Path) -> Marker:
+def growth_marker_of(seat: Seat, explainer: StripScorer, folder: Path) -> Marker:
     """The same for the growth experiment, in which the study cuts maps that are probabilities at
     a half, and compares with the methods' own baselines."""
     contender = seat.contender
@@ -212,7 +212,7 @@ def growth_marker_of(seat: Seat, explainer: StripExplainer, folder: Path) -> Mar
 
 
 def seen_as_tile(
-    explainer: StripExplainer, photograph: Path, masked: Callable[[NDArray], Bools]
+    explainer: StripScorer, photograph: Path, masked: Callable[[NDArray], Bools]
 ) -> Marked:
     """The mask by the study's protocol; the time is that of the map, the pixels the tile's."""
     image = Labelled(photograph).image()
@@ -222,7 +222,7 @@ def seen_as_tile(
     return Marked(resized_mask(masked(score_map), image.shape[:2]), seconds, score_map.size / 1e6)
 
 
-def scanned(explainer: StripExplainer, photograph: Path, folder: Path) -> Marked:
+def scanned(explainer: StripScorer, photograph: Path, folder: Path) -> Marked:
     """The mask of a photograph that is scanned as a scene of its own, by the defaults of crackcli
     scan; the time is that of the scan, its files included."""
     scene = folder / "scene"

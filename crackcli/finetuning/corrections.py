@@ -19,7 +19,7 @@ from numpy.random import Generator
 from crackcli.arrays import Bools
 from crackcli.datasets.folders import Photograph, name_of
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, Reviewed
-from crackcli.inference.tile_map import ALARM, Place, Tiles
+from crackcli.inference.tile_map import ALARM, Place, TileProbabilities
 from crackcli.rasters.crops import cut, write_png
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import CRACK, Band, RasterInfo
@@ -41,7 +41,7 @@ class Corrected:
 
     scene: Scene
     info: RasterInfo
-    tiles: Tiles
+    tiles: TileProbabilities
     cracks: Sequence[Reviewed]
 
 
@@ -163,7 +163,7 @@ def write(patches: Sequence[Patch], corrected: Corrected, folder: Path) -> list[
     return found
 
 
-def surest(corrected: Corrected, tiles: Tiles) -> dict[str, tuple[float, bool]]:
+def surest(corrected: Corrected, tiles: TileProbabilities) -> dict[str, tuple[float, bool]]:
     """Of each crack the highest P(crack) of a tile that it touches, and whether it has no such tile
     for itself.
 

@@ -24,7 +24,7 @@ from crackcli.engines.engine import Engine
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import CrackError, InputError, OutputError, UsageError
 from crackcli.files import refuse_existing, refused, write_json
-from crackcli.inference.tile_map import ALARM, Tiles, judge
+from crackcli.inference.tile_map import ALARM, TileProbabilities, tile_probabilities
 from crackcli.progress import Progress, part
 from crackcli.rasters.crops import cut, write_png
 from crackcli.rasters.grid import Window
@@ -106,7 +106,7 @@ def train_mined(
     again = part(say, TRAINED, 1)
     walls = []
     for number, wall in enumerate(mined.walls):
-        tiles = judge(inspect(wall.path), engine)
+        tiles = tile_probabilities(inspect(wall.path), engine)
         walls.append(replace(wall, after=tiles.alarms))
         again((number + 1) / len(mined.walls), f"{wall.name} again")
     return result, walls
@@ -177,7 +177,7 @@ def look(
     report: Callable[[float], None],
 ) -> dict[str, Any]:
     """Look through one photograph and write its tiles; what is to be noted of it."""
-    tiles = judge(info, engine, report)
+    tiles = tile_probabilities(info, engine, report)
     chosen = choose(tiles, seed)
     for window, image in cut(info, chosen):
         write_png(folder / "no_crack" / name_of(name, window), image)
@@ -189,7 +189,7 @@ def look(
     }
 
 
-def choose(tiles: Tiles, seed: int) -> list[Window]:
+def choose(tiles: TileProbabilities, seed: int) -> list[Window]:
     """The tiles with a false alarm, surest first, and as many without; none overlaps another."""
     flat = tiles.probability.reshape(-1)
     surest = np.argsort(-flat, kind="stable")

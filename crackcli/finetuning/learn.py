@@ -29,7 +29,7 @@ from crackcli.finetuning.corrections import (
 )
 from crackcli.finetuning.hard_negatives import KEEP, LOOKED, TRAINED, cracked
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, UNREVIEWED, placed, read_reviews
-from crackcli.inference.tile_map import judge
+from crackcli.inference.tile_map import tile_probabilities
 from crackcli.progress import Progress, part
 from crackcli.registry import DIRECT
 from crackcli.report.formats.csv import write_rows
@@ -135,7 +135,7 @@ def learn(
         if 1.0 not in scene.record["scored"].get("zooms", [1.0]):
             log.warning("%s was scanned at another zoom; tiles are learnt as they are", scene.name)
         info = unchanged(scene, source, "scan it again and review the new report")
-        tiles = judge(info, engine, report)
+        tiles = tile_probabilities(info, engine, report)
         walls.append(Corrected(scene, info, tiles, placed(scene, reviews[scene.name])))
 
     rng = np.random.default_rng(task.seed)
@@ -146,7 +146,10 @@ def learn(
     engine = TorchEngine(task.output, device=task.device)
     changes = []
     for number, wall in enumerate(walls):
-        before, after = surest(wall, wall.tiles), surest(wall, judge(wall.info, engine))
+        before, after = (
+            surest(wall, wall.tiles),
+            surest(wall, tile_probabilities(wall.info, engine)),
+        )
         changes += [
             Change(
                 crack_id=crack.id,

@@ -27,7 +27,7 @@ BATCH = 4  # tiles at once
 
 
 @dataclass
-class DirectExplainer:
+class DenseScorer:
     """An engine whose maps need no gate; all is explained."""
 
     engine: Engine

@@ -31,7 +31,7 @@ from crackcli.inference.strips import (
     check_finite,
     span,
 )
-from crackcli.inference.tile_classifier import Seer, cut
+from crackcli.inference.tile_classifier import TileClassifier, cut
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.covering import grown, windows
 from crackcli.rasters.grid import Grid, Strip, Window
@@ -45,7 +45,7 @@ SEEING = 0.3  # share of the time that goes into cells, where about all tiles ar
 
 
 @dataclass
-class Explainer(Seer):
+class Explainer(TileClassifier):
     """What a network sees, and why, strip by strip."""
 
     def __post_init__(self) -> None:

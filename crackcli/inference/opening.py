@@ -5,10 +5,10 @@ from pathlib import Path
 from crackcli.engines.engine import Engine
 from crackcli.engines.opening import open_engine
 from crackcli.errors import UsageError
-from crackcli.inference.dense import DirectExplainer
+from crackcli.inference.dense import DenseScorer
 from crackcli.inference.explainer import Explainer
-from crackcli.inference.prescreen import LEAST_QUICK, FirstLook, QuickLook
-from crackcli.inference.strips import StripExplainer
+from crackcli.inference.prescreen import LEAST_QUICK, HalfResolutionPrescreen, Int8Prescreen
+from crackcli.inference.strips import StripScorer
 from crackcli.registry import check
 from crackcli.shipped_models import shipped
 
@@ -30,7 +30,7 @@ def open_explainer(
     look: float = 0.0,
     precision: str = "float32",
     look_in: str = "half",
-) -> StripExplainer:
+) -> StripScorer:
     """What a scan has its strips explained by, on the engine for a model file; ``look`` 0 leaves
     the first look out, and ``look_in`` is one of `LOOKS`."""
     check(LOOKS, look_in)
@@ -49,18 +49,18 @@ def open_explainer(
 
 def explainer_of(
     engine: Engine, gate: float, look: float = 0.0, look_in: str = "half"
-) -> StripExplainer:
+) -> StripScorer:
     """What a scan has its strips explained by, on an engine that is open.  A look in whole numbers
     is left out where the processor would be no quicker by it."""
     if engine.facts.direct:
-        return DirectExplainer(engine)
+        return DenseScorer(engine)
     if not look or (look_in == "int8" and (engine.facts.device != "cpu" or not multiplies_int8())):
         return Explainer(engine, gate)
     if look_in == "half":
-        return Explainer(engine, gate, FirstLook(engine, look))
+        return Explainer(engine, gate, HalfResolutionPrescreen(engine, look))
     from crackcli.engines.onnx import Quick
 
-    return Explainer(engine, gate, QuickLook(Quick(engine, shipped(".int8.onnx")), look))
+    return Explainer(engine, gate, Int8Prescreen(Quick(engine, shipped(".int8.onnx")), look))
 
 
 def multiplies_int8() -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 
 from crackcli.arrays import Float32, Int64
 from crackcli.engines.engine import Engine
-from crackcli.inference.tile_classifier import GROUP, Seer
+from crackcli.inference.tile_classifier import GROUP, TileClassifier
 from crackcli.rasters.grid import Window
 from crackcli.rasters.nodata import Readable
 from crackcli.rasters.resampled import Zoomed
@@ -29,11 +29,11 @@ LEAST_QUICK = 0.35  # the same of a look in whole numbers, well below a gate of 
 NOTHING = 2.0  # a gate that stays shut
 
 
-class FirstLook:
+class HalfResolutionPrescreen:
     """P(crack) of a raster at half its resolution."""
 
     def __init__(self, engine: Engine, least: float = LEAST) -> None:
-        self.seer = Seer(engine, NOTHING)
+        self.seer = TileClassifier(engine, NOTHING)
         below = self.seer.further + GROUP - 1  # so many rows of tiles the full look asks about
         self.seer.further = -(-below // 2) + self.seer.tile
         self.least = least
@@ -62,12 +62,12 @@ class FirstLook:
         return self.least if 1.0 in zooms else None
 
 
-class QuickLook:
+class Int8Prescreen:
     """P(crack) of a raster by an engine that is quick and nearly right; ``sha256`` is that of what
     it computes by."""
 
     def __init__(self, engine: Engine, least: float = LEAST_QUICK) -> None:
-        self.seer = Seer(engine, NOTHING)
+        self.seer = TileClassifier(engine, NOTHING)
         self.seer.further += GROUP - 1 + self.seer.tile - 1  # of what the full look asks about
         self.least = least
         self.sha256: str = engine.sha256

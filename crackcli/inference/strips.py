@@ -49,7 +49,7 @@ class StripScores:
     probability: Float32
 
 
-class StripExplainer(Protocol):
+class StripScorer(Protocol):
     """What a scan has its strips explained by."""
 
     engine: Engine

@@ -34,7 +34,7 @@ Cells = list[tuple[Window, Float32]]  # windows, and (C, F, G) of each
 
 
 @dataclass
-class Seer:
+class TileClassifier:
     """An engine, the P(crack) from which on a tile is crack, and the cells seen last.
 
     With a ``look`` only tiles are judged around which it gives its ``least`` or more; P(crack) of

@@ -24,7 +24,7 @@ Place = tuple[int, int]  # row and column of a tile, in positions
 
 
 @dataclass(frozen=True, eq=False)
-class Tiles:
+class TileProbabilities:
     """``probability`` (h, w) at every position; ``usable`` (h, w) where the tile lies within the
     photograph and all of its pixels are data."""
 
@@ -70,7 +70,9 @@ class Tiles:
         return chosen
 
 
-def judge(info: RasterInfo, engine: Engine, report: FractionDone = ignore) -> Tiles:
+def tile_probabilities(
+    info: RasterInfo, engine: Engine, report: FractionDone = ignore
+) -> TileProbabilities:
     """P(crack) of all tiles of a photograph; memory is that of a few strips."""
     explainer = Explainer(engine, NOTHING)
     grid = explainer.grid(info.rows, info.cols, CORE_PX)
@@ -94,7 +96,7 @@ def judge(info: RasterInfo, engine: Engine, report: FractionDone = ignore) -> Ti
         places(info.cols, tile, stride, whole[0].shape[1]),
     )
     usable = within & covered(np.concatenate(whole), cells)
-    return Tiles(np.concatenate(probability), usable, tile, stride)
+    return TileProbabilities(np.concatenate(probability), usable, tile, stride)
 
 
 def whole_cells(valid: Bools, stride: int) -> Bools:

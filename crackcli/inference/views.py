@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crackcli.arrays import Float16
-from crackcli.inference.strips import StripExplainer, StripScores
+from crackcli.inference.strips import StripScorer, StripScores
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.grid import Grid, Window
 from crackcli.rasters.nodata import Readable
@@ -37,7 +37,7 @@ class View:
     grid: Grid
 
     @classmethod
-    def of(cls, info: RasterInfo, zoom: float, explainer: StripExplainer, core_px: int) -> "View":
+    def of(cls, info: RasterInfo, zoom: float, explainer: StripScorer, core_px: int) -> "View":
         """``core_px`` are pixels of the view: blocks are as large at every zoom, and a strip of a
         larger view is as many times as wide."""
         rows, cols = seen_shape(info, zoom)
@@ -56,7 +56,7 @@ class View:
 
 
 def explain_view(
-    explainer: StripExplainer,
+    explainer: StripScorer,
     raster: Readable,
     view: View,
     index: int,

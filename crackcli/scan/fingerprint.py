@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from crackcli import __version__
-from crackcli.inference.strips import StripExplainer
+from crackcli.inference.strips import StripScorer
 from crackcli.rasters.reader import RasterInfo
 
 
 def made_from(
-    info: RasterInfo, explainer: StripExplainer, core_px: int, zooms: Sequence[float]
+    info: RasterInfo, explainer: StripScorer, core_px: int, zooms: Sequence[float]
 ) -> dict[str, Any]:
     """All that a score depends on; the device is not among it."""
     return {

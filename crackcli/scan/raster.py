@@ -29,7 +29,7 @@ import numpy as np
 from crackcli import __version__
 from crackcli.arrays import Float16, Float32, Int64, UInt8
 from crackcli.errors import InputError
-from crackcli.inference.strips import StripExplainer
+from crackcli.inference.strips import StripScorer
 from crackcli.inference.views import View, explain_view, together
 from crackcli.masking.refinement import Masking
 from crackcli.masking.scene_mask import SCORE_MAX, find_threshold, write_mask
@@ -89,7 +89,7 @@ class SceneSummary:
 
 
 def scan_raster(
-    task: ScanTask, explainer: StripExplainer, progress: Progress = lambda share, words: None
+    task: ScanTask, explainer: StripScorer, progress: Progress = lambda share, words: None
 ) -> SceneSummary:
     """Scan ``task.source`` into ``task.folder``; goes on where an earlier scan stopped."""
     began = time.monotonic()
@@ -193,7 +193,7 @@ def explain(
     work: Work,
     info: RasterInfo,
     views: Sequence[View],
-    explainer: StripExplainer,
+    explainer: StripScorer,
     progress: Progress,
 ) -> None:
     """Relevance of every strip of every view that the work folder does not have yet."""
@@ -228,7 +228,7 @@ def explain(
 
 
 def write_score(
-    work: Work, info: RasterInfo, views: Sequence[View], explainer: StripExplainer
+    work: Work, info: RasterInfo, views: Sequence[View], explainer: StripScorer
 ) -> Path:
     """Write ``score.tif`` of what has been explained and return its path."""
     with Crew(nullcontext, cores()) as crew:
@@ -241,7 +241,7 @@ def write_score(
 
 
 def tags_of(
-    work: Work, views: Sequence[View], explainer: StripExplainer, top: float
+    work: Work, views: Sequence[View], explainer: StripScorer, top: float
 ) -> dict[str, str]:
     """What a score raster tells of itself."""
     tiles = [work.probability(view) for view in views]

@@ -17,7 +17,7 @@ from crackcli import __version__
 from crackcli.errors import CrackError, Interrupted, OutputError, UsageError
 from crackcli.files import locked, write_json
 from crackcli.inference.opening import open_explainer
-from crackcli.inference.strips import StripExplainer
+from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
 from crackcli.progress import Progress
 from crackcli.rasters.reader import LEAST_PX
@@ -136,7 +136,7 @@ def scan_survey(
     return result
 
 
-def opened(task: SurveyTask) -> tuple[StripExplainer, int]:
+def opened(task: SurveyTask) -> tuple[StripScorer, int]:
     """What explains the strips of a task, and the side of its blocks."""
     explainer = open_explainer(
         *(task.model, task.method, task.start, task.engine, task.device, task.baseline),
@@ -156,7 +156,7 @@ def unforeseen(source: Path, error: Exception) -> str:
     )
 
 
-def write_run(task: SurveyTask, explainer: StripExplainer, result: SurveyResult) -> None:
+def write_run(task: SurveyTask, explainer: StripScorer, result: SurveyResult) -> None:
     """``run.json``: enough to do it again, and to know what was done."""
     options = {k: v for k, v in asdict(task).items() if k not in ("sources", "output")}
     record: dict[str, Any] = {

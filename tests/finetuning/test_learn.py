@@ -202,13 +202,15 @@ def test_what_was_rejected_is_passed_and_what_was_accepted_still_seen(scan, monk
 def test_patches_of_rejected_cracks_hold_no_others(scan, model):
     from crackcli.engines.torch import TorchEngine
     from crackcli.finetuning.corrections import Corrected
-    from crackcli.inference.tile_map import judge
+    from crackcli.inference.tile_map import tile_probabilities
     from crackcli.rasters.reader import inspect
 
     (scene,) = finished_scenes(scan)
     info = inspect(scan.parent / "wall.png")
     cracks = placed(scene, read_reviews(scan / "cracks.gpkg")["wall"])
-    corrected = Corrected(scene, info, judge(info, TorchEngine(model, device="cpu")), cracks)
+    corrected = Corrected(
+        scene, info, tile_probabilities(info, TorchEngine(model, device="cpu")), cracks
+    )
 
     patches = patches_of(corrected, {"wall-0001", "wall-0002"}, np.random.default_rng(0))
 

@@ -8,7 +8,7 @@ import pytest
 from fakes import DirectEngine, wall
 
 from crackcli.errors import ModelError, UsageError
-from crackcli.inference.dense import DirectExplainer
+from crackcli.inference.dense import DenseScorer
 from crackcli.inference.opening import open_explainer
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.grid import Window
@@ -24,7 +24,7 @@ def photograph(tmp_path, rows=205, cols=331):
 
 def explained(path, engine, core_px):
     info = inspect(path)
-    explainer = DirectExplainer(engine)
+    explainer = DenseScorer(engine)
     grid = explainer.grid(info.rows, info.cols, core_px)
     with Raster(info) as raster:
         strips = [explainer.explain_strip(raster, grid, index) for index in range(len(grid))]
@@ -63,7 +63,7 @@ def test_a_pixel_gets_the_mean_of_the_four_tiles_over_it(tmp_path):
 def test_a_scan_marks_what_is_probable_and_gives_no_probability_of_tiles(tmp_path):
     task = ScanTask(photograph(tmp_path), tmp_path / "wall", Masking("auto"))
 
-    summary = scan_raster(task, DirectExplainer(DirectEngine("window")))
+    summary = scan_raster(task, DenseScorer(DirectEngine("window")))
 
     tags = read_tags(tmp_path / "wall" / "score.tif")
     assert summary.tiles_gated == 1.0

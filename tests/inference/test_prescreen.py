@@ -10,7 +10,7 @@ from fakes import LocalEngine, wall
 from crackcli.errors import DeviceError, OutOfMemory, UsageError
 from crackcli.inference.explainer import Explainer
 from crackcli.inference.opening import open_explainer
-from crackcli.inference.prescreen import FirstLook, QuickLook
+from crackcli.inference.prescreen import HalfResolutionPrescreen, Int8Prescreen
 from crackcli.inference.views import View, explain_view
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect
@@ -62,7 +62,7 @@ class Full(Counting):
 def looked(path, engine, core_px, gate=GATE, least=LEAST):
     """Relevance and P(crack) of a whole raster by an explainer with a first look."""
     info = inspect(path)
-    explainer = Explainer(engine, gate, FirstLook(LocalEngine(), least))
+    explainer = Explainer(engine, gate, HalfResolutionPrescreen(LocalEngine(), least))
     grid = explainer.grid(info.rows, info.cols, core_px)
     with Raster(info) as raster:
         strips = [explainer.explain_strip(raster, grid, index) for index in range(len(grid))]
@@ -101,7 +101,7 @@ def test_what_is_looked_at_does_not_depend_on_the_strips(cracked):
 
 @pytest.mark.parametrize(
     ("look", "cells"),  # below a strip: under its tiles; under those that the look is asked about
-    [(None, 3), (QuickLook, 5), (FirstLook, 10)],
+    [(None, 3), (Int8Prescreen, 5), (HalfResolutionPrescreen, 10)],
 )
 def test_a_strip_asks_for_no_pixel_further_below_than_its_tiles_see(tmp_path, look, cells):
     path = write(tmp_path / "wall.tif", wall(1536, 300, cracks=2))
@@ -133,7 +133,7 @@ class Farthest(Raster):
 
 @pytest.mark.parametrize("rows", [64, 300, 700])  # the last two no multiple of a cell
 @pytest.mark.parametrize("zoom", [0.5, 1.0])
-@pytest.mark.parametrize("look", [FirstLook, QuickLook])
+@pytest.mark.parametrize("look", [HalfResolutionPrescreen, Int8Prescreen])
 def test_a_raster_of_one_strip_may_have_any_number_of_rows(tmp_path, rows, zoom, look):
     image = wall(rows, 400, cracks=0)
     image[10:60, 100:140] = 10
@@ -152,11 +152,11 @@ def test_a_raster_of_one_strip_may_have_any_number_of_rows(tmp_path, rows, zoom,
 
 def test_strips_in_any_order_see_the_same(cracked):
     info = inspect(cracked)
-    explainer = Explainer(LocalEngine(), GATE, FirstLook(LocalEngine(), LEAST))
+    explainer = Explainer(LocalEngine(), GATE, HalfResolutionPrescreen(LocalEngine(), LEAST))
     grid = explainer.grid(info.rows, info.cols, 128)
     with Raster(info) as raster:
         for index in (4, 0, 3, 1):
-            again = Explainer(LocalEngine(), GATE, FirstLook(LocalEngine(), LEAST))
+            again = Explainer(LocalEngine(), GATE, HalfResolutionPrescreen(LocalEngine(), LEAST))
             one, other = (each.explain_strip(raster, grid, index) for each in (explainer, again))
             np.testing.assert_array_equal(one.relevance, other.relevance)
             np.testing.assert_array_equal(one.probability, other.probability)
@@ -165,7 +165,7 @@ def test_strips_in_any_order_see_the_same(cracked):
 def test_around_a_place_the_highest_p_crack_of_the_smaller_view_counts(cracked):
     info = inspect(cracked)
     with Raster(info) as raster:
-        first = FirstLook(LocalEngine()).around(raster, Window(0, 0, 20, 26), 256)
+        first = HalfResolutionPrescreen(LocalEngine()).around(raster, Window(0, 0, 20, 26), 256)
 
     assert first.shape == (20, 26)
     assert first[4, 10] == 1  # amid the crack
@@ -175,13 +175,13 @@ def test_around_a_place_the_highest_p_crack_of_the_smaller_view_counts(cracked):
 
 
 def test_there_is_none_where_the_gate_is_no_higher(cracked):
-    explainer = Explainer(LocalEngine(), LEAST, FirstLook(LocalEngine(), LEAST))
+    explainer = Explainer(LocalEngine(), LEAST, HalfResolutionPrescreen(LocalEngine(), LEAST))
 
     assert explainer.look is None
 
 
 def test_a_scan_records_its_first_look_and_is_done_again_without(cracked, tmp_path):
-    look = FirstLook(LocalEngine(), LEAST)
+    look = HalfResolutionPrescreen(LocalEngine(), LEAST)
     task = ScanTask(cracked, tmp_path / "out", core_px=256)
     scan_raster(task, Explainer(LocalEngine(), GATE, look))
     record = json.loads((tmp_path / "out/scene.json").read_text())

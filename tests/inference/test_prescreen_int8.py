@@ -14,7 +14,7 @@ from crackcli.files import sha256
 from crackcli.inference import opening as opening_module
 from crackcli.inference.explainer import Explainer
 from crackcli.inference.opening import explainer_of, open_explainer
-from crackcli.inference.prescreen import LEAST_QUICK, QuickLook
+from crackcli.inference.prescreen import LEAST_QUICK, Int8Prescreen
 from crackcli.rasters.reader import Raster, inspect
 from crackcli.scan.fingerprint import made_from
 from crackcli.scan.survey import SurveyTask
@@ -74,7 +74,7 @@ def test_what_is_sound_in_whole_numbers_is_not_looked_at_again(engine, half_crac
     found = []
     for each, look in (
         (plain, None),
-        (looking, QuickLook(Quick(engine, GRAPH), LEAST_QUICK)),
+        (looking, Int8Prescreen(Quick(engine, GRAPH), LEAST_QUICK)),
     ):
         explainer = Explainer(each, 0.5, look)
         grid = explainer.grid(info.rows, info.cols, 512)

@@ -6,7 +6,7 @@ import pytest
 from fakes import LocalEngine, wall
 
 from crackcli.datasets.folders import name_of, photo_of
-from crackcli.inference.tile_map import Tiles, judge
+from crackcli.inference.tile_map import TileProbabilities, tile_probabilities
 from crackcli.rasters.crops import cut, write_png
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import inspect
@@ -21,7 +21,7 @@ def test_each_position_is_the_tile_s_own_probability(tmp_path):
     image = wall(700, 300, cracks=2)  # more than one strip
     engine = LocalEngine()
 
-    tiles = judge(saved(image, tmp_path / "wall.png"), engine)
+    tiles = tile_probabilities(saved(image, tmp_path / "wall.png"), engine)
 
     for place in np.argwhere(tiles.usable)[::7]:
         window = tiles.window(tuple(place))
@@ -36,7 +36,7 @@ def test_a_tile_without_data_is_not_used(tmp_path):
     image = np.dstack([wall(160, 160), np.full((160, 160), 255, np.uint8)])
     image[100:, 100:, 3] = 0
 
-    tiles = judge(saved(image, tmp_path / "wall.png"), LocalEngine())
+    tiles = tile_probabilities(saved(image, tmp_path / "wall.png"), LocalEngine())
 
     assert tiles.usable[1, 1]
     assert not tiles.usable[3:, 3:].any()
@@ -44,7 +44,7 @@ def test_a_tile_without_data_is_not_used(tmp_path):
 
 
 def test_a_photograph_smaller_than_a_tile_has_one(tmp_path):
-    tiles = judge(saved(wall(50, 60), tmp_path / "wall.png"), LocalEngine())
+    tiles = tile_probabilities(saved(wall(50, 60), tmp_path / "wall.png"), LocalEngine())
 
     ((row, col),) = np.argwhere(tiles.usable)
     window = tiles.window((row, col))
@@ -55,7 +55,7 @@ def test_a_photograph_smaller_than_a_tile_has_one(tmp_path):
 
 def test_chosen_tiles_do_not_overlap():
     rng = np.random.default_rng(4)
-    tiles = Tiles(rng.random((30, 40), np.float32), np.ones((30, 40), bool), 256, 32)
+    tiles = TileProbabilities(rng.random((30, 40), np.float32), np.ones((30, 40), bool), 256, 32)
     order = np.argsort(-tiles.probability.reshape(-1))
 
     first = tiles.apart(order, 5)

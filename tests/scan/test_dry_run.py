@@ -12,9 +12,9 @@ from fakes import DirectEngine, LocalEngine, wall
 
 from crackcli.engines import opening as models
 from crackcli.errors import Interrupted
-from crackcli.inference.dense import DirectExplainer
+from crackcli.inference.dense import DenseScorer
 from crackcli.inference.explainer import Explainer
-from crackcli.inference.prescreen import QuickLook
+from crackcli.inference.prescreen import Int8Prescreen
 from crackcli.inference.views import View, explain_view
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.reader import Raster, inspect
@@ -110,7 +110,7 @@ def test_a_wall_that_is_explained_all_over_takes_what_was_counted(tmp_path, zoom
 
 def test_a_first_look_in_whole_numbers_is_counted_and_timed_by_itself(tmp_path):
     quick, engine = CountedQuick(), Counted()
-    explainer = Explainer(engine, 0.99, QuickLook(quick, 0.9))
+    explainer = Explainer(engine, 0.99, Int8Prescreen(quick, 0.9))
     info = inspect(photograph(tmp_path / "wall.png", cracks=0))
     view = View.of(info, 1.0, explainer, CORE_PX)
     strips = range(len(view.grid))
@@ -135,7 +135,7 @@ class CountedQuick(Counted):
 @pytest.mark.parametrize("kind", ["window", "tiles"])
 def test_a_method_without_a_gate_takes_what_was_counted(tmp_path, kind):
     engine = CountedDirect(kind)
-    explainer = DirectExplainer(engine)
+    explainer = DenseScorer(engine)
     info = inspect(photograph(tmp_path / "wall.png"))
     view = View.of(info, 1.0, explainer, CORE_PX)
 
@@ -294,9 +294,7 @@ def test_patches_thrown_at_random_meet_as_many_blocks_as_the_formula_says():
 @pytest.mark.parametrize("kind", ["propagation", "passes", "window", "tiles"])
 def test_every_kind_of_method_has_a_pace(tmp_path, kind):
     direct = kind in ("window", "tiles")
-    explainer = (
-        DirectExplainer(CountedDirect(kind)) if direct else Explainer(Counted(kind), gate=0.5)
-    )
+    explainer = DenseScorer(CountedDirect(kind)) if direct else Explainer(Counted(kind), gate=0.5)
 
     pace = measure(explainer, Masking("plain"))
 

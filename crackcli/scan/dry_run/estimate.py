@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from crackcli.errors import CrackError, InputError
-from crackcli.inference.strips import StripExplainer
+from crackcli.inference.strips import StripScorer
 from crackcli.inference.views import View
 from crackcli.progress import Progress
 from crackcli.rasters.grid import Window
@@ -175,7 +175,7 @@ class Estimator:
 
     def __init__(
         self,
-        explainer: StripExplainer,
+        explainer: StripScorer,
         pace: Pace,
         assumption: Assumption,
         at_rest_mb: float,
@@ -306,7 +306,7 @@ def work_bytes(own: Own, views: int, status: str) -> float:
 
 
 def standing(
-    task: ScanTask, info: RasterInfo, views: Sequence[View], explainer: StripExplainer
+    task: ScanTask, info: RasterInfo, views: Sequence[View], explainer: StripScorer
 ) -> tuple[str, list[list[int]]]:
     """What a scan would find in the folder of its scene: its status, and for each view the strips
     that are left."""
@@ -332,7 +332,7 @@ def standing(
     return INTERRUPTED if some else NEW, left
 
 
-def assumed(task: SurveyTask, explainer: StripExplainer) -> Assumption:
+def assumed(task: SurveyTask, explainer: StripScorer) -> Assumption:
     """The share of tiles at the gate that the same model found in the scenes that the output
     folder holds, of all their megapixels; else `LIKELY_GATED`."""
     facts = explainer.engine.facts

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from crackcli.engines.engine import EngineFacts
 from crackcli.inference.explainer import Explainer
-from crackcli.inference.strips import StripExplainer
+from crackcli.inference.strips import StripScorer
 from crackcli.inference.views import View
 from crackcli.masking.scene_mask import CORE_PX, HALO_PX
 from crackcli.masking.scene_mask import STRIPS as MASK_STRIPS
@@ -46,7 +46,7 @@ RIM_PX = 64  # that are read around a strip in which pixels have no data
 
 
 def peak_mb(
-    explainer: StripExplainer,
+    explainer: StripScorer,
     info: RasterInfo,
     views: Sequence[View],
     counts: Sequence[Counts],

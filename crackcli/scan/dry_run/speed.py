@@ -20,7 +20,7 @@ import numpy as np
 from crackcli.arrays import Float32
 from crackcli.engines.engine import Engine
 from crackcli.inference.explainer import Explainer, Readable
-from crackcli.inference.strips import Look, StripExplainer, StripScores
+from crackcli.inference.strips import Look, StripScorer, StripScores
 from crackcli.inference.views import View
 from crackcli.masking.refinement import Masking
 from crackcli.masking.scene_mask import CORE_PX, HALO_PX, find_threshold, write_mask
@@ -74,7 +74,7 @@ class Pace:
     look_s: float = 0.0
 
 
-def measure(explainer: StripExplainer, masking: Masking, clock: Clock = time.perf_counter) -> Pace:
+def measure(explainer: StripScorer, masking: Masking, clock: Clock = time.perf_counter) -> Pace:
     """The pace of an explainer on this machine, as busy as it is now."""
     rng = np.random.default_rng(SEED)
     quick = in_whole_numbers(explainer)
@@ -162,7 +162,7 @@ def timed(work: Callable[[], object], seconds: float, clock: Clock) -> float:
 
 @dataclass
 class Replayed:
-    """A `StripExplainer` that knows the relevance: what is left is the scan's own work."""
+    """A `StripScorer` that knows the relevance: what is left is the scan's own work."""
 
     engine: Engine
     gate: float
@@ -213,7 +213,7 @@ def mask_px(rows: int, cols: int) -> int:
 
 def small_scan(
     folder: Path,
-    explainer: StripExplainer,
+    explainer: StripScorer,
     masking: Masking,
     side: int,
     rng: np.random.Generator,

@@ -16,8 +16,8 @@ from crackcli.arrays import Bools, Float32, UInt8
 from crackcli.engines.engine import Engine, EngineFacts, Place, ScoreMaps, ungated
 from crackcli.inference.explainer import Explainer
 from crackcli.inference.opening import explainer_of
-from crackcli.inference.prescreen import QuickLook
-from crackcli.inference.strips import StripExplainer
+from crackcli.inference.prescreen import Int8Prescreen
+from crackcli.inference.strips import StripScorer
 from crackcli.inference.views import View, explain_view
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Pixels, Raster, RasterInfo
@@ -139,7 +139,7 @@ class Plain:
 
 
 def counts_of(
-    explainer: StripExplainer,
+    explainer: StripScorer,
     info: RasterInfo,
     view: View,
     indices: Collection[int],
@@ -165,7 +165,7 @@ def counts_of(
 
 
 def counted(
-    explainer: StripExplainer,
+    explainer: StripScorer,
     info: RasterInfo,
     view: View,
     indices: Collection[int],
@@ -186,19 +186,19 @@ def counted(
     return Counts(load, engine.largest_cells_px, engine.largest_maps_px, quick.largest_cells_px)
 
 
-def alike(explainer: StripExplainer, engine: Engine, quick: Engine) -> StripExplainer:
+def alike(explainer: StripScorer, engine: Engine, quick: Engine) -> StripScorer:
     """An explainer with the same options and another engine, and another one for a first look in
     whole numbers."""
     look = explainer.look
-    if isinstance(look, QuickLook):
-        return Explainer(engine, explainer.gate, QuickLook(quick, look.least))
+    if isinstance(look, Int8Prescreen):
+        return Explainer(engine, explainer.gate, Int8Prescreen(quick, look.least))
     return explainer_of(engine, explainer.gate, look.least if look else 0.0)
 
 
-def in_whole_numbers(explainer: StripExplainer) -> Engine | None:
+def in_whole_numbers(explainer: StripScorer) -> Engine | None:
     """The engine of a first look in whole numbers, where there is one."""
     look = explainer.look
-    return look.seer.engine if isinstance(look, QuickLook) else None
+    return look.seer.engine if isinstance(look, Int8Prescreen) else None
 
 
 @dataclass(frozen=True)
