@@ -21,7 +21,7 @@ from crackcli.inference.strips import (
 )
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.grid import Grid
-from crackcli.rasters.nodata import Readable, Wide
+from crackcli.rasters.nodata import FilledWindow, RasterReader
 
 BATCH = 4  # tiles at once
 
@@ -45,11 +45,11 @@ class DenseScorer:
         return Grid(rows, cols, core_px, self.halo_px, self.stride)
 
     def explain_strip(
-        self, raster: Readable, grid: Grid, index: int, report: FractionDone = ignore
+        self, raster: RasterReader, grid: Grid, index: int, report: FractionDone = ignore
     ) -> StripScores:
         """The score of every pixel of a strip; no tile has a P(crack)."""
         strip = grid.strip(index)
-        wide = Wide(raster, span(strip))
+        wide = FilledWindow(raster, span(strip))
         valid = wide.valid(strip.window)
         relevance = np.zeros(strip.window.shape, np.float16)
         for number, block in enumerate(strip.blocks):

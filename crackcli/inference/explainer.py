@@ -35,7 +35,7 @@ from crackcli.inference.tile_classifier import TileClassifier, cut
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.covering import grown, windows
 from crackcli.rasters.grid import Grid, Strip, Window
-from crackcli.rasters.nodata import Readable, Wide
+from crackcli.rasters.nodata import FilledWindow, RasterReader
 from crackcli.threads import Behind, Crew, cores
 
 ROWS = 64  # of a strip that a thread rounds at once
@@ -64,7 +64,7 @@ class Explainer(TileClassifier):
         return Grid(rows, cols, core_px, self.halo_px, self.stride)
 
     def explain_strip(
-        self, raster: Readable, grid: Grid, index: int, report: FractionDone = ignore
+        self, raster: RasterReader, grid: Grid, index: int, report: FractionDone = ignore
     ) -> StripScores:
         """Relevance of every pixel of a strip; memory is that of a few strips of pixels and cells
         and of one window of activations."""
@@ -92,7 +92,7 @@ class Explainer(TileClassifier):
 
     def carry_back(
         self,
-        raster: Readable,
+        raster: RasterReader,
         strip: Strip,
         value: Float32,
         passing: Bools,
@@ -105,7 +105,7 @@ class Explainer(TileClassifier):
         What a cell passes on stays within its reach, and depends on pixels there only: so a window
         of cells needs that much halo, and only windows with something to pass on are carried.
         """
-        window, wide = strip.window, Wide(raster, self.window_of(near))
+        window, wide = strip.window, FilledWindow(raster, self.window_of(near))
         relevance = np.zeros(window.shape, np.float32)
         valid = wide.valid(window)
         waiting = list(windows(passing, self.most["back"], self.reach))[::-1]
@@ -146,7 +146,7 @@ class Explainer(TileClassifier):
 
     def block_by_block(
         self,
-        raster: Readable,
+        raster: RasterReader,
         strip: Strip,
         passing: Bools,
         near: Window,
@@ -155,7 +155,7 @@ class Explainer(TileClassifier):
         report: FractionDone,
     ) -> tuple[Float16, Bools]:
         """The same by a method of several passes; ``passing`` are cells under a gated tile."""
-        wide = Wide(raster, span(strip).grown(self.further_px))
+        wide = FilledWindow(raster, span(strip).grown(self.further_px))
         relevance = np.zeros(strip.window.shape, np.float32)
         valid = wide.valid(strip.window)
         for number, block in enumerate(strip.blocks):

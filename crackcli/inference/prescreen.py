@@ -20,7 +20,7 @@ from crackcli.arrays import Float32, Int64
 from crackcli.engines.engine import Engine
 from crackcli.inference.tile_classifier import GROUP, TileClassifier
 from crackcli.rasters.grid import Window
-from crackcli.rasters.nodata import Readable
+from crackcli.rasters.nodata import RasterReader
 from crackcli.rasters.resampled import Zoomed
 
 ZOOM = 0.5
@@ -38,7 +38,7 @@ class HalfResolutionPrescreen:
         self.seer.further = -(-below // 2) + self.seer.tile
         self.least = least
 
-    def around(self, raster: Readable, centres: Window, strip_px: int) -> Float32:
+    def around(self, raster: RasterReader, centres: Window, strip_px: int) -> Float32:
         """The highest P(crack) around each place of a window of cells, where tiles are centred:
         of the tiles of the smaller view that are centred there, or on either side of it.  Views at
         another zoom than 1 are seen in full, 1: smaller ones are seen from far away already, and
@@ -72,7 +72,7 @@ class Int8Prescreen:
         self.least = least
         self.sha256: str = engine.sha256
 
-    def around(self, raster: Readable, centres: Window, strip_px: int) -> Float32:
+    def around(self, raster: RasterReader, centres: Window, strip_px: int) -> Float32:
         """P(crack) of the tiles that are centred in a full-width window of cells."""
         seer = self.seer
         grid = seer.grid(raster.info.rows, raster.info.cols, strip_px)

@@ -11,7 +11,7 @@ from crackcli.engines.engine import Engine
 from crackcli.errors import ModelError
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.grid import Grid, Strip, Window
-from crackcli.rasters.nodata import Readable
+from crackcli.rasters.nodata import RasterReader
 
 
 class Look(Protocol):
@@ -20,7 +20,7 @@ class Look(Protocol):
 
     least: float
 
-    def around(self, raster: Readable, centres: Window, strip_px: int) -> Float32:
+    def around(self, raster: RasterReader, centres: Window, strip_px: int) -> Float32:
         """The highest P(crack) around each place of a window of cells, where tiles are centred, of
         a raster that is cut into strips so high at most."""
         ...
@@ -62,7 +62,7 @@ class StripScorer(Protocol):
         ...
 
     def explain_strip(
-        self, raster: Readable, grid: Grid, index: int, report: FractionDone = ignore
+        self, raster: RasterReader, grid: Grid, index: int, report: FractionDone = ignore
     ) -> StripScores:
         """The score of every pixel of a strip."""
         ...

@@ -20,7 +20,7 @@ from crackcli.inference.strips import Look, check_finite
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.covering import grown, halves, rectangles, shrunk, spread, windows
 from crackcli.rasters.grid import Grid, Window, spans
-from crackcli.rasters.nodata import FAR_PX, GREY, Readable, Wide
+from crackcli.rasters.nodata import FAR_PX, GREY, FilledWindow, RasterReader
 from crackcli.threads import Crew
 
 SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its halo
@@ -71,7 +71,7 @@ class TileClassifier:
 
     def judge(
         self,
-        raster: Readable,
+        raster: RasterReader,
         grid: Grid,
         asked: Window,
         near: Window | None = None,
@@ -136,7 +136,7 @@ class TileClassifier:
         """All cells that lie under some of the tiles."""
         return Window(tiles.row, tiles.col, *(side + self.tile - 1 for side in tiles.shape))
 
-    def first_look(self, raster: Readable, grid: Grid, asked: Window) -> Float32:
+    def first_look(self, raster: RasterReader, grid: Grid, asked: Window) -> Float32:
         """P(crack) (h, w) of a full-width window of tiles as the first look sees it; 1 where there
         is none.  What it gave is kept for as long as the raster is the same."""
         if self.look is None:
@@ -155,7 +155,7 @@ class TileClassifier:
             parts.append(self.looked[digest, own][part.within(own)])
         return np.concatenate(parts)
 
-    def to_judge(self, raster: Readable, grid: Grid, asked: Window) -> Iterator[Window]:
+    def to_judge(self, raster: RasterReader, grid: Grid, asked: Window) -> Iterator[Window]:
         """Windows of tiles to be judged, of those ``asked`` for.
 
         Tiles are judged in squares of `GROUP`, on one lattice for the whole raster: where a first
@@ -175,7 +175,9 @@ class TileClassifier:
             for col, cols_here in spans(part.cols, HEAD_TILES, 1):
                 yield Window(part.row, part.col + col, part.rows, cols_here)
 
-    def cells(self, raster: Readable, grid: Grid, wanted: Window, report: FractionDone) -> Cells:
+    def cells(
+        self, raster: RasterReader, grid: Grid, wanted: Window, report: FractionDone
+    ) -> Cells:
         """Cells of a full-width window and more: of the strips that it touches; those that the
         last call gave are still there, others are forgotten."""
         touched = [
@@ -194,7 +196,7 @@ class TileClassifier:
             self.bands[key] = self.compute(raster, key[1], self.needed(raster, grid, key[1]), told)
         return [each for key in keys for each in self.bands[key]]
 
-    def needed(self, raster: Readable, grid: Grid, band: Window) -> Bools:
+    def needed(self, raster: RasterReader, grid: Grid, band: Window) -> Bools:
         """Which cells (F, G) of a band lie under a tile that is to be judged."""
         asked = self.tiles_over(band, grid)
         flags = np.zeros(band.shape, bool)
@@ -202,11 +204,13 @@ class TileClassifier:
             flags[grown(self.cells_under(window), 0, band).within(band)] = True
         return flags
 
-    def compute(self, raster: Readable, band: Window, needed: Bools, report: FractionDone) -> Cells:
+    def compute(
+        self, raster: RasterReader, band: Window, needed: Bools, report: FractionDone
+    ) -> Cells:
         """Cells of a full-width window, where they are ``needed``; zero elsewhere, or blank."""
         if not needed.any():
             return []
-        wide = Wide(raster, self.window_of(band))
+        wide = FilledWindow(raster, self.window_of(band))
         found: Cells = []
         if not wide.complete:
             found.append((band, np.broadcast_to(self.blank, (len(self.blank), *band.shape))))
@@ -226,7 +230,7 @@ class TileClassifier:
         return found
 
     def prepared(
-        self, waiting: list[Window], stage: str, wide: Wide, origin: Window
+        self, waiting: list[Window], stage: str, wide: FilledWindow, origin: Window
     ) -> Iterator[tuple[Window, Window, UInt8 | None]]:
         """The windows of a stack that fit, in ``origin`` and in the raster, and their pixels; while
         one is worked on, the pixels of the next are put together."""

@@ -24,7 +24,7 @@ from crackcli.arrays import Float16
 from crackcli.inference.strips import StripScorer, StripScores
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.grid import Grid, Window
-from crackcli.rasters.nodata import Readable
+from crackcli.rasters.nodata import RasterReader
 from crackcli.rasters.reader import RasterInfo
 from crackcli.rasters.resampled import Zoomed, seen_shape
 
@@ -57,7 +57,7 @@ class View:
 
 def explain_view(
     explainer: StripScorer,
-    raster: Readable,
+    raster: RasterReader,
     view: View,
     index: int,
     report: FractionDone = ignore,

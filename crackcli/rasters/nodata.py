@@ -20,7 +20,7 @@ FAR_PX = 64  # from valid pixels, where the fill of those without data is grey
 GREY = 128
 
 
-class Readable(Protocol):
+class RasterReader(Protocol):
     """What is explained: an open raster, or one seen at another zoom."""
 
     @property
@@ -35,7 +35,7 @@ class Readable(Protocol):
         ...
 
 
-class Wide:
+class FilledWindow:
     """A window of a raster of which parts are seen, without holes.
 
     Of a raster that is read ahead each part is put together from what was decoded when it is asked
@@ -43,7 +43,7 @@ class Wide:
     no data.
     """
 
-    def __init__(self, raster: Readable, window: Window) -> None:
+    def __init__(self, raster: RasterReader, window: Window) -> None:
         self.raster, self.outer = raster, window
         self.pixels: Pixels | None = None  # but for a raster that is read ahead
         self.flags: Bools | None = None  # which are valid; None: all

@@ -28,7 +28,7 @@ SWAPPED_PX = 4096  # where rows are columns of the file, each of which takes all
 
 
 @dataclass
-class Band:
+class DecodedRows:
     """Rows of a raster: ``rgb`` (rows, cols, 3), ``valid`` (rows, cols), None where all pixels are
     valid, and what must be done before they are."""
 
@@ -49,7 +49,7 @@ class ReadAhead:
 
     def __init__(self, info: RasterInfo, threads: int | None = None) -> None:
         self.info, self.threads = info, threads or cores()
-        self.bands: dict[int, Band] = {}
+        self.bands: dict[int, DecodedRows] = {}
         self.strip = Window(0, 0, 0, info.cols)  # that is worked on
         self.above = deque([ABOVE_PX], STRIPS)  # rows that were read above the last strips
 
@@ -116,7 +116,7 @@ class ReadAhead:
                 reflect(array, inside.within(window), row_index, col_index)
         self.go_on(inside.end_row)
 
-    def bands_of(self, window: Window) -> Iterator[tuple[Band, Window, tuple[slice, slice]]]:
+    def bands_of(self, window: Window) -> Iterator[tuple[DecodedRows, Window, tuple[slice, slice]]]:
         """The bands of a window inside the raster: each with the part of the window that lies in
         it, and where that is in the band."""
         self.above[-1] = max(self.above[-1], self.strip.row - window.row)
@@ -139,7 +139,7 @@ class ReadAhead:
         """Have a band decoded, unless that is done or under way."""
         if number not in self.bands:
             window = self.rows_of(number)
-            band = Band(
+            band = DecodedRows(
                 np.zeros((*window.shape, 3), np.uint8),
                 np.zeros(window.shape, bool) if self.info.masked else None,
             )

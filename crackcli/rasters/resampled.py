@@ -10,7 +10,7 @@ import numpy as np
 from crackcli.arrays import Bools, UInt8
 from crackcli.errors import UsageError
 from crackcli.rasters.grid import Window
-from crackcli.rasters.nodata import Readable, fill
+from crackcli.rasters.nodata import RasterReader, fill
 from crackcli.rasters.reader import Pixels, RasterInfo
 
 ZOOMS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -53,7 +53,7 @@ def seen_shape(info: RasterInfo, zoom: float) -> tuple[int, int]:
 class Zoomed:
     """An open raster as it is seen at another zoom; read like a `Raster`."""
 
-    def __init__(self, raster: Readable, zoom: float) -> None:
+    def __init__(self, raster: RasterReader, zoom: float) -> None:
         rows, cols = seen_shape(raster.info, zoom)
         digest = f"{raster.info.digest} x{zoom:g}"
         self.info = replace(raster.info, rows=rows, cols=cols, digest=digest)

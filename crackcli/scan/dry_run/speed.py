@@ -19,7 +19,7 @@ import numpy as np
 
 from crackcli.arrays import Float32
 from crackcli.engines.engine import Engine
-from crackcli.inference.explainer import Explainer, Readable
+from crackcli.inference.explainer import Explainer, RasterReader
 from crackcli.inference.strips import Look, StripScorer, StripScores
 from crackcli.inference.views import View
 from crackcli.masking.refinement import Masking
@@ -174,7 +174,7 @@ class Replayed:
         return Grid(rows, cols, core_px, 0, core_px)
 
     def explain_strip(
-        self, raster: Readable, grid: Grid, index: int, report: FractionDone = ignore
+        self, raster: RasterReader, grid: Grid, index: int, report: FractionDone = ignore
     ) -> StripScores:
         return self.scores
 
