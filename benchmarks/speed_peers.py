@@ -16,7 +16,7 @@ from crackcli.masking import scene_mask as mask_scene
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.rasters.read_ahead import ReadAhead
 from crackcli.scan import raster as scan
-from crackcli.scan.strip_store import Work
+from crackcli.scan.strip_store import StripStore
 from crackcli.threads import Behind
 
 TILE_PX = 256
@@ -25,7 +25,7 @@ STAGES = {
     "read": [(ReadAhead, "read"), (ReadAhead, "read_valid"), (scan, "inspect")],
     "mask": [(scan, "find_threshold"), (scan, "write_mask")],
     "write": [
-        *((Behind, "hand_over"), (Work, "packed")),
+        *((Behind, "hand_over"), (StripStore, "packed")),
         *((scan, "write_cog"), (mask_scene, "write_cog")),
     ],
 }

@@ -11,7 +11,7 @@ from crackcli.inference.strips import StripScorer
 from crackcli.rasters.reader import RasterInfo
 
 
-def made_from(
+def fingerprint(
     info: RasterInfo, explainer: StripScorer, core_px: int, zooms: Sequence[float]
 ) -> dict[str, Any]:
     """All that a score depends on; the device is not among it."""
@@ -28,6 +28,6 @@ def made_from(
     }
 
 
-def digest_of(scored: dict[str, Any]) -> str:
+def digest(scored: dict[str, Any]) -> str:
     """What a score was made from, in short."""
     return hashlib.sha256(json.dumps(scored, sort_keys=True).encode()).hexdigest()

@@ -39,8 +39,8 @@ from crackcli.rasters.read_ahead import ReadAhead
 from crackcli.rasters.reader import NODATA, RasterInfo, inspect, read_tags
 from crackcli.rasters.resampled import PLAIN, in_order
 from crackcli.registry import SCORED
-from crackcli.scan.fingerprint import digest_of, made_from
-from crackcli.scan.strip_store import Packed, Work
+from crackcli.scan.fingerprint import digest, fingerprint
+from crackcli.scan.strip_store import PackedStrip, StripStore
 from crackcli.scenes import recorded_scale as photograph
 from crackcli.scenes.scene import Scene
 from crackcli.threads import Behind, Crew, cores
@@ -74,7 +74,7 @@ class ScanTask:
 
 
 @dataclass(frozen=True)
-class SceneSummary:
+class ScanSummary:
     """What a scan gave; printed by the command, kept in ``run.json``."""
 
     scene: str
@@ -90,18 +90,18 @@ class SceneSummary:
 
 def scan_raster(
     task: ScanTask, explainer: StripScorer, progress: Progress = lambda share, words: None
-) -> SceneSummary:
+) -> ScanSummary:
     """Scan ``task.source`` into ``task.folder``; goes on where an earlier scan stopped."""
     began = time.monotonic()
     info = inspect(task.source)
     facts = explainer.engine.facts
     masking = task.masking.suited(facts.method)
     views = [View.of(info, zoom, explainer, task.core_px) for zoom in task.zooms]
-    scored = made_from(info, explainer, task.core_px, task.zooms)
-    digest = digest_of(scored)
+    scored = fingerprint(info, explainer, task.core_px, task.zooms)
+    digest = digest(scored)
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
     earlier = None if task.overwrite else finished(scene, scored)
-    work = Work(task.folder / "work", digest)
+    work = StripStore(task.folder / "work", digest)
     noted = photograph.look(info, task.hints, earlier)
     if earlier is not None and earlier.record["masking"] == asdict(masking):
         if work.is_ours() or not work.note.exists():
@@ -175,8 +175,8 @@ def finished(scene: Scene, scored: dict[str, Any]) -> Scene | None:
     return earlier if whole and earlier.record.get("scored") == scored else None
 
 
-def summary(scene: Scene, source: Path, status: str, seconds: float) -> SceneSummary:
-    return SceneSummary(
+def summary(scene: Scene, source: Path, status: str, seconds: float) -> ScanSummary:
+    return ScanSummary(
         scene=scene.name,
         source=source,
         mask=scene.mask,
@@ -190,7 +190,7 @@ def summary(scene: Scene, source: Path, status: str, seconds: float) -> SceneSum
 
 
 def explain(
-    work: Work,
+    work: StripStore,
     info: RasterInfo,
     views: Sequence[View],
     explainer: StripScorer,
@@ -228,7 +228,7 @@ def explain(
 
 
 def write_score(
-    work: Work, info: RasterInfo, views: Sequence[View], explainer: StripScorer
+    work: StripStore, info: RasterInfo, views: Sequence[View], explainer: StripScorer
 ) -> Path:
     """Write ``score.tif`` of what has been explained and return its path."""
     with Crew(nullcontext, cores()) as crew:
@@ -241,7 +241,7 @@ def write_score(
 
 
 def tags_of(
-    work: Work, views: Sequence[View], explainer: StripScorer, top: float
+    work: StripStore, views: Sequence[View], explainer: StripScorer, top: float
 ) -> dict[str, str]:
     """What a score raster tells of itself."""
     tiles = [work.probability(view) for view in views]
@@ -269,18 +269,18 @@ def tags_of(
 
 
 def strips_of(
-    work: Work, views: Sequence[View], crew: Crew[None], use: Callable[[Packed], Result]
+    work: StripStore, views: Sequence[View], crew: Crew[None], use: Callable[[PackedStrip], Result]
 ) -> Iterator[Result]:
     """The ``use`` of what has been explained, all views together, strip by strip from the top."""
     if len(views) > 1:
-        packed = map(Packed.of, together([work.strips(view) for view in views]))
+        packed = map(PackedStrip.of, together([work.strips(view) for view in views]))
         return crew.imap(lambda _, strip: use(strip), packed, STRIPS)
     (view,) = views
     numbers = range(len(view.grid))
     return crew.imap(lambda _, number: use(work.packed(view.zoom, number)), numbers, STRIPS)
 
 
-def counted(strip: Packed) -> Int64:
+def counted(strip: PackedStrip) -> Int64:
     """How often each of `HALVES` occurs, but for the zeros where nothing is explained."""
     return np.bincount(strip.squares.view(np.uint16).reshape(-1), minlength=len(HALVES))
 
@@ -312,7 +312,7 @@ def top_of(counts: Int64, pixels: int) -> float:
     return float(root(HALVES[1 + frequent[-1]])) if len(frequent) else 1.0
 
 
-def code(strip: Packed, *, top: float) -> UInt8:
+def code(strip: PackedStrip, *, top: float) -> UInt8:
     """Scores as they are stored: 0 to 254, 255 where there is no data."""
     scaled = root(HALVES[: LARGEST + 1]) * (SCORE_MAX / top)
     table = np.zeros(len(HALVES), np.uint8)  # 0 for negative relevance

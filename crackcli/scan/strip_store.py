@@ -28,7 +28,7 @@ SQUARE_PX = 32
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedStrip:
     """The scores of a strip of ``shape`` (rows, cols): of the squares ``marked`` (R, C) the
     relevance (N, 32, 32) float16, filled up with zeros at the edges, all else is zero; ``valid``
     (rows, cols), None where all pixels are; ``probability`` as in `StripScores`."""
@@ -101,7 +101,7 @@ class Packed:
             )
 
 
-class Work:
+class StripStore:
     """The folder: one file for each finished strip.
 
     It belongs to one source, model and set of options; work for another is thrown away.  The
@@ -162,10 +162,10 @@ class Work:
 
     def put(self, zoom: float, index: int, scores: StripScores) -> None:
         with written_aside(self.path(zoom, index)) as aside:
-            Packed.of(scores).write(aside)
+            PackedStrip.of(scores).write(aside)
 
-    def packed(self, zoom: float, index: int) -> Packed:
-        return Packed.read(self.path(zoom, index))
+    def packed(self, zoom: float, index: int) -> PackedStrip:
+        return PackedStrip.read(self.path(zoom, index))
 
     def strips(self, view: View) -> Iterator[StripScores]:
         """All strips of a view, from top to bottom."""

@@ -24,7 +24,7 @@ from crackcli.rasters.reader import LEAST_PX
 from crackcli.rasters.resampled import PLAIN, in_order
 from crackcli.scan.inputs import Failure, find_rasters
 from crackcli.scan.process_memory import peak_memory_mb
-from crackcli.scan.raster import ScanTask, SceneSummary, scan_raster
+from crackcli.scan.raster import ScanSummary, ScanTask, scan_raster
 from crackcli.scenes.recorded_scale import Hints
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class SurveyTask:
 class SurveyResult:
     """What became of every input; ``stopped`` is the exit code of what ended the run early."""
 
-    scenes: list[SceneSummary] = field(default_factory=list)
+    scenes: list[ScanSummary] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     stopped: int | None = None
 

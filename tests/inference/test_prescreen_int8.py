@@ -16,7 +16,7 @@ from crackcli.inference.explainer import Explainer
 from crackcli.inference.opening import explainer_of, open_explainer
 from crackcli.inference.prescreen import LEAST_QUICK, Int8Prescreen
 from crackcli.rasters.reader import Raster, inspect
-from crackcli.scan.fingerprint import made_from
+from crackcli.scan.fingerprint import fingerprint
 from crackcli.scan.survey import SurveyTask
 from crackcli.shipped_models import shipped
 
@@ -116,7 +116,7 @@ def test_a_score_knows_how_it_was_looked_at(engine, half_cracked, monkeypatch):
     info = inspect(half_cracked)
 
     looks = [
-        made_from(info, explainer_of(engine, 0.5, *look), 512, (1.0,))["look"]
+        fingerprint(info, explainer_of(engine, 0.5, *look), 512, (1.0,))["look"]
         for look in ((), (0.1,), (0.35, "int8"))
     ]
 

@@ -11,7 +11,7 @@ from crackcli.errors import OutputError
 from crackcli.inference.explainer import Explainer
 from crackcli.inference.strips import StripScores
 from crackcli.scan.raster import ScanTask, scan_raster
-from crackcli.scan.strip_store import Packed, Work
+from crackcli.scan.strip_store import PackedStrip, StripStore
 
 
 def scores(shape, share, seed=0, holes=False):
@@ -27,7 +27,7 @@ def scores(shape, share, seed=0, holes=False):
 @pytest.mark.parametrize("share", [0, 0.0005, 0.3, 1])
 @pytest.mark.parametrize("shape", [(64, 96), (33, 71), (1, 1), (130, 31)])
 def test_what_was_put_comes_back(tmp_path, shape, share, holes):
-    work, given = Work(tmp_path, ""), scores(shape, share, holes=holes)
+    work, given = StripStore(tmp_path, ""), scores(shape, share, holes=holes)
 
     work.put(0.5, 3, given)
     packed = work.packed(0.5, 3)
@@ -46,11 +46,11 @@ def test_a_negative_zero_is_kept(tmp_path):
     given = StripScores(np.zeros((40, 40), np.float16), np.ones((40, 40), bool), np.zeros((0, 0)))
     given.relevance[35, 2] = -0.0
 
-    assert np.signbit(Packed.of(given).scores().relevance).sum() == 1
+    assert np.signbit(PackedStrip.of(given).scores().relevance).sum() == 1
 
 
 def test_a_sound_strip_takes_next_to_nothing(tmp_path):
-    work = Work(tmp_path, "")
+    work = StripStore(tmp_path, "")
     work.put(1, 0, scores((1024, 4096), 0))
 
     assert work.path(1, 0).stat().st_size < 10_000
@@ -58,7 +58,7 @@ def test_a_sound_strip_takes_next_to_nothing(tmp_path):
 
 @pytest.mark.parametrize("where", [0.3, 0.5, 0.7])
 def test_a_byte_that_changed_is_noticed(tmp_path, where):
-    work = Work(tmp_path, "")
+    work = StripStore(tmp_path, "")
     work.put(1, 0, scores((256, 256), 0.5))
     content = bytearray(work.path(1, 0).read_bytes())
     content[int(where * len(content))] ^= 1
@@ -70,7 +70,7 @@ def test_a_byte_that_changed_is_noticed(tmp_path, where):
 def test_a_file_of_another_kind_is_no_strip(tmp_path):
     np.savez(tmp_path / "strip_x1_000000.npz", relevance=np.zeros((3, 3)))
 
-    assert not Work(tmp_path, "").has(1, 0, (3, 3))
+    assert not StripStore(tmp_path, "").has(1, 0, (3, 3))
 
 
 @pytest.mark.parametrize("full_at", [0, 1, 3])
@@ -79,7 +79,7 @@ def test_a_strip_that_cannot_be_written_stops_the_scan_and_those_before_are_kept
 ):
     cv2.imwrite(str(tmp_path / "wall.png"), wall(250, 200))
     task = ScanTask(tmp_path / "wall.png", tmp_path / "wall", core_px=64)
-    write, written = Packed.write, []
+    write, written = PackedStrip.write, []
 
     def on_a_small_disk(packed, path):
         if len(written) == full_at:
@@ -87,7 +87,7 @@ def test_a_strip_that_cannot_be_written_stops_the_scan_and_those_before_are_kept
         written.append(path)
         write(packed, path)
 
-    monkeypatch.setattr(Packed, "write", on_a_small_disk)
+    monkeypatch.setattr(PackedStrip, "write", on_a_small_disk)
     with pytest.raises(OutputError, match=r"strip_.* cannot be written \(No space left on device"):
         scan_raster(task, Explainer(LocalEngine(), 0.3))
     monkeypatch.undo()

@@ -21,12 +21,12 @@ from crackcli.progress import Progress
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo, inspect
 from crackcli.scan.dry_run.memory import peak_mb
-from crackcli.scan.dry_run.speed import Clock, Own, Pace, mask_px, measure
-from crackcli.scan.dry_run.workload import Counts, Data, blocks_hit, counts_of, sampled
-from crackcli.scan.fingerprint import digest_of, made_from
+from crackcli.scan.dry_run.speed import Clock, Overhead, Speed, mask_px, measure
+from crackcli.scan.dry_run.workload import Data, WorkloadCount, blocks_hit, counts_of, sampled
+from crackcli.scan.fingerprint import digest, fingerprint
 from crackcli.scan.inputs import Failure, find_rasters
 from crackcli.scan.process_memory import MB, resident_mb
-from crackcli.scan.raster import ScanTask, Work, finished
+from crackcli.scan.raster import ScanTask, StripStore, finished
 from crackcli.scan.survey import SurveyTask, opened
 from crackcli.scenes.scene import Scene, finished_folders
 
@@ -96,7 +96,7 @@ class SurveyEstimate:
     scenes: list[SceneEstimate] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     engine: dict[str, Any] | None = None
-    pace: Pace | None = None
+    pace: Speed | None = None
     assumption: Assumption | None = None
     seconds: Range = NONE
     peak_mb: float = 0.0
@@ -176,7 +176,7 @@ class Estimator:
     def __init__(
         self,
         explainer: StripScorer,
-        pace: Pace,
+        pace: Speed,
         assumption: Assumption,
         at_rest_mb: float,
         clock: Clock,
@@ -224,7 +224,9 @@ class Estimator:
             else Range(*(pixels * work_bytes(each, len(views), status) for each in own)),
         )
 
-    def counts(self, info: RasterInfo, view: View, strips: Sequence[int]) -> tuple[Counts, Counts]:
+    def counts(
+        self, info: RasterInfo, view: View, strips: Sequence[int]
+    ) -> tuple[WorkloadCount, WorkloadCount]:
         """What the strips of a view take on a sound wall, and on one cracked all over."""
         sound, cracked = (
             counts_of(self.explainer, info, view, strips, cracked=cracked)
@@ -246,7 +248,7 @@ class Estimator:
         info: RasterInfo,
         views: Sequence[View],
         left: Sequence[Sequence[int]],
-        counts: Sequence[tuple[Counts, Counts]],
+        counts: Sequence[tuple[WorkloadCount, WorkloadCount]],
         data: "Data",
         share: float,
         status: str,
@@ -287,18 +289,18 @@ class Estimator:
             return data
 
 
-def mixed(pace: Pace, marked: float) -> Own:
+def mixed(pace: Speed, marked: float) -> Overhead:
     """The scan's own work where a share of the raster is ``marked`` as if cracked."""
     pairs = zip(astuple(pace.sound), astuple(pace.cracked), strict=True)
-    return Own(*(sound + (cracked - sound) * marked for sound, cracked in pairs))
+    return Overhead(*(sound + (cracked - sound) * marked for sound, cracked in pairs))
 
 
-def result_bytes(own: Own) -> float:
+def result_bytes(own: Overhead) -> float:
     """Of a pixel, in both rasters of a scene."""
     return OVERVIEWS * (own.score_bytes + own.mask_bytes)
 
 
-def work_bytes(own: Own, views: int, status: str) -> float:
+def work_bytes(own: Overhead, views: int, status: str) -> float:
     """Of a pixel, in the work folder at its fullest: strips and both rasters, of which the last
     is there twice while it is written."""
     strips = 0.0 if status == TO_MASK else views * own.strip_bytes
@@ -310,9 +312,9 @@ def standing(
 ) -> tuple[str, list[list[int]]]:
     """What a scan would find in the folder of its scene: its status, and for each view the strips
     that are left."""
-    scored = made_from(info, explainer, task.core_px, task.zooms)
+    scored = fingerprint(info, explainer, task.core_px, task.zooms)
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
-    work = Work(task.folder / "work", digest_of(scored))
+    work = StripStore(task.folder / "work", digest(scored))
     earlier = None if task.overwrite else finished(scene, scored)
     nothing: list[list[int]] = [[] for _ in views]
     if earlier is not None and earlier.record["masking"] == asdict(task.masking):

@@ -18,7 +18,7 @@ from crackcli.masking.scene_mask import CORE_PX, HALO_PX
 from crackcli.masking.scene_mask import STRIPS as MASK_STRIPS
 from crackcli.rasters.read_ahead import BAND_PX
 from crackcli.rasters.reader import ENVIRONMENT, RasterInfo
-from crackcli.scan.dry_run.workload import Counts
+from crackcli.scan.dry_run.workload import WorkloadCount
 from crackcli.scan.process_memory import MB
 from crackcli.threads import cores
 
@@ -49,7 +49,7 @@ def peak_mb(
     explainer: StripScorer,
     info: RasterInfo,
     views: Sequence[View],
-    counts: Sequence[Counts],
+    counts: Sequence[WorkloadCount],
     at_rest_mb: float,
 ) -> float:
     """The most memory a process holds that scans a raster which is explained all over, if it holds
@@ -71,7 +71,7 @@ def peak_mb(
     return at_rest_mb + (engine + max(strips, score, mask) + cache) / MB
 
 
-def engine_bytes(facts: EngineFacts, channels: int, counts: Counts) -> float:
+def engine_bytes(facts: EngineFacts, channels: int, counts: WorkloadCount) -> float:
     """Activations of the largest image that the engine sees at once."""
     if facts.device == "cuda":
         of_cells, of_maps = TRAVELLING

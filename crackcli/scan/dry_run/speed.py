@@ -29,7 +29,7 @@ from crackcli.rasters.crops import write_png
 from crackcli.rasters.grid import Grid
 from crackcli.rasters.reader import inspect
 from crackcli.scan.dry_run.workload import in_whole_numbers, pass_px
-from crackcli.scan.raster import Work, explain, write_score
+from crackcli.scan.raster import StripStore, explain, write_score
 
 SECONDS = 2.0  # of the engine, warm-up left out; more where one block of a part takes longer
 CELLS, HEAD, MAPS = 0.3, 0.15, 0.55  # shares of it
@@ -47,7 +47,7 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
-class Own:
+class Overhead:
     """Seconds and bytes of a scan without its engine, of each pixel of the raster: ``pack_s`` and
     ``strip_bytes`` for each view, ``mask_s`` of pixels with the halos of their blocks."""
 
@@ -60,7 +60,7 @@ class Own:
 
 
 @dataclass(frozen=True)
-class Pace:
+class Speed:
     """Seconds of one pixel of cells, cell of the head, pixel of maps (see
     `crackcli.scan.dry_run.workload.Load`) and scene, and what a sound and a cracked wall take
     beside; ``look_s`` of one pixel of a first look in whole numbers."""
@@ -69,12 +69,12 @@ class Pace:
     head_s: float
     maps_s: float
     scene_s: float
-    sound: Own
-    cracked: Own
+    sound: Overhead
+    cracked: Overhead
     look_s: float = 0.0
 
 
-def measure(explainer: StripScorer, masking: Masking, clock: Clock = time.perf_counter) -> Pace:
+def measure(explainer: StripScorer, masking: Masking, clock: Clock = time.perf_counter) -> Speed:
     """The pace of an explainer on this machine, as busy as it is now."""
     rng = np.random.default_rng(SEED)
     quick = in_whole_numbers(explainer)
@@ -96,7 +96,7 @@ def measure(explainer: StripScorer, masking: Masking, clock: Clock = time.perf_c
             ).own(small)
             for words, cracked in (("sound", False), ("cracked", True))
         )
-    return Pace(cells_s, head_s, maps_s, scene_s, sound, cracked, look_s)
+    return Speed(cells_s, head_s, maps_s, scene_s, sound, cracked, look_s)
 
 
 def pace_of_parts(
@@ -187,7 +187,7 @@ class Small:
     seconds: dict[str, float]
     bytes: dict[str, int]
 
-    def own(self, smallest: "Small") -> Own:
+    def own(self, smallest: "Small") -> Overhead:
         """What a pixel takes, without what ``smallest`` takes too."""
         px = self.side**2 - smallest.side**2
         padded_px = mask_px(self.side, self.side) - mask_px(smallest.side, smallest.side)
@@ -195,7 +195,7 @@ class Small:
         def second(stage: str, size: int = px) -> float:
             return max(0.0, self.seconds[stage] - smallest.seconds[stage]) / size
 
-        return Own(
+        return Overhead(
             pack_s=second("explain"),
             score_s=second("score"),
             mask_s=second("mask", padded_px),
@@ -233,7 +233,7 @@ def small_scan(
     probability = np.full(tiles, float(cracked), np.float32)
     scores = StripScores(relevance, np.ones((side, side), bool), probability)
     replayed = Replayed(explainer.engine, explainer.gate, scores)
-    work, mask = Work(folder / "work", ""), folder / "mask.tif"
+    work, mask = StripStore(folder / "work", ""), folder / "mask.tif"
     ends = [clock()]
     info = inspect(source)
     views = [View.of(info, 1.0, replayed, side)]

@@ -30,7 +30,7 @@ STRIPS = 8  # from which on the rows of a raster are told from fewer: all strips
 
 
 @dataclass(frozen=True)
-class Load:
+class Workload:
     """Of some strips of one view.
 
     ``cells_px``   pixels of which cells are computed, with what is computed twice
@@ -48,19 +48,19 @@ class Load:
     look_px: float = 0.0
 
     def __add__(self, other: "Load") -> "Load":
-        return Load(
+        return Workload(
             *(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True))
         )
 
     def times(self, factor: float) -> "Load":
-        return Load(*(factor * value for value in astuple(self)))
+        return Workload(*(factor * value for value in astuple(self)))
 
 
 @dataclass(frozen=True)
-class Counts:
+class WorkloadCount:
     """What was counted: the load, and the pixels of the largest image in one call."""
 
-    load: Load
+    load: Workload
     largest_cells_px: int
     largest_maps_px: int
     largest_look_px: int = 0
@@ -121,7 +121,7 @@ class CountingEngine:
         return np.zeros(images.shape[:3], np.float32)
 
 
-class Plain:
+class BlankRaster:
     """A raster all of whose pixels are data and black; it counts those that are read."""
 
     def __init__(self, info: RasterInfo) -> None:
@@ -145,14 +145,14 @@ def counts_of(
     indices: Collection[int],
     *,
     cracked: bool,
-) -> Counts:
+) -> WorkloadCount:
     """What the strips ``indices`` of a view take, one after the other."""
     strips = len(view.grid)
     if strips <= STRIPS:
         return counted(explainer, info, view, indices, cracked=cracked)
     core_px = view.grid.core_px
 
-    def lower(number: int) -> tuple[int, Counts]:
+    def lower(number: int) -> tuple[int, WorkloadCount]:
         rows = round(number * core_px / view.zoom)
         part = replace(info, rows=rows)
         seen = View.of(part, view.zoom, explainer, core_px)
@@ -171,19 +171,21 @@ def counted(
     indices: Collection[int],
     *,
     cracked: bool,
-) -> Counts:
+) -> WorkloadCount:
     """The same, each strip by itself."""
     sizes = getattr(explainer.engine, "window_cells", None)
     facts = explainer.engine.facts
     engine = CountingEngine(facts, cracked=cracked, window_cells=sizes)
     quick = CountingEngine(facts, cracked=cracked)
-    raster = Plain(info)
+    raster = BlankRaster(info)
     counting = alike(explainer, engine, quick)
     for index in indices:
         explain_view(counting, raster, view, index)
     head = engine.head_cells + quick.head_cells
-    load = Load(engine.cells_px, head, engine.maps_px, raster.read_px, quick.cells_px)
-    return Counts(load, engine.largest_cells_px, engine.largest_maps_px, quick.largest_cells_px)
+    load = Workload(engine.cells_px, head, engine.maps_px, raster.read_px, quick.cells_px)
+    return WorkloadCount(
+        load, engine.largest_cells_px, engine.largest_maps_px, quick.largest_cells_px
+    )
 
 
 def alike(explainer: StripScorer, engine: Engine, quick: Engine) -> StripScorer:
