@@ -17,7 +17,7 @@ from crackcli.networks.checkpoint import Checkpoint
 from crackcli.rasters.read_ahead import ReadAhead
 from crackcli.scan import raster as scan
 from crackcli.scan.strip_store import StripStore
-from crackcli.threads import Behind
+from crackcli.threads import BackgroundWorker
 
 TILE_PX = 256
 STEP_PX = 128  # of the loops: half a tile
@@ -25,7 +25,7 @@ STAGES = {
     "read": [(ReadAhead, "read"), (ReadAhead, "read_valid"), (scan, "inspect")],
     "mask": [(scan, "find_threshold"), (scan, "write_mask")],
     "write": [
-        *((Behind, "hand_over"), (StripStore, "packed")),
+        *((BackgroundWorker, "hand_over"), (StripStore, "packed")),
         *((scan, "write_cog"), (mask_scene, "write_cog")),
     ],
 }

@@ -26,7 +26,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Crew(Generic[Tool]):
+class ThreadPool(Generic[Tool]):
     """Threads, each with a tool of its own, an open file for instance; use as a context manager.
 
     A tool is opened by the thread that uses it, when it has something to do, and closed by it.
@@ -93,7 +93,7 @@ class Crew(Generic[Tool]):
             yield begun.popleft().result()
 
 
-class Behind(Crew[None]):
+class BackgroundWorker(ThreadPool[None]):
     """One thread that finishes what it is handed, one thing after the other; use as a context
     manager.  Who hands over a second thing waits for the first, so that no more than one piles
     up."""

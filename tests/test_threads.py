@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from crackcli.threads import Behind, Crew, cores
+from crackcli.threads import BackgroundWorker, ThreadPool, cores
 
 
 @contextlib.contextmanager
@@ -26,7 +26,7 @@ def test_results_come_in_order_whoever_is_first(count):
         time.sleep(0.002 * (number % 3))
         return number**2
 
-    with Crew(lambda: tool(opened, closed), count) as crew:
+    with ThreadPool(lambda: tool(opened, closed), count) as crew:
         results = list(crew.imap(work, range(20)))
 
     assert results == [number**2 for number in range(20)]
@@ -42,7 +42,7 @@ def test_no_more_is_begun_than_twice_the_threads():
             begun.append(number)
             yield number
 
-    with Crew(contextlib.nullcontext, 2) as crew:
+    with ThreadPool(contextlib.nullcontext, 2) as crew:
         results = crew.imap(lambda _, number: number, items())
         for done, result in enumerate(results):
             assert result == done
@@ -53,7 +53,7 @@ def test_what_goes_wrong_is_raised_where_the_result_is_asked_for():
     def work(_, number):
         return 1 / (number - 2)
 
-    with Crew(contextlib.nullcontext, 2) as crew:
+    with ThreadPool(contextlib.nullcontext, 2) as crew:
         results = crew.imap(work, range(9))
         assert [next(results), next(results)] == [-0.5, -1]
         with pytest.raises(ZeroDivisionError):
@@ -66,13 +66,13 @@ def test_a_tool_that_cannot_be_opened_is_raised_too():
         raise PermissionError("locked")
         yield
 
-    with Crew(locked, 2) as crew, pytest.raises(PermissionError, match="locked"):
+    with ThreadPool(locked, 2) as crew, pytest.raises(PermissionError, match="locked"):
         crew.submit(lambda tool: tool).result()
 
 
 def test_at_the_end_what_has_not_begun_is_left_undone():
     done = []
-    with Crew(contextlib.nullcontext, 1) as crew:
+    with ThreadPool(contextlib.nullcontext, 1) as crew:
         for number in range(100):
             crew.submit(lambda _, number=number: (time.sleep(0.01), done.append(number)))
         time.sleep(0.02)
@@ -88,7 +88,7 @@ def test_what_is_handed_over_is_done_in_order_and_does_not_pile_up():
         time.sleep(0.005)
         done.append(number)
 
-    with Behind() as behind:
+    with BackgroundWorker() as behind:
         for number in range(5):
             behind.hand_over(lambda number=number: work(number))
             assert len(done) >= number - 1
@@ -105,7 +105,7 @@ def test_what_goes_wrong_behind_is_raised_at_the_next_thing_or_at_the_end(others
     done = []
 
     def hand_over_all():
-        with Behind() as behind:
+        with BackgroundWorker() as behind:
             behind.hand_over(fails)
             for number in range(others):
                 behind.hand_over(lambda number=number: done.append(number))
@@ -119,7 +119,7 @@ def test_what_was_handed_over_is_finished_when_the_rest_is_interrupted():
     done = []
 
     def interrupted():
-        with Behind() as behind:
+        with BackgroundWorker() as behind:
             behind.hand_over(lambda: (time.sleep(0.02), done.append(1)))
             raise KeyboardInterrupt
 

@@ -36,7 +36,7 @@ from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.covering import grown, windows
 from crackcli.rasters.grid import Grid, Strip, Window
 from crackcli.rasters.nodata import FilledWindow, RasterReader
-from crackcli.threads import Behind, Crew, cores
+from crackcli.threads import BackgroundWorker, ThreadPool, cores
 
 ROWS = 64  # of a strip that a thread rounds at once
 TALL_PX = 1024  # of a strip that is explained in windows
@@ -116,7 +116,10 @@ class Explainer(TileClassifier):
             check_finite(maps, self.engine)
             relevance[on.within(window)] += maps[0][on.within(target)]
 
-        with closing(self.prepared(waiting, "back", wide, near)) as parts, Behind() as behind:
+        with (
+            closing(self.prepared(waiting, "back", wide, near)) as parts,
+            BackgroundWorker() as behind,
+        ):
             for part, own, rgb in parts:
                 target = self.window_of(own)
                 on = grown(target, 0, window)
@@ -140,7 +143,7 @@ class Explainer(TileClassifier):
             for rows, cols in reached
             for row in range(rows.start, rows.stop, ROWS)
         ]
-        with Crew(nullcontext, cores()) as crew:
+        with ThreadPool(nullcontext, cores()) as crew:
             list(crew.imap(round_off, few_rows))
         return rounded, valid
 

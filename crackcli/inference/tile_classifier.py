@@ -21,7 +21,7 @@ from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.covering import grown, halves, rectangles, shrunk, spread, windows
 from crackcli.rasters.grid import Grid, Window, spans
 from crackcli.rasters.nodata import FAR_PX, GREY, FilledWindow, RasterReader
-from crackcli.threads import Crew
+from crackcli.threads import ThreadPool
 
 SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its halo
 BACK_CELLS = 512  # the same of one that is carried back, which takes twice the memory
@@ -88,7 +88,7 @@ class TileClassifier:
         value, count = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0), np.float32)
         chosen, channels = list(self.to_judge(raster, grid, asked)), len(self.blank)
         with (
-            Crew(nullcontext, 1) as crew,
+            ThreadPool(nullcontext, 1) as crew,
             closing(
                 crew.imap(
                     lambda _, window: gathered(cells, self.cells_under(window), channels), chosen, 2
@@ -241,7 +241,7 @@ class TileClassifier:
         def pixels(part: Window) -> Callable[[None], UInt8 | None]:
             return lambda _: wide.filled(self.window_of(own(part)))
 
-        with Crew(nullcontext, 1) as crew:
+        with ThreadPool(nullcontext, 1) as crew:
             following: tuple[Window, Future[UInt8 | None]] | None = None
             for part in self.fitting(waiting, stage):
                 ready = following is not None and following[0] == part

@@ -37,7 +37,7 @@ from crackcli.rasters.cog import write_cog
 from crackcli.rasters.grid import Block, Grid, Strip, Window
 from crackcli.rasters.nodata import fill
 from crackcli.rasters.reader import CRACK, NODATA, SCORE_MAX, Band, Raster, RasterInfo, read_tags
-from crackcli.threads import Crew, cores
+from crackcli.threads import ThreadPool, cores
 
 CORE_PX = 1024
 BINS = 1024  # of the histogram of smoothed scores
@@ -91,7 +91,7 @@ def find_threshold(score: Path, masking: Masking) -> float:
         grid = Grid(*scores.band.shape, CORE_PX, HALO_PX)
     counts = np.zeros(BINS, np.int64)
     refined = masking.recipe == "refined"
-    with Crew(lambda: Scores(score), cores()) as crew:
+    with ThreadPool(lambda: Scores(score), cores()) as crew:
         blocks = (block for strip in grid for block in strip.blocks)
         for part in crew.imap(partial(block_counts, refined=refined), blocks):
             counts += part
@@ -137,7 +137,7 @@ def write_mask(
     """Write the raster ``mask`` and return the number of its crack pixels."""
     grid = Grid(info.rows, info.cols, CORE_PX, HALO_PX)
     tags = {"CRACKCLI_RECIPE": masking.recipe, "CRACKCLI_THRESHOLD": repr(threshold)}
-    with Crew(lambda: both_opened(score, info), threads(info)) as crew:
+    with ThreadPool(lambda: both_opened(score, info), threads(info)) as crew:
         runs = find_runs(
             candidates(grid, crew, info, masking, threshold, progress), info.rows, info.cols
         )
@@ -178,7 +178,7 @@ def strip_of(kept: Runs, masking: Masking, files: Files, strip: Strip) -> UInt8:
 
 def candidates(
     grid: Grid,
-    crew: Crew[Files],
+    crew: ThreadPool[Files],
     info: RasterInfo,
     masking: Masking,
     threshold: float,

@@ -29,7 +29,7 @@ from rasterio.io import MemoryFile
 from crackcli.arrays import UInt8
 from crackcli.files import written_apart
 from crackcli.rasters.reader import ENVIRONMENT, FILTERS, NODATA, RasterInfo
-from crackcli.threads import Crew, cores
+from crackcli.threads import ThreadPool, cores
 
 TILE_PX = 512
 OVERVIEW_PX = 512  # no overview is needed of what is no larger
@@ -58,7 +58,7 @@ def write_cog(
     with (
         written_apart(path) as aside,
         contextlib.ExitStack() as stack,
-        Crew(contextlib.nullcontext, cores()) as crew,
+        ThreadPool(contextlib.nullcontext, cores()) as crew,
     ):
         levels = [
             Level(
@@ -92,7 +92,9 @@ def level_shapes(rows: int, cols: int) -> Iterator[tuple[int, int]]:
 class Level:
     """A raster of ``rows`` by ``cols`` that comes in strips, and goes to ``file`` in tiles."""
 
-    def __init__(self, rows: int, cols: int, file: IO[bytes], crew: Crew, halve: Halving) -> None:
+    def __init__(
+        self, rows: int, cols: int, file: IO[bytes], crew: ThreadPool, halve: Halving
+    ) -> None:
         self.rows, self.cols, self.file, self.crew, self.halve = rows, cols, file, crew, halve
         self.smaller: Level | None = None
         self.held: list[UInt8] = []  # less than a row of tiles

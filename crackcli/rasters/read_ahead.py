@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from crackcli.arrays import Bools, UInt8
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Index, Pixels, Raster, RasterInfo, mirrored
-from crackcli.threads import Crew, cores
+from crackcli.threads import ThreadPool, cores
 
 BAND_PX = 512  # about, of rows that are decoded together
 ABOVE_PX = 256  # above a strip, which is read at the least before it is known
@@ -58,7 +58,7 @@ class ReadAhead:
             self.in_parts, self.pieces = raster.in_parts, raster.pieces
             block = raster.block[0] if self.in_parts else BAND_PX
         self.height = SWAPPED_PX if raster.turn.swap else max(1, BAND_PX // block) * block
-        self.crew = Crew(lambda: Raster(self.info), self.threads if self.in_parts else 1)
+        self.crew = ThreadPool(lambda: Raster(self.info), self.threads if self.in_parts else 1)
         self.crew.__enter__()
         return self
 

@@ -43,7 +43,7 @@ from crackcli.scan.fingerprint import digest, fingerprint
 from crackcli.scan.strip_store import PackedStrip, StripStore
 from crackcli.scenes import recorded_scale as photograph
 from crackcli.scenes.scene import Scene
-from crackcli.threads import Behind, Crew, cores
+from crackcli.threads import BackgroundWorker, ThreadPool, cores
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +209,7 @@ def explain(
         there = len(cost) - len(missing)
         log.info("%s: %d of %d strips are there already", info.path.name, there, len(cost))
 
-    with ReadAhead(info) as raster, Behind() as behind:
+    with ReadAhead(info) as raster, BackgroundWorker() as behind:
 
         def scan_strip(strip: tuple[View, int]) -> int:
             view, index = strip
@@ -231,7 +231,7 @@ def write_score(
     work: StripStore, info: RasterInfo, views: Sequence[View], explainer: StripScorer
 ) -> Path:
     """Write ``score.tif`` of what has been explained and return its path."""
-    with Crew(nullcontext, cores()) as crew:
+    with ThreadPool(nullcontext, cores()) as crew:
         counts = sum(strips_of(work, views, crew, counted), np.zeros(len(HALVES), np.int64))
         top = top_of(counts, info.rows * info.cols)
         tags = tags_of(work, views, explainer, top)
@@ -269,7 +269,10 @@ def tags_of(
 
 
 def strips_of(
-    work: StripStore, views: Sequence[View], crew: Crew[None], use: Callable[[PackedStrip], Result]
+    work: StripStore,
+    views: Sequence[View],
+    crew: ThreadPool[None],
+    use: Callable[[PackedStrip], Result],
 ) -> Iterator[Result]:
     """The ``use`` of what has been explained, all views together, strip by strip from the top."""
     if len(views) > 1:
