@@ -33,7 +33,7 @@ Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Strip:
+class SheetRow:
     """A photograph (rows, cols, 3), its true mask (rows, cols), and the masks of the methods, None
     where a method did not see it."""
 
@@ -43,7 +43,7 @@ class Strip:
     masks: Sequence[Bools | None]
 
 
-def contact_sheet(strips: Sequence[Strip], heads: Sequence[str], title: str) -> UInt8:
+def contact_sheet(strips: Sequence[SheetRow], heads: Sequence[str], title: str) -> UInt8:
     """The sheet (rows, cols, 3) with ``heads`` over the masks of each strip."""
     columns = ("photograph", "labels", *heads)
     rows = [joined([band(head, CELL_PX) for head in columns], axis=1)]
@@ -53,7 +53,7 @@ def contact_sheet(strips: Sequence[Strip], heads: Sequence[str], title: str) -> 
     return np.pad(joined([band(title, width), legend(width), *rows], axis=0), rim, **FRAME)
 
 
-def cells_of(strip: Strip) -> list[UInt8]:
+def cells_of(strip: SheetRow) -> list[UInt8]:
     """The photograph, its labels, then every mask."""
     return [
         captioned(fitted(strip.image, []), strip.name),

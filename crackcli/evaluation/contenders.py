@@ -55,7 +55,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """One method of one model under one protocol; None is the default of method and model."""
 
     protocol: str
@@ -74,23 +74,23 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Seat:
+class OpenedMethod:
     """A contender that could be opened, and what it is."""
 
-    contender: Contender
+    contender: Candidate
     facts: EngineFacts
 
 
 @dataclass(frozen=True)
-class LineUp:
+class OpenedMethods:
     """All who take part, and why others are left out: a reason by method, or by method and
     protocol where the other protocol has it."""
 
-    seats: list[Seat]
+    seats: list[OpenedMethod]
     left_out: dict[str, str]
 
 
-def line_up(choice: Choice, protocols: Sequence[str]) -> LineUp:
+def line_up(choice: Choice, protocols: Sequence[str]) -> OpenedMethods:
     """Everyone who can take part; each is opened once, so that what is missing shows at once.
 
     Raises what a named method lacks, or what the first one lacks if nobody is left; a device that
@@ -98,7 +98,7 @@ def line_up(choice: Choice, protocols: Sequence[str]) -> LineUp:
     """
     named = choice.methods != ALL
     networks = {network_of(model) for model in choice.models}
-    seats: list[Seat] = []
+    seats: list[OpenedMethod] = []
     left_out: dict[str, Exception] = {}
     for method in choice.methods if named else METHODS:
         lacks: dict[str, Exception] = {}
@@ -116,7 +116,7 @@ def line_up(choice: Choice, protocols: Sequence[str]) -> LineUp:
     if choice.device == "cuda" and {seat.contender.device for seat in seats} == {"cpu"}:
         methods = ", ".join(dict.fromkeys(seat.contender.method for seat in seats))
         raise DeviceError(f"{methods}: on the CPU only; leave --device cuda out")
-    return LineUp(seats, {name: told(error) for name, error in left_out.items()})
+    return OpenedMethods(seats, {name: told(error) for name, error in left_out.items()})
 
 
 def told(error: Exception) -> str:
@@ -130,12 +130,12 @@ def told(error: Exception) -> str:
     return str(error)
 
 
-def seats_of(method: str, protocol: str, choice: Choice, networks: set[str]) -> list[Seat]:
+def seats_of(method: str, protocol: str, choice: Choice, networks: set[str]) -> list[OpenedMethod]:
     """The models that serve a method, each once; raises what the first one lacks if none does.
 
     ``networks`` are those of the models that were given.
     """
-    seats: dict[str, Seat] = {}
+    seats: dict[str, OpenedMethod] = {}
     lacks: list[Exception] = []
     for model in choice.models:
         try:
@@ -155,14 +155,14 @@ def seats_of(method: str, protocol: str, choice: Choice, networks: set[str]) -> 
     return [seat]
 
 
-def seat_of(method: str, protocol: str, model: Path | None, choice: Choice) -> Seat:
+def seat_of(method: str, protocol: str, model: Path | None, choice: Choice) -> OpenedMethod:
     """The first way to open a method that works; raises what the last one lacks."""
     lacks: list[Exception] = []
     for start, baseline in ways(method, protocol, choice):
         device = "cpu" if method in ON_CPU else choice.device
-        contender = Contender(protocol, method, model, start, baseline, choice.engine, device)
+        contender = Candidate(protocol, method, model, start, baseline, choice.engine, device)
         try:
-            return Seat(contender, contender.open().engine.facts)
+            return OpenedMethod(contender, contender.open().engine.facts)
         except LACKS as error:
             lacks.append(error)
     # The plainest way is the last one; what a model lacks says more than that torch is missing.
@@ -181,7 +181,7 @@ def ways(method: str, protocol: str, choice: Choice) -> Iterator[tuple[str | Non
 
 
 @dataclass(frozen=True, eq=False)
-class Marked:
+class Masked:
     """A mask (rows, cols), the seconds that it took, and of how many megapixels."""
 
     mask: Bools
@@ -189,22 +189,22 @@ class Marked:
     megapixels: float
 
 
-Marker = Callable[[Path], Marked]
+Masker = Callable[[Path], Masked]
 
 
-def marker_of(seat: Seat, explainer: StripScorer, folder: Path) -> Marker:
+def masker_of(seat: OpenedMethod, explainer: StripScorer, folder: Path) -> Masker:
     """What turns photographs into masks by a protocol; scenes come and go in ``folder``."""
     if seat.contender.protocol == OURS:
         return lambda photograph: scanned(explainer, photograph, folder)
     return lambda photograph: seen_as_tile(explainer, photograph, study_mask)
 
 
-def growth_marker_of(seat: Seat, explainer: StripScorer, folder: Path) -> Marker:
+def growth_marker_of(seat: OpenedMethod, explainer: StripScorer, folder: Path) -> Masker:
     """The same for the growth experiment, in which the study cuts maps that are probabilities at
     a half, and compares with the methods' own baselines."""
     contender = seat.contender
     if contender.protocol == OURS:
-        return marker_of(seat, explainer, folder)
+        return masker_of(seat, explainer, folder)
     if contender.baseline is not None:
         explainer = replace(contender, baseline=None).open()
     masked = half_mask if contender.method in PROBABILITIES else study_mask
@@ -213,16 +213,16 @@ def growth_marker_of(seat: Seat, explainer: StripScorer, folder: Path) -> Marker
 
 def seen_as_tile(
     explainer: StripScorer, photograph: Path, masked: Callable[[NDArray], Bools]
-) -> Marked:
+) -> Masked:
     """The mask by the study's protocol; the time is that of the map, the pixels the tile's."""
     image = Labelled(photograph).image()
     began = time.monotonic()
     (score_map,) = maps_of(explainer.engine, [image])
     seconds = time.monotonic() - began
-    return Marked(resized_mask(masked(score_map), image.shape[:2]), seconds, score_map.size / 1e6)
+    return Masked(resized_mask(masked(score_map), image.shape[:2]), seconds, score_map.size / 1e6)
 
 
-def scanned(explainer: StripScorer, photograph: Path, folder: Path) -> Marked:
+def scanned(explainer: StripScorer, photograph: Path, folder: Path) -> Masked:
     """The mask of a photograph that is scanned as a scene of its own, by the defaults of crackcli
     scan; the time is that of the scan, its files included."""
     scene = folder / "scene"
@@ -231,4 +231,4 @@ def scanned(explainer: StripScorer, photograph: Path, folder: Path) -> Marked:
     seconds = time.monotonic() - began
     mask = read_band(found.mask) == CRACK
     shutil.rmtree(scene)
-    return Marked(mask, seconds, mask.size / 1e6)
+    return Masked(mask, seconds, mask.size / 1e6)

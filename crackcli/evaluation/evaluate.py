@@ -23,16 +23,16 @@ from crackcli.evaluation.contenders import (
     OURS,
     STUDY,
     Choice,
-    Marked,
-    Marker,
-    Seat,
+    Masked,
+    Masker,
+    OpenedMethod,
     growth_marker_of,
     line_up,
-    marker_of,
+    masker_of,
 )
 from crackcli.evaluation.growth import Growth
-from crackcli.evaluation.measures import Measures, measure
-from crackcli.evaluation.study_protocol import CRACK
+from crackcli.evaluation.measures import MaskMeasures, measure
+from crackcli.evaluation.study_protocol import STUDY_CRACK
 from crackcli.evaluation.trajectories import Written, best, followed, write_trajectories
 from crackcli.progress import Progress
 
@@ -79,8 +79,8 @@ class Scores:
 
     pixels: dict[int, PixelScores] = field(default_factory=dict)
     sound: PixelScores = PixelScores()
-    found: tuple[Measures, ...] = ()
-    true: tuple[Measures, ...] = ()
+    found: tuple[MaskMeasures, ...] = ()
+    true: tuple[MaskMeasures, ...] = ()
     seconds: float = 0.0
     megapixels: float = 0.0
 
@@ -105,7 +105,7 @@ class Entry:
     """A contender and its results, by set and by growth experiment; ``masks`` are those for the
     contact sheet, by photograph."""
 
-    seat: Seat
+    seat: OpenedMethod
     scores: dict[str, Scores]
     growth: dict[str, Growth]
     masks: dict[Path, Bools]
@@ -135,7 +135,7 @@ def evaluate(task: EvaluateTask, progress: Progress = lambda share, words: None)
         log.warning("%s is left out: %s", method, reason)
     used = {(seat.facts.engine, seat.facts.device) for seat in lined_up.seats}
     log.info("engine %s", ", ".join(f"{engine} on {device}" for engine, device in sorted(used)))
-    truths = Truths(task.seed)
+    truths = GroundTruth(task.seed)
     entries = []
     with tempfile.TemporaryDirectory(prefix="crackcli-") as name:
         folder = Path(name)
@@ -145,7 +145,7 @@ def evaluate(task: EvaluateTask, progress: Progress = lambda share, words: None)
         counted = Counted(progress, lined_up.seats, sets, trajectories)
         for seat in lined_up.seats:
             explainer = seat.contender.open()
-            marker = marker_of(seat, explainer, folder)
+            marker = masker_of(seat, explainer, folder)
             marker(cracked[0].photograph)  # not timed: the first call sets things up
             masks: dict[Path, Bools] = {}
             marker = counted.told(keeping(marker, sheet, masks), seat)
@@ -161,19 +161,19 @@ def evaluate(task: EvaluateTask, progress: Progress = lambda share, words: None)
     return Evaluation(sets, entries, lined_up.left_out, best_growth, sheet)
 
 
-class Truths:
+class GroundTruth:
     """What is true of photographs; measured once for all contenders."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.known: dict[tuple[Path, int], Measures] = {}
+        self.known: dict[tuple[Path, int], MaskMeasures] = {}
 
     def flags(self, item: Labelled, protocol: str) -> Bools:
         """Which pixels (rows, cols) are crack."""
         values = item.values()
-        return values == CRACK if protocol == STUDY else values > LABELLED
+        return values == STUDY_CRACK if protocol == STUDY else values > LABELLED
 
-    def measures(self, item: Labelled, flags: Bools) -> Measures:
+    def measures(self, item: Labelled, flags: Bools) -> MaskMeasures:
         """Of the true pixels; those of one protocol hold those of the other, so that masks of one
         photograph that are equally large are the same."""
         key = item.photograph, int(flags.sum())
@@ -187,11 +187,11 @@ def judged_in(each: LabelledSet, protocol: str) -> list[Labelled]:
     return each.cracked if protocol == STUDY else list(each.photographs)
 
 
-def keeping(marker: Marker, wanted: Iterable[Labelled], masks: dict[Path, Bools]) -> Marker:
+def keeping(marker: Masker, wanted: Iterable[Labelled], masks: dict[Path, Bools]) -> Masker:
     """The marker, which puts masks of the photographs that are wanted into ``masks``."""
     names = {item.photograph for item in wanted}
 
-    def mark(photograph: Path) -> Marked:
+    def mark(photograph: Path) -> Masked:
         marked = marker(photograph)
         if photograph in names:
             masks[photograph] = marked.mask
@@ -201,7 +201,7 @@ def keeping(marker: Marker, wanted: Iterable[Labelled], masks: dict[Path, Bools]
 
 
 def score(
-    each: LabelledSet, seat: Seat, marker: Marker, truths: Truths, task: EvaluateTask
+    each: LabelledSet, seat: OpenedMethod, marker: Masker, truths: GroundTruth, task: EvaluateTask
 ) -> Scores:
     """A contender on a set."""
     protocol = seat.contender.protocol
@@ -226,7 +226,7 @@ class Counted:
     def __init__(
         self,
         progress: Progress,
-        seats: Iterable[Seat],
+        seats: Iterable[OpenedMethod],
         sets: Iterable[LabelledSet],
         trajectories: dict[str, list[Written]],
     ) -> None:
@@ -238,10 +238,10 @@ class Counted:
             for seat in seats
         )
 
-    def told(self, marker: Marker, seat: Seat) -> Marker:
+    def told(self, marker: Masker, seat: OpenedMethod) -> Masker:
         """The marker, which tells of each photograph."""
 
-        def mark(photograph: Path) -> Marked:
+        def mark(photograph: Path) -> Masked:
             contender = seat.contender
             words = f"{contender.method} ({contender.protocol}) {photograph.name}"
             self.progress(self.done / self.total, words)

@@ -21,7 +21,7 @@ from numpy.random import Generator
 from skimage.morphology import skeletonize
 
 from crackcli.arrays import Bools, Float32, Float64, UInt8
-from crackcli.evaluation.measures import Measures, mean, measure
+from crackcli.evaluation.measures import MaskMeasures, mean, measure
 from crackcli.synthesis.brushes import Picture, luma, texture_of, tone_of
 from crackcli.synthesis.cover import CrackPath, blurred, coverage
 from crackcli.synthesis.drawn_cracks import CrackLook, kinked_line, open_up, opening
@@ -45,8 +45,8 @@ class Trajectory:
     mask, that of the true pixels, measures."""
 
     photographs: list[UInt8]
-    true: list[Measures]
-    of_pixels: list[Measures]
+    true: list[MaskMeasures]
+    of_pixels: list[MaskMeasures]
 
 
 @dataclass(frozen=True)
@@ -115,16 +115,18 @@ def visible_look(
     return replace(look, contrast=min(max(look.contrast, needed), BLACKEST))
 
 
-def known(path: CrackPath, cover: Float32) -> Measures:
+def known(path: CrackPath, cover: Float32) -> MaskMeasures:
     """What is true of a drawn crack: its widest place inside the picture, and the area that it
     opens; of either estimator the same."""
     rows, cols = cover.shape
     inside = ((path.points >= -0.5) & (path.points < np.array([cols, rows]) - 0.5)).all(axis=1)
     widest = float(path.width_px[inside].max(initial=0.0))
-    return Measures(1, float(cover.sum()), widest, widest)
+    return MaskMeasures(1, float(cover.sum()), widest, widest)
 
 
-def follow(found: Sequence[Sequence[Measures]], true: Sequence[Sequence[Measures]]) -> Growth:
+def follow(
+    found: Sequence[Sequence[MaskMeasures]], true: Sequence[Sequence[MaskMeasures]]
+) -> Growth:
     """How well the measures of N trajectories follow the true ones (N), step by step."""
     numbers = []
     for name in ("area_px", "width_study_px", "width_ours_px"):
@@ -138,7 +140,7 @@ def follow(found: Sequence[Sequence[Measures]], true: Sequence[Sequence[Measures
     return Growth(*numbers)
 
 
-def series(steps: Sequence[Measures], name: str) -> Float64:
+def series(steps: Sequence[MaskMeasures], name: str) -> Float64:
     """One measure (S,) of each step."""
     return np.array([getattr(step, name) for step in steps], np.float64)
 

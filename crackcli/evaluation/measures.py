@@ -26,7 +26,7 @@ from crackcli.rasters.reader import SCORE_MAX
 
 
 @dataclass(frozen=True)
-class Measures:
+class MaskMeasures:
     """Of one mask; widths in pixels."""
 
     count: int
@@ -46,10 +46,10 @@ class Errors:
     width_ours_mape: float
 
 
-def measure(mask: Bools, seed: int = 0) -> Measures:
+def measure(mask: Bools, seed: int = 0) -> MaskMeasures:
     """The measures of a mask (rows, cols); ``seed`` is that of the study's k-means."""
     large, count = large_components(mask)
-    return Measures(
+    return MaskMeasures(
         count=count,
         area_px=int(mask.sum()),
         width_study_px=largest_width(large, seed),
@@ -64,7 +64,7 @@ def reported_width(mask: Bools) -> float:
     return max((crack.widths.max_px for crack in measured(runs, "mask")), default=0.0)
 
 
-def errors(found: Sequence[Measures], true: Sequence[Measures]) -> Errors:
+def errors(found: Sequence[MaskMeasures], true: Sequence[MaskMeasures]) -> Errors:
     """The errors of ``found`` (N) against ``true`` (N).
 
     A sound photograph, whose true measures are all 0, counts for the count only.

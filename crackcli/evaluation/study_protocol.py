@@ -22,7 +22,7 @@ from crackcli.engines.engine import EngineFacts, ScoreMaps
 from crackcli.masking.refinement import STUDY_AREA_PX, STUDY_CLOSINGS_PX, close, isodata
 
 PATCH_PX = 256  # side of the study's patches
-CRACK = 255  # the only value of a mask that the study takes for crack
+STUDY_CRACK = 255  # the only value of a mask that the study takes for crack
 MOST = 0.5  # of the tile that may be marked before the mask is turned round
 BASELINES = {"intgrad": "black"}  # where its segmentation does not take the method's own
 

@@ -15,10 +15,10 @@ from numpy.random import Generator
 from crackcli.arrays import Bools, UInt8
 from crackcli.datasets.pixel_labels import Labelled, LabelledSet
 from crackcli.errors import InputError
-from crackcli.evaluation.contenders import Marker
+from crackcli.evaluation.contenders import Masker
 from crackcli.evaluation.growth import Growth, Trajectory, drawn, follow, strokes
-from crackcli.evaluation.measures import Measures, measure
-from crackcli.evaluation.study_protocol import CRACK, PATCH_PX, resized_mask
+from crackcli.evaluation.measures import MaskMeasures, measure
+from crackcli.evaluation.study_protocol import PATCH_PX, STUDY_CRACK, resized_mask
 from crackcli.rasters.crops import write_png
 
 STROKES, DRAWN = "strokes", "drawn"
@@ -32,8 +32,8 @@ class Written:
     measure."""
 
     photographs: list[Path]
-    true: list[Measures]
-    of_pixels: list[Measures]
+    true: list[MaskMeasures]
+    of_pixels: list[MaskMeasures]
 
 
 def write_trajectories(
@@ -67,10 +67,12 @@ def some_crack(cracked: Sequence[Labelled], rng: Generator) -> tuple[UInt8, Bool
     """A cracked photograph and its mask as patches."""
     for _ in range(DRAWS):
         item = cracked[rng.integers(len(cracked))]
-        mask = resized_mask(item.values() == CRACK, (PATCH_PX, PATCH_PX))
+        mask = resized_mask(item.values() == STUDY_CRACK, (PATCH_PX, PATCH_PX))
         if mask.any():
             return patch(item.image()), mask
-    raise InputError(f"{cracked[0].photograph.parent} has no masks with pixels of value {CRACK}")
+    raise InputError(
+        f"{cracked[0].photograph.parent} has no masks with pixels of value {STUDY_CRACK}"
+    )
 
 
 def write(trajectory: Trajectory, stem: Path) -> Written:
@@ -81,7 +83,7 @@ def write(trajectory: Trajectory, stem: Path) -> Written:
     return Written(paths, trajectory.true, trajectory.of_pixels)
 
 
-def followed(trajectories: Sequence[Written], marker: Marker, seed: int) -> Growth:
+def followed(trajectories: Sequence[Written], marker: Masker, seed: int) -> Growth:
     """How well the masks of a marker follow the cracks."""
     found = [[measure(marker(path).mask, seed) for path in t.photographs] for t in trajectories]
     return follow(found, [t.true for t in trajectories])

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from crackcli import __version__
-from crackcli.evaluation.contact_sheet import Strip, contact_sheet
+from crackcli.evaluation.contact_sheet import SheetRow, contact_sheet
 from crackcli.evaluation.contenders import OURS
-from crackcli.evaluation.evaluate import Entry, EvaluateTask, Evaluation, Truths, evaluate
+from crackcli.evaluation.evaluate import Entry, EvaluateTask, Evaluation, GroundTruth, evaluate
 from crackcli.evaluation.published import SETS_DIFFER
 from crackcli.evaluation.tables import all_beside, groups_of, tables_of
 from crackcli.evaluation.tabular import Table, to_csv, to_markdown, to_records
@@ -105,9 +105,9 @@ def line_of(entry: Entry) -> str:
 def write_sheet(path: Path, evaluation: Evaluation) -> None:
     """Every method on a few photographs; of several models of a method the first."""
     groups = groups_of(evaluation.entries)
-    truths = Truths(0)
+    truths = GroundTruth(0)
     strips = [
-        Strip(
+        SheetRow(
             item.photograph.stem,
             item.image(),
             truths.flags(item, OURS),

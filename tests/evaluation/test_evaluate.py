@@ -15,8 +15,8 @@ from crackcli.engines import opening
 from crackcli.errors import ModelError, OutputError, UsageError
 from crackcli.evaluation import contenders
 from crackcli.evaluation import evaluate as evaluating
-from crackcli.evaluation.contact_sheet import FALSE, FOUND, MISSED, Strip, contact_sheet
-from crackcli.evaluation.contenders import OURS, STUDY, Choice, Marked, line_up
+from crackcli.evaluation.contact_sheet import FALSE, FOUND, MISSED, SheetRow, contact_sheet
+from crackcli.evaluation.contenders import OURS, STUDY, Choice, Masked, line_up
 from crackcli.evaluation.evaluate import EvaluateTask, evaluate
 from crackcli.evaluation.tables import table_1, table_2, tables_of
 from crackcli.evaluation.write import write_evaluation
@@ -163,7 +163,7 @@ def perfect(monkeypatch, data):
 
     def mark(photograph):
         grey = cv2.imread(str(photograph), cv2.IMREAD_GRAYSCALE)
-        return Marked(grey < 50, 1.0, 0.5)
+        return Masked(grey < 50, 1.0, 0.5)
 
     for name in ("marker_of", "growth_marker_of"):
         monkeypatch.setattr(evaluating, name, lambda seat, explainer, folder: mark)
@@ -190,7 +190,7 @@ def test_a_perfect_method_is_right_in_every_number(data, tmp_path, monkeypatch):
 
 def test_sound_photographs_count_in_our_protocol_only(data, tmp_path, monkeypatch):
     def everything(photograph):
-        return Marked(np.ones(SHAPE, bool), 1.0, 0.5)
+        return Masked(np.ones(SHAPE, bool), 1.0, 0.5)
 
     monkeypatch.setattr(evaluating, "marker_of", lambda seat, explainer, folder: everything)
     task = EvaluateTask(data / "walls", tmp_path, Choice(("lrp",)))
@@ -307,7 +307,7 @@ def test_the_contact_sheet_shows_what_was_found_false_and_missed():
     true[:, 20:40] = True
     mask[:50, 20:40] = mask[:50, 100:120] = True
 
-    sheet = contact_sheet([Strip("north", image, true, [mask, None])], ["lrp", "unet"], "Masks")
+    sheet = contact_sheet([SheetRow("north", image, true, [mask, None])], ["lrp", "unet"], "Masks")
 
     for colour, share in ((FOUND, 0.05), (FALSE, 0.05), (MISSED, 0.05)):
         cell_px = 224 * 112

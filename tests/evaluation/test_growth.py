@@ -8,7 +8,7 @@ from fakes import wall
 from walls import polyline
 
 from crackcli.evaluation.growth import GROWTH_PX, STEPS, Growth, drawn, follow, strokes
-from crackcli.evaluation.measures import Measures, measure
+from crackcli.evaluation.measures import MaskMeasures, measure
 from crackcli.evaluation.trajectories import DRAWN, STROKES, best, followed, write_trajectories
 
 X = np.arange(20, 240, 6.0)
@@ -84,7 +84,7 @@ def test_the_same_seed_draws_the_same(surface):
 
 
 def steps(*areas):
-    return [Measures(1, area, area / 10, area / 10) for area in areas]
+    return [MaskMeasures(1, area, area / 10, area / 10) for area in areas]
 
 
 def test_a_perfect_method_follows_perfectly():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from walls import bar, trace_array
 
-from crackcli.evaluation.measures import Measures, errors, measure
+from crackcli.evaluation.measures import MaskMeasures, errors, measure
 
 
 def test_a_mask_is_measured():
@@ -29,12 +29,12 @@ def test_our_width_is_what_the_report_tells_of_the_mask():
 
 
 def test_nothing_marked_measures_nothing():
-    assert measure(np.zeros((50, 50), bool)) == Measures(0, 0, 0, 0.0)
+    assert measure(np.zeros((50, 50), bool)) == MaskMeasures(0, 0, 0, 0.0)
 
 
 def test_errors_are_means_over_photographs():
-    true = [Measures(2, 100, 10, 8), Measures(1, 400, 0, 4)]
-    found = [Measures(1, 150, 15, 8), Measures(4, 400, 7, 2)]
+    true = [MaskMeasures(2, 100, 10, 8), MaskMeasures(1, 400, 0, 4)]
+    found = [MaskMeasures(1, 150, 15, 8), MaskMeasures(4, 400, 7, 2)]
 
     wrong = errors(found, true)
 
@@ -45,8 +45,8 @@ def test_errors_are_means_over_photographs():
 
 
 def test_a_sound_photograph_counts_for_the_count_only():
-    cracked, sound = Measures(1, 100, 10, 8), Measures(0, 0, 0, 0)
-    alarm = Measures(3, 500, 20, 20)
+    cracked, sound = MaskMeasures(1, 100, 10, 8), MaskMeasures(0, 0, 0, 0)
+    alarm = MaskMeasures(3, 500, 20, 20)
 
     wrong = errors([cracked, alarm], [cracked, sound])
 

@@ -10,10 +10,10 @@ import pytest
 from crackcli.datasets.pixel_labels import LabelledSet
 from crackcli.datasets.pixel_scores import PixelScores
 from crackcli.engines.engine import EngineFacts
-from crackcli.evaluation.contenders import OURS, STUDY, Contender, Seat
+from crackcli.evaluation.contenders import OURS, STUDY, Candidate, OpenedMethod
 from crackcli.evaluation.evaluate import Entry, EvaluateTask, Evaluation, Scores
 from crackcli.evaluation.growth import Growth
-from crackcli.evaluation.measures import Measures
+from crackcli.evaluation.measures import MaskMeasures
 from crackcli.evaluation.published import GROWTH, PUBLISHED_1, PUBLISHED_2, PUBLISHED_3
 from crackcli.evaluation.tables import all_beside, table_1, tables_of
 from crackcli.evaluation.tabular import Column, Estimate, Table, to_csv, to_markdown, to_records
@@ -32,14 +32,14 @@ def entry(method, protocol=STUDY, right=50, model="a", sets=("walls",)):
     scores = Scores(
         pixels=dict.fromkeys(TASK.tolerances(protocol), pixels),
         sound=PixelScores(marked=10, pixels=1000) if protocol == OURS else PixelScores(),
-        found=(Measures(1, right, right, right),),
-        true=(Measures(1, 100, 100, 100),),
+        found=(MaskMeasures(1, right, right, right),),
+        true=(MaskMeasures(1, 100, 100, 100),),
         seconds=3.0,
         megapixels=0.5,
     )
-    contender = Contender(protocol, method, None, None, None, "auto", "auto")
+    contender = Candidate(protocol, method, None, None, None, "auto", "auto")
     growth = {"strokes": Growth(0.9, 0.2, 0.8, 0.3, 0.85, 0.25)}
-    return Entry(Seat(contender, facts), dict.fromkeys(sets, scores), growth, {})
+    return Entry(OpenedMethod(contender, facts), dict.fromkeys(sets, scores), growth, {})
 
 
 def evaluation(*entries, sets=("walls",)):
