@@ -32,7 +32,7 @@ class CompareTask:
 
 
 @dataclass(frozen=True)
-class Measures:
+class Totals:
     """What one campaign shows of a change; 0 where it shows nothing.
 
     Lengths and areas are summed over cracks; ``width_mean`` is weighted with length.
@@ -58,8 +58,8 @@ class Change:
     kind: str
     ids_before: tuple[str, ...]
     ids_after: tuple[str, ...]
-    before: Measures
-    after: Measures
+    before: Totals
+    after: Totals
     same_way: bool
     matched_share: float
     geometry: shapely.MultiLineString
@@ -111,7 +111,7 @@ def measured_in_one_way(before: Campaign, after: Campaign, found: Match) -> bool
     return len(before.measured_by(found.before) | after.measured_by(found.after)) == 1
 
 
-def grown_by_much(before: Measures, after: Measures, *, same_way: bool) -> bool:
+def grown_by_much(before: Totals, after: Totals, *, same_way: bool) -> bool:
     """Whether a joint is so much longer or wider that it is none, or has become a crack."""
     most = 1 + JOINT_GROWN_SHARE
     wider = same_way and after.width_mean > most * before.width_mean
@@ -119,7 +119,7 @@ def grown_by_much(before: Measures, after: Measures, *, same_way: bool) -> bool:
 
 
 def kind_of(
-    found: Match, before: Measures, after: Measures, task: CompareTask, *, same_way: bool
+    found: Match, before: Totals, after: Totals, task: CompareTask, *, same_way: bool
 ) -> str:
     """The kind of a `Change`; widths that were not measured in the ``same_way`` say nothing."""
     if not found.before:
@@ -132,14 +132,14 @@ def kind_of(
     return "grown" if grown else "stable"
 
 
-def measure(campaign: Campaign, cracks: list[int]) -> Measures:
+def measure(campaign: Campaign, cracks: list[int]) -> Totals:
     """What a campaign shows of some of its cracks together."""
     if not cracks:
-        return Measures()
+        return Totals()
     length, mean, largest, area = (
         campaign.columns[f"{name}_px"][cracks].astype(float) for name in QUANTITIES
     )
-    return Measures(
+    return Totals(
         length=float(length.sum()),
         width_mean=float(np.average(mean, weights=length)),
         width_max=float(largest.max()),
