@@ -18,7 +18,7 @@ from numpy.random import Generator
 
 from crackcli.arrays import Bools
 from crackcli.datasets.folders import Photograph, name_of
-from crackcli.finetuning.reviews import ACCEPTED, REJECTED, Reviewed
+from crackcli.finetuning.reviews import ACCEPTED, REJECTED, ReviewedCrack
 from crackcli.inference.tile_map import ALARM, Place, TileProbabilities
 from crackcli.rasters.crops import cut, write_png
 from crackcli.rasters.grid import Window
@@ -36,13 +36,13 @@ ENOUGH = 5  # reviewed cracks of a kind from which on some are held out
 
 
 @dataclass(frozen=True, eq=False)
-class Corrected:
+class ReviewedPhotograph:
     """A scene, its photograph, P(crack) of its tiles before, and its cracks with verdicts."""
 
     scene: Scene
     info: RasterInfo
     tiles: TileProbabilities
-    cracks: Sequence[Reviewed]
+    cracks: Sequence[ReviewedCrack]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Patch:
     crack: str = ""  # that it was cut for
 
 
-def held_out_of(cracks: Sequence[Reviewed], rng: Generator) -> set[str]:
+def held_out_of(cracks: Sequence[ReviewedCrack], rng: Generator) -> set[str]:
     """The ids of cracks to judge by: a fifth of each kind that has enough, of the shorter half, as
     the longest have most to teach."""
     held: set[str] = set()
@@ -69,7 +69,7 @@ def held_out_of(cracks: Sequence[Reviewed], rng: Generator) -> set[str]:
     return held
 
 
-def patches_of(corrected: Corrected, held: set[str], rng: Generator) -> list[Patch]:
+def patches_of(corrected: ReviewedPhotograph, held: set[str], rng: Generator) -> list[Patch]:
     """All patches of one photograph."""
     kinds: dict[bool, list[shapely.Geometry]] = {True: [], False: []}
     for crack in corrected.cracks:
@@ -93,8 +93,8 @@ def patches_of(corrected: Corrected, held: set[str], rng: Generator) -> list[Pat
 
 
 def along(
-    crack: Reviewed,
-    corrected: Corrected,
+    crack: ReviewedCrack,
+    corrected: ReviewedPhotograph,
     avoided: Sequence[shapely.STRtree],
     held_out: bool,
     rng: Generator,
@@ -131,7 +131,7 @@ def box_of(window: Window) -> shapely.Polygon:
     return shapely.box(window.col, window.row, window.end_col, window.end_row)
 
 
-def ordinary(corrected: Corrected, most: int, rng: Generator) -> list[Patch]:
+def ordinary(corrected: ReviewedPhotograph, most: int, rng: Generator) -> list[Patch]:
     """Tiles, none over another, in which neither the model nor the report sees anything."""
     tiles = corrected.tiles
     reported = shapely.STRtree([crack.line for crack in corrected.cracks])
@@ -149,7 +149,9 @@ def ordinary(corrected: Corrected, most: int, rng: Generator) -> list[Patch]:
     return [Patch(window, 0, "ordinary", index < held) for index, window in enumerate(windows)]
 
 
-def write(patches: Sequence[Patch], corrected: Corrected, folder: Path) -> list[Photograph]:
+def write(
+    patches: Sequence[Patch], corrected: ReviewedPhotograph, folder: Path
+) -> list[Photograph]:
     """The patches as PNG in ``crack/`` and ``no_crack/`` of a folder, in the order given."""
     photo = corrected.scene.name
     by_window = {patch.window for patch in patches}
@@ -163,7 +165,9 @@ def write(patches: Sequence[Patch], corrected: Corrected, folder: Path) -> list[
     return found
 
 
-def surest(corrected: Corrected, tiles: TileProbabilities) -> dict[str, tuple[float, bool]]:
+def surest(
+    corrected: ReviewedPhotograph, tiles: TileProbabilities
+) -> dict[str, tuple[float, bool]]:
     """Of each crack the highest P(crack) of a tile that it touches, and whether it has no such tile
     for itself.
 

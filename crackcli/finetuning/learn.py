@@ -20,7 +20,7 @@ from crackcli.engines.torch import TorchEngine
 from crackcli.errors import InputError, ModelError, OutputError
 from crackcli.files import refuse_existing, refused, sha256, write_json
 from crackcli.finetuning.corrections import (
-    Corrected,
+    ReviewedPhotograph,
     held_out_of,
     is_seen,
     patches_of,
@@ -74,7 +74,7 @@ class LearnTask:
 
 
 @dataclass(frozen=True)
-class Change:
+class ReviewOutcome:
     """One crack of the report: how sure the model was of it, and is now."""
 
     crack_id: str
@@ -93,7 +93,7 @@ class Learned:
 
     output: Path
     table: Path
-    changes: list[Change]
+    changes: list[ReviewOutcome]
     training: TrainResult
     sources: list[Path]  # the photographs
 
@@ -136,7 +136,7 @@ def learn(
             log.warning("%s was scanned at another zoom; tiles are learnt as they are", scene.name)
         info = unchanged(scene, source, "scan it again and review the new report")
         tiles = tile_probabilities(info, engine, report)
-        walls.append(Corrected(scene, info, tiles, placed(scene, reviews[scene.name])))
+        walls.append(ReviewedPhotograph(scene, info, tiles, placed(scene, reviews[scene.name])))
 
     rng = np.random.default_rng(task.seed)
     held = held_out_of([crack for wall in walls for crack in wall.cracks], rng)
@@ -151,7 +151,7 @@ def learn(
             surest(wall, tile_probabilities(wall.info, engine)),
         )
         changes += [
-            Change(
+            ReviewOutcome(
                 crack_id=crack.id,
                 scene_id=crack.scene,
                 review=crack.verdict,
@@ -224,7 +224,7 @@ def weights_of(graph: Path) -> Path:
 
 
 def gather(
-    walls: Sequence[Corrected], held: set[str], task: LearnTask, rng: np.random.Generator
+    walls: Sequence[ReviewedPhotograph], held: set[str], task: LearnTask, rng: np.random.Generator
 ) -> tuple[Sides, dict[str, int]]:
     """Both sides of all patches, and how many of each crack are trained on or judged by."""
     folder = task.output.with_suffix(".learned")
@@ -277,7 +277,7 @@ def replayed(task: LearnTask) -> Sides:
     )
 
 
-def summarise(changes: Sequence[Change]) -> list[tuple[str, int, int, int, int]]:
+def summarise(changes: Sequence[ReviewOutcome]) -> list[tuple[str, int, int, int, int]]:
     """What came true: accepted cracks still seen, rejected ones passed now, unreviewed ones lost.
 
     Each with how many of how many, and the same of those held out.

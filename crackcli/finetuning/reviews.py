@@ -35,7 +35,7 @@ NEEDED = ("crack_id", "scene_id", "review", "length_px", "length_mm")
 
 
 @dataclass(frozen=True, eq=False)
-class Reviewed:
+class ReviewedCrack:
     """A crack of a report and what was decided; ``line`` in pixel edges (col, row)."""
 
     id: str
@@ -94,13 +94,15 @@ def tidy(value: Any) -> Any:
     return None if value is None or value != value else value
 
 
-def placed(scene: Scene, rows: Iterable[dict[str, Any]]) -> list[Reviewed]:
+def placed(scene: Scene, rows: Iterable[dict[str, Any]]) -> list[ReviewedCrack]:
     """The cracks of a scene in its pixels."""
     rows = list(rows)
     frame = map_frame(scene, scale_of(rows))
     lines = frame.lift(np.array([row["line"] for row in rows], dtype=object))
     return [
-        Reviewed(row["crack_id"] or f"{scene.name}-new{number}", scene.name, row["review"], line)
+        ReviewedCrack(
+            row["crack_id"] or f"{scene.name}-new{number}", scene.name, row["review"], line
+        )
         for number, (row, line) in enumerate(zip(rows, lines, strict=True))
     ]
 

@@ -18,12 +18,12 @@ pytest.importorskip("torch")
 from crackcli.errors import InputError, ModelError, OutputError
 from crackcli.files import sha256, write_json
 from crackcli.finetuning.corrections import held_out_of, patches_of
-from crackcli.finetuning.learn import Change, LearnTask, learn, model_of, summarise
+from crackcli.finetuning.learn import LearnTask, ReviewOutcome, learn, model_of, summarise
 from crackcli.finetuning.reviews import (
     ACCEPTED,
     REJECTED,
     UNREVIEWED,
-    Reviewed,
+    ReviewedCrack,
     placed,
     read_reviews,
 )
@@ -120,7 +120,7 @@ def test_another_file_is_named(tmp_path):
 
 def reviewed(number, verdict):
     line = shapely.LineString([(0, 0), (9 + number, 9)])
-    return Reviewed(f"wall-{number:04d}", "wall", verdict, line)
+    return ReviewedCrack(f"wall-{number:04d}", "wall", verdict, line)
 
 
 def test_some_short_ones_are_held_out_of_a_kind_that_has_enough():
@@ -201,14 +201,14 @@ def test_what_was_rejected_is_passed_and_what_was_accepted_still_seen(scan, monk
 
 def test_patches_of_rejected_cracks_hold_no_others(scan, model):
     from crackcli.engines.torch import TorchEngine
-    from crackcli.finetuning.corrections import Corrected
+    from crackcli.finetuning.corrections import ReviewedPhotograph
     from crackcli.inference.tile_map import tile_probabilities
     from crackcli.rasters.reader import inspect
 
     (scene,) = finished_scenes(scan)
     info = inspect(scan.parent / "wall.png")
     cracks = placed(scene, read_reviews(scan / "cracks.gpkg")["wall"])
-    corrected = Corrected(
+    corrected = ReviewedPhotograph(
         scene, info, tile_probabilities(info, TorchEngine(model, device="cpu")), cracks
     )
 
@@ -256,7 +256,7 @@ def test_a_report_of_another_scan_is_named(scan):
 
 
 def change(review, before, after, held_out=False):
-    return Change("wall-0001", "wall", review, held_out, 0, before, after, False)
+    return ReviewOutcome("wall-0001", "wall", review, held_out, 0, before, after, False)
 
 
 def test_the_summary_counts_what_came_true():
