@@ -13,13 +13,13 @@ from typing import Any
 from crackcli import __version__
 from crackcli.report.limit_columns import not_assessable_m2
 from crackcli.report.rows import SceneCracks, fact
-from crackcli.report.severity_columns import Profiles, profile_rows
+from crackcli.report.severity_columns import SeverityProfiles, profile_rows
 
 SCHEMA_VERSION = 1
 PARAMETERS = ("scored", "masking", "threshold")  # of scene.json: what a mask was made by
 
 
-def of_report(profiles: Profiles) -> dict[str, Any]:
+def of_report(profiles: SeverityProfiles) -> dict[str, Any]:
     """What holds for all scenes, with the severity profiles and their caveats."""
     return {
         "schema_version": SCHEMA_VERSION,

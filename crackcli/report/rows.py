@@ -21,7 +21,7 @@ from crackcli.measuring.photometric_width import Optics
 from crackcli.report.columns import COLUMNS, FACTS, MASK_ONLY, MEASURED, SCENE_COLUMNS, Row, rounded
 from crackcli.report.identity import About, scan_facts
 from crackcli.report.limit_columns import crack_limits, scene_limits
-from crackcli.report.severity_columns import Profiles, crack_grades, scene_grades, unc_in_mm
+from crackcli.report.severity_columns import SeverityProfiles, crack_grades, scene_grades, unc_in_mm
 from crackcli.scenes.frames import Geometries, exchange_frame, map_frame
 from crackcli.scenes.scale import Scale, in_mm, in_mm2
 from crackcli.scenes.scene import Scene, entry
@@ -74,7 +74,7 @@ def areas(cracks: Sequence[Crack]) -> Geometries:
     return np.array([crack.outline for crack in cracks], dtype=object)
 
 
-def rows(table: SceneCracks, cracks: Sequence[Crack], profiles: Profiles = ()) -> list[Row]:
+def rows(table: SceneCracks, cracks: Sequence[Crack], profiles: SeverityProfiles = ()) -> list[Row]:
     """``cracks`` of a scene, or its joints, as rows by `COLUMNS` and, graded by ``profiles``, by
     `crack_columns`; None is unknown."""
     if not cracks:
@@ -163,7 +163,7 @@ def limits_of(crack: Crack, table: SceneCracks) -> Row:
     return crack_limits(table.assessed, table.scale, crack.centreline, crack.widths.median_px)
 
 
-def told(table: SceneCracks) -> Told:
+def findings_of(table: SceneCracks) -> Told:
     """What a scene adds to a statement."""
     mm_per_px = table.scale.mm_per_px if table.scale else None
     return Told(
@@ -177,7 +177,7 @@ def told(table: SceneCracks) -> Told:
     )
 
 
-def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
+def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
     """The row of a scene by `SCENE_COLUMNS` and, graded by ``profiles``, by `scene_columns`; None
     is unknown."""
     scene, scale, cracks = table.scene, table.scale, table.cracks
@@ -228,7 +228,7 @@ def scene_row(table: SceneCracks, profiles: Profiles = ()) -> Row:
         "assessed_m2": rounded(assessed, 6),
         **{name: fact(scene.record, name) for name in FACTS},
         **scene_limits(table.assessed, scale),
-        "statement": statement([told(table)]),
+        "statement": statement([findings_of(table)]),
     }
     row = {name: known[name] for name in SCENE_COLUMNS}
     measurable = [limits_of(crack, table)["measurable"] for crack in cracks] if profiles else None

@@ -1,6 +1,6 @@
 """Severity: crack widths graded by the limits of standards, as far as the width is known.
 
-A `Profile` is data: ``severity_profiles.toml`` has those of the package, a file of the same form
+A `SeverityProfile` is data: ``severity_profiles.toml`` has those of the package, a file of the same form
 those of a contract.  A grade never says more than the measurement: with one standard uncertainty
 u, a limit is *exceeded* by a width w where w - u lies above it, and *possibly exceeded* where w + u
 does.  A crack is in the worst class whose limit it exceeds or possibly exceeds.  A width that was
@@ -46,7 +46,7 @@ class Class:
 
 
 @dataclass(frozen=True)
-class Profile:
+class SeverityProfile:
     """Limits of a standard, from the least class to the worst; ``width`` is one of `WIDTHS`,
     ``column`` the name within names of columns."""
 
@@ -87,7 +87,7 @@ class Grade:
     exceed_sigma: float | None
 
 
-def grade(profile: Profile, width_mm: float, unc_mm: float | None, *, sure: bool) -> Grade:
+def grade(profile: SeverityProfile, width_mm: float, unc_mm: float | None, *, sure: bool) -> Grade:
     """The grade of a width with its standard uncertainty (None: unknown); what is not ``sure``
     exceeds a limit possibly at most."""
     margin = SIGMAS * (unc_mm or 0.0)
@@ -112,7 +112,7 @@ def grade(profile: Profile, width_mm: float, unc_mm: float | None, *, sure: bool
     )
 
 
-def worst(profile: Profile, grades: Sequence[Grade]) -> Grade | None:
+def worst(profile: SeverityProfile, grades: Sequence[Grade]) -> Grade | None:
     """The worst of some grades: by class, then what is certain before what is possible."""
     return max(
         grades,
@@ -121,13 +121,13 @@ def worst(profile: Profile, grades: Sequence[Grade]) -> Grade | None:
     )
 
 
-def find_profiles(wanted: Sequence[str]) -> tuple[Profile, ...]:
+def find_profiles(wanted: Sequence[str]) -> tuple[SeverityProfile, ...]:
     """The profiles of these names; a name may be a file of profiles, or ``user=`` and such a file.
 
     Raises `UsageError` for a name that is not known, with the menu, and for one that is there
     twice; `InputError` for a file that cannot be read or is not as it must be.
     """
-    found: dict[str, Profile] = {}
+    found: dict[str, SeverityProfile] = {}
     for word in wanted:
         path = word.removeprefix("user=")
         if path != word or path.endswith(".toml"):
@@ -148,12 +148,12 @@ def find_profiles(wanted: Sequence[str]) -> tuple[Profile, ...]:
 
 
 @cache
-def shipped() -> dict[str, Profile]:
+def shipped() -> dict[str, SeverityProfile]:
     """The profiles of the package."""
     return read_profiles(SHIPPED)
 
 
-def read_profiles(path: Path) -> dict[str, Profile]:
+def read_profiles(path: Path) -> dict[str, SeverityProfile]:
     """The profiles of a file by name; an `InputError` that says what is wrong with it."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -178,7 +178,7 @@ class WrongProfile(CrackError):
     """A profile is not as it must be; the text goes on after its name."""
 
 
-def parse(name: str, table: Any) -> Profile:
+def parse(name: str, table: Any) -> SeverityProfile:
     """A profile from its table."""
     require(isinstance(table, dict), "is no table; write [name] above its keys")
     require(NAME.fullmatch(name), "is no name; use small letters, digits and hyphens")
@@ -197,7 +197,7 @@ def parse(name: str, table: Any) -> Profile:
         "needs a column of 14 characters at most: small letters, digits and _",
     )
     texts = {key: table[key].strip() for key in TEXTS}
-    return Profile(name, **texts, classes=parse_classes(table), width=width, column=column)
+    return SeverityProfile(name, **texts, classes=parse_classes(table), width=width, column=column)
 
 
 def parse_classes(table: dict[str, Any]) -> tuple[Class, ...]:

@@ -11,10 +11,10 @@ from dataclasses import asdict
 from crackcli.cracks.crack import Crack
 from crackcli.cracks.widths import FROM_MASK
 from crackcli.report.columns import Row
-from crackcli.report.severity import POSSIBLY, Grade, Profile, grade, worst
+from crackcli.report.severity import POSSIBLY, Grade, SeverityProfile, grade, worst
 from crackcli.scenes.scale import Scale
 
-Profiles = tuple[Profile, ...]
+SeverityProfiles = tuple[SeverityProfile, ...]
 
 FIELDS: dict[str, type] = {
     "class": str,
@@ -39,7 +39,7 @@ PROFILE_COLUMNS: dict[str, type] = {
 }
 
 
-def crack_columns(profiles: Profiles) -> dict[str, type]:
+def crack_columns(profiles: SeverityProfiles) -> dict[str, type]:
     """Columns of the grades of a crack: ``sev_<column>_class`` and so on."""
     return {
         f"sev_{profile.column}_{field}": kind
@@ -48,7 +48,7 @@ def crack_columns(profiles: Profiles) -> dict[str, type]:
     }
 
 
-def scene_columns(profiles: Profiles) -> dict[str, type]:
+def scene_columns(profiles: SeverityProfiles) -> dict[str, type]:
     """Columns of the grades of a scene: the worst class, its status, and how many cracks are in
     each class and only possibly in theirs."""
     return {
@@ -74,7 +74,7 @@ def unc_in_mm(sigma_px: float | None, value_px: float, scale: Scale | None) -> f
 
 
 def grade_crack(
-    profile: Profile, crack: Crack, scale: Scale | None, measurable: bool | None = None
+    profile: SeverityProfile, crack: Crack, scale: Scale | None, measurable: bool | None = None
 ) -> Grade | None:
     """The grade of a crack; None without a scale.  One whose width is of the mask, or that is not
     ``measurable`` where it lies (None: unknown), exceeds a limit possibly at most."""
@@ -87,7 +87,7 @@ def grade_crack(
 
 
 def crack_grades(
-    crack: Crack, scale: Scale | None, profiles: Profiles, measurable: bool | None = None
+    crack: Crack, scale: Scale | None, profiles: SeverityProfiles, measurable: bool | None = None
 ) -> Row:
     """The values of `crack_columns`; None without a scale."""
     row: Row = {}
@@ -98,7 +98,7 @@ def crack_grades(
     return row
 
 
-def fields_of(found: Grade, profile: Profile) -> Row:
+def fields_of(found: Grade, profile: SeverityProfile) -> Row:
     facts = asdict(found) | {"clause": profile.clause}
     facts["class"] = facts.pop("name")
     for name, decimals in (("exceed_mm", 4), ("exceed_sigma", 2)):
@@ -109,7 +109,7 @@ def fields_of(found: Grade, profile: Profile) -> Row:
 def scene_grades(
     cracks: Sequence[Crack],
     scale: Scale | None,
-    profiles: Profiles,
+    profiles: SeverityProfiles,
     measurable: Sequence[bool | None] | None = None,
 ) -> Row:
     """The values of `scene_columns`; None without a scale.  ``measurable`` has one for each of
@@ -135,7 +135,7 @@ def scene_grades(
     return row
 
 
-def nested(rows: list[Row], profiles: Profiles) -> list[Row]:
+def nested(rows: list[Row], profiles: SeverityProfiles) -> list[Row]:
     """Rows as GeoJSON has them: the grades in one member ``severity``, by profile."""
     if not profiles:
         return rows
@@ -156,7 +156,7 @@ def nested(rows: list[Row], profiles: Profiles) -> list[Row]:
     ]
 
 
-def profile_rows(profiles: Profiles) -> list[Row]:
+def profile_rows(profiles: SeverityProfiles) -> list[Row]:
     """The profiles as rows by `PROFILE_COLUMNS`."""
     return [
         {
@@ -174,7 +174,7 @@ def profile_rows(profiles: Profiles) -> list[Row]:
     ]
 
 
-def caveats(profiles: Profiles) -> str:
+def caveats(profiles: SeverityProfiles) -> str:
     """The caveats of all profiles in one text."""
     return " | ".join(
         f"{profile.name} ({profile.clause}; {profile.graded}): {profile.caveat}"

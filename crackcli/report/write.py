@@ -36,9 +36,9 @@ from crackcli.report.columns import EDGES
 from crackcli.report.default_options import by_default
 from crackcli.report.identity import about, check_names, relevance_top
 from crackcli.report.limit_columns import scene_limits
-from crackcli.report.rows import SceneCracks, told
+from crackcli.report.rows import SceneCracks, findings_of
 from crackcli.report.severity import find_profiles
-from crackcli.report.severity_columns import Profiles
+from crackcli.report.severity_columns import SeverityProfiles
 from crackcli.scenes.frames import exchange_frame
 from crackcli.scenes.scale import Scale, check_options, find_scale
 from crackcli.scenes.scene import Scene, finished_folders
@@ -81,7 +81,7 @@ class ReportTask:
 
 
 @dataclass(frozen=True)
-class SceneSummary:
+class SceneReport:
     """One line on one scene; millimetres are None without a scale.  What was set aside as joints
     counts with ``joints`` and ``joints_length_px`` only."""
 
@@ -104,7 +104,7 @@ class ReportSummary:
     """What was written, and which scenes could not be read: their errors by name."""
 
     paths: list[Path]
-    scenes: list[SceneSummary]
+    scenes: list[SceneReport]
     failed: dict[str, str] = field(default_factory=dict)
     statement: str = ""  # on all scenes together
     caveats: dict[str, str] = field(default_factory=dict)  # of the profiles that graded, by name
@@ -144,7 +144,7 @@ def write_report(task: ReportTask, progress: Progress = lambda share, words: Non
                 failed[scene.name] = str(error)
             else:
                 spool.add(table, summarise(table))
-                said.append(told(table))
+                said.append(findings_of(table))
         if not spool.summaries:
             raise InputError(f"no scene of {task.out} could be read: {next(iter(failed.values()))}")
         paths: list[Path] = []
@@ -273,10 +273,10 @@ def assessed_of(scene: Scene, info: RasterInfo) -> Assessed | None:
     return None
 
 
-def summarise(table: SceneCracks) -> SceneSummary:
+def summarise(table: SceneCracks) -> SceneReport:
     frame = exchange_frame(table.scene, table.scale)
     limits = scene_limits(table.assessed, table.scale)
-    summary = SceneSummary(
+    summary = SceneReport(
         scene=table.scene.name,
         cracks=len(table.cracks),
         total_length_px=round(sum((crack.length_px for crack in table.cracks), 0.0), 3),
@@ -288,7 +288,7 @@ def summarise(table: SceneCracks) -> SceneSummary:
         coordinates=frame.space,
         not_assessable_pct=limits["not_assessable_pct"],
         detect_limit_px=limits["detect_limit_px"],
-        statement=statement([told(table)]),
+        statement=statement([findings_of(table)]),
     )
     if frame.space != "wgs84":
         unit = "mm" if table.scale else "px (give --gsd-mm for mm)"
@@ -296,7 +296,7 @@ def summarise(table: SceneCracks) -> SceneSummary:
     return summary
 
 
-def tell_severity(scenes: list[SceneSummary], profiles: Profiles) -> None:
+def tell_severity(scenes: list[SceneReport], profiles: SeverityProfiles) -> None:
     """Log by what cracks were graded, with the caveats, and once what could not be graded."""
     for profile in profiles:
         log.warning("%s (%s): %s", profile.name, profile.graded, profile.caveat)
@@ -311,7 +311,7 @@ def tell_severity(scenes: list[SceneSummary], profiles: Profiles) -> None:
         )
 
 
-def tell_joints(scenes: list[SceneSummary], likelihood: float) -> None:
+def tell_joints(scenes: list[SceneReport], likelihood: float) -> None:
     """Log how many lines of all scenes were set aside, if any."""
     found = [scene for scene in scenes if scene.joints]
     if found:
@@ -326,7 +326,7 @@ def tell_joints(scenes: list[SceneSummary], likelihood: float) -> None:
         )
 
 
-def tell(scenes: list[SceneSummary], total: str) -> None:
+def tell(scenes: list[SceneReport], total: str) -> None:
     """Log the detection statement of each scene (at most `SAID` scenes) and of all together."""
     if 1 < len(scenes) <= SAID:
         for scene in scenes:
@@ -339,9 +339,9 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.summaries: list[SceneSummary] = []
+        self.summaries: list[SceneReport] = []
 
-    def add(self, table: SceneCracks, summary: SceneSummary) -> None:
+    def add(self, table: SceneCracks, summary: SceneReport) -> None:
         path = self.folder / f"{len(self.summaries)}.pickle"
         with path.open("wb") as file:
             pickle.dump(table, file, pickle.HIGHEST_PROTOCOL)

@@ -15,14 +15,16 @@ from crackcli.report.columns import COLUMNS, SCENE_COLUMNS
 from crackcli.report.rows import Row, SceneCracks, rows, scene_row
 from crackcli.report.severity_columns import (
     CAVEATS,
-    Profiles,
+    SeverityProfiles,
     caveats,
     crack_columns,
     scene_columns,
 )
 
 
-def write(folder: Path, tables: Iterable[SceneCracks], profiles: Profiles = ()) -> list[Path]:
+def write(
+    folder: Path, tables: Iterable[SceneCracks], profiles: SeverityProfiles = ()
+) -> list[Path]:
     """``cracks.csv`` and ``scenes.csv`` of all scenes."""
     scenes: list[Row] = []
     caveat = {CAVEATS: caveats(profiles)} if profiles else {}

@@ -27,10 +27,10 @@ from crackcli.report.rows import (
     SceneCracks,
     areas,
     centrelines,
+    findings_of,
     rows,
-    told,
 )
-from crackcli.report.severity_columns import Profiles, nested
+from crackcli.report.severity_columns import SeverityProfiles, nested
 from crackcli.scenes.frames import Frame, Geometries, exchange_frame
 
 NOTE = (
@@ -41,14 +41,16 @@ SUFFIXES = (".geojson", ".local.geojson", ".local_mm.geojson", ".local_px.geojso
 UNITS = {"local_mm": "millimetres", "local_px": "pixels"}
 
 
-def write(folder: Path, tables: Iterable[SceneCracks], profiles: Profiles = ()) -> list[Path]:
+def write(
+    folder: Path, tables: Iterable[SceneCracks], profiles: SeverityProfiles = ()
+) -> list[Path]:
     """Centrelines and outlines of all cracks, centrelines of joints: three files for each kind of
     coordinates that the scenes have, so three to nine."""
     stems = ("cracks", "crack_areas", "joints")
     with Collections(folder, stems, of_report(profiles)) as collections:
         for table in tables:
             frame = exchange_frame(table.scene, table.scale)
-            about = of_scene(table, frame.space) | {"statement": statement([told(table)])}
+            about = of_scene(table, frame.space) | {"statement": statement([findings_of(table)])}
             cracks = nested(rows(table, table.cracks, profiles), profiles)
             joints = rows(table, table.joints)  # which are not graded
             collections.add("cracks", frame, centrelines(table.cracks), cracks, about)

@@ -34,7 +34,12 @@ from crackcli.report.columns import COLUMNS
 from crackcli.report.formats.qgis_style import name_of, style
 from crackcli.report.limit_columns import AREA_COLUMNS, area_rows, boxes
 from crackcli.report.rows import Row, SceneCracks, areas, centrelines, rows
-from crackcli.report.severity_columns import PROFILE_COLUMNS, Profiles, crack_columns, profile_rows
+from crackcli.report.severity_columns import (
+    PROFILE_COLUMNS,
+    SeverityProfiles,
+    crack_columns,
+    profile_rows,
+)
 from crackcli.report.width_table import width_profiles
 from crackcli.scenes.frames import Frame, Geometries, map_frame
 
@@ -73,7 +78,9 @@ class Recorded:
     columns: dict[str, NDArray]
 
 
-def write(folder: Path, tables: Iterable[SceneCracks], profiles: Profiles = ()) -> list[Path]:
+def write(
+    folder: Path, tables: Iterable[SceneCracks], profiles: SeverityProfiles = ()
+) -> list[Path]:
     """``cracks.gpkg`` with the cracks and joints of all scenes.
 
     It grows in a local folder for temporary files and is copied when whole: SQLite locks files,
@@ -157,7 +164,7 @@ def append_table(path: Path, name: str, columns: dict[str, NDArray]) -> None:
     )
 
 
-def add_styles(path: Path, profiles: Profiles) -> None:
+def add_styles(path: Path, profiles: SeverityProfiles) -> None:
     """The table ``layer_styles`` in the form that QGIS gives it, a default style for each layer."""
     with contextlib.closing(sqlite3.connect(path)) as file, file:
         layers = file.execute(

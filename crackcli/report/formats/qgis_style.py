@@ -9,8 +9,8 @@ be seen is a light wash over the photograph in the same classes, grey where no c
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from crackcli.report.severity import POSSIBLY, Profile
-from crackcli.report.severity_columns import Profiles
+from crackcli.report.severity import POSSIBLY, SeverityProfile
+from crackcli.report.severity_columns import SeverityProfiles
 
 VERSION = "3.28.0-Firenze"  # the oldest QGIS whose form this is; later ones read it
 COLOURS = ("#4575b4", "#91bfdb", "#fee090", "#fc8d59", "#d73027", "#7a0177")
@@ -28,7 +28,7 @@ DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 Element = ElementTree.Element
 
 
-def style(layer: str, profiles: Profiles = ()) -> str:
+def style(layer: str, profiles: SeverityProfiles = ()) -> str:
     """The QML of a layer: ``cracks``, ``crack_areas``, ``joints`` or ``measurability``."""
     kind = "fill" if layer in ("crack_areas", "measurability") else "line"
     root = ElementTree.Element(
@@ -50,7 +50,7 @@ def style(layer: str, profiles: Profiles = ()) -> str:
     return DOCTYPE + ElementTree.tostring(root, encoding="unicode")
 
 
-def name_of(profiles: Profiles) -> str:
+def name_of(profiles: SeverityProfiles) -> str:
     """The name of a style, 30 characters at most."""
     return f"severity {profiles[0].column}" if profiles else "width in pixels"
 
@@ -116,7 +116,7 @@ def add_rule(
     symbols.append(symbol(number, kind, colour, dashed=dashed))
 
 
-def by_severity(profile: Profile, kind: str) -> Element:
+def by_severity(profile: SeverityProfile, kind: str) -> Element:
     """A rule for each class of a profile, another for what is in it only possibly, and one for
     cracks that have no grade."""
     root = renderer("RuleRenderer")
