@@ -18,7 +18,7 @@ import numpy as np
 from affine import Affine
 from pyogrio import read_info
 
-from crackcli.cracks.widths import Profile
+from crackcli.cracks.widths import WidthProfile
 from crackcli.report.formats.geopackage import append_table
 from crackcli.report.rows import SceneCracks
 from crackcli.report.width_table import width_profiles
@@ -38,7 +38,7 @@ def main() -> None:
         SimpleNamespace(
             id=f"wall-{number:04d}",
             widths=SimpleNamespace(
-                profile=Profile(
+                profile=WidthProfile(
                     np.zeros(count, int),
                     np.arange(count) + 0.5,
                     rng.uniform(0, 20_000, (count, 2)),

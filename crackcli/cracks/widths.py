@@ -57,11 +57,11 @@ class Samples:
         before = way - self.steps / 2
         along = before - (way - self.steps)[first]
         line = np.repeat(np.arange(len(counts)), counts)
-        return Profile(line, along, self.points, widths, sigma)
+        return WidthProfile(line, along, self.points, widths, sigma)
 
 
 @dataclass(frozen=True, eq=False)
-class Profile:
+class WidthProfile:
     """The width of a crack all along its S samples: ``line`` (S,) the number of the centreline's
     line, ``along_px`` (S,) the way from its start, ``points`` (S, 2), ``width_px`` (S,) and its
     standard uncertainty ``sigma_px`` (S,), nan where there is none or it is unknown."""
@@ -92,7 +92,7 @@ class Widths:
     median_sigma_px: float | None = None
     p95_sigma_px: float | None = None
     max_sigma_px: float | None = None
-    profile: Profile | None = field(default=None, compare=False)
+    profile: WidthProfile | None = field(default=None, compare=False)
 
 
 def sample(centreline: Centreline) -> Samples:

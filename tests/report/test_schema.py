@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as to_crs
 from walls import polyline, trace_array
 
-from crackcli.cracks.widths import Profile
+from crackcli.cracks.widths import WidthProfile
 from crackcli.report.columns import COLUMNS
 from crackcli.report.formats import csv as csv_format
 from crackcli.report.formats import geojson, geopackage
@@ -55,7 +55,7 @@ def measured_on_the_photograph(table, sigma_px=0.2):
     def crack(one, number):
         line = one.centreline[0]
         count = len(line)
-        profile = Profile(
+        profile = WidthProfile(
             np.zeros(count, int),
             np.arange(count) + 0.5,
             line,
