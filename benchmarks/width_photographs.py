@@ -30,7 +30,7 @@ from crackcli.cracks.trace import trace
 from crackcli.measuring.batches import read
 from crackcli.measuring.measure import measure_all
 from crackcli.measuring.optics import find_optics
-from crackcli.measuring.photometric_width import usual_depth
+from crackcli.measuring.photometric_width import usual_contrast
 from crackcli.measuring.profiles import ArrayPhotograph, RasterPhotograph
 from crackcli.measuring.tone import TONES, Tone
 from crackcli.rasters.reader import inspect
@@ -181,7 +181,7 @@ def tell_depths(share, photographs):
     """Print how dark cracks are, how far from what is usual, and how alike in one photograph."""
     found = np.concatenate(photographs)
     low, middle, high = np.percentile(found, [16, 50, 84])
-    usual, _ = usual_depth(share)
+    usual, _ = usual_contrast(share)
     nine = np.percentile(np.abs(found - usual), 90)
     pairs = [
         (abs(one - other), 1 / (len(own) - 1))

@@ -30,7 +30,7 @@ from skimage.morphology import skeletonize
 from crackcli.evaluation.study_width import largest_width
 from crackcli.measuring import optics as scene_optics
 from crackcli.measuring.measure import measure_all
-from crackcli.measuring.photometric_width import usual_depth, usual_spread
+from crackcli.measuring.photometric_width import usual_contrast, usual_spread
 from crackcli.measuring.profiles import ArrayPhotograph
 from crackcli.measuring.tone import TONES
 
@@ -117,7 +117,7 @@ def case(rng, width, linear, alone, varied=False):
 def as_varied(rng, conditions, cracks):
     """The conditions of a photograph by chance, and how much darker than that each crack is."""
     share = float(conditions.linear)
-    full = np.clip(rng.normal(*usual_depth(share)), *DARKNESS)
+    full = np.clip(rng.normal(*usual_contrast(share)), *DARKNESS)
     depths = np.clip(rng.normal(full, usual_spread(share), cracks), *DARKNESS) / full
     work, back = (decode, encode) if conditions.linear else (float, float)
     grey = float(back(work(conditions.wall) * (1 - full)))

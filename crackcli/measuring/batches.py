@@ -19,7 +19,7 @@ from crackcli.cracks.widths import Samples, sample_lines
 from crackcli.measuring import photometric_width as photometry
 from crackcli.measuring.contrast import offsets_for, reach_for
 from crackcli.measuring.photometric_width import Found, Optics
-from crackcli.measuring.profiles import Photograph, Profiles
+from crackcli.measuring.profiles import GreyProfiles, GreyReader
 from crackcli.measuring.ridge import Refined, moved_line, refined
 
 MOST_PX = 120.0  # wider than this by its mask, a crack has no profiles
@@ -29,7 +29,9 @@ BATCH = 3_000_000  # values of the profiles of a batch
 FAR_PX = 1e9  # of a cut: from any end
 CUT_PX = 1e-6  # points that are nearer to a cut are the cut
 
-NOTHING = Profiles(np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32), np.zeros(0, bool))
+NOTHING = GreyProfiles(
+    np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32), np.zeros(0, bool)
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,7 @@ class Batch:
 
 
 def read(
-    numbers: Iterable[int], cracks: Sequence[Crack], photograph: Photograph, optics: Optics
+    numbers: Iterable[int], cracks: Sequence[Crack], photograph: GreyReader, optics: Optics
 ) -> Iterator[Batch]:
     """Cracks in batches, their lines refined and their profiles read."""
     groups: dict[int, list[int]] = {}
@@ -92,7 +94,7 @@ def read(
 def read_batch(
     numbers: list[int],
     cracks: Sequence[Crack],
-    photograph: Photograph,
+    photograph: GreyReader,
     optics: Optics,
     offsets: Float64,
 ) -> Batch:
@@ -108,7 +110,7 @@ def read_batch(
 
 
 def read_long(
-    number: int, crack: Crack, photograph: Photograph, optics: Optics, offsets: Float64
+    number: int, crack: Crack, photograph: GreyReader, optics: Optics, offsets: Float64
 ) -> Iterator[Batch]:
     """A crack in batches of stretches of its lines."""
     most = BATCH // len(offsets)
@@ -157,7 +159,7 @@ def cut(line: Line, most: int) -> list[Line]:
 
 def across(
     lines: Sequence[Line],
-    photograph: Photograph,
+    photograph: GreyReader,
     guess: Float64,
     optics: Optics,
     offsets: Float64,

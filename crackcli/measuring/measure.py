@@ -17,7 +17,7 @@ from crackcli.measuring import summary
 from crackcli.measuring.batches import Batch, read, whole
 from crackcli.measuring.optics import find_optics
 from crackcli.measuring.photometric_width import CLEAR_PX, CLEAR_WIDTHS, Found, Optics
-from crackcli.measuring.profiles import Photograph
+from crackcli.measuring.profiles import GreyReader
 from crackcli.measuring.summary import Measured
 from crackcli.measuring.tone import Tone
 from crackcli.progress import FractionDone
@@ -25,7 +25,7 @@ from crackcli.progress import FractionDone
 
 def measure_all(
     cracks: Sequence[Crack],
-    photograph: Photograph,
+    photograph: GreyReader,
     window_px: float = widths.WINDOW_PX,
     telling: Sequence[Crack] | None = None,
     report: FractionDone = lambda share: None,

@@ -25,9 +25,9 @@ from crackcli.measuring.edges import (
     tone_of,
     weighted_median,
 )
-from crackcli.measuring.photometric_width import Found, Optics, usual_depth
+from crackcli.measuring.photometric_width import Found, Optics, usual_contrast
 from crackcli.measuring.profile_shapes import BLURS, against, stretches, with_shapes
-from crackcli.measuring.profiles import Photograph
+from crackcli.measuring.profiles import GreyReader
 from crackcli.measuring.tone import Tone
 
 TOLD_FROM = 8_000  # samples of the widest cracks, and as many of others, tell the optics
@@ -37,7 +37,7 @@ LAGS = 20  # samples over which noise may go on along a line
 
 
 def find_optics(
-    cracks: Sequence[Crack], photograph: Photograph, known: Tone | None = None
+    cracks: Sequence[Crack], photograph: GreyReader, known: Tone | None = None
 ) -> Optics:
     """What the cracks' own edges, depths and surroundings tell of the photograph."""
     chosen = some_of(cracks)
@@ -59,7 +59,7 @@ def find_optics(
         if blur_of(rows[side]) is None:
             by_depth = narrow_blur(batches, found, tone, optics.blur)
             blur = with_shapes(by_depth, *told_by_shapes(batches, found, tone, optics))
-        usual = usual_depth(tone.share)
+        usual = usual_contrast(tone.share)
         optics = Optics(blur, tone, *usual, *optics_noise(batches, found, tone, blur))
     depths, lengths = [], []
     for batch in batches:
@@ -164,4 +164,4 @@ def narrow_blur(batches: Sequence[Batch], found: Sequence[Found], tone: Tone, bl
         areas.append(integral(dark.values, about / 2 + photometry.TAIL_BLURS * blur.px)[clear])
         peaks.append(peak[clear])
     area, peak = (np.concatenate([*part, np.zeros(0)]) for part in (areas, peaks))
-    return photometry.narrow_blur(area, peak, core, *usual_depth(tone.share)) or Blur()
+    return photometry.narrow_blur(area, peak, core, *usual_contrast(tone.share)) or Blur()

@@ -33,7 +33,7 @@ from crackcli.measuring.edges import (
     medians_of,
     response,
 )
-from crackcli.measuring.profiles import Profiles
+from crackcli.measuring.profiles import GreyProfiles
 from crackcli.measuring.summary import Measured
 from crackcli.measuring.tone import Tone
 
@@ -63,7 +63,7 @@ CLEAR_WIDTHS = 0.8  # centreline is drawn out straight, in a direction that a co
 # is from that in one photograph or another (two of it hold nine of ten: the faint ones make it so
 # large); and how far those of one photograph differ.  By benchmarks/width_photographs.py on 400
 # labelled training photographs: 0.19 to 0.22, and 0.07 and 0.05, by which cracks are counted.
-DEPTHS = (0.68, 0.22), (0.90, 0.22)
+USUAL_CONTRASTS = (0.68, 0.22), (0.90, 0.22)
 ONE_PHOTOGRAPH = 0.065, 0.055
 
 
@@ -74,8 +74,8 @@ class Optics:
 
     blur: Blur = Blur()
     tone: Tone = Tone()
-    depth: float = DEPTHS[1][0]
-    depth_sigma: float = DEPTHS[1][1]
+    depth: float = USUAL_CONTRASTS[1][0]
+    depth_sigma: float = USUAL_CONTRASTS[1][1]
     across_px: float = 1.0
     along: float = 5.3
 
@@ -87,9 +87,9 @@ class Found(Measured):
     depth: Float64
 
 
-def usual_depth(share: float) -> tuple[float, float]:
-    """Mean and deviation of `DEPTHS` at a share of linear light."""
-    encoded, light = np.array(DEPTHS)
+def usual_contrast(share: float) -> tuple[float, float]:
+    """Mean and deviation of `USUAL_CONTRASTS` at a share of linear light."""
+    encoded, light = np.array(USUAL_CONTRASTS)
     mean, deviation = share * light + (1 - share) * encoded
     return float(mean), float(deviation)
 
@@ -101,7 +101,7 @@ def usual_spread(share: float) -> float:
 
 
 def measure(
-    profiles: Profiles,
+    profiles: GreyProfiles,
     offsets: Float64,
     begins: list[int],
     owner: Int64,

@@ -39,7 +39,7 @@ OVER = 1.05  # times its full scale: a photograph may have highlights up to that
 LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
 
 
-class Photograph(Protocol):
+class GreyReader(Protocol):
     """What grey values are read from."""
 
     @property
@@ -100,7 +100,7 @@ class ArrayPhotograph:
 
 
 @dataclass(frozen=True, eq=False)
-class Profiles:
+class GreyProfiles:
     """Values (S, M) from 0 to 1, as they are ``encoded`` and as linear ``light``, interpolated
     either way, and which profiles (S,) have no invalid pixel."""
 
@@ -123,7 +123,7 @@ class Profiles:
                 one, other = known[(after - 1).clip(min=0)], known[after]
                 closer = np.abs(at[begin:end] - one) <= np.abs(other - at[begin:end])
                 nearest[begin:end] = np.where(closer, one, other)
-        return Profiles(self.encoded[nearest], self.light[nearest], self.seen)
+        return GreyProfiles(self.encoded[nearest], self.light[nearest], self.seen)
 
     def mixed(self, share: float) -> Float32:
         """The values (S, M) with this share of linear light."""
@@ -156,11 +156,11 @@ def luma(rgb: NDArray) -> Float32:
 
 
 def read_profiles(
-    photograph: Photograph,
+    photograph: GreyReader,
     points: Float64,
     normals: Float64,
     offsets: Float64,
-) -> Profiles:
+) -> GreyProfiles:
     """The values at ``points`` (S, 2) + ``offsets`` (M,) times ``normals`` (S, 2).
 
     Interpolation is by Lanczos; a bicubic one makes a blurred line 1 % too dark.  What lies beyond
@@ -187,7 +187,7 @@ def read_profiles(
             near = np.ones((2 * KERNEL_PX + 1,) * 2, np.uint8)
             holes = cv2.dilate(np.ascontiguousarray(~valid, np.uint8), near)
             seen[members] = ~cv2.remap(holes, x, y, cv2.INTER_NEAREST).any(axis=1)
-    return Profiles(encoded, light, seen)
+    return GreyProfiles(encoded, light, seen)
 
 
 def tiles(points: Float64) -> Iterator[Int64]:

@@ -17,7 +17,7 @@ from crackcli.arrays import Bools, Float32, Float64, Int64
 from crackcli.cracks.centreline import Line
 from crackcli.cracks.widths import Samples, sample_lines
 from crackcli.measuring.contrast import STEP_PX, along, darkness
-from crackcli.measuring.profiles import Photograph, Profiles, read_profiles
+from crackcli.measuring.profiles import GreyProfiles, GreyReader, read_profiles
 from crackcli.measuring.tone import Tone
 
 ROUNDS = 3
@@ -44,13 +44,13 @@ class Refined:
     lines: list[Line]
     samples: Samples
     offsets: Float64
-    profiles: Profiles
+    profiles: GreyProfiles
     slant: Float64
 
 
 def refined(
     lines: Sequence[Line],
-    photograph: Photograph,
+    photograph: GreyReader,
     widths: Float64,
     offsets: Float64,
     tone: Tone,
@@ -79,7 +79,7 @@ def refined(
         )
         moved = (moved + held * shift).clip(-most, most)
     points = before.points + moved[:, None] * normals
-    profiles = Profiles(
+    profiles = GreyProfiles(
         shifted(wide.encoded, moved, room), shifted(wide.light, moved, room), wide.seen
     )
     lines = [

@@ -12,7 +12,7 @@ from crackcli.measuring import batches
 from crackcli.measuring import measure as measuring
 from crackcli.measuring.measure import measure_all
 from crackcli.measuring.photometric_width import Optics
-from crackcli.measuring.profiles import ArrayPhotograph, Profiles, RasterPhotograph
+from crackcli.measuring.profiles import ArrayPhotograph, GreyProfiles, RasterPhotograph
 from crackcli.measuring.tone import TONES
 from crackcli.rasters.reader import inspect
 
@@ -283,7 +283,7 @@ def test_what_is_not_seen_is_filled_from_the_nearest_of_the_same_line():
     values = np.arange(9, dtype=np.float32)[:, None]
     seen = np.array([1, 0, 0, 1, 0, 0, 1, 0, 0], bool)
 
-    filled = Profiles(values, 10 * values, seen).filled([0, 5, 7, 9])
+    filled = GreyProfiles(values, 10 * values, seen).filled([0, 5, 7, 9])
 
     assert filled.encoded[:, 0].tolist() == [0, 0, 3, 3, 3, 6, 6, 7, 8]
     assert np.array_equal(filled.light, 10 * filled.encoded)

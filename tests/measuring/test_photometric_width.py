@@ -7,8 +7,8 @@ from scipy.special import ndtr
 from crackcli.measuring import photometric_width as photometry
 from crackcli.measuring.contrast import along, course_of, darkness, integral, middle_of, offsets_for
 from crackcli.measuring.edges import Blur
-from crackcli.measuring.photometric_width import Optics, measure, usual_depth
-from crackcli.measuring.profiles import Profiles
+from crackcli.measuring.photometric_width import Optics, measure, usual_contrast
+from crackcli.measuring.profiles import GreyProfiles
 from crackcli.measuring.tone import Tone
 
 OFFSETS = offsets_for(40)
@@ -24,7 +24,7 @@ def bars(widths, blur=0.9, wall=0.4, depth=DEEP, noise=0.0, seed=0):
     light = np.broadcast_to(wall, dark.shape) * (1 - depth * dark)
     light = light + noise * np.random.default_rng(seed).normal(size=dark.shape)
     light = light.astype(np.float32)
-    return Profiles(light, light, np.ones(len(light), bool))
+    return GreyProfiles(light, light, np.ones(len(light), bool))
 
 
 def measured(profiles, guess, optics=KNOWN, owner=None):
@@ -99,7 +99,7 @@ def test_the_depth_of_a_thin_stretch_is_that_of_the_wide_one_of_the_same_crack()
 
 def test_cracks_do_not_see_one_another():
     one, other = bars(np.full(COUNT, 2.0)), bars(np.full(COUNT, 9.0), depth=0.7)
-    both = Profiles(
+    both = GreyProfiles(
         *(
             np.concatenate([getattr(p, name) for p in (one, other)])
             for name in ("encoded", "light", "seen")
@@ -129,7 +129,7 @@ def test_noise_scatters_widths_by_as_much_as_its_sigma_says(width, noise, monkey
 def test_doubts_about_tone_and_depth_go_into_sigma():
     profiles = bars(np.full(COUNT, 1.5))
     light = profiles.light
-    profiles = Profiles((light**0.45).astype(np.float32), light, profiles.seen)
+    profiles = GreyProfiles((light**0.45).astype(np.float32), light, profiles.seen)
     sure = Optics(Blur(0.9, 0.01), Tone(1.0, 0.0), DEEP, 0.02)
 
     sigmas = [
@@ -177,7 +177,7 @@ def test_a_wide_dark_place_beside_is_not_taken_for_the_crack():
 
 
 def test_the_usual_depth_lies_between_both_tones():
-    (encoded, _), (half, _), (light, _) = (usual_depth(share) for share in (0.0, 0.5, 1.0))
+    (encoded, _), (half, _), (light, _) = (usual_contrast(share) for share in (0.0, 0.5, 1.0))
 
     assert encoded < half < light < 1
 
@@ -244,7 +244,7 @@ def test_noise_of_a_camera_is_less_where_it_is_dark():
     shot = shot.astype(np.float32)
     optics = Optics(Blur(0.9, 0.0), Tone(1.0, 0.0), DEEP, 1e-3)
 
-    found = measured(Profiles(shot, shot, np.ones(len(shot), bool)), true + 1, optics)
+    found = measured(GreyProfiles(shot, shot, np.ones(len(shot), bool)), true + 1, optics)
 
     assert 0.55 < np.nanstd(found.width) / np.nanmean(found.noise) < 1.2
 
