@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 from segmentation import labelled_photographs, scanned
 
-from crackcli.datasets.folders import LABELS, Photograph, list_photographs, sources, split
+from crackcli.datasets.folders import LABELS, LabelledImage, list_photographs, sources, split
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.engines.device import Device
 from crackcli.engines.opening import open_engine
@@ -50,7 +50,7 @@ COLUMNS, ROWS = 8, 2  # of a contact sheet, for each kind of error
 SIDE_PX = 160
 
 
-def trained(path: Path, found: Sequence[Photograph], given: argparse.Namespace) -> Path:
+def trained(path: Path, found: Sequence[LabelledImage], given: argparse.Namespace) -> Path:
     """The checkpoint ``path``, trained on ``found`` unless it is there by the same recipe."""
     recipe = {name: getattr(given, name) for name in RECIPE}
     if path.exists():
@@ -70,13 +70,13 @@ def trained(path: Path, found: Sequence[Photograph], given: argparse.Namespace) 
     return path
 
 
-def without(source: str, seen: Sequence[Photograph], given: argparse.Namespace) -> Path:
+def without(source: str, seen: Sequence[LabelledImage], given: argparse.Namespace) -> Path:
     """The checkpoint that is trained on all sources but one."""
     others = [item for item in seen if item.source != source]
     return trained(given.folder / f"without_{source}.safetensors", others, given)
 
 
-def judged(model: Path, found: Sequence[Photograph], device: Device) -> Judgement | None:
+def judged(model: Path, found: Sequence[LabelledImage], device: Device) -> Judgement | None:
     """How a checkpoint fares on photographs of one source; None where there are none."""
     if not found:
         return None
@@ -92,7 +92,7 @@ def percents(judgement: Judgement | None) -> list[str]:
     return ["-" if value != value else f"{100 * value:.1f}" for value in values]
 
 
-def seen_at(zoom: float, found: Sequence[Photograph], folder: Path) -> list[Photograph]:
+def seen_at(zoom: float, found: Sequence[LabelledImage], folder: Path) -> list[LabelledImage]:
     """The photographs at another resolution, in ``folder``."""
     if zoom == 1:
         return list(found)
@@ -123,7 +123,7 @@ def mask_f1(model: Path, folder: Path, zoom: float, limit: int | None) -> str:
     return " / ".join(f"{100 * total.f1:.1f}" for total in totals)
 
 
-def worst_errors(found: Sequence[Photograph], judgement: Judgement, path: Path) -> None:
+def worst_errors(found: Sequence[LabelledImage], judgement: Judgement, path: Path) -> None:
     """A contact sheet of the errors it was surest of, each with its margin."""
     order = sorted(zip(judgement.margins, found, strict=True), key=lambda pair: -abs(pair[0]))
     rows = []
@@ -136,7 +136,7 @@ def worst_errors(found: Sequence[Photograph], judgement: Judgement, path: Path) 
     cv2.imwrite(str(path), np.vstack(rows)[:, :, ::-1])
 
 
-def thumbnail(item: Photograph, margin: float) -> np.ndarray:
+def thumbnail(item: LabelledImage, margin: float) -> np.ndarray:
     """A patch, its margin written on it."""
     image = resize(read_photograph(item.path), SIDE_PX, SIDE_PX).copy()
     for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):

@@ -32,7 +32,7 @@ TILE_MARK = re.compile(
 
 
 @dataclass(frozen=True)
-class Photograph:
+class LabelledImage:
     """One labelled picture: 1 crack, 0 none; ``photo`` and ``source`` say where it comes from."""
 
     path: Path
@@ -43,12 +43,12 @@ class Photograph:
 
 def list_photographs(
     folder: Path, table: Path | None = None, needed: Collection[int] = BOTH
-) -> list[Photograph]:
+) -> list[LabelledImage]:
     """All readable photographs below ``folder``, in a fixed order; unreadable ones are skipped by
     name.  ``table`` is a CSV with columns path (or file) and photo, and source where known; there
     must be photographs of the labels ``needed``."""
     known = read_table(table or folder / TABLE, required=table is not None)
-    found: list[Photograph] = []
+    found: list[LabelledImage] = []
     for label, name in enumerate(LABELS):
         if not (folder / name).is_dir():
             if label not in needed and folder.is_dir():
@@ -65,7 +65,7 @@ def list_photographs(
                 continue
             photo, source = known.get(f"{name}/{path.name}", ("", ""))
             found.append(
-                Photograph(path, label, photo or photo_of(path), source or source_of(path))
+                LabelledImage(path, label, photo or photo_of(path), source or source_of(path))
             )
     counts = Counter(item.label for item in found)
     for label, name in enumerate(LABELS):
@@ -108,33 +108,33 @@ def source_of(path: Path) -> str:
     return re.split(r"[_\-\d]", path.stem, maxsplit=1)[0].lower() or "all"
 
 
-def name_small_sources(found: Sequence[Photograph], at_least: int = 10) -> list[Photograph]:
+def name_small_sources(found: Sequence[LabelledImage], at_least: int = 10) -> list[LabelledImage]:
     """Sources of fewer than ``at_least`` photographs are no sources: they become 'all'."""
     counts = Counter(item.source for item in found)
     return [
         item
         if counts[item.source] >= at_least
-        else Photograph(item.path, item.label, item.photo, "all")
+        else LabelledImage(item.path, item.label, item.photo, "all")
         for item in found
     ]
 
 
 def split(
-    found: Sequence[Photograph], share: float, seed: int, needed: Collection[int] = BOTH
-) -> tuple[list[Photograph], list[Photograph]]:
+    found: Sequence[LabelledImage], share: float, seed: int, needed: Collection[int] = BOTH
+) -> tuple[list[LabelledImage], list[LabelledImage]]:
     """Training and held-out photographs; about ``share`` of each source and class is held out.
 
     All patches of one photo fall on the same side; a class that is ``needed`` and has one photo
     only is named.
     """
-    groups: dict[tuple[str, str], list[Photograph]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[LabelledImage]] = defaultdict(list)
     for item in found:
         groups[item.source, item.photo].append(item)
     order = sorted(groups)
     random.Random(seed).shuffle(order)
     wanted = {key: share * n for key, n in Counter((i.source, i.label) for i in found).items()}
-    training: list[Photograph] = []
-    held_out: list[Photograph] = []
+    training: list[LabelledImage] = []
+    held_out: list[LabelledImage] = []
     for key in order:
         members = Counter((item.source, item.label) for item in groups[key])
         fits = all(wanted[kind] >= count / 2 for kind, count in members.items())
@@ -152,7 +152,7 @@ def split(
     return training, held_out
 
 
-def balance(found: Sequence[Photograph]) -> list[float]:
+def balance(found: Sequence[LabelledImage]) -> list[float]:
     """Sampling weights (N): each class half; within a class, sources by the root of their size,
     so that a small source is heard and not learnt by heart."""
     counts = Counter((item.source, item.label) for item in found)
@@ -164,7 +164,7 @@ def balance(found: Sequence[Photograph]) -> list[float]:
     ]
 
 
-def sources(found: Iterable[Photograph]) -> list[str]:
+def sources(found: Iterable[LabelledImage]) -> list[str]:
     """The names of the sources, sorted."""
     return sorted({item.source for item in found})
 

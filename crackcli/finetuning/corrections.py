@@ -17,7 +17,7 @@ import shapely
 from numpy.random import Generator
 
 from crackcli.arrays import Bools
-from crackcli.datasets.folders import Photograph, name_of
+from crackcli.datasets.folders import LabelledImage, name_of
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, ReviewedCrack
 from crackcli.inference.tile_map import ALARM, Place, TileProbabilities
 from crackcli.rasters.crops import cut, write_png
@@ -151,7 +151,7 @@ def ordinary(corrected: ReviewedPhotograph, most: int, rng: Generator) -> list[P
 
 def write(
     patches: Sequence[Patch], corrected: ReviewedPhotograph, folder: Path
-) -> list[Photograph]:
+) -> list[LabelledImage]:
     """The patches as PNG in ``crack/`` and ``no_crack/`` of a folder, in the order given."""
     photo = corrected.scene.name
     by_window = {patch.window for patch in patches}
@@ -161,7 +161,7 @@ def write(
         label = "crack" if patch.label else "no_crack"
         path = folder / label / name_of(photo, patch.window)
         write_png(path, images[patch.window])
-        found.append(Photograph(path, patch.label, photo, patch.source))
+        found.append(LabelledImage(path, patch.label, photo, patch.source))
     return found
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from crackcli.datasets.folders import Photograph, list_photographs, name_of, split
+from crackcli.datasets.folders import LabelledImage, list_photographs, name_of, split
 from crackcli.engines.engine import Engine
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import CrackError, InputError, OutputError, UsageError
@@ -69,7 +69,7 @@ class Wall:
 class Mined:
     """Tiles without cracks, and the photographs that were looked through."""
 
-    found: list[Photograph]
+    found: list[LabelledImage]
     walls: list[Wall]
 
 
@@ -136,7 +136,7 @@ def mine(
     rasters, failures = find_rasters(folders)
     for failure in failures:
         log.warning("skipped: %s", failure.message)
-    found: list[Photograph] = []
+    found: list[LabelledImage] = []
     walls: list[Wall] = []
     for number, (name, path) in enumerate(rasters.items()):
 
@@ -153,7 +153,7 @@ def mine(
             continue
         note.add(name, known)
         files = [folder / "no_crack" / file for file in known["tiles"]]
-        found += [Photograph(file, 0, name, SOURCE) for file in files]
+        found += [LabelledImage(file, 0, name, SOURCE) for file in files]
         walls.append(Wall(name, path, known["positions"], known["alarms"], len(files)))
     if not walls:
         raise InputError(f"none of {', '.join(map(str, folders))} holds a readable photograph")
@@ -251,7 +251,9 @@ def on_walls_only(mined: Mined, folder: Path, config: TrainConfig) -> Sides:
     return split(found, config.held_out, config.seed)
 
 
-def cracked(sound: Sequence[Photograph], folder: Path, seed: int, count: int) -> list[Photograph]:
+def cracked(
+    sound: Sequence[LabelledImage], folder: Path, seed: int, count: int
+) -> list[LabelledImage]:
     """``count`` twins of crack-free tiles, one after the other, with a crack drawn onto each."""
     rng = np.random.default_rng(seed)
     found = []
@@ -260,5 +262,5 @@ def cracked(sound: Sequence[Photograph], folder: Path, seed: int, count: int) ->
         path = folder / f"{item.path.stem}_twin{number // len(sound)}.png"
         image, _ = cracked_twin(read_photograph(item.path), rng)
         write_png(path, image)
-        found.append(Photograph(path, 1, item.photo, item.source))
+        found.append(LabelledImage(path, 1, item.photo, item.source))
     return found

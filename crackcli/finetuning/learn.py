@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from crackcli.datasets.folders import Photograph, list_photographs, split
+from crackcli.datasets.folders import LabelledImage, list_photographs, split
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import InputError, ModelError, OutputError
 from crackcli.files import refuse_existing, refused, sha256, write_json
@@ -233,8 +233,8 @@ def gather(
     with refused(folder):
         shutil.rmtree(folder, ignore_errors=True)
     write_json(folder / NOTE, {"reviewed": str(task.reviewed), "held_out": sorted(held)})
-    training: list[Photograph] = []
-    held_out: list[Photograph] = []
+    training: list[LabelledImage] = []
+    held_out: list[LabelledImage] = []
     counts: dict[str, int] = {}
     for wall in walls:
         patches = patches_of(wall, held, rng)

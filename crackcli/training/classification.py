@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crackcli.datasets.folders import LABELS, Photograph
+from crackcli.datasets.folders import LABELS, LabelledImage
 from crackcli.engines.device import Device
 from crackcli.errors import UsageError
 from crackcli.networks.chain import Chain, tempered
@@ -61,14 +61,14 @@ class Classifying(Objective):
                 layer.requires_grad_(False)
         return chain
 
-    def tiles(self, training: Sequence[Photograph]) -> Patches:
+    def tiles(self, training: Sequence[LabelledImage]) -> Patches:
         """Tiles with their label; which of a bag shows the crack is told by `aim`."""
         chain = self.network
         self.patches = Patches(training, chain.tile_px, chain.stride_px, self.config.drawn)
         self.bags = [item for item in training if item.label == 1 and is_bag(item, chain)]
         return self.patches
 
-    def compared_with(self, training: Sequence[Photograph]) -> Tensor | None:
+    def compared_with(self, training: Sequence[LabelledImage]) -> Tensor | None:
         """Crack-free photographs."""
         chain = self.network
         return choose_references(training, chain.tile_px, chain.stride_px, self.config.seed)
@@ -98,7 +98,7 @@ class Classifying(Objective):
             return averaged
         return blended(averaged, self.origin, self.config.blend)
 
-    def judge(self, network: Chain, held_out: Sequence[Photograph]) -> Verdict:
+    def judge(self, network: Chain, held_out: Sequence[LabelledImage]) -> Verdict:
         """The best is the one with the lowest log loss once it is calibrated."""
         judgement = evaluate(network, held_out, self.device)
         temperature = temperature_of(judgement.margins, judgement.labels)

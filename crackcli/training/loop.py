@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Sampler
 
-from crackcli.datasets.folders import BOTH, LABELS, Photograph, balance, list_photographs, split
+from crackcli.datasets.folders import BOTH, LABELS, LabelledImage, balance, list_photographs, split
 from crackcli.engines.device import Device
 from crackcli.errors import CrackError, InputError, ModelError, UsageError
 from crackcli.files import refuse_existing, written_aside
@@ -44,7 +44,7 @@ CLIP_NORM = 1.0
 GRACE_S = 3.0  # of a process that reads and draws, once it is told to end
 MOST_WORKERS = 8  # as many keep a GPU busy with one run
 
-Sides = tuple[Sequence[Photograph], Sequence[Photograph]]  # for training, and held out
+Sides = tuple[Sequence[LabelledImage], Sequence[LabelledImage]]  # for training, and held out
 
 
 @dataclass

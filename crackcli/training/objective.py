@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from crackcli.datasets.folders import Photograph
+from crackcli.datasets.folders import LabelledImage
 from crackcli.engines.device import Device
 from crackcli.errors import ModelError, UsageError
 from crackcli.networks.chain import fold
@@ -59,7 +59,7 @@ class Verdict:
 class Tiles(Protocol):
     """Photographs ``found`` as pairs of a tile (3, T, T) uint8 and what is to be learnt of it."""
 
-    found: Sequence[Photograph]
+    found: Sequence[LabelledImage]
 
     def __len__(self) -> int: ...
 
@@ -99,15 +99,15 @@ class Objective(ABC):
             )
         return checkpoint.build()
 
-    def suitable(self, found: Sequence[Photograph]) -> list[Photograph]:
+    def suitable(self, found: Sequence[LabelledImage]) -> list[LabelledImage]:
         """Those of the photographs that can be used."""
         return list(found)
 
     @abstractmethod
-    def tiles(self, training: Sequence[Photograph]) -> Tiles:
+    def tiles(self, training: Sequence[LabelledImage]) -> Tiles:
         """What is drawn from in training."""
 
-    def compared_with(self, training: Sequence[Photograph]) -> Tensor | None:
+    def compared_with(self, training: Sequence[LabelledImage]) -> Tensor | None:
         """What goes into the checkpoint as its ``references``; see there."""
         return None
 
@@ -125,7 +125,7 @@ class Objective(ABC):
         return averaged
 
     @abstractmethod
-    def judge(self, network: nn.Module, held_out: Sequence[Photograph]) -> Verdict:
+    def judge(self, network: nn.Module, held_out: Sequence[LabelledImage]) -> Verdict:
         """How a network fares."""
 
     def plain(self, network: nn.Module, verdict: Verdict) -> nn.Module:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from crackcli.arrays import UInt8
-from crackcli.datasets.folders import LABELS, Photograph, balance
+from crackcli.datasets.folders import LABELS, LabelledImage, balance
 from crackcli.datasets.pixel_labels import LABELLED, decoded, fitting
 from crackcli.errors import InputError
 from crackcli.synthesis.twins import distracted_twin, twin
@@ -63,7 +63,7 @@ class Patches(Dataset[tuple[Tensor, int]]):
     """
 
     def __init__(
-        self, found: Sequence[Photograph], tile_px: int, stride_px: int, drawn: float = 0.0
+        self, found: Sequence[LabelledImage], tile_px: int, stride_px: int, drawn: float = 0.0
     ) -> None:
         self.found = found
         self.tile_px = tile_px
@@ -91,7 +91,7 @@ class Patches(Dataset[tuple[Tensor, int]]):
                 tile = distracted_twin(tile, rng)
         return self.augment(to_tensor(tile)), item.label
 
-    def tile(self, item: Photograph) -> UInt8:
+    def tile(self, item: LabelledImage) -> UInt8:
         """The tile of a photograph that carries its label."""
         tile_px = self.tile_px
         bag = to_bag(read_photograph(item.path), tile_px, self.stride_px)
@@ -111,7 +111,7 @@ class MaskedPatches(Dataset[tuple[Tensor, Tensor]]):
     Of a large cracked photograph any tile is taken that holds a crack pixel drawn by lot.
     """
 
-    def __init__(self, found: Sequence[Photograph], tile_px: int, stride_px: int) -> None:
+    def __init__(self, found: Sequence[LabelledImage], tile_px: int, stride_px: int) -> None:
         self.found = found
         self.tile_px = tile_px
         self.stride_px = stride_px
@@ -141,13 +141,13 @@ class MaskedPatches(Dataset[tuple[Tensor, Tensor]]):
         return bag[row : row + tile_px, col : col + tile_px]
 
 
-def mask_of(item: Photograph) -> Path:
+def mask_of(item: LabelledImage) -> Path:
     """Where the mask of a photograph lies: in ``masks/`` beside the folder that is its label."""
     labels = (path for path in item.path.parents if path.name == LABELS[item.label])
     return next(labels, item.path.parent).with_name("masks") / f"{item.path.stem}.png"
 
 
-def read_masked(item: Photograph) -> UInt8:
+def read_masked(item: LabelledImage) -> UInt8:
     """A photograph and its mask, 0 to 255, as four channels (rows, cols, 4)."""
     image, path = read_photograph(item.path), mask_of(item)
     mask = fitting(path, image)

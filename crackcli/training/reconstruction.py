@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crackcli.datasets.folders import Photograph
+from crackcli.datasets.folders import LabelledImage
 from crackcli.networks.autoencoder import Autoencoder
 from crackcli.training.augmentation import to_tensor
 from crackcli.training.objective import Objective, Verdict
@@ -47,11 +47,11 @@ class Reconstructing(Objective):
 
     network: Autoencoder
 
-    def suitable(self, found: Sequence[Photograph]) -> list[Photograph]:
+    def suitable(self, found: Sequence[LabelledImage]) -> list[LabelledImage]:
         """Those without crack."""
         return [item for item in found if item.label == 0]
 
-    def tiles(self, training: Sequence[Photograph]) -> Patches:
+    def tiles(self, training: Sequence[LabelledImage]) -> Patches:
         return Patches(training, self.network.tile_px, self.network.stride_px)
 
     def loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,7 +60,7 @@ class Reconstructing(Objective):
         return loss, loss
 
     @torch.inference_mode()
-    def judge(self, network: Autoencoder, held_out: Sequence[Photograph]) -> Verdict:
+    def judge(self, network: Autoencoder, held_out: Sequence[LabelledImage]) -> Verdict:
         """The best is the one with the lowest error, mean over sources."""
         network.eval()
         errors: dict[str, list[float]] = defaultdict(list)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crackcli.datasets.folders import Photograph
+from crackcli.datasets.folders import LabelledImage
 from crackcli.training.augmentation import to_tensor
 from crackcli.training.patches import read_photograph, to_bag
 
@@ -21,7 +21,7 @@ MEAN_OF = 256  # at most; the mean of more is the same
 
 
 def choose_references(
-    found: Sequence[Photograph], tile_px: int, stride_px: int, seed: int
+    found: Sequence[LabelledImage], tile_px: int, stride_px: int, seed: int
 ) -> Tensor | None:
     """The mean of crack-free photographs and `PHOTOGRAPHS` of them, fewer if there are fewer:
     (1 + N, 3, T, T) uint8; None where all have cracks."""
@@ -29,7 +29,7 @@ def choose_references(
     if not sound:
         return None
     order = random.Random(seed)
-    by_source: dict[str, list[Photograph]] = {}
+    by_source: dict[str, list[LabelledImage]] = {}
     for item in order.sample(sound, len(sound)):
         by_source.setdefault(item.source, []).append(item)
     queues = [by_source[source] for source in sorted(by_source)]
@@ -41,7 +41,7 @@ def choose_references(
     return torch.stack([torch.from_numpy(np.rint(mean).astype(np.uint8)), *tiles[:PHOTOGRAPHS]])
 
 
-def middle(item: Photograph, tile_px: int, stride_px: int) -> Tensor:
+def middle(item: LabelledImage, tile_px: int, stride_px: int) -> Tensor:
     """The tile (3, T, T) in the middle of a photograph."""
     bag = to_bag(read_photograph(item.path), tile_px, stride_px)
     row, col = ((side - tile_px) // 2 for side in bag.shape[:2])

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crackcli.datasets.folders import Photograph
+from crackcli.datasets.folders import LabelledImage
 from crackcli.datasets.pixel_labels import LABELLED
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.errors import InputError
@@ -75,13 +75,13 @@ class Segmenting(Objective):
 
     network: UNet
 
-    def suitable(self, found: Sequence[Photograph]) -> list[Photograph]:
+    def suitable(self, found: Sequence[LabelledImage]) -> list[LabelledImage]:
         """Those with a mask, each of its own; of cracked ones, those with a labelled pixel.
 
         All masks are read now: what is wrong with one is to show before the training.
         """
         masked = [item for item in found if mask_of(item).is_file()]
-        owners: dict[Path, Photograph] = {}
+        owners: dict[Path, LabelledImage] = {}
         for item in masked:
             other = owners.setdefault(mask_of(item), item)
             if other is not item:
@@ -106,7 +106,7 @@ class Segmenting(Objective):
             )
         return masked
 
-    def tiles(self, training: Sequence[Photograph]) -> MaskedPatches:
+    def tiles(self, training: Sequence[LabelledImage]) -> MaskedPatches:
         return MaskedPatches(training, self.network.tile_px, self.network.stride_px)
 
     def loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,7 +114,7 @@ class Segmenting(Objective):
         return loss, loss
 
     @torch.inference_mode()
-    def judge(self, network: UNet, held_out: Sequence[Photograph]) -> Verdict:
+    def judge(self, network: UNet, held_out: Sequence[LabelledImage]) -> Verdict:
         """The best is the one with the highest F1, mean over sources."""
         network.eval()
         counts: dict[str, list[tuple[int, PixelScores]]] = defaultdict(list)

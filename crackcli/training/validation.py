@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crackcli.datasets.folders import Photograph
+from crackcli.datasets.folders import LabelledImage
 from crackcli.engines.device import Device
 from crackcli.networks.chain import Chain
 from crackcli.training.augmentation import to_tensor
@@ -62,7 +62,7 @@ def scaled(images: Tensor, device: Device) -> Tensor:
 
 
 @torch.inference_mode()
-def margins(chain: Chain, item: Photograph, device: Device) -> Tensor:
+def margins(chain: Chain, item: LabelledImage, device: Device) -> Tensor:
     """logit(crack) - logit(no crack) (h, w) at every tile position of a photograph."""
     bag = to_tensor(to_bag(read_photograph(item.path), chain.tile_px, chain.stride_px))
     with device.autocast():
@@ -96,7 +96,7 @@ class Judgement:
         return median(self.recognised) if self.recognised else 1.0
 
 
-def evaluate(chain: Chain, held_out: Sequence[Photograph], device: Device) -> Judgement:
+def evaluate(chain: Chain, held_out: Sequence[LabelledImage], device: Device) -> Judgement:
     """Judge a network by photographs; a bag is judged by its surest tile."""
     chain.eval()
     hits: dict[str, tuple[list[bool], list[bool]]] = {}
@@ -116,7 +116,9 @@ def share(hits: Sequence[bool]) -> float:
     return sum(hits) / len(hits) if hits else math.nan
 
 
-def locate(chain: Chain, bags: Sequence[Photograph], device: Device) -> dict[Path, tuple[int, int]]:
+def locate(
+    chain: Chain, bags: Sequence[LabelledImage], device: Device
+) -> dict[Path, tuple[int, int]]:
     """Of each large cracked photograph, the (row, col) of the tile where the chain is surest."""
     chain.eval()
     windows = {}
@@ -127,7 +129,7 @@ def locate(chain: Chain, bags: Sequence[Photograph], device: Device) -> dict[Pat
     return windows
 
 
-def is_bag(item: Photograph, chain: Chain) -> bool:
+def is_bag(item: LabelledImage, chain: Chain) -> bool:
     """Whether a photograph is larger than one tile."""
     bag = to_bag(read_photograph(item.path), chain.tile_px, chain.stride_px)
     return bag.shape[:2] != (chain.tile_px, chain.tile_px)

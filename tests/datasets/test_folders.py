@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from crackcli.datasets.folders import Photograph, balance, list_photographs, photo_of, split
+from crackcli.datasets.folders import LabelledImage, balance, list_photographs, photo_of, split
 from crackcli.errors import InputError
 
 
@@ -73,9 +73,9 @@ def test_a_photo_is_never_on_both_sides_of_the_split(folder):
 
 
 def test_half_of_what_is_drawn_is_cracked_and_small_sources_are_heard():
-    found = [Photograph(None, 1, str(i), "large") for i in range(90)]
-    found += [Photograph(None, 1, str(i), "small") for i in range(10)]
-    found += [Photograph(None, 0, str(i), "large") for i in range(400)]
+    found = [LabelledImage(None, 1, str(i), "large") for i in range(90)]
+    found += [LabelledImage(None, 1, str(i), "small") for i in range(10)]
+    found += [LabelledImage(None, 0, str(i), "large") for i in range(400)]
 
     weights = balance(found)
 

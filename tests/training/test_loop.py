@@ -7,7 +7,7 @@ from tiny import TINY, picture, write_photographs
 
 torch = pytest.importorskip("torch")
 
-from crackcli.datasets.folders import Photograph, list_photographs, split
+from crackcli.datasets.folders import LabelledImage, list_photographs, split
 from crackcli.engines.device import Device
 from crackcli.errors import ModelError, OutputError, UsageError
 from crackcli.networks import vgg11
@@ -252,7 +252,7 @@ def test_of_a_large_cracked_photograph_the_surest_tile_is_taken(trained, tmp_pat
     image[96:160, 32:96] = picture(rng, cracked=True)
     path = tmp_path / "large.png"
     cv2.imwrite(str(path), image)
-    item = Photograph(path, 1, "large", "all")
+    item = LabelledImage(path, 1, "large", "all")
     chain = Checkpoint.read(trained.output).build()
 
     assert is_bag(item, chain)

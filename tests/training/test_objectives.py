@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from crackcli.cli import app
-from crackcli.datasets.folders import Photograph, list_photographs
+from crackcli.datasets.folders import LabelledImage, list_photographs
 from crackcli.datasets.pixel_scores import compare
 from crackcli.errors import InputError, ModelError, UsageError
 from crackcli.networks.checkpoint import Checkpoint
@@ -188,7 +188,7 @@ def test_a_mask_of_another_size_is_named(photographs, tmp_path):
     write_masked(tmp_path / "p", number=2)
     path = tmp_path / "p" / "masks" / "wall_crack1.png"
     cv2.imwrite(str(path), np.zeros((64, 32), np.uint8))
-    item = Photograph(tmp_path / "p" / "crack" / "wall_crack1.png", 1, "wall", "wall")
+    item = LabelledImage(tmp_path / "p" / "crack" / "wall_crack1.png", 1, "wall", "wall")
 
     assert mask_of(item) == path
     with pytest.raises(InputError, match=r"wall_crack1.png is 32 x 64 px and its photograph 64 x"):
@@ -199,7 +199,7 @@ def test_a_crack_in_a_mask_of_a_sound_photograph_is_named(tmp_path):
     write_masked(tmp_path / "p", number=2)
     crack, none = (tmp_path / "p" / "masks" / f"wall_{name}1.png" for name in ("crack", "no_crack"))
     crack.replace(none)
-    item = Photograph(tmp_path / "p" / "no_crack" / "wall_no_crack1.png", 0, "wall", "wall")
+    item = LabelledImage(tmp_path / "p" / "no_crack" / "wall_no_crack1.png", 0, "wall", "wall")
 
     with pytest.raises(InputError, match=r"shows a crack, but its photograph lies in 'no_crack'"):
         read_masked(item)
@@ -215,7 +215,7 @@ def write_one(folder, side, line):
     cv2.line(mask, *line, 255, 8)
     cv2.imwrite(str(folder / "crack" / "one.png"), image)
     cv2.imwrite(str(folder / "masks" / "one.png"), mask)
-    return Photograph(folder / "crack" / "one.png", 1, "one", "one")
+    return LabelledImage(folder / "crack" / "one.png", 1, "one", "one")
 
 
 def test_a_mask_moves_with_its_photograph_and_keeps_its_values(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from crackcli.datasets.folders import Photograph
+from crackcli.datasets.folders import LabelledImage
 from crackcli.training.references import choose_references
 
 
@@ -20,7 +20,7 @@ def found(tmp_path):
         ]
         path = tmp_path / f"{number}.png"
         cv2.imwrite(str(path), np.full((64, 64, 3), level + number // 4 * (label == 0), np.uint8))
-        photographs.append(Photograph(path, label, str(number), source))
+        photographs.append(LabelledImage(path, label, str(number), source))
     return photographs
 
 
@@ -50,7 +50,7 @@ def test_of_a_large_photograph_the_middle_is_taken_and_few_are_enough(tmp_path):
     image[64:128, 96:160] = 90
     cv2.imwrite(str(tmp_path / "wall.png"), image)
 
-    references = choose_references([Photograph(tmp_path / "wall.png", 0, "p", "a")], 64, 32, 0)
+    references = choose_references([LabelledImage(tmp_path / "wall.png", 0, "p", "a")], 64, 32, 0)
 
     assert (references == 90).all()
     assert len(references) == 2
