@@ -48,7 +48,7 @@ def looks() -> nn.Module:
         [
             Light(brightness=0.25, contrast=0.35, tint=0.12),
             v2.RandomGrayscale(0.2),
-            v2.RandomApply([Blur(0.3, 1.0)], 0.2),
+            v2.RandomApply([RandomBlur(0.3, 1.0)], 0.2),
             v2.RandomApply([Jpeg(50, 95)], 0.2),
         ]
     )
@@ -78,7 +78,7 @@ class Light(nn.Module):
         return to_tensor(cv2.LUT(as_rows(image), tables))
 
 
-class Blur(nn.Module):
+class RandomBlur(nn.Module):
     """The picture after a Gaussian of a random sigma in pixels."""
 
     def __init__(self, least: float, most: float) -> None:

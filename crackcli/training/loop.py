@@ -34,7 +34,7 @@ from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import OBJECTIVES, load
 from crackcli.training.calibration import Reliability
 from crackcli.training.config import TrainConfig
-from crackcli.training.objective import Objective, Score, Tiles, Verdict
+from crackcli.training.objective import Objective, Score, TileDataset, Verdict
 from crackcli.training.steps import moving_average, rate
 from crackcli.training.validation import scaled
 
@@ -301,7 +301,7 @@ class Endless(Sampler[int]):
 
 
 def endless(
-    tiles: Tiles, config: TrainConfig, device: Device, skip: int
+    tiles: TileDataset, config: TrainConfig, device: Device, skip: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches without end, classes and sources in balance; after ``skip`` steps others are drawn.
 

@@ -56,7 +56,7 @@ class Verdict:
     margin: float = 1.0
 
 
-class Tiles(Protocol):
+class TileDataset(Protocol):
     """Photographs ``found`` as pairs of a tile (3, T, T) uint8 and what is to be learnt of it."""
 
     found: Sequence[LabelledImage]
@@ -104,7 +104,7 @@ class Objective(ABC):
         return list(found)
 
     @abstractmethod
-    def tiles(self, training: Sequence[LabelledImage]) -> Tiles:
+    def tiles(self, training: Sequence[LabelledImage]) -> TileDataset:
         """What is drawn from in training."""
 
     def compared_with(self, training: Sequence[LabelledImage]) -> Tensor | None:
