@@ -21,7 +21,7 @@ NOT_AT_HAND = "how narrow a crack would have been seen is not known: the photogr
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class DetectionLimits:
     """What a statement needs of a wall, however large: each detection limit (K,) in pixels that
     there is, nan for none, on how many pixels (K,), and why parts are not assessable."""
 
@@ -38,7 +38,7 @@ class Seen:
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class SceneFindings:
     """What one scene adds to a statement; ``mm_per_px`` and ``seen`` may be unknown (None).
     ``joints`` are the lines that were set aside, ``left_out`` those that are shorter than
     ``min_length_px``: they are told too, for one may be a crack.  ``by_default``: it was scanned as
@@ -46,14 +46,14 @@ class Told:
 
     cracks: int
     mm_per_px: float | None
-    seen: Seen | None
+    seen: DetectionLimits | None
     joints: int = 0
     left_out: int = 0
     min_length_px: float = 0.0
     by_default: bool = True
 
 
-def statement(scenes: Sequence[Told]) -> str:
+def statement(scenes: Sequence[SceneFindings]) -> str:
     """One sentence, without a full stop, on the walls of all ``scenes``."""
     cracks = sum(scene.cracks for scene in scenes)
     counted = f"{cracks} crack{'' if cracks == 1 else 's'}"
@@ -105,7 +105,7 @@ def statement(scenes: Sequence[Told]) -> str:
     return said + rest
 
 
-def limits_and_areas(known: Sequence[Told], in_mm: bool) -> tuple[np.ndarray, np.ndarray]:
+def limits_and_areas(known: Sequence[SceneFindings], in_mm: bool) -> tuple[np.ndarray, np.ndarray]:
     """Detection limits (N,), nan if none, and their areas (N,), in mm and mm2 or in px and px2."""
     limits, areas = [], []
     for scene in known:
@@ -116,7 +116,7 @@ def limits_and_areas(known: Sequence[Told], in_mm: bool) -> tuple[np.ndarray, np
     return np.concatenate(limits), np.concatenate(areas)
 
 
-def all_reasons(known: Sequence[Told]) -> list[str]:
+def all_reasons(known: Sequence[SceneFindings]) -> list[str]:
     """Why parts are not assessable, each reason once."""
     found = [reason for scene in known if scene.seen for reason in scene.seen.reasons]
     return list(dict.fromkeys(found))

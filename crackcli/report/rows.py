@@ -16,7 +16,7 @@ import shapely
 from crackcli.cracks.crack import Crack
 from crackcli.cracks.widths import FROM_MASK
 from crackcli.detectability.assessment import Assessed
-from crackcli.detectability.statement import Seen, Told, statement
+from crackcli.detectability.statement import DetectionLimits, SceneFindings, statement
 from crackcli.measuring.photometric_width import Optics
 from crackcli.report.columns import COLUMNS, FACTS, MASK_ONLY, MEASURED, SCENE_COLUMNS, Row, rounded
 from crackcli.report.identity import About, scan_facts
@@ -163,13 +163,13 @@ def limits_of(crack: Crack, table: SceneCracks) -> Row:
     return crack_limits(table.assessed, table.scale, crack.centreline, crack.widths.median_px)
 
 
-def findings_of(table: SceneCracks) -> Told:
+def findings_of(table: SceneCracks) -> SceneFindings:
     """What a scene adds to a statement."""
     mm_per_px = table.scale.mm_per_px if table.scale else None
-    return Told(
+    return SceneFindings(
         cracks=len(table.cracks),
         mm_per_px=mm_per_px,
-        seen=None if table.assessed is None else Seen.of(table.assessed),
+        seen=None if table.assessed is None else DetectionLimits.of(table.assessed),
         joints=len(table.joints),
         left_out=table.left_out,
         min_length_px=table.min_length_px,

@@ -23,7 +23,7 @@ from crackcli.cracks.crack import Crack
 from crackcli.cracks.joints import JOINT, judged
 from crackcli.cracks.trace import trace
 from crackcli.detectability.assessment import Assessed, assess
-from crackcli.detectability.statement import Told, statement
+from crackcli.detectability.statement import SceneFindings, statement
 from crackcli.errors import InputError, UsageError
 from crackcli.measuring.measure import measure_all
 from crackcli.measuring.photometric_width import Optics
@@ -132,7 +132,7 @@ def write_report(task: ReportTask, progress: Progress = lambda share, words: Non
 
     with tempfile.TemporaryDirectory(prefix="crackcli-") as waiting:
         spool = Spool(Path(waiting))
-        said: list[Told] = []
+        said: list[SceneFindings] = []
         for number, (scene, scale) in enumerate(known):
 
             def looked(share: float, scene: Scene = scene, number: int = number) -> None:

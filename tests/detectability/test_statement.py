@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 from blocks import of_blocks
 
-from crackcli.detectability.statement import OTHER_SCAN, Seen, Told, rounded_up, statement
+from crackcli.detectability.statement import (
+    OTHER_SCAN,
+    DetectionLimits,
+    SceneFindings,
+    rounded_up,
+    statement,
+)
 
 EVEN = of_blocks([[1.9] * 10])
 PARTLY = of_blocks([[1.9] * 23 + [np.nan] * 2])
 
 
 def said(assessed, cracks=0, mm_per_px=None):
-    return statement([Told(cracks, mm_per_px, assessed and Seen.of(assessed))])
+    return statement([SceneFindings(cracks, mm_per_px, assessed and DetectionLimits.of(assessed))])
 
 
 def test_a_wall_without_cracks_is_one_on_which_none_of_a_width_was_seen():
@@ -79,8 +85,11 @@ def test_without_the_photograph_nothing_is_claimed():
 
 
 def test_several_walls_are_told_together_by_their_area_in_millimetres():
-    seen = Seen.of(EVEN)
-    near, far = Told(0, 0.1, seen), Told(2, 0.3, seen)  # the far one has nine times the area
+    seen = DetectionLimits.of(EVEN)
+    near, far = (
+        SceneFindings(0, 0.1, seen),
+        SceneFindings(2, 0.3, seen),
+    )  # the far one has nine times the area
 
     both = statement([near, far])
 
@@ -88,17 +97,24 @@ def test_several_walls_are_told_together_by_their_area_in_millimetres():
 
 
 def test_where_one_wall_has_no_scale_all_are_told_in_pixels():
-    assert "2 px" in statement([Told(0, 0.1, Seen.of(EVEN)), Told(0, None, Seen.of(EVEN))])
-
-
-def test_photographs_that_are_not_at_hand_are_counted():
-    assert statement([Told(0, None, Seen.of(EVEN)), Told(0, None, None)]).endswith(
-        "; 1 of 2 photographs not at hand"
+    assert "2 px" in statement(
+        [
+            SceneFindings(0, 0.1, DetectionLimits.of(EVEN)),
+            SceneFindings(0, None, DetectionLimits.of(EVEN)),
+        ]
     )
 
 
+def test_photographs_that_are_not_at_hand_are_counted():
+    assert statement(
+        [SceneFindings(0, None, DetectionLimits.of(EVEN)), SceneFindings(0, None, None)]
+    ).endswith("; 1 of 2 photographs not at hand")
+
+
 def test_what_is_kept_of_a_wall_does_not_grow_with_it():
-    small, large = (Seen.of(of_blocks([[1.9, np.nan, 4.7] * many])) for many in (1, 1000))
+    small, large = (
+        DetectionLimits.of(of_blocks([[1.9, np.nan, 4.7] * many])) for many in (1, 1000)
+    )
 
     assert small.limit_px.tolist()[:2] == large.limit_px.tolist()[:2] == [1.9, 4.7]
     assert (large.area_px == 1000 * small.area_px).all()
@@ -106,13 +122,16 @@ def test_what_is_kept_of_a_wall_does_not_grow_with_it():
 
 
 def test_lines_that_were_left_out_as_too_short_are_told():
-    some = [Told(0, None, Seen.of(EVEN), 0, 2, 50.0), Told(0, None, Seen.of(EVEN), 0, 1, 50.0)]
+    some = [
+        SceneFindings(0, None, DetectionLimits.of(EVEN), 0, 2, 50.0),
+        SceneFindings(0, None, DetectionLimits.of(EVEN), 0, 1, 50.0),
+    ]
 
     assert statement(some) == (
         "0 cracks; cracks of 2 px or more would have been seen on all of the wall; "
         "3 lines shorter than 50 px left out"
     )
-    assert statement([Told(0, None, None, 0, 1, 7.5)]).endswith(
+    assert statement([SceneFindings(0, None, None, 0, 1, 7.5)]).endswith(
         "; 1 line shorter than 7.5 px left out"
     )
 
@@ -121,7 +140,9 @@ def test_lines_that_were_left_out_as_too_short_are_told():
 @pytest.mark.parametrize("wall", [EVEN, PARTLY, None, of_blocks([[np.nan]])])
 @pytest.mark.parametrize("cracks", [0, 1, 5])
 def test_it_never_says_that_there_are_no_cracks(wall, cracks, left_out):
-    words = statement([Told(cracks, None, wall and Seen.of(wall), 0, left_out, 9.0)]).lower()
+    words = statement(
+        [SceneFindings(cracks, None, wall and DetectionLimits.of(wall), 0, left_out, 9.0)]
+    ).lower()
 
     claims = re.findall(r"\bno (?:line|crack).*", words)
     share = r"(?:all|more than 99 %|\d+ %) of the wall"
@@ -133,12 +154,12 @@ def test_it_never_says_that_there_are_no_cracks(wall, cracks, left_out):
 
 
 def test_limits_of_another_model_or_option_are_not_passed_off_as_its_own():
-    other = Told(0, None, Seen.of(EVEN), by_default=False)
+    other = SceneFindings(0, None, DetectionLimits.of(EVEN), by_default=False)
 
-    words = statement([Told(0, None, Seen.of(EVEN)), other])
+    words = statement([SceneFindings(0, None, DetectionLimits.of(EVEN)), other])
 
     assert words == f"no crack of 2 px or more seen on all of the wall{OTHER_SCAN}"
-    assert OTHER_SCAN not in statement([Told(0, None, None, by_default=False)])
+    assert OTHER_SCAN not in statement([SceneFindings(0, None, None, by_default=False)])
 
 
 def test_widths_are_rounded_up_to_what_people_speak_of():
