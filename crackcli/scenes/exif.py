@@ -33,7 +33,7 @@ Tags = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Sight:
+class PixelSize:
     """Size of a pixel on the wall in mm, its standard uncertainty, and from what it was found."""
 
     mm_per_px: float
@@ -45,7 +45,7 @@ class Unknown(ValueError):
     """The tags do not tell the size of a pixel; the text says what is missing."""
 
 
-def sight(tags: Tags, rows: int, cols: int, distance_m: float | None = None) -> Sight:
+def pixel_size(tags: Tags, rows: int, cols: int, distance_m: float | None = None) -> PixelSize:
     """The size of a pixel of a photograph of ``rows`` by ``cols`` as it is stored.
 
     ``distance_m`` is what a person measured; else the distance that the camera noted counts.
@@ -65,7 +65,7 @@ def sight(tags: Tags, rows: int, cols: int, distance_m: float | None = None) -> 
     share = math.hypot(FOCAL_SHARE, off / (distance - focal))
     whose = "noted by the camera" if noted else "given"
     lens = f"{focal:g} mm" if focal else f"{number(tags, 'FocalLengthIn35mmFilm'):g} mm of film"
-    return Sight(size, size * share, f"{distance / 1000:g} m {whose}, focal length {lens}")
+    return PixelSize(size, size * share, f"{distance / 1000:g} m {whose}, focal length {lens}")
 
 
 def distance_of(tags: Tags) -> float | None:

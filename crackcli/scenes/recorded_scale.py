@@ -66,7 +66,7 @@ def noted(info: RasterInfo, tags: exif.Tags, distance_m: float | None) -> Scale 
     distance."""
     rows, cols = TURNS[info.orientation].shape((info.rows, info.cols))  # as they are stored
     try:
-        found = exif.sight(tags, rows, cols, distance_m)
+        found = exif.pixel_size(tags, rows, cols, distance_m)
     except exif.Unknown as error:
         if distance_m is not None:
             raise InputError(

@@ -16,7 +16,7 @@ from crackcli.rasters.reader import inspect
 from crackcli.report.write import ReportTask, write_report
 from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.scenes import exif
-from crackcli.scenes.exif import Unknown, acquired_utc, sight
+from crackcli.scenes.exif import Unknown, acquired_utc, pixel_size
 from crackcli.scenes.recorded_scale import Hints, look, note
 from crackcli.scenes.scene import Scene
 
@@ -33,7 +33,7 @@ SUBJECT, METERED, EXIF_IFD = 0x9206, 2.5, 0x8769
 
 
 def test_a_thin_lens_tells_the_size_of_a_pixel():
-    found = sight(CAMERA, 4000, 6000, 2.55)
+    found = pixel_size(CAMERA, 4000, 6000, 2.55)
 
     assert found.mm_per_px == pytest.approx(0.006 * 2500 / 50)  # 50 mm lie in front of the lens
     assert found.sigma / found.mm_per_px == pytest.approx(
@@ -47,19 +47,19 @@ def test_the_resolution_may_be_in_inches():
         "EXIF_FocalPlaneResolutionUnit": "2",
     }
 
-    assert sight(inches, 4000, 6000, 2.55).mm_per_px == pytest.approx(0.3, rel=1e-4)
+    assert pixel_size(inches, 4000, 6000, 2.55).mm_per_px == pytest.approx(0.3, rel=1e-4)
 
 
 def test_a_phone_is_known_by_its_equivalent_on_film():
-    found = sight(PHONE, 3000, 4000, 1.0)
+    found = pixel_size(PHONE, 3000, 4000, 1.0)
 
     view = 43.27 / 26 * (1000 - 5.4)  # of the diagonal, on the wall
     assert found.mm_per_px == pytest.approx(view / 5000, rel=1e-6)
 
 
 def test_a_distance_that_the_camera_noted_is_much_less_sure():
-    noted = sight(CAMERA | {"EXIF_SubjectDistance": "(2.55)"}, 4000, 6000)
-    measured = sight(CAMERA, 4000, 6000, 2.55)
+    noted = pixel_size(CAMERA | {"EXIF_SubjectDistance": "(2.55)"}, 4000, 6000)
+    measured = pixel_size(CAMERA, 4000, 6000, 2.55)
 
     assert noted.mm_per_px == measured.mm_per_px
     assert noted.sigma > 4 * measured.sigma
@@ -82,7 +82,7 @@ def test_a_distance_that_the_camera_noted_is_much_less_sure():
 )
 def test_a_tag_that_does_not_tell_gives_no_scale(tags, words):
     with pytest.raises(Unknown, match=words):
-        sight(tags, 4000, 6000)
+        pixel_size(tags, 4000, 6000)
 
 
 def test_the_time_is_in_utc_or_unknown():
@@ -155,7 +155,7 @@ def test_what_was_found_from_the_same_is_not_looked_for_again(tmp_path, monkeypa
     scene.folder.mkdir()
     note(scene, look(info, Hints()))
     read = Scene.read(scene.folder)
-    monkeypatch.setattr(exif, "sight", None)
+    monkeypatch.setattr(exif, "pixel_size", None)
 
     assert look(info, Hints(), read) == scene.record["photograph"]
     with pytest.raises(TypeError):
