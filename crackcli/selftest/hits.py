@@ -53,7 +53,7 @@ class Hit:
     checked_px: int
 
 
-def judge(
+def hit_of(
     path: CrackPath,
     width_px: float,
     cracks: Sequence[Crack],

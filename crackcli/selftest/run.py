@@ -40,7 +40,7 @@ from crackcli.report.write import ReportTask, trace_scene
 from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene, finished_scenes
-from crackcli.selftest.hits import Hit, judge
+from crackcli.selftest.hits import Hit, hit_of
 from crackcli.selftest.injection import (
     LEAST_PX,
     Drawn,
@@ -362,6 +362,6 @@ def look_at(drawn: Drawn, work: Path, scored: dict[str, Any]) -> Tested:
     table = trace_scene(scene, None, ReportTask(work / "drawn"), lambda share: None)
     own = drawn.part.window
     before = read_band(drawn.part.scene.mask, moved(drawn.window, -own.row, -own.col))
-    hit = judge(drawn.path, drawn.width_px, table.cracks, table.joints, before)
+    hit = hit_of(drawn.path, drawn.width_px, table.cracks, table.joints, before)
     lines = [line for crack in table.cracks for line in crack.centreline]
     return Tested(drawn, hit, lines, work / "copies" / f"{drawn.name}.tif")

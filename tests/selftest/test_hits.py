@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from walls import polyline, trace_array
 
-from crackcli.selftest.hits import course, judge
+from crackcli.selftest.hits import course, hit_of
 from crackcli.synthesis.cover import CrackPath, coverage
 
 SHAPE = (120, 200)
@@ -23,7 +23,7 @@ def found(*lines):
 
 
 def test_a_crack_that_is_found_whole_is_detected_and_measured():
-    hit = judge(DRAWN, 4.0, found([(40, 60), (160, 60)]), [], NOTHING)
+    hit = hit_of(DRAWN, 4.0, found([(40, 60), (160, 60)]), [], NOTHING)
 
     assert hit.detected
     assert hit.share > 0.98
@@ -35,7 +35,7 @@ def test_a_crack_that_is_found_whole_is_detected_and_measured():
 
 @pytest.mark.parametrize(("until", "detected"), [(110, True), (85, False)])
 def test_half_of_it_is_enough_and_less_is_not(until, detected):
-    hit = judge(DRAWN, 4.0, found([(40, 60), (until, 60)]), [], NOTHING)
+    hit = hit_of(DRAWN, 4.0, found([(40, 60), (until, 60)]), [], NOTHING)
 
     assert hit.share == pytest.approx((until - 40) / 120, abs=0.05)
     assert hit.detected is detected
@@ -45,7 +45,7 @@ def test_half_of_it_is_enough_and_less_is_not(until, detected):
 def test_pieces_count_together():
     pieces = found([(40, 60), (75, 60)], [(110, 60), (150, 60)])
 
-    hit = judge(DRAWN, 4.0, pieces, [], NOTHING)
+    hit = hit_of(DRAWN, 4.0, pieces, [], NOTHING)
 
     assert len(pieces) == 2
     assert hit.detected
@@ -53,7 +53,7 @@ def test_pieces_count_together():
 
 
 def test_a_line_beside_it_is_no_hit_but_a_false_call():
-    hit = judge(DRAWN, 4.0, found([(40, 90), (160, 90)]), [], NOTHING)
+    hit = hit_of(DRAWN, 4.0, found([(40, 90), (160, 90)]), [], NOTHING)
 
     assert not hit.detected
     assert hit.share == 0
@@ -63,7 +63,7 @@ def test_a_line_beside_it_is_no_hit_but_a_false_call():
 def test_what_was_marked_before_is_no_false_call():
     before = polyline(SHAPE, np.array([(40.0, 90.0), (160.0, 90.0)]), 4.0)
 
-    hit = judge(DRAWN, 4.0, found([(40, 90), (160, 90)]), [], before)
+    hit = hit_of(DRAWN, 4.0, found([(40, 90), (160, 90)]), [], before)
 
     assert hit.false_calls == 0
     assert hit.checked_px < NOTHING.size
@@ -73,18 +73,18 @@ def test_no_data_is_not_checked():
     before = NOTHING.copy()
     before[:, :50] = 255
 
-    assert judge(DRAWN, 4.0, [], [], before).checked_px == 120 * 150
+    assert hit_of(DRAWN, 4.0, [], [], before).checked_px == 120 * 150
 
 
 def test_a_crack_taken_for_a_joint_is_missed_and_told():
-    hit = judge(DRAWN, 4.0, [], found([(40, 60), (160, 60)]), NOTHING)
+    hit = hit_of(DRAWN, 4.0, [], found([(40, 60), (160, 60)]), NOTHING)
 
     assert not hit.detected
     assert hit.set_aside
 
 
 def test_where_nothing_is_found_nothing_is_measured():
-    hit = judge(DRAWN, 4.0, [], [], NOTHING)
+    hit = hit_of(DRAWN, 4.0, [], [], NOTHING)
 
     assert hit.share == 0
     assert not hit.set_aside
@@ -94,7 +94,7 @@ def test_where_nothing_is_found_nothing_is_measured():
 def test_the_true_width_is_that_of_the_stretch_that_was_found():
     path = CrackPath.of([[40.0, 60.0], [100.0, 60.0], [160.0, 60.0]], [6.0, 4.0, 2.0])
 
-    hit = judge(path, 4.0, found([(40, 60), (102, 60)]), [], NOTHING)
+    hit = hit_of(path, 4.0, found([(40, 60), (102, 60)]), [], NOTHING)
 
     assert hit.detected
     assert hit.true_px == pytest.approx(5.0, abs=0.2)
