@@ -15,7 +15,7 @@ from crackcli.datasets.folders import list_photographs
 from crackcli.engines.device import Device
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.shipped_models import shipped
-from crackcli.training.validation import SourceScore, evaluate
+from crackcli.training.validation import SourceScore, validate
 
 
 def pooled(scores: list[SourceScore]) -> SourceScore:
@@ -36,7 +36,7 @@ def main() -> None:
     given = parser.parse_args()
     device = Device.find("auto")
     chain = Checkpoint.read(given.model).build().to(device.torch)
-    judgement = evaluate(chain, list_photographs(given.patches, given.table), device)
+    judgement = validate(chain, list_photographs(given.patches, given.table), device)
     scores = judgement.scores
     everything = pooled(scores)
     right = everything.recall * everything.crack + everything.specificity * everything.no_crack

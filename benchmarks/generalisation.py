@@ -38,7 +38,7 @@ from crackcli.registry import check
 from crackcli.training.config import EVALUATIONS
 from crackcli.training.loop import TrainConfig, train
 from crackcli.training.patches import read_photograph, resize
-from crackcli.training.validation import Judgement, evaluate
+from crackcli.training.validation import Judgement, validate
 
 ALL = "all sources"
 HELD_OUT = 0.05
@@ -80,7 +80,7 @@ def judged(model: Path, found: Sequence[LabelledImage], device: Device) -> Judge
     """How a checkpoint fares on photographs of one source; None where there are none."""
     if not found:
         return None
-    return evaluate(Checkpoint.read(model).build().to(device.torch), found, device)
+    return validate(Checkpoint.read(model).build().to(device.torch), found, device)
 
 
 def percents(judgement: Judgement | None) -> list[str]:

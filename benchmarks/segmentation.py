@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from crackcli.datasets.pixel_scores import PixelScores, compare
-from crackcli.evaluation.contenders import seen_as_tile
+from crackcli.evaluation.candidates import seen_as_tile
 from crackcli.evaluation.study_protocol import study_mask
 from crackcli.inference.opening import open_explainer
 from crackcli.inference.strips import StripScorer

@@ -39,7 +39,7 @@ class ThreadPool(Generic[Tool]):
         self.threads: list[threading.Thread] = []
         self.over = False
 
-    def __enter__(self) -> "Crew[Tool]":
+    def __enter__(self) -> "ThreadPool[Tool]":
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -88,13 +88,13 @@ def evaluate(
         crackcli evaluate test/walls -o evaluation --methods lrp,deeplift --protocol study
         crackcli evaluate test/ -o evaluation -m seed0.onnx -m seed1.onnx -m seed2.onnx --growth
     """
-    from crackcli.evaluation.contenders import ALL, Choice
+    from crackcli.evaluation.candidates import ALL, MethodChoice
     from crackcli.evaluation.evaluate import PROTOCOLS, EvaluateTask
     from crackcli.evaluation.write import write_evaluation
 
     say_log(quiet=quiet)
     names = tuple(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
-    choice = Choice(
+    choice = MethodChoice(
         methods=ALL if not names or "all" in names else names,
         models=tuple(model or ()),
         start=start,

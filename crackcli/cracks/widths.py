@@ -49,7 +49,7 @@ class Samples:
         begins = [at - begin for at in self.begins[first : last + 1]]
         return Samples(points, normals, steps, begins, from_start, from_end)
 
-    def profile(self, widths: Float64, sigma: Float64) -> "Profile":
+    def profile(self, widths: Float64, sigma: Float64) -> "WidthProfile":
         """Widths and their uncertainties (S,) as the profile of the crack."""
         counts = np.diff(self.begins)
         first = np.repeat(np.asarray(self.begins[:-1], np.int64), counts)

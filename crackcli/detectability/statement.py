@@ -30,7 +30,7 @@ class DetectionLimits:
     reasons: tuple[str, ...]
 
     @classmethod
-    def of(cls, assessed: Assessed) -> "Seen":
+    def of(cls, assessed: Assessed) -> "DetectionLimits":
         valid = assessed.valid_px > 0
         limits, kinds = np.unique(assessed.detect_px[valid], return_inverse=True)
         areas = np.bincount(kinds, assessed.valid_px[valid], len(limits))

@@ -19,12 +19,12 @@ from crackcli.arrays import Bools
 from crackcli.datasets.pixel_labels import LABELLED, Labelled, LabelledSet, find_sets, some
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.errors import InputError, UsageError
-from crackcli.evaluation.contenders import (
+from crackcli.evaluation.candidates import (
     OURS,
     STUDY,
-    Choice,
     Masked,
     Masker,
+    MethodChoice,
     OpenedMethod,
     growth_marker_of,
     line_up,
@@ -48,7 +48,7 @@ class EvaluateTask:
 
     data: Path
     output: Path
-    choice: Choice = Choice()
+    choice: MethodChoice = MethodChoice()
     protocols: tuple[str, ...] = (STUDY, OURS)
     tolerance_px: int = 2  # in our protocol, beside 0
     limit: int | None = None  # photographs of each folder

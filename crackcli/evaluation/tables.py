@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from crackcli.datasets.pixel_scores import PixelScores
-from crackcli.evaluation.contenders import OURS, STUDY
+from crackcli.evaluation.candidates import OURS, STUDY
 from crackcli.evaluation.evaluate import Entry, EvaluateTask, Evaluation, Scores
 from crackcli.evaluation.growth import Growth
 from crackcli.evaluation.measures import errors

@@ -15,7 +15,7 @@ from numpy.random import Generator
 from crackcli.arrays import Bools, UInt8
 from crackcli.datasets.pixel_labels import Labelled, LabelledSet
 from crackcli.errors import InputError
-from crackcli.evaluation.contenders import Masker
+from crackcli.evaluation.candidates import Masker
 from crackcli.evaluation.growth import Growth, Trajectory, drawn, follow, strokes
 from crackcli.evaluation.measures import MaskMeasures, measure
 from crackcli.evaluation.study_protocol import PATCH_PX, STUDY_CRACK, resized_mask

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from crackcli import __version__
+from crackcli.evaluation.candidates import OURS
 from crackcli.evaluation.contact_sheet import SheetRow, contact_sheet
-from crackcli.evaluation.contenders import OURS
 from crackcli.evaluation.evaluate import Entry, EvaluateTask, Evaluation, GroundTruth, evaluate
 from crackcli.evaluation.published import SETS_DIFFER
 from crackcli.evaluation.tables import all_beside, groups_of, tables_of

@@ -53,7 +53,7 @@ LOOKED, TRAINED = 0.2, 0.8  # of the work, for the progress
 
 
 @dataclass(frozen=True)
-class Wall:
+class NegativePhotograph:
     """A photograph without cracks: how many tile positions it has, and false alarms among them
     before and after the training; ``mined`` is how many tiles were taken."""
 
@@ -70,14 +70,14 @@ class Mined:
     """Tiles without cracks, and the photographs that were looked through."""
 
     found: list[LabelledImage]
-    walls: list[Wall]
+    walls: list[NegativePhotograph]
 
 
 def train_mined(
     config: TrainConfig,
     folders: Sequence[Path],
     say: Progress = lambda share, words: None,
-) -> tuple[TrainResult, list[Wall]]:
+) -> tuple[TrainResult, list[NegativePhotograph]]:
     """Train on what ``config.start_from`` gets wrong on the photographs of ``folders``, together
     with ``config.photographs`` if there are any."""
     if config.start_from is None:
@@ -137,7 +137,7 @@ def mine(
     for failure in failures:
         log.warning("skipped: %s", failure.message)
     found: list[LabelledImage] = []
-    walls: list[Wall] = []
+    walls: list[NegativePhotograph] = []
     for number, (name, path) in enumerate(rasters.items()):
 
         def report(share: float, number: int = number, name: str = name) -> None:
@@ -154,7 +154,9 @@ def mine(
         note.add(name, known)
         files = [folder / "no_crack" / file for file in known["tiles"]]
         found += [LabelledImage(file, 0, name, SOURCE) for file in files]
-        walls.append(Wall(name, path, known["positions"], known["alarms"], len(files)))
+        walls.append(
+            NegativePhotograph(name, path, known["positions"], known["alarms"], len(files))
+        )
     if not walls:
         raise InputError(f"none of {', '.join(map(str, folders))} holds a readable photograph")
     alarms, positions = sum(w.before for w in walls), sum(w.positions for w in walls)

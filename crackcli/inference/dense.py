@@ -13,7 +13,7 @@ from crackcli.arrays import Float32, UInt8
 from crackcli.engines.engine import Engine
 from crackcli.inference.strips import (
     CORE_PX,
-    Look,
+    Prescreen,
     StripScores,
     as_half,
     check_finite,
@@ -33,7 +33,7 @@ class DenseScorer:
     engine: Engine
     gate: float = 0.0
     core_px: int = CORE_PX
-    look: Look | None = None
+    look: Prescreen | None = None
 
     def __post_init__(self) -> None:
         facts = self.engine.facts

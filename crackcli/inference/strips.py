@@ -14,7 +14,7 @@ from crackcli.rasters.grid import Grid, Strip, Window
 from crackcli.rasters.nodata import RasterReader
 
 
-class Look(Protocol):
+class Prescreen(Protocol):
     """A first look that tells which parts of a raster are worth a second; see
     `crackcli.inference.prescreen`."""
 
@@ -55,7 +55,7 @@ class StripScorer(Protocol):
     engine: Engine
     gate: float
     core_px: int  # side of a block, or height of a strip, that suits it
-    look: Look | None  # that comes first, where there is one
+    look: Prescreen | None  # that comes first, where there is one
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
         """The blocks in which a raster is explained."""

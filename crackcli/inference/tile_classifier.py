@@ -16,7 +16,7 @@ import numpy as np
 from crackcli.arrays import Bools, Float32, UInt8
 from crackcli.engines.engine import Engine
 from crackcli.errors import DeviceError, OutOfMemory
-from crackcli.inference.strips import Look, check_finite
+from crackcli.inference.strips import Prescreen, check_finite
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.covering import grown, halves, rectangles, shrunk, spread, windows
 from crackcli.rasters.grid import Grid, Window, spans
@@ -43,7 +43,7 @@ class TileClassifier:
 
     engine: Engine
     gate: float
-    look: Look | None = None
+    look: Prescreen | None = None
     further: int = field(init=False)  # rows of cells below a strip that are computed with it
     bands: dict[tuple[str, Window], Cells] = field(default_factory=dict, repr=False)
     looked: dict[tuple[str, Window], Float32] = field(default_factory=dict, repr=False)

@@ -108,7 +108,7 @@ class GreyProfiles:
     light: Float32
     seen: Bools
 
-    def filled(self, begins: list[int]) -> "Profiles":
+    def filled(self, begins: list[int]) -> "GreyProfiles":
         """With what is nearest of the same line in place of profiles that are not seen, so that
         nothing of no data goes into means along the line; ``begins`` are the first of each line,
         and S.  Of a line of which nothing is seen, all stays."""

@@ -1,10 +1,11 @@
 """Severity: crack widths graded by the limits of standards, as far as the width is known.
 
-A `SeverityProfile` is data: ``severity_profiles.toml`` has those of the package, a file of the same form
-those of a contract.  A grade never says more than the measurement: with one standard uncertainty
-u, a limit is *exceeded* by a width w where w - u lies above it, and *possibly exceeded* where w + u
-does.  A crack is in the worst class whose limit it exceeds or possibly exceeds.  A width that was
-not measured on the photograph, or whose uncertainty is unknown, exceeds nothing for certain.
+A `SeverityProfile` is data: ``severity_profiles.toml`` has those of the package, a file of the same
+form those of a contract.  A grade never says more than the measurement: with one standard
+uncertainty u, a limit is *exceeded* by a width w where w - u lies above it, and *possibly exceeded*
+where w + u does.  A crack is in the worst class whose limit it exceeds or possibly exceeds.  A
+width that was not measured on the photograph, or whose uncertainty is unknown, exceeds nothing for
+certain.
 
 No profile decides what is safe: its caveat belongs to every grade.
 """

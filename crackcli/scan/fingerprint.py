@@ -28,6 +28,6 @@ def fingerprint(
     }
 
 
-def digest(scored: dict[str, Any]) -> str:
+def scan_digest(scored: dict[str, Any]) -> str:
     """What a score was made from, in short."""
     return hashlib.sha256(json.dumps(scored, sort_keys=True).encode()).hexdigest()

@@ -39,7 +39,7 @@ from crackcli.rasters.read_ahead import ReadAhead
 from crackcli.rasters.reader import NODATA, RasterInfo, inspect, read_tags
 from crackcli.rasters.resampled import PLAIN, in_order
 from crackcli.registry import SCORED
-from crackcli.scan.fingerprint import digest, fingerprint
+from crackcli.scan.fingerprint import fingerprint, scan_digest
 from crackcli.scan.strip_store import PackedStrip, StripStore
 from crackcli.scenes import recorded_scale as photograph
 from crackcli.scenes.scene import Scene
@@ -98,7 +98,7 @@ def scan_raster(
     masking = task.masking.suited(facts.method)
     views = [View.of(info, zoom, explainer, task.core_px) for zoom in task.zooms]
     scored = fingerprint(info, explainer, task.core_px, task.zooms)
-    digest = digest(scored)
+    digest = scan_digest(scored)
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
     earlier = None if task.overwrite else finished(scene, scored)
     work = StripStore(task.folder / "work", digest)

@@ -40,7 +40,7 @@ class PackedStrip:
     probability: Float32
 
     @classmethod
-    def of(cls, scores: StripScores) -> "Packed":
+    def of(cls, scores: StripScores) -> "PackedStrip":
         bits = scores.relevance.view(np.uint16)  # all are kept as they are, a negative zero too
         rows, cols = bits.shape
         marked = np.zeros((-(-rows // SQUARE_PX), -(-cols // SQUARE_PX)), bool)
@@ -87,7 +87,7 @@ class PackedStrip:
         )
 
     @classmethod
-    def read(cls, path: Path) -> "Packed":
+    def read(cls, path: Path) -> "PackedStrip":
         """What was written, or an error: every byte has its check sum."""
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             rows, cols = map(int, arrays["shape"])

@@ -18,7 +18,7 @@ from crackcli.training.objective import Objective, Verdict
 from crackcli.training.patches import Patches
 from crackcli.training.references import choose_references
 from crackcli.training.steps import Strongest, blended, hide_cells, kept, untrained
-from crackcli.training.validation import Judgement, SourceScore, evaluate, is_bag, locate
+from crackcli.training.validation import Judgement, SourceScore, is_bag, locate, validate
 
 FROZEN_WHEN_WARM = 5  # of VGG11's eight convolutions: those above 1/16 of the resolution
 FEW = 5  # recognised cracks: the usual margin of fewer is none
@@ -100,7 +100,7 @@ class Classifying(Objective):
 
     def judge(self, network: Chain, held_out: Sequence[LabelledImage]) -> Verdict:
         """The best is the one with the lowest log loss once it is calibrated."""
-        judgement = evaluate(network, held_out, self.device)
+        judgement = validate(network, held_out, self.device)
         temperature = temperature_of(judgement.margins, judgement.labels)
         merit = -reliability(judgement.over(temperature), judgement.labels).loss
         if not self.config.calibrate:

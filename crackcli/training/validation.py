@@ -96,7 +96,7 @@ class Judgement:
         return median(self.recognised) if self.recognised else 1.0
 
 
-def evaluate(chain: Chain, held_out: Sequence[LabelledImage], device: Device) -> Judgement:
+def validate(chain: Chain, held_out: Sequence[LabelledImage], device: Device) -> Judgement:
     """Judge a network by photographs; a bag is judged by its surest tile."""
     chain.eval()
     hits: dict[str, tuple[list[bool], list[bool]]] = {}

@@ -13,10 +13,10 @@ from fakes import LocalEngine, wall
 
 from crackcli.engines import opening
 from crackcli.errors import ModelError, OutputError, UsageError
-from crackcli.evaluation import contenders
+from crackcli.evaluation import candidates
 from crackcli.evaluation import evaluate as evaluating
+from crackcli.evaluation.candidates import OURS, STUDY, Masked, MethodChoice, line_up
 from crackcli.evaluation.contact_sheet import FALSE, FOUND, MISSED, SheetRow, contact_sheet
-from crackcli.evaluation.contenders import OURS, STUDY, Choice, Masked, line_up
 from crackcli.evaluation.evaluate import EvaluateTask, evaluate
 from crackcli.evaluation.tables import table_1, table_2, tables_of
 from crackcli.evaluation.write import write_evaluation
@@ -73,9 +73,9 @@ def open_local(model, method, start, engine, device, baseline, gate):
 
 @pytest.fixture(autouse=True)
 def _local(monkeypatch):
-    monkeypatch.setattr(contenders, "open_explainer", open_local)
+    monkeypatch.setattr(candidates, "open_explainer", open_local)
     monkeypatch.setattr(opening, "network_of", lambda model: model.stem.rpartition("_")[0])
-    monkeypatch.setattr(contenders, "METHODS", dict.fromkeys(("gradient", "lrp", "unet", "zebra")))
+    monkeypatch.setattr(candidates, "METHODS", dict.fromkeys(("gradient", "lrp", "unet", "zebra")))
 
 
 def who(choice, protocols=(STUDY,)):
@@ -90,9 +90,9 @@ def models(tmp_path, *stems):
 
 
 def test_all_take_part_but_those_that_lack_something():
-    lined_up = line_up(Choice(), (STUDY,))
+    lined_up = line_up(MethodChoice(), (STUDY,))
 
-    assert who(Choice()) == [
+    assert who(MethodChoice()) == [
         (STUDY, "gradient", "shipped", "margin"),  # no graph has the study's start
         (STUDY, "lrp", "shipped", "both"),
     ]
@@ -108,16 +108,16 @@ def test_what_one_protocol_lacks_is_left_out_of_that_one_only(monkeypatch):
             raise ModelError("there is the graph of one start only")
         return open_local(model, method, start, *more)
 
-    monkeypatch.setattr(contenders, "open_explainer", open_both)
-    monkeypatch.setattr(contenders, "METHODS", {"lrp": ""})
-    lined_up = line_up(Choice(), (STUDY, OURS))
+    monkeypatch.setattr(candidates, "open_explainer", open_both)
+    monkeypatch.setattr(candidates, "METHODS", {"lrp": ""})
+    lined_up = line_up(MethodChoice(), (STUDY, OURS))
 
     assert [seat.contender.protocol for seat in lined_up.seats] == [STUDY]
     assert lined_up.left_out == {"lrp (ours)": "there is the graph of one start only"}
 
 
 def test_a_package_that_is_missing_is_named_with_what_to_type():
-    reason = contenders.told(ModuleNotFoundError("no", name="torch.nn"))
+    reason = candidates.told(ModuleNotFoundError("no", name="torch.nn"))
 
     assert reason.startswith("torch is not installed")
     assert "pip install -c constraints.txt '.[train]'" in reason
@@ -125,13 +125,13 @@ def test_a_package_that_is_missing_is_named_with_what_to_type():
 
 def test_a_method_that_was_named_must_not_lack_anything():
     with pytest.raises(ModelError, match="no model for unet"):
-        line_up(Choice(methods=("lrp", "unet")), (STUDY,))
+        line_up(MethodChoice(methods=("lrp", "unet")), (STUDY,))
 
 
 def test_models_find_the_methods_that_are_made_for_them(tmp_path):
     given = models(tmp_path, "vgg11_a", "vgg11_b", "unet_a")
 
-    assert who(Choice(models=given), (OURS,)) == [
+    assert who(MethodChoice(models=given), (OURS,)) == [
         (OURS, "gradient", "vgg11_a", "margin"),
         (OURS, "gradient", "vgg11_b", "margin"),
         (OURS, "lrp", "vgg11_a", "margin"),
@@ -143,17 +143,21 @@ def test_models_find_the_methods_that_are_made_for_them(tmp_path):
 def test_the_shipped_model_serves_networks_that_were_not_given(tmp_path):
     given = models(tmp_path, "unet_a")
 
-    assert [model for *_, model, _ in who(Choice(models=given))] == ["shipped", "shipped", "unet_a"]
+    assert [model for *_, model, _ in who(MethodChoice(models=given))] == [
+        "shipped",
+        "shipped",
+        "unet_a",
+    ]
 
 
 def test_a_start_that_was_chosen_counts_in_both_protocols():
-    starts = {start for *_, start in who(Choice(("lrp",), start="crack"), (STUDY, OURS))}
+    starts = {start for *_, start in who(MethodChoice(("lrp",), start="crack"), (STUDY, OURS))}
 
     assert starts == {"crack"}
 
 
 def test_the_study_compares_with_black_in_its_segmentation(monkeypatch):
-    (study, ours) = line_up(Choice(("intgrad",)), (STUDY, OURS)).seats
+    (study, ours) = line_up(MethodChoice(("intgrad",)), (STUDY, OURS)).seats
 
     assert (study.facts.baseline, ours.facts.baseline) == ("black", None)
 
@@ -171,7 +175,7 @@ def perfect(monkeypatch, data):
 
 def test_a_perfect_method_is_right_in_every_number(data, tmp_path, monkeypatch):
     perfect(monkeypatch, data)
-    task = EvaluateTask(data, tmp_path, Choice(("lrp",)), growth=True, trajectories=2)
+    task = EvaluateTask(data, tmp_path, MethodChoice(("lrp",)), growth=True, trajectories=2)
 
     first, second, third = tables_of(evaluate(task), task)
 
@@ -193,7 +197,7 @@ def test_sound_photographs_count_in_our_protocol_only(data, tmp_path, monkeypatc
         return Masked(np.ones(SHAPE, bool), 1.0, 0.5)
 
     monkeypatch.setattr(evaluating, "marker_of", lambda seat, explainer, folder: everything)
-    task = EvaluateTask(data / "walls", tmp_path, Choice(("lrp",)))
+    task = EvaluateTask(data / "walls", tmp_path, MethodChoice(("lrp",)))
     result = evaluate(task)
 
     study, ours = (entry.scores["walls"] for entry in result.entries)
@@ -207,7 +211,7 @@ def test_sound_photographs_count_in_our_protocol_only(data, tmp_path, monkeypatc
 
 def test_the_files_say_what_was_found_and_with_what(data, tmp_path):
     out, shares = tmp_path / "out", []
-    task = EvaluateTask(data, out, Choice(("lrp",)), growth=True, trajectories=1)
+    task = EvaluateTask(data, out, MethodChoice(("lrp",)), growth=True, trajectories=1)
 
     summary = write_evaluation(task, lambda share, words: shares.append(share))
 
@@ -232,7 +236,9 @@ def test_the_files_say_what_was_found_and_with_what(data, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_growth(data, tmp_path):
-    task = EvaluateTask(data, tmp_path, Choice(("lrp",)), (STUDY,), growth=True, trajectories=1)
+    task = EvaluateTask(
+        data, tmp_path, MethodChoice(("lrp",)), (STUDY,), growth=True, trajectories=1
+    )
 
     one, other = (evaluate(task).entries[0].growth for _ in range(2))
 
@@ -240,7 +246,7 @@ def test_the_same_seed_gives_the_same_growth(data, tmp_path):
 
 
 def test_an_evaluation_is_not_replaced_unasked(data, tmp_path):
-    task = EvaluateTask(data, tmp_path / "out", Choice(("lrp",)), (STUDY,), limit=1)
+    task = EvaluateTask(data, tmp_path / "out", MethodChoice(("lrp",)), (STUDY,), limit=1)
     write_evaluation(task)
 
     with pytest.raises(OutputError, match=r"evaluation.json exists; .* --overwrite"):
@@ -249,7 +255,7 @@ def test_an_evaluation_is_not_replaced_unasked(data, tmp_path):
 
 
 def test_a_mistake_leaves_no_folder(data, tmp_path):
-    task = EvaluateTask(data, tmp_path / "out", Choice(("unet",)))
+    task = EvaluateTask(data, tmp_path / "out", MethodChoice(("unet",)))
 
     with pytest.raises(ModelError):
         write_evaluation(task)

@@ -10,7 +10,7 @@ import pytest
 from crackcli.datasets.pixel_labels import LabelledSet
 from crackcli.datasets.pixel_scores import PixelScores
 from crackcli.engines.engine import EngineFacts
-from crackcli.evaluation.contenders import OURS, STUDY, Candidate, OpenedMethod
+from crackcli.evaluation.candidates import OURS, STUDY, Candidate, OpenedMethod
 from crackcli.evaluation.evaluate import Entry, EvaluateTask, Evaluation, Scores
 from crackcli.evaluation.growth import Growth
 from crackcli.evaluation.measures import MaskMeasures

@@ -20,7 +20,7 @@ from crackcli.training.loop import Run, TrainConfig, train
 from crackcli.training.objective import Objective
 from crackcli.training.patches import read_photograph
 from crackcli.training.steps import Strongest, blended, kept, untrained
-from crackcli.training.validation import evaluate, is_bag, locate
+from crackcli.training.validation import is_bag, locate, validate
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_the_checkpoint_s_probabilities_are_calibrated(photographs, trained):
     chain = Checkpoint.read(trained.output).build()
     _, held_out = split(list_photographs(photographs), 0.25, 0)
 
-    judged = evaluate(chain, held_out, Device.find("cpu"))
+    judged = validate(chain, held_out, Device.find("cpu"))
 
     assert temperature_of(judged.margins, judged.labels) == pytest.approx(1, abs=0.05)
     assert Checkpoint.read(trained.output).margin == pytest.approx(judged.margin, rel=0.05)

@@ -23,7 +23,7 @@ from crackcli.rasters.reader import Raster, RasterInfo, inspect
 from crackcli.scan.dry_run.memory import peak_mb
 from crackcli.scan.dry_run.speed import Clock, Overhead, Speed, mask_px, measure
 from crackcli.scan.dry_run.workload import Data, WorkloadCount, blocks_hit, counts_of, sampled
-from crackcli.scan.fingerprint import digest, fingerprint
+from crackcli.scan.fingerprint import fingerprint, scan_digest
 from crackcli.scan.inputs import Failure, find_rasters
 from crackcli.scan.process_memory import MB, resident_mb
 from crackcli.scan.raster import ScanTask, StripStore, finished
@@ -314,7 +314,7 @@ def standing(
     that are left."""
     scored = fingerprint(info, explainer, task.core_px, task.zooms)
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
-    work = StripStore(task.folder / "work", digest(scored))
+    work = StripStore(task.folder / "work", scan_digest(scored))
     earlier = None if task.overwrite else finished(scene, scored)
     nothing: list[list[int]] = [[] for _ in views]
     if earlier is not None and earlier.record["masking"] == asdict(task.masking):

@@ -20,7 +20,7 @@ import numpy as np
 from crackcli.arrays import Float32
 from crackcli.engines.engine import Engine
 from crackcli.inference.explainer import Explainer, RasterReader
-from crackcli.inference.strips import Look, StripScorer, StripScores
+from crackcli.inference.strips import Prescreen, StripScorer, StripScores
 from crackcli.inference.views import View
 from crackcli.masking.refinement import Masking
 from crackcli.masking.scene_mask import CORE_PX, HALO_PX, find_threshold, write_mask
@@ -168,7 +168,7 @@ class Replayed:
     gate: float
     scores: StripScores
     core_px: int = NOISE_PX
-    look: Look | None = None
+    look: Prescreen | None = None
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
         return Grid(rows, cols, core_px, 0, core_px)

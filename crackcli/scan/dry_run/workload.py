@@ -47,12 +47,12 @@ class Workload:
     read_px: float = 0.0
     look_px: float = 0.0
 
-    def __add__(self, other: "Load") -> "Load":
+    def __add__(self, other: "Workload") -> "Workload":
         return Workload(
             *(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True))
         )
 
-    def times(self, factor: float) -> "Load":
+    def times(self, factor: float) -> "Workload":
         return Workload(*(factor * value for value in astuple(self)))
 
 

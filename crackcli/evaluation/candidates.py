@@ -43,7 +43,7 @@ ON_CPU = ("raw",)  # methods that ask for no device: whichever the others are to
 
 
 @dataclass(frozen=True)
-class Choice:
+class MethodChoice:
     """The methods that are asked for, and what they are opened with; None and auto are the
     defaults of crackcli scan."""
 
@@ -90,7 +90,7 @@ class OpenedMethods:
     left_out: dict[str, str]
 
 
-def line_up(choice: Choice, protocols: Sequence[str]) -> OpenedMethods:
+def line_up(choice: MethodChoice, protocols: Sequence[str]) -> OpenedMethods:
     """Everyone who can take part; each is opened once, so that what is missing shows at once.
 
     Raises what a named method lacks, or what the first one lacks if nobody is left; a device that
@@ -130,7 +130,9 @@ def told(error: Exception) -> str:
     return str(error)
 
 
-def seats_of(method: str, protocol: str, choice: Choice, networks: set[str]) -> list[OpenedMethod]:
+def seats_of(
+    method: str, protocol: str, choice: MethodChoice, networks: set[str]
+) -> list[OpenedMethod]:
     """The models that serve a method, each once; raises what the first one lacks if none does.
 
     ``networks`` are those of the models that were given.
@@ -155,7 +157,7 @@ def seats_of(method: str, protocol: str, choice: Choice, networks: set[str]) -> 
     return [seat]
 
 
-def seat_of(method: str, protocol: str, model: Path | None, choice: Choice) -> OpenedMethod:
+def seat_of(method: str, protocol: str, model: Path | None, choice: MethodChoice) -> OpenedMethod:
     """The first way to open a method that works; raises what the last one lacks."""
     lacks: list[Exception] = []
     for start, baseline in ways(method, protocol, choice):
@@ -169,7 +171,9 @@ def seat_of(method: str, protocol: str, model: Path | None, choice: Choice) -> O
     raise next((e for e in reversed(lacks) if isinstance(e, ModelError)), lacks[-1])
 
 
-def ways(method: str, protocol: str, choice: Choice) -> Iterator[tuple[str | None, str | None]]:
+def ways(
+    method: str, protocol: str, choice: MethodChoice
+) -> Iterator[tuple[str | None, str | None]]:
     """Starts and baselines in the order in which they are tried: in its protocol the study's, then
     what a model has, as that of a graph is fixed."""
     if protocol == STUDY:
