@@ -1,12 +1,14 @@
 """Files written aside and renamed when whole, so that what exists is complete; and digests."""
 
 import contextlib
+import csv
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,30 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """``value`` as indented JSON, or no file."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a header and ``rows`` as CSV in UTF-8, as a whole file or not at all.
+
+    Commas separate the fields and "\\n" ends each line. Unknown values (None, nan or a missing
+    key) are empty fields, truth values are ``true`` and ``false``, and the texts of a list or
+    tuple are joined by semicolons. ``rows`` may be a generator: each row is written as it comes.
+    A key that is not in ``columns`` raises a `ValueError`.
+    """
+    with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(columns), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({name: csv_field(value) for name, value in row.items()})
+
+
+def csv_field(value: object) -> object:
+    """Return ``value`` in the form in which `write_csv` writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and math.isnan(value):
+        return ""
+    return ";".join(value) if isinstance(value, list | tuple) else value
 
 
 def sha256(path: Path) -> str:

@@ -10,7 +10,7 @@ from affine import Affine
 from fakes import full_disk
 
 from crackcli.errors import InputError, OutputError
-from crackcli.files import sha256, write_json, write_text, written_apart, written_aside
+from crackcli.files import sha256, write_csv, write_json, write_text, written_apart, written_aside
 from crackcli.rasters.cog import write_cog
 from crackcli.rasters.reader import RasterInfo
 
@@ -161,6 +161,34 @@ def test_json_keeps_letters_as_they_are(tmp_path):
     write_json(tmp_path / "facts.json", {"wall": "Südwand"})
 
     assert (tmp_path / "facts.json").read_text(encoding="utf-8") == '{\n  "wall": "Südwand"\n}\n'
+
+
+def test_csv_fields_are_empty_where_a_value_is_unknown(tmp_path):
+    rows = [{"id": 1, "width_px": 0.25, "joint": True, "limits": ["blur", "noise"]}]
+    rows.append({"id": None, "width_px": float("nan"), "joint": False})
+
+    write_csv(tmp_path / "cracks.csv", rows[0], iter(rows))
+
+    assert (tmp_path / "cracks.csv").read_bytes() == (
+        b"id,width_px,joint,limits\n1,0.25,true,blur;noise\n,,false,\n"
+    )
+
+
+def test_csv_fields_are_quoted_where_they_must_be(tmp_path):
+    write_csv(
+        tmp_path / "scenes.csv", ["scene"], [{"scene": 'north, "wide"\nwall'}, {"scene": "ü"}]
+    )
+
+    assert (tmp_path / "scenes.csv").read_text(encoding="utf-8") == (
+        'scene\n"north, ""wide""\nwall"\nü\n'
+    )
+
+
+def test_a_csv_key_without_a_column_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match="width"):
+        write_csv(tmp_path / "cracks.csv", ["id"], [{"id": 1, "width": 2}])
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_digest_is_that_of_the_content(tmp_path):
