@@ -167,7 +167,7 @@ def measure(source: Path, folder: Path) -> dict:
 
 def digests(folder: Path) -> dict[str, str]:
     """What a scene holds: pixels, overviews and tags of its rasters, its threshold."""
-    found = {"threshold": repr(Scene.read(folder).record["threshold"])}
+    found = {"threshold": repr(Scene.read(folder).record.threshold)}
     for name in ("score.tif", "mask.tif"):
         with rasterio.open(folder / name) as file:
             pixels = [file.read(1).tobytes(), json.dumps(file.tags(), sort_keys=True).encode()]

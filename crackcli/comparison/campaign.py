@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 from crackcli.arrays import Bools
 from crackcli.cracks.widths import FROM_MASK
 from crackcli.errors import InputError
-from crackcli.report.default_options import OPTIONS
 from crackcli.report.formats.csv import read_rows
 from crackcli.report.formats.geopackage import Recorded, read
 from crackcli.scenes.frames import Geometries, apply, map_frame
+from crackcli.scenes.record import OPTIONS
 from crackcli.scenes.scale import Scale
-from crackcli.scenes.scene import Scene, entry
+from crackcli.scenes.scene import Scene
 from crackcli.shipped_models import shipped_sha256
 
 SAME_TRANSFORM_PX = 0.01  # how far the corners of two equal grids may lie apart
 DIGEST = 8  # digits that tell two models apart
-UNTOLD = object()
 
 # Options of a report that tell which cracks it has, and the columns of scenes.csv that tell them.
 REPORTED_BY = {"min-length-px": "min_length_px", "joint-likelihood": "joints_from"}
@@ -137,13 +136,14 @@ def check_grids(before: Scene, after: Scene) -> None:
 def scanned_apart(before: Scene, after: Scene) -> list[str]:
     """In what two scans differ, in words, that may let a crack be found in one of them only; what
     one of them does not tell is no difference."""
-    told = models_apart(before, after)
-    for name, (path, _) in OPTIONS.items():
-        both = [entry(scene.record, path, UNTOLD) for scene in (before, after)]
-        words = [worded(name, value) for value in both]
-        if UNTOLD not in both and words[0] != words[1]:
-            told.append(f"{name} ({words[0]}; {words[1]})")
-    return told
+    found = models_apart(before, after)
+    used = [scene.record.options() for scene in (before, after)]
+    for name in OPTIONS:
+        if all(name in options for options in used):
+            words = [worded(name, options[name]) for options in used]
+            if words[0] != words[1]:
+                found.append(f"{name} ({words[0]}; {words[1]})")
+    return found
 
 
 def reported_apart(before: dict[str, float], after: dict[str, float]) -> list[str]:
@@ -157,7 +157,7 @@ def reported_apart(before: dict[str, float], after: dict[str, float]) -> list[st
 
 def models_apart(before: Scene, after: Scene) -> list[str]:
     """The same of the model.  The shipped checkpoint and the graph made from it are one."""
-    engines = [entry(scene.record, ("scored", "engine"), {}) for scene in (before, after)]
+    engines = [scene.record.engine for scene in (before, after)]
     digests = [engine.get("model_sha256") for engine in engines]
     if None in digests or digests[0] == digests[1] or shipped_sha256().issuperset(digests):
         return []

@@ -18,7 +18,7 @@ import numpy as np
 from crackcli.datasets.folders import LabelledImage, list_photographs, split
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import InputError, ModelError, OutputError
-from crackcli.files import refuse_existing, refused, sha256, write_json
+from crackcli.files import refuse_existing, output_errors, sha256, write_json
 from crackcli.finetuning.corrections import (
     ReviewedPhotograph,
     held_out_of,
@@ -31,7 +31,7 @@ from crackcli.finetuning.hard_negatives import KEEP, LOOKED, TRAINED, cracked
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, UNREVIEWED, placed, read_reviews
 from crackcli.inference.tile_map import tile_probabilities
 from crackcli.progress import Progress, part
-from crackcli.registry import DIRECT
+from crackcli.registry import DEFAULT_METHOD, find_method
 from crackcli.report.formats.csv import write_rows
 from crackcli.scenes.scene import Scene, finished_scenes
 from crackcli.scenes.source import photographs_of, run_record, unchanged
@@ -132,7 +132,7 @@ def learn(
         def report(share: float, number: int = number, name: str = scene.name) -> None:
             looked((number + share) / len(scenes), f"looking at {name}")
 
-        if 1.0 not in scene.record["scored"].get("zooms", [1.0]):
+        if 1.0 not in scene.record.zooms:
             log.warning("%s was scanned at another zoom; tiles are learnt as they are", scene.name)
         info = unchanged(scene, source, "scan it again and review the new report")
         tiles = tile_probabilities(info, engine, report)
@@ -188,11 +188,11 @@ def reviewed_scenes(
 
 def model_of(out: Path, scenes: Sequence[Scene]) -> Path:
     """The checkpoint that scenes were scanned with."""
-    engine = scenes[0].record["scored"]["engine"]
+    engine = scenes[0].record.engine
     wanted = engine["model_sha256"]
     chosen = run_record(out)["options"]["model"]
     say = f"{out} was scanned with {engine['model']}"
-    if engine.get("method") in DIRECT:
+    if find_method(engine.get("method", DEFAULT_METHOD)).direct:
         raise ModelError(
             f"{out} was scanned by method {engine['method']}, which explains no classifier; give "
             "one to learn on with --from"
@@ -230,7 +230,7 @@ def gather(
     folder = task.output.with_suffix(".learned")
     if folder.exists() and not (folder / NOTE).is_file():
         raise OutputError(f"{folder} is in the way; remove it or choose another output")
-    with refused(folder):
+    with output_errors(folder):
         shutil.rmtree(folder, ignore_errors=True)
     write_json(folder / NOTE, {"reviewed": str(task.reviewed), "held_out": sorted(held)})
     training: list[LabelledImage] = []

@@ -125,15 +125,6 @@ SCENE_COLUMNS: dict[str, type] = {
     "measure_limit_mm": float,
     "statement": str,
 }
-# Where scene.json tells these facts of a scan.
-FACTS: dict[str, tuple[str, ...]] = {
-    "file": ("source", "file"),
-    "acquired_utc": ("photograph", "acquired_utc"),
-    "model": ("scored", "engine", "model"),
-    "model_sha256": ("scored", "engine", "model_sha256"),
-    "method": ("scored", "engine", "method"),
-    "threshold": ("threshold",),
-}
 
 
 def rounded(value: float | None, decimals: int) -> float | None:

@@ -65,17 +65,17 @@ def scan_facts(scene: Scene, assessed_px: int, cracks: int) -> Row:
     above; a method without a classifier has none.
     """
     record, whole = scene.record, scene.rows * scene.cols
-    grids = record.get("probability") or []
+    grids = record.tile_grids
     tiles = [grid["rows"] * grid["cols"] for grid in grids]
     seen = [round(count * grid["share_at_gate"]) for count, grid in zip(tiles, grids, strict=True)]
-    times = record.get("seconds") or {}
+    times = record.seconds
     return {
         "nodata_pct": round(100 * (1 - assessed_px / whole), 4) if whole else None,
         "cracks_per_mp": round(cracks / assessed_px * MEGAPIXEL, 4) if assessed_px else None,
         "tiles": sum(tiles) if grids else None,
         "tiles_positive": sum(seen) if grids else None,
         "seconds": round(sum(times.values()), 3) if times else None,
-        "device": record.get("device"),
+        "device": record.device,
     }
 
 

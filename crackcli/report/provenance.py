@@ -12,8 +12,9 @@ from typing import Any
 
 from crackcli import __version__
 from crackcli.report.limit_columns import not_assessable_m2
-from crackcli.report.rows import SceneCracks, fact
+from crackcli.report.rows import SceneCracks
 from crackcli.report.severity_columns import SeverityProfiles, profile_rows
+from crackcli.scenes.record import SceneRecord
 
 SCHEMA_VERSION = 1
 PARAMETERS = ("scored", "masking", "threshold")  # of scene.json: what a mask was made by
@@ -32,16 +33,15 @@ def of_scene(table: SceneCracks, space: str) -> dict[str, Any]:
     """What holds for one scene; None is unknown.  ``transform`` takes pixels (col, row), counted
     from the corner of the first, to the map of ``crs_wkt``."""
     scene, scale, record = table.scene, table.scale, table.scene.record
-    source = record.get("source") or {}
     assessed = table.assessed_px * scale.mm_per_px**2 / 1e6 if scale else None
     return {
         "scene_id": scene.name,
         **asdict(table.about),
-        "file": fact(record, "file"),
-        "source_sha256": source.get("sha256"),
-        "acquired_utc": fact(record, "acquired_utc"),
-        "model_sha256": fact(record, "model_sha256"),
-        "method": fact(record, "method"),
+        "file": record.source_file,
+        "source_sha256": record.source_sha256,
+        "acquired_utc": record.acquired_utc,
+        "model_sha256": record.model_sha256,
+        "method": record.method,
         "parameters_sha256": parameters_sha256(record),
         "crs_wkt": scene.crs_wkt,
         "transform": list(scene.transform)[:6],
@@ -55,9 +55,9 @@ def of_scene(table: SceneCracks, space: str) -> dict[str, Any]:
     }
 
 
-def parameters_sha256(record: dict[str, Any]) -> str | None:
+def parameters_sha256(record: SceneRecord) -> str | None:
     """A digest of all that a mask was made by; None of a scene that does not tell."""
-    told = {name: record[name] for name in PARAMETERS if name in record}
-    if not told:
+    known = record.subset(PARAMETERS)
+    if not known:
         return None
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()

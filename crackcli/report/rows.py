@@ -8,7 +8,6 @@ in pixel coordinates (of edges) and then placed in a frame (`crackcli.scenes.fra
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import shapely
@@ -18,13 +17,13 @@ from crackcli.cracks.widths import FROM_MASK
 from crackcli.detectability.assessment import Assessed
 from crackcli.detectability.statement import DetectionLimits, SceneFindings, statement
 from crackcli.measuring.photometric_width import Optics
-from crackcli.report.columns import COLUMNS, FACTS, MASK_ONLY, MEASURED, SCENE_COLUMNS, Row, rounded
+from crackcli.report.columns import COLUMNS, MASK_ONLY, MEASURED, SCENE_COLUMNS, Row, rounded
 from crackcli.report.identity import About, scan_facts
 from crackcli.report.limit_columns import crack_limits, scene_limits
 from crackcli.report.severity_columns import SeverityProfiles, crack_grades, scene_grades, unc_in_mm
 from crackcli.scenes.frames import Geometries, exchange_frame, map_frame
 from crackcli.scenes.scale import Scale, in_mm, in_mm2
-from crackcli.scenes.scene import Scene, entry
+from crackcli.scenes.scene import Scene
 
 SIMPLIFIED_PX = 0.1  # how far a written centreline may stray from the measured one
 
@@ -123,7 +122,7 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "scene_id": table.scene.name,
         "asset_id": table.about.asset_id,
         "campaign_id": table.about.campaign_id,
-        "acquired_utc": fact(table.scene.record, "acquired_utc"),
+        "acquired_utc": table.scene.record.acquired_utc,
         **{f"{name}_px": round(value, 3) for name, value in lengths.items()},
         **{f"{name}_mm": in_mm(value, scale) for name, value in lengths.items()},
         **{f"{name}_unc_px": rounded(sigma, 3) for name, sigma in sigmas.items()},
@@ -181,6 +180,7 @@ def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
     """The row of a scene by `SCENE_COLUMNS` and, graded by ``profiles``, by `scene_columns`; None
     is unknown."""
     scene, scale, cracks = table.scene, table.scale, table.cracks
+    record = scene.record
     worst = max(cracks, key=lambda crack: crack.widths.max_px, default=None)
     length = sum((crack.length_px for crack in cracks), 0.0)
     joints_length = sum((crack.length_px for crack in table.joints), 0.0)
@@ -226,15 +226,15 @@ def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
         "blur_px": rounded(table.optics.blur.px if table.optics else None, 3),
         "assessed_px": table.assessed_px,
         "assessed_m2": rounded(assessed, 6),
-        **{name: fact(scene.record, name) for name in FACTS},
+        "file": record.source_file,
+        "acquired_utc": record.acquired_utc,
+        "model": record.model,
+        "model_sha256": record.model_sha256,
+        "method": record.method,
+        "threshold": record.threshold,
         **scene_limits(table.assessed, scale),
         "statement": statement([findings_of(table)]),
     }
     row = {name: known[name] for name in SCENE_COLUMNS}
     measurable = [limits_of(crack, table)["measurable"] for crack in cracks] if profiles else None
     return row | scene_grades(cracks, scale, profiles, measurable)
-
-
-def fact(record: Row, name: str) -> Any:
-    """What ``scene.json`` says by `FACTS`; None if it does not say."""
-    return entry(record, FACTS[name])

@@ -4,22 +4,24 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import cast
 
 from crackcli import __version__
 from crackcli.inference.strips import StripScorer
 from crackcli.rasters.reader import RasterInfo
+from crackcli.scenes.record import EngineRecord, ScoredRecord
 
 
 def fingerprint(
     info: RasterInfo, explainer: StripScorer, core_px: int, zooms: Sequence[float]
-) -> dict[str, Any]:
+) -> ScoredRecord:
     """All that a score depends on; the device is not among it."""
+    engine = {k: v for k, v in asdict(explainer.engine.facts).items() if k != "device"}
     return {
         "source_sha256": info.digest,
         "transform": list(info.transform)[:6],
         "crs_wkt": info.crs_wkt,
-        "engine": {k: v for k, v in asdict(explainer.engine.facts).items() if k != "device"},
+        "engine": cast(EngineRecord, engine),
         "gate": explainer.gate,
         "look": None if explainer.look is None else explainer.look.noted(zooms),
         "core_px": core_px,
@@ -28,6 +30,6 @@ def fingerprint(
     }
 
 
-def scan_digest(scored: dict[str, Any]) -> str:
+def scan_digest(scored: ScoredRecord) -> str:
     """What a score was made from, in short."""
     return hashlib.sha256(json.dumps(scored, sort_keys=True).encode()).hexdigest()

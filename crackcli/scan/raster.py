@@ -22,7 +22,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -38,12 +38,13 @@ from crackcli.rasters.cog import write_cog
 from crackcli.rasters.read_ahead import ReadAhead
 from crackcli.rasters.reader import NODATA, RasterInfo, inspect, read_tags
 from crackcli.rasters.resampled import PLAIN, in_order
-from crackcli.registry import SCORED
+from crackcli.registry import find_method
 from crackcli.scan.fingerprint import fingerprint, scan_digest
 from crackcli.scan.strip_store import PackedStrip, StripStore
 from crackcli.scenes import recorded_scale as photograph
+from crackcli.scenes.record import MaskingRecord, SceneFacts, SceneRecord, ScoredRecord
 from crackcli.scenes.scene import Scene
-from crackcli.threads import BackgroundWorker, ThreadPool, cores
+from crackcli.threads import BackgroundWorker, ThreadPool, thread_count
 
 log = logging.getLogger(__name__)
 
@@ -103,13 +104,13 @@ def scan_raster(
     earlier = None if task.overwrite else finished(scene, scored)
     work = StripStore(task.folder / "work", digest)
     noted = photograph.look(info, task.hints, earlier)
-    if earlier is not None and earlier.record["masking"] == asdict(masking):
+    if earlier is not None and earlier.record.masking == asdict(masking):
         if work.is_ours() or not work.note.exists():
             work.remove()  # of a run with other masking that was stopped
         photograph.note(earlier, noted)
         return summary(earlier, task.source, "unchanged", 0.0)
 
-    seconds: dict[str, float] = {} if earlier is None else earlier.record["seconds"]
+    seconds = {} if earlier is None else earlier.record.seconds
     kept = (work.score, scene.score)
     score = None if task.overwrite else next(filter(work.made, kept), None)
     if score is None:
@@ -139,7 +140,7 @@ def scan_raster(
     seconds["mask"] = time.monotonic() - began_masking
 
     tags = read_tags(score)
-    record: dict[str, Any] = {
+    facts_of_scan: SceneFacts = {
         "source": {
             "file": info.path.name,
             "sha256": info.digest,
@@ -151,40 +152,42 @@ def scan_raster(
         "scored": scored,
         "device": facts.device,
         "precision": facts.precision,
-        "masking": asdict(masking),
+        "masking": cast(MaskingRecord, asdict(masking)),
         "threshold": threshold,
         "tiles_gated": float(tags["CRACKCLI_TILES_GATED"]),
         "probability": json.loads(tags["CRACKCLI_PROBABILITY"]),
         "crack_px": crack_px,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
-    scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt, record)
+    scene = Scene(
+        task.folder, info.rows, info.cols, info.transform, info.crs_wkt, SceneRecord(facts_of_scan)
+    )
     work.publish(scene, score)
     status = "done" if earlier is None else "masked again"
     return summary(scene, task.source, status, time.monotonic() - began)
 
 
-def finished(scene: Scene, scored: dict[str, Any]) -> Scene | None:
+def finished(scene: Scene, scored: ScoredRecord) -> Scene | None:
     """The scene as it was finished earlier from the same file by the same explanation, or None."""
     try:
         earlier = Scene.read(scene.folder)
     except InputError:
         return None
-    needed = {"source", "masking", "threshold", "tiles_gated", "crack_px", "seconds"}
-    whole = scene.mask.exists() and scene.score.exists() and needed <= earlier.record.keys()
-    return earlier if whole and earlier.record.get("scored") == scored else None
+    whole = scene.mask.exists() and scene.score.exists() and earlier.record.complete
+    return earlier if whole and earlier.record.scored == scored else None
 
 
 def summary(scene: Scene, source: Path, status: str, seconds: float) -> ScanSummary:
+    result = scene.record.result
     return ScanSummary(
         scene=scene.name,
         source=source,
         mask=scene.mask,
         status=status,
-        megapixels=scene.record["source"]["megapixels"],
-        crack_px=scene.record["crack_px"],
-        threshold=scene.record["threshold"],
-        tiles_gated=scene.record["tiles_gated"],
+        megapixels=result.megapixels,
+        crack_px=result.crack_px,
+        threshold=result.threshold,
+        tiles_gated=result.tiles_gated,
         seconds=round(seconds, 3),
     )
 
@@ -231,7 +234,7 @@ def write_score(
     work: StripStore, info: RasterInfo, views: Sequence[View], explainer: StripScorer
 ) -> Path:
     """Write ``score.tif`` of what has been explained and return its path."""
-    with ThreadPool(nullcontext, cores()) as crew:
+    with ThreadPool(nullcontext, thread_count()) as crew:
         counts = sum(strips_of(work, views, crew, counted), np.zeros(len(HALVES), np.int64))
         top = top_of(counts, info.rows * info.cols)
         tags = tags_of(work, views, explainer, top)
@@ -249,7 +252,7 @@ def tags_of(
     gated = sum(int((each >= explainer.gate).sum()) for each in tiles)
     facts = explainer.engine.facts
     return {
-        "CRACKCLI_SCORE": f"root of {SCORED.get(facts.method, 'positive relevance')}",
+        "CRACKCLI_SCORE": f"root of {find_method(facts.method).score}",
         "CRACKCLI_SCORE_TOP": repr(top),  # the score that is stored as 254
         "CRACKCLI_METHOD": facts.method,
         "CRACKCLI_START": facts.start,

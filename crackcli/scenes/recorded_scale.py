@@ -5,14 +5,14 @@ against what is typed in (`crackcli.scenes.scale`).
 """
 
 import logging
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 from crackcli.errors import InputError, UsageError
 from crackcli.rasters.orientation import TURNS
 from crackcli.rasters.reader import RasterInfo, read_tags
 from crackcli.scenes import exif
 from crackcli.scenes.markers import marker_scale
+from crackcli.scenes.record import HintsRecord, PhotographRecord, ScaleRecord
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
 
@@ -33,15 +33,19 @@ class Hints:
                 raise UsageError(f"{name} is {value:g}; give a number above 0")
 
 
-def look(info: RasterInfo, hints: Hints, earlier: Scene | None = None) -> dict[str, Any]:
+def look(info: RasterInfo, hints: Hints, earlier: Scene | None = None) -> PhotographRecord:
     """``scales`` that were found, when the photograph was taken (``acquired_utc`` or None), and
     what that was found from; what the ``earlier`` scan found from the same is not looked for again.
 
     Raises `InputError` where a hint leads to no scale.
     """
-    asked = {"sha256": info.digest, **asdict(hints)}
-    found: dict[str, Any] = {} if earlier is None else earlier.record.get("photograph") or {}
-    if found.get("asked") == asked:
+    asked: HintsRecord = {
+        "sha256": info.digest,
+        "marker_mm": hints.marker_mm,
+        "distance_m": hints.distance_m,
+    }
+    found = None if earlier is None else earlier.record.photograph
+    if found is not None and found.get("asked") == asked:
         return found
     tags = {} if info.georeferenced else read_tags(info.path)
     scales = [noted(info, tags, hints.distance_m)]
@@ -50,15 +54,19 @@ def look(info: RasterInfo, hints: Hints, earlier: Scene | None = None) -> dict[s
     return {
         "asked": asked,
         "acquired_utc": exif.acquired_utc(tags),
-        "scales": [asdict(scale) for scale in scales if scale is not None],
+        "scales": [recorded(scale) for scale in scales if scale is not None],
     }
 
 
-def note(scene: Scene, found: dict[str, Any]) -> None:
+def note(scene: Scene, found: PhotographRecord) -> None:
     """Have a finished scene tell what was found, if it tells something else."""
-    if scene.record.get("photograph") != found:
-        scene.record["photograph"] = found
-        scene.write()
+    if scene.record.photograph != found:
+        replace(scene, record=scene.record.with_photograph(found)).write()
+
+
+def recorded(scale: Scale) -> ScaleRecord:
+    """Return a scale in the form of ``scene.json``."""
+    return {"mm_per_px": scale.mm_per_px, "sigma": scale.sigma, "source": scale.source}
 
 
 def noted(info: RasterInfo, tags: exif.Tags, distance_m: float | None) -> Scale | None:

@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 from affine import Affine
 
@@ -89,8 +88,7 @@ def check_agreement(scene: Scene, scales: Sequence[Scale]) -> None:
 
 def recorded(scene: Scene) -> list[Scale]:
     """What the scan found in the photograph."""
-    photograph: dict[str, Any] = scene.record.get("photograph") or {}
-    return [Scale(**scale) for scale in photograph.get("scales", [])]
+    return [Scale(**scale) for scale in scene.record.scales]
 
 
 def mapped_mm(scene: Scene) -> float | None:

@@ -6,15 +6,14 @@ OUT/<scene>/scene.json  provenance, grid summary, threshold, timings
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from affine import Affine
 
 from crackcli.errors import InputError
 from crackcli.files import write_json
+from crackcli.scenes.record import SceneRecord
 
 SCHEMA = 1
 
@@ -28,7 +27,7 @@ class Scene:
     cols: int
     transform: Affine  # pixel (col, row) to map (x, y); identity where there is no map
     crs_wkt: str | None
-    record: dict[str, Any] = field(default_factory=dict, repr=False)
+    record: SceneRecord = field(default_factory=SceneRecord, repr=False)
 
     @property
     def name(self) -> str:
@@ -52,7 +51,7 @@ class Scene:
             "transform": list(self.transform)[:6],
             "crs_wkt": self.crs_wkt,
         }
-        write_json(self.folder / "scene.json", grid | self.record)
+        write_json(self.folder / "scene.json", {**grid, **self.record.facts})
 
     @classmethod
     def read(cls, folder: Path) -> "Scene":
@@ -67,16 +66,7 @@ class Scene:
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} cannot be read ({error}); scan this image again") from error
-        return cls(folder=folder, record=facts, **known)
-
-
-def entry(record: Any, path: Sequence[str], otherwise: Any = None) -> Any:
-    """What ``scene.json`` has at the end of a ``path`` of names, or ``otherwise``."""
-    for step in path:
-        if not isinstance(record, dict) or step not in record:
-            return otherwise
-        record = record[step]
-    return record
+        return cls(folder=folder, record=SceneRecord(facts), **known)
 
 
 def finished_scenes(out: Path) -> list[Scene]:

@@ -34,7 +34,7 @@ def photograph_of(out: Path, scene: Scene, record: dict[str, Any]) -> Path:
             f"{out / 'run.json'} cannot be read ({error!r}); scan again into {out}"
         ) from error
     if scene.name not in named:  # an earlier run into the same folder, of photographs beside
-        file = scene.record.get("source", {}).get("file", "")
+        file = scene.record.source_file or ""
         beside = sorted({path.parent / file for path in named.values()})
         found = [path for path in beside if file and path.is_file()]
         if found:  # several folders may hold a file of this name
@@ -66,7 +66,7 @@ def original(out: Path, scene: Scene, remedy: str) -> RasterInfo:
 def is_source(path: Path, scene: Scene) -> bool:
     """Whether a file, readable or not, holds what the scene was scanned from."""
     try:
-        return inspect(path).digest == scene.record.get("source", {}).get("sha256")
+        return inspect(path).digest == scene.record.source_sha256
     except InputError:
         return False
 
@@ -75,7 +75,7 @@ def unchanged(scene: Scene, source: Path, remedy: str) -> RasterInfo:
     """What ``source`` holds, if it is the photograph that the scene was scanned from; else an
     `InputError`, with the ``remedy``."""
     info = inspect(source)
-    scanned = scene.record.get("source", {}).get("sha256")
+    scanned = scene.record.source_sha256
     if info.digest != scanned or (info.rows, info.cols) != (scene.rows, scene.cols):
         raise InputError(
             f"{source} is not the photograph that was scanned, or was changed since; {remedy}"

@@ -98,7 +98,7 @@ def chosen(
     """The cracks to be drawn, spread over all parts as their sound areas are, and the least
     distance between two of them.  Raises `InputError` where there is no room for them."""
     rng = np.random.default_rng(plan.seed)
-    gated = parts[0].scene.record["scored"]["engine"]["kind"] not in DIRECT_KINDS
+    gated = parts[0].scene.record.engine["kind"] not in DIRECT_KINDS
     cells = [Cells.of(part.scene.mask, part.scene.score, gated=gated) for part in parts]
     near = REACH_PX + MARKED_PX, REACH_PX + SUSPECTED_PX, REACH_PX + EDGE_PX
     sound = [each.clear(near[0], 0.0, near[2]) for each in cells]

@@ -23,13 +23,13 @@ import shutil
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
 from crackcli.arrays import Float64, UInt8
 from crackcli.errors import CrackError, InputError, ModelError, UsageError
+from crackcli.inference.options import ModelOptions
 from crackcli.masking.refinement import Masking
 from crackcli.progress import Progress
 from crackcli.rasters.crops import write_pixels
@@ -38,6 +38,7 @@ from crackcli.rasters.reader import Raster, RasterInfo, inspect, read_band
 from crackcli.rasters.resampled import PLAIN, in_order
 from crackcli.report.write import ReportTask, trace_scene
 from crackcli.scan.survey import SurveyTask, scan_survey
+from crackcli.scenes.record import EngineRecord
 from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene, finished_scenes
 from crackcli.selftest.hits import Hit, hit_of
@@ -80,15 +81,7 @@ class SelftestTask:
     contrast: float | None = None
     seed: int = 0
     gsd_mm: float | None = None
-    model: Path | None = None
-    method: str | None = None
-    start: str | None = None
-    baseline: str | None = None
-    engine: str = "auto"
-    device: str = "auto"
-    precision: str = "auto"
-    gate: float = 0.5
-    look: float = 0.0
+    model_options: ModelOptions = ModelOptions()
     masking: Masking = Masking("auto")
     zooms: tuple[float, ...] = PLAIN
     most_mp: float = MOST_MP
@@ -101,7 +94,8 @@ class SelftestTask:
                 f"the widths {', '.join(f'{width:g}' for width in self.widths_px)} make no curve; "
                 f"give two or more above 0 and up to {WIDEST_PX:g} px"
             )
-        if self.scan and any((self.model, self.method, self.start, self.baseline)):
+        chosen = self.model_options
+        if self.scan and any((chosen.model, chosen.method, chosen.start, chosen.baseline)):
             raise UsageError(
                 f"{self.scan} was scanned by a model and method of its own; leave --model, "
                 "--method, --start and --baseline out, or --scan"
@@ -141,7 +135,7 @@ class Selftest:
 
     info: RasterInfo
     scale: Scale | None
-    facts: dict[str, Any]
+    facts: EngineRecord
     options: SurveyTask
     parts: list[Part]
     tested: list[Tested]
@@ -195,7 +189,7 @@ def run_selftest(task: SelftestTask, progress: Progress = lambda share, words: N
     find_scale(as_scene, task.gsd_mm)  # which may contradict the map: told before the work
     options = scan_options(task)
     work = task.output / "work"
-    copies_mp = task.count * copy_side(256, options.zooms, options.look) ** 2 / 1e6
+    copies_mp = task.count * copy_side(256, options.zooms, options.model_options.look) ** 2 / 1e6
     as_is_mp = 0.0 if task.scan else min(info.megapixels, task.most_mp)
     first = as_is_mp / (as_is_mp + copies_mp)
     parts = scanned_as_it_is(
@@ -204,10 +198,10 @@ def run_selftest(task: SelftestTask, progress: Progress = lambda share, words: N
     whole = parts[0].window.shape == (info.rows, info.cols)
     # What was scanned tells what the photograph notes of its scale; a window of it has no notes.
     scale = find_scale(parts[0].scene if whole else as_scene, task.gsd_mm)
-    scored = parts[0].scene.record["scored"]
-    threshold = float(np.median([part.scene.record["threshold"] for part in parts]))
+    record = parts[0].scene.record
+    threshold = float(np.median([part.scene.record.result.threshold for part in parts]))
     plan = Injection(task.widths_px, task.count, task.contrast, task.seed)
-    side_px = copy_side(scored["engine"]["tile_px"], options.zooms, scored["look"])
+    side_px = copy_side(record.engine["tile_px"], options.zooms, record.look)
     drawn, apart_px = chosen(plan, info, parts, side_px)
     contrast, learnt_from = task.contrast, 0
     if contrast is None:
@@ -223,11 +217,11 @@ def run_selftest(task: SelftestTask, progress: Progress = lambda share, words: N
         ),
         lambda share, words: progress(first + (1 - first) * share, words),
     )
-    tested = [look_at(each, work, scored) for each in drawn]
+    tested = [look_at(each, work, record.engine) for each in drawn]
     return Selftest(
         info=info,
         scale=scale,
-        facts=scored["engine"],
+        facts=record.engine,
         options=options,
         parts=parts,
         tested=tested,
@@ -245,15 +239,7 @@ def scan_options(task: SelftestTask) -> SurveyTask:
     given = SurveyTask(
         sources=(task.source,),
         output=task.output / "work" / "as_is",
-        model=task.model,
-        method=task.method,
-        start=task.start,
-        baseline=task.baseline,
-        engine=task.engine,
-        device=task.device,
-        precision=task.precision,
-        gate=task.gate,
-        look=task.look,
+        model_options=task.model_options,
         masking=task.masking,
         zooms=task.zooms,
     )
@@ -264,17 +250,20 @@ def scan_options(task: SelftestTask) -> SurveyTask:
         known = json.loads(path.read_text(encoding="utf-8"))["options"]
         return replace(
             given,
-            model=Path(known["model"]) if known["model"] else None,
-            method=known["method"],
-            start=known["start"],
-            baseline=known["baseline"],
-            engine=known["engine"],
-            gate=known["gate"],
+            model_options=replace(
+                task.model_options,
+                model=Path(known["model"]) if known["model"] else None,
+                method=known["method"],
+                start=known["start"],
+                baseline=known["baseline"],
+                engine=known["engine"],
+                precision=known.get("precision", "float32"),
+                gate=known["gate"],
+                look=known.get("look", 0.0),
+                look_in=known.get("look_in", "half"),
+            ),
             masking=Masking(**known["masking"]),
             core_px=known["core_px"],
-            look=known.get("look", 0.0),
-            look_in=known.get("look_in", "half"),
-            precision=known.get("precision", "float32"),
             zooms=tuple(known["zooms"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -290,7 +279,7 @@ def scanned_as_it_is(
     whole = Window(0, 0, info.rows, info.cols)
     if task.scan is not None:
         scenes = finished_scenes(task.scan)
-        same = [scene for scene in scenes if scene.record["source"]["sha256"] == info.digest]
+        same = [scene for scene in scenes if scene.record.source_sha256 == info.digest]
         if not same:
             raise InputError(
                 f"{task.scan} holds no scan of {task.source}, or of what it was before; leave "
@@ -352,10 +341,10 @@ def reported(window: Window, scene: Scene, out: Path) -> Part:
     return Part(window, scene, list(table.cracks), table.assessed_px)
 
 
-def look_at(drawn: Drawn, work: Path, scored: dict[str, Any]) -> Tested:
-    """What the scan of a copy in ``work`` found; it must be by the engine that ``scored`` tells."""
+def look_at(drawn: Drawn, work: Path, engine: EngineRecord) -> Tested:
+    """What the scan of a copy in ``work`` found; it must be by this ``engine``."""
     scene = Scene.read(work / "drawn" / drawn.name)
-    if scene.record["scored"]["engine"] != scored["engine"]:
+    if scene.record.engine != engine:
         raise InputError(
             "the finished scan was made with another model or version of it; leave --scan out"
         )

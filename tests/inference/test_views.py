@@ -303,7 +303,7 @@ def test_at_another_zoom_it_is_scanned_again(photograph, tmp_path):
     summaries = [scan(photograph, tmp_path / "out", zooms) for zooms in ((1.0, 2.0),) * 2]
 
     assert [summary.status for summary in summaries] == ["done", "unchanged"]
-    assert Scene.read(tmp_path / "out").record["scored"]["zooms"] == [1.0, 2.0]
+    assert Scene.read(tmp_path / "out").record.zooms == [1.0, 2.0]
     assert read_tags(tmp_path / "out" / "score.tif")["CRACKCLI_ZOOMS"] == "1,2"
 
 

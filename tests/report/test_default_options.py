@@ -8,14 +8,16 @@ from affine import Affine
 
 from crackcli.files import sha256
 from crackcli.masking.refinement import Masking
-from crackcli.report.default_options import GATE, by_default
+from crackcli.registry import DEFAULT_GATE
+from crackcli.report.default_options import by_default
 from crackcli.scan.survey import SurveyTask
+from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scene import Scene
 from crackcli.shipped_models import shipped
 
 
 def scene(**record):
-    return Scene(Path("wall"), 9, 9, Affine.identity(), None, record)
+    return Scene(Path("wall"), 9, 9, Affine.identity(), None, SceneRecord(record))
 
 
 def scanned(engine=(), masking=(), **scored):
@@ -51,4 +53,4 @@ def test_another_model_or_option_is_none(other):
 
 
 def test_the_gate_of_the_survey_is_the_same_default(tmp_path):
-    assert SurveyTask((tmp_path,), tmp_path).gate == GATE
+    assert SurveyTask((tmp_path,), tmp_path).model_options.gate == DEFAULT_GATE

@@ -18,6 +18,7 @@ from crackcli.report.formats import csv as csv_format
 from crackcli.report.formats import geojson, geopackage
 from crackcli.report.rows import SceneCracks
 from crackcli.scenes.frames import apply
+from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scale import find_scale
 from crackcli.scenes.scene import Scene
 
@@ -42,7 +43,7 @@ def mask():
 
 def table(mask, folder, transform=None, crs_wkt=None, gsd_mm=None, **record):
     transform = transform or Affine.identity()
-    scene = Scene(folder / "wall", *mask.shape, transform, crs_wkt, record)
+    scene = Scene(folder / "wall", *mask.shape, transform, crs_wkt, SceneRecord(record))
     cracks = trace_array(mask)
     return SceneCracks(scene, find_scale(scene, gsd_mm), cracks, int((mask != 255).sum()))
 

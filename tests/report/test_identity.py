@@ -22,19 +22,22 @@ from crackcli.report.formats import geojson, geopackage
 from crackcli.report.identity import About, about, check_names, relevance_top, scan_facts
 from crackcli.report.rows import SceneCracks
 from crackcli.report.severity import find_profiles
+from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
 
 UTM = CRS.from_epsg(25832).to_wkt()
 TENTH = Affine(0.0001, 0, 500_000, 0, -0.0001, 5_500_000)
-RECORD = {
-    "device": "cpu",
-    "probability": [
-        {"rows": 5, "cols": 4, "share_at_gate": 0.35},
-        {"rows": 2, "cols": 2, "share_at_gate": 0.25},
-    ],
-    "seconds": {"explain": 2.5, "score": 0.25, "mask": 0.75},
-}
+RECORD = SceneRecord(
+    {
+        "device": "cpu",
+        "probability": [
+            {"rows": 5, "cols": 4, "share_at_gate": 0.35},
+            {"rows": 2, "cols": 2, "share_at_gate": 0.25},
+        ],
+        "seconds": {"explain": 2.5, "score": 0.25, "mask": 0.75},
+    }
+)
 NAMED = About("pier 3", "<2026>", "0123456789abcdef", "2026-05-01T10:00:00+00:00")
 
 
@@ -96,7 +99,7 @@ def test_the_scan_is_told_as_scene_json_has_it(tmp_path):
         "seconds": 3.5,
         "device": "cpu",
     }
-    bare = scan_facts(replace(table(tmp_path).scene, record={}), 0, 0)
+    bare = scan_facts(replace(table(tmp_path).scene, record=SceneRecord()), 0, 0)
     assert {value for name, value in bare.items() if name != "nodata_pct"} == {None}
 
 

@@ -22,6 +22,7 @@ from crackcli.report.formats import geojson, geopackage
 from crackcli.report.rows import SceneCracks
 from crackcli.report.severity import find_profiles
 from crackcli.scenes.frames import apply
+from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene
 
@@ -41,7 +42,7 @@ def mask():
 
 def table(mask, folder, transform=None, crs_wkt=None, gsd_mm=None, **record):
     transform = transform or Affine.identity()
-    scene = Scene(folder / "wall", *mask.shape, transform, crs_wkt, record)
+    scene = Scene(folder / "wall", *mask.shape, transform, crs_wkt, SceneRecord(record))
     return SceneCracks(scene, find_scale(scene, gsd_mm), trace_array(mask), mask.size)
 
 

@@ -273,7 +273,7 @@ def test_by_another_explanation_it_is_scanned_again(photograph, tmp_path, name):
 
     assert summary.status == "done"
     assert engine.backs > 0
-    assert Scene.read(summary.mask.parent).record["scored"]["engine"][name] == CHANGES[name]
+    assert Scene.read(summary.mask.parent).record.engine[name] == CHANGES[name]
 
 
 def with_gate(photograph, folder, gate, progress=lambda share, words: None):
@@ -360,7 +360,7 @@ def test_the_record_is_written_last(photograph, tmp_path, monkeypatch):
 def test_the_record_knows_the_file_and_the_network(photograph, tmp_path):
     summary = scan(photograph, tmp_path / "wall", masking=Masking("study", threshold=0.1))
 
-    record = Scene.read(summary.mask.parent).record
+    record = Scene.read(summary.mask.parent).record.facts
     digest = hashlib.sha256(photograph.read_bytes()).hexdigest()
     assert record["source"]["sha256"] == record["scored"]["source_sha256"] == digest
     assert record["threshold"] == summary.threshold == 0.1

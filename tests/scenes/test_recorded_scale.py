@@ -12,6 +12,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from crackcli.engines import opening as models
 from crackcli.errors import InputError, UsageError
+from crackcli.inference.options import ModelOptions
 from crackcli.rasters.reader import inspect
 from crackcli.report.write import ReportTask, write_report
 from crackcli.scan.survey import SurveyTask, scan_survey
@@ -157,7 +158,7 @@ def test_what_was_found_from_the_same_is_not_looked_for_again(tmp_path, monkeypa
     read = Scene.read(scene.folder)
     monkeypatch.setattr(exif, "pixel_size", None)
 
-    assert look(info, Hints(), read) == scene.record["photograph"]
+    assert look(info, Hints(), read) == read.record.photograph
     with pytest.raises(TypeError):
         look(info, Hints(distance_m=2), read)
 
@@ -183,7 +184,9 @@ def survey(tmp_path, monkeypatch):
 
     def scan(**hints):
         engine.backs = 0
-        task = SurveyTask((photographs,), tmp_path / "out", gate=0.3, hints=Hints(**hints))
+        task = SurveyTask(
+            (photographs,), tmp_path / "out", ModelOptions(gate=0.3), hints=Hints(**hints)
+        )
         return scan_survey(task), engine.backs
 
     return scan, tmp_path / "out"
@@ -211,6 +214,6 @@ def test_a_hint_that_is_given_later_explains_nothing_again(survey):
     assert first > 0
     assert again == 0
     assert [scene.status for scene in result.scenes] == ["unchanged"]
-    (scale,) = Scene.read(out / "marked").record["photograph"]["scales"]
+    (scale,) = Scene.read(out / "marked").record.scales
     assert scale["source"] == "marker"
-    assert Scene.read(out / "bare").record["photograph"]["scales"] == []  # as it was
+    assert Scene.read(out / "bare").record.scales == []  # as it was

@@ -5,6 +5,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from crackcli.errors import InputError, UsageError
+from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scale import Scale, check_options, find_scale
 from crackcli.scenes.scene import Scene
 
@@ -63,7 +64,7 @@ def seen(tmp_path, *scales, transform=None, crs_wkt=None):
     """A scene whose photograph told these scales: (mm per pixel, sigma, source)."""
     names = ("mm_per_px", "sigma", "source")
     found = [dict(zip(names, scale, strict=True)) for scale in scales]
-    record = {"photograph": {"scales": found}}
+    record = SceneRecord({"photograph": {"scales": found}})
     return Scene(tmp_path / "wall", 100, 200, transform or Affine.identity(), crs_wkt, record)
 
 

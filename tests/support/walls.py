@@ -16,6 +16,7 @@ from crackcli.files import sha256
 from crackcli.masking.runs import find_runs
 from crackcli.rasters.cog import write_cog
 from crackcli.rasters.reader import RasterInfo
+from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scene import Scene
 
 # Runs the command as it is where neither torch nor ONNX Runtime is installed.
@@ -83,7 +84,7 @@ def write_scene(folder, mask, transform=None, crs_wkt=None, **record):
     score = np.where(mask == 255, 255, 127).astype(np.uint8)
     write_cog(folder / "mask.tif", [mask], info, {}, "nearest")
     write_cog(folder / "score.tif", [score], info, {}, "average")
-    scene = Scene(folder, rows, cols, transform, crs_wkt, record)
+    scene = Scene(folder, rows, cols, transform, crs_wkt, SceneRecord(record))
     scene.write()
     return scene
 

@@ -317,7 +317,7 @@ def standing(
     work = StripStore(task.folder / "work", scan_digest(scored))
     earlier = None if task.overwrite else finished(scene, scored)
     nothing: list[list[int]] = [[] for _ in views]
-    if earlier is not None and earlier.record["masking"] == asdict(task.masking):
+    if earlier is not None and earlier.record.masking == asdict(task.masking):
         return UNCHANGED, nothing
     if not task.overwrite and any(map(work.made, (work.score, scene.score))):
         return TO_MASK, nothing
@@ -345,13 +345,12 @@ def assumed(task: SurveyTask, explainer: StripScorer) -> Assumption:
     gated, pixels, scenes = 0.0, 0.0, 0
     with contextlib.suppress(InputError):
         for folder in finished_folders(task.output):
-            with contextlib.suppress(InputError, KeyError, TypeError):
+            with contextlib.suppress(InputError):
                 record = Scene.read(folder).record
-                scored, size = record["scored"], record["source"]["megapixels"]
-                same = scored["engine"]["model_sha256"], scored["gate"]
-                if same == (facts.model_sha256, explainer.gate):
-                    gated += record["tiles_gated"] * size
-                    pixels += size
+                result = record.result
+                if (record.model_sha256, record.gate) == (facts.model_sha256, explainer.gate):
+                    gated += result.tiles_gated * result.megapixels
+                    pixels += result.megapixels
                     scenes += 1
     if not pixels:
         return Assumption(LIKELY_GATED, "default: no scene of this model in the output folder")
