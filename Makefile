@@ -1,14 +1,17 @@
 # make demo   scan and report the sample wall: a look at what crackcli does, in about three minutes
 # make test   everything a developer needs, then the tests
+# make slow   the tests marked slow: minutes each, run before a release
+# make lint   style, and types by mypy --strict
+# make wheel  the wheel, installed by itself: it scans and reports without this checkout
 #
-# Both make a virtual environment in .venv; PYTHON=python3.12 takes another interpreter.
+# All make a virtual environment in .venv; PYTHON=python3.12 takes another interpreter.
 
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= out/demo
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test slow lint wheel clean
 
 demo: $(VENV)/base
 	$(VENV)/bin/crackcli scan sample_data/wall.tif -o $(OUT)
@@ -21,9 +24,21 @@ demo: $(VENV)/base
 test: $(VENV)/test
 	$(VENV)/bin/python -m pytest
 
+slow: $(VENV)/test
+	$(VENV)/bin/python -m pytest -m slow
+
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy crackcli
+
+wheel: $(VENV)/test
+	rm -rf dist $(VENV)-wheel
+	$(VENV)/bin/python -m build --outdir dist .
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip --disable-pip-version-check install --quiet \
+	  -c constraints.txt dist/*.whl
+	$(VENV)-wheel/bin/python tests/packaging/check_wheel.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,4 +52,4 @@ $(VENV)/test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) out
+	rm -rf $(VENV) $(VENV)-wheel dist out
