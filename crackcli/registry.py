@@ -1,10 +1,11 @@
-"""Every menu of the program: names and where the named thing lives.
+"""Menus of the program: names, and where the named thing lives.
 
-The values are "module:object" and are imported when asked for, so that listing a menu costs
+The entries are texts "module:object"; `load` imports the module, so that listing a menu imports
 nothing.  To add an entry, write its module and one line here.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -15,26 +16,52 @@ NETWORKS = {
     "unet": "crackcli.networks.unet:build",
     "vgg11": "crackcli.networks.vgg11:build",
 }
-OBJECTIVES = {  # what each network is trained for
+CLASSIFIER = "vgg11"  # the network whose decisions attribution methods explain
+OBJECTIVES = {  # the training objective of each network
     "autoencoder": "crackcli.training.reconstruction:Reconstructing",
     "unet": "crackcli.training.segmentation:Segmenting",
     "vgg11": "crackcli.training.classification:Classifying",
 }
+PROBABILITY = "P(crack)"
+
+
+@dataclass(frozen=True)
+class Method:
+    """What the program must know of a method before it loads any code of it."""
+
+    code: str  # "module:object" of the function that builds it, or of its own engine
+    network: str | None = CLASSIFIER  # None: it needs no model
+    score: str = "positive relevance"  # score rasters hold the square root of this
+    baseline: str | None = None  # default of --baseline; None: it compares with nothing
+    masking: str = "refined"  # recipe of --masking auto
+
+    @property
+    def direct(self) -> bool:
+        """Whether pixels are scored without a classifier, so that there is no gate."""
+        return self.network != CLASSIFIER
+
+    @property
+    def probability(self) -> bool:
+        """Whether the score is P(crack) of each pixel."""
+        return self.score == PROBABILITY
+
+
 METHODS = {
-    "cae": "crackcli.attribution.dense:cae",
-    "deeplift": "crackcli.attribution.deeplift:deeplift",
-    "deepliftshap": "crackcli.attribution.deeplift:deepliftshap",
-    "gradient": "crackcli.attribution.gradient:gradient",
-    "gradientshap": "crackcli.attribution.path:gradientshap",
-    "inputxgrad": "crackcli.attribution.gradient:inputxgrad",
-    "intgrad": "crackcli.attribution.path:intgrad",
-    "lrp": "crackcli.attribution.lrp:lrp",
-    "lrp-alpha2-beta1": "crackcli.attribution.lrp:alpha2_beta1",
-    "lrp-epsilon-plus": "crackcli.attribution.lrp:epsilon_plus",
-    "lrp-gamma-box": "crackcli.attribution.lrp:gamma_box",
-    "raw": "crackcli.engines.raw:RawEngine",  # needs no model, and is its own engine
-    "unet": "crackcli.attribution.dense:unet",
+    "cae": Method("crackcli.attribution.dense:cae", "autoencoder", "squared error"),
+    "deeplift": Method("crackcli.attribution.deeplift:deeplift", baseline="mean"),
+    "deepliftshap": Method("crackcli.attribution.deeplift:deepliftshap", baseline="photographs"),
+    "gradient": Method("crackcli.attribution.gradient:gradient"),
+    "gradientshap": Method("crackcli.attribution.path:gradientshap", baseline="photographs"),
+    "inputxgrad": Method("crackcli.attribution.gradient:inputxgrad"),
+    "intgrad": Method("crackcli.attribution.path:intgrad", baseline="mean"),
+    "lrp": Method("crackcli.attribution.lrp:lrp"),
+    "lrp-alpha2-beta1": Method("crackcli.attribution.lrp:alpha2_beta1"),
+    "lrp-epsilon-plus": Method("crackcli.attribution.lrp:epsilon_plus"),
+    "lrp-gamma-box": Method("crackcli.attribution.lrp:gamma_box"),
+    "raw": Method("crackcli.engines.raw:RawEngine", None, "darkness"),
+    "unet": Method("crackcli.attribution.dense:unet", "unet", PROBABILITY, masking="plain"),
 }
+ZENNIT = Method("crackcli.engines.zennit:ZennitEngine")  # any composite of Zennit, by its own menu
 ENGINES = {
     "onnx": "crackcli.engines.onnx:OnnxEngine",
     "raw": "crackcli.engines.raw:RawEngine",
@@ -47,7 +74,7 @@ FORMATS = {
     "gpkg": "crackcli.report.formats.geopackage:write",
 }
 
-# Packages that the base installation leaves out, and the extra that brings each.
+# Packages that the base installation leaves out, and the extra that installs each.
 EXTRAS = {
     "torch": "train",
     "torchvision": "train",
@@ -58,57 +85,56 @@ EXTRAS = {
     "matplotlib": "train",
 }
 
-
-def check(menu: Mapping[str, Any], name: str) -> str:
-    """``name`` itself if ``menu`` lists it; an unknown name is answered with the menu."""
-    if name not in menu:
-        raise UsageError(f"'{name}' is not known; choose one of: {', '.join(sorted(menu))}")
-    return name
-
-
-def load(menu: Mapping[str, str], name: str) -> Any:
-    """The object that ``menu`` lists under ``name``."""
-    module, _, attribute = menu[check(menu, name)].partition(":")
-    return getattr(import_module(module), attribute)
-
-
 DEFAULT_METHOD = "lrp"
 DEFAULT_START = "margin"
-# What the logits (no crack, crack) are weighed with where an explanation starts.
+DEFAULT_GATE = 0.5  # threshold on P(crack); tiles below it get no attribution
+# Weights of the logits (no crack, crack) in the attribution target, by the name of --start.
 STARTS = {
-    "margin": (-1.0, 1.0),  # what speaks for crack against no crack: class-selective
-    "crack": (0.0, 1.0),  # the crack logit alone: the study's start of the gradient methods
-    "both": (1.0, 1.0),  # both logits alike: the study's start of LRP
+    "margin": (-1.0, 1.0),  # crack logit - no-crack logit: class-selective
+    "crack": (0.0, 1.0),  # crack logit; Forest et al. 2024 for gradient methods
+    "both": (1.0, 1.0),  # sum of both logits; Forest et al. 2024 for LRP
 }
 PRECISIONS = {  # of convolutions
     "float32": "single precision",
     "bfloat16": "fewer digits, twice as fast where a processor has it",
     "auto": "the faster of the two",
 }
-# What a method that compares an image with references compares it with, unless told otherwise.
-BASELINES = {
+BASELINES = {  # references of methods that compare an image with references
     "black": "a black image",
     "mean": "the mean of crack-free photographs",
     "photographs": "crack-free photographs",
 }
-BASELINE_OF = {
-    "deeplift": "mean",
-    "deepliftshap": "photographs",
-    "gradientshap": "photographs",
-    "intgrad": "mean",
-}
-# The networks of methods that do not explain a classifier; the grey picture itself needs none.
-DIRECT = {"cae": "autoencoder", "raw": None, "unet": "unet"}
-CLASSIFIER = "vgg11"
-# What the root that a score raster holds is of, where it is not positive relevance.
-SCORED = {"cae": "squared error", "raw": "darkness", "unet": "P(crack)"}
 
 
-def chosen_baseline(method: str, wanted: str | None) -> str | None:
-    """What a method compares with: what was asked for, else its own; None where it does not."""
-    if method not in BASELINE_OF:
-        if wanted is not None:
-            menu = ", ".join(sorted(BASELINE_OF))
-            raise UsageError(f"method {method} has no baseline; those that have: {menu}")
-        return None
-    return wanted or BASELINE_OF[method]
+def check(menu: Mapping[str, Any], name: str) -> str:
+    """Return ``name`` if ``menu`` lists it; raise a `UsageError` with the menu if not."""
+    if name not in menu:
+        raise UsageError(f"'{name}' is not known; choose one of: {', '.join(sorted(menu))}")
+    return name
+
+
+def load(menu: Mapping[str, str | Method], name: str) -> Any:
+    """Import and return the object that ``menu`` lists under ``name``."""
+    entry = menu[check(menu, name)]
+    module, _, attribute = (entry.code if isinstance(entry, Method) else entry).partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def find_method(name: str) -> Method:
+    """Return the row of a method; a name that `METHODS` lacks is a composite of Zennit."""
+    return METHODS.get(name, ZENNIT)
+
+
+def find_baseline(method: str, wanted: str | None) -> str | None:
+    """Return the baseline of a method: ``wanted``, else its default, or None if it has none.
+
+    Raises a `UsageError` if a baseline is wanted for a method without one.
+    """
+    default = find_method(method).baseline
+    if default is None and wanted is not None:
+        menu = ", ".join(sorted(name for name, row in METHODS.items() if row.baseline))
+        raise UsageError(
+            f"--baseline {wanted}: method {method} has no baseline; leave it out, or use one of: "
+            f"{menu}"
+        )
+    return wanted or default

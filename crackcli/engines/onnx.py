@@ -25,7 +25,7 @@ from crackcli.engines.engine import (
 from crackcli.engines.onnx_constants import with_fixed
 from crackcli.errors import DeviceError, ModelError, OutOfMemory
 from crackcli.files import sha256
-from crackcli.registry import check, chosen_baseline
+from crackcli.registry import check, find_baseline
 
 METADATA = "crackcli"  # the key of our facts among the metadata of a graph
 FACTS = (
@@ -167,7 +167,7 @@ def agree(
     """Raise a `ModelError` where a graph was not made for what is asked for."""
     asked = {"method": method, "start": start, "baseline": baseline}
     if baseline is not None:
-        asked["baseline"] = chosen_baseline(method or facts["method"], baseline)
+        asked["baseline"] = find_baseline(method or facts["method"], baseline)
     if facts["start"] == "none":  # whatever is asked for, there is none
         del asked["start"]
     for name, wanted in asked.items():

@@ -11,12 +11,12 @@ from crackcli.registry import (
     BASELINES,
     DEFAULT_METHOD,
     DEFAULT_START,
-    DIRECT,
     ENGINES,
     METHODS,
     PRECISIONS,
     STARTS,
     check,
+    find_method,
     load,
 )
 from crackcli.shipped_models import shipped
@@ -34,12 +34,13 @@ def find_model(model: Path | None, method: str | None, start: str | None, engine
     if model is not None:
         return model
     method, start = method or DEFAULT_METHOD, start or DEFAULT_START
-    if method in DIRECT:
+    row = find_method(method)
+    if row.direct:
         path = shipped(".safetensors" if engine == "torch" else ".onnx", method)
         if not path.is_file():
             raise ModelError(
                 f"no model for method {method} is shipped; give one with --model, of "
-                f"crackcli train --network {DIRECT[method]}"
+                f"crackcli train --network {row.network}"
             )
         return path
     if engine not in ("auto", "onnx"):
@@ -79,7 +80,13 @@ def open_engine(
         raise UsageError("method raw has no convolutions; leave --precision out")
     if "raw" in (method, engine):
         return load(ENGINES, "raw")(model, method, start, device, baseline)
-    if engine == "auto" and model is None and method not in DIRECT and device != "cpu" and gpu():
+    if (
+        engine == "auto"
+        and model is None
+        and not find_method(method or DEFAULT_METHOD).direct
+        and device != "cpu"
+        and gpu()
+    ):
         engine = "torch"
     path = find_model(model, None if engine in OWN_MENUS else method, start, engine)
     if engine == "auto":

@@ -9,7 +9,7 @@ from crackcli import __version__
 from crackcli.arrays import Float32, UInt8
 from crackcli.engines.engine import DEVICES, EngineFacts, ScoreMaps, ungated
 from crackcli.errors import DeviceError, UsageError
-from crackcli.registry import check, chosen_baseline
+from crackcli.registry import check, find_baseline
 
 
 class RawEngine:
@@ -28,7 +28,7 @@ class RawEngine:
             raise UsageError(f"method raw needs no model; leave {model} out")
         if method not in (None, "raw"):
             raise UsageError(f"engine raw has no method {method}; leave --engine out")
-        chosen_baseline("raw", baseline)
+        find_baseline("raw", baseline)
         check(DEVICES, device)
         if device == "cuda":
             raise DeviceError("method raw runs on the CPU only; leave --device cuda out")

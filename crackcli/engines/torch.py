@@ -20,12 +20,11 @@ from crackcli.errors import ModelError, OutOfMemory, UsageError
 from crackcli.files import sha256
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import (
-    CLASSIFIER,
     DEFAULT_METHOD,
     DEFAULT_START,
-    DIRECT,
     METHODS,
-    chosen_baseline,
+    find_baseline,
+    find_method,
     load,
 )
 
@@ -57,10 +56,10 @@ class TorchEngine:
         precision: str = "float32",
     ) -> None:
         method = method or DEFAULT_METHOD
-        start = "none" if method in DIRECT else start or DEFAULT_START
+        start = "none" if find_method(method).direct else start or DEFAULT_START
         found = Device.find(device, precision)
         checkpoint = Checkpoint.read(model)
-        baseline = chosen_baseline(method, baseline)
+        baseline = find_baseline(method, baseline)
         self.explainer = explainer_of(checkpoint, model, method, start, baseline)
         if not isinstance(self.explainer, Propagation):  # others divide by small differences
             if precision == "bfloat16":
@@ -233,7 +232,7 @@ def explainer_of(
 
     Raises a `ModelError` where the method is for another network.
     """
-    wanted = DIRECT.get(method, CLASSIFIER)
+    wanted = find_method(method).network
     if wanted is None:
         raise UsageError(f"method {method} needs no model; leave it out")
     if checkpoint.network != wanted:

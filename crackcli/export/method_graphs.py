@@ -23,9 +23,9 @@ from crackcli.attribution.passes import Passes
 from crackcli.attribution.propagation import Method, Propagation
 from crackcli.engines.onnx import BACK, FEATURES, WHOLE
 from crackcli.export.graph_surgery import Assembly, constant, floats, forget_origin, scalar
+from crackcli.registry import DEFAULT_GATE
 
 OPSET = 18
-GATE = 0.5
 IMAGES, CELLS, MAPS = ["B", 3, "H", "W"], ["N", "C", "F", "G"], ["B", "H", "W"]
 WINDOWED = ("from_window", "from_value")  # conditions of the parts that take windows
 TILES = ["T", "h", "w"]
@@ -117,7 +117,7 @@ def window_of(images: Tensor, explainer: Method) -> Tensor:
 def add_seeing(whole: Assembly, explainer: Method, images: Tensor, features: Tensor) -> None:
     """The parts before the way back: ``features``, ``probability``, ``value``, and whether all of
     it is asked for and some tile is explained."""
-    gate = torch.tensor(GATE)
+    gate = torch.tensor(DEFAULT_GATE)
     judging = part(explainer.head, {"features": features, "gate": gate}, ["seen", "passed"])
     whole.add(
         *(constant(f"stage_{number}", np.array(number)) for number in (WHOLE, FEATURES, BACK)),
@@ -197,7 +197,7 @@ def assembled(
             floats("value", CELLS),
         ],
         defaults={
-            "gate": np.array(GATE, np.float32),
+            "gate": np.array(DEFAULT_GATE, np.float32),
             "stage": np.array(0),
             "cells": np.zeros((1, channels, 1, 1), np.float32),
             **more,

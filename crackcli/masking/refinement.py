@@ -28,6 +28,7 @@ import numpy as np
 from crackcli.arrays import Bools, Float32, Float64, Int64, UInt8
 from crackcli.errors import UsageError
 from crackcli.rasters.grid import Window
+from crackcli.registry import find_method
 
 HALO_PX = 160  # what `refine` needs to see around the pixels it judges
 SEEN_PX = 255  # as far as anything reaches that `refine` does: 3 + 60 + 128 + 64, see there
@@ -52,10 +53,7 @@ AREA_PX = 40
 # Bounds of a scene's threshold where the score has a unit: the root of logits per pixel, and of the
 # network's usual margin in logits.
 BOUNDS = {("lrp", "margin"): (0.0022, 0.0044)}
-# Where the score is itself a probability, its root at one half.
-FIXED = {"unet": 0.5**0.5}
-# What outlines cracks by itself is thresholded and no more, unless told otherwise.
-RECIPES = {"unet": "plain"}
+HALF_PROBABILITY = 0.5**0.5  # threshold of a score that is the root of P(crack)
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class Masking:
         """The same with the recipe that suits a method, where it is open."""
         if self.recipe != "auto":
             return self
-        return replace(self, recipe=RECIPES.get(method, "refined"))
+        return replace(self, recipe=find_method(method).masking)
 
     @property
     def least_px(self) -> int:

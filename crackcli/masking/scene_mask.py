@@ -16,7 +16,7 @@ import numpy as np
 from crackcli.arrays import Bools, Float32, Int64, UInt8
 from crackcli.masking.refinement import (
     BOUNDS,
-    FIXED,
+    HALF_PROBABILITY,
     HALO_PX,
     SEEN_PX,
     SMOOTHED_PX,
@@ -35,9 +35,10 @@ from crackcli.masking.runs import Runs, find_runs, number_cracks
 from crackcli.progress import Progress
 from crackcli.rasters.cog import write_cog
 from crackcli.rasters.grid import Block, Grid, Strip, Window
-from crackcli.rasters.nodata import fill
+from crackcli.rasters.nodata import fill_nodata
 from crackcli.rasters.reader import CRACK, NODATA, SCORE_MAX, Band, Raster, RasterInfo, read_tags
-from crackcli.threads import ThreadPool, cores
+from crackcli.registry import find_method
+from crackcli.threads import ThreadPool, thread_count
 
 CORE_PX = 1024
 BINS = 1024  # of the histogram of smoothed scores
@@ -86,12 +87,12 @@ def find_threshold(score: Path, masking: Masking) -> float:
     the score is a probability."""
     with Scores(score) as scores:
         (method, _), study = scores.maker, masking.recipe == "study"
-        if method in FIXED and not study:
-            return FIXED[method]
+        if find_method(method).probability and not study:
+            return HALF_PROBABILITY
         grid = Grid(*scores.band.shape, CORE_PX, HALO_PX)
     counts = np.zeros(BINS, np.int64)
     refined = masking.recipe == "refined"
-    with ThreadPool(lambda: Scores(score), cores()) as crew:
+    with ThreadPool(lambda: Scores(score), thread_count()) as crew:
         blocks = (block for strip in grid for block in strip.blocks)
         for part in crew.imap(partial(block_counts, refined=refined), blocks):
             counts += part
@@ -157,7 +158,7 @@ def write_mask(
 def threads(info: RasterInfo) -> int:
     """How many of them may read a photograph: one, if its file is read from top to bottom."""
     with Raster(info) as raster:
-        return cores() if raster.in_parts else 1
+        return thread_count() if raster.in_parts else 1
 
 
 @contextlib.contextmanager
@@ -224,7 +225,7 @@ def block_candidates(
     part = around(pointed, SEEN_PX) if valid.all() else Window(0, 0, *q.shape)
     at = part.within(Window(0, 0, *q.shape))
     window = Window(block.padded.row + part.row, block.padded.col + part.col, *part.shape)
-    found = refine(fill(raster.read(window).rgb, valid[at]), q[at], threshold, pointed[at])
+    found = refine(fill_nodata(raster.read(window).rgb, valid[at]), q[at], threshold, pointed[at])
     return Candidates(
         *(
             placed(flags & valid[at], at, q.shape)[block.crop]

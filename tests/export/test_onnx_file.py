@@ -21,7 +21,7 @@ from crackcli.errors import ModelError, OutputError
 from crackcli.export.onnx_file import ExportTask, export
 from crackcli.networks import autoencoder, unet, vgg11
 from crackcli.networks.checkpoint import Checkpoint
-from crackcli.registry import DIRECT, METHODS
+from crackcli.registry import METHODS
 
 TINY = {"widths": [4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 64, 64, 0], "hidden": 16, "tile_cells": 2}
 
@@ -58,7 +58,7 @@ def others(tmp_path_factory):
         ("unet", unet.build, {"widths": ((4,), (4,), (4, 4), (4, 4), (4, 4))}),
     ):
         network = build(**arguments)
-        saved = Checkpoint(DIRECT[method], arguments, ("crack",), 64, network.state_dict())
+        saved = Checkpoint(METHODS[method].network, arguments, ("crack",), 64, network.state_dict())
         saved.save(folder / f"{method}.safetensors")
     return folder
 
@@ -68,7 +68,7 @@ SLOW = {"deeplift", "intgrad"}  # to export, and no other graphs than those of t
 
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - SLOW - {"raw"}))
 def test_the_graph_gives_the_map_of_torch(checkpoint, others, images, method):
-    model = others / f"{method}.safetensors" if method in DIRECT else checkpoint
+    model = others / f"{method}.safetensors" if METHODS[method].direct else checkpoint
     if method == "cae":
         images = images[:, :64, :64]  # it takes tiles
     path = checkpoint.with_name(f"{method}.onnx")
