@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 from segmentation import labelled_photographs, scanned
 
-from crackcli.datasets.folders import LABELS, LabelledImage, list_photographs, sources, split
+from crackcli.datasets.folders import LABELS, LabelledImage, list_photographs, source_names, split
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.engines.device import Device
 from crackcli.engines.opening import open_engine
@@ -190,11 +190,11 @@ def main() -> None:
         )
         for which in ("train", "test/patches")
     )
-    named = given.sources or sources(seen)
+    named = given.sources or source_names(seen)
     for source in named:
-        check(dict.fromkeys(sources(seen)), source)
+        check(dict.fromkeys(source_names(seen)), source)
     if given.only and given.only != ALL:
-        without(check(dict.fromkeys(sources(seen)), given.only), seen, given)
+        without(check(dict.fromkeys(source_names(seen)), given.only), seen, given)
         return
     everything = trained(given.folder / "all.safetensors", seen, given)
     if given.only:

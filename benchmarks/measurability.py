@@ -31,7 +31,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from crackcli.datasets.pixel_scores import near
+from crackcli.datasets.pixel_scores import dilate
 from crackcli.detectability import limits as measurability
 from crackcli.detectability.limits import (
     CONTRAST,
@@ -201,11 +201,11 @@ def found_of(seed: int, made: Made, explainer: Explainer) -> list[Drawn]:
         file = Path(name) / "drawn.png"
         cv2.imwrite(str(file), cv2.cvtColor(made.picture, cv2.COLOR_RGB2BGR))
         mask = scan_raster(ScanTask(file, Path(name) / "out"), explainer).mask
-        marked = quarters(near(read_band(mask) == CRACK, NEAR_PX))
+        marked = quarters(dilate(read_band(mask) == CRACK, NEAR_PX))
     rows = []
     for quarter, cover in enumerate(quarters(made.cover)):
         own = ridge(cover)
-        other = ~near(own, 3 * NEAR_PX)
+        other = ~dilate(own, 3 * NEAR_PX)
         rows.append(
             Drawn(
                 seed=seed,

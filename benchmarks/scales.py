@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from crackcli.cracks.pixel_set import PixelSet, thin
-from crackcli.datasets.pixel_scores import near
+from crackcli.datasets.pixel_scores import dilate
 from crackcli.engines.opening import open_engine
 from crackcli.inference.explainer import Explainer
 from crackcli.inference.strips import StripScores
@@ -127,12 +127,12 @@ def main() -> None:
             path = Path(name) / f"{number}.png"
             cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
             crack = crack_pixels(cover)
-            other = ~near(cover > 0, TOLERANCE_PX)
+            other = ~dilate(cover > 0, TOLERANCE_PX)
             seen[width_px].append(drawn_width(cover, crack))
             Remembering.known.clear()
             for zooms in given.zooms:
                 marked = scanned(path, zooms, explainer)
-                found = crack & near(marked, TOLERANCE_PX)
+                found = crack & dilate(marked, TOLERANCE_PX)
                 sets = found, crack, marked & other, other
                 totals[width_px, zooms] += [int(pixels.sum()) for pixels in sets]
 

@@ -23,6 +23,7 @@ from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.evaluation.candidates import seen_as_tile
 from crackcli.evaluation.study_protocol import study_mask
 from crackcli.inference.opening import open_explainer
+from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.reader import CRACK, read_band
@@ -66,7 +67,10 @@ def main() -> None:
     parser.add_argument("--tiles", action="store_true", help="also tile by tile, as the study")
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()
-    explainer = open_explainer(given.model, given.method, given.start, given.engine)
+    options = ModelOptions(
+        given.model, given.method, given.start, engine=given.engine, precision="float32"
+    )
+    explainer = open_explainer(options)
     zooms = parse_zooms(given.zoom)
     rows = []
     header = ["set", "recipe", "tolerance_px", "F1", "precision", "recall", "IoU"]
@@ -99,7 +103,7 @@ def main() -> None:
         for photograph in sorted((given.data / "test/patches/no_crack").iterdir())[: given.limit]:
             marked = scanned(photograph, "refined", explainer, folder / "sound", zooms)
             sound += compare(marked, np.zeros_like(marked))
-        print(f"crack-free patches: {sound.marked_share:.2%} marked")
+        print(f"crack-free patches: {sound.marked_fraction:.2%} marked")
     if given.csv:
         with given.csv.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([header, *rows])

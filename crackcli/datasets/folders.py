@@ -1,9 +1,9 @@
 """Folders of labelled photographs: list, check, split by photograph, balance.
 
-A folder for training has ``crack/`` and ``no_crack/``; the folder is the label, one bit for each
-photograph.  Patches cut from one photograph must not lie on both sides of a split, so each
-carries the ``photo`` it came from and the ``source`` (camera, site, collection) it belongs to:
-from a table where there is one, else from its file name (see `photo_of`).
+A training folder has the subfolders ``crack/`` and ``no_crack/``; the subfolder is the label.
+Patches of one photograph must stay on one side of a split.  Each patch therefore carries the
+``photo`` that it was cut from and the ``source`` (camera, site, collection) that it belongs to.
+Both come from a CSV table if there is one, else from the file name (see `photo_of`).
 """
 
 import csv
@@ -22,18 +22,18 @@ from crackcli.rasters.grid import Window
 
 log = logging.getLogger(__name__)
 
-LABELS = ("no_crack", "crack")  # the position is the label
-BOTH = (0, 1)
+LABELS = ("no_crack", "crack")  # folder names; the index is the label
+ALL_LABELS = (0, 1)
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
-TABLE = "photographs.csv"
-TILE_MARK = re.compile(
+TABLE_NAME = "photographs.csv"
+TILE_SUFFIX = re.compile(
     r"(_x\d+_?y\d+|_r\d+_?c\d+|[-_](tile|patch|crop|twin)_?[a-z]?\d*|-\d+)$", re.I
 )
 
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """One labelled picture: 1 crack, 0 none; ``photo`` and ``source`` say where it comes from."""
+    """An image file with its label (1 crack, 0 none), its photograph and its source."""
 
     path: Path
     label: int
@@ -42,26 +42,29 @@ class LabelledImage:
 
 
 def list_photographs(
-    folder: Path, table: Path | None = None, needed: Collection[int] = BOTH
+    folder: Path, table: Path | None = None, needed: Collection[int] = ALL_LABELS
 ) -> list[LabelledImage]:
-    """All readable photographs below ``folder``, in a fixed order; unreadable ones are skipped by
-    name.  ``table`` is a CSV with columns path (or file) and photo, and source where known; there
-    must be photographs of the labels ``needed``."""
-    known = read_table(table or folder / TABLE, required=table is not None)
+    """Return all readable photographs below ``folder`` in a fixed order.
+
+    ``table`` is a CSV with the columns path (or file), photo and, optionally, source.  Unreadable
+    files are skipped with a warning.  Raises `InputError` if a label in ``needed`` has fewer than
+    two photographs.
+    """
+    known = read_table(table or folder / TABLE_NAME, required=table is not None)
     found: list[LabelledImage] = []
     for label, name in enumerate(LABELS):
         if not (folder / name).is_dir():
             if label not in needed and folder.is_dir():
                 continue
             raise InputError(
-                f"{folder} has no folder '{name}'; put photographs with a crack into 'crack' and "
+                f"{folder}: no subfolder '{name}'; put photographs with a crack into 'crack' and "
                 "photographs without one into 'no_crack'"
             )
         for path in sorted((folder / name).rglob("*")):
             if path.suffix.lower() not in SUFFIXES:
                 continue
             if not cv2.haveImageReader(str(path)):
-                log.warning("skipped %s: not a readable photograph", path)
+                log.warning("%s: skipped; not a readable image", path)
                 continue
             photo, source = known.get(f"{name}/{path.name}", ("", ""))
             found.append(
@@ -71,23 +74,23 @@ def list_photographs(
     for label, name in enumerate(LABELS):
         if counts[label] < 2 and label in needed:
             raise InputError(
-                f"{folder / name} has {counts[label]} readable photographs; training needs at "
-                "least 2 of each class, better 100"
+                f"{folder / name}: {counts[label]} readable photographs; training needs at least 2 "
+                "of each class, better 100"
             )
-    return name_small_sources(found)
+    return merge_small_sources(found)
 
 
 def read_table(path: Path, *, required: bool) -> dict[str, tuple[str, str]]:
-    """``label folder/file name`` to (photo, source) of each row of a CSV."""
+    """Read a CSV into a dictionary from ``label folder/file name`` to (photo, source)."""
     if not path.is_file():
         if required:
-            raise InputError(f"{path} does not exist; give a CSV with columns path, photo, source")
+            raise InputError(f"{path}: no such file; give a CSV with columns path, photo, source")
         return {}
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     column = next((name for name in ("path", "file") if rows and name in rows[0]), None)
     if column is None or "photo" not in rows[0]:
-        raise InputError(f"{path} needs the columns path and photo; source is welcome")
+        raise InputError(f"{path}: the columns path and photo are needed; source is optional")
     return {
         "/".join(Path(row[column]).parts[-2:]): (row["photo"], row.get("source") or "")
         for row in rows
@@ -95,21 +98,24 @@ def read_table(path: Path, *, required: bool) -> dict[str, tuple[str, str]]:
 
 
 def photo_of(path: Path) -> str:
-    """The photograph that a patch was cut from: its stem without tile marks such as ``_x64y128``,
-    ``_r2c3``, ``_tile7``, ``_crop``, ``_twin`` or ``-3``."""
+    """Return the name of the photograph that a patch was cut from.
+
+    This is the file's stem without tile suffixes such as ``_x64y128``, ``_r2c3``, ``_tile7``,
+    ``_crop``, ``_twin`` or ``-3``.
+    """
     stem = path.stem
-    while TILE_MARK.search(stem):
-        stem = TILE_MARK.sub("", stem)
+    while TILE_SUFFIX.search(stem):
+        stem = TILE_SUFFIX.sub("", stem)
     return stem
 
 
 def source_of(path: Path) -> str:
-    """The part of a file name before its first ``_``, ``-`` or digit."""
+    """Return the part of a file name before its first ``_``, ``-`` or digit."""
     return re.split(r"[_\-\d]", path.stem, maxsplit=1)[0].lower() or "all"
 
 
-def name_small_sources(found: Sequence[LabelledImage], at_least: int = 10) -> list[LabelledImage]:
-    """Sources of fewer than ``at_least`` photographs are no sources: they become 'all'."""
+def merge_small_sources(found: Sequence[LabelledImage], at_least: int = 10) -> list[LabelledImage]:
+    """Return the photographs with sources smaller than ``at_least`` merged into one, 'all'."""
     counts = Counter(item.source for item in found)
     return [
         item
@@ -120,19 +126,20 @@ def name_small_sources(found: Sequence[LabelledImage], at_least: int = 10) -> li
 
 
 def split(
-    found: Sequence[LabelledImage], share: float, seed: int, needed: Collection[int] = BOTH
+    found: Sequence[LabelledImage], fraction: float, seed: int, needed: Collection[int] = ALL_LABELS
 ) -> tuple[list[LabelledImage], list[LabelledImage]]:
-    """Training and held-out photographs; about ``share`` of each source and class is held out.
+    """Split into training and held-out photographs; ``fraction`` of each source and class is
+    held out.
 
-    All patches of one photo fall on the same side; a class that is ``needed`` and has one photo
-    only is named.
+    All patches of one photo stay on the same side, so the fraction is approximate.  Raises
+    `InputError` if a class in ``needed`` is missing on one side.
     """
     groups: dict[tuple[str, str], list[LabelledImage]] = defaultdict(list)
     for item in found:
         groups[item.source, item.photo].append(item)
     order = sorted(groups)
     random.Random(seed).shuffle(order)
-    wanted = {key: share * n for key, n in Counter((i.source, i.label) for i in found).items()}
+    wanted = {key: fraction * n for key, n in Counter((i.source, i.label) for i in found).items()}
     training: list[LabelledImage] = []
     held_out: list[LabelledImage] = []
     for key in order:
@@ -146,31 +153,33 @@ def split(
         for side, items in (("training", training), ("held-out", held_out)):
             if label in needed and not any(item.label == label for item in items):
                 raise InputError(
-                    f"all '{name}' photographs come from so few photos that no {side} ones are "
-                    "left; add photographs, or name each patch's photo in a photographs.csv"
+                    f"'{name}' photographs: cut from too few photos, so no {side} ones are left; "
+                    "add photographs, or name each patch's photo in a photographs.csv"
                 )
     return training, held_out
 
 
-def balance(found: Sequence[LabelledImage]) -> list[float]:
-    """Sampling weights (N): each class half; within a class, sources by the root of their size,
-    so that a small source is heard and not learnt by heart."""
+def sampling_weights(found: Sequence[LabelledImage]) -> list[float]:
+    """Return sampling weights (N) that give each class half of the draws.
+
+    Within a class a source is drawn in proportion to the square root of its size: small sources
+    are not drowned, and not repeated so often that they are memorised.
+    """
     counts = Counter((item.source, item.label) for item in found)
-    shares = {key: count**0.5 for key, count in counts.items()}
-    totals = [sum(s for (_, of), s in shares.items() if of == label) for label in (0, 1)]
+    roots = {key: count**0.5 for key, count in counts.items()}
+    totals = [sum(root for (_, of), root in roots.items() if of == label) for label in (0, 1)]
     return [
-        shares[item.source, item.label] / totals[item.label] / counts[item.source, item.label] / 2
+        roots[item.source, item.label] / totals[item.label] / counts[item.source, item.label] / 2
         for item in found
     ]
 
 
-def sources(found: Iterable[LabelledImage]) -> list[str]:
-    """The names of the sources, sorted."""
+def source_names(found: Iterable[LabelledImage]) -> list[str]:
+    """Return the sorted names of the sources."""
     return sorted({item.source for item in found})
 
 
-def name_of(photo: str, window: Window, mark: str = "") -> str:
-    """The file name of a tile, from which `crackcli.datasets.folders.photo_of` tells its
-    photograph."""
+def tile_name(photo: str, window: Window, suffix: str = "") -> str:
+    """Return the file name of a tile; `photo_of` gives back ``photo`` from it."""
     row, col = max(0, window.row), max(0, window.col)
-    return f"{photo}_r{row}c{col}{mark}.png"
+    return f"{photo}_r{row}c{col}{suffix}.png"

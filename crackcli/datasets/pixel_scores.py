@@ -1,9 +1,9 @@
-"""Pixel scores of masks against labelled ones, pooled over a set of photographs.
+"""Pixel scores of predicted masks against labelled masks, pooled over a set of photographs.
 
-Micro-averaged, crack class only, as in the study: one confusion matrix over all pixels, then
-precision = TP / (TP + FP), recall = TP / (TP + FN), F1 = 2 TP / (2 TP + FP + FN), IoU = F1 / (2 -
-F1).  With a tolerance of d px a marked pixel is right if a labelled one lies within d px, and a
-labelled one is found if a marked one does.
+Scores are micro-averaged over the crack class, as in Forest et al. 2024: one confusion matrix
+over all pixels, then precision = TP / (TP + FP), recall = TP / (TP + FN), F1 = 2 TP / (2 TP + FP
++ FN), IoU = F1 / (2 - F1).  With a tolerance of d px, a marked pixel is right if a labelled pixel
+lies within d px, and a labelled pixel is found if a marked pixel does.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,14 @@ from crackcli.arrays import Bools
 
 @dataclass(frozen=True)
 class PixelScores:
-    """Counts of pixels; scores of several photographs add up."""
+    """Pixel counts of masks against labels; counts of several photographs can be added.
+
+    marked          pixels marked in the predicted masks
+    marked_right    marked pixels with a labelled pixel within the tolerance
+    labelled        crack pixels of the labels
+    labelled_found  labelled pixels with a marked pixel within the tolerance
+    pixels          all pixels
+    """
 
     marked: int = 0
     marked_right: int = 0
@@ -47,24 +54,24 @@ class PixelScores:
         return self.f1 / (2 - self.f1)
 
     @property
-    def marked_share(self) -> float:
-        """Of all pixels: on photographs without cracks, the false alarms."""
+    def marked_fraction(self) -> float:
+        """Fraction of all pixels that is marked; on crack-free photographs, false positives."""
         return self.marked / self.pixels if self.pixels else float("nan")
 
 
 def compare(marked: Bools, labelled: Bools, tolerance_px: int = 0) -> PixelScores:
-    """Scores of one mask (rows, cols) against its labels."""
+    """Return the scores of a predicted mask (rows, cols) against its labels (rows, cols)."""
     return PixelScores(
         marked=int(marked.sum()),
-        marked_right=int((marked & near(labelled, tolerance_px)).sum()),
+        marked_right=int((marked & dilate(labelled, tolerance_px)).sum()),
         labelled=int(labelled.sum()),
-        labelled_found=int((labelled & near(marked, tolerance_px)).sum()),
+        labelled_found=int((labelled & dilate(marked, tolerance_px)).sum()),
         pixels=marked.size,
     )
 
 
-def near(mask: Bools, distance_px: int) -> Bools:
-    """Pixels within ``distance_px`` of a set one."""
+def dilate(mask: Bools, distance_px: int) -> Bools:
+    """Return the pixels within ``distance_px`` (Euclidean) of a set pixel."""
     if distance_px == 0 or not mask.any():
         return mask
     distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

@@ -17,10 +17,10 @@ import shapely
 from numpy.random import Generator
 
 from crackcli.arrays import Bools
-from crackcli.datasets.folders import LabelledImage, name_of
+from crackcli.datasets.folders import LabelledImage, tile_name
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, ReviewedCrack
 from crackcli.inference.tile_map import ALARM, Place, TileProbabilities
-from crackcli.rasters.crops import cut, write_png
+from crackcli.rasters.crops import read_windows, write_png
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import CRACK, Band, RasterInfo
 from crackcli.scenes.scene import Scene
@@ -155,11 +155,11 @@ def write(
     """The patches as PNG in ``crack/`` and ``no_crack/`` of a folder, in the order given."""
     photo = corrected.scene.name
     by_window = {patch.window for patch in patches}
-    images = dict(cut(corrected.info, by_window))
+    images = dict(read_windows(corrected.info, by_window))
     found = []
     for patch in patches:
         label = "crack" if patch.label else "no_crack"
-        path = folder / label / name_of(photo, patch.window)
+        path = folder / label / tile_name(photo, patch.window)
         write_png(path, images[patch.window])
         found.append(LabelledImage(path, patch.label, photo, patch.source))
     return found

@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from crackcli.datasets.folders import LabelledImage, list_photographs, name_of, split
+from crackcli.datasets.folders import LabelledImage, list_photographs, split, tile_name
 from crackcli.engines.engine import Engine
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import CrackError, InputError, OutputError, UsageError
-from crackcli.files import refuse_existing, refused, write_json
+from crackcli.files import output_errors, refuse_existing, write_json
 from crackcli.inference.tile_map import ALARM, TileProbabilities, tile_probabilities
 from crackcli.progress import Progress, part
-from crackcli.rasters.crops import cut, write_png
+from crackcli.rasters.crops import read_windows, write_png
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import RasterInfo, inspect
 from crackcli.scan.inputs import find_rasters
@@ -181,13 +181,13 @@ def look(
     """Look through one photograph and write its tiles; what is to be noted of it."""
     tiles = tile_probabilities(info, engine, report)
     chosen = choose(tiles, seed)
-    for window, image in cut(info, chosen):
-        write_png(folder / "no_crack" / name_of(name, window), image)
+    for window, image in read_windows(info, chosen):
+        write_png(folder / "no_crack" / tile_name(name, window), image)
     return {
         "digest": info.digest,
         "positions": tiles.positions,
         "alarms": tiles.alarms,
-        "tiles": sorted(name_of(name, window) for window in chosen),
+        "tiles": sorted(tile_name(name, window) for window in chosen),
     }
 
 
@@ -222,7 +222,7 @@ class Note:
                 return earlier
         except (OSError, ValueError, TypeError):
             pass  # there is none, or it is damaged
-        with refused(folder):
+        with output_errors(folder):
             shutil.rmtree(folder, ignore_errors=True)
         note = cls(path, made_from, {})
         note.write()

@@ -26,10 +26,17 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Sampler
 
-from crackcli.datasets.folders import BOTH, LABELS, LabelledImage, balance, list_photographs, split
+from crackcli.datasets.folders import (
+    ALL_LABELS,
+    LABELS,
+    LabelledImage,
+    list_photographs,
+    sampling_weights,
+    split,
+)
 from crackcli.engines.device import Device
 from crackcli.errors import CrackError, InputError, ModelError, UsageError
-from crackcli.files import refuse_existing, written_aside
+from crackcli.files import atomic_write, refuse_existing
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import OBJECTIVES, load
 from crackcli.training.calibration import Reliability
@@ -98,7 +105,7 @@ def train(
             raise UsageError(
                 "no photographs to train on; give a folder with crack and no_crack, or --mine"
             )
-        needed = BOTH if objective.needed is None else (objective.needed,)
+        needed = ALL_LABELS if objective.needed is None else (objective.needed,)
         found = list_photographs(config.photographs, config.table, needed)
         sides = split(found, config.held_out, config.seed, needed)
     training, held_out = usable(objective, sides)
@@ -227,7 +234,7 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "progress": asdict(progress),
         }
-        with written_aside(self.folder / "state.pt") as aside:
+        with atomic_write(self.folder / "state.pt") as aside:
             torch.save(state, aside)
 
     def checkpoint(
@@ -280,7 +287,7 @@ class Run:
     def finish(self) -> TrainResult:
         """Move the best checkpoint into place and clear up."""
         result = self.result()
-        with written_aside(self.config.output) as aside:
+        with atomic_write(self.config.output) as aside:
             shutil.copyfile(self.folder / "best.safetensors", aside)
         shutil.rmtree(self.folder)
         return result
@@ -316,7 +323,7 @@ def endless(
     loader = DataLoader(
         tiles,
         batch_size=config.batch_size,
-        sampler=Endless(balance(tiles.found), seed=config.seed * 1_000_003 + skip),
+        sampler=Endless(sampling_weights(tiles.found), seed=config.seed * 1_000_003 + skip),
         num_workers=workers,
         worker_init_fn=alone,
         pin_memory=device.name != "cpu",

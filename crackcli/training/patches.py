@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from crackcli.arrays import UInt8
-from crackcli.datasets.folders import LABELS, LabelledImage, balance
-from crackcli.datasets.pixel_labels import LABELLED, decoded, fitting
+from crackcli.datasets.folders import LABELS, LabelledImage, sampling_weights
+from crackcli.datasets.pixel_labels import CRACK_ABOVE, read_fitting_mask, read_image
 from crackcli.errors import InputError
 from crackcli.synthesis.twins import distracted_twin, twin
 from crackcli.training.augmentation import augmentation, looks, places, to_tensor
@@ -28,7 +28,7 @@ LONGEST = 4  # tiles: a larger photograph is shrunk to this side before it is cu
 
 def read_photograph(path: Path) -> UInt8:
     """A photograph as RGB (rows, cols, 3), upright."""
-    return decoded(path, cv2.IMREAD_COLOR_RGB)
+    return read_image(path, cv2.IMREAD_COLOR_RGB)
 
 
 def to_bag(image: UInt8, tile_px: int, stride_px: int) -> UInt8:
@@ -72,7 +72,7 @@ class Patches(Dataset[tuple[Tensor, int]]):
         self.windows: dict[Path, tuple[int, int]] = {}
         self.augment = augmentation(tile_px)
         self.sound = [item for item in found if item.label == 0]
-        shares = torch.tensor(balance(found), dtype=torch.float64)
+        shares = torch.tensor(sampling_weights(found), dtype=torch.float64)
         self.sound_shares = shares[[item.label == 0 for item in found]]
 
     def __len__(self) -> int:
@@ -123,12 +123,12 @@ class MaskedPatches(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         bag = to_bag(read_masked(self.found[index]), self.tile_px, self.stride_px)
         tile = self.places(to_tensor(self.tile(bag)))
-        return self.looks(tile[:3]), tile[3] > LABELLED
+        return self.looks(tile[:3]), tile[3] > CRACK_ABOVE
 
     def tile(self, bag: UInt8) -> UInt8:
         """A tile of a photograph with its mask as the fourth channel."""
         tile_px = self.tile_px
-        rows, cols = np.nonzero(bag[..., 3] > LABELLED)
+        rows, cols = np.nonzero(bag[..., 3] > CRACK_ABOVE)
         lowest, highest = (0, 0), tuple(side - tile_px for side in bag.shape[:2])
         if len(rows):
             chosen = int(torch.randint(len(rows), ()))
@@ -150,8 +150,8 @@ def mask_of(item: LabelledImage) -> Path:
 def read_masked(item: LabelledImage) -> UInt8:
     """A photograph and its mask, 0 to 255, as four channels (rows, cols, 4)."""
     image, path = read_photograph(item.path), mask_of(item)
-    mask = fitting(path, image)
-    if item.label == 0 and (mask > LABELLED).any():
+    mask = read_fitting_mask(path, image)
+    if item.label == 0 and (mask > CRACK_ABOVE).any():
         raise InputError(
             f"{path} shows a crack, but its photograph lies in '{LABELS[0]}'; move the photograph "
             "or mend the mask"

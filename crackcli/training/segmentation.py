@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from crackcli.datasets.folders import LabelledImage
-from crackcli.datasets.pixel_labels import LABELLED
+from crackcli.datasets.pixel_labels import CRACK_ABOVE
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.errors import InputError
 from crackcli.networks.unet import UNet
@@ -90,7 +90,7 @@ class Segmenting(Objective):
                     "them and give it a mask of its name"
                 )
         masked = [
-            item for item in masked if (read_masked(item)[..., 3] > LABELLED).any() == item.label
+            item for item in masked if (read_masked(item)[..., 3] > CRACK_ABOVE).any() == item.label
         ]
         if len(masked) < len(found):
             log.info(
@@ -121,7 +121,7 @@ class Segmenting(Objective):
         losses = []
         for item in held_out:
             bag = to_bag(read_masked(item), network.tile_px, network.stride_px)
-            labelled = bag[..., 3] > LABELLED
+            labelled = bag[..., 3] > CRACK_ABOVE
             with self.device.autocast():
                 logits = network.logits(scaled(to_tensor(bag[..., :3])[None], self.device))
             logits = logits.float().cpu()
@@ -150,7 +150,7 @@ def score_of(source: str, members: Sequence[tuple[int, PixelScores]]) -> MaskSco
         precision=pooled.precision if pooled.labelled else nan,
         recall=pooled.recall,
         f1=pooled.f1 if pooled.labelled else nan,
-        false_share=sum(sound, PixelScores()).marked_share,
+        false_share=sum(sound, PixelScores()).marked_fraction,
     )
 
 

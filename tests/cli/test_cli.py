@@ -59,7 +59,7 @@ def test_the_version_is_data():
         ("selftest wall.png -o tested", 4, "wall.png is 130 x 96 px, too small"),
         ("selftest wall.png -o tested --widths a,b", 2, "'a,b' are no widths; give numbers"),
         ("selftest wall.png -o file", 73, "file cannot be written"),
-        ("train empty -o mine.safetensors", 4, "empty has no folder 'no_crack'"),
+        ("train empty -o mine.safetensors", 4, "empty: no subfolder 'no_crack'"),
     ],
 )
 def test_a_mistake_is_one_line_and_a_code(folder, monkeypatch, command, code, says):

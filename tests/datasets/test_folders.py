@@ -1,4 +1,4 @@
-"""Folders of photographs: labels, photos and sources, a split that keeps photos together."""
+"""Folders of photographs: labels, photos, sources, and a split that keeps photos together."""
 
 from collections import Counter
 
@@ -6,13 +6,19 @@ import cv2
 import numpy as np
 import pytest
 
-from crackcli.datasets.folders import LabelledImage, balance, list_photographs, photo_of, split
+from crackcli.datasets.folders import (
+    LabelledImage,
+    list_photographs,
+    photo_of,
+    sampling_weights,
+    split,
+)
 from crackcli.errors import InputError
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two photos of four tiles and eight single ones for each class."""
+    """Two photos of four tiles each and eight single photos for each class."""
     image = np.full((40, 40, 3), 120, np.uint8)
     for label in ("crack", "no_crack"):
         (tmp_path / label).mkdir()
@@ -36,11 +42,11 @@ def folder(tmp_path):
         ("IMG_2041.jpg", "IMG_2041"),
     ],
 )
-def test_tile_marks_are_no_part_of_a_photo_s_name(tmp_path, name, photo):
+def test_tile_suffixes_are_not_part_of_a_photo_name(tmp_path, name, photo):
     assert photo_of(tmp_path / name) == photo
 
 
-def test_the_folder_is_the_label_and_the_name_begins_with_the_source(folder):
+def test_the_folder_gives_the_label_and_the_file_name_the_source(folder):
     found = list_photographs(folder)
 
     assert Counter((item.source, item.label) for item in found) == {
@@ -51,7 +57,7 @@ def test_the_folder_is_the_label_and_the_name_begins_with_the_source(folder):
     }
 
 
-def test_a_table_tells_photo_and_source(folder):
+def test_a_table_gives_photo_and_source(folder):
     rows = ["path,photo,source"]
     rows += [f"any/where/crack/{path.name},one,bridge" for path in (folder / "crack").iterdir()]
     (folder / "photographs.csv").write_text("\n".join(rows))
@@ -65,19 +71,19 @@ def test_a_photo_is_never_on_both_sides_of_the_split(folder):
     found = list_photographs(folder)
 
     for seed in range(5):
-        training, held_out = split(found, share=0.3, seed=seed)
+        training, held_out = split(found, fraction=0.3, seed=seed)
 
         assert len(training) + len(held_out) == len(found)
         assert not {item.photo for item in training} & {item.photo for item in held_out}
         assert {item.label for item in training} == {item.label for item in held_out} == {0, 1}
 
 
-def test_half_of_what_is_drawn_is_cracked_and_small_sources_are_heard():
+def test_half_of_the_draws_are_cracked_and_small_sources_weigh_by_their_root():
     found = [LabelledImage(None, 1, str(i), "large") for i in range(90)]
     found += [LabelledImage(None, 1, str(i), "small") for i in range(10)]
     found += [LabelledImage(None, 0, str(i), "large") for i in range(400)]
 
-    weights = balance(found)
+    weights = sampling_weights(found)
 
     assert sum(w for w, item in zip(weights, found, strict=True) if item.label == 1) == (
         pytest.approx(0.5)
@@ -86,7 +92,7 @@ def test_half_of_what_is_drawn_is_cracked_and_small_sources_are_heard():
     assert small == pytest.approx(0.5 * 10**0.5 / (10**0.5 + 90**0.5))
 
 
-def test_an_unreadable_photograph_is_skipped_by_name(folder, caplog):
+def test_an_unreadable_photograph_is_skipped_with_a_warning(folder, caplog):
     (folder / "crack" / "broken.jpg").write_text("not a picture")
 
     found = list_photographs(folder)
@@ -95,18 +101,18 @@ def test_an_unreadable_photograph_is_skipped_by_name(folder, caplog):
     assert "broken.jpg" in caplog.text
 
 
-def test_a_missing_class_says_what_to_do(tmp_path):
+def test_a_missing_class_raises_an_error_with_a_remedy(tmp_path):
     (tmp_path / "crack").mkdir()
 
-    with pytest.raises(InputError, match="has no folder 'no_crack'; put photographs"):
+    with pytest.raises(InputError, match=": no subfolder 'no_crack'; put photographs"):
         list_photographs(tmp_path)
 
 
-def test_one_image_is_not_a_class(folder):
+def test_a_class_needs_two_photographs(folder):
     for path in list((folder / "crack").iterdir())[1:]:
         path.unlink()
 
-    with pytest.raises(InputError, match="crack has 1 readable photographs; training needs"):
+    with pytest.raises(InputError, match="crack: 1 readable photographs; training needs"):
         list_photographs(folder)
 
 
@@ -116,4 +122,4 @@ def test_a_class_from_one_photo_cannot_be_split(folder):
             path.unlink()
 
     with pytest.raises(InputError, match=r"name each patch's photo in a photographs\.csv"):
-        split(list_photographs(folder), share=0.2, seed=0)
+        split(list_photographs(folder), fraction=0.2, seed=0)

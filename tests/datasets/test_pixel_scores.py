@@ -1,4 +1,4 @@
-"""Pixels are counted as a person counts them, and photographs add up pixel by pixel."""
+"""Pixel scores agree with counts by hand, and pool photographs pixel by pixel."""
 
 import math
 
@@ -8,7 +8,7 @@ from walls import picture
 
 from crackcli.datasets.pixel_scores import PixelScores, compare
 
-# A label and a mask of it that begins 1 px too far right, ends 1 px late and has a blot.
+# A label, and a mask that is shifted 1 px to the right and has a false pixel.
 LABELLED = """
 ..........
 .####.....
@@ -28,13 +28,13 @@ def flags(text):
 
 
 def by_hand(marked, labelled, tolerance_px):
-    """Pixels of ``marked`` that have one of ``labelled`` within the tolerance: all pairs."""
+    """Count pixels of ``marked`` with one of ``labelled`` within the tolerance, over all pairs."""
     ours, theirs = np.argwhere(marked), np.argwhere(labelled)
     away = np.hypot(*(ours[:, None] - theirs[None]).transpose(2, 0, 1))
     return int((away <= tolerance_px).any(axis=1).sum())
 
 
-def test_pixels_are_counted_one_by_one():
+def test_scores_follow_from_the_confusion_matrix():
     scores = compare(flags(MARKED), flags(LABELLED))
 
     assert scores == PixelScores(
@@ -44,13 +44,13 @@ def test_pixels_are_counted_one_by_one():
     assert scores.recall == 3 / 4
     assert scores.f1 == pytest.approx(2 * 3 / (2 * 3 + 2 + 1))
     assert scores.iou == pytest.approx(3 / (3 + 2 + 1))
-    assert scores.marked_share == 5 / 40
+    assert scores.marked_fraction == 5 / 40
 
 
-def test_within_the_tolerance_a_pixel_is_right():
+def test_a_pixel_within_the_tolerance_is_right():
     scores = compare(flags(MARKED), flags(LABELLED), tolerance_px=2)
 
-    assert (scores.marked, scores.marked_right) == (5, 4)  # the blot is too far away
+    assert (scores.marked, scores.marked_right) == (5, 4)  # the false pixel is too far away
     assert (scores.labelled, scores.labelled_found) == (4, 4)
 
 
@@ -68,7 +68,7 @@ def test_the_tolerance_is_a_radius(away, right):
 
 @pytest.mark.parametrize("tolerance_px", [0, 1, 2, 5])
 @pytest.mark.parametrize("seed", range(3))
-def test_counts_are_those_of_all_pairs(seed, tolerance_px):
+def test_counts_equal_those_over_all_pairs(seed, tolerance_px):
     rng = np.random.default_rng(seed)
     marked, labelled = rng.random((2, 24, 31)) < 0.05
 
@@ -79,7 +79,7 @@ def test_counts_are_those_of_all_pairs(seed, tolerance_px):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_iou_and_f1_tell_the_same(seed):
+def test_iou_follows_from_f1(seed):
     marked, labelled = np.random.default_rng(seed).random((2, 20, 20)) < 0.3
     both, either = (marked & labelled).sum(), (marked | labelled).sum()
 
@@ -102,13 +102,13 @@ def test_photographs_are_pooled_pixel_by_pixel():
     )
 
 
-def test_a_mask_is_right_about_itself():
+def test_a_mask_against_itself_scores_1():
     scores = compare(flags(MARKED), flags(MARKED))
 
     assert (scores.precision, scores.recall, scores.f1, scores.iou) == (1, 1, 1, 1)
 
 
-def test_nothing_marked_and_nothing_there_scores_nothing():
+def test_empty_masks_have_no_precision_and_no_recall():
     nothing = np.zeros((4, 5), bool)
 
     scores = compare(nothing, nothing, tolerance_px=2)
@@ -116,20 +116,20 @@ def test_nothing_marked_and_nothing_there_scores_nothing():
     assert scores == PixelScores(pixels=20)
     assert math.isnan(scores.precision)
     assert math.isnan(scores.recall)
-    assert (scores.f1, scores.iou, scores.marked_share) == (0, 0, 0)
+    assert (scores.f1, scores.iou, scores.marked_fraction) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("tolerance_px", [0, 2])
-def test_on_a_sound_wall_all_that_is_marked_is_wrong(tolerance_px):
+def test_without_a_crack_every_marked_pixel_is_wrong(tolerance_px):
     scores = compare(flags(MARKED), np.zeros((4, 10), bool), tolerance_px)
 
     assert (scores.marked, scores.marked_right) == (5, 0)
-    assert (scores.precision, scores.f1, scores.marked_share) == (0, 0, 5 / 40)
+    assert (scores.precision, scores.f1, scores.marked_fraction) == (0, 0, 5 / 40)
     assert math.isnan(scores.recall)
 
 
 @pytest.mark.parametrize("tolerance_px", [0, 2])
-def test_a_crack_that_is_missed_is_not_found(tolerance_px):
+def test_a_missed_crack_has_recall_0(tolerance_px):
     scores = compare(np.zeros((4, 10), bool), flags(LABELLED), tolerance_px)
 
     assert (scores.labelled, scores.labelled_found, scores.recall) == (4, 0, 0)
@@ -137,5 +137,5 @@ def test_a_crack_that_is_missed_is_not_found(tolerance_px):
     assert math.isnan(scores.precision)
 
 
-def test_no_photographs_have_no_share():
-    assert math.isnan(PixelScores().marked_share)
+def test_no_photographs_have_no_marked_fraction():
+    assert math.isnan(PixelScores().marked_fraction)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from fakes import LocalEngine, wall
 
-from crackcli.datasets.folders import name_of, photo_of
+from crackcli.datasets.folders import photo_of, tile_name
 from crackcli.inference.tile_map import TileProbabilities, tile_probabilities
-from crackcli.rasters.crops import cut, write_png
+from crackcli.rasters.crops import read_windows, write_png
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import inspect
 
@@ -72,8 +72,8 @@ def test_tiles_are_cut_as_they_are_and_named_by_their_photograph(tmp_path):
     info = saved(image, tmp_path / "wall.png")
     windows = [Window(100, 20, 64, 64), Window(8, 150, 64, 64)]
 
-    parts = dict(cut(info, windows))
-    path = tmp_path / name_of("wall", windows[0], "_twin2")
+    parts = dict(read_windows(info, windows))
+    path = tmp_path / tile_name("wall", windows[0], "_twin2")
     write_png(path, parts[windows[0]])
 
     assert list(parts) == windows[::-1]  # from top to bottom

@@ -191,7 +191,9 @@ def test_a_mask_of_another_size_is_named(photographs, tmp_path):
     item = LabelledImage(tmp_path / "p" / "crack" / "wall_crack1.png", 1, "wall", "wall")
 
     assert mask_of(item) == path
-    with pytest.raises(InputError, match=r"wall_crack1.png is 32 x 64 px and its photograph 64 x"):
+    with pytest.raises(
+        InputError, match=r"wall_crack1.png: 32 x 64 px, but its photograph has 64 x"
+    ):
         read_masked(item)
 
 
