@@ -58,6 +58,7 @@ class Timed:
 
     def __init__(self, engine: Any) -> None:
         self.engine, self.facts = engine, engine.facts
+        self.window_cells = engine.window_cells
         self.seconds: dict[str, float] = defaultdict(float)
         self.pixels: dict[str, int] = defaultdict(int)
 
@@ -84,9 +85,10 @@ class Timed:
 def opened(device: str, precision: str) -> Any:
     """A warm explainer, and how long that took."""
     from crackcli.inference.opening import open_explainer
+    from crackcli.inference.options import ModelOptions
 
     began = time.monotonic()
-    explainer = open_explainer(engine="torch", device=device, precision=precision)
+    explainer = open_explainer(ModelOptions(engine="torch", device=device, precision=precision))
     explainer.engine = Timed(explainer.engine)
     side_px = 320 + 2 * explainer.engine.facts.reach_px
     explainer.engine.features(np.zeros((1, side_px, side_px, 3), np.uint8))

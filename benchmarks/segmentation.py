@@ -27,7 +27,7 @@ from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.reader import CRACK, read_band
-from crackcli.rasters.resampled import PLAIN, parse_zooms
+from crackcli.rasters.resampled import FULL_RESOLUTION, parse_zooms
 from crackcli.scan.raster import ScanTask, scan_raster
 
 TOLERANCES_PX = (0, 2)
@@ -39,7 +39,7 @@ def scanned(
     recipe: str,
     explainer: StripScorer,
     folder: Path,
-    zooms: tuple[float, ...] = PLAIN,
+    zooms: tuple[float, ...] = FULL_RESOLUTION,
 ) -> np.ndarray:
     """The mask of a photograph by a scan; the second recipe finds the score of the first."""
     task = ScanTask(photograph, folder / photograph.stem, masking=Masking(recipe), zooms=zooms)

@@ -51,6 +51,7 @@ def measure(
 
     from crackcli.engines.torch import TorchEngine
     from crackcli.inference.opening import open_explainer
+    from crackcli.inference.options import ModelOptions
     from crackcli.inference.prescreen import LEAST, LEAST_QUICK
     from crackcli.scan.process_memory import peak_memory_mb
     from crackcli.shipped_models import shipped
@@ -72,9 +73,10 @@ def measure(
         }
     engine, look, _ = SCANS[name]
     least = {"": 0.0, "half": LEAST, "int8": LEAST_QUICK}[look]
-    explainer = open_explainer(
-        engine=engine, device="cpu", look=least, precision=precision, look_in=look or "half"
+    options = ModelOptions(
+        engine=engine, device="cpu", precision=precision, look=least, look_in=look or "half"
     )
+    explainer = open_explainer(options)
     explainer.engine = Counted(explainer.engine)
     if explainer.look is not None:
         seer = explainer.look.seer

@@ -11,6 +11,7 @@ import typer
 from crackcli.cli import options
 from crackcli.cli.dry_run import lines
 from crackcli.cli.progress_bar import progress, say_log
+from crackcli.registry import DEFAULT_GATE
 
 if TYPE_CHECKING:
     from crackcli.scan.inputs import Failure
@@ -26,7 +27,7 @@ def scan(
     baseline: options.Baseline = None,
     masking: options.Recipe = "auto",
     threshold: options.Threshold = None,
-    gate: options.Gate = 0.5,
+    gate: options.Gate = DEFAULT_GATE,
     look: options.Look = 0.0,
     look_in: options.LookIn = "half",
     engine: options.EngineName = "auto",
@@ -53,6 +54,7 @@ def scan(
         crackcli scan pier.jpg -o cracks --marker-mm 50
         crackcli scan survey/ -o cracks --dry-run
     """
+    from crackcli.inference.options import ModelOptions
     from crackcli.masking.refinement import Masking
     from crackcli.rasters.resampled import parse_zooms
     from crackcli.scan.inputs import Failure
@@ -67,16 +69,18 @@ def scan(
     task = SurveyTask(
         sources=tuple(sources),
         output=out,
-        model=model,
-        method=method,
-        start=start,
-        baseline=baseline,
-        engine=engine,
-        device=device,
-        precision=precision,
-        gate=gate,
-        look=look,
-        look_in=look_in,
+        model_options=ModelOptions(
+            model=model,
+            method=method,
+            start=start,
+            baseline=baseline,
+            engine=engine,
+            device=device,
+            precision=precision,
+            gate=gate,
+            look=look,
+            look_in=look_in,
+        ),
         masking=Masking(recipe=masking, threshold=threshold),
         core_px=core_px,
         zooms=parse_zooms(zoom),

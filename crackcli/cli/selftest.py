@@ -9,6 +9,7 @@ import typer
 from crackcli.cli import options
 from crackcli.cli.progress_bar import progress, say_log
 from crackcli.errors import UsageError
+from crackcli.registry import DEFAULT_GATE
 
 
 def selftest(
@@ -48,7 +49,7 @@ def selftest(
     baseline: options.Baseline = None,
     masking: options.Recipe = "auto",
     threshold: options.Threshold = None,
-    gate: options.Gate = 0.5,
+    gate: options.Gate = DEFAULT_GATE,
     look: options.Look = 0.0,
     engine: options.EngineName = "auto",
     device: options.DeviceName = "auto",
@@ -78,6 +79,7 @@ def selftest(
         crackcli selftest wall.jpg -o selftest --gsd-mm 0.2 --contrast 0.3 --zoom 1,2
         crackcli selftest wall.tif -o selftest --scan out
     """
+    from crackcli.inference.options import ModelOptions
     from crackcli.masking.refinement import Masking
     from crackcli.rasters.resampled import parse_zooms
     from crackcli.selftest.run import SelftestTask
@@ -93,15 +95,17 @@ def selftest(
         contrast=contrast,
         seed=seed,
         gsd_mm=gsd_mm,
-        model=model,
-        method=method,
-        start=start,
-        baseline=baseline,
-        engine=engine,
-        device=device,
-        precision=precision,
-        gate=gate,
-        look=look,
+        model_options=ModelOptions(
+            model=model,
+            method=method,
+            start=start,
+            baseline=baseline,
+            engine=engine,
+            device=device,
+            precision=precision,
+            gate=gate,
+            look=look,
+        ),
         masking=Masking(recipe=masking, threshold=threshold),
         zooms=parse_zooms(zoom),
         most_mp=megapixels,

@@ -16,7 +16,7 @@ from pathlib import Path
 from numpy.typing import NDArray
 
 from crackcli.arrays import Bools
-from crackcli.datasets.pixel_labels import Labelled
+from crackcli.datasets.pixel_labels import LabelledPhotograph
 from crackcli.engines.engine import EngineFacts
 from crackcli.engines.opening import network_of
 from crackcli.errors import DeviceError, ModelError, UsageError
@@ -29,17 +29,15 @@ from crackcli.evaluation.study_protocol import (
     study_mask,
 )
 from crackcli.inference.opening import open_explainer
+from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.rasters.reader import CRACK, read_band
-from crackcli.registry import EXTRAS, METHODS
+from crackcli.registry import EXTRAS, METHODS, find_method
 from crackcli.scan.raster import ScanTask, scan_raster
 
 ALL = ("all",)
 STUDY, OURS = "study", "ours"  # protocols
-PROBABILITIES = ("unet",)  # methods whose maps are P(crack) of each pixel
-GATE = 0.5  # P(crack) from which on a scan explains a tile
 LACKS = (ModelError, UsageError, ModuleNotFoundError)  # what keeps a method out
-ON_CPU = ("raw",)  # methods that ask for no device: whichever the others are to use
 
 
 @dataclass(frozen=True)
@@ -60,17 +58,11 @@ class Candidate:
 
     protocol: str
     method: str
-    model: Path | None
-    start: str | None
-    baseline: str | None
-    engine: str
-    device: str
+    model_options: ModelOptions  # of any method
 
     def open(self) -> StripScorer:
-        """What explains photographs so."""
-        return open_explainer(
-            self.model, self.method, self.start, self.engine, self.device, self.baseline, GATE
-        )
+        """Open the model and return what scores photographs with it."""
+        return open_explainer(replace(self.model_options, method=self.method))
 
 
 @dataclass(frozen=True)
@@ -113,7 +105,8 @@ def line_up(choice: MethodChoice, protocols: Sequence[str]) -> OpenedMethods:
         left_out |= {method: next(iter(lacks.values()))} if everywhere else lacks
     if not seats:
         raise next(iter(left_out.values()))
-    if choice.device == "cuda" and {seat.contender.device for seat in seats} == {"cpu"}:
+    devices = {seat.contender.model_options.device for seat in seats}
+    if choice.device == "cuda" and devices == {"cpu"}:
         methods = ", ".join(dict.fromkeys(seat.contender.method for seat in seats))
         raise DeviceError(f"{methods}: on the CPU only; leave --device cuda out")
     return OpenedMethods(seats, {name: told(error) for name, error in left_out.items()})
@@ -161,8 +154,16 @@ def seat_of(method: str, protocol: str, model: Path | None, choice: MethodChoice
     """The first way to open a method that works; raises what the last one lacks."""
     lacks: list[Exception] = []
     for start, baseline in ways(method, protocol, choice):
-        device = "cpu" if method in ON_CPU else choice.device
-        contender = Candidate(protocol, method, model, start, baseline, choice.engine, device)
+        device = "cpu" if find_method(method).network is None else choice.device
+        options = ModelOptions(
+            model=model,
+            start=start,
+            baseline=baseline,
+            engine=choice.engine,
+            device=device,
+            precision="float32",
+        )
+        contender = Candidate(protocol, method, options)
         try:
             return OpenedMethod(contender, contender.open().engine.facts)
         except LACKS as error:
@@ -209,9 +210,10 @@ def growth_marker_of(seat: OpenedMethod, explainer: StripScorer, folder: Path) -
     contender = seat.contender
     if contender.protocol == OURS:
         return masker_of(seat, explainer, folder)
-    if contender.baseline is not None:
-        explainer = replace(contender, baseline=None).open()
-    masked = half_mask if contender.method in PROBABILITIES else study_mask
+    if contender.model_options.baseline is not None:
+        own_baseline = replace(contender.model_options, baseline=None)
+        explainer = replace(contender, model_options=own_baseline).open()
+    masked = half_mask if find_method(contender.method).probability else study_mask
     return lambda photograph: seen_as_tile(explainer, photograph, masked)
 
 
@@ -219,7 +221,7 @@ def seen_as_tile(
     explainer: StripScorer, photograph: Path, masked: Callable[[NDArray], Bools]
 ) -> Masked:
     """The mask by the study's protocol; the time is that of the map, the pixels the tile's."""
-    image = Labelled(photograph).image()
+    image = LabelledPhotograph(photograph).image()
     began = time.monotonic()
     (score_map,) = maps_of(explainer.engine, [image])
     seconds = time.monotonic() - began

@@ -21,7 +21,7 @@ from crackcli.evaluation.evaluate import Entry, EvaluateTask, Evaluation, Ground
 from crackcli.evaluation.published import SETS_DIFFER
 from crackcli.evaluation.tables import all_beside, groups_of, tables_of
 from crackcli.evaluation.tabular import Table, to_csv, to_markdown, to_records
-from crackcli.files import refuse_existing, refused, write_json, write_text
+from crackcli.files import output_errors, refuse_existing, write_json, write_text
 from crackcli.progress import Progress
 from crackcli.rasters.crops import write_png
 
@@ -46,7 +46,7 @@ def write_evaluation(
     """Evaluate and write the files into ``task.output``."""
     record = task.output / "evaluation.json"
     refuse_existing(record, overwrite=task.overwrite)
-    with refused(task.output):  # now, not after hours
+    with output_errors(task.output):  # now, not after hours
         task.output.mkdir(parents=True, exist_ok=True)
     try:
         evaluation = evaluate(task, progress)
@@ -93,7 +93,7 @@ def markdown(evaluation: Evaluation, tables: list[Table], task: EvaluateTask) ->
 def line_of(entry: Entry) -> str:
     facts, contender = entry.seat.facts, entry.seat.contender
     baseline = f", compared with {facts.baseline}" if facts.baseline else ""
-    if baseline and contender.baseline and entry.growth:
+    if baseline and contender.model_options.baseline and entry.growth:
         baseline += " (in table 3 with what the model has for the method)"
     return (
         f"- {contender.method} ({contender.protocol}): {facts.model}, {facts.network}, started "

@@ -33,10 +33,10 @@ from crackcli.inference.strips import (
 )
 from crackcli.inference.tile_classifier import TileClassifier, cut
 from crackcli.progress import FractionDone, ignore
-from crackcli.rasters.covering import grown, windows
+from crackcli.rasters.covering import grow_within, cover
 from crackcli.rasters.grid import Grid, Strip, Window
 from crackcli.rasters.nodata import FilledWindow, RasterReader
-from crackcli.threads import BackgroundWorker, ThreadPool, cores
+from crackcli.threads import BackgroundWorker, ThreadPool, thread_count
 
 ROWS = 64  # of a strip that a thread rounds at once
 TALL_PX = 1024  # of a strip that is explained in windows
@@ -70,7 +70,7 @@ class Explainer(TileClassifier):
         and of one window of activations."""
         strip = grid.strip(index)
         core = self.cells_of(strip.window)
-        near = grown(core, self.reach, self.lattice(grid))
+        near = grow_within(core, self.reach, self.lattice(grid))
         seeing = SEEING if self.gate <= 1 else 1.0  # else nothing is explained
         asked = self.tiles_over(near, grid)
         tiles, value = self.judge(raster, grid, asked, near, lambda share: report(seeing * share))
@@ -108,7 +108,7 @@ class Explainer(TileClassifier):
         window, wide = strip.window, FilledWindow(raster, self.window_of(near))
         relevance = np.zeros(window.shape, np.float32)
         valid = wide.valid(window)
-        waiting = list(windows(passing, self.most["back"], self.reach))[::-1]
+        waiting = list(cover(passing, self.most["back"], self.reach))[::-1]
         done, total = 0, sum(part.rows * part.cols for part in waiting)
         reached = []
 
@@ -122,7 +122,7 @@ class Explainer(TileClassifier):
         ):
             for part, own, rgb in parts:
                 target = self.window_of(own)
-                on = grown(target, 0, window)
+                on = grow_within(target, 0, window)
                 if rgb is not None and valid[on.within(window)].any():
                     try:
                         maps = self.engine.back(rgb[None], cut(value, own, near)[None])
@@ -143,7 +143,7 @@ class Explainer(TileClassifier):
             for rows, cols in reached
             for row in range(rows.start, rows.stop, ROWS)
         ]
-        with ThreadPool(nullcontext, cores()) as crew:
+        with ThreadPool(nullcontext, thread_count()) as crew:
             list(crew.imap(round_off, few_rows))
         return rounded, valid
 
@@ -168,7 +168,7 @@ class Explainer(TileClassifier):
 
             told(0.0)
             own = self.cells_of(block.core)
-            if not passing[grown(own, self.reach, near).within(near)].any():
+            if not passing[grow_within(own, self.reach, near).within(near)].any():
                 continue
             window = block.padded.grown(self.further_px)
             rgb = wide.filled(window)
@@ -189,14 +189,14 @@ class Explainer(TileClassifier):
         for number in range(passes):
             report(number / passes)
             place = window.row, window.col
-            total = total + self.engine.share(rgb[None], gated[None], number, place)
+            total = total + self.engine.pass_map(rgb[None], gated[None], number, place)
         return total
 
     def gated(self, own: Window, tiles: Float32, asked: Window) -> Float32:
         """1 for tiles that are explained, of all (h, w) that touch what the cells ``own`` are
         explained by; none of those beyond the lattice, which are not ``asked`` for."""
         over = self.touching(own.grown(self.reach))
-        known = grown(over, 0, asked)
+        known = grow_within(over, 0, asked)
         gated = np.zeros(over.shape, np.float32)
         gated[known.within(over)] = tiles[known.within(asked)] >= self.gate
         return gated

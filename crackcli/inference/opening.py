@@ -7,6 +7,7 @@ from crackcli.engines.opening import open_engine
 from crackcli.errors import UsageError
 from crackcli.inference.dense import DenseScorer
 from crackcli.inference.explainer import Explainer
+from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import LEAST_QUICK, HalfResolutionPrescreen, Int8Prescreen
 from crackcli.inference.strips import StripScorer
 from crackcli.registry import check
@@ -19,32 +20,30 @@ LOOKS = {
 CPU = Path("/proc/cpuinfo")
 
 
-def open_explainer(
-    model: Path | None = None,
-    method: str | None = None,
-    start: str | None = None,
-    engine: str = "auto",
-    device: str = "auto",
-    baseline: str | None = None,
-    gate: float = 0.5,
-    look: float = 0.0,
-    precision: str = "float32",
-    look_in: str = "half",
-) -> StripScorer:
-    """What a scan has its strips explained by, on the engine for a model file; ``look`` 0 leaves
-    the first look out, and ``look_in`` is one of `LOOKS`."""
+def open_explainer(options: ModelOptions | None = None) -> StripScorer:
+    """Open a model and return what scores the strips of a scan with it."""
+    options = options or ModelOptions()
+    model, look, look_in = options.model, options.look, options.look_in
     check(LOOKS, look_in)
     if look_in != "half" and not look:
         raise UsageError(f"--look-in {look_in} is of a first look; add --look {LEAST_QUICK:g}")
     if look and look_in == "int8" and model is not None:
         raise UsageError("--look-in int8 is for the shipped model; leave --model or it out")
-    opened = open_engine(model, method, start, engine, device, baseline, precision)
+    opened = open_engine(
+        model,
+        options.method,
+        options.start,
+        options.engine,
+        options.device,
+        options.baseline,
+        options.precision,
+    )
     if look and opened.facts.direct:
         raise UsageError(
             f"method {opened.facts.method} sees all of an image and has no first look; leave "
             "--look out"
         )
-    return explainer_of(opened, gate, look, look_in)
+    return explainer_of(opened, options.gate, look, look_in)
 
 
 def explainer_of(

@@ -21,7 +21,7 @@ from crackcli.engines.engine import Engine
 from crackcli.inference.tile_classifier import GROUP, TileClassifier
 from crackcli.rasters.grid import Window
 from crackcli.rasters.nodata import RasterReader
-from crackcli.rasters.resampled import Zoomed
+from crackcli.rasters.resampled import ResampledRaster
 
 ZOOM = 0.5
 LEAST = 0.1  # P(crack) from which on a place should be looked at in full
@@ -43,9 +43,9 @@ class HalfResolutionPrescreen:
         of the tiles of the smaller view that are centred there, or on either side of it.  Views at
         another zoom than 1 are seen in full, 1: smaller ones are seen from far away already, and
         larger ones are for hairlines, which half of them would not show."""
-        if isinstance(raster, Zoomed):
+        if isinstance(raster, ResampledRaster):
             return np.ones(centres.shape, np.float32)
-        seer, view = self.seer, Zoomed(raster, ZOOM)
+        seer, view = self.seer, ResampledRaster(raster, ZOOM)
         height = max(1, strip_px // 2 // seer.stride) * seer.stride
         grid = seer.grid(view.info.rows, view.info.cols, height)
         tiles = seer.tiles_of_lattice(grid)

@@ -18,9 +18,9 @@ from crackcli.engines.engine import Engine
 from crackcli.errors import DeviceError, OutOfMemory
 from crackcli.inference.strips import Prescreen, check_finite
 from crackcli.progress import FractionDone, ignore
-from crackcli.rasters.covering import grown, halves, rectangles, shrunk, spread, windows
+from crackcli.rasters.covering import grow_within, halve, rectangles, bounding_window, count_squares, cover
 from crackcli.rasters.grid import Grid, Window, spans
-from crackcli.rasters.nodata import FAR_PX, GREY, FilledWindow, RasterReader
+from crackcli.rasters.nodata import FADE_PX, FILL_GREY, FilledWindow, RasterReader
 from crackcli.threads import ThreadPool
 
 SEEN_CELLS = 1320  # at most, of a window whose cells are computed, with its halo
@@ -56,7 +56,7 @@ class TileClassifier:
         self.edge = self.tile // 2  # cells beyond the edges of the raster
         self.further = self.tile - 1 + self.reach  # what tiles lie over that touch what is near it
         self.most = {"features": SEEN_CELLS, "back": BACK_CELLS}  # cells of a window and its halo
-        self.most |= getattr(self.engine, "window_cells", {})
+        self.most |= self.engine.window_cells
         if self.look is not None and self.look.least >= self.gate:
             self.look = None
 
@@ -107,9 +107,9 @@ class TileClassifier:
                 if not value.size:
                     value = np.zeros((passed.shape[1], *near.shape), np.float32)
                     count = np.zeros(near.shape, np.float32)
-                covered, under = spread(gated, self.tile), self.cells_under(window)
-                part = shrunk(covered > 0, Window(0, 0, *under.shape))
-                both = grown(
+                covered, under = count_squares(gated, self.tile), self.cells_under(window)
+                part = bounding_window(covered > 0, Window(0, 0, *under.shape))
+                both = grow_within(
                     Window(under.row + part.row, under.col + part.col, *part.shape), 0, near
                 )
                 inside = both.within(under)
@@ -125,7 +125,7 @@ class TileClassifier:
 
     def tiles_over(self, cells: Window, grid: Grid) -> Window:
         """All tiles that lie over some of the cells, as far as the lattice goes."""
-        return grown(self.touching(cells), 0, self.tiles_of_lattice(grid))
+        return grow_within(self.touching(cells), 0, self.tiles_of_lattice(grid))
 
     def touching(self, cells: Window) -> Window:
         """All tiles that lie over some of the cells, wherever the lattice ends."""
@@ -145,8 +145,8 @@ class TileClassifier:
         self.looked = {key: seen for key, seen in self.looked.items() if key[0] == digest}
         parts, further = [], self.further + GROUP - 1  # squares of tiles may reach beyond a band
         for index in range(len(grid)):
-            own = grown(self.band_of(index, grid, further), 0, self.tiles_of_lattice(grid))
-            part = grown(own, 0, asked)
+            own = grow_within(self.band_of(index, grid, further), 0, self.tiles_of_lattice(grid))
+            part = grow_within(own, 0, asked)
             if part.rows <= 0:
                 continue
             if (digest, own) not in self.looked:
@@ -164,14 +164,14 @@ class TileClassifier:
         first_row, first_col = asked.row // GROUP, asked.col // GROUP
         shape = -(-asked.end_row // GROUP) - first_row, -(-asked.end_col // GROUP) - first_col
         squares = Window(*(GROUP * value for value in (first_row, first_col, *shape)))
-        known = grown(squares, 0, self.tiles_of_lattice(grid))
+        known = grow_within(squares, 0, self.tiles_of_lattice(grid))
         enough = np.zeros(squares.shape, bool)
         least = 0.0 if self.look is None else self.look.least
         enough[known.within(squares)] = self.first_look(raster, grid, known) >= least
         squared = enough.reshape(shape[0], GROUP, shape[1], GROUP).any(axis=(1, 3))
         for window in rectangles(squared):
             row, col = squares.row + GROUP * window.row, squares.col + GROUP * window.col
-            part = grown(Window(row, col, GROUP * window.rows, GROUP * window.cols), 0, asked)
+            part = grow_within(Window(row, col, GROUP * window.rows, GROUP * window.cols), 0, asked)
             for col, cols_here in spans(part.cols, HEAD_TILES, 1):
                 yield Window(part.row, part.col + col, part.rows, cols_here)
 
@@ -201,7 +201,7 @@ class TileClassifier:
         asked = self.tiles_over(band, grid)
         flags = np.zeros(band.shape, bool)
         for window in self.to_judge(raster, grid, asked):
-            flags[grown(self.cells_under(window), 0, band).within(band)] = True
+            flags[grow_within(self.cells_under(window), 0, band).within(band)] = True
         return flags
 
     def compute(
@@ -215,7 +215,7 @@ class TileClassifier:
         if not wide.complete:
             found.append((band, np.broadcast_to(self.blank, (len(self.blank), *band.shape))))
             needed = needed & self.alive(wide.valid(wide.outer), wide.outer, band)
-        waiting = list(windows(needed, self.most["features"], self.reach))[::-1]
+        waiting = list(cover(needed, self.most["features"], self.reach))[::-1]
         done, total = 0, sum(part.rows * part.cols for part in waiting)
         with closing(self.prepared(waiting, "features", wide, band)) as parts:
             for part, own, rgb in parts:
@@ -258,7 +258,7 @@ class TileClassifier:
         padded = np.zeros(self.pixels_of(known).shape, np.uint8)
         padded[outer.within(self.pixels_of(known))] = valid
         squares = padded.reshape(known.rows, self.stride, known.cols, self.stride)
-        far = 2 * (self.reach + -(-FAR_PX // self.stride)) + 1
+        far = 2 * (self.reach + -(-FADE_PX // self.stride)) + 1
         seen = cv2.dilate(squares.max(axis=(1, 3)), np.ones((far, far), np.uint8))
         return seen[band.within(known)] > 0
 
@@ -268,7 +268,7 @@ class TileClassifier:
         while waiting:
             part = waiting.pop()
             if self.with_halo(part) > self.most[stage] and part.rows * part.cols > 1:
-                waiting += halves(part)[::-1]
+                waiting += halve(part)[::-1]
             else:
                 yield part
 
@@ -284,13 +284,13 @@ class TileClassifier:
                 "some, or use --device cpu"
             )
         self.most[stage] = min(self.most[stage], self.with_halo(part) - 1)
-        return halves(part)[::-1]
+        return halve(part)[::-1]
 
     @cached_property
     def blank(self) -> Float32:
         """The cell (C, 1, 1) of nothing but fill."""
         window = self.window_of(Window(0, 0, 1, 1))
-        return self.engine.features(np.full((1, *window.shape, 3), GREY, np.uint8))[0]
+        return self.engine.features(np.full((1, *window.shape, 3), FILL_GREY, np.uint8))[0]
 
     def nothing_but_fill(self, cells: Float32) -> bool:
         """Whether all cells (C, F, G) are blank; the first of them tells nearly always."""
@@ -345,7 +345,7 @@ def gathered(cells: Cells, window: Window, channels: int) -> Float32:
     one place the last."""
     result = np.zeros((channels, *window.shape), np.float32)
     for place, values in cells:
-        part = grown(window, 0, place)
+        part = grow_within(window, 0, place)
         if part.rows > 0 and part.cols > 0:
             at = (slice(None), *part.within(window))
             result[at] = values[(slice(None), *part.within(place))]

@@ -26,7 +26,7 @@ from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.grid import Grid, Window
 from crackcli.rasters.nodata import RasterReader
 from crackcli.rasters.reader import RasterInfo
-from crackcli.rasters.resampled import Zoomed, seen_shape
+from crackcli.rasters.resampled import ResampledRaster, resampled_shape
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class View:
     def of(cls, info: RasterInfo, zoom: float, explainer: StripScorer, core_px: int) -> "View":
         """``core_px`` are pixels of the view: blocks are as large at every zoom, and a strip of a
         larger view is as many times as wide."""
-        rows, cols = seen_shape(info, zoom)
+        rows, cols = resampled_shape(info, zoom)
         return cls(zoom, explainer.grid(rows, cols, core_px))
 
     def pixels(self, index: int) -> int:
@@ -65,7 +65,7 @@ def explain_view(
     """The scores of a strip of a view, on the pixels of the raster."""
     if view.zoom == 1:
         return explainer.explain_strip(raster, view.grid, index, report)
-    scores = explainer.explain_strip(Zoomed(raster, view.zoom), view.grid, index, report)
+    scores = explainer.explain_strip(ResampledRaster(raster, view.zoom), view.grid, index, report)
     window = view.window(index, raster.info)
     relevance = brought_back(scores.relevance, view.zoom)[: window.rows, : window.cols]
     valid = raster.read_valid(window)

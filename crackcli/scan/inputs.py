@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crackcli.errors import InputError
-from crackcli.rasters.reader import SUFFIXES, existing
+from crackcli.rasters.reader import SUFFIXES, check_exists
 
 OURS = {".lock", "run.json"}  # files of the output folder that a scene's folder may not displace
 
@@ -31,7 +31,7 @@ def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure
     failures: list[Failure] = []
     for source in sources:
         try:
-            found = images_in(source) if source.is_dir() else [existing(source)]
+            found = images_in(source) if source.is_dir() else [check_exists(source)]
         except InputError as error:
             failures.append(Failure(source, str(error), error.exit_code))
             continue

@@ -37,7 +37,7 @@ from crackcli.progress import Progress
 from crackcli.rasters.cog import write_cog
 from crackcli.rasters.read_ahead import ReadAhead
 from crackcli.rasters.reader import NODATA, RasterInfo, inspect, read_tags
-from crackcli.rasters.resampled import PLAIN, in_order
+from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
 from crackcli.registry import find_method
 from crackcli.scan.fingerprint import fingerprint, scan_digest
 from crackcli.scan.strip_store import PackedStrip, StripStore
@@ -66,12 +66,12 @@ class ScanTask:
     folder: Path
     masking: Masking = Masking("auto")
     core_px: int = CORE_PX  # of the network's pixels, at any zoom
-    zooms: tuple[float, ...] = PLAIN
+    zooms: tuple[float, ...] = FULL_RESOLUTION
     hints: photograph.Hints = photograph.Hints()
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "zooms", in_order(self.zooms))
+        object.__setattr__(self, "zooms", sort_zooms(self.zooms))
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def scan_raster(
     if earlier is not None and earlier.record.masking == asdict(masking):
         if work.is_ours() or not work.note.exists():
             work.remove()  # of a run with other masking that was stopped
-        photograph.note(earlier, noted)
+        photograph.store_scales(earlier, noted)
         return summary(earlier, task.source, "unchanged", 0.0)
 
     seconds = {} if earlier is None else earlier.record.seconds

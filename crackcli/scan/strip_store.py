@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from crackcli.arrays import Bools, Float16, Float32
 from crackcli.errors import InputError
-from crackcli.files import refused, write_json, written_aside
+from crackcli.files import atomic_write, output_errors, write_json
 from crackcli.inference.strips import StripScores
 from crackcli.inference.views import View
 from crackcli.rasters.reader import read_tags
@@ -143,7 +143,7 @@ class StripStore:
 
     def publish(self, scene: Scene, score: Path) -> None:
         """Replace the files of a scene by those that were made here; ``score`` may be its own."""
-        with refused(scene.folder):
+        with output_errors(scene.folder):
             (scene.folder / "scene.json").unlink(missing_ok=True)
             score.replace(scene.score)
             self.mask.replace(scene.mask)
@@ -161,7 +161,7 @@ class StripStore:
             return False
 
     def put(self, zoom: float, index: int, scores: StripScores) -> None:
-        with written_aside(self.path(zoom, index)) as aside:
+        with atomic_write(self.path(zoom, index)) as aside:
             PackedStrip.of(scores).write(aside)
 
     def packed(self, zoom: float, index: int) -> PackedStrip:

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from crackcli import __version__
-from crackcli.errors import CrackError, Interrupted, OutputError, UsageError
-from crackcli.files import locked, write_json
+from crackcli.errors import CrackError, Interrupted, OutputError
+from crackcli.files import lock_folder, write_json
 from crackcli.inference.opening import open_explainer
+from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
 from crackcli.progress import Progress
-from crackcli.rasters.reader import LEAST_PX
-from crackcli.rasters.resampled import PLAIN, in_order
+from crackcli.rasters.reader import MIN_SIDE_PX
+from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
 from crackcli.scan.inputs import Failure, find_rasters
 from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scan.raster import ScanSummary, ScanTask, scan_raster
@@ -36,28 +37,15 @@ class SurveyTask:
 
     sources: tuple[Path, ...]
     output: Path
-    model: Path | None = None
-    method: str | None = None
-    start: str | None = None
-    baseline: str | None = None
-    engine: str = "auto"
-    device: str = "auto"
-    precision: str = "auto"
-    gate: float = 0.5
-    look: float = 0.0
-    look_in: str = "half"
+    model_options: ModelOptions = ModelOptions()
     masking: Masking = Masking("auto")
     core_px: int | None = None
-    zooms: tuple[float, ...] = PLAIN
+    zooms: tuple[float, ...] = FULL_RESOLUTION
     hints: Hints = Hints()
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.gate <= 1:
-            raise UsageError(f"the gate is {self.gate}; choose a probability, 0 to 1")
-        if not 0 <= self.look <= 1:
-            raise UsageError(f"look is {self.look}; choose a probability, 0 for no first look")
-        object.__setattr__(self, "zooms", in_order(self.zooms))
+        object.__setattr__(self, "zooms", sort_zooms(self.zooms))
 
 
 @dataclass
@@ -100,7 +88,7 @@ def scan_survey(
     engine = explainer.engine
     log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
 
-    with locked(task.output):
+    with lock_folder(task.output):
         try:
             for number, (name, source) in enumerate(rasters.items()):
                 one = ScanTask(
@@ -138,14 +126,11 @@ def scan_survey(
 
 def opened(task: SurveyTask) -> tuple[StripScorer, int]:
     """What explains the strips of a task, and the side of its blocks."""
-    explainer = open_explainer(
-        *(task.model, task.method, task.start, task.engine, task.device, task.baseline),
-        *(task.gate, task.look, task.precision, task.look_in),
-    )
-    if task.look and explainer.look is None:
+    explainer = open_explainer(task.model_options)
+    if task.model_options.look and explainer.look is None:
         log.info("all is looked at in full, since a first look would save nothing here")
     core_px = explainer.core_px if task.core_px is None else task.core_px
-    explainer.grid(LEAST_PX, LEAST_PX, core_px)  # refuses what does not suit the network
+    explainer.grid(MIN_SIDE_PX, MIN_SIDE_PX, core_px)  # refuses what does not suit the network
     return explainer, core_px
 
 
@@ -158,7 +143,11 @@ def unforeseen(source: Path, error: Exception) -> str:
 
 def write_run(task: SurveyTask, explainer: StripScorer, result: SurveyResult) -> None:
     """``run.json``: enough to do it again, and to know what was done."""
-    options = {k: v for k, v in asdict(task).items() if k not in ("sources", "output")}
+    options = asdict(task.model_options) | {
+        name: value
+        for name, value in asdict(task).items()
+        if name not in ("sources", "output", "model_options")
+    }
     record: dict[str, Any] = {
         "crackcli_version": __version__,
         "python": platform.python_version(),

@@ -35,7 +35,7 @@ from crackcli.progress import Progress
 from crackcli.rasters.crops import write_pixels
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo, inspect, read_band
-from crackcli.rasters.resampled import PLAIN, in_order
+from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
 from crackcli.report.write import ReportTask, trace_scene
 from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.scenes.record import EngineRecord
@@ -83,7 +83,7 @@ class SelftestTask:
     gsd_mm: float | None = None
     model_options: ModelOptions = ModelOptions()
     masking: Masking = Masking("auto")
-    zooms: tuple[float, ...] = PLAIN
+    zooms: tuple[float, ...] = FULL_RESOLUTION
     most_mp: float = MOST_MP
     overwrite: bool = False
 
@@ -108,7 +108,7 @@ class SelftestTask:
                 f"{8 * len(widths)}"
             )
         object.__setattr__(self, "widths_px", widths)
-        object.__setattr__(self, "zooms", in_order(self.zooms))
+        object.__setattr__(self, "zooms", sort_zooms(self.zooms))
 
 
 @dataclass(frozen=True, eq=False)

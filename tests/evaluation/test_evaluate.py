@@ -62,13 +62,14 @@ class Local(LocalEngine):
 SERVED = {"vgg11": {"lrp", "gradient", "intgrad"}, "unet": {"unet"}}
 
 
-def open_local(model, method, start, engine, device, baseline, gate):
-    opened = Local(model, method, start, baseline)
+def open_local(options):
+    method, start = options.method, options.start
+    opened = Local(options.model, method, start, options.baseline)
     if method not in SERVED[opened.facts.network]:
         raise ModelError(f"{opened.facts.model} is no model for {method}")
     if start == "crack" and method == "gradient":
         raise ModelError("no graph has this start")
-    return Explainer(opened, gate)
+    return Explainer(opened, options.gate)
 
 
 @pytest.fixture(autouse=True)
@@ -103,10 +104,10 @@ def test_all_take_part_but_those_that_lack_something():
 
 
 def test_what_one_protocol_lacks_is_left_out_of_that_one_only(monkeypatch):
-    def open_both(model, method, start, *more):
-        if start != "both":
+    def open_both(options):
+        if options.start != "both":
             raise ModelError("there is the graph of one start only")
-        return open_local(model, method, start, *more)
+        return open_local(options)
 
     monkeypatch.setattr(candidates, "open_explainer", open_both)
     monkeypatch.setattr(candidates, "METHODS", {"lrp": ""})
@@ -267,7 +268,7 @@ def test_a_mistake_leaves_no_folder(data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        ("nothere", 4, "nothere is not a folder; give one with images/ and masks/"),
+        ("nothere", 4, "nothere: not a folder; give one with images/ and masks/"),
         ("{data} --protocol theirs", 2, "choose one of: both, ours, study"),
         ("{data} --methods lime", 2, "'lime' is not known; choose one of: "),
         ("{data} --model nothere.onnx", 6, "nothere.onnx is not a file"),

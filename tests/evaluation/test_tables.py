@@ -17,6 +17,7 @@ from crackcli.evaluation.measures import MaskMeasures
 from crackcli.evaluation.published import GROWTH, PUBLISHED_1, PUBLISHED_2, PUBLISHED_3
 from crackcli.evaluation.tables import all_beside, table_1, tables_of
 from crackcli.evaluation.tabular import Column, Estimate, Table, to_csv, to_markdown, to_records
+from crackcli.inference.options import ModelOptions
 
 TASK = EvaluateTask("data", "out", growth=True)
 
@@ -37,7 +38,7 @@ def entry(method, protocol=STUDY, right=50, model="a", sets=("walls",)):
         seconds=3.0,
         megapixels=0.5,
     )
-    contender = Candidate(protocol, method, None, None, None, "auto", "auto")
+    contender = Candidate(protocol, method, ModelOptions())
     growth = {"strokes": Growth(0.9, 0.2, 0.8, 0.3, 0.85, 0.25)}
     return Entry(OpenedMethod(contender, facts), dict.fromkeys(sets, scores), growth, {})
 

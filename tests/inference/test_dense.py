@@ -10,6 +10,7 @@ from fakes import DirectEngine, wall
 from crackcli.errors import ModelError, UsageError
 from crackcli.inference.dense import DenseScorer
 from crackcli.inference.opening import open_explainer
+from crackcli.inference.options import ModelOptions
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Band, Raster, inspect, read_tags
@@ -79,7 +80,7 @@ def test_a_scan_marks_what_is_probable_and_gives_no_probability_of_tiles(tmp_pat
 def test_the_picture_itself_is_a_score(tmp_path):
     path = photograph(tmp_path)
 
-    explainer = open_explainer(method="raw")
+    explainer = open_explainer(ModelOptions(method="raw"))
     actual = explained(path, explainer.engine, 512)
 
     image = cv2.imread(str(path)).mean(axis=2)
@@ -102,11 +103,11 @@ def test_a_damaged_model_is_named(tmp_path):
 )
 def test_what_the_picture_itself_has_no_use_for_is_refused(asked, says):
     with pytest.raises(UsageError, match=says):
-        open_explainer(**{"method": "raw"} | asked)
+        open_explainer(ModelOptions(**{"method": "raw"} | asked))
 
 
 @pytest.mark.parametrize("engine", ["auto", "onnx", "torch", "zennit"])
 def test_the_picture_itself_is_shown_by_any_engine(engine):
-    facts = open_explainer(method="raw", engine=engine).engine.facts
+    facts = open_explainer(ModelOptions(method="raw", engine=engine)).engine.facts
 
     assert (facts.engine, facts.device) == ("raw", "cpu")

@@ -9,7 +9,7 @@ from fakes import LocalEngine, wall
 
 from crackcli.errors import ModelError
 from crackcli.inference.explainer import Explainer
-from crackcli.rasters.nodata import FAR_PX, GREY, fill
+from crackcli.rasters.nodata import FADE_PX, FILL_GREY, fill_nodata
 
 TINY = {"widths": [4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 16, 16, 0], "hidden": 8, "tile_cells": 2}
 
@@ -248,12 +248,12 @@ def test_holes_are_filled_with_the_nearest_colour_that_fades_to_grey():
     valid = np.zeros((3, 200), bool)
     valid[:, 0] = True
 
-    filled = fill(rgb, valid)
+    filled = fill_nodata(rgb, valid)
 
     assert filled[1, 0].tolist() == [200, 100, 50]
     np.testing.assert_allclose(filled[1, 1], (200, 100, 50), atol=3)
-    np.testing.assert_allclose(filled[1, FAR_PX // 2], (164, 114, 89), atol=2)  # half way
-    assert (filled[1, FAR_PX + 1 :] == GREY).all()
+    np.testing.assert_allclose(filled[1, FADE_PX // 2], (164, 114, 89), atol=2)  # half way
+    assert (filled[1, FADE_PX + 1 :] == FILL_GREY).all()
 
 
 def test_a_network_that_gives_no_numbers_is_called_damaged(tmp_path):
@@ -284,6 +284,7 @@ def test_blocks_far_from_data_have_the_probability_of_fill_without_the_head(netw
 
     class Counting:
         facts, features, back = network.facts, network.features, network.back
+        window_cells = network.window_cells
 
         def head(self, cells, gate):
             looked.append(cells.shape)
@@ -292,7 +293,7 @@ def test_blocks_far_from_data_have_the_probability_of_fill_without_the_head(netw
     _, probability, _ = explained(path, Counting(), 64, gate=0.9)
 
     side_px = 256 + 2 * network.facts.reach_px
-    fill_only = network.features(np.full((1, side_px, side_px, 3), GREY, np.uint8))
+    fill_only = network.features(np.full((1, side_px, side_px, 3), FILL_GREY, np.uint8))
     expected = network.head(fill_only, 0.0)[0].flat[0]
     np.testing.assert_allclose(probability[:, 64:], expected, atol=1e-6)
     assert abs(probability[:, :2] - expected).max() > 1e-4
@@ -300,7 +301,7 @@ def test_blocks_far_from_data_have_the_probability_of_fill_without_the_head(netw
 
 
 def test_what_is_as_grey_as_the_fill_is_explained_where_it_counts_as_crack(tmp_path):
-    grey = np.full((96, 128, 3), GREY, np.uint8)
+    grey = np.full((96, 128, 3), FILL_GREY, np.uint8)
 
     relevance, probability, _ = explained(
         write(tmp_path / "grey.tif", grey), LocalEngine(), 64, 0.5

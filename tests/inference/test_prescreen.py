@@ -10,12 +10,12 @@ from fakes import LocalEngine, wall
 from crackcli.errors import DeviceError, OutOfMemory, UsageError
 from crackcli.inference.explainer import Explainer
 from crackcli.inference.opening import open_explainer
+from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import HalfResolutionPrescreen, Int8Prescreen
 from crackcli.inference.views import View, explain_view
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect
 from crackcli.scan.raster import ScanTask, scan_raster
-from crackcli.scan.survey import SurveyTask
 
 LEAST, GATE = 0.6, 0.9  # to this engine a sound wall is one of P(crack) 0.47
 
@@ -193,14 +193,14 @@ def test_a_scan_records_its_first_look_and_is_done_again_without(cracked, tmp_pa
     assert json.loads((tmp_path / "out/scene.json").read_text())["scored"]["look"] is None
 
 
-def test_a_first_look_is_asked_for_by_a_probability(tmp_path):
-    with pytest.raises(UsageError, match="choose a probability, 0 for no first look"):
-        SurveyTask((tmp_path,), tmp_path, look=1.5)
+def test_a_first_look_is_asked_for_by_a_probability():
+    with pytest.raises(UsageError, match=r"--look 1\.5: must be a probability; use 0 to 1"):
+        ModelOptions(look=1.5)
 
 
 def test_a_method_that_sees_all_has_no_first_look():
     with pytest.raises(UsageError, match="raw sees all of an image and has no first look; leave"):
-        open_explainer(method="raw", look=0.1)
+        open_explainer(ModelOptions(method="raw", look=0.1))
 
 
 def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_tried_again(cracked):

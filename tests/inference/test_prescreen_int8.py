@@ -14,6 +14,7 @@ from crackcli.files import sha256
 from crackcli.inference import opening as opening_module
 from crackcli.inference.explainer import Explainer
 from crackcli.inference.opening import explainer_of, open_explainer
+from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import LEAST_QUICK, Int8Prescreen
 from crackcli.rasters.reader import Raster, inspect
 from crackcli.scan.fingerprint import fingerprint
@@ -33,6 +34,7 @@ class Counting:
 
     def __init__(self, engine):
         self.engine, self.facts, self.seen_px = engine, engine.facts, 0
+        self.window_cells = engine.window_cells
 
     def features(self, images):
         self.seen_px += images[..., 0].size
@@ -125,15 +127,15 @@ def test_a_score_knows_how_it_was_looked_at(engine, half_cracked, monkeypatch):
 
 def test_whole_numbers_are_of_the_shipped_model(tmp_path):
     with pytest.raises(UsageError, match="is for the shipped model; leave --model or it out"):
-        open_explainer(tmp_path / "mine.onnx", look=0.3, look_in="int8")
+        open_explainer(ModelOptions(tmp_path / "mine.onnx", look=0.3, look_in="int8"))
 
 
 def test_another_way_to_look_is_answered_with_the_menu(tmp_path):
     with pytest.raises(UsageError, match="choose one of: half, int8"):
-        open_explainer(look=0.3, look_in="quarter")
-    assert SurveyTask((tmp_path,), tmp_path).look_in == "half"
+        open_explainer(ModelOptions(look=0.3, look_in="quarter"))
+    assert SurveyTask((tmp_path,), tmp_path).model_options.look_in == "half"
 
 
 def test_a_way_to_look_without_a_look_is_not_passed_over():
     with pytest.raises(UsageError, match="is of a first look; add --look 0"):
-        open_explainer(look_in="int8")
+        open_explainer(ModelOptions(look_in="int8"))

@@ -15,7 +15,7 @@ from crackcli.inference.strips import StripScores
 from crackcli.inference.views import brought_back, together
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect, read_tags
-from crackcli.rasters.resampled import AUTO, ZOOMS, Zoomed, parse_zooms, seen_shape
+from crackcli.rasters.resampled import AUTO_ZOOMS, ZOOMS, ResampledRaster, parse_zooms, resampled_shape
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.scan.survey import SurveyTask
 from crackcli.scenes.scene import Scene
@@ -42,7 +42,7 @@ def seen(path, zoom, window=None):
     """A window of a view, else the whole."""
     info = inspect(path)
     with Raster(info) as raster:
-        return Zoomed(raster, zoom).read(window or Window(0, 0, *seen_shape(info, zoom)))
+        return ResampledRaster(raster, zoom).read(window or Window(0, 0, *resampled_shape(info, zoom)))
 
 
 def scan(path, folder, zooms, engine=None, progress=lambda share, words: None, **options):
@@ -57,7 +57,7 @@ def everything(path):
 
 @pytest.mark.parametrize(
     ("text", "zooms"),
-    [("1", (1,)), ("2", (2,)), ("1,0.5", (0.5, 1)), (" 2, 1 ,2", (1, 2)), ("auto", AUTO)],
+    [("1", (1,)), ("2", (2,)), ("1,0.5", (0.5, 1)), (" 2, 1 ,2", (1, 2)), ("auto", AUTO_ZOOMS)],
 )
 def test_zooms_are_read_as_they_are_typed(text, zooms):
     assert parse_zooms(text) == zooms
@@ -93,7 +93,7 @@ def test_a_pixel_of_a_view_is_the_same_in_any_window(tmp_path, monkeypatch, zoom
     if holes:
         valid[20:50, 30:41], valid[60, 80], valid[:, :5] = False, False, False
     path = write(tmp_path / "noise.tif", noise(67, 90), valid if holes else None)
-    rows, cols = seen_shape(inspect(path), zoom)
+    rows, cols = resampled_shape(inspect(path), zoom)
     beyond = round(40 * zoom)
     whole = Window(-beyond, -beyond, rows + 2 * beyond, cols + 2 * beyond)
     expected = seen(path, zoom, whole)
@@ -118,11 +118,11 @@ def test_what_is_valid_is_read_alone_as_with_the_pixels(tmp_path, zoom):
     valid = np.random.default_rng(0).random((67, 90)) > 0.9
     path = write(tmp_path / "noise.tif", noise(67, 90), valid)
     info = inspect(path)
-    rows, cols = seen_shape(info, zoom)
+    rows, cols = resampled_shape(info, zoom)
 
     window = Window(8, 0, rows - 8, cols)
     with Raster(info) as raster:
-        alone = Zoomed(raster, zoom).read_valid(window)
+        alone = ResampledRaster(raster, zoom).read_valid(window)
 
     inside = np.s_[: int(67 * zoom) - 8, : int(90 * zoom)]  # the last pixel may be half outside
     np.testing.assert_array_equal(alone[inside], seen(path, zoom, window).valid[inside])

@@ -10,10 +10,11 @@ import pytest
 from command import crackcli
 from fakes import DirectEngine, LocalEngine, wall
 
-from crackcli.engines import opening as models
 from crackcli.errors import Interrupted
+from crackcli.inference import opening
 from crackcli.inference.dense import DenseScorer
 from crackcli.inference.explainer import Explainer
+from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import Int8Prescreen
 from crackcli.inference.views import View, explain_view
 from crackcli.masking.refinement import Masking
@@ -47,7 +48,7 @@ class Counted(LocalEngine):
         self.maps_px += images[..., 0].size
         return super().back(images, value)
 
-    def share(self, images, gated, number, place):
+    def pass_map(self, images, gated, number, place):
         whole = images[..., 0].size
         images = images[:, 32:-32, 32:-32]
         self.maps_px += pass_px(whole, images[..., 0].size)
@@ -77,12 +78,12 @@ def photograph(path, rows=411, cols=525, **kinds):
 @pytest.fixture
 def engine(monkeypatch):
     made = Counted()
-    monkeypatch.setattr(models, "open_engine", lambda *arguments: made)
+    monkeypatch.setattr(opening, "open_engine", lambda *arguments: made)
     return made
 
 
 def task(tmp_path, *sources, **options):
-    chosen = {"core_px": CORE_PX, "gate": 0.3} | options
+    chosen = {"model_options": ModelOptions(gate=0.3), "core_px": CORE_PX} | options
     return SurveyTask(sources or (tmp_path / "in",), tmp_path / "out", **chosen)
 
 
@@ -201,7 +202,7 @@ def test_a_range_goes_from_sound_to_cracked(engine, tmp_path):
 def test_with_a_gate_that_all_pass_there_is_no_range(engine, tmp_path):
     photograph(tmp_path / "in/a.png")
 
-    (scene,) = estimate_survey(task(tmp_path, gate=0.0)).scenes
+    (scene,) = estimate_survey(task(tmp_path, model_options=ModelOptions(gate=0.0))).scenes
 
     assert scene.seconds.sound == scene.seconds.cracked > 0
 
@@ -225,7 +226,7 @@ def test_strips_of_an_interrupted_scan_count_as_done(engine, tmp_path):
     assert 0 < there < scene.strips
     assert scene.blocks == (scene.strips - there) * 6
     assert names(tmp_path) == before
-    (other,) = estimate_survey(task(tmp_path, gate=0.4)).scenes
+    (other,) = estimate_survey(task(tmp_path, model_options=ModelOptions(gate=0.4))).scenes
     assert (other.status, other.strips_done) == ("new", 0)
 
 
@@ -250,7 +251,7 @@ def test_what_is_likely_is_told_by_earlier_scenes(engine, tmp_path):
     record = json.loads((tmp_path / "out/a/scene.json").read_text())
 
     found = estimate_survey(task(tmp_path)).assumption
-    other = estimate_survey(task(tmp_path, gate=0.31)).assumption
+    other = estimate_survey(task(tmp_path, model_options=ModelOptions(gate=0.31))).assumption
 
     assert found.tiles_gated == pytest.approx(record["tiles_gated"])
     assert "1 finished scene in" in found.source

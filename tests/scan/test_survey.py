@@ -8,8 +8,9 @@ import cv2
 import pytest
 from fakes import LocalEngine, wall
 
-from crackcli.engines import opening as models
 from crackcli.errors import InputError, Interrupted, Locked, OutputError, UsageError
+from crackcli.inference import opening
+from crackcli.inference.options import ModelOptions
 from crackcli.scan import survey
 from crackcli.scan.inputs import Failure, find_rasters
 from crackcli.scan.survey import SurveyResult, SurveyTask, scan_survey
@@ -18,7 +19,7 @@ from crackcli.scan.survey import SurveyResult, SurveyTask, scan_survey
 @pytest.fixture
 def engine(monkeypatch):
     made = LocalEngine()
-    monkeypatch.setattr(models, "open_engine", lambda *arguments: made)
+    monkeypatch.setattr(opening, "open_engine", lambda *arguments: made)
     return made
 
 
@@ -180,8 +181,8 @@ def test_what_stops_a_run_leaves_what_was_finished(engine, tmp_path, monkeypatch
 HOLD = """
 import sys
 from pathlib import Path
-from crackcli.scan.survey import locked
-with locked(Path(sys.argv[1])):
+from crackcli.files import lock_folder
+with lock_folder(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -221,12 +222,12 @@ def test_a_block_that_does_not_suit_the_network_is_refused(engine, tmp_path):
 
 
 def test_a_gate_is_a_probability(tmp_path):
-    with pytest.raises(UsageError, match=r"the gate is 1\.5; choose a probability"):
-        SurveyTask((tmp_path,), tmp_path, gate=1.5)
+    with pytest.raises(UsageError, match=r"--gate 1\.5: must be a probability; use 0 to 1"):
+        ModelOptions(gate=1.5)
 
 
 def test_names_that_do_not_exist_load_no_model_and_leave_no_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(models, "open_engine", None)
+    monkeypatch.setattr(opening, "open_engine", None)
     heard = []
 
     task = SurveyTask((tmp_path / "wal.tif", tmp_path / "survey"), tmp_path / "out")

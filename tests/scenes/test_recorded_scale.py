@@ -10,15 +10,15 @@ from markers import corners, draw
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from crackcli.engines import opening as models
 from crackcli.errors import InputError, UsageError
+from crackcli.inference import opening
 from crackcli.inference.options import ModelOptions
 from crackcli.rasters.reader import inspect
 from crackcli.report.write import ReportTask, write_report
 from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.scenes import exif
 from crackcli.scenes.exif import Unknown, acquired_utc, pixel_size
-from crackcli.scenes.recorded_scale import Hints, look, note
+from crackcli.scenes.recorded_scale import Hints, look, store_scales
 from crackcli.scenes.scene import Scene
 
 # 50 mm lens on a sensor of 36 x 24 mm and 6000 x 4000 px: a pixel of it is 6 um large.
@@ -154,7 +154,7 @@ def test_what_was_found_from_the_same_is_not_looked_for_again(tmp_path, monkeypa
     info = jpeg(tmp_path / "a.jpg", np.full((64, 96), 200, np.uint8), METERED)
     scene = Scene(tmp_path / "a", 64, 96, Affine.identity(), None)
     scene.folder.mkdir()
-    note(scene, look(info, Hints()))
+    store_scales(scene, look(info, Hints()))
     read = Scene.read(scene.folder)
     monkeypatch.setattr(exif, "pixel_size", None)
 
@@ -173,7 +173,7 @@ def test_hints_are_above_nothing(hints):
 def survey(tmp_path, monkeypatch):
     """A cracked wall with a marker in it, the same wall without, and what scans both."""
     engine = LocalEngine()
-    monkeypatch.setattr(models, "open_engine", lambda *arguments: engine)
+    monkeypatch.setattr(opening, "open_engine", lambda *arguments: engine)
     photographs = tmp_path / "photographs"
     photographs.mkdir()
     bare = wall(300, 420)

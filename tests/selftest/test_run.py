@@ -15,8 +15,9 @@ from affine import Affine
 from fakes import LocalEngine, wall
 from walls import crackcli
 
-from crackcli.engines import opening as models
 from crackcli.errors import InputError, OutputError, UsageError
+from crackcli.inference import opening
+from crackcli.inference.options import ModelOptions
 from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.selftest import run as selftest
 from crackcli.selftest import write as selftest_report
@@ -30,7 +31,7 @@ MAP = Affine(0.002, 0, 2600000, 0, -0.002, 1200000)  # 2 mm
 @pytest.fixture(autouse=True)
 def engine(monkeypatch):
     made = LocalEngine()
-    monkeypatch.setattr(models, "open_engine", lambda *arguments: made)
+    monkeypatch.setattr(opening, "open_engine", lambda *arguments: made)
     return made
 
 
@@ -79,7 +80,7 @@ def finished(tmp_path_factory):
         return tests[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "open_engine", lambda *arguments: engine)
+        patch.setattr(opening, "open_engine", lambda *arguments: engine)
         patch.setattr(selftest_report, "run_selftest", remembered)
         summary = run(photograph, folder / "out", count=9)
     return folder / "out", summary, before, engine.backs, tests[0]
@@ -272,9 +273,9 @@ def test_of_a_large_photograph_windows_are_tested_and_it_says_so(tmp_path, monke
 
 
 def test_a_finished_scan_is_used_with_its_options(photograph, tmp_path, engine):
-    scan_survey(SurveyTask((photograph,), tmp_path / "scan", gate=0.6))
+    scan_survey(SurveyTask((photograph,), tmp_path / "scan", ModelOptions(gate=0.6)))
     task = SelftestTask(photograph, tmp_path / "out", scan=tmp_path / "scan")
-    assert scan_options(task).gate == 0.6
+    assert scan_options(task).model_options.gate == 0.6
     files = {path: path.read_bytes() for path in (tmp_path / "scan").rglob("*") if path.is_file()}
 
     summary = run(photograph, tmp_path / "out", scan=tmp_path / "scan")
@@ -376,14 +377,18 @@ def test_the_command_needs_neither_torch_nor_a_model_and_keeps_stdout_for_data(
 
 
 def test_copies_are_scanned_with_the_options_that_were_given(photograph, tmp_path):
-    given = {"look": 0.2, "precision": "float32", "baseline": "black"}
+    given = ModelOptions(look=0.2, precision="float32", baseline="black")
 
-    task = SelftestTask(photograph, tmp_path / "out", **given)
+    task = SelftestTask(photograph, tmp_path / "out", model_options=given)
 
-    options = scan_options(task)
-    assert {name: getattr(options, name) for name in given} == given
+    assert scan_options(task).model_options == given
 
 
 def test_a_scan_has_a_baseline_of_its_own(photograph, tmp_path):
     with pytest.raises(UsageError, match="--baseline out, or --scan"):
-        SelftestTask(photograph, tmp_path / "out", scan=tmp_path, baseline="black")
+        SelftestTask(
+            photograph,
+            tmp_path / "out",
+            scan=tmp_path,
+            model_options=ModelOptions(baseline="black"),
+        )

@@ -16,11 +16,11 @@ from crackcli.inference.strips import StripScorer
 from crackcli.inference.views import View
 from crackcli.masking.scene_mask import CORE_PX, HALO_PX
 from crackcli.masking.scene_mask import STRIPS as MASK_STRIPS
-from crackcli.rasters.read_ahead import BAND_PX
+from crackcli.rasters.read_ahead import BLOCK_ROWS
 from crackcli.rasters.reader import ENVIRONMENT, RasterInfo
 from crackcli.scan.dry_run.workload import WorkloadCount
 from crackcli.scan.process_memory import MB
-from crackcli.threads import cores
+from crackcli.threads import thread_count
 
 CHANNELS = 512  # of the cells of the network that was measured
 # Bytes of a pixel of the largest block, by engine and kind of method: of cells, of maps.
@@ -61,7 +61,7 @@ def peak_mb(
     rows = max(view.window(0, info).rows for view in views)
     score = (3 * len(views) + 5 * SCORE_STRIPS) * rows * info.cols
     blocks = math.ceil(info.rows / CORE_PX) * math.ceil(info.cols / CORE_PX)
-    refined = min(cores(), blocks) if info.path.suffix.lower() in IN_PARTS else 1
+    refined = min(thread_count(), blocks) if info.path.suffix.lower() in IN_PARTS else 1
     block_px = min(CORE_PX, info.rows) + 2 * HALO_PX, min(CORE_PX, info.cols) + 2 * HALO_PX
     mask = (6 + MASK_STRIPS) * min(CORE_PX, info.rows) * info.cols
     mask += refined * REFINED * math.prod(block_px)
@@ -103,6 +103,6 @@ def strip_bytes(
     pixels = (2 * 4 if whole else info.masked) * wide
     below = around * stride + (LOOK_PX if looks else 0)
     read = math.ceil((2 * rows + 2 * rim + below) / min(1.0, view.zoom))
-    bands = (3 + info.masked) * min(info.rows, read + 2 * BAND_PX) * info.cols
+    bands = (3 + info.masked) * min(info.rows, read + 2 * BLOCK_ROWS) * info.cols
     window = view.window(0, info)
     return cells + pixels + bands + 11 * window.rows * window.cols  # one is being written

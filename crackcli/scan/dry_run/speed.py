@@ -115,7 +115,7 @@ def pace_of_parts(
         images = noise(rng, 1, window * stride)
         tiles = window - 2 * explainer.reach - explainer.tile + 1
         gated = np.ones((1, tiles, tiles), np.float32)
-        maps = lambda: engine.share(images, gated, 0, (0, 0))  # noqa: E731
+        maps = lambda: engine.pass_map(images, gated, 0, (0, 0))  # noqa: E731
         size = pass_px((window * stride) ** 2, (block * stride) ** 2)
     else:
         images = noise(rng, 1, BLOCK_CELLS * stride + 2 * facts.reach_px)

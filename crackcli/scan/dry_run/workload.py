@@ -7,7 +7,7 @@ explainer cuts its blocks and windows.  How long one of each takes tells
 `crackcli.scan.dry_run.speed`."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import astuple, dataclass, replace
 
 import numpy as np
@@ -76,9 +76,9 @@ class CountingEngine:
     """An engine to which everything is crack, or nothing; it counts what it is asked for."""
 
     def __init__(
-        self, facts: EngineFacts, *, cracked: bool, window_cells: dict[str, int] | None = None
+        self, facts: EngineFacts, window_cells: Mapping[str, int], *, cracked: bool
     ) -> None:
-        self.facts, self.cracked, self.window_cells = facts, cracked, window_cells or {}
+        self.facts, self.cracked, self.window_cells = facts, cracked, window_cells
         self.sha256 = ""
         self.cells_px, self.head_cells, self.maps_px = 0, 0, 0.0
         self.largest_cells_px = self.largest_maps_px = 0
@@ -102,7 +102,7 @@ class CountingEngine:
     def back(self, images: UInt8, value: Float32) -> Float32:
         return self.mapped(images, images[..., 0].size)
 
-    def share(self, images: UInt8, gated: Float32, number: int, place: Place) -> Float32:
+    def pass_map(self, images: UInt8, gated: Float32, number: int, place: Place) -> Float32:
         rim = self.facts.tile_px - self.facts.stride_px
         core = images[:, rim:-rim, rim:-rim]
         return self.mapped(core, pass_px(images[..., 0].size, core[..., 0].size), images)
@@ -173,10 +173,9 @@ def counted(
     cracked: bool,
 ) -> WorkloadCount:
     """The same, each strip by itself."""
-    sizes = getattr(explainer.engine, "window_cells", None)
-    facts = explainer.engine.facts
-    engine = CountingEngine(facts, cracked=cracked, window_cells=sizes)
-    quick = CountingEngine(facts, cracked=cracked)
+    facts, sizes = explainer.engine.facts, explainer.engine.window_cells
+    engine = CountingEngine(facts, sizes, cracked=cracked)
+    quick = CountingEngine(facts, {}, cracked=cracked)
     raster = BlankRaster(info)
     counting = alike(explainer, engine, quick)
     for index in indices:
