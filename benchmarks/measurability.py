@@ -13,8 +13,8 @@ crackcli scan does it.  A crack is *found* if half of its length or more has a m
 
 Two tables tell how many were found: by their width as a multiple of the limit that the block
 foretold, and by width.  With --fit it also tells the constants that foretell best what was found:
-P(found) is a logistic function of the logarithm of d' / blur ** BLUR_COST, and SEEN is where it
-reaches 0.9.  What was scanned is kept in --keep (JSON lines) and not scanned again; a picture takes
+P(found) is a logistic function of the logarithm of d' / blur ** BLUR_EXPONENT and reaches 0.9 at
+D_PRIME_90.  What was scanned is kept in --keep (JSON lines) and not scanned again; a picture takes
 about 2 s on two cores.
 """
 
@@ -32,18 +32,15 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from crackcli.datasets.pixel_scores import dilate
-from crackcli.detectability import limits as measurability
-from crackcli.detectability.limits import (
-    CONTRAST,
-    Surfaces,
-    borrowed,
-    detectability,
-    filled,
-    joined,
-    limits,
-    surface_of,
+from crackcli.detectability import limits
+from crackcli.detectability.block_quality import (
+    BlockQuality,
+    borrow_blur,
+    concatenate,
+    measure_block,
     with_blur,
 )
+from crackcli.detectability.limits import CONTRAST, d_prime, find_limits, without_nan
 from crackcli.engines.opening import open_engine
 from crackcli.inference.explainer import Explainer
 from crackcli.rasters.reader import CRACK, read_band
@@ -221,16 +218,16 @@ def found_of(seed: int, made: Made, explainer: Explainer) -> list[Drawn]:
     return rows
 
 
-def surfaces_of(folder: Path, rows: list[Drawn]) -> Surfaces:
+def surfaces_of(folder: Path, rows: list[Drawn]) -> BlockQuality:
     """The blocks on which cracks were drawn, as a report sees them: with the cracks."""
-    found: dict[int, Surfaces] = {}
+    found: dict[int, BlockQuality] = {}
     for seed in {row.seed for row in rows}:
         made = picture_of(folder, seed)
         valid = np.ones((SIDE_PX, SIDE_PX), bool)
-        four = joined([surface_of(block, valid) for block in quarters(made.picture)])
-        found[seed] = with_blur(four, borrowed(four.blur_px.reshape(2, 2)).ravel())
-    names = ("blur_px", "noise", "level", "dark", "light")
-    return Surfaces(
+        four = concatenate([measure_block(block, valid) for block in quarters(made.picture)])
+        found[seed] = with_blur(four, borrow_blur(four.blur_px.reshape(2, 2)).ravel())
+    names = ("blur_px", "noise", "level", "dark_fraction", "light_fraction")
+    return BlockQuality(
         *(np.array([getattr(found[row.seed], name)[row.quarter] for row in rows]) for name in names)
     )
 
@@ -248,11 +245,11 @@ def table(heading: str, names: list[str], groups: list[np.ndarray], columns: dic
     print()
 
 
-def tell(rows: list[Drawn], surfaces: Surfaces) -> None:
+def tell(rows: list[Drawn], surfaces: BlockQuality) -> None:
     """Print what was found, by what was foretold and by width."""
     width = np.array([row.width_px for row in rows])
     found = np.array([row.recall >= FOUND for row in rows])
-    limit = limits(surfaces).detect_px
+    limit = find_limits(surfaces).detection_px
     ratio = width / limit
     everything = np.ones(len(rows), bool)
     changed = np.array([row.change != "as it is" for row in rows])
@@ -279,16 +276,16 @@ def tell(rows: list[Drawn], surfaces: Surfaces) -> None:
     table("width, px", [f"{low:g} to {high:g}" for low, high in pairs], groups, columns)
 
 
-def fit(rows: list[Drawn], surfaces: Surfaces) -> None:
+def fit(rows: list[Drawn], surfaces: BlockQuality) -> None:
     """Print the constants that foretell best, for several strengths of the network's own noise."""
     width = np.array([row.width_px for row in rows])
     found = np.array([row.recall >= FOUND for row in rows])
-    known = filled(surfaces)
-    blur = np.log(np.maximum(known.blur_px, measurability.WELL_FOCUSED_PX))
+    known = without_nan(surfaces)
+    blur = np.log(np.maximum(known.blur_px, limits.SHARP_PX))
     results = []
     for faint in [(levels, share) for levels in (0.6, 1.5, 3, 5) for share in FAINT_SHARES]:
-        measurability.FAINT = faint
-        seen = np.log(np.diagonal(detectability(known, width)))
+        limits.NETWORK_NOISE = faint
+        seen = np.log(np.diagonal(d_prime(known, width)))
 
         def surprise(p: np.ndarray, seen: np.ndarray = seen) -> float:
             chance = expit(np.exp(p[1]) * (seen - p[0] - abs(p[2]) * blur))
@@ -298,7 +295,10 @@ def fit(rows: list[Drawn], surfaces: Surfaces) -> None:
         middle, slope, cost = best.x
         seen_from = np.exp(middle + logit(0.9) / np.exp(slope))
         results.append((best.fun, faint, seen_from, abs(cost), np.exp(slope)))
-    print("| -log likelihood | FAINT | SEEN | BLUR_COST | slope |\n|---|---|---|---|---|")
+    print(
+        "| -log likelihood | NETWORK_NOISE | D_PRIME_90 | BLUR_EXPONENT | slope |\n"
+        "|---|---|---|---|---|"
+    )
     for surprised, faint, seen_from, cost, slope in sorted(results)[:5]:
         print(f"| {surprised:.1f} | {faint} | {seen_from:.2f} | {cost:.2f} | {slope:.1f} |")
 

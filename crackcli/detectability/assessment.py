@@ -1,88 +1,92 @@
-"""What a whole photograph can show: the limits of `crackcli.detectability.limits` on a grid of
-blocks.
+"""Detection limits of a whole photograph, on a grid of square blocks.
 
-The photograph is read in strips of blocks, so memory does not grow with its height.  Each block is
-judged by a window of its own size; the last ones of rows and columns by a full window that reaches
-back, so that a remainder of few pixels is not judged by them alone.  How many blocks a strip holds
-changes nothing.
+The photograph is read in strips of blocks, so memory does not grow with its height. Each block is
+assessed by a window of its own size. The last windows of rows and columns reach back to be full, so
+that a remainder of few pixels is not assessed by these alone. The number of blocks in a strip has
+no effect on the result.
+
+Notation: R by C blocks of `BLOCK_PX`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.arrays import Bools, Float64, Int64
-from crackcli.detectability.limits import (
+from crackcli.detectability.block_quality import (
     BLOCK_PX,
-    Surfaces,
-    borrowed,
-    joined,
-    limits,
-    surface_of,
+    BlockQuality,
+    borrow_blur,
+    concatenate,
+    measure_block,
     with_blur,
 )
+from crackcli.detectability.limits import find_limits
+from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo
 
-ON_MOST = 0.9  # of the assessable wall: where a scene's limits hold
-MERGED = 1.25  # blocks whose limits differ by less may be one polygon
-STRIP_BLOCKS = 128  # that are read at once, at most
+COVERED = 0.9  # fraction of the assessable area on which the limits of a scene hold
+MERGE_RATIO = 1.25  # width of a class of limits; blocks of one class may be one rectangle
+STRIP_BLOCKS = 128  # blocks that are read at once, at most
 
 
 @dataclass(frozen=True, eq=False)
 class Assessed:
-    """A photograph of ``rows`` by ``cols`` px in R by C blocks of `BLOCK_PX`.
+    """Limits and quality of a photograph of ``rows`` by ``cols`` px.
 
-    ``valid_px`` (R, C) pixels that are not no data; ``detect_px`` and ``measure_px`` (R, C) the
-    narrowest width that is seen (nine of ten times) and measured there, nan if none is; ``reason``
-    (R, C) why nothing is, else empty; ``blur_px`` and ``level`` (R, C) sigma of the blur and
-    brightness, nan where unknown.
+    ``valid_px`` (R, C) number of valid pixels; ``detection_px`` and ``quantification_px`` (R, C)
+    the limits in px (`crackcli.detectability.limits`), nan where there is none; ``reason`` (R, C)
+    why there is no detection limit, else empty; ``blur_px`` and ``level`` (R, C) sigma of the blur
+    and brightness, nan where unknown.
     """
 
     rows: int
     cols: int
     valid_px: Int64
-    detect_px: Float64
-    measure_px: Float64
+    detection_px: Float64
+    quantification_px: Float64
     reason: NDArray[np.str_]
     blur_px: Float64
     level: Float64
 
     @property
     def assessable(self) -> Bools:
-        """The blocks (R, C) on which some crack would be seen."""
-        return np.isfinite(self.detect_px)
+        """Blocks (R, C) that have a detection limit."""
+        return np.isfinite(self.detection_px)
 
     @property
     def assessed_px(self) -> int:
-        """All pixels of the wall: what is no data does not count."""
+        """Number of valid pixels."""
         return int(self.valid_px.sum())
 
     @property
     def not_assessable_px(self) -> int:
+        """Number of valid pixels in blocks without a detection limit."""
         return int(self.valid_px[~self.assessable].sum())
 
-    def seen_px(self, width_px: float) -> int:
-        """On how many pixels of the wall cracks of ``width_px`` or more would be seen."""
-        return int(self.valid_px[self.detect_px <= width_px].sum())
+    def detectable_px(self, width_px: float) -> int:
+        """Return the number of valid pixels on which cracks of ``width_px`` would be found."""
+        return int(self.valid_px[self.detection_px <= width_px].sum())
 
     @property
-    def detect_limit_px(self) -> float | None:
-        """The width from which on cracks would be seen on `ON_MOST` of the assessable wall."""
-        return self.limit_on_most(self.detect_px)
+    def detection_limit_px(self) -> float | None:
+        """Width from which on cracks are found on `COVERED` of the assessable area."""
+        return self.limit_on_most(self.detection_px)
 
     @property
-    def measure_limit_px(self) -> float | None:
-        """The width from which on they could be measured there; None if none could."""
-        return self.limit_on_most(self.measure_px)
+    def quantification_limit_px(self) -> float | None:
+        """Width from which on they can be measured there; None if none can."""
+        return self.limit_on_most(self.quantification_px)
 
     def limit_on_most(self, limit_px: Float64) -> float | None:
+        """Return the limit that holds on `COVERED` of the assessable area, or None."""
         return limit_on_most(limit_px[self.assessable], self.valid_px[self.assessable])
 
     def reasons(self) -> list[str]:
-        """Why parts of the wall are not assessable, what hides most of it first."""
+        """Return why parts are not assessable, in descending order of their area."""
         hidden: dict[str, int] = {}
         for reason, count in zip(self.reason.flat, self.valid_px.flat, strict=True):
             if reason and count:
@@ -90,12 +94,15 @@ class Assessed:
         return sorted(hidden, key=lambda reason: -hidden[reason])
 
     def limits_along(self, points: Float64) -> tuple[float | None, float | None]:
-        """The limits, seen and measured, of the blocks in which points (N, 2), x and y, lie: the
-        median over the points; None if half of them or more have none."""
+        """Return the detection and quantification limit along points (N, 2) of x and y.
+
+        Each is the median of the limits of the blocks that contain the points; None if half of the
+        points or more have no limit.
+        """
         col, row = (np.rint(points).astype(int) // BLOCK_PX).T
         row, col = row.clip(0, len(self.valid_px) - 1), col.clip(0, self.valid_px.shape[1] - 1)
         found = []
-        for limit in (self.detect_px, self.measure_px):
+        for limit in (self.detection_px, self.quantification_px):
             values = np.sort(np.where(np.isnan(limit), np.inf, limit)[row, col])
             middle = float(values[len(values) // 2])
             found.append(middle if np.isfinite(middle) else None)
@@ -104,64 +111,73 @@ class Assessed:
 
 @dataclass(frozen=True)
 class Area:
-    """A rectangle of blocks on which about the same can be seen: its window in pixels, its pixels
-    that are not no data, and of its limits the highest."""
+    """Rectangle of blocks with limits of one class: its window in pixels, its number of valid
+    pixels and the largest of its limits.
+    """
 
     window: Window
     valid_px: int
-    detect_px: float | None
-    measure_px: float | None
+    detection_px: float | None
+    quantification_px: float | None
     reason: str
 
 
-def limit_on_most(limit_px: Float64, area: NDArray) -> float | None:
-    """The least limit (N,), of those that share an ``area`` (N,), which `ON_MOST` of it keep to;
-    None without an area, or where more than the rest has no limit (nan)."""
+def limit_on_most(limit_px: Float64, area: Int64 | Float64) -> float | None:
+    """Return the least limit that covers `COVERED` of the total ``area``.
+
+    ``limit_px`` (N,) are the limits on areas (N,). None if the total is 0, or if more than the rest
+    has no limit (nan).
+    """
     order = np.argsort(limit_px)  # nan last
     covered = np.cumsum(area[order])
     if not len(covered) or covered[-1] <= 0:
         return None
-    limit = float(limit_px[order[np.searchsorted(covered, ON_MOST * covered[-1])]])
+    limit = float(limit_px[order[np.searchsorted(covered, COVERED * covered[-1])]])
     return limit if np.isfinite(limit) else None
 
 
 def assess(
     info: RasterInfo,
-    report: Callable[[float], None] = lambda share: None,
+    report: FractionDone = ignore,
     strip_blocks: int = STRIP_BLOCKS,
 ) -> Assessed:
-    """What can be seen on the photograph of ``info``; an `InputError` if it cannot be read."""
-    parts: list[Surfaces] = []
+    """Return the limits of the photograph of ``info``, block by block.
+
+    Raises `InputError` if the photograph cannot be read.
+    """
+    parts: list[BlockQuality] = []
     valid: list[int] = []
     shape = -(-info.rows // BLOCK_PX), -(-info.cols // BLOCK_PX)
     with Raster(info) as raster:
         for window, blocks in strips(info.rows, info.cols, strip_blocks):
             pixels = raster.read(window)
-            for own, judged in blocks:
-                place = judged.within(window)
-                parts.append(surface_of(pixels.rgb[place], pixels.valid[place]))
+            for own, assessed_by in blocks:
+                place = assessed_by.within(window)
+                parts.append(measure_block(pixels.rgb[place], pixels.valid[place]))
                 valid.append(int(np.count_nonzero(pixels.valid[own.within(window)])))
             report(len(parts) / (shape[0] * shape[1]))
-    surfaces = joined(parts)
-    surfaces = with_blur(surfaces, borrowed(surfaces.blur_px.reshape(shape)).ravel())
-    found = limits(surfaces)
+    quality = concatenate(parts)
+    quality = with_blur(quality, borrow_blur(quality.blur_px.reshape(shape)).ravel())
+    found = find_limits(quality)
     return Assessed(
         rows=info.rows,
         cols=info.cols,
         valid_px=np.array(valid).reshape(shape),
-        detect_px=found.detect_px.reshape(shape),
-        measure_px=found.measure_px.reshape(shape),
+        detection_px=found.detection_px.reshape(shape),
+        quantification_px=found.quantification_px.reshape(shape),
         reason=found.reason.reshape(shape),
-        blur_px=surfaces.blur_px.reshape(shape),
-        level=surfaces.level.reshape(shape),
+        blur_px=quality.blur_px.reshape(shape),
+        level=quality.level.reshape(shape),
     )
 
 
 def strips(
     rows: int, cols: int, strip_blocks: int
 ) -> Iterator[tuple[Window, list[tuple[Window, Window]]]]:
-    """Windows of about ``strip_blocks`` blocks, one after the other in reading order, and in each
-    of them the blocks: their own pixels, and those by which they are judged."""
+    """Yield windows of up to ``strip_blocks`` blocks, in reading order, with their blocks.
+
+    A block is a pair of windows: its own pixels, and those by which it is assessed.
+    """
     for row in range(0, rows, BLOCK_PX):
         for first in range(0, cols, strip_blocks * BLOCK_PX):
             last = min(first + strip_blocks * BLOCK_PX, cols)
@@ -169,64 +185,68 @@ def strips(
             for col in range(first, last, BLOCK_PX):
                 own = Window(row, col, BLOCK_PX, BLOCK_PX).clipped(rows, cols)
                 height, width = min(rows, BLOCK_PX), min(cols, BLOCK_PX)
-                judged = Window(min(row, rows - height), min(col, cols - width), height, width)
-                blocks.append((own, judged))
+                assessed_by = Window(min(row, rows - height), min(col, cols - width), height, width)
+                blocks.append((own, assessed_by))
             begin = blocks[0][1]
-            left = min(judged.col for _, judged in blocks)
+            left = min(assessed_by.col for _, assessed_by in blocks)
             yield Window(begin.row, left, begin.rows, last - left), blocks
 
 
 def areas_of(assessed: Assessed) -> list[Area]:
-    """The blocks with data as few rectangles: neighbours in a row on which about the same can be
-    seen are one, and so are such runs of equal ends below each other."""
+    """Return the blocks that have valid pixels as few rectangles.
+
+    Neighbours in a row of blocks with limits of one class are merged, then equal runs below each
+    other.
+    """
     rows, cols = assessed.valid_px.shape
-    kinds = [[kind_of(assessed, row, col) for col in range(cols)] for row in range(rows)]
-    done: list[tuple[int, int, int, int]] = []  # rows and columns of blocks: from, up to
-    open_: dict[tuple[int, int], tuple[int, object]] = {}  # columns: first row, and kind
+    classes = [[limit_class(assessed, row, col) for col in range(cols)] for row in range(rows)]
+    done: list[tuple[int, int, int, int]] = []  # row and column ranges of blocks, ends exclusive
+    open_: dict[tuple[int, int], tuple[int, object]] = {}  # column range: first row, and class
     for row in range(rows + 1):
-        runs = dict(runs_of(kinds[row])) if row < rows else {}
-        for ends, (first, kind) in list(open_.items()):
-            if runs.get(ends) != kind:
+        runs = dict(equal_runs(classes[row])) if row < rows else {}
+        for ends, (first, opened) in list(open_.items()):
+            if runs.get(ends) != opened:
                 done.append((first, row, *ends))
                 del open_[ends]
-        for ends, kind in runs.items():
-            open_.setdefault(ends, (row, kind))
-    return [area_of(assessed, *found) for found in sorted(done)]
+        for ends, opened in runs.items():
+            open_.setdefault(ends, (row, opened))
+    return [merged_area(assessed, *ranges) for ranges in sorted(done)]
 
 
-def kind_of(assessed: Assessed, row: int, col: int) -> object:
-    """What blocks of one rectangle have in common; None without data."""
+def limit_class(assessed: Assessed, row: int, col: int) -> object:
+    """Return what blocks of one rectangle have in common; None without valid pixels."""
     if assessed.valid_px[row, col] == 0:
         return None
     steps = (
-        None if np.isnan(limit[row, col]) else int(np.log(limit[row, col]) // np.log(MERGED))
-        for limit in (assessed.detect_px, assessed.measure_px)
+        None if np.isnan(limit[row, col]) else int(np.log(limit[row, col]) // np.log(MERGE_RATIO))
+        for limit in (assessed.detection_px, assessed.quantification_px)
     )
     return str(assessed.reason[row, col]), *steps
 
 
-def runs_of(kinds: list[object]) -> Iterator[tuple[tuple[int, int], object]]:
-    """First and last-but-one index of equal neighbours, and what they are; not of None."""
+def equal_runs(classes: list[object]) -> Iterator[tuple[tuple[int, int], object]]:
+    """Yield the range, end exclusive, and the value of each run of equal classes but None."""
     first = 0
-    for index in range(1, len(kinds) + 1):
-        if index == len(kinds) or kinds[index] != kinds[first]:
-            if kinds[first] is not None:
-                yield (first, index), kinds[first]
+    for index in range(1, len(classes) + 1):
+        if index == len(classes) or classes[index] != classes[first]:
+            if classes[first] is not None:
+                yield (first, index), classes[first]
             first = index
 
 
-def area_of(assessed: Assessed, first: int, last: int, left: int, right: int) -> Area:
-    block = slice(first, last), slice(left, right)
+def merged_area(assessed: Assessed, top: int, bottom: int, left: int, right: int) -> Area:
+    """Return the rectangle of the blocks of these rows and columns, ends exclusive."""
+    block = slice(top, bottom), slice(left, right)
     whole = Window(
-        first * BLOCK_PX, left * BLOCK_PX, (last - first) * BLOCK_PX, (right - left) * BLOCK_PX
+        top * BLOCK_PX, left * BLOCK_PX, (bottom - top) * BLOCK_PX, (right - left) * BLOCK_PX
     )
     detect, measure = (
-        float(limit[block].max()) for limit in (assessed.detect_px, assessed.measure_px)
+        float(limit[block].max()) for limit in (assessed.detection_px, assessed.quantification_px)
     )
     return Area(
         window=whole.clipped(assessed.rows, assessed.cols),
         valid_px=int(assessed.valid_px[block].sum()),
-        detect_px=detect if np.isfinite(detect) else None,
-        measure_px=measure if np.isfinite(measure) else None,
-        reason=str(assessed.reason[first, left]),
+        detection_px=detect if np.isfinite(detect) else None,
+        quantification_px=measure if np.isfinite(measure) else None,
+        reason=str(assessed.reason[top, left]),
     )

@@ -1,9 +1,11 @@
-"""In words: how many cracks were seen, and which others would have been.
+"""Sentence that states how many cracks were found, and which others would have been found.
 
-A statement names a width, on what share of the wall cracks of that width or more would have been
-seen (nine of ten; see `crackcli.detectability.limits`), and what share is not assessable.  That
-there are no cracks is never said: narrower ones are not seen.  Widths are in millimetres where
-every scene that is spoken of has a scale, else in pixels."""
+A statement names a width, the percentage of the area on which cracks of that width or more would
+have been found (nine of ten; see `crackcli.detectability.limits`), and the percentage that is not
+assessable. It never claims that there are no cracks, as narrower ones are missed. Percentages are
+rounded so that they promise too little rather than too much; widths are rounded up. Widths are in
+millimetres if every scene with limits has a scale, else in pixels.
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,16 +16,22 @@ import numpy as np
 from crackcli.arrays import Float64
 from crackcli.detectability.assessment import Assessed, limit_on_most
 
-ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)  # times powers of ten: widths that are spoken of
-LEAST_SHARE = 0.005  # of a wall: what is less is not told apart, but the rest is not all then
-OTHER_SCAN = "; limits are those of the shipped model and default options"
-NOT_AT_HAND = "how narrow a crack would have been seen is not known: the photograph is not at hand"
+ROUND_WIDTHS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)  # times powers of ten
+# Fraction of the area; smaller ones are not listed, so that the others may not add up to 100 %.
+MIN_FRACTION = 0.005
+OTHER_OPTIONS = "; limits are those of the shipped model and default options"
+NO_PHOTOGRAPH = (
+    "how narrow a crack would have been seen is not known: the photograph is not at hand"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class DetectionLimits:
-    """What a statement needs of a wall, however large: each detection limit (K,) in pixels that
-    there is, nan for none, on how many pixels (K,), and why parts are not assessable."""
+    """Detection limits of a photograph of any size, as a statement needs them.
+
+    ``limit_px`` (K,) the different limits in px, nan for none; ``area_px`` (K,) the number of
+    pixels with each; ``reasons`` why parts are not assessable.
+    """
 
     limit_px: Float64
     area_px: Float64
@@ -31,22 +39,26 @@ class DetectionLimits:
 
     @classmethod
     def of(cls, assessed: Assessed) -> "DetectionLimits":
+        """Return the limits of an assessed photograph, each different one once."""
         valid = assessed.valid_px > 0
-        limits, kinds = np.unique(assessed.detect_px[valid], return_inverse=True)
-        areas = np.bincount(kinds, assessed.valid_px[valid], len(limits))
+        limits, of_limit = np.unique(assessed.detection_px[valid], return_inverse=True)
+        areas = np.bincount(of_limit, assessed.valid_px[valid], len(limits)).astype(np.float64)
         return cls(limits, areas, tuple(assessed.reasons()))
 
 
 @dataclass(frozen=True, eq=False)
 class SceneFindings:
-    """What one scene adds to a statement; ``mm_per_px`` and ``seen`` may be unknown (None).
-    ``joints`` are the lines that were set aside, ``left_out`` those that are shorter than
-    ``min_length_px``: they are told too, for one may be a crack.  ``by_default``: it was scanned as
-    it was when the limits of detection were found."""
+    """What one scene contributes to a statement.
+
+    ``mm_per_px`` is None without a scale, ``limits`` is None without the photograph. ``joints`` is
+    the number of lines classified as joints, ``left_out`` that of lines shorter than
+    ``min_length_px``; both are listed, as one of them may be a crack. ``by_default`` is True if the
+    scene was scanned with the model and the options for which the detection limits were fitted.
+    """
 
     cracks: int
     mm_per_px: float | None
-    seen: DetectionLimits | None
+    limits: DetectionLimits | None
     joints: int = 0
     left_out: int = 0
     min_length_px: float = 0.0
@@ -54,7 +66,7 @@ class SceneFindings:
 
 
 def statement(scenes: Sequence[SceneFindings]) -> str:
-    """One sentence, without a full stop, on the walls of all ``scenes``."""
+    """Return one sentence, without a full stop, on all ``scenes``."""
     cracks = sum(scene.cracks for scene in scenes)
     counted = f"{cracks} crack{'' if cracks == 1 else 's'}"
     joints = sum(scene.joints for scene in scenes)
@@ -64,9 +76,9 @@ def statement(scenes: Sequence[SceneFindings]) -> str:
     if short:
         least = max(scene.min_length_px for scene in scenes)
         aside += f"; {short} line{'' if short == 1 else 's'} shorter than {least:g} px left out"
-    known = [scene for scene in scenes if scene.seen and len(scene.seen.area_px)]
+    known = [scene for scene in scenes if scene.limits and len(scene.limits.area_px)]
     if not known:
-        return f"{counted} seen; {NOT_AT_HAND}{aside}"
+        return f"{counted} seen; {NO_PHOTOGRAPH}{aside}"
     in_mm = all(scene.mm_per_px for scene in known)
     limits, areas = limits_and_areas(known, in_mm)
     reasons = f" ({', '.join(all_reasons(known))})" if np.isnan(limits).any() else ""
@@ -78,51 +90,56 @@ def statement(scenes: Sequence[SceneFindings]) -> str:
         return f"{counted} seen; none of the wall is assessable{reasons}{rest}"
 
     whole = areas.sum()
-    width = rounded_up(first)
-    hidden = float(areas[np.isnan(limits)].sum() / whole)
+    width = round_up(first)
+    without = float(areas[np.isnan(limits)].sum() / whole)
     coarser = float(areas[limits > width].sum() / whole)
-    percent_hidden = math.ceil(100 * hidden - 1e-9)
-    percent_coarser = math.ceil(100 * coarser - 1e-9) if coarser > LEAST_SHARE else 0
-    percent = 100 - percent_hidden - percent_coarser
+    percent_without = math.ceil(100 * without - 1e-9)
+    percent_coarser = math.ceil(100 * coarser - 1e-9) if coarser > MIN_FRACTION else 0
+    percent = 100 - percent_without - percent_coarser
     unit = "mm" if in_mm else "px"
     if percent == 0:
         return f"{counted} seen; less than 1 % of the wall is assessable{reasons}{rest}"
     where = f"{percent} % of the wall"
     if percent == 100:
-        where = "all of the wall" if hidden == coarser == 0 else "more than 99 % of the wall"
+        where = "all of the wall" if without == coarser == 0 else "more than 99 % of the wall"
     if cracks or short:
-        said = f"{counted}; cracks of {width:g} {unit} or more would have been seen on {where}"
+        text = f"{counted}; cracks of {width:g} {unit} or more would have been seen on {where}"
     else:
-        said = f"no crack of {width:g} {unit} or more seen on {where}"
+        text = f"no crack of {width:g} {unit} or more seen on {where}"
     if percent_coarser:
-        widest = rounded_up(float(np.nanmax(limits)))
-        said += f", of {widest:g} {unit} or more on {percent_coarser} % besides"
-    if percent_hidden:
-        least = "less than 1" if hidden < LEAST_SHARE else str(percent_hidden)
-        said += f"; {least} % not assessable{reasons}"
+        widest = round_up(float(np.nanmax(limits)))
+        text += f", of {widest:g} {unit} or more on {percent_coarser} % besides"
+    if percent_without:
+        at_most = "less than 1" if without < MIN_FRACTION else str(percent_without)
+        text += f"; {at_most} % not assessable{reasons}"
     if not all(scene.by_default for scene in known):
-        rest += OTHER_SCAN
-    return said + rest
+        rest += OTHER_OPTIONS
+    return text + rest
 
 
-def limits_and_areas(known: Sequence[SceneFindings], in_mm: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Detection limits (N,), nan if none, and their areas (N,), in mm and mm2 or in px and px2."""
+def limits_and_areas(known: Sequence[SceneFindings], in_mm: bool) -> tuple[Float64, Float64]:
+    """Return detection limits (N,) and their areas (N,), in mm and mm2 or in px and px2.
+
+    A limit is nan where there is none.
+    """
     limits, areas = [], []
     for scene in known:
-        assert scene.seen is not None
+        assert scene.limits is not None
         size = (scene.mm_per_px or 1.0) if in_mm else 1.0
-        limits.append(scene.seen.limit_px * size)
-        areas.append(scene.seen.area_px * size**2)
+        limits.append(scene.limits.limit_px * size)
+        areas.append(scene.limits.area_px * size**2)
     return np.concatenate(limits), np.concatenate(areas)
 
 
 def all_reasons(known: Sequence[SceneFindings]) -> list[str]:
-    """Why parts are not assessable, each reason once."""
-    found = [reason for scene in known if scene.seen for reason in scene.seen.reasons]
+    """Return why parts are not assessable, each reason once."""
+    found = [reason for scene in known if scene.limits for reason in scene.limits.reasons]
     return list(dict.fromkeys(found))
 
 
-def rounded_up(width: float) -> float:
-    """The next width that people speak of."""
+def round_up(width: float) -> float:
+    """Return the next of `ROUND_WIDTHS`, times a power of ten, that is ``width`` or more."""
     power = 10.0 ** math.floor(math.log10(width))
-    return next(round(step * power, 9) for step in ROUND if step * power >= width * (1 - 1e-9))
+    return next(
+        round(step * power, 9) for step in ROUND_WIDTHS if step * power >= width * (1 - 1e-9)
+    )

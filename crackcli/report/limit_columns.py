@@ -58,8 +58,8 @@ def scene_limits(assessed: Assessed | None, scale: Scale | None) -> Row:
     return {
         "not_assessable_pct": share,
         "not_assessable_m2": not_assessable_m2(assessed, scale),
-        **in_both("detect_limit", assessed.detect_limit_px if assessed else None, scale),
-        **in_both("measure_limit", assessed.measure_limit_px if assessed else None, scale),
+        **in_both("detect_limit", assessed.detection_limit_px if assessed else None, scale),
+        **in_both("measure_limit", assessed.quantification_limit_px if assessed else None, scale),
     }
 
 
@@ -75,8 +75,8 @@ def area_rows(scene: str, scale: Scale | None, areas: Sequence[Area]) -> list[Ro
     return [
         {
             "scene_id": scene,
-            **in_both("detect_limit", area.detect_px, scale),
-            **in_both("measure_limit", area.measure_px, scale),
+            **in_both("detect_limit", area.detection_px, scale),
+            **in_both("measure_limit", area.quantification_px, scale),
             "assessable": not area.reason,
             "reason": area.reason,
             "valid_px": area.valid_px,

@@ -82,10 +82,10 @@ def rows(table: SceneCracks, cracks: Sequence[Crack], profiles: SeverityProfiles
     frame, exchange = map_frame(scene, scale), exchange_frame(scene, scale)
     widest = np.array([crack.widths.max_at for crack in cracks]) + 0.5
     middles = shapely.get_coordinates(shapely.centroid(centrelines(cracks)))
-    places = np.hstack([frame.place_points(widest), frame.place_points(middles)]).tolist()
+    places = np.hstack([frame.points_from_pixels(widest), frame.points_from_pixels(middles)]).tolist()
     degrees: list[list[float | None]] = [[None, None]] * len(cracks)
     if exchange.space == "wgs84":
-        degrees = exchange.place_points(middles).tolist()
+        degrees = exchange.points_from_pixels(middles).tolist()
     names = ("width_max_x", "width_max_y", "centroid_x", "centroid_y", "lon", "lat")
     found = []
     for crack, place, lonlat in zip(cracks, places, degrees, strict=True):
@@ -168,7 +168,7 @@ def findings_of(table: SceneCracks) -> SceneFindings:
     return SceneFindings(
         cracks=len(table.cracks),
         mm_per_px=mm_per_px,
-        seen=None if table.assessed is None else DetectionLimits.of(table.assessed),
+        limits=None if table.assessed is None else DetectionLimits.of(table.assessed),
         joints=len(table.joints),
         left_out=table.left_out,
         min_length_px=table.min_length_px,

@@ -20,8 +20,8 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike
 
 from crackcli.arrays import Float64, UInt8
-from crackcli.rasters.srgb import WHITE, encoded, linear
-from crackcli.synthesis.brushes import LEAST, darkened, luma, tone_of
+from crackcli.rasters.srgb import WHITE, to_linear, to_srgb
+from crackcli.synthesis.brushes import LEAST_ALPHA, darkened, luma, tone_of
 from crackcli.synthesis.cover import CrackPath, blurred, coverage
 from crackcli.synthesis.random_cracks import CrackStyle, fractal_line, opened
 from crackcli.synthesis.visibility import Camera, blur_of
@@ -55,11 +55,11 @@ def draw_known(
     lies away from the crack is not changed."""
     base = image.astype(np.float32)
     cover = coverage([path], image.shape[:2])
-    crack = darkened(rng, base, (cover > LEAST).astype(np.float32), contrast, TINT)  # nothing else
-    light = linear(base / WHITE)
-    missing = cover[..., None] * (light - linear(np.clip(crack, 0, WHITE) / WHITE))
+    crack = darkened(rng, base, (cover > LEAST_ALPHA).astype(np.float32), contrast, TINT)  # nothing else
+    light = to_linear(base / WHITE)
+    missing = cover[..., None] * (light - to_linear(np.clip(crack, 0, WHITE) / WHITE))
     missing = blurred(missing.astype(np.float32), camera.blur_px)
-    seen = WHITE * encoded(np.clip(light - missing, 0, 1)).astype(np.float32)
+    seen = WHITE * to_srgb(np.clip(light - missing, 0, 1)).astype(np.float32)
     seen = np.where(np.abs(missing) > NOTHING, seen, base)
     seen += camera.grain_on(seen - base, rng)[..., None]
     return np.clip(np.rint(seen), 0, 255).astype(np.uint8)

@@ -17,6 +17,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from crackcli.arrays import Float32, Float64, UInt8
+from crackcli.rasters.srgb import to_linear, to_srgb
 
 COURSE_PX = 77.0  # brick and bed joint
 BRICK_PX = 262.0  # brick and head joint
@@ -67,8 +68,7 @@ class Surface:
 
 def colour(rgb: ArrayLike) -> Float32:
     """sRGB (0 to 255) to linear (0 to 1)."""
-    value = np.asarray(rgb, np.float32) / 255
-    return np.where(value < 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return to_linear(np.asarray(rgb, np.float32) / 255)
 
 
 def noise(
@@ -358,8 +358,7 @@ def developed(light: Light, exposure: float = 1.0) -> Image:
     """Light as the sRGB picture of a camera without faults; highlights roll off."""
     light = np.maximum(light * exposure, 0)
     light = np.where(light > 0.6, 0.6 + 0.4 * np.tanh((light - 0.6) / 0.4), light)
-    value = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.clip(np.rint(255 * value), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(255 * to_srgb(light)), 0, 255).astype(np.uint8)
 
 
 def photographed(

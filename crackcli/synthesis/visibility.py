@@ -11,6 +11,12 @@ stretch of `STRETCH_PX`; of the same averages over the uncracked surface nearby,
 The noise is measured in the photograph under a Gaussian filter as wide as the crack, with what is
 much broader than the crack taken out.  Along the stretch lie STRETCH_PX / (2 sqrt(pi) sigma)
 independent values of such a filter, and their mean is that much steadier.
+
+`crackcli.detectability.block_quality` estimates blur and grain for a block instead of a whole
+photograph: it leaves out nodata and clipped pixels, returns nan where too few edges stand out of
+the grain, and compares two pairs of scales, so that its blur reaches up to 6 px.  Here one value is
+always returned, and blurs up to 2.5 px are enough.  The local operators are the same
+(`crackcli.rasters.sharpness`).
 """
 
 from dataclasses import dataclass
@@ -20,6 +26,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from crackcli.rasters.sharpness import noise_power, slope
 from crackcli.synthesis.brushes import Field, Picture, luma, ramp
 from crackcli.synthesis.cover import CrackPath, blurred
 
@@ -35,7 +42,6 @@ SLOPE_PX = 0.58  # sigma that the measuring of slopes adds
 BLURS_PX = (0.35, 2.5)
 CALM = 0.2  # quantile of the blocks of a photograph that show its grain and little else
 BLOCK_PX = 16
-IMMERKAER = np.float32([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6  # noise to itself, slopes to 0
 
 
 def noise_at(brightness: Field, sigma_px: float) -> Field:
@@ -114,17 +120,9 @@ def blur_of(picture: Picture) -> float:
     return float(np.clip(np.sqrt(max(squared, 0)), *BLURS_PX))
 
 
-def slope(brightness: Field) -> Field:
-    """Steepness in levels per px."""
-    return cv2.magnitude(
-        cv2.Sobel(brightness, cv2.CV_32F, 1, 0, scale=1 / 8),
-        cv2.Sobel(brightness, cv2.CV_32F, 0, 1, scale=1 / 8),
-    )
-
-
 def grain_of(picture: Picture) -> float:
     """Deviation in levels of the photograph's pixel noise, where it is calmest."""
-    fine = cv2.filter2D(luma(picture), cv2.CV_32F, IMMERKAER) ** 2
+    fine = noise_power(luma(picture))
     rows, cols = (max(1, side // BLOCK_PX) for side in fine.shape)
     blocks = cv2.resize(fine, (cols, rows), interpolation=cv2.INTER_AREA)
     return float(np.sqrt(np.quantile(blocks, CALM)))

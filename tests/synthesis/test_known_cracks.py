@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crackcli.rasters.srgb import encoded, linear
+from crackcli.rasters.srgb import to_linear, to_srgb
 from crackcli.synthesis.brushes import luma
 from crackcli.synthesis.known_cracks import draw_known, known_crack, relative_darkness
 from crackcli.synthesis.visibility import Camera
@@ -19,7 +19,7 @@ def photograph(seed=5, grain=4.0):
 
 def missing(before, after):
     """The share of white light that was taken away (rows, cols)."""
-    return luma(linear(before / 255)) - luma(linear(after / 255))
+    return luma(to_linear(before / 255)) - luma(to_linear(after / 255))
 
 
 @pytest.mark.parametrize("width_px", [0.5, 1.0, 2.0, 5.0, 12.0])
@@ -66,8 +66,8 @@ def test_away_from_the_crack_nothing_changes_and_the_input_is_kept():
 def test_encoding_is_the_inverse_of_linear_light():
     levels = np.arange(256) / 255
 
-    np.testing.assert_allclose(encoded(linear(levels)), levels, atol=1e-7)
-    assert np.all(linear(levels[1:-1]) < levels[1:-1])
+    np.testing.assert_allclose(to_srgb(to_linear(levels)), levels, atol=1e-7)
+    assert np.all(to_linear(levels[1:-1]) < levels[1:-1])
 
 
 def test_a_blurred_photograph_has_blurred_cracks():
