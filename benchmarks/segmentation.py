@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from crackcli.datasets.pixel_scores import PixelScores, compare
-from crackcli.evaluation.candidates import seen_as_tile
+from crackcli.evaluation.candidates import mask_tile
 from crackcli.evaluation.study_protocol import study_mask
 from crackcli.inference.opening import open_explainer
 from crackcli.inference.options import ModelOptions
@@ -89,7 +89,7 @@ def main() -> None:
                     for recipe in RECIPES
                 }
                 if given.tiles:
-                    tile = seen_as_tile(explainer, photograph, study_mask)
+                    tile = mask_tile(explainer, photograph, study_mask)
                     masks["study, one tile"] = tile.mask
                 for recipe, marked in masks.items():
                     for tolerance in TOLERANCES_PX:

@@ -90,6 +90,7 @@ class Counted:
 
     def __init__(self, engine: Any) -> None:
         self.engine, self.facts = engine, engine.facts
+        self.window_cells = engine.window_cells
         self.calls: list[tuple[str, tuple[int, ...]]] = []
 
     def features(self, images):
@@ -124,7 +125,7 @@ class Flops:
 
     def run(self, stage: str, shape: tuple[int, ...]) -> None:
         if stage == "head":  # without the way back, which sound tiles do not take
-            neck = self.method.chain.neck
+            neck = self.method.chain.head_start
             self.method.chain[neck:](torch.empty(shape, device="meta"))
             return
         count, rows, cols, _ = shape
@@ -134,7 +135,7 @@ class Flops:
             return
         chain = self.method.chain
         cells = ((side - 2 * chain.reach_px) // chain.stride_px for side in (rows, cols))
-        value = torch.empty(count, chain[chain.neck].in_channels, *cells, device="meta")
+        value = torch.empty(count, chain[chain.head_start].in_channels, *cells, device="meta")
         self.method.back_inside(images, value)
 
 

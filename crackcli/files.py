@@ -23,14 +23,14 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path``; renamed onto it if the block succeeds, else removed.
 
     Whatever the operating system refuses (no permission, disk full) becomes an `OutputError`.
     """
     aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        with refused(path):
+        with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             aside.touch()  # refused at once, not after the work; and its mode is the umask's
             mode = aside.stat().st_mode
@@ -44,12 +44,12 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def written_apart(path: Path) -> Iterator[Path]:
-    """As `written_aside`, but the temporary path is in a hidden folder of its own, for writers
+def atomic_write_in_folder(path: Path) -> Iterator[Path]:
+    """As `atomic_write`, but the temporary path is in a hidden folder of its own, for writers
     that leave more than one file; what a killed run left there is removed by the next."""
     folder = path.with_name(f".{path.stem}")
     try:
-        with refused(path):
+        with output_errors(path):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             yield folder / path.name
@@ -59,7 +59,7 @@ def written_apart(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def refused(path: Path) -> Iterator[None]:
+def output_errors(path: Path) -> Iterator[None]:
     """Turns what the operating system refuses into an `OutputError` for ``path``."""
     try:
         yield
@@ -74,7 +74,7 @@ def refused(path: Path) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """``text`` as a whole file, or no file."""
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(text, encoding="utf-8")
 
 
@@ -91,7 +91,7 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, ob
     tuple are joined by semicolons. ``rows`` may be a generator: each row is written as it comes.
     A key that is not in ``columns`` raises a `ValueError`.
     """
-    with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(columns), lineterminator="\n")
         writer.writeheader()
         for row in rows:
@@ -117,7 +117,7 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Hold an output folder for this run alone; the lock ends with the process."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,12 +18,24 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def cores() -> int:
-    """How many threads may be used: what OMP_NUM_THREADS says, else the processors there are."""
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # the outermost level
-    if told.isdecimal() and int(told):
-        return int(told)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def thread_count() -> int:
+    """Return how many threads to use: `thread_limit`, else one for each core."""
+    return thread_limit() or os.cpu_count() or 1
+
+
+def thread_limit() -> int | None:
+    """Return how many threads this process may use, or None if it may use all cores.
+
+    The limit is ``OMP_NUM_THREADS``, which clusters set and torch obeys, else the number of cores
+    that the affinity of the process leaves it.
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # the outermost level
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    if not hasattr(os, "sched_getaffinity"):  # not on Linux
+        return None
+    allowed = len(os.sched_getaffinity(0))
+    return allowed if allowed < (os.cpu_count() or allowed + 1) else None
 
 
 class ThreadPool(Generic[Tool]):

@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("photographs", type=Path)
     folder = parser.parse_args().photographs
     chain = Checkpoint.read(shipped(".safetensors")).build().eval()
-    features = unpadded(chain[: chain.neck])
+    features = unpadded(chain[: chain.head_start])
     axes = {0: "count", 2: "rows", 3: "cols"}
     with tempfile.TemporaryDirectory() as name, torch.inference_mode():
         plain, ready, whole = (Path(name) / f"{words}.onnx" for words in ("a", "b", "c"))

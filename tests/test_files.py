@@ -10,12 +10,12 @@ from affine import Affine
 from fakes import full_disk
 
 from crackcli.errors import InputError, OutputError
-from crackcli.files import sha256, write_csv, write_json, write_text, written_apart, written_aside
+from crackcli.files import sha256, write_csv, write_json, write_text, atomic_write_in_folder, atomic_write
 from crackcli.rasters.cog import write_cog
 from crackcli.rasters.reader import RasterInfo
 
 LARGE = np.random.default_rng(1).integers(0, 255, (600, 700)).astype(np.uint8)  # 420 kB
-WAYS = [written_aside, written_apart]
+WAYS = [atomic_write, atomic_write_in_folder]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -58,7 +58,7 @@ def test_what_the_system_refuses_is_named_with_a_way_out(tmp_path, way):
 def test_a_full_disk_is_an_output_error(tmp_path):
     with (
         pytest.raises(OutputError, match=r"No space left on device\); free space"),
-        written_aside(tmp_path / "file.txt"),
+        atomic_write(tmp_path / "file.txt"),
     ):
         raise OSError(28, "No space left on device")
 
@@ -95,7 +95,7 @@ def test_what_a_killed_run_left_apart_is_removed_by_the_next(tmp_path):
     (tmp_path / ".file").mkdir()
     (tmp_path / ".file" / "half.tif").touch()
 
-    with written_apart(path) as aside:
+    with atomic_write_in_folder(path) as aside:
         aside.touch()
         assert list(aside.parent.iterdir()) == [aside]
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from crackcli.threads import BackgroundWorker, ThreadPool, cores
+from crackcli.threads import BackgroundWorker, ThreadPool, thread_count
 
 
 @contextlib.contextmanager
@@ -132,11 +132,11 @@ def test_what_was_handed_over_is_finished_when_the_rest_is_interrupted():
 def test_the_usual_variable_says_how_many_threads_there_are(monkeypatch, told, expected):
     monkeypatch.setenv("OMP_NUM_THREADS", told)
 
-    assert cores() == expected
+    assert thread_count() == expected
 
 
 @pytest.mark.parametrize("told", ["", "0", "many"])
 def test_without_it_all_processors_count(monkeypatch, told):
     monkeypatch.setenv("OMP_NUM_THREADS", told)
 
-    assert cores() >= 1
+    assert thread_count() >= 1

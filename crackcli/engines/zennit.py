@@ -68,8 +68,8 @@ class ZennitEngine:
         by_value = start == "margin" and method not in GRADIENTS
         self.start = Start(start, by_value=by_value).to(self.device.torch)
         # A copy, since hooks belong to layers, and layers without padding share theirs.
-        self.inside = unpadded(deepcopy(self.chain[: self.chain.neck]))
-        features, head = self.chain[: self.chain.neck], self.chain[self.chain.neck :]
+        self.inside = unpadded(deepcopy(self.chain[: self.chain.head_start]))
+        features, head = self.chain[: self.chain.head_start], self.chain[self.chain.head_start :]
         composite_for(features, head, method).register(self.chain)
         composite_for(self.inside, head, method).register(self.inside)
         self.facts = EngineFacts(
@@ -87,7 +87,7 @@ class ZennitEngine:
         )
 
     def explain(self, images: UInt8, gate: float) -> ScoreMaps:
-        features = self.chain[: self.chain.neck]
+        features = self.chain[: self.chain.head_start]
         probability, value = self.head(self.cells(features, images), gate)
         return ScoreMaps(self.carried(features, images, value), probability)
 
@@ -96,7 +96,7 @@ class ZennitEngine:
 
     def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
         seen = torch.from_numpy(cells).to(self.device.torch).requires_grad_(True)
-        logits = self.chain[self.chain.neck :](seen)
+        logits = self.chain[self.chain.head_start :](seen)
         probability = crack_probability(logits.detach())
         gated = (probability >= gate).to(seen.dtype)[:, None]
         (value,) = torch.autograd.grad(logits, seen, self.start(logits.detach()) * gated)

@@ -18,12 +18,12 @@ from crackcli.figures.sheet import (
     FRAME,
     GAP_PX,
     LEFT_PX,
-    band,
-    captioned,
-    faded,
-    fitted,
-    joined,
-    written,
+    text_line,
+    add_caption,
+    fade,
+    fit_to_cell,
+    join_images,
+    draw_text,
 )
 
 FOUND, FALSE, MISSED = (0, 90, 200), (240, 120, 0), (200, 0, 140)
@@ -46,18 +46,20 @@ class SheetRow:
 def contact_sheet(strips: Sequence[SheetRow], heads: Sequence[str], title: str) -> UInt8:
     """The sheet (rows, cols, 3) with ``heads`` over the masks of each strip."""
     columns = ("photograph", "labels", *heads)
-    rows = [joined([band(head, CELL_PX) for head in columns], axis=1)]
-    rows += [joined(cells_of(strip), axis=1) for strip in strips]
+    rows = [join_images([text_line(head, CELL_PX) for head in columns], axis=1)]
+    rows += [join_images(cells_of(strip), axis=1) for strip in strips]
     width = rows[0].shape[1]
     rim = ((GAP_PX, GAP_PX), (GAP_PX, GAP_PX), (0, 0))
-    return np.pad(joined([band(title, width), legend(width), *rows], axis=0), rim, **FRAME)
+    return np.pad(
+        join_images([text_line(title, width), legend(width), *rows], axis=0), rim, **FRAME
+    )
 
 
 def cells_of(strip: SheetRow) -> list[UInt8]:
     """The photograph, its labels, then every mask."""
     return [
-        captioned(fitted(strip.image, []), strip.name),
-        captioned(fitted(faded(strip.image), [(strip.true, TRUE)]), ""),
+        add_caption(fit_to_cell(strip.image, []), strip.name),
+        add_caption(fit_to_cell(fade(strip.image), [(strip.true, TRUE)]), ""),
         *(judged(strip.image, mask, strip.true) for mask in strip.masks),
     ]
 
@@ -65,17 +67,17 @@ def cells_of(strip: SheetRow) -> list[UInt8]:
 def judged(image: UInt8, mask: Bools | None, true: Bools) -> UInt8:
     """A cell with what was found, what is false, and what was missed."""
     if mask is None:
-        return captioned(np.full_like(fitted(image, []), 255), "not seen")
+        return add_caption(np.full_like(fit_to_cell(image, []), 255), "not seen")
     layers = [(true & ~mask, MISSED), (mask & ~true, FALSE), (mask & true, FOUND)]
-    return captioned(fitted(faded(image), layers), f"F1 {100 * compare(mask, true).f1:.0f}")
+    return add_caption(fit_to_cell(fade(image), layers), f"F1 {100 * compare(mask, true).f1:.0f}")
 
 
 def legend(width_px: int) -> UInt8:
     """What the colours mean."""
-    line = band("", width_px)
+    line = text_line("", width_px)
     left = LEFT_PX
     for colour, text in ((FOUND, "found"), (FALSE, "false"), (MISSED, "missed")):
         cv2.rectangle(line, (left, 5), (left + 14, 19), colour, -1)
-        written(line, text, left + 20)
+        draw_text(line, text, left + 20)
         left += 96
     return line

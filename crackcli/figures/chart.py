@@ -1,6 +1,6 @@
 """Charts without a plotting library: axes, lines, bands, points and words on white, by OpenCV.
 
-Everything is drawn `FINER` times as large and shrunk, so that lines and letters are smooth.  Texts
+Everything is drawn `SUPERSAMPLING` times as large and shrunk, so that lines and letters are smooth.  Texts
 are ASCII: the letters that OpenCV draws have no others.
 
 Coordinates of a chart are px of the finished image, x right and y down.
@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from crackcli.arrays import Float64, UInt8
 
-FINER = 3
-FIXED = 4  # fractional bits of OpenCV's coordinates
+SUPERSAMPLING = 3
+FIXED_POINT_BITS = 4  # fractional bits of OpenCV's coordinates
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 LETTER_PX = 22.0  # height of a capital letter of that font at scale 1
 BLACK, GREY, PALE = (30, 30, 30), (130, 130, 130), (225, 225, 225)
@@ -28,17 +28,17 @@ class Canvas:
     """A white image of ``cols`` by ``rows`` to draw on."""
 
     def __init__(self, cols: int, rows: int) -> None:
-        self.big = np.full((rows * FINER, cols * FINER, 3), 255, np.uint8)
+        self.big = np.full((rows * SUPERSAMPLING, cols * SUPERSAMPLING, 3), 255, np.uint8)
 
     def image(self) -> UInt8:
         """What was drawn (rows, cols, 3)."""
-        rows, cols = (side // FINER for side in self.big.shape[:2])
+        rows, cols = (side // SUPERSAMPLING for side in self.big.shape[:2])
         return cv2.resize(self.big, (cols, rows), interpolation=cv2.INTER_AREA)
 
     def line(self, points: ArrayLike, colour: Colour, px: float = 1.0) -> None:
         """A polyline (N, 2)."""
-        thick = max(1, round(px * FINER))
-        cv2.polylines(self.big, [fine(points)], False, colour, thick, cv2.LINE_AA, FIXED)
+        thick = max(1, round(px * SUPERSAMPLING))
+        cv2.polylines(self.big, [to_fixed_point(points)], False, colour, thick, cv2.LINE_AA, FIXED_POINT_BITS)
 
     def dashed(self, start: ArrayLike, end: ArrayLike, colour: Colour, px: float = 1.0) -> None:
         """A straight line of dashes of 5 px."""
@@ -51,13 +51,13 @@ class Canvas:
 
     def area(self, outline: ArrayLike, colour: Colour) -> None:
         """A filled polygon (N, 2)."""
-        cv2.fillPoly(self.big, [fine(outline)], colour, cv2.LINE_AA, FIXED)
+        cv2.fillPoly(self.big, [to_fixed_point(outline)], colour, cv2.LINE_AA, FIXED_POINT_BITS)
 
     def dot(self, at: Sequence[float], radius_px: float, colour: Colour) -> None:
         """A disc."""
-        x, y = fine([at])[0].tolist()
-        radius = round(radius_px * FINER * (1 << FIXED))
-        cv2.circle(self.big, (x, y), radius, colour, -1, cv2.LINE_AA, FIXED)
+        x, y = to_fixed_point([at])[0].tolist()
+        radius = round(radius_px * SUPERSAMPLING * (1 << FIXED_POINT_BITS))
+        cv2.circle(self.big, (x, y), radius, colour, -1, cv2.LINE_AA, FIXED_POINT_BITS)
 
     def text(
         self,
@@ -71,12 +71,12 @@ class Canvas:
     ) -> None:
         """Words with their middle line at y; ``align`` 0 begins at x, 0.5 is centred, 1 ends there.
         ``upwards`` they are read from below."""
-        scale, thick = lettering(height_px)
+        scale, thick = font_scale(height_px)
         (wide, high), under = cv2.getTextSize(words, FONT, scale, thick)
         rim = thick + 2
         plate = np.full((high + under + 2 * rim, wide + 2 * rim, 3), 255, np.uint8)
         cv2.putText(plate, words, (rim, high + rim), FONT, scale, colour, thick, cv2.LINE_AA)
-        x, y = round(at[0] * FINER), round(at[1] * FINER)
+        x, y = round(at[0] * SUPERSAMPLING), round(at[1] * SUPERSAMPLING)
         middle = rim + high // 2
         if upwards:
             plate = np.rot90(plate)
@@ -96,16 +96,16 @@ class Canvas:
 
 def text_px(words: str, height_px: float = 8.0) -> float:
     """How wide a text is."""
-    (wide, _), _ = cv2.getTextSize(words, FONT, *lettering(height_px))
-    return wide / FINER
+    (wide, _), _ = cv2.getTextSize(words, FONT, *font_scale(height_px))
+    return wide / SUPERSAMPLING
 
 
-def lettering(height_px: float) -> tuple[float, int]:
+def font_scale(height_px: float) -> tuple[float, int]:
     """Scale and thickness of letters whose capitals are so high on the finished image."""
-    return height_px * FINER / LETTER_PX, max(1, round(height_px * FINER / 12))
+    return height_px * SUPERSAMPLING / LETTER_PX, max(1, round(height_px * SUPERSAMPLING / 12))
 
 
-def wrapped(words: str, wide_px: float, height_px: float = 8.0) -> list[str]:
+def wrap_text(words: str, wide_px: float, height_px: float = 8.0) -> list[str]:
     """A text in lines that are no wider."""
     lines: list[str] = []
     for word in words.split():
@@ -116,9 +116,9 @@ def wrapped(words: str, wide_px: float, height_px: float = 8.0) -> list[str]:
     return lines
 
 
-def fine(points: ArrayLike) -> NDArray[np.int32]:
+def to_fixed_point(points: ArrayLike) -> NDArray[np.int32]:
     """Points (N, 2) as OpenCV's fixed-point coordinates of the larger image."""
-    return np.rint(np.asarray(points, np.float64) * FINER * (1 << FIXED)).astype(np.int32)
+    return np.rint(np.asarray(points, np.float64) * SUPERSAMPLING * (1 << FIXED_POINT_BITS)).astype(np.int32)
 
 
 @dataclass(frozen=True)

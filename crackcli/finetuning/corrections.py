@@ -1,11 +1,11 @@
-"""Reviewed cracks of one photograph as patches to learn from, at native scale.
+"""Cuts the reviewed cracks of one photograph into training patches, at native scale.
 
 accepted  tiles along the centreline: crack
-rejected  tiles along the centreline that hold no accepted and no unreviewed crack: no crack
-ordinary  tiles where the model is sure that there is none and the scan marked none: no crack
+rejected  tiles along the centreline without an accepted or unreviewed crack: no crack
+ordinary  tiles with a low P(crack) in which the scan marked nothing: no crack
 
-Positions are jittered, so that a handful of corrections gives enough patches.  Some cracks are held
-out to judge by, and no patch for training shows any of these.
+Positions are jittered, so that a few reviewed cracks give enough patches. Some cracks are held out
+for validation; no training patch touches them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,19 +25,19 @@ from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import CRACK, Band, RasterInfo
 from crackcli.scenes.scene import Scene
 
-EVERY_PX = 48  # of a centreline gives a patch ...
-FEWEST, MOST = 8, 24  # ... but so many of a crack at least and at most
+SPACING_PX = 48  # of patches along a centreline
+MIN_PATCHES, MAX_PATCHES = 8, 24  # of a crack
 HELD_OUT_PATCHES = 2  # of a crack that is held out
-TRIES = 6  # jittered positions for each patch that is wanted
-SURE = 0.3  # P(crack) up to which a tile is ordinary; well below what is explained
-LEAST_ORDINARY = 24  # tiles of a photograph
-HELD_OUT_SHARE = 0.2
-ENOUGH = 5  # reviewed cracks of a kind from which on some are held out
+ATTEMPTS = 6  # jittered positions for each wanted patch
+ORDINARY_BELOW = 0.3  # highest P(crack) of an ordinary tile; well below the gate of a scan
+MIN_ORDINARY = 24  # tiles of a photograph
+HELD_OUT_FRACTION = 0.2
+MIN_TO_HOLD_OUT = 5  # reviewed cracks of a kind; of fewer, none is held out
 
 
 @dataclass(frozen=True, eq=False)
 class ReviewedPhotograph:
-    """A scene, its photograph, P(crack) of its tiles before, and its cracks with verdicts."""
+    """A scene, its photograph, P(crack) of its tiles by the earlier model, and its cracks."""
 
     scene: Scene
     info: RasterInfo
@@ -47,115 +47,122 @@ class ReviewedPhotograph:
 
 @dataclass(frozen=True)
 class Patch:
-    """A tile to learn from: its label, its source, and whether it is held out."""
+    """A tile with its label; ``crack`` is the id of the crack it was cut for, "" for none."""
 
     window: Window
     label: int
     source: str
     held_out: bool
-    crack: str = ""  # that it was cut for
+    crack: str = ""
 
 
-def held_out_of(cracks: Sequence[ReviewedCrack], rng: Generator) -> set[str]:
-    """The ids of cracks to judge by: a fifth of each kind that has enough, of the shorter half, as
-    the longest have most to teach."""
+def choose_held_out(cracks: Sequence[ReviewedCrack], rng: Generator) -> set[str]:
+    """Return the ids of cracks to hold out: a fifth of each kind that has enough of them.
+
+    They are drawn from the shorter half, as the longest cracks give the most training patches.
+    """
     held: set[str] = set()
     for verdict in (ACCEPTED, REJECTED):
         kind = [crack for crack in cracks if crack.verdict == verdict]
-        if len(kind) >= ENOUGH:
+        if len(kind) >= MIN_TO_HOLD_OUT:
             kind.sort(key=lambda crack: (shapely.length(crack.line), crack.id))
             shorter = [crack.id for crack in kind[: (len(kind) + 1) // 2]]
-            held.update(rng.choice(shorter, round(HELD_OUT_SHARE * len(kind)), replace=False))
+            held.update(rng.choice(shorter, round(HELD_OUT_FRACTION * len(kind)), replace=False))
     return held
 
 
-def patches_of(corrected: ReviewedPhotograph, held: set[str], rng: Generator) -> list[Patch]:
-    """All patches of one photograph."""
+def choose_patches(photograph: ReviewedPhotograph, held: set[str], rng: Generator) -> list[Patch]:
+    """Return all patches of one photograph; those of cracks in ``held`` are held out."""
     kinds: dict[bool, list[shapely.Geometry]] = {True: [], False: []}
-    for crack in corrected.cracks:
+    for crack in photograph.cracks:
         kinds[crack.verdict == REJECTED].append(crack.line)
-    others = shapely.STRtree(kinds[False])  # what a rejected tile must not hold
-    hidden = shapely.STRtree([crack.line for crack in corrected.cracks if crack.id in held])
+    not_rejected = shapely.STRtree(kinds[False])
+    hidden = shapely.STRtree([crack.line for crack in photograph.cracks if crack.id in held])
     found: list[Patch] = []
-    for crack in corrected.cracks:
+    for crack in photograph.cracks:
         if crack.verdict not in (ACCEPTED, REJECTED):
             continue
         held_out = crack.id in held
         avoided = [] if held_out else [hidden]
         if crack.verdict == REJECTED:
-            avoided.append(others)
+            avoided.append(not_rejected)
         found += [
             Patch(window, int(crack.verdict == ACCEPTED), crack.verdict, held_out, crack.id)
-            for window in along(crack, corrected, avoided, held_out, rng)
+            for window in windows_along(crack, photograph, avoided, held_out, rng)
         ]
     rejected = sum(patch.source == REJECTED for patch in found)
-    return found + ordinary(corrected, max(LEAST_ORDINARY, rejected), rng)
+    return found + ordinary_patches(photograph, max(MIN_ORDINARY, rejected), rng)
 
 
-def along(
+def windows_along(
     crack: ReviewedCrack,
-    corrected: ReviewedPhotograph,
+    photograph: ReviewedPhotograph,
     avoided: Sequence[shapely.STRtree],
     held_out: bool,
     rng: Generator,
 ) -> Iterator[Window]:
-    """Jittered tiles along a crack that hold nothing of what is ``avoided``."""
-    wanted = int(np.clip(shapely.length(crack.line) // EVERY_PX, FEWEST, MOST))
+    """Yield jittered tiles along a crack that touch none of the ``avoided`` lines."""
+    wanted = int(np.clip(shapely.length(crack.line) // SPACING_PX, MIN_PATCHES, MAX_PATCHES))
     wanted = HELD_OUT_PATCHES if held_out else wanted
-    points = shapely.get_coordinates(shapely.segmentize(crack.line, EVERY_PX / 3))
-    tile_px = corrected.tiles.tile_px
-    for _ in range(wanted * TRIES):
+    points = shapely.get_coordinates(shapely.segmentize(crack.line, SPACING_PX / 3))
+    tile_px = photograph.tiles.tile_px
+    for _ in range(wanted * ATTEMPTS):
         if wanted == 0:
             break
         jitter = rng.uniform(-tile_px / 4, tile_px / 4, 2)
         col, row = points[rng.integers(len(points))] + jitter - tile_px / 2
         window = Window(
-            inside(row, tile_px, corrected.info.rows),
-            inside(col, tile_px, corrected.info.cols),
+            shift_inside(row, tile_px, photograph.info.rows),
+            shift_inside(col, tile_px, photograph.info.cols),
             tile_px,
             tile_px,
         )
-        if not any(len(tree.query(box_of(window), "intersects")) for tree in avoided):
+        if not any(len(tree.query(window_box(window), "intersects")) for tree in avoided):
             wanted -= 1
             yield window
 
 
-def inside(first: float, tile_px: int, side: int) -> int:
-    """The nearest place at which a tile lies within a side, or in its middle if it is too large."""
+def shift_inside(first: float, tile_px: int, side: int) -> int:
+    """Return the start nearest to ``first`` at which a tile lies within a side of the photograph.
+
+    A tile larger than the side is centred on it.
+    """
     if side <= tile_px:
         return (side - tile_px) // 2
     return int(np.clip(round(first), 0, side - tile_px))
 
 
-def box_of(window: Window) -> shapely.Polygon:
+def window_box(window: Window) -> shapely.Polygon:
+    """Return a window as a polygon in pixel edges (col, row)."""
     return shapely.box(window.col, window.row, window.end_col, window.end_row)
 
 
-def ordinary(corrected: ReviewedPhotograph, most: int, rng: Generator) -> list[Patch]:
-    """Tiles, none over another, in which neither the model nor the report sees anything."""
-    tiles = corrected.tiles
-    reported = shapely.STRtree([crack.line for crack in corrected.cracks])
-    sure = rng.permutation(np.flatnonzero(tiles.probability.reshape(-1) <= SURE))
+def ordinary_patches(photograph: ReviewedPhotograph, most: int, rng: Generator) -> list[Patch]:
+    """Return up to ``most`` tiles, without overlap, in which neither the model nor the report finds
+    a crack."""
+    tiles = photograph.tiles
+    reported = shapely.STRtree([crack.line for crack in photograph.cracks])
+    low = rng.permutation(np.flatnonzero(tiles.probability.reshape(-1) <= ORDINARY_BELOW))
     windows = []
-    with Band(corrected.scene.mask) as mask:
-        for place in tiles.apart(sure, len(sure)):
+    with Band(photograph.scene.mask) as mask:
+        for place in tiles.apart(low, len(low)):
             window = tiles.window(place)
             marked = (mask.read(window) == CRACK).any()
-            if not marked and not len(reported.query(box_of(window), "intersects")):
+            if not marked and not len(reported.query(window_box(window), "intersects")):
                 windows.append(window)
             if len(windows) == most:
                 break
-    held = round(HELD_OUT_SHARE * len(windows))
+    held = round(HELD_OUT_FRACTION * len(windows))
     return [Patch(window, 0, "ordinary", index < held) for index, window in enumerate(windows)]
 
 
-def write(
-    patches: Sequence[Patch], corrected: ReviewedPhotograph, folder: Path
+def write_patches(
+    patches: Sequence[Patch], photograph: ReviewedPhotograph, folder: Path
 ) -> list[LabelledImage]:
-    """The patches as PNG in ``crack/`` and ``no_crack/`` of a folder, in the order given."""
-    photo = corrected.scene.name
+    """Write patches as PNG into ``crack/`` and ``no_crack/`` of ``folder`` and return their images."""
+    photo = photograph.scene.name
     by_window = {patch.window for patch in patches}
-    images = dict(read_windows(corrected.info, by_window))
+    images = dict(read_windows(photograph.info, by_window))
     found = []
     for patch in patches:
         label = "crack" if patch.label else "no_crack"
@@ -165,23 +172,23 @@ def write(
     return found
 
 
-def surest(
-    corrected: ReviewedPhotograph, tiles: TileProbabilities
+def crack_probabilities(
+    photograph: ReviewedPhotograph, tiles: TileProbabilities
 ) -> dict[str, tuple[float, bool]]:
-    """Of each crack the highest P(crack) of a tile that it touches, and whether it has no such tile
-    for itself.
+    """Return the highest P(crack) of the tiles of each crack, by id.
 
-    Of a rejected one only tiles without accepted and unreviewed cracks count, where it has any.
+    For a rejected crack, only tiles without accepted and unreviewed cracks count. If it has none,
+    all of its tiles count and the second value is True: the P(crack) may be that of another crack.
     """
     found = {}
     shape = tiles.probability.shape
     stride, reach = tiles.stride_px, tiles.tile_px // 2
     others = np.zeros(shape, bool)
-    for crack in corrected.cracks:
+    for crack in photograph.cracks:
         if crack.verdict != REJECTED:
-            others |= near(crack.line, shape, stride, reach)
-    for crack in corrected.cracks:
-        own = near(crack.line, shape, stride, reach)
+            others |= positions_near(crack.line, shape, stride, reach)
+    for crack in photograph.cracks:
+        own = positions_near(crack.line, shape, stride, reach)
         alone = own & ~others
         shared = crack.verdict == REJECTED and not alone.any()
         counted = alone if crack.verdict == REJECTED and not shared else own
@@ -189,8 +196,9 @@ def surest(
     return found
 
 
-def near(line: shapely.Geometry, shape: Place, stride: int, reach_px: int) -> Bools:
-    """Positions (h, w) whose centre lies within ``reach_px`` of a line, rows and columns apart."""
+def positions_near(line: shapely.Geometry, shape: Place, stride: int, reach_px: int) -> Bools:
+    """Return the tile positions (h, w) whose centre is within ``reach_px`` of a line, along rows
+    and along columns."""
     found = np.zeros(shape, bool)
     for col, row in shapely.get_coordinates(shapely.segmentize(line, stride / 2)):
         first_row, first_col = (max(0, int(np.ceil((v - reach_px) / stride))) for v in (row, col))
@@ -199,5 +207,6 @@ def near(line: shapely.Geometry, shape: Place, stride: int, reach_px: int) -> Bo
     return found
 
 
-def is_seen(probability: float) -> bool:
+def is_detected(probability: float) -> bool:
+    """Return True if a tile with this P(crack) counts as cracked."""
     return probability >= ALARM

@@ -1,21 +1,23 @@
-"""Hard negatives: what a model takes for cracks on photographs that have none.
+"""Hard-negative mining: trains on the false positives of a model on crack-free photographs.
 
-Of every photograph the tiles with a false alarm are taken, surest first, and as many ordinary ones
-of the same photograph, so that what is trained on is not only the odd.  They are written beside
-the model to be trained, where a person can look at them and a run that was stopped finds them:
+Of every photograph, the tiles classified as cracked are taken, in order of P(crack), and as many
+others, so that training does not see unusual tiles only. They are written beside the new model,
+where a person can inspect them and an interrupted run finds them again:
 
 OUTPUT.mined/no_crack/   the tiles
-OUTPUT.mined/crack/      cracks drawn onto them, where there are no photographs of cracks
-OUTPUT.mined/mined.json  what they were made from, and P(crack) of the photographs
+OUTPUT.mined/crack/      cracks drawn onto them, if there are no photographs of cracks
+OUTPUT.mined/mined.json  their model, seed and photographs
+
+Source: Felzenszwalb et al. 2010 (hard-negative mining in object detection).
 """
 
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -25,37 +27,38 @@ from crackcli.engines.torch import TorchEngine
 from crackcli.errors import CrackError, InputError, OutputError, UsageError
 from crackcli.files import output_errors, refuse_existing, write_json
 from crackcli.inference.tile_map import ALARM, TileProbabilities, tile_probabilities
-from crackcli.progress import Progress, part
+from crackcli.progress import FractionDone, Progress, ignore, part
 from crackcli.rasters.crops import read_windows, write_png
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import RasterInfo, inspect
 from crackcli.scan.inputs import find_rasters
 from crackcli.synthesis.twins import cracked_twin
-from crackcli.training.loop import (
-    Sides,
-    TrainConfig,
-    TrainResult,
-    train,
-)
+from crackcli.training.config import TrainConfig
+from crackcli.training.loop import Split, TrainResult, train
 from crackcli.training.patches import read_photograph
 
 log = logging.getLogger(__name__)
 
 SOURCE = "mined"
-NOTE = "mined.json"
-MOST = 40  # tiles with a false alarm of one photograph
-LEAST_ORDINARY = 12  # tiles without, of a photograph that has some with
-SPLIT_BY_PHOTO = 5  # photographs; fewer are split by tile, and no two tiles overlap
-TWINS = 48  # cracked twins at least, where there are no photographs of cracks
-GENTLE_RATE = 4e-5  # where there are no other photographs to keep what was learnt before
-KEEP = 1.0
-LOOKED, TRAINED = 0.2, 0.8  # of the work, for the progress
+RECORD = "mined.json"
+MAX_FALSE_POSITIVES = 40  # tiles of one photograph
+MIN_TRUE_NEGATIVES = 12  # tiles of a photograph that has false positives
+SPLIT_BY_PHOTO = 5  # photographs; with fewer, tiles are split, which never overlap
+MIN_TWINS = 48  # cracked twins, if there are no photographs of cracks
+LOW_RATE = 4e-5  # learning rate if there are no other photographs to train on
+KEEP = 1.0  # weight of the distillation loss
+MINED_AT, TRAINED_AT = 0.2, 0.8  # progress after mining, and after training
 
 
 @dataclass(frozen=True)
 class NegativePhotograph:
-    """A photograph without cracks: how many tile positions it has, and false alarms among them
-    before and after the training; ``mined`` is how many tiles were taken."""
+    """The tiles of a crack-free photograph.
+
+    positions  number of tile positions
+    before     number of false positives among them, by the earlier model
+    mined      number of tiles trained on
+    after      number of false positives by the new model; None before the training
+    """
 
     name: str
     path: Path
@@ -66,58 +69,72 @@ class NegativePhotograph:
 
 
 @dataclass(frozen=True)
-class Mined:
-    """Tiles without cracks, and the photographs that were looked through."""
+class MinedTiles:
+    """Mined tiles ``found``, and all photographs that were classified for them."""
 
     found: list[LabelledImage]
-    walls: list[NegativePhotograph]
+    photographs: list[NegativePhotograph]
+
+
+class MinedPhotograph(TypedDict):
+    """The entry of a photograph in ``mined.json``; ``tiles`` are file names."""
+
+    digest: str
+    positions: int
+    alarms: int
+    tiles: list[str]
 
 
 def train_mined(
-    config: TrainConfig,
-    folders: Sequence[Path],
-    say: Progress = lambda share, words: None,
+    config: TrainConfig, folders: Sequence[Path], progress: Progress = ignore
 ) -> tuple[TrainResult, list[NegativePhotograph]]:
-    """Train on what ``config.start_from`` gets wrong on the photographs of ``folders``, together
-    with ``config.photographs`` if there are any."""
+    """Train on the false positives of ``config.start_from`` on the photographs of ``folders``.
+
+    The photographs of ``config.photographs``, if there are any, are trained on too.
+    """
     if config.start_from is None:
-        raise UsageError("--mine needs --from: a model, such as shipped, that makes the mistakes")
+        raise UsageError(
+            "--mine needs --from: hard negatives are the false positives of a model; try --from "
+            "shipped"
+        )
     refuse_existing(config.output, overwrite=config.overwrite)
     engine = TorchEngine(config.start_from, device=config.device)
     folder = config.output.with_suffix(".mined")
-    mined = mine(folders, engine, folder, config.seed, part(say, 0, LOOKED))
+    mined = mine(folders, engine, folder, config.seed, part(progress, 0, MINED_AT))
     if not mined.found and config.photographs is None:
         raise InputError(
-            f"{config.start_from.name} sees no crack on these photographs: there is nothing to "
-            "learn from them; it can be used as it is"
+            f"--mine: {config.start_from.name} finds no crack in these photographs, so there is "
+            "nothing to learn from them; use the model as it is"
         )
     if not mined.found:
-        log.info("no false alarm on the photographs of --mine: training goes on without them")
+        log.info("--mine: no false positives in these photographs; training without them")
     if config.photographs is None:
-        sides = on_walls_only(mined, folder, config)
-        config = gentle(config)
+        data = split_with_twins(mined, folder, config)
+        config = with_small_steps(config)
     else:
         found = list_photographs(config.photographs, config.table)
-        sides = split([*found, *mined.found], config.held_out, config.seed)
-    trained = part(say, LOOKED, TRAINED)
-    result = train(config, lambda at: trained(at.fraction, at.words), sides)
+        data = split([*found, *mined.found], config.held_out, config.seed)
+    trained = part(progress, MINED_AT, TRAINED_AT)
+    result = train(config, lambda state: trained(state.fraction, state.summary), data)
 
     engine = TorchEngine(result.output, device=config.device)
-    again = part(say, TRAINED, 1)
-    walls = []
-    for number, wall in enumerate(mined.walls):
-        tiles = tile_probabilities(inspect(wall.path), engine)
-        walls.append(replace(wall, after=tiles.alarms))
-        again((number + 1) / len(mined.walls), f"{wall.name} again")
-    return result, walls
+    checked = part(progress, TRAINED_AT, 1)
+    photographs = []
+    for number, photograph in enumerate(mined.photographs, start=1):
+        tiles = tile_probabilities(inspect(photograph.path), engine)
+        photographs.append(replace(photograph, after=tiles.alarms))
+        checked(number / len(mined.photographs), f"{photograph.name} with the new model")
+    return result, photographs
 
 
-def gentle(config: TrainConfig) -> TrainConfig:
-    """Small steps, and the earlier model holds the new one back: its wall is all that this one is
-    shown."""
+def with_small_steps(config: TrainConfig) -> TrainConfig:
+    """Return ``config`` with a low learning rate, distillation and no calibration.
+
+    For training on mined photographs alone, which would else make the model forget the rest.
+    """
     return replace(
         config,
-        learning_rate=config.learning_rate or GENTLE_RATE,
+        learning_rate=config.learning_rate or LOW_RATE,
         keep=config.keep or KEEP,
         calibrate=False,
     )
@@ -128,59 +145,61 @@ def mine(
     engine: Engine,
     folder: Path,
     seed: int,
-    say: Progress = lambda share, words: None,
-) -> Mined:
-    """The tiles of all photographs of ``folders`` that ``engine`` gets wrong, and ordinary ones,
-    in ``folder``; what an earlier run of the same model has put there is kept."""
-    note = Note.open(folder, {"model_sha256": engine.facts.model_sha256, "seed": seed})
+    progress: Progress = ignore,
+) -> MinedTiles:
+    """Mine the photographs of ``folders`` and write the tiles into ``folder``.
+
+    Tiles of an earlier run with the same model and seed are used again. Unreadable photographs are
+    skipped with a warning; an `InputError` is raised if none is left.
+    """
+    record = MiningRecord.open(folder, {"model_sha256": engine.facts.model_sha256, "seed": seed})
     rasters, failures = find_rasters(folders)
     for failure in failures:
         log.warning("skipped: %s", failure.message)
     found: list[LabelledImage] = []
-    walls: list[NegativePhotograph] = []
+    photographs: list[NegativePhotograph] = []
     for number, (name, path) in enumerate(rasters.items()):
 
-        def report(share: float, number: int = number, name: str = name) -> None:
-            say((number + share) / len(rasters), f"looking at {name}")
+        def report(fraction: float, number: int = number, name: str = name) -> None:
+            progress((number + fraction) / len(rasters), f"classifying {name}")
 
         try:
             info = inspect(path)
-            known = note.of(name, info.digest) or look(info, name, engine, folder, seed, report)
+            entry = record.find(name, info.digest) or mine_photograph(
+                info, name, engine, folder, seed, report
+            )
         except OutputError:
             raise
         except CrackError as error:
             log.warning("skipped: %s", error)
             continue
-        note.add(name, known)
-        files = [folder / "no_crack" / file for file in known["tiles"]]
+        record.add(name, entry)
+        files = [folder / "no_crack" / file for file in entry["tiles"]]
         found += [LabelledImage(file, 0, name, SOURCE) for file in files]
-        walls.append(
-            NegativePhotograph(name, path, known["positions"], known["alarms"], len(files))
+        photographs.append(
+            NegativePhotograph(name, path, entry["positions"], entry["alarms"], len(files))
         )
-    if not walls:
-        raise InputError(f"none of {', '.join(map(str, folders))} holds a readable photograph")
-    alarms, positions = sum(w.before for w in walls), sum(w.positions for w in walls)
+    if not photographs:
+        raise InputError(
+            f"--mine {', '.join(map(str, folders))}: no readable photograph; give a folder of "
+            "photographs without cracks"
+        )
     log.info(
-        "%d photographs without cracks: a crack is seen at %d of %d tile positions, %d tiles taken",
-        len(walls),
-        alarms,
-        positions,
+        "%d photographs without cracks: %d of %d tile positions are false positives, %d tiles taken",
+        len(photographs),
+        sum(each.before for each in photographs),
+        sum(each.positions for each in photographs),
         len(found),
     )
-    return Mined(found, walls)
+    return MinedTiles(found, photographs)
 
 
-def look(
-    info: RasterInfo,
-    name: str,
-    engine: Engine,
-    folder: Path,
-    seed: int,
-    report: Callable[[float], None],
-) -> dict[str, Any]:
-    """Look through one photograph and write its tiles; what is to be noted of it."""
+def mine_photograph(
+    info: RasterInfo, name: str, engine: Engine, folder: Path, seed: int, report: FractionDone
+) -> MinedPhotograph:
+    """Classify a photograph, write its mined tiles, and return its entry of ``mined.json``."""
     tiles = tile_probabilities(info, engine, report)
-    chosen = choose(tiles, seed)
+    chosen = choose_tiles(tiles, seed)
     for window, image in read_windows(info, chosen):
         write_png(folder / "no_crack" / tile_name(name, window), image)
     return {
@@ -191,31 +210,40 @@ def look(
     }
 
 
-def choose(tiles: TileProbabilities, seed: int) -> list[Window]:
-    """The tiles with a false alarm, surest first, and as many without; none overlaps another."""
+def choose_tiles(tiles: TileProbabilities, seed: int) -> list[Window]:
+    """Return the false positives, highest P(crack) first, and as many true negatives.
+
+    No tile overlaps another.
+    """
     flat = tiles.probability.reshape(-1)
-    surest = np.argsort(-flat, kind="stable")
-    wrong = tiles.apart(surest[flat[surest] >= ALARM], MOST)
+    highest = np.argsort(-flat, kind="stable")
+    wrong = tiles.apart(highest[flat[highest] >= ALARM], MAX_FALSE_POSITIVES)
     rest = np.random.default_rng(seed).permutation(np.flatnonzero(flat < ALARM))
-    most = max(len(wrong), LEAST_ORDINARY) if wrong else 0
-    ordinary = tiles.apart(rest, most, taken=wrong)
-    return [tiles.window(place) for place in (*wrong, *ordinary)]
+    most = max(len(wrong), MIN_TRUE_NEGATIVES) if wrong else 0
+    right = tiles.apart(rest, most, taken=wrong)
+    return [tiles.window(place) for place in (*wrong, *right)]
 
 
 @dataclass
-class Note:
-    """What lies in a folder of mined tiles, and what it was made from."""
+class MiningRecord:
+    """The content of ``mined.json``: the mined photographs, and the model and seed behind them."""
 
     path: Path
-    made_from: dict[str, Any]
-    photographs: dict[str, dict[str, Any]]
+    made_from: dict[str, str | int]
+    photographs: dict[str, MinedPhotograph]
 
     @classmethod
-    def open(cls, folder: Path, made_from: dict[str, Any]) -> "Note":
-        """The note of an earlier run of the same; that of another is thrown away with its tiles."""
-        path = folder / NOTE
+    def open(cls, folder: Path, made_from: dict[str, str | int]) -> "MiningRecord":
+        """Read the record of an earlier run with the same ``made_from``, or begin a new one.
+
+        The tiles of another model or seed are removed. Raise an `OutputError` if ``folder`` exists
+        and has no record: it is not ours to remove.
+        """
+        path = folder / RECORD
         if folder.exists() and not path.is_file():
-            raise OutputError(f"{folder} is in the way; remove it or choose another output")
+            raise OutputError(
+                f"{folder}: was not written by --mine; remove it, or choose another output"
+            )
         try:
             earlier = cls(path, **json.loads(path.read_text(encoding="utf-8")))
             if earlier.made_from == made_from:
@@ -224,44 +252,43 @@ class Note:
             pass  # there is none, or it is damaged
         with output_errors(folder):
             shutil.rmtree(folder, ignore_errors=True)
-        note = cls(path, made_from, {})
-        note.write()
-        return note
+        record = cls(path, made_from, {})
+        record.write()
+        return record
 
-    def of(self, name: str, digest: str) -> dict[str, Any] | None:
-        """What is known of a photograph, if its tiles are still there."""
-        known = self.photographs.get(name)
-        if known is None or known["digest"] != digest:
+    def find(self, name: str, digest: str) -> MinedPhotograph | None:
+        """Return the entry of an unchanged photograph, if all of its tiles exist."""
+        entry = self.photographs.get(name)
+        if entry is None or entry["digest"] != digest:
             return None
-        there = all((self.path.parent / "no_crack" / file).is_file() for file in known["tiles"])
-        return known if there else None
+        exist = all((self.path.parent / "no_crack" / file).is_file() for file in entry["tiles"])
+        return entry if exist else None
 
-    def add(self, name: str, known: dict[str, Any]) -> None:
-        self.photographs[name] = known
+    def add(self, name: str, entry: MinedPhotograph) -> None:
+        self.photographs[name] = entry
         self.write()
 
     def write(self) -> None:
         write_json(self.path, {k: v for k, v in asdict(self).items() if k != "path"})
 
 
-def on_walls_only(mined: Mined, folder: Path, config: TrainConfig) -> Sides:
-    """Both sides of the mined tiles and of cracked twins of them."""
+def split_with_twins(mined: MinedTiles, folder: Path, config: TrainConfig) -> Split:
+    """Return a split of the mined tiles and of cracked twins drawn onto them."""
     by_photo = len({item.photo for item in mined.found}) >= SPLIT_BY_PHOTO
-    sound = [item if by_photo else replace(item, photo=item.path.stem) for item in mined.found]
-    twins = cracked(sound, folder / "crack", config.seed, max(TWINS, len(sound)))
-    found = [*sound, *twins]
-    return split(found, config.held_out, config.seed)
+    tiles = [item if by_photo else replace(item, photo=item.path.stem) for item in mined.found]
+    twins = write_cracked_twins(tiles, folder / "crack", config.seed, max(MIN_TWINS, len(tiles)))
+    return split([*tiles, *twins], config.held_out, config.seed)
 
 
-def cracked(
-    sound: Sequence[LabelledImage], folder: Path, seed: int, count: int
+def write_cracked_twins(
+    tiles: Sequence[LabelledImage], folder: Path, seed: int, count: int
 ) -> list[LabelledImage]:
-    """``count`` twins of crack-free tiles, one after the other, with a crack drawn onto each."""
+    """Write ``count`` twins of crack-free tiles, taken in turn, each with a crack drawn onto it."""
     rng = np.random.default_rng(seed)
     found = []
     for number in range(count):
-        item = sound[number % len(sound)]
-        path = folder / f"{item.path.stem}_twin{number // len(sound)}.png"
+        item = tiles[number % len(tiles)]
+        path = folder / f"{item.path.stem}_twin{number // len(tiles)}.png"
         image, _ = cracked_twin(read_photograph(item.path), rng)
         write_png(path, image)
         found.append(LabelledImage(path, 1, item.photo, item.source))

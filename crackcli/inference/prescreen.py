@@ -1,93 +1,113 @@
-"""A first look, at half the resolution or in whole numbers: which parts of a wall are worth looking
-at in full.
+"""Prescreening: a cheap pass, at half resolution or in int8, that skips tiles which clearly show no
+crack.
 
-In whole numbers of 8 bits, where a processor multiplies these, P(crack) is that of the full look
-but for a hundredth, and costs half of the full look in bfloat16, a quarter of it in float32.
+In int8, P(crack) differs from that of the full pass by about 0.01.  It costs half of the full pass
+in bfloat16, a quarter of it in float32, on processors with int8 instructions.
 
-At half the resolution it costs a quarter of the full look.  The same classifier sees a crack of
-2 px and more there too; from which P(crack) on it should be followed was chosen on training
-patches: see `benchmarks/first_look.py`.  It pays on smooth sound walls only: on rough or cracked
-ones nearly all is looked at in full all the same.
+Half resolution costs a quarter of the full pass.  The classifier still finds cracks of 2 px and
+more there.  The threshold was chosen on training patches: see `benchmarks/first_look.py`.  It
+saves time on smooth crack-free surfaces only: on rough or cracked ones nearly every tile is
+classified in full all the same.
 
-There is none by default.
+A scan does not prescreen by default.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from crackcli.arrays import Float32, Int64
-from crackcli.engines.engine import Engine
+from crackcli.engines.engine import TileEngine
+from crackcli.inference.lattice import Lattice
 from crackcli.inference.tile_classifier import GROUP, TileClassifier
 from crackcli.rasters.grid import Window
 from crackcli.rasters.nodata import RasterReader
 from crackcli.rasters.resampled import ResampledRaster
 
 ZOOM = 0.5
-LEAST = 0.1  # P(crack) from which on a place should be looked at in full
-LEAST_QUICK = 0.35  # the same of a look in whole numbers, well below a gate of 0.5
-NOTHING = 2.0  # a gate that stays shut
+HALF_THRESHOLD = 0.1  # P(crack) at half resolution from which on a place is classified in full
+INT8_THRESHOLD = 0.35  # the same in int8; well below the default gate of 0.5
+
+
+class Int8Engine(TileEngine, Protocol):
+    """An engine that computes its cells in int8; ``sha256`` is the checksum of its model file."""
+
+    sha256: str
 
 
 class HalfResolutionPrescreen:
-    """P(crack) of a raster at half its resolution."""
+    """Classifies tiles of a raster at half its resolution."""
 
-    def __init__(self, engine: Engine, least: float = LEAST) -> None:
-        self.seer = TileClassifier(engine, NOTHING)
-        below = self.seer.further + GROUP - 1  # so many rows of tiles the full look asks about
-        self.seer.further = -(-below // 2) + self.seer.tile
-        self.least = least
+    int8_engine = None
 
-    def around(self, raster: RasterReader, centres: Window, strip_px: int) -> Float32:
-        """The highest P(crack) around each place of a window of cells, where tiles are centred:
-        of the tiles of the smaller view that are centred there, or on either side of it.  Views at
-        another zoom than 1 are seen in full, 1: smaller ones are seen from far away already, and
-        larger ones are for hairlines, which half of them would not show."""
-        if isinstance(raster, ResampledRaster):
+    def __init__(self, engine: TileEngine, threshold: float = HALF_THRESHOLD) -> None:
+        lattice = Lattice.of(engine.facts)
+        rows = lattice.rows_below + GROUP - 1  # that the full pass asks for, at full resolution
+        self.classifier = TileClassifier(engine, rows_below=-(-rows // 2) + lattice.tile)
+        self.threshold = threshold
+
+    def probability(self, raster: RasterReader, centres: Window, strip_px: int) -> Float32:
+        """Return the highest P(crack) (h, w) near each cell of a window on which a tile is centred.
+
+        This is the maximum over the tiles of the smaller view that are centred there, or on either
+        side.  Returns 1 for views at another zoom than 1: smaller ones have half the resolution
+        already, and larger ones are for hairlines, which half of it would not show.
+        """
+        if raster.zoom != 1:
             return np.ones(centres.shape, np.float32)
-        seer, view = self.seer, ResampledRaster(raster, ZOOM)
-        height = max(1, strip_px // 2 // seer.stride) * seer.stride
-        grid = seer.grid(view.info.rows, view.info.cols, height)
-        tiles = seer.tiles_of_lattice(grid)
-        rows = beside(centres.row, centres.rows, tiles.row + seer.edge, tiles.rows)
-        cols = beside(centres.col, centres.cols, tiles.col + seer.edge, tiles.cols)
+        lattice, view = self.classifier.lattice, ResampledRaster(raster, ZOOM)
+        height = max(1, strip_px // 2 // lattice.stride_px) * lattice.stride_px
+        grid = self.classifier.grid(view.info.rows, view.info.cols, height)
+        tiles = lattice.tiles_of_raster(grid)
+        known = lattice.centres_of(tiles)
+        rows = beside(centres.row, centres.rows, known.row, known.rows)
+        cols = beside(centres.col, centres.cols, known.col, known.cols)
         first, last = int(rows.min()), int(rows.max())
         asked = Window(tiles.row + first, tiles.col, last - first + 1, tiles.cols)
-        probability, _ = seer.judge(view, grid, asked)
-        by_row = probability[rows - first].max(axis=0)
-        return by_row[:, cols].max(axis=1)
+        probability = self.classifier.classify(view, grid, asked)
+        by_row: Float32 = probability[rows - first].max(axis=0)
+        highest: Float32 = by_row[:, cols].max(axis=1)
+        return highest
 
-    def noted(self, zooms: Sequence[float]) -> float | None:
-        """The least that it must give; of scans at other zooms only it has no part."""
-        return self.least if 1.0 in zooms else None
+    def fingerprint(self, zooms: Sequence[float]) -> float | None:
+        """Return the threshold; None for scans without zoom 1, on which it has no effect."""
+        return self.threshold if 1.0 in zooms else None
+
+    def on(self, engine: TileEngine, int8_engine: TileEngine) -> "HalfResolutionPrescreen":
+        """Return the same on another engine."""
+        return HalfResolutionPrescreen(engine, self.threshold)
 
 
 class Int8Prescreen:
-    """P(crack) of a raster by an engine that is quick and nearly right; ``sha256`` is that of what
-    it computes by."""
+    """Classifies tiles of a raster in int8."""
 
-    def __init__(self, engine: Engine, least: float = LEAST_QUICK) -> None:
-        self.seer = TileClassifier(engine, NOTHING)
-        self.seer.further += GROUP - 1 + self.seer.tile - 1  # of what the full look asks about
-        self.least = least
-        self.sha256: str = engine.sha256
+    def __init__(self, engine: Int8Engine, threshold: float = INT8_THRESHOLD) -> None:
+        lattice = Lattice.of(engine.facts)
+        rows = lattice.rows_below + GROUP - 1  # that the full pass asks for
+        self.classifier = TileClassifier(engine, rows_below=rows + lattice.tile - 1)
+        self.int8_engine = engine
+        self.threshold = threshold
 
-    def around(self, raster: RasterReader, centres: Window, strip_px: int) -> Float32:
-        """P(crack) of the tiles that are centred in a full-width window of cells."""
-        seer = self.seer
-        grid = seer.grid(raster.info.rows, raster.info.cols, strip_px)
-        asked = Window(centres.row - seer.edge, centres.col - seer.edge, *centres.shape)
-        return seer.judge(raster, grid, asked)[0]
+    def probability(self, raster: RasterReader, centres: Window, strip_px: int) -> Float32:
+        """Return P(crack) (h, w) of the tiles centred on a full-width window of cells."""
+        grid = self.classifier.grid(raster.info.rows, raster.info.cols, strip_px)
+        asked = self.classifier.lattice.tiles_centred_on(centres)
+        return self.classifier.classify(raster, grid, asked)
 
-    def noted(self, zooms: Sequence[float]) -> list[str | float]:
-        """The least that it must give, and by what: its numbers differ a little from the full
-        look's."""
-        return ["int8", self.least, self.sha256]
+    def fingerprint(self, zooms: Sequence[float]) -> list[str | float]:
+        """Return the threshold and the checksum of the model, whose numbers enter the score."""
+        return ["int8", self.threshold, self.int8_engine.sha256]
+
+    def on(self, engine: TileEngine, int8_engine: TileEngine) -> "Int8Prescreen":
+        """Return the same on another int8 engine."""
+        return Int8Prescreen(int8_engine, self.threshold)
 
 
 def beside(first: int, count: int, origin: int, most: int) -> Int64:
-    """Which of the ``most`` tiles of the smaller view, from ``origin`` on, lie before and behind
-    (2, count) places of the raster; one that lies there is both."""
+    """Return the indices (2, count) of the tiles of the smaller view before and behind each place
+    of the raster, both the same for one on it; the view has ``most`` tiles from ``origin`` on."""
     place = np.arange(first, first + count)
     both = np.stack([place // 2, -(-place // 2)]) - origin
-    return both.clip(0, most - 1)
+    indices: Int64 = both.clip(0, most - 1)
+    return indices

@@ -9,18 +9,21 @@ and the convolutions below are computed once instead of once per tile.
 """
 
 from copy import copy, deepcopy
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from crackcli.errors import ModelError
 
+Layers = TypeVar("Layers", bound=nn.Module)
+
 
 class Chain(nn.Sequential):
     """Images (B, C, H, W) to logits (B, K, h, w), with h = (H - tile_px) / stride_px + 1."""
 
     @property
-    def neck(self) -> int:
+    def head_start(self) -> int:
         """Position of the first layer that sees a whole tile: features end, the head begins."""
         for position, layer in enumerate(self):
             if isinstance(layer, nn.Conv2d) and layer.padding == (0, 0):
@@ -28,17 +31,27 @@ class Chain(nn.Sequential):
         raise ModelError("the network has no unpadded convolution that could see a whole tile")
 
     @property
+    def features(self) -> "Chain":
+        """The layers before the head: images to feature cells, computed once for all tiles."""
+        return cast(Chain, self[: self.head_start])
+
+    @property
+    def head(self) -> "Chain":
+        """The classifier head: feature cells to logits of every tile position."""
+        return cast(Chain, self[self.head_start :])
+
+    @property
     def stride_px(self) -> int:
         """Distance of neighbouring tile positions: the product of all strides below the neck."""
         stride_px = 1
-        for layer in self[: self.neck]:
+        for layer in self[: self.head_start]:
             stride_px *= stride_of(layer)
         return stride_px
 
     @property
     def tile_cells(self) -> int:
         """Side of a tile in feature cells (8 for VGG11-128)."""
-        return self[self.neck].kernel_size[0]
+        return self[self.head_start].kernel_size[0]
 
     @property
     def tile_px(self) -> int:
@@ -49,7 +62,7 @@ class Chain(nn.Sequential):
     def reach_px(self) -> int:
         """How far beyond its own square of pixels a feature cell sees (59 for VGG11-128)."""
         reach, step = 0, 1
-        for layer in self[: self.neck]:
+        for layer in self[: self.head_start]:
             if isinstance(layer, nn.Conv2d):
                 reach += step * (layer.kernel_size[0] // 2)
             step *= stride_of(layer)
@@ -73,17 +86,19 @@ def stride_of(layer: nn.Module) -> int:
     return stride if isinstance(stride, int) else stride[0]
 
 
-def unpadded(module: nn.Module) -> nn.Module:
+def unpadded(module: Layers) -> Layers:
     """The same layers with the same weights, not copies of them, but convolutions see only what is
     there: each gives what lies far enough from the edges of its input, and nothing else."""
     other = copy(module)
     if isinstance(other, nn.Conv2d):
         other.padding = (0, 0)
-    other._modules = {name: unpadded(part) for name, part in module._modules.items()}
+    other._modules = {
+        name: None if part is None else unpadded(part) for name, part in module._modules.items()
+    }
     return other
 
 
-def fold(network: nn.Module) -> nn.Module:
+def fold_batch_norm(network: nn.Module) -> nn.Module:
     """The same function without batch norm: each one becomes part of the convolution before it.
 
     Explainers then see plain layers only.  Running statistics are used, as in evaluation mode.
@@ -99,7 +114,7 @@ def fold(network: nn.Module) -> nn.Module:
     return folded
 
 
-def tempered(chain: Chain, temperature: float) -> Chain:
+def with_temperature(chain: Chain, temperature: float) -> Chain:
     """The same decisions from logits divided by ``temperature``: its last layer's weights are."""
     cooled = deepcopy(chain)
     last = [layer for layer in cooled if isinstance(layer, nn.Conv2d)][-1]

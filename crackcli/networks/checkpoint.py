@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from crackcli.errors import ModelError, UsageError
-from crackcli.files import written_aside
+from crackcli.files import atomic_write
 from crackcli.registry import NETWORKS, load
 
 FORMAT = "crackcli-checkpoint-1"
@@ -57,7 +57,7 @@ class Checkpoint:
         tensors = {name: value.half().contiguous() for name, value in self.state.items()}
         if self.references is not None:
             tensors[REFERENCES] = self.references.contiguous()
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             try:
                 save_file(tensors, aside, {"format": FORMAT, "checkpoint": json.dumps(facts)})
             except SafetensorError as error:  # of a full disk

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 Widths = Sequence[Sequence[int]]  # channels of the convolutions of each stage, going down
 
-STUDY = ((64,), (128,), (256, 256), (512, 512), (512, 512))
-RARE = -3.0  # logit(crack) of every pixel before anything is learnt: few are
-HALF = ((32,), (64,), (128, 128), (256, 256), (256, 256))
+PAPER_WIDTHS = ((64,), (128,), (256, 256), (512, 512), (512, 512))
+INITIAL_LOGIT = -3.0  # logit(crack) of every pixel before anything is learnt: few are
+HALF_WIDTHS = ((32,), (64,), (128, 128), (256, 256), (256, 256))
 
 
 class UNet(nn.Module):
@@ -50,7 +50,7 @@ class UNet(nn.Module):
             self.up.append(
                 nn.Sequential(
                     *convolution(channels, middle, batch_norm=batch_norm),
-                    *doubling(middle, skip // 2, batch_norm=batch_norm),
+                    *upsampling(middle, skip // 2, batch_norm=batch_norm),
                 )
             )
             channels = skip // 2 + skip
@@ -58,7 +58,7 @@ class UNet(nn.Module):
             *convolution(channels, skips[-1] // 2, batch_norm=batch_norm),
             nn.Conv2d(skips[-1] // 2, 1, 1),
         )
-        nn.init.constant_(self.last[-1].bias, RARE)
+        nn.init.constant_(self.last[-1].bias, INITIAL_LOGIT)
 
     def logits(self, images: Tensor) -> Tensor:
         """logit(crack) (B, H, W)."""
@@ -96,22 +96,22 @@ class UNet(nn.Module):
 def convolution(channels: int, width: int, *, batch_norm: bool) -> list[nn.Module]:
     """A 3 x 3 convolution of the same size and a ReLU."""
     conv = nn.Conv2d(channels, width, 3, padding=1)
-    return [started(conv), *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU()]
+    return [init_weights(conv), *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU()]
 
 
-def doubling(channels: int, width: int, *, batch_norm: bool) -> list[nn.Module]:
+def upsampling(channels: int, width: int, *, batch_norm: bool) -> list[nn.Module]:
     """A transposed 3 x 3 convolution to twice the resolution and a ReLU."""
     conv = nn.ConvTranspose2d(channels, width, 3, stride=2, padding=1, output_padding=1)
-    return [started(conv), *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU()]
+    return [init_weights(conv), *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU()]
 
 
-def started(conv: nn.Module) -> nn.Module:
+def init_weights(conv: nn.Module) -> nn.Module:
     """A convolution with weights to begin training with."""
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     nn.init.zeros_(conv.bias)
     return conv
 
 
-def build(*, widths: Widths = HALF, tile_px: int = 256, batch_norm: bool = False) -> UNet:
+def build(*, widths: Widths = HALF_WIDTHS, tile_px: int = 256, batch_norm: bool = False) -> UNet:
     """An untrained U-Net11; with ``batch_norm``, one after each convolution but the last."""
     return UNet(widths, tile_px, batch_norm=batch_norm)

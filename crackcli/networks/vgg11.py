@@ -50,6 +50,6 @@ def build(
     for position, layer in enumerate(chain):
         if isinstance(layer, nn.Conv2d):
             nn.init.zeros_(layer.bias)
-            if position < chain.neck:  # in the head, the logits would begin near 30
+            if position < chain.head_start:  # in the head, the logits would begin near 30
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return chain

@@ -24,17 +24,17 @@ def colour_bands(source: DatasetReader) -> list[int]:
     return colours[:3] if len(colours) >= 3 else colours[:1] or [1]
 
 
-def extra_alpha(source: DatasetReader) -> int | None:
+def find_unmasked_alpha(source: DatasetReader) -> int | None:
     """The alpha band where GDAL makes no mask of it: beside more than three other bands."""
     kinds, flags = list(source.colorinterp), source.mask_flag_enums[0]
     masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
     return None if masked or ColorInterp.alpha not in kinds else kinds.index(ColorInterp.alpha) + 1
 
 
-def all_valid(source: DatasetReader) -> bool:
+def is_all_valid(source: DatasetReader) -> bool:
     """Whether neither a mask, nor alpha, nor declared nodata makes a pixel invalid."""
     masked = any(flags != [MaskFlags.all_valid] for flags in source.mask_flag_enums)
-    return not masked and extra_alpha(source) is None
+    return not masked and find_unmasked_alpha(source) is None
 
 
 def find_palette(source: DatasetReader) -> UInt8 | None:
@@ -68,7 +68,7 @@ def find_stretch(source: DatasetReader) -> tuple[float, float] | None:
 def read_mask(source: DatasetReader, **where: object) -> Bools:
     """Which pixels are valid (rows, cols) by mask band, alpha or declared nodata."""
     valid = source.dataset_mask(**where) > 0
-    alpha = extra_alpha(source)
+    alpha = find_unmasked_alpha(source)
     if alpha is not None:
         valid &= source.read(alpha, **where) > 0
     return valid

@@ -27,9 +27,9 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from crackcli.arrays import UInt8
-from crackcli.files import written_apart
-from crackcli.rasters.reader import ENVIRONMENT, FILTERS, NODATA, RasterInfo
-from crackcli.threads import ThreadPool, cores
+from crackcli.files import atomic_write_in_folder
+from crackcli.rasters.reader import ENVIRONMENT, WARNINGS_LOCK, NODATA, RasterInfo
+from crackcli.threads import ThreadPool, thread_count
 
 TILE_PX = 512
 OVERVIEW_PX = 512  # no overview is needed of what is no larger
@@ -53,19 +53,19 @@ def write_cog(
 ) -> None:
     """One band of ``strips`` (rows, cols), from top to bottom, as a Cloud-Optimised GeoTIFF on
     the grid of ``info``; whole, or not at all.  ``resampling`` is that of the overviews, one of
-    `HALVED`; a pixel of them is made of four, as far as they have data."""
-    placed = tags_by_gdal(info, tags)
+    `DOWNSAMPLERS`; a pixel of them is made of four, as far as they have data."""
+    placed = gdal_tags(info, tags)
     with (
-        written_apart(path) as aside,
+        atomic_write_in_folder(path) as aside,
         contextlib.ExitStack() as stack,
-        ThreadPool(contextlib.nullcontext, cores()) as crew,
+        ThreadPool(contextlib.nullcontext, thread_count()) as crew,
     ):
         levels = [
             Level(
                 *(rows, cols),
                 stack.enter_context(aside.with_name(f"level{number}").open("w+b")),
                 crew,
-                HALVED[resampling],
+                DOWNSAMPLERS[resampling],
             )
             for number, (rows, cols) in enumerate(level_shapes(info.rows, info.cols))
         ]
@@ -75,7 +75,7 @@ def write_cog(
             levels[0].add(strip)
         levels[0].end()
         with aside.open("wb") as file:
-            file.write(head(levels, placed))
+            file.write(file_head(levels, placed))
             for level in reversed(levels):
                 level.file.seek(0)
                 shutil.copyfileobj(level.file, file, 2**20)
@@ -123,7 +123,7 @@ class Level:
         """Have a row of tiles (at most 512, cols) compressed."""
         halve = None if self.smaller is None else self.halve
         tiles = (row[:, col : col + TILE_PX] for col in range(0, self.cols, TILE_PX))
-        self.waiting.append([self.crew.submit(partial(worked, tile, halve)) for tile in tiles])
+        self.waiting.append([self.crew.submit(partial(encode_tile, tile, halve)) for tile in tiles])
         if len(self.waiting) > ROWS_HELD:
             self.finish()
 
@@ -137,25 +137,25 @@ class Level:
             self.smaller.add(np.concatenate([half for _, half in done], axis=1))
 
 
-def worked(tile: UInt8, halve: Halving | None, _: None) -> tuple[bytes, UInt8 | None]:
+def encode_tile(tile: UInt8, halve: Halving | None, _: None) -> tuple[bytes, UInt8 | None]:
     """A tile as it is stored, and at half the size if that is asked for."""
     value = int(tile[0, 0])
     same = int(tile.max()) == int(tile.min()) == value
     if same:
         half = np.full([-(-side // 2) for side in tile.shape], value, np.uint8)
-        return plain(value), None if halve is None else half
+        return constant_tile(value), None if halve is None else half
     whole = np.zeros((TILE_PX, TILE_PX), np.uint8)
     whole[: tile.shape[0], : tile.shape[1]] = tile
     return zlib.compress(whole), None if halve is None else halve(tile)
 
 
 @cache
-def plain(value: int) -> bytes:
+def constant_tile(value: int) -> bytes:
     """A tile that is the same all over."""
     return zlib.compress(np.full((TILE_PX, TILE_PX), value, np.uint8))
 
 
-def quarters(tile: UInt8) -> list[UInt8]:
+def split_quads(tile: UInt8) -> list[UInt8]:
     """The four pixels (each rows / 2, cols / 2) that one of half the size is made of, row by row;
     beyond the edges there is no data."""
     rows, cols = tile.shape
@@ -166,7 +166,7 @@ def quarters(tile: UInt8) -> list[UInt8]:
 def average(tile: UInt8) -> UInt8:
     """The mean of those of four pixels that have data."""
     total, count = np.zeros((2, *(-(-side // 2) for side in tile.shape)), np.uint16)
-    for each in quarters(tile):
+    for each in split_quads(tile):
         known = each != NODATA
         total += np.where(known, each, 0)
         count += known
@@ -177,7 +177,7 @@ def average(tile: UInt8) -> UInt8:
 def mode(tile: UInt8) -> UInt8:
     """Of four pixels of a mask, 0 and 1, what most of those with data are; where there are as many
     of both, what is that often first, row by row."""
-    four = quarters(tile)
+    four = split_quads(tile)
     sound, crack = (sum((each == value).astype(np.int8) for each in four) for value in (0, 1))
     result = (crack > sound).astype(np.uint8)
     for each in four[::-1]:
@@ -194,10 +194,10 @@ def nearest(tile: UInt8) -> UInt8:
     return tile[::2, ::2]
 
 
-HALVED: dict[str, Halving] = {"average": average, "mode": mode, "nearest": nearest}
+DOWNSAMPLERS: dict[str, Halving] = {"average": average, "mode": mode, "nearest": nearest}
 
 
-def tags_by_gdal(info: RasterInfo, tags: dict[str, str]) -> list[Tag]:
+def gdal_tags(info: RasterInfo, tags: dict[str, str]) -> list[Tag]:
     """Those of GDAL's tags that tell the place on the map, what is no data, and ``tags``."""
     profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": 16, "width": 16}
     profile |= {"nodata": NODATA, "transform": info.transform, "crs": info.crs_wkt}
@@ -205,7 +205,7 @@ def tags_by_gdal(info: RasterInfo, tags: dict[str, str]) -> list[Tag]:
         rasterio.Env(**ENVIRONMENT, GDAL_PAM_ENABLED=False),
         MemoryFile() as memory,
     ):
-        with FILTERS, warnings.catch_warnings():
+        with WARNINGS_LOCK, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with memory.open(**profile) as target:
                 target.update_tags(**tags)
@@ -222,7 +222,7 @@ def tags_by_gdal(info: RasterInfo, tags: dict[str, str]) -> list[Tag]:
     return found
 
 
-def head(levels: list[Level], placed: list[Tag]) -> bytes:
+def file_head(levels: list[Level], placed: list[Tag]) -> bytes:
     """All that comes before the tiles: which TIFF it is, and the directories."""
     stored = sum(sum(level.sizes) + 8 * len(level.sizes) for level in levels)
     tiles = sum(len(level.sizes) for level in levels)

@@ -8,7 +8,7 @@ from crackcli.arrays import Bools, Float32
 from crackcli.rasters.grid import Window
 
 
-def grown(window: Window, by: int, limit: Window) -> Window:
+def grow_within(window: Window, by: int, limit: Window) -> Window:
     """A window with ``by`` more on each side, as far as ``limit`` goes; of no size where they do
     not meet."""
     row, col = max(window.row - by, limit.row), max(window.col - by, limit.col)
@@ -17,7 +17,7 @@ def grown(window: Window, by: int, limit: Window) -> Window:
     return Window(row, col, max(0, end_row - row), max(0, end_col - col))
 
 
-def windows(flags: Bools, most: int, halo: int) -> Iterator[Window]:
+def cover(flags: Bools, most: int, halo: int) -> Iterator[Window]:
     """Windows that hold every flagged cell once, and as little else as is worth it.
 
     A window and its ``halo`` on each side have at most ``most`` cells, or it is one cell.  Where
@@ -25,16 +25,16 @@ def windows(flags: Bools, most: int, halo: int) -> Iterator[Window]:
     """
     waiting = [Window(0, 0, *flags.shape)]
     while waiting:
-        part = shrunk(flags, waiting.pop())
+        part = bounding_window(flags, waiting.pop())
         if part is None:
             continue
-        pieces = apart(flags, part, 2 * halo + 1) or cut_up(part, most, halo)
+        pieces = split_at_gap(flags, part, 2 * halo + 1) or split_evenly(part, most, halo)
         if len(pieces) == 1:
             yield part
         waiting += pieces[::-1] if len(pieces) > 1 else []
 
 
-def shrunk(flags: Bools, window: Window) -> Window | None:
+def bounding_window(flags: Bools, window: Window) -> Window | None:
     """The smallest window around what is flagged in one."""
     inside = flags[window.within(Window(0, 0, *flags.shape))]
     rows, cols = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
@@ -48,7 +48,7 @@ def shrunk(flags: Bools, window: Window) -> Window | None:
     )
 
 
-def apart(flags: Bools, window: Window, gap: int) -> list[Window]:
+def split_at_gap(flags: Bools, window: Window, gap: int) -> list[Window]:
     """The parts before and behind the first ``gap`` rows or columns without a flag, if any."""
     inside = flags[window.within(Window(0, 0, *flags.shape))]
     for axis in (1, 0):
@@ -68,7 +68,7 @@ def apart(flags: Bools, window: Window, gap: int) -> list[Window]:
     return []
 
 
-def cut_up(window: Window, most: int, halo: int) -> list[Window]:
+def split_evenly(window: Window, most: int, halo: int) -> list[Window]:
     """About equal parts that have at most ``most`` cells with their halos, so that all of them
     together have as few as possible."""
     best: tuple[int, int, int] | None = None
@@ -93,7 +93,7 @@ def cut_up(window: Window, most: int, halo: int) -> list[Window]:
     ]
 
 
-def halves(window: Window) -> list[Window]:
+def halve(window: Window) -> list[Window]:
     """Two parts of a window of more than one cell, cut across its longer side."""
     row, col, rows, cols = window.row, window.col, window.rows, window.cols
     if rows >= cols:
@@ -122,7 +122,7 @@ def rectangles(flags: Bools) -> Iterator[Window]:
             begun[run] = row
 
 
-def spread(flags: Bools, side: int) -> Float32:
+def count_squares(flags: Bools, side: int) -> Float32:
     """How many of the flagged squares (h, w) of ``side`` cells lie over each cell: (h + side - 1,
     w + side - 1)."""
     total = np.pad(flags.astype(np.float32), side)

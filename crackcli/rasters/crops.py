@@ -14,9 +14,9 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from crackcli.arrays import UInt8
 from crackcli.errors import OutputError
-from crackcli.files import written_apart, written_aside
+from crackcli.files import atomic_write_in_folder, atomic_write
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import ENVIRONMENT, Pixels, Raster, RasterInfo, reason
+from crackcli.rasters.reader import ENVIRONMENT, Pixels, Raster, RasterInfo, error_on_one_line
 
 OPAQUE = 255
 
@@ -36,23 +36,23 @@ def write_pixels(path: Path, pixels: Pixels, window: Window, info: RasterInfo) -
         "width": window.cols,
         "photometric": "rgb",
         "compress": "deflate",
-        "transform": placed(info, window),
+        "transform": window_transform(info, window),
         "crs": info.crs_wkt,
     }
     if alpha:
         profile["alpha"] = "non-premultiplied"
     with (
-        written_apart(path) as aside,
+        atomic_write_in_folder(path) as aside,
         warnings.catch_warnings(),
         rasterio.Env(**ENVIRONMENT, GDAL_PAM_ENABLED=False),
-        writable(path),
+        gdal_output_errors(path),
     ):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with contextlib.closing(rasterio.open(aside, "w", **profile)) as target:
             target.write(bands)
 
 
-def placed(info: RasterInfo, window: Window) -> Affine:
+def window_transform(info: RasterInfo, window: Window) -> Affine:
     """The transform of a window; of a photograph without a map it has none either."""
     if not info.georeferenced:
         return info.transform
@@ -62,7 +62,7 @@ def placed(info: RasterInfo, window: Window) -> Affine:
 
 
 @contextlib.contextmanager
-def writable(path: Path) -> Iterator[None]:
+def gdal_output_errors(path: Path) -> Iterator[None]:
     """Turns whatever GDAL reports while it writes into an `OutputError`; what its libraries print
     past Python on a full disk is not shown."""
     spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -71,7 +71,7 @@ def writable(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         raise OutputError(
-            f"{path} cannot be written ({reason(error)}); free space or choose another output"
+            f"{path} cannot be written ({error_on_one_line(error)}); free space or choose another output"
         ) from error
     finally:
         os.dup2(spoken, 2)
@@ -79,7 +79,7 @@ def writable(path: Path) -> Iterator[None]:
         os.close(nowhere)
 
 
-def cut(info: RasterInfo, windows: Iterable[Window]) -> Iterator[tuple[Window, UInt8]]:
+def read_windows(info: RasterInfo, windows: Iterable[Window]) -> Iterator[tuple[Window, UInt8]]:
     """Windows of a photograph (rows, cols, 3), from top to bottom, as files are best read."""
     with Raster(info) as raster:
         for window in sorted(windows, key=lambda w: (w.row, w.col)):
@@ -89,5 +89,5 @@ def cut(info: RasterInfo, windows: Iterable[Window]) -> Iterator[tuple[Window, U
 def write_png(path: Path, image: UInt8) -> None:
     """A tile (rows, cols, 3) as a whole file, or no file."""
     _, file = cv2.imencode(".png", image[..., ::-1])
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_bytes(file.tobytes())

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 
 from crackcli.arrays import Bools, UInt8
-from crackcli.rasters.covering import grown
+from crackcli.rasters.covering import grow_within
 from crackcli.rasters.grid import Window
 from crackcli.rasters.read_ahead import ReadAhead
 from crackcli.rasters.reader import Pixels, RasterInfo
 
-FAR_PX = 64  # from valid pixels, where the fill of those without data is grey
-GREY = 128
+FADE_PX = 64  # from valid pixels, where the fill of those without data is grey
+FILL_GREY = 128
 
 
 class RasterReader(Protocol):
@@ -49,12 +49,12 @@ class FilledWindow:
         self.flags: Bools | None = None  # which are valid; None: all
         if isinstance(raster, ReadAhead):
             if raster.info.masked:
-                self.outer = window.grown(FAR_PX)
+                self.outer = window.grown(FADE_PX)
                 self.flags = raster.read_valid(self.outer)
             return
         self.pixels = raster.read(window)
         if not self.pixels.valid.all():
-            self.outer = window.grown(FAR_PX)
+            self.outer = window.grown(FADE_PX)
             self.pixels = raster.read(self.outer)
             self.flags = self.pixels.valid
 
@@ -73,11 +73,11 @@ class FilledWindow:
         """A part (rows, cols, 3) without holes; None where it would be nothing but fill."""
         if self.flags is None:
             return self.rgb(window)
-        near = grown(window, FAR_PX, self.outer)
+        near = grow_within(window, FADE_PX, self.outer)
         valid = self.valid(near)
         if not valid.any():
             return None
-        rgb = fill(self.rgb(near), valid)
+        rgb = fill_nodata(self.rgb(near), valid)
         return np.ascontiguousarray(rgb[window.within(near)])
 
     def rgb(self, window: Window) -> UInt8:
@@ -87,19 +87,19 @@ class FilledWindow:
         return self.pixels.rgb[window.within(self.outer)]
 
 
-def fill(rgb: UInt8, valid: Bools) -> UInt8:
+def fill_nodata(rgb: UInt8, valid: Bools) -> UInt8:
     """``rgb`` (rows, cols, 3) with the colour of the nearest valid pixel where there is none,
     fading to grey."""
     if valid.all():
         return rgb
     if not valid.any():
-        return np.full_like(rgb, GREY)
+        return np.full_like(rgb, FILL_GREY)
     distance, nearest = cv2.distanceTransformWithLabels(
         (~valid).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
     colours = np.zeros((nearest.max() + 1, 3), np.uint8)
     colours[nearest[valid]] = rgb[valid]
-    share = (distance / FAR_PX).clip(max=1)[..., None]
-    result = np.rint(colours[nearest] * (1 - share) + GREY * share).astype(np.uint8)
+    share = (distance / FADE_PX).clip(max=1)[..., None]
+    result = np.rint(colours[nearest] * (1 - share) + FILL_GREY * share).astype(np.uint8)
     result[valid] = rgb[valid]
     return result

@@ -13,7 +13,7 @@ from crackcli.rasters.grid import Window
 
 
 @dataclass(frozen=True)
-class Turn:
+class Orientation:
     """From upright to stored: whether rows and columns are swapped, and which stored axes are
     then flipped."""
 
@@ -45,13 +45,13 @@ class Turn:
         return np.ascontiguousarray(array.swapaxes(0, 1) if self.swap else array)
 
 
-TURNS = {
-    1: Turn(False, False, False),
-    2: Turn(False, False, True),
-    3: Turn(False, True, True),
-    4: Turn(False, True, False),
-    5: Turn(True, False, False),
-    6: Turn(True, True, False),
-    7: Turn(True, True, True),
-    8: Turn(True, False, True),
+ORIENTATIONS = {
+    1: Orientation(False, False, False),
+    2: Orientation(False, False, True),
+    3: Orientation(False, True, True),
+    4: Orientation(False, True, False),
+    5: Orientation(True, False, False),
+    6: Orientation(True, True, False),
+    7: Orientation(True, True, True),
+    8: Orientation(True, False, True),
 }

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from crackcli.arrays import Bools, UInt8
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Index, Pixels, Raster, RasterInfo, mirrored
-from crackcli.threads import ThreadPool, cores
+from crackcli.rasters.reader import Index, Pixels, Raster, RasterInfo, reflect_window
+from crackcli.threads import ThreadPool, thread_count
 
-BAND_PX = 512  # about, of rows that are decoded together
+BLOCK_ROWS = 512  # about, of rows that are decoded together
 ABOVE_PX = 256  # above a strip, which is read at the least before it is known
-STRIPS = 2  # that tell how far above a strip is read: the first one of a scan reads further
-SWAPPED_PX = 4096  # where rows are columns of the file, each of which takes all of it
+REMEMBERED_STRIPS = 2  # that tell how far above a strip is read: the first one of a scan reads further
+SWAPPED_BLOCK_ROWS = 4096  # where rows are columns of the file, each of which takes all of it
 
 
 @dataclass
@@ -48,16 +48,16 @@ class ReadAhead:
     context manager."""
 
     def __init__(self, info: RasterInfo, threads: int | None = None) -> None:
-        self.info, self.threads = info, threads or cores()
-        self.bands: dict[int, DecodedRows] = {}
+        self.info, self.threads = info, threads or thread_count()
+        self.blocks: dict[int, DecodedRows] = {}
         self.strip = Window(0, 0, 0, info.cols)  # that is worked on
-        self.above = deque([ABOVE_PX], STRIPS)  # rows that were read above the last strips
+        self.above = deque([ABOVE_PX], REMEMBERED_STRIPS)  # rows that were read above the last strips
 
     def __enter__(self) -> "ReadAhead":
         with Raster(self.info) as raster:
             self.in_parts, self.pieces = raster.in_parts, raster.pieces
-            block = raster.block[0] if self.in_parts else BAND_PX
-        self.height = SWAPPED_PX if raster.turn.swap else max(1, BAND_PX // block) * block
+            block = raster.block[0] if self.in_parts else BLOCK_ROWS
+        self.block_rows = SWAPPED_BLOCK_ROWS if raster.turn.swap else max(1, BLOCK_ROWS // block) * block
         self.crew = ThreadPool(lambda: Raster(self.info), self.threads if self.in_parts else 1)
         self.crew.__enter__()
         return self
@@ -69,10 +69,10 @@ class ReadAhead:
         """Forget the bands that lie further above a full-width window than what was read above the
         last ones; all bands where it comes before these."""
         if strip.row < self.strip.row:
-            self.bands.clear()
+            self.blocks.clear()
             self.above.clear()
-        top = (strip.row - max([ABOVE_PX, *self.above])) // self.height
-        self.bands = {number: band for number, band in self.bands.items() if number >= top}
+        top = (strip.row - max([ABOVE_PX, *self.above])) // self.block_rows
+        self.blocks = {number: band for number, band in self.blocks.items() if number >= top}
         self.strip = strip
         self.above.append(0)
 
@@ -80,32 +80,32 @@ class ReadAhead:
         """A window that may reach beyond the raster: what lies outside is reflected from inside."""
         valid = np.ones(window.shape, bool)
         rgb = np.empty((*window.shape, 3), np.uint8)
-        self.put_together(window, rgb, valid if self.info.masked else None)
+        self.assemble(window, rgb, valid if self.info.masked else None)
         return Pixels(rgb, valid)
 
     def read_rgb(self, window: Window) -> UInt8:
         """The same without validity."""
         rgb = np.empty((*window.shape, 3), np.uint8)
-        self.put_together(window, rgb, None)
+        self.assemble(window, rgb, None)
         return rgb
 
     def read_valid(self, window: Window) -> Bools:
         """Only which pixels are valid, of a window that may reach beyond the raster."""
         valid = np.ones(window.shape, bool)
         if self.info.masked:
-            self.put_together(window, None, valid)
+            self.assemble(window, None, valid)
         return valid
 
-    def put_together(self, window: Window, rgb: UInt8 | None, valid: Bools | None) -> None:
+    def assemble(self, window: Window, rgb: UInt8 | None, valid: Bools | None) -> None:
         """Fill the arrays that are given (rows, cols, ...) with a window."""
-        inside, (row_index, col_index) = mirrored(window, self.info.rows, self.info.cols)
+        inside, (row_index, col_index) = reflect_window(window, self.info.rows, self.info.cols)
         if inside != window.clipped(self.info.rows, self.info.cols):  # most of it lies outside
             pixels = self.read(inside)
             for whole, part in ((rgb, pixels.rgb), (valid, pixels.valid)):
                 if whole is not None:
                     whole[:] = part[row_index][:, col_index]
             return
-        for band, part, within in self.bands_of(inside):
+        for band, part, within in self.blocks_of(inside):
             at = part.within(window)
             if rgb is not None:
                 rgb[at] = band.rgb[within]
@@ -113,32 +113,32 @@ class ReadAhead:
                 valid[at] = band.valid[within]
         for array in (rgb, valid):
             if array is not None:
-                reflect(array, inside.within(window), row_index, col_index)
-        self.go_on(inside.end_row)
+                fill_by_reflection(array, inside.within(window), row_index, col_index)
+        self.decode_ahead(inside.end_row)
 
-    def bands_of(self, window: Window) -> Iterator[tuple[DecodedRows, Window, tuple[slice, slice]]]:
+    def blocks_of(self, window: Window) -> Iterator[tuple[DecodedRows, Window, tuple[slice, slice]]]:
         """The bands of a window inside the raster: each with the part of the window that lies in
         it, and where that is in the band."""
         self.above[-1] = max(self.above[-1], self.strip.row - window.row)
-        numbers = range(window.row // self.height, -(-window.end_row // self.height))
+        numbers = range(window.row // self.block_rows, -(-window.end_row // self.block_rows))
         for number in numbers:
-            self.begin(number)
+            self.start_decoding(number)
         for number in numbers:
-            self.bands[number].wait()
-            rows = self.rows_of(number)
+            self.blocks[number].wait()
+            rows = self.block_window(number)
             row = max(window.row, rows.row)
             part = Window(row, window.col, min(window.end_row, rows.end_row) - row, window.cols)
-            yield self.bands[number], part, part.within(rows)
+            yield self.blocks[number], part, part.within(rows)
 
-    def rows_of(self, number: int) -> Window:
+    def block_window(self, number: int) -> Window:
         """Where a band lies."""
-        row = number * self.height
-        return Window(row, 0, min(self.height, self.info.rows - row), self.info.cols)
+        row = number * self.block_rows
+        return Window(row, 0, min(self.block_rows, self.info.rows - row), self.info.cols)
 
-    def begin(self, number: int) -> None:
+    def start_decoding(self, number: int) -> None:
         """Have a band decoded, unless that is done or under way."""
-        if number not in self.bands:
-            window = self.rows_of(number)
+        if number not in self.blocks:
+            window = self.block_window(number)
             band = DecodedRows(
                 np.zeros((*window.shape, 3), np.uint8),
                 np.zeros(window.shape, bool) if self.info.masked else None,
@@ -147,13 +147,13 @@ class ReadAhead:
                 at = piece.within(window)
                 valid = None if band.valid is None else band.valid[at]
                 band.parts.append(self.crew.submit(partial(decode, piece, band.rgb[at], valid)))
-            self.bands[number] = band
+            self.blocks[number] = band
 
-    def go_on(self, end_row: int) -> None:
+    def decode_ahead(self, end_row: int) -> None:
         """Begin with the bands below a row that the next strip will ask for."""
         ahead = min(end_row + self.strip.rows, self.info.rows)
-        for number in range(end_row // self.height, -(-ahead // self.height)):
-            self.begin(number)
+        for number in range(end_row // self.block_rows, -(-ahead // self.block_rows)):
+            self.start_decoding(number)
 
 
 def decode(piece: Window, rgb: UInt8, valid: Bools | None, raster: Raster) -> None:
@@ -167,7 +167,7 @@ def decode(piece: Window, rgb: UInt8, valid: Bools | None, raster: Raster) -> No
         valid[:] = pixels.valid
 
 
-def reflect(array: NDArray, inside: tuple[slice, slice], rows: Index, cols: Index) -> None:
+def fill_by_reflection(array: NDArray, inside: tuple[slice, slice], rows: Index, cols: Index) -> None:
     """Fill an array (rows, cols, ...) around the part that lies ``inside`` from it; ``rows`` and
     ``cols`` tell which rows and columns of the part come where in the array."""
     for axis, (part, index) in enumerate(zip(inside, (rows, cols), strict=True)):

@@ -27,7 +27,7 @@ from crackcli.arrays import Bools, Int64, UInt8
 from crackcli.errors import InputError
 from crackcli.files import sha256
 from crackcli.rasters.bands import (
-    all_valid,
+    is_all_valid,
     colour_bands,
     find_palette,
     find_stretch,
@@ -35,18 +35,18 @@ from crackcli.rasters.bands import (
     to_rgb,
 )
 from crackcli.rasters.grid import Window
-from crackcli.rasters.orientation import TURNS
+from crackcli.rasters.orientation import ORIENTATIONS
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = {".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp", ".jp2", ".vrt"}
-LEAST_PX = 32
+MIN_SIDE_PX = 32
 NODATA = 255  # of score and mask rasters
 PIECE_PX = 2**20  # pixels that are turned into RGB at once
 BLOCK_PX = 1024  # rows of a block of a file that a thread may decode by itself
 
-EXPORT = "export it again"  # what to do about a damaged photograph
-SCAN = "scan its photograph again with --overwrite"  # about a damaged score or mask
+EXPORT_AGAIN = "export it again"  # what to do about a damaged photograph
+SCAN_AGAIN = "scan its photograph again with --overwrite"  # about a damaged score or mask
 
 # The block cache counts against the memory bound of a scan; a damaged JPEG must not pass as grey.
 ENVIRONMENT = {
@@ -55,7 +55,7 @@ ENVIRONMENT = {
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": False,  # that way does not notice a file that was cut off
 }
 
-FILTERS = threading.Lock()  # which warnings are shown is one setting for all threads
+WARNINGS_LOCK = threading.Lock()  # which warnings are shown is one setting for all threads
 
 Index = slice | Int64
 
@@ -93,7 +93,7 @@ class Pixels:
 
 def inspect(path: Path) -> RasterInfo:
     """What ``path`` holds, or an `InputError` that says why it cannot be scanned."""
-    with opened(path) as source:
+    with open_raster(path) as source:
         if source.count == 0:
             raise InputError(f"{path} has no bands; give one of the rasters it refers to")
         if any(kind.startswith("complex") for kind in source.dtypes):
@@ -104,9 +104,9 @@ def inspect(path: Path) -> RasterInfo:
         if plain and source.gcps[0]:
             log.warning("%s has ground control points but no grid; warp it for a map", path.name)
         orientation = orientation_of(source) if plain else 1
-        rows, cols = TURNS[orientation].shape(source.shape)
-        if min(rows, cols) < LEAST_PX:
-            raise InputError(f"{path} is {cols} x {rows} px; at least {LEAST_PX} px are needed")
+        rows, cols = ORIENTATIONS[orientation].shape(source.shape)
+        if min(rows, cols) < MIN_SIDE_PX:
+            raise InputError(f"{path} is {cols} x {rows} px; at least {MIN_SIDE_PX} px are needed")
         return RasterInfo(
             path=path,
             rows=rows,
@@ -116,14 +116,14 @@ def inspect(path: Path) -> RasterInfo:
             orientation=orientation,
             stretch=find_stretch(source),
             digest=digest_of(path, source.files),
-            masked=not all_valid(source) or valid_by_value(source),
+            masked=not is_all_valid(source) or has_nodata_values(source),
         )
 
 
 def orientation_of(source: rasterio.DatasetReader) -> int:
     """EXIF orientation, as far as GDAL tells it (of JPEG); what is not one counts as upright."""
     tag = source.tags().get("EXIF_Orientation", "1")
-    return int(tag) if tag.isdigit() and int(tag) in TURNS else 1
+    return int(tag) if tag.isdigit() and int(tag) in ORIENTATIONS else 1
 
 
 def digest_of(path: Path, files: Iterable[str]) -> str:
@@ -139,17 +139,17 @@ def digest_of(path: Path, files: Iterable[str]) -> str:
 
 
 @contextlib.contextmanager
-def opened(path: Path, remedy: str = EXPORT) -> Iterator[rasterio.DatasetReader]:
+def open_raster(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[rasterio.DatasetReader]:
     """A dataset for reading; what GDAL cannot open or decode becomes an `InputError`."""
-    with readable(path, remedy), rasterio.Env(**ENVIRONMENT):
-        with FILTERS, warnings.catch_warnings():
+    with input_errors(path, remedy), rasterio.Env(**ENVIRONMENT):
+        with WARNINGS_LOCK, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            source = rasterio.open(existing(path).absolute())
+            source = rasterio.open(check_exists(path).absolute())
         with source:
             yield source
 
 
-def existing(path: Path) -> Path:
+def check_exists(path: Path) -> Path:
     """A path that something lies at, or an `InputError`."""
     if not path.exists():
         raise InputError(f"{path} does not exist; check the name")
@@ -157,24 +157,24 @@ def existing(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def readable(path: Path, remedy: str = EXPORT) -> Iterator[None]:
+def input_errors(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[None]:
     """Turns what is wrong with a file that is read into an `InputError`."""
     try:
         yield
     except (RasterioError, CRSError) as error:
         raise InputError(
-            f"{path} is not a readable image or is damaged ({reason(error)}); {remedy}"
+            f"{path} is not a readable image or is damaged ({error_on_one_line(error)}); {remedy}"
         ) from error
     except PermissionError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); change its rights") from error
 
 
-def reason(error: Exception) -> str:
+def error_on_one_line(error: Exception) -> str:
     """What GDAL says, on one line."""
     return " ".join(str(error.__cause__ or error).split()).rstrip(".")
 
 
-def valid_by_value(source: rasterio.DatasetReader) -> bool:
+def has_nodata_values(source: rasterio.DatasetReader) -> bool:
     """Whether some values are no colour."""
     return find_palette(source) is not None or source.dtypes[0].startswith("float")
 
@@ -184,11 +184,11 @@ class Raster:
 
     def __init__(self, info: RasterInfo) -> None:
         self.info = info
-        self.turn = TURNS[info.orientation]
+        self.turn = ORIENTATIONS[info.orientation]
         self.stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Raster":
-        self.source = self.stack.enter_context(opened(self.info.path))
+        self.source = self.stack.enter_context(open_raster(self.info.path))
         self.bands = colour_bands(self.source)
         self.palette = find_palette(self.source)
         self.block: tuple[int, int] = self.source.block_shapes[0]
@@ -202,19 +202,19 @@ class Raster:
 
     def read(self, window: Window) -> Pixels:
         """A window that may reach beyond the raster: what lies outside is reflected from inside."""
-        inside, (rows, cols) = mirrored(window, self.info.rows, self.info.cols)
+        inside, (rows, cols) = reflect_window(window, self.info.rows, self.info.cols)
         pixels = self.read_inside(inside)
         return Pixels(pixels.rgb[rows][:, cols], pixels.valid[rows][:, cols])
 
     def read_valid(self, window: Window) -> Bools:
         """Only which pixels are valid, of a window inside the raster."""
-        if valid_by_value(self.source):
+        if has_nodata_values(self.source):
             return self.read_inside(window).valid
         if not self.info.masked:
             return np.ones(window.shape, bool)
-        with readable(self.info.path):
+        with input_errors(self.info.path):
             stored = self.turn.stored(window, self.source.shape)
-            return self.turn.upright(read_mask(self.source, window=in_file(stored)))
+            return self.turn.upright(read_mask(self.source, window=to_rasterio_window(stored)))
 
     def read_inside(self, window: Window) -> Pixels:
         stored = self.turn.stored(window, self.source.shape)
@@ -231,15 +231,15 @@ class Raster:
         black, and where none is valid nothing is touched: what lies around a survey takes no
         memory."""
         as_it_is = len(self.bands) == 3 and self.info.stretch is None and self.palette is None
-        with readable(self.info.path):
-            mask = None if valid is None else read_mask(self.source, window=in_file(piece))
+        with input_errors(self.info.path):
+            mask = None if valid is None else read_mask(self.source, window=to_rasterio_window(piece))
             if mask is not None and not mask.any():
                 return
             if as_it_is:
                 planes = np.moveaxis(rgb, -1, 0)
-                self.source.read(self.bands, window=in_file(piece), out=planes)
+                self.source.read(self.bands, window=to_rasterio_window(piece), out=planes)
             else:
-                values = self.source.read(self.bands, window=in_file(piece))
+                values = self.source.read(self.bands, window=to_rasterio_window(piece))
         known = None
         if not as_it_is:
             colours, known = to_rgb(values, self.palette, self.info.stretch)
@@ -268,22 +268,22 @@ class Raster:
             yield Window(stored.row, begin, stored.rows, end - begin)
 
 
-def in_file(window: Window) -> rasterio.windows.Window:
+def to_rasterio_window(window: Window) -> rasterio.windows.Window:
     return rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
 
 
-def mirrored(window: Window, rows: int, cols: int) -> tuple[Window, tuple[Index, Index]]:
+def reflect_window(window: Window, rows: int, cols: int) -> tuple[Window, tuple[Index, Index]]:
     """The part of a raster of ``rows`` by ``cols`` that fills a window which may reach beyond it,
     mirrored at its edges, and which rows and columns of that part come where in the window.
 
     The part holds all that is mirrored: so a pixel beyond an edge is the same in any window.
     """
-    row, height, row_index = mirrored_side(window.row, window.rows, rows)
-    col, width, col_index = mirrored_side(window.col, window.cols, cols)
+    row, height, row_index = reflect_side(window.row, window.rows, rows)
+    col, width, col_index = reflect_side(window.col, window.cols, cols)
     return Window(row, col, height, width), (row_index, col_index)
 
 
-def mirrored_side(start: int, length: int, side: int) -> tuple[int, int, Index]:
+def reflect_side(start: int, length: int, side: int) -> tuple[int, int, Index]:
     """First and number of the rows (columns) that are needed, and which of them comes where."""
     way = np.arange(start + side - 1, start + length + side - 1)
     way = np.abs(way % (2 * (side - 1)) - (side - 1))
@@ -300,7 +300,7 @@ class Band:
         self.stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Band":
-        self.source = self.stack.enter_context(opened(self.path, SCAN))
+        self.source = self.stack.enter_context(open_raster(self.path, SCAN_AGAIN))
         return self
 
     def __exit__(self, *exception: object) -> bool | None:
@@ -313,9 +313,9 @@ class Band:
 
     def read(self, window: Window) -> UInt8:
         """A window (rows, cols) that may reach beyond the raster, as `Raster.read`."""
-        inside, (rows, cols) = mirrored(window, *self.source.shape)
-        with readable(self.path, SCAN):
-            values = self.source.read(1, window=in_file(inside))
+        inside, (rows, cols) = reflect_window(window, *self.source.shape)
+        with input_errors(self.path, SCAN_AGAIN):
+            values = self.source.read(1, window=to_rasterio_window(inside))
         return values[rows][:, cols]
 
 
@@ -327,7 +327,7 @@ def read_band(path: Path, window: Window | None = None) -> UInt8:
 
 def read_tags(path: Path) -> dict[str, str]:
     """The tags that a score or mask raster was written with."""
-    with opened(path) as source:
+    with open_raster(path) as source:
         return dict(source.tags())
 
 

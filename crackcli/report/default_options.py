@@ -6,7 +6,7 @@ they are a guide.
 
 from typing import Any
 
-from crackcli.rasters.resampled import PLAIN
+from crackcli.rasters.resampled import FULL_RESOLUTION
 from crackcli.registry import DEFAULT_METHOD, DEFAULT_START
 from crackcli.scenes.scene import Scene
 from crackcli.shipped_models import shipped_sha256
@@ -19,7 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "baseline": None,
     "gate": GATE,
     "look": None,
-    "zoom": list(PLAIN),
+    "zoom": list(FULL_RESOLUTION),
     "masking": "refined",
     "threshold": None,
     "min-area-px": None,

@@ -103,7 +103,7 @@ def scan_raster(
     scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
     earlier = None if task.overwrite else finished(scene, scored)
     work = StripStore(task.folder / "work", digest)
-    noted = photograph.look(info, task.hints, earlier)
+    noted = photograph.find_scales(info, task.hints, earlier)
     if earlier is not None and earlier.record.masking == asdict(masking):
         if work.is_ours() or not work.note.exists():
             work.remove()  # of a run with other masking that was stopped

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
 
 from crackcli.errors import InputError
-from crackcli.rasters.resampled import PLAIN
+from crackcli.rasters.resampled import FULL_RESOLUTION
 
 NEEDED = ("source", "masking", "threshold", "tiles_gated", "crack_px", "seconds")
 # Options that decide which cracks a scan finds, and where scene.json contains them.
@@ -218,7 +218,7 @@ class SceneRecord:
     @property
     def zooms(self) -> list[float]:
         """Scales at which the photograph was processed; [1.0] if missing."""
-        return cast("list[float]", self._at("scored", "zooms", default=list(PLAIN)))
+        return cast("list[float]", self._at("scored", "zooms", default=list(FULL_RESOLUTION)))
 
     @property
     def masking(self) -> MaskingRecord | None:

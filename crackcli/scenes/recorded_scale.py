@@ -1,14 +1,14 @@
-"""What a photograph itself tells of its scale, found once, at the scan, and kept in scene.json.
+"""Scales from the photograph itself, found once at the scan and stored in ``scene.json``.
 
-A report needs no photograph for that: it reads what was found, and checks it against the map and
-against what is typed in (`crackcli.scenes.scale`).
+A report thus needs no photograph for its scale: it reads what was stored and checks it against
+the map and the options (`crackcli.scenes.scale`).
 """
 
 import logging
 from dataclasses import asdict, dataclass, replace
 
 from crackcli.errors import InputError, UsageError
-from crackcli.rasters.orientation import TURNS
+from crackcli.rasters.orientation import ORIENTATIONS
 from crackcli.rasters.reader import RasterInfo, read_tags
 from crackcli.scenes import exif
 from crackcli.scenes.markers import marker_scale
@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Hints:
-    """What a person knows of the photographs: side of the ArUco markers that lie in them, and
-    from how far they were taken."""
+    """The user's knowledge of the photographs: side of the ArUco markers in them, in mm, and
+    distance of the camera, in m."""
 
     marker_mm: float | None = None
     distance_m: float | None = None
@@ -30,14 +30,15 @@ class Hints:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if value is not None and not 0 < value < float("inf"):
-                raise UsageError(f"{name} is {value:g}; give a number above 0")
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} {value:g}: must be above 0; give a positive number")
 
 
-def look(info: RasterInfo, hints: Hints, earlier: Scene | None = None) -> PhotographRecord:
-    """``scales`` that were found, when the photograph was taken (``acquired_utc`` or None), and
-    what that was found from; what the ``earlier`` scan found from the same is not looked for again.
+def find_scales(info: RasterInfo, hints: Hints, earlier: Scene | None = None) -> PhotographRecord:
+    """Return the scales in a photograph by EXIF and markers, and when it was taken.
 
-    Raises `InputError` where a hint leads to no scale.
+    The record of an ``earlier`` scan is returned if it is of the same file and hints.  Raises
+    `InputError` if a hint leads to no scale.
     """
     asked: HintsRecord = {
         "sha256": info.digest,
@@ -48,39 +49,39 @@ def look(info: RasterInfo, hints: Hints, earlier: Scene | None = None) -> Photog
     if found is not None and found.get("asked") == asked:
         return found
     tags = {} if info.georeferenced else read_tags(info.path)
-    scales = [noted(info, tags, hints.distance_m)]
+    scales = [exif_scale(info, tags, hints.distance_m)]
     if hints.marker_mm is not None:
         scales.append(Scale(*marker_scale(info, hints.marker_mm)[:2], "marker"))
     return {
         "asked": asked,
         "acquired_utc": exif.acquired_utc(tags),
-        "scales": [recorded(scale) for scale in scales if scale is not None],
+        "scales": [scale_record(scale) for scale in scales if scale is not None],
     }
 
 
-def note(scene: Scene, found: PhotographRecord) -> None:
-    """Have a finished scene tell what was found, if it tells something else."""
+def store_scales(scene: Scene, found: PhotographRecord) -> None:
+    """Write ``scene.json`` of a finished scene again if it contains other scales."""
     if scene.record.photograph != found:
         replace(scene, record=scene.record.with_photograph(found)).write()
 
 
-def recorded(scale: Scale) -> ScaleRecord:
+def scale_record(scale: Scale) -> ScaleRecord:
     """Return a scale in the form of ``scene.json``."""
     return {"mm_per_px": scale.mm_per_px, "sigma": scale.sigma, "source": scale.source}
 
 
-def noted(info: RasterInfo, tags: exif.Tags, distance_m: float | None) -> Scale | None:
-    """The scale by what the camera noted; an `InputError` where there is none at a given
-    distance."""
-    rows, cols = TURNS[info.orientation].shape((info.rows, info.cols))  # as they are stored
+def exif_scale(info: RasterInfo, tags: exif.Tags, distance_m: float | None) -> Scale | None:
+    """Return the scale by EXIF, or None; raises `InputError` if ``distance_m`` is given and there
+    is none."""
+    rows, cols = ORIENTATIONS[info.orientation].shape((info.rows, info.cols))  # as stored
     try:
         found = exif.pixel_size(tags, rows, cols, distance_m)
-    except exif.Unknown as error:
+    except exif.UnknownPixelSize as error:
         if distance_m is not None:
             raise InputError(
                 f"{info.path}: --distance-m gives no scale, {error}; leave it out and give "
                 "--gsd-mm to crackcli report"
             ) from error
         return None
-    log.info("%s: %.4g mm per pixel by EXIF (%s)", info.path.name, found.mm_per_px, found.how)
+    log.info("%s: %.4g mm per pixel by EXIF (%s)", info.path.name, found.mm_per_px, found.basis)
     return Scale(found.mm_per_px, found.sigma, "exif")

@@ -17,7 +17,7 @@ from crackcli.errors import InputError
 from crackcli.inference.prescreen import ZOOM
 from crackcli.rasters.crops import write_pixels
 from crackcli.rasters.grid import Window
-from crackcli.rasters.nodata import fill
+from crackcli.rasters.nodata import fill_nodata
 from crackcli.rasters.reader import Pixels, Raster, RasterInfo
 from crackcli.scenes.scene import Scene
 from crackcli.selftest.sound_areas import CELL_PX, Cells, Place, choose_places
@@ -169,7 +169,7 @@ def own_contrast(info: RasterInfo, parts: list[Part]) -> tuple[float, int]:
             pixels = raster.read(moved(box, part.window.row, part.window.col))
             lines = np.concatenate(crack.centreline) - (box.col, box.row)
             lengths.append(crack.main_length_px)
-            found.append(relative_darkness(fill(pixels.rgb, pixels.valid), lines))
+            found.append(relative_darkness(fill_nodata(pixels.rgb, pixels.valid), lines))
     if len(found) < LEAST_CRACKS:
         return CONTRAST, 0
     order = np.argsort(found)
@@ -193,7 +193,7 @@ def write_copies(
 
         def filled(each: Drawn) -> Pixels:
             pixels = raster.read(each.window)
-            return Pixels(fill(pixels.rgb, pixels.valid), pixels.valid)
+            return Pixels(fill_nodata(pixels.rgb, pixels.valid), pixels.valid)
 
         blur_px = photograph_blur([filled(each).rgb for each in drawn[:MOST_BLURS]])
         for each in drawn:

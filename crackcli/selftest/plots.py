@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from crackcli.arrays import UInt8
-from crackcli.figures.chart import BLACK, GREY, Axes, Canvas, round_ticks, wrapped
-from crackcli.figures.sheet import GAP_PX, band, faded, joined
+from crackcli.figures.chart import BLACK, GREY, Axes, Canvas, round_ticks, wrap_text
+from crackcli.figures.sheet import GAP_PX, text_line, fade, join_images
 from crackcli.selftest.hits import REACH_PX, covered, dense
 from crackcli.selftest.run import Selftest, Tested
 
@@ -21,7 +21,7 @@ FINE = 3  # times as large lines are drawn, then shrunk
 def pod_chart(test: Selftest, sentence: str) -> UInt8:
     """The probability of detection over the width, and the error of each measured width."""
     canvas = Canvas(*CHART_PX)
-    for number, line in enumerate(wrapped(sentence, CHART_PX[0] - 60, 9)):
+    for number, line in enumerate(wrap_text(sentence, CHART_PX[0] - 60, 9)):
         canvas.text((30, 22 + 18 * number), line, height_px=9)
     detection(test, canvas)
     width_errors(test, canvas)
@@ -103,16 +103,16 @@ def overlay(test: Selftest) -> UInt8:
     wide = cells * (2 * CELL_PX + 2 * GAP_PX) - GAP_PX
     for width_px, own in levels_of(test).items():
         hit = sum(each.hit.detected for each in own)
-        rows.append(band(f"{width_px:g} px wide: {hit} of {len(own)} found", wide))
+        rows.append(text_line(f"{width_px:g} px wide: {hit} of {len(own)} found", wide))
         pairs = [pair_of(each) for each in own[:cells]]
         blank = np.full_like(pairs[0], 255)
-        rows.append(joined([*pairs, *[blank] * (cells - len(pairs))], axis=1))
+        rows.append(join_images([*pairs, *[blank] * (cells - len(pairs))], axis=1))
     title = (
         f"Drawn cracks of {test.info.path.name}, contrast {test.contrast:g}, blur "
         f"{test.blur_px:.1f} px; beside each: blue found, magenta missed, orange found beside it"
     )
     rim = ((GAP_PX, GAP_PX), (GAP_PX, GAP_PX), (0, 0))
-    sheet = joined([band(title, wide), *rows], axis=0)
+    sheet = join_images([text_line(title, wide), *rows], axis=0)
     return np.pad(sheet, rim, mode="constant", constant_values=255)
 
 
@@ -127,7 +127,7 @@ def pair_of(each: Tested) -> UInt8:
     more = [(0, CELL_PX - side) for side in part.shape[:2]]
     part = np.pad(part, (*more, (0, 0)), mode="constant", constant_values=255)
 
-    marked = cv2.resize(faded(part), None, fx=FINE, fy=FINE, interpolation=cv2.INTER_LINEAR)
+    marked = cv2.resize(fade(part), None, fx=FINE, fy=FINE, interpolation=cv2.INTER_LINEAR)
     points = dense(path).points
     reach_px = max(REACH_PX, each.drawn.width_px)
     found = covered(points, each.lines, reach_px)
@@ -143,10 +143,10 @@ def pair_of(each: Tested) -> UInt8:
     if each.hit.measured_px is not None:
         words += f", reads {each.hit.measured_px:.1f} px"
     images = [
-        np.vstack([part, band(f"{each.drawn.width_px:g} px", CELL_PX)]),
-        np.vstack([marked, band(words, CELL_PX)]),
+        np.vstack([part, text_line(f"{each.drawn.width_px:g} px", CELL_PX)]),
+        np.vstack([marked, text_line(words, CELL_PX)]),
     ]
-    return joined(images, axis=1)
+    return join_images(images, axis=1)
 
 
 def draw_line(image: UInt8, line: np.ndarray, colour: tuple[int, int, int]) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from crackcli import __version__
-from crackcli.files import locked, refuse_existing, refused, write_json, write_text
+from crackcli.files import lock_folder, refuse_existing, output_errors, write_json, write_text
 from crackcli.progress import Progress
 from crackcli.rasters.crops import write_png
 from crackcli.selftest import hits
@@ -79,7 +79,7 @@ def write_selftest(
     record_path = task.output / "selftest.json"
     refuse_existing(record_path, overwrite=task.overwrite)
     existed = task.output.exists()
-    with locked(task.output):
+    with lock_folder(task.output):
         try:
             test = run_selftest(task, progress)
         except Exception:
@@ -87,7 +87,7 @@ def write_selftest(
                 leave_nothing(task.output)
             raise
         for name in reversed(FILES):
-            with refused(task.output):
+            with output_errors(task.output):
                 (task.output / name).unlink(missing_ok=True)  # of an earlier test
         paths = [task.output / name for name in FILES]
         record = facts(test, task)

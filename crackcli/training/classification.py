@@ -1,4 +1,14 @@
-"""Crack or none: a classifier learns one bit for each photograph."""
+"""Classification: VGG11 learns P(crack) of a tile from one bit per photograph.
+
+Data: photographs in ``crack/`` and ``no_crack/`` (see `crackcli.training.patches`). Loss:
+cross-entropy with label smoothing, plus that of an auxiliary head when training from scratch, plus
+a distillation loss if an earlier network is to be kept (see `crackcli.training.regularisation`).
+The network is a `Chain`; it is calibrated by the held-out photographs
+(`crackcli.training.calibration`).
+
+Sources: Simonyan and Zisserman 2015 (VGG11); Forest et al. 2024 (crack classifiers trained for
+their explanations); Maron and Lozano-Perez 1998 (multiple-instance learning).
+"""
 
 import copy
 from collections.abc import Sequence
@@ -10,128 +20,149 @@ from torch import Tensor, nn
 from crackcli.datasets.folders import LABELS, LabelledImage
 from crackcli.engines.device import Device
 from crackcli.errors import UsageError
-from crackcli.networks.chain import Chain, tempered
+from crackcli.networks.chain import Chain, with_temperature
 from crackcli.networks.checkpoint import Checkpoint
-from crackcli.training.calibration import Reliability, reliability, temperature_of
+from crackcli.training.calibration import Reliability, fit_temperature, reliability
 from crackcli.training.config import TrainConfig
-from crackcli.training.objective import Objective, Verdict
-from crackcli.training.patches import Patches
-from crackcli.training.references import choose_references
-from crackcli.training.steps import Strongest, blended, hide_cells, kept, untrained
-from crackcli.training.validation import Judgement, SourceScore, is_bag, locate, validate
+from crackcli.training.objective import Objective, Validation
+from crackcli.training.patches import Patches, choose_references
+from crackcli.training.regularisation import (
+    MaxPoolHead,
+    blended,
+    distillation_loss,
+    frozen_layers,
+    hide_cells,
+)
+from crackcli.training.validation import (
+    ClassifierValidation,
+    SourceScore,
+    is_bag,
+    locate_cracks,
+    validate,
+)
 
-FROZEN_WHEN_WARM = 5  # of VGG11's eight convolutions: those above 1/16 of the resolution
-FEW = 5  # recognised cracks: the usual margin of fewer is none
+FROZEN_WHEN_WARM = 5  # of VGG11's eight convolutions, from the input on
+MIN_RECOGNISED = 5  # recognised cracks; the median margin of fewer is not reliable
 
 
-class Classifying(Objective):
-    """Whether a tile shows a crack; a photograph that is a bag of tiles, whether one of them does.
+class Classification(Objective[Chain]):
+    """Trains a classifier of tiles; of a bag, on the tile with the highest P(crack).
 
-    A warm start keeps what was known: lower layers stay, and the rest goes part of the way back.
+    A warm start keeps what the earlier network knew: the first convolutions stay fixed, and the
+    result is blended with the initial weights.
     """
 
     classes = LABELS
-    score = SourceScore
-    warm_peak = 4e-5  # at 2e-4 what was learnt before is lost first
-
-    network: Chain
+    score_type = SourceScore
+    warm_peak_rate = 4e-5  # at 2e-4 the network forgets what it knew before it learns
 
     def __init__(self, config: TrainConfig, device: Device) -> None:
         super().__init__(config, device)
-        self.network[self.network.neck].register_forward_pre_hook(hide_cells)
-        self.shared = untrained(self.network) if config.keep else 0
-        self.before = copy.deepcopy(self.network[self.shared :]).eval() if config.keep else None
+        neck = self.network[self.network.head_start]
+        neck.register_forward_pre_hook(hide_cells)
+        self.frozen = frozen_layers(self.network) if config.keep else 0
+        self.earlier = copy.deepcopy(self.network[self.frozen :]).eval() if config.keep else None
         self.origin = copy.deepcopy(self.network) if config.start_from and config.blend else None
         if config.start_from is None:
-            channels = self.network[self.network.neck].in_channels
-            self.second.append(Strongest(channels, self.network.classes).to(device.torch))
+            assert isinstance(neck, nn.Conv2d)  # see `Chain.head_start`
+            head = MaxPoolHead(neck.in_channels, self.network.classes)
+            self.auxiliary.append(head.to(device.torch))
         self.criterion = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
 
-    def start(self) -> Chain:
-        """As any network; a checkpoint's is partly frozen."""
+    def initial_network(self) -> Chain:
+        """Return a new network, or that of a checkpoint with its first convolutions frozen."""
         config = self.config
         if config.start_from is None and config.frozen:
-            raise UsageError("--frozen needs --from: untrained layers must not be kept")
-        if config.start_from is None and config.batch_size < 2:  # of batch norm in the head
-            raise UsageError("from nothing a step needs 2 tiles or more; raise --batch-size")
-        chain = super().start()
+            raise UsageError(
+                f"--frozen {config.frozen} needs --from: an untrained layer must learn; give a "
+                "checkpoint, or leave it out"
+            )
+        if config.start_from is None and config.batch_size < 2:
+            raise UsageError(
+                f"--batch-size {config.batch_size}: training without --from needs 2 tiles or more "
+                "in a step, for batch norm; raise --batch-size"
+            )
+        chain = super().initial_network()
         if config.start_from is not None:
             frozen = FROZEN_WHEN_WARM if config.frozen is None else config.frozen
             for layer in [layer for layer in chain if isinstance(layer, nn.Conv2d)][:frozen]:
                 layer.requires_grad_(False)
         return chain
 
-    def tiles(self, training: Sequence[LabelledImage]) -> Patches:
-        """Tiles with their label; which of a bag shows the crack is told by `aim`."""
+    @property
+    def tile_px(self) -> int:
+        return self.network.tile_px
+
+    def tile_dataset(self, training: Sequence[LabelledImage]) -> Patches:
+        """Return tiles with their label; `select_tiles` finds the tile of each cracked bag."""
         chain = self.network
         self.patches = Patches(training, chain.tile_px, chain.stride_px, self.config.drawn)
         self.bags = [item for item in training if item.label == 1 and is_bag(item, chain)]
         return self.patches
 
-    def compared_with(self, training: Sequence[LabelledImage]) -> Tensor | None:
-        """Crack-free photographs."""
+    def references(self, training: Sequence[LabelledImage]) -> Tensor | None:
+        """Return tiles of crack-free photographs."""
         chain = self.network
         return choose_references(training, chain.tile_px, chain.stride_px, self.config.seed)
 
-    def aim(self, network: Chain) -> None:
-        self.patches.windows = locate(network, self.bags, self.device)
+    def select_tiles(self, network: Chain) -> None:
+        self.patches.windows = locate_cracks(network, self.bags, self.device)
 
     def loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of the labels (B); a second judge's, and what holds back, come on top."""
-        chain, shared = self.network, self.shared
-        cells = chain[:shared](images)
-        features = chain[shared : chain.neck](cells)
-        logits = chain[max(shared, chain.neck) :](features)[:, :, 0, 0]
+        """Return the total loss, and the cross-entropy of the head alone, for labels (B)."""
+        chain, frozen = self.network, self.frozen
+        cells = chain[:frozen](images)  # the same for the earlier network
+        features = chain[frozen : chain.head_start](cells)
+        logits = chain[max(frozen, chain.head_start) :](features)[:, :, 0, 0]
         loss = own = self.criterion(logits, targets)
-        for other in self.second:
-            loss = loss + self.criterion(other(features), targets)
-        if self.before is not None:
+        for head in self.auxiliary:
+            loss = loss + self.criterion(head(features), targets)
+        if self.earlier is not None:
             with torch.no_grad():
-                earlier = self.before(cells)[:, :, 0, 0]
-            loss = loss + self.config.keep * kept(logits, earlier, targets)
+                earlier = self.earlier(cells)[:, :, 0, 0]
+            loss = loss + self.config.keep * distillation_loss(logits, earlier, targets)
         return loss, own
 
-    def given(self, averaged: Chain) -> Chain:
-        """After a warm start part of the way back to where it began, which keeps what the
-        photographs do not tell of."""
+    def candidate(self, averaged: Chain) -> Chain:
+        """Return the averaged network, after a warm start blended with the initial weights."""
         if self.origin is None:
             return averaged
         return blended(averaged, self.origin, self.config.blend)
 
-    def judge(self, network: Chain, held_out: Sequence[LabelledImage]) -> Verdict:
-        """The best is the one with the lowest log loss once it is calibrated."""
-        judgement = validate(network, held_out, self.device)
-        temperature = temperature_of(judgement.margins, judgement.labels)
-        merit = -reliability(judgement.over(temperature), judgement.labels).loss
+    def validate(self, network: Chain, held_out: Sequence[LabelledImage]) -> Validation:
+        """Evaluate a network; the best has the lowest log loss after calibration."""
+        found = validate(network, held_out, self.device)
+        temperature = fit_temperature(found.margins, found.labels)
+        merit = -reliability(found.margins_at(temperature), found.labels).loss
         if not self.config.calibrate:
             temperature = 1.0
-        scores = judgement.scores
-        accuracy = sum(score.accuracy for score in scores) / len(scores)
-        return Verdict(
-            scores=scores,
-            loss=judgement.loss,
+        accuracy = sum(score.accuracy for score in found.scores) / len(found.scores)
+        return Validation(
+            scores=found.scores,
+            loss=found.loss,
             merit=merit,
-            shares={"accuracy": accuracy},
-            words=f"accuracy {accuracy:.1%}",
-            notes={
-                "margins": [round(margin, 4) for margin in judgement.margins],
-                "labels": judgement.labels,
+            metrics={"accuracy": accuracy},
+            summary=f"accuracy {accuracy:.1%}",
+            history={
+                "margins": [round(margin, 4) for margin in found.margins],
+                "labels": found.labels,
                 "temperature": temperature,
             },
-            margin=self.margin_of(judgement) / temperature,
+            margin=self.typical_margin(found) / temperature,
         )
 
-    def margin_of(self, judgement: Judgement) -> float:
-        """The usual margin on a crack; that of the checkpoint it started from if too few tell."""
-        if len(judgement.recognised) >= FEW or self.config.start_from is None:
-            return judgement.margin
+    def typical_margin(self, found: ClassifierValidation) -> float:
+        """Return the median margin on a crack; with too few recognised cracks, that of the
+        checkpoint of the warm start."""
+        if len(found.recognised) >= MIN_RECOGNISED or self.config.start_from is None:
+            return found.typical_margin
         return Checkpoint.read(self.config.start_from).margin
 
-    def plain(self, network: Chain, verdict: Verdict) -> Chain:
-        """Batch norm folded away, its probabilities calibrated."""
-        return tempered(super().plain(network, verdict), verdict.notes["temperature"])
+    def for_inference(self, network: Chain, validation: Validation) -> Chain:
+        """Return a copy with batch norm folded away and calibrated probabilities."""
+        folded = super().for_inference(network, validation)
+        return with_temperature(folded, validation.history["temperature"])
 
     def reliability(self, history: dict[str, Any]) -> Reliability:
-        """Of the calibrated P(crack)."""
         calibrated = [margin / history["temperature"] for margin in history["margins"]]
         return reliability(calibrated, history["labels"])

@@ -1,13 +1,14 @@
-"""What a network is trained for: one objective a file, all behind one interface.
+"""The interface of training objectives, one for each network and file.
 
-`crackcli.training.loop` has one plain loop for all networks.  What differs between them is here:
-which photographs are used and how tiles come out of them, the loss of a batch, how photographs that
-were held out judge, and what is saved."""
+`crackcli.training.loop` trains all networks. An objective supplies what differs between them: the
+suitable photographs, the tiles made of them, the loss of a batch, the validation on held-out
+photographs, and the network to save.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Protocol
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,131 +16,144 @@ from torch import Tensor, nn
 from crackcli.datasets.folders import LabelledImage
 from crackcli.engines.device import Device
 from crackcli.errors import ModelError, UsageError
-from crackcli.networks.chain import fold
+from crackcli.networks.chain import fold_batch_norm
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import NETWORKS, load
 from crackcli.training.calibration import Reliability
 from crackcli.training.config import TrainConfig
+from crackcli.training.patches import TileDataset
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
-class Score(Protocol):
-    """How one source of held-out photographs fared; a dataclass of the objective's own."""
+@dataclass(frozen=True)
+class Score(ABC):
+    """Validation scores of one source of held-out photographs; each objective has its own."""
 
     source: str
 
     def row(self) -> dict[str, Any]:
-        """By the names of columns, with the units that they say; nan where nothing is known."""
+        """Return the scores by column name; nan is unknown."""
+        return asdict(self)
 
+    @abstractmethod
     def texts(self) -> dict[str, str]:
-        """The same for a person."""
+        """Return the scores formatted for a table on the terminal."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What held-out photographs say of a network.
+class Validation:
+    """The performance of a network on held-out photographs.
 
-    scores   of each source
-    loss     theirs, of the same kind as in training
-    merit    the network with the highest is kept
-    shares   in [0, 1], by name: what the learning curve shows beside the losses
-    words    the same for a person who waits
-    notes    goes into the checkpoint's history
-    margin   the checkpoint's; see there
+    scores    of each source
+    loss      mean, of the same kind as in training
+    merit     figure of merit; training keeps the network with the highest
+    metrics   fractions in [0, 1] by name, for the learning curve
+    summary   the metrics as one phrase, for the progress bar
+    history   entries for the checkpoint's history
+    margin    see `crackcli.networks.checkpoint.Checkpoint`
     """
 
     scores: Sequence[Score]
     loss: float
     merit: float
-    shares: dict[str, float]
-    words: str
-    notes: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float]
+    summary: str
+    history: dict[str, Any] = field(default_factory=dict)
     margin: float = 1.0
 
 
-class TileDataset(Protocol):
-    """Photographs ``found`` as pairs of a tile (3, T, T) uint8 and what is to be learnt of it."""
+class Objective(ABC, Generic[Network]):
+    """A network in training, with its loss and validation.
 
-    found: Sequence[LabelledImage]
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Any]: ...
-
-
-class Objective(ABC):
-    """A network on its way: ``network`` is what is trained, ``second`` is trained along with it
-    and left behind.  ``unused`` are the options that mean nothing here."""
+    ``network`` is trained and saved; ``auxiliary`` holds heads that are trained with it and not
+    saved.
+    """
 
     classes: ClassVar[tuple[str, ...]]  # of the checkpoint
-    score: ClassVar[type]  # of one source
-    unused: ClassVar[tuple[str, ...]] = ()
-    needed: ClassVar[int | None] = None  # label without which it can neither learn nor be judged
-    new: ClassVar[dict[str, Any]] = {"batch_norm": True}  # arguments of an untrained network
-    peak: ClassVar[float] = 1e-3  # learning rate from nothing
-    warm_peak: ClassVar[float]  # from a checkpoint, where batch norm is folded away
+    score_type: ClassVar[type[Score]]
+    unused_options: ClassVar[tuple[str, ...]] = ()  # fields of `TrainConfig`
+    required_label: ClassVar[int | None] = None  # both sides need it; None: both labels
+    new_arguments: ClassVar[dict[str, Any]] = {"batch_norm": True}  # of an untrained network
+    peak_rate: ClassVar[float] = 1e-3  # learning rate from scratch
+    warm_peak_rate: ClassVar[float]  # from a checkpoint, which has its batch norm folded away
 
     def __init__(self, config: TrainConfig, device: Device) -> None:
-        refuse_unused(config, self.unused)
+        refuse_unused(config, self.unused_options)
         self.config = config
         self.device = device
-        network = self.start()
-        self.network = network.to(device.torch, memory_format=torch.channels_last)
-        self.second = nn.ModuleList()
+        network = self.initial_network().to(device.torch)
+        self.network: Network = network.to(memory_format=torch.channels_last)
+        self.auxiliary = nn.ModuleList()
 
-    def start(self) -> nn.Module:
-        """The network as training begins: new, or that of a checkpoint."""
+    def initial_network(self) -> Network:
+        """Return a new network, or that of the checkpoint to start from."""
         config = self.config
         if config.start_from is None:
-            return load(NETWORKS, config.network)(**config.arguments, **self.new)
+            network: Network = load(NETWORKS, config.network)(
+                **config.arguments, **self.new_arguments
+            )
+            return network
         checkpoint = Checkpoint.read(config.start_from)
         if checkpoint.network != config.network:
             raise ModelError(
                 f"{config.start_from} is for --network {checkpoint.network}, not "
-                f"{config.network}; start from another, or train with that"
+                f"{config.network}; start from another checkpoint, or change --network"
             )
-        return checkpoint.build()
+        return cast(Network, checkpoint.build())  # the registry has one objective for a network
+
+    @property
+    @abstractmethod
+    def tile_px(self) -> int:
+        """The side of a training tile, in pixels."""
 
     def suitable(self, found: Sequence[LabelledImage]) -> list[LabelledImage]:
-        """Those of the photographs that can be used."""
+        """Return the photographs that the objective can use."""
         return list(found)
 
     @abstractmethod
-    def tiles(self, training: Sequence[LabelledImage]) -> TileDataset:
-        """What is drawn from in training."""
+    def tile_dataset(self, training: Sequence[LabelledImage]) -> TileDataset:
+        """Return the tiles to train on."""
 
-    def compared_with(self, training: Sequence[LabelledImage]) -> Tensor | None:
-        """What goes into the checkpoint as its ``references``; see there."""
+    def references(self, training: Sequence[LabelledImage]) -> Tensor | None:
+        """Return the ``references`` of the checkpoint, see
+        `crackcli.networks.checkpoint.Checkpoint`."""
         return None
 
-    def aim(self, network: nn.Module) -> None:
-        """Let the network of the moment tell where in the photographs to look."""
-        return  # most need not be told
+    def select_tiles(self, network: Network) -> None:
+        """Choose the training tile of each photograph by the current state of the network."""
+        return  # most objectives draw them at random
 
     @abstractmethod
     def loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What is descended, and the part of it that is shown, of images (B, 3, T, T) in [0, 1]
-        and what their tiles came with."""
+        """Return the loss to minimise, and the part of it to log, of a batch.
 
-    def given(self, averaged: nn.Module) -> nn.Module:
-        """What the run would give now, of the weights averaged over the last steps."""
+        ``images`` (B, 3, T, T) are float32 in [0, 1], ``targets`` (B, ...) those of `tile_dataset`.
+        """
+
+    def candidate(self, averaged: Network) -> Network:
+        """Return the network to validate and save, from the averaged weights."""
         return averaged
 
     @abstractmethod
-    def judge(self, network: nn.Module, held_out: Sequence[LabelledImage]) -> Verdict:
-        """How a network fares."""
+    def validate(self, network: Network, held_out: Sequence[LabelledImage]) -> Validation:
+        """Evaluate a network on held-out photographs."""
 
-    def plain(self, network: nn.Module, verdict: Verdict) -> nn.Module:
-        """A network as it is saved, batch norm folded away."""
-        return fold(network).cpu()
+    def for_inference(self, network: Network, validation: Validation) -> Network:
+        """Return a copy of a network as it is saved, on the CPU with batch norm folded away."""
+        return cast(Network, fold_batch_norm(network).cpu())  # `fold_batch_norm` keeps the class
 
     def reliability(self, history: dict[str, Any]) -> Reliability | None:
-        """How far probabilities can be trusted, by the history of a checkpoint."""
+        """Return the calibration of probabilities, from the history of a checkpoint."""
         return None
 
 
 def refuse_unused(config: TrainConfig, unused: Sequence[str]) -> None:
-    """Options that mean nothing to a network are refused unless they stand at their default."""
+    """Raise a `UsageError` if one of the ``unused`` options differs from its default."""
     defaults = {known.name: known.default for known in fields(TrainConfig)}
     for name in unused:
         if getattr(config, name) != defaults[name]:
-            raise UsageError(f"--{name} says nothing to --network {config.network}; leave it out")
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{option} has no effect with --network {config.network}; leave it out"
+            )

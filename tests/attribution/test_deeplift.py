@@ -95,7 +95,7 @@ def test_where_nothing_differs_it_is_the_gradient(chain):
     value = method.value_of(
         method.features(torch.cat((images, images))), torch.ones(1, 1, 1, 1).double()
     )
-    inputs = chain[: chain.neck].trace(torch.cat((images, images)))[:-1]
+    inputs = chain[: chain.head_start].trace(torch.cat((images, images)))[:-1]
     actual = method.carry(value, inputs, 0)
 
     images.requires_grad_(True)

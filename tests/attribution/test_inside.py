@@ -43,7 +43,7 @@ def test_a_window_gets_what_its_cells_bring_wherever_it_was_cut(tiny, method):
 
 
 def test_unpadded_layers_share_their_weights_and_leave_the_others_as_they_were(tiny):
-    features = tiny[: tiny.neck]
+    features = tiny[: tiny.head_start]
 
     inside = unpadded(features)
 

@@ -142,7 +142,7 @@ def zennit_composite(chain, method):
     }[method]
     by_module = {}
     for position, layer in enumerate(chain):
-        if isinstance(layer, nn.Conv2d) and position >= chain.neck:
+        if isinstance(layer, nn.Conv2d) and position >= chain.head_start:
             by_module[id(layer)] = rules.Epsilon(1e-6)
         elif isinstance(layer, nn.Conv2d):
             by_module[id(layer)] = first.get(position, deeper)

@@ -35,7 +35,7 @@ def local_chain():
 @pytest.fixture(autouse=True)
 def _neck_is_the_wide_convolution(monkeypatch):
     """A chain finds its neck by padding, which 1 x 1 convolutions do not need."""
-    monkeypatch.setattr(Chain, "neck", 6)
+    monkeypatch.setattr(Chain, "head_start", 6)
 
 
 @pytest.mark.parametrize("method", [lrp, inputxgrad])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crackcli.figures.chart import Axes, Canvas, round_ticks, text_px, wrapped
+from crackcli.figures.chart import Axes, Canvas, round_ticks, text_px, wrap_text
 
 
 def test_a_dot_lies_at_its_value():
@@ -40,7 +40,7 @@ def test_text_beyond_the_rim_is_cut_and_does_no_harm():
 def test_wrapped_lines_fit_and_lose_no_word():
     words = "Cracks of 1.6 px or wider are found in at least 90 % of cases"
 
-    lines = wrapped(words, 150)
+    lines = wrap_text(words, 150)
 
     assert len(lines) > 1
     assert " ".join(lines) == words

@@ -8,7 +8,7 @@ from torch import nn
 
 from crackcli.errors import ModelError
 from crackcli.networks import vgg11
-from crackcli.networks.chain import Chain, fold, tempered
+from crackcli.networks.chain import Chain, fold_batch_norm, with_temperature
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
 
@@ -26,7 +26,7 @@ def test_vgg11_128_has_the_study_s_size_and_positions():
 
     assert sum(p.numel() for p in chain.parameters()) == 13_431_682
     assert convolutions[:8] == [0, 3, 6, 8, 11, 13, 16, 18]
-    assert (chain.neck, chain.stride_px, chain.tile_px, chain.classes) == (21, 32, 256, 2)
+    assert (chain.head_start, chain.stride_px, chain.tile_px, chain.classes) == (21, 32, 256, 2)
 
 
 def test_one_tile_gives_one_position_and_a_wide_image_one_every_stride(tiny):
@@ -71,7 +71,7 @@ def test_folding_batch_norm_keeps_the_function():
     chain.eval()
     images = torch.rand(2, 3, 256, 256)
 
-    folded = fold(chain)
+    folded = fold_batch_norm(chain)
 
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded)
     torch.testing.assert_close(folded(images), chain(images), rtol=1e-4, atol=1e-5)
@@ -79,14 +79,14 @@ def test_folding_batch_norm_keeps_the_function():
 
 def test_a_network_without_a_neck_is_named():
     with pytest.raises(ModelError, match="no unpadded convolution"):
-        _ = Chain(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()).neck
+        _ = Chain(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()).head_start
 
 
 def test_a_tempered_chain_gives_divided_logits_and_leaves_the_first_alone(tiny):
     images = torch.rand(1, 3, 256, 288)
     logits = tiny(images)
 
-    cooler = tempered(tiny, 2.5)
+    cooler = with_temperature(tiny, 2.5)
 
     torch.testing.assert_close(cooler(images), logits / 2.5)
     torch.testing.assert_close(tiny(images), logits)

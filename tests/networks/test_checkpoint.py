@@ -8,7 +8,7 @@ from tiny import SMALL_AUTOENCODER
 
 from crackcli.errors import ModelError
 from crackcli.networks import autoencoder, unet
-from crackcli.networks.chain import fold
+from crackcli.networks.chain import fold_batch_norm
 from crackcli.networks.checkpoint import Checkpoint
 
 SMALL_UNET = {"widths": ((4,), (6,), (6, 6), (8, 8), (8, 8))}
@@ -23,7 +23,7 @@ def test_folding_batch_norm_keeps_the_function_and_fits_a_plain_network():
     images = torch.rand(2, 3, 64, 64)
 
     plain = unet.build(**SMALL_UNET)
-    plain.load_state_dict(fold(network).state_dict())
+    plain.load_state_dict(fold_batch_norm(network).state_dict())
 
     for parameter in network.parameters():
         assert parameter.isfinite().all()
@@ -32,7 +32,7 @@ def test_folding_batch_norm_keeps_the_function_and_fits_a_plain_network():
 
 
 def test_the_study_s_u_net_has_the_study_s_widths():
-    network = unet.build(widths=unet.STUDY)
+    network = unet.build(widths=unet.PAPER_WIDTHS)
 
     ways_up = [
         (block[0].in_channels, block[0].out_channels, block[2].out_channels) for block in network.up

@@ -11,7 +11,7 @@ from affine import Affine
 from rasterio.windows import Window as Part
 
 from crackcli.rasters import cog
-from crackcli.rasters.cog import HALVED, write_cog
+from crackcli.rasters.cog import DOWNSAMPLERS, write_cog
 from crackcli.rasters.reader import NODATA, RasterInfo
 
 MAP = Affine(0.002, 0.001, 500_000, 0.001, -0.002, 5_500_000)
@@ -78,7 +78,7 @@ def test_overviews_of_even_sides_are_those_of_gdal(tmp_path, shape, resampling, 
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("resampling", HALVED)
+@pytest.mark.parametrize("resampling", DOWNSAMPLERS)
 @pytest.mark.parametrize("shape", [(1, 1), (333, 1025), (1100, 519), (2049, 40), (513, 512)])
 def test_each_pixel_of_an_overview_is_made_of_four_that_have_data(tmp_path, shape, resampling):
     values = values_of(shape, 1 if resampling == "mode" else 254)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from walls import random_mask
 
-from crackcli.rasters.covering import grown, halves, rectangles, spread, windows
+from crackcli.rasters.covering import grow_within, halve, rectangles, count_squares, cover
 from crackcli.rasters.grid import Window
 
 
@@ -21,7 +21,7 @@ def counted(parts, shape):
 def test_every_flagged_cell_is_in_one_window_of_the_size_allowed(seed, most, halo):
     flags = random_mask(seed).astype(bool)
 
-    parts = list(windows(flags, most, halo))
+    parts = list(cover(flags, most, halo))
 
     times = counted(parts, flags.shape)
     assert times.max() <= 1
@@ -30,23 +30,23 @@ def test_every_flagged_cell_is_in_one_window_of_the_size_allowed(seed, most, hal
 
 
 def test_one_cell_is_a_window_however_little_is_allowed():
-    assert len(list(windows(np.ones((2, 3), bool), 1, 2))) == 6
+    assert len(list(cover(np.ones((2, 3), bool), 1, 2))) == 6
 
 
 def test_windows_end_where_nothing_is_flagged_for_long():
     flags = np.zeros((9, 40), bool)
     flags[2:5, 3:6] = flags[6, 30:34] = True
 
-    assert set(windows(flags, 10_000, 2)) == {Window(2, 3, 3, 3), Window(6, 30, 1, 4)}
+    assert set(cover(flags, 10_000, 2)) == {Window(2, 3, 3, 3), Window(6, 30, 1, 4)}
 
 
 def test_nothing_flagged_needs_no_window():
-    assert not list(windows(np.zeros((5, 7), bool), 100, 2))
+    assert not list(cover(np.zeros((5, 7), bool), 100, 2))
     assert not list(rectangles(np.zeros((5, 7), bool)))
 
 
 def test_a_large_area_is_cut_into_as_little_halo_as_possible():
-    parts = list(windows(np.ones((36, 80), bool), 640, 2))
+    parts = list(cover(np.ones((36, 80), bool), 640, 2))
 
     read = sum((part.rows + 4) * (part.cols + 4) for part in parts)
     assert read < 1.5 * 36 * 80  # squares of 21 cells, 640 with their halo, would take 1.42 each
@@ -69,7 +69,7 @@ def test_one_rectangle_is_enough_for_one():
 
 @pytest.mark.parametrize("window", [Window(3, -2, 5, 4), Window(0, 0, 1, 7), Window(1, 1, 2, 1)])
 def test_halves_are_the_whole(window):
-    one, other = halves(window)
+    one, other = halve(window)
 
     assert one.rows * one.cols + other.rows * other.cols == window.rows * window.cols
     assert (one.row, one.col) == (window.row, window.col)
@@ -82,11 +82,11 @@ def test_squares_over_a_cell_are_counted():
     for row, col in np.argwhere(flags):
         expected[row : row + 3, col : col + 3] += 1
 
-    np.testing.assert_array_equal(spread(flags, 3), expected)
+    np.testing.assert_array_equal(count_squares(flags, 3), expected)
 
 
 def test_a_window_grows_as_far_as_it_may_and_vanishes_outside():
     limit = Window(-4, -4, 20, 20)
 
-    assert grown(Window(-3, 5, 2, 2), 3, limit) == Window(-4, 2, 6, 8)
-    assert grown(Window(30, 0, 2, 2), 0, limit).rows == 0
+    assert grow_within(Window(-3, 5, 2, 2), 3, limit) == Window(-4, 2, 6, 8)
+    assert grow_within(Window(30, 0, 2, 2), 0, limit).rows == 0

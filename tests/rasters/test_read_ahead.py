@@ -123,7 +123,7 @@ def test_from_top_to_bottom_each_band_is_decoded_once(tmp_path, monkeypatch):
             ahead.begin_strip(Window(row, 0, min(64, ROWS - row), COLS))
             ahead.read(Window(row - 10, -10, 84, COLS + 20))
             ahead.read(Window(max(0, row - 60), 0, 80, COLS))
-            assert len(ahead.bands) <= 4
+            assert len(ahead.blocks) <= 4
 
     assert sorted(set(decoded)) == list(range(0, ROWS, 96))
     assert len(decoded) == len(set(decoded)) * len({piece.col for piece in ahead.pieces(ALL)})
@@ -137,9 +137,9 @@ def test_what_no_strip_asks_for_again_is_forgotten(tmp_path):
         for row in (0, 96, 192):
             ahead.begin_strip(Window(row, 0, 96, COLS))
             ahead.read(Window(row - 20, 0, 106, COLS))
-        assert sorted(ahead.bands) == [1, 2, 3]  # the one above for its last 20 rows, and the next
+        assert sorted(ahead.blocks) == [1, 2, 3]  # the one above for its last 20 rows, and the next
         ahead.begin_strip(Window(0, 0, 96, COLS))  # another view
-        assert not ahead.bands
+        assert not ahead.blocks
 
 
 def test_a_strip_that_read_further_up_than_all_others_is_forgotten_too(tmp_path):
@@ -147,7 +147,7 @@ def test_a_strip_that_read_further_up_than_all_others_is_forgotten_too(tmp_path)
         for row, above in ((192, 192), (224, 20), (256, 20), (288, 20)):
             ahead.begin_strip(Window(row, 0, 32, COLS))
             ahead.read(Window(row - above, 0, 32 + above, COLS))
-        assert min(ahead.bands) == (288 - reading.ABOVE_PX) // ahead.height
+        assert min(ahead.blocks) == (288 - reading.ABOVE_PX) // ahead.block_rows
 
 
 @pytest.mark.parametrize("zoom", [0.5, 1.0])
