@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.arrays import Bools
-from crackcli.cracks.widths import FROM_MASK
+from crackcli.cracks.widths import MASK_METHOD
 from crackcli.errors import InputError
 from crackcli.report.formats.csv import read_rows
 from crackcli.report.formats.geopackage import Recorded, read
-from crackcli.scenes.frames import Geometries, apply, map_frame
+from crackcli.scenes.frames import Geometries, apply_affine, map_frame
 from crackcli.scenes.record import OPTIONS
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
@@ -46,7 +46,7 @@ class Campaign:
         """The ways in which the widths of these lines were measured: method, and tone where the
         method reads the photograph."""
         methods = set(self.columns["width_method"][lines])
-        return {(method, "" if method == FROM_MASK else self.tone) for method in methods}
+        return {(method, "" if method == MASK_METHOD else self.tone) for method in methods}
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class Report:
         return Campaign(
             scene,
             scale,
-            lines=map_frame(scene, scale).lift(lines),
+            lines=map_frame(scene, scale).to_pixels(lines),
             columns={
                 name: np.concatenate([part.columns[name] for part, _ in found])
                 for name in found[0][0].columns
@@ -127,7 +127,7 @@ def check_grids(before: Scene, after: Scene) -> None:
     if before.crs_wkt != after.crs_wkt:
         raise InputError(f"{names} differ in their coordinate reference system; {advice}")
     corners = np.array([(0, 0), (after.cols, 0), (0, after.rows), (after.cols, after.rows)])
-    back = apply(~after.transform, apply(before.transform, corners))
+    back = apply_affine(~after.transform, apply_affine(before.transform, corners))
     apart = np.hypot(*(back - corners).T).max()
     if apart > SAME_TRANSFORM_PX:
         raise InputError(f"{names} differ in their transform, by up to {apart:.3g} px; {advice}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from crackcli.errors import InputError, UsageError
 from crackcli.scenes.scene import Scene
-from crackcli.scenes.source import run_record
+from crackcli.scenes.source import read_run_record
 
 # Of a name: how a formula begins, control characters, and bytes that are no text.
 UNFIT = re.compile(r"^\s*[=+@-]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -47,7 +47,7 @@ def check_names(**names: str | None) -> None:
 def about(out: Path, scene: Scene, asset_id: str | None, campaign_id: str | None) -> About:
     """What is known of a scene of the output folder ``out``."""
     try:
-        record = run_record(out)
+        record = read_run_record(out)
         listed = {entry["scene"] for entry in record["scenes"]}
         written = record.get("written_utc")
         digest = hashlib.sha256((out / "run.json").read_bytes()).hexdigest()[:ID_LENGTH]

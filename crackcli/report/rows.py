@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 
 from crackcli.cracks.crack import Crack
-from crackcli.cracks.widths import FROM_MASK
+from crackcli.cracks.widths import MASK_METHOD
 from crackcli.detectability.assessment import Assessed
 from crackcli.detectability.statement import DetectionLimits, SceneFindings, statement
 from crackcli.measuring.photometric_width import Optics
@@ -114,9 +114,9 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "width_max": widths.max_sigma_px,
     }
     top = table.relevance_top
-    relevance = None if top is None or crack.squares is None else top * crack.squares
+    relevance = None if top is None or crack.squared_score_sum is None else top * crack.squared_score_sum
     # Where a crack has no width, as near junctions, it counts as wide as elsewhere.
-    by_width = None if widths.method == FROM_MASK else widths.mean_px * crack.length_px
+    by_width = None if widths.method == MASK_METHOD else widths.mean_px * crack.length_px
     return {
         "crack_id": crack.id,
         "scene_id": table.scene.name,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from crackcli.cracks.crack import Crack
-from crackcli.cracks.widths import FROM_MASK
+from crackcli.cracks.widths import MASK_METHOD
 from crackcli.report.columns import Row
 from crackcli.report.severity import POSSIBLY, Grade, SeverityProfile, grade, worst
 from crackcli.scenes.scale import Scale
@@ -82,7 +82,7 @@ def grade_crack(
         return None
     width_px = getattr(crack.widths, f"{profile.width}_px")
     unc = unc_in_mm(getattr(crack.widths, f"{profile.width}_sigma_px"), width_px, scale)
-    sure = crack.widths.method != FROM_MASK and measurable is not False
+    sure = crack.widths.method != MASK_METHOD and measurable is not False
     return grade(profile, width_px * scale.mm_per_px, unc, sure=sure)
 
 

@@ -44,7 +44,7 @@ def width_profiles(table: SceneCracks, cracks: Sequence[Crack]) -> dict[str, NDA
         for field in ("line", "along_px", "points", "width_px", "sigma_px")
     )
     frame = map_frame(table.scene, table.scale)
-    x, y = frame.place_points(points + 0.5).T
+    x, y = frame.points_from_pixels(points + 0.5).T
     mm = table.scale.mm_per_px if table.scale else np.nan
     of_scale = (table.scale.sigma or 0.0) if table.scale else np.nan
     return {

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from crackcli.cracks import widths
 from crackcli.cracks.crack import Crack
-from crackcli.cracks.joints import JOINT, judged
+from crackcli.cracks.joints import JOINT_THRESHOLD, with_joint_likelihoods
 from crackcli.cracks.trace import trace
 from crackcli.detectability.assessment import Assessed, assess
 from crackcli.detectability.statement import SceneFindings, statement
@@ -40,9 +40,9 @@ from crackcli.report.rows import SceneCracks, findings_of
 from crackcli.report.severity import find_profiles
 from crackcli.report.severity_columns import SeverityProfiles
 from crackcli.scenes.frames import exchange_frame
-from crackcli.scenes.scale import Scale, check_options, find_scale
+from crackcli.scenes.scale import Scale, check_scale_options, find_scale
 from crackcli.scenes.scene import Scene, finished_folders
-from crackcli.scenes.source import original
+from crackcli.scenes.source import inspect_original
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class ReportTask:
     scale_source: str | None = None  # which to trust where several sources disagree
     severity: tuple[str, ...] = ()  # profiles to grade by, and files of such
     min_length_px: float = 0.0  # shorter cracks are left out; the others keep their ids
-    joint_likelihood: float = JOINT  # from which on lines are set aside as joints; 1 keeps all
+    joint_likelihood: float = JOINT_THRESHOLD  # from which on lines are set aside as joints; 1 keeps all
     tone: str | None = None  # of `TONES`, how pixels mix wall and crack; else edges tell it
     asset_id: str | None = None  # the structure or element, and the survey: names for the tables
     campaign_id: str | None = None
@@ -72,7 +72,7 @@ class ReportTask:
         if self.tone is not None and self.tone not in TONES:
             raise UsageError(f"a tone of {self.tone!r} is none; give {' or '.join(TONES)}")
         check_names(asset_id=self.asset_id, campaign_id=self.campaign_id)
-        check_options(self.gsd_mm, self.gsd_sigma_mm, self.scale_source)
+        check_scale_options(self.gsd_mm, self.gsd_sigma_mm, self.scale_source)
         if not 0 < self.joint_likelihood <= 1:
             raise UsageError(
                 f"a joint likelihood of {self.joint_likelihood:g} is none; give more than 0, and 1 "
@@ -175,7 +175,7 @@ def trace_scene(
     cracks: list[Crack] = []
     joints: list[Crack] = []
     left_out = 0
-    for crack in judged(traced.cracks):
+    for crack in with_joint_likelihoods(traced.cracks):
         if crack.length_px < task.min_length_px:
             left_out += 1
         else:
@@ -227,7 +227,7 @@ def original_of(scene: Scene, out: Path, *, measurable: bool) -> RasterInfo | No
     """The photograph that was scanned; None, and a word, where it is not at hand.  A warning if
     something is ``measurable`` in it."""
     try:
-        return original(out, scene, "bring that one back, or scan this one into another folder")
+        return inspect_original(out, scene, "bring that one back, or scan this one into another folder")
     except InputError as error:
         if measurable:
             log.warning(

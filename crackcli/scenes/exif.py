@@ -1,18 +1,18 @@
-"""What a camera noted about a photograph: the size of a pixel at a known distance, and the time.
+"""Pixel size and time from the EXIF tags of a photograph.
 
-A thin lens of focal length f at distance d from a wall draws it (d - f) / f times smaller than it
-is, so a pixel of the wall measures pitch * (d - f) / f, with pitch the size of a pixel of the
-sensor.  Pitch and f are noted as the resolution in the focal plane and the focal length, or as
-the focal length of a lens with the same view on 24 x 36 mm film, whose diagonal is 43.27 mm.
+A thin lens of focal length f at distance d projects a surface (d - f) / f times smaller than it
+is.  A pixel thus covers pitch * (d - f) / f of the surface, where pitch is the size of a pixel of
+the sensor.  Tags contain pitch and f as the focal plane resolution and the focal length, or
+together as the 35 mm equivalent focal length: the film is 24 x 36 mm, its diagonal 43.27 mm.
 
-The standard uncertainties of what cameras note are not noted; these are assumed, and end up in
-that of the scale:
+EXIF has no uncertainties.  These relative standard uncertainties are assumed; they enter that of
+the scale:
   3 %   of the focal length: it is rounded, and differs a little when the lens is focused near;
-  20 %  of a distance that the camera noted: it is read from the lens in coarse steps;
-  2 %   of a distance that a person measured;
-  f     of either: it may have been measured from the lens or from the sensor.
+  20 %  of a distance noted by the camera: it is read from the lens in coarse steps;
+  2 %   of a distance measured by a person;
+  f     of either: the distance may be measured from the lens or from the sensor.
 
-Tags are those of EXIF as GDAL names and writes them: EXIF_FocalLength is "(50)".
+Tags have the names and the form that GDAL gives them: EXIF_FocalLength is "(50)".
 """
 
 import math
@@ -21,88 +21,99 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-FOCAL_SHARE = 0.03
-NOTED_SHARE = 0.2
-MEASURED_SHARE = 0.02
+FOCAL_UNC = 0.03  # relative standard uncertainties, see above
+CAMERA_DISTANCE_UNC = 0.2
+GIVEN_DISTANCE_UNC = 0.02
 FILM_DIAGONAL_MM = 43.27
-AGREEMENT = 0.1  # how far the two ways to know the camera may lie apart
-UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # of the resolution in the focal plane
-FARTHEST_M = 1000.0  # cameras note huge numbers for infinity
+MAX_DISAGREEMENT = 0.1  # largest fraction by which the two ways to find the pitch may differ
+UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # values of FocalPlaneResolutionUnit
+MAX_DISTANCE_M = 1000.0  # cameras write huge numbers for infinity
 
 Tags = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class PixelSize:
-    """Size of a pixel on the wall in mm, its standard uncertainty, and from what it was found."""
+    """Size of a pixel on the surface and its standard uncertainty in mm, and its ``basis``: the
+    distance and the focal length in words."""
 
     mm_per_px: float
     sigma: float
-    how: str
+    basis: str
 
 
-class Unknown(ValueError):
-    """The tags do not tell the size of a pixel; the text says what is missing."""
+class UnknownPixelSize(ValueError):
+    """The tags do not determine the size of a pixel; the text says what is missing."""
 
 
 def pixel_size(tags: Tags, rows: int, cols: int, distance_m: float | None = None) -> PixelSize:
-    """The size of a pixel of a photograph of ``rows`` by ``cols`` as it is stored.
+    """Return the pixel size of a photograph that is stored with ``rows`` by ``cols`` pixels.
 
-    ``distance_m`` is what a person measured; else the distance that the camera noted counts.
-    Raises `Unknown` where something is missing or contradicts itself.
+    ``distance_m`` is a distance measured by a person; without it the camera's distance counts.
+    Raises `UnknownPixelSize` if tags are missing or contradict each other.
     """
-    noted = distance_m is None
-    distance = distance_of(tags) if distance_m is None else 1000 * distance_m
+    from_camera = distance_m is None
+    distance = camera_distance_mm(tags) if distance_m is None else 1000 * distance_m
     if distance is None:
-        raise Unknown("no distance is noted")
+        raise UnknownPixelSize("EXIF contains no distance")
     check_size(tags, rows, cols)
-    focal = number(tags, "FocalLength") or 0.0
+    focal = positive_number(tags, "FocalLength") or 0.0
     per_distance = pitch_over_focal(tags, focal, math.hypot(rows, cols))
     if distance <= 2 * focal:
-        raise Unknown(f"a distance of {distance:g} mm is too near for a lens of {focal:g} mm")
+        raise UnknownPixelSize(
+            f"a distance of {distance:g} mm is too near for a lens of {focal:g} mm"
+        )
     size = per_distance * (distance - focal)
-    off = math.hypot((NOTED_SHARE if noted else MEASURED_SHARE) * distance, focal)
-    share = math.hypot(FOCAL_SHARE, off / (distance - focal))
-    whose = "noted by the camera" if noted else "given"
-    lens = f"{focal:g} mm" if focal else f"{number(tags, 'FocalLengthIn35mmFilm'):g} mm of film"
-    return PixelSize(size, size * share, f"{distance / 1000:g} m {whose}, focal length {lens}")
+    distance_unc = CAMERA_DISTANCE_UNC if from_camera else GIVEN_DISTANCE_UNC
+    off_mm = math.hypot(distance_unc * distance, focal)
+    relative = math.hypot(FOCAL_UNC, off_mm / (distance - focal))
+    whose = "noted by the camera" if from_camera else "given"
+    film = positive_number(tags, "FocalLengthIn35mmFilm")
+    lens = f"{focal:g} mm" if focal else f"{film:g} mm of film"
+    basis = f"{distance / 1000:g} m {whose}, focal length {lens}"
+    return PixelSize(size, size * relative, basis)
 
 
-def distance_of(tags: Tags) -> float | None:
-    """The noted distance in mm; None where it is unknown or infinite."""
-    metres = number(tags, "SubjectDistance")
-    return 1000 * metres if metres is not None and metres < FARTHEST_M else None
+def camera_distance_mm(tags: Tags) -> float | None:
+    """Return the distance that the camera noted in mm; None if unknown or infinite."""
+    metres = positive_number(tags, "SubjectDistance")
+    return 1000 * metres if metres is not None and metres < MAX_DISTANCE_M else None
 
 
 def check_size(tags: Tags, rows: int, cols: int) -> None:
-    """Raise `Unknown` where the camera took more or fewer pixels than there are."""
-    noted = number(tags, "PixelXDimension"), number(tags, "PixelYDimension")
-    if None not in noted and noted != (cols, rows):
-        raise Unknown(
-            f"it was {noted[0]:.0f} x {noted[1]:.0f} px large and has been cut or resampled since"
+    """Raise `UnknownPixelSize` if the camera took more or fewer pixels than there are."""
+    width = positive_number(tags, "PixelXDimension")
+    height = positive_number(tags, "PixelYDimension")
+    if width is not None and height is not None and (width, height) != (cols, rows):
+        raise UnknownPixelSize(
+            f"the camera took {width:.0f} x {height:.0f} px, so it was cropped or resampled since"
         )
 
 
 def pitch_over_focal(tags: Tags, focal: float, diagonal_px: float) -> float:
-    """Size of a pixel of the sensor over the focal length; that of the film's equivalent where
-    nothing better is noted."""
+    """Return the sensor's pixel size divided by the focal length, by the focal plane resolution
+    if possible, else by the 35 mm equivalent.
+
+    Raises `UnknownPixelSize` if neither is there, or if both differ by more than
+    `MAX_DISAGREEMENT`.
+    """
     ways = []
-    per_unit = number(tags, "FocalPlaneXResolution")
-    unit_mm = UNIT_MM.get(int(number(tags, "FocalPlaneResolutionUnit") or 2))
+    per_unit = positive_number(tags, "FocalPlaneXResolution")
+    unit_mm = UNIT_MM.get(int(positive_number(tags, "FocalPlaneResolutionUnit") or 2))
     if per_unit and unit_mm and focal:
         ways.append(unit_mm / per_unit / focal)
-    film = number(tags, "FocalLengthIn35mmFilm")
+    film = positive_number(tags, "FocalLengthIn35mmFilm")
     if film:
         ways.append(FILM_DIAGONAL_MM / diagonal_px / film)
     if not ways:
-        raise Unknown("no focal length, or no size of the sensor, is noted")
-    if max(ways) > (1 + AGREEMENT) * min(ways):
-        raise Unknown("the focal length and its equivalent on film contradict each other")
+        raise UnknownPixelSize("EXIF contains no focal length, or no size of the sensor")
+    if max(ways) > (1 + MAX_DISAGREEMENT) * min(ways):
+        raise UnknownPixelSize("the focal length and its 35 mm equivalent contradict each other")
     return ways[0]
 
 
-def number(tags: Tags, name: str) -> float | None:
-    """A positive number; None where there is none."""
+def positive_number(tags: Tags, name: str) -> float | None:
+    """Return the number in a tag; None if it is missing, not positive or infinite."""
     found = re.search(r"[0-9.]+(?:e[+-]?[0-9]+)?", tags.get(f"EXIF_{name}", ""))
     try:
         value = float(found[0]) if found else 0.0
@@ -112,7 +123,7 @@ def number(tags: Tags, name: str) -> float | None:
 
 
 def acquired_utc(tags: Tags) -> str | None:
-    """When the photograph was taken, ISO 8601 in UTC; None where the time zone is not noted."""
+    """Return when the photograph was taken, ISO 8601 in UTC; None if the time zone is missing."""
     text = tags.get("EXIF_DateTimeOriginal", "") + tags.get("EXIF_OffsetTimeOriginal", "")
     try:
         taken = datetime.strptime(text.strip(), "%Y:%m:%d %H:%M:%S%z")

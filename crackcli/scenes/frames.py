@@ -1,4 +1,4 @@
-"""Frames: the coordinates in which geometries are told, the map's, WGS 84, or the wall's own.
+"""Coordinate frames of geometries: the map, WGS 84, or local coordinates of the photograph.
 
 Pixel coordinates are of edges: (0, 0) is the upper left corner of the first pixel.
 """
@@ -16,8 +16,8 @@ from crackcli.rasters.crs import to_wgs84
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
 
-LEAST_DECIMALS = {"wgs84": 10}  # 1e-10 degrees are 0.01 mm on the ground; else 3
-CHUNK = 200_000  # points that are handed to PROJ at once
+MIN_DECIMALS = {"wgs84": 10}  # 1e-10 degrees are 0.01 mm on the ground; else 3
+CHUNK = 200_000  # points passed to PROJ in one call
 
 Geometries = NDArray[np.object_]
 
@@ -26,8 +26,10 @@ Geometries = NDArray[np.object_]
 class Frame:
     """Coordinates for geometries: ``transform`` takes pixel edges (col, row) to (x, y) of the CRS.
 
-    ``space`` is "map", "wgs84" (the map's coordinates turned into longitude and latitude),
-    "local_mm" or "local_px": x right and y up from the lower left corner of the photograph.
+    ``space`` is one of
+      map                 coordinates of the scene's CRS;
+      wgs84               the same as longitude and latitude;
+      local_mm, local_px  x right and y up from the lower left corner of the photograph.
     """
 
     space: str
@@ -35,35 +37,37 @@ class Frame:
     crs_wkt: str | None
     decimals: int
 
-    def place(self, geometries: Geometries) -> Geometries:
-        """Geometries in pixel coordinates to this frame, rounded."""
-        return shapely.transform(geometries, self.place_points)
+    def from_pixels(self, geometries: Geometries) -> Geometries:
+        """Return geometries in pixel coordinates in this frame, rounded."""
+        return shapely.transform(geometries, self.points_from_pixels)
 
-    def place_points(self, points: Float64) -> Float64:
-        """The same for points (N, 2)."""
-        placed = apply(self.transform, points)
+    def points_from_pixels(self, points: Float64) -> Float64:
+        """Return points (N, 2) in pixel coordinates in this frame, rounded."""
+        placed = apply_affine(self.transform, points)
         if self.space == "wgs84":
             assert self.crs_wkt is not None
             for begin in range(0, len(points), CHUNK):
                 chunk = slice(begin, begin + CHUNK)
-                placed[chunk] = np.transpose(to_wgs84(self.crs_wkt, *placed[chunk].T))
+                degrees = to_wgs84(self.crs_wkt, *placed[chunk].T)
+                assert degrees is not None  # `exchange_frame` checks it
+                placed[chunk] = np.transpose(degrees)
         return placed.round(self.decimals)
 
-    def lift(self, geometries: Geometries) -> Geometries:
-        """The way back of `place`, for map and local frames."""
+    def to_pixels(self, geometries: Geometries) -> Geometries:
+        """Return geometries of a map or local frame in pixel coordinates."""
         back = ~self.transform
-        return shapely.transform(geometries, lambda points: apply(back, points))
+        return shapely.transform(geometries, lambda points: apply_affine(back, points))
 
 
-def apply(transform: Affine, points: Float64) -> Float64:
-    """Points (N, 2) taken through a transform."""
+def apply_affine(transform: Affine, points: Float64) -> Float64:
+    """Return points (N, 2) after an affine transform."""
     x, y = points.T
     a, b, c, d, e, f = transform[:6]
     return np.column_stack([a * x + b * y + c, d * x + e * y + f])
 
 
 def map_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """The frame of the scene's own map; that of the wall where there is none."""
+    """Return the frame of the scene's map, or the local frame if it has no map."""
     if scene.crs_wkt is None or scene.transform == Affine.identity():
         return local_frame(scene, scale)
     side = math.sqrt(abs(scene.transform.determinant))
@@ -71,13 +75,14 @@ def map_frame(scene: Scene, scale: Scale | None) -> Frame:
 
 
 def exchange_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """WGS 84, as RFC 7946 wants it; the wall's own frame where the map is not tied to the Earth."""
+    """Return the WGS 84 frame that RFC 7946 requires, or the local frame if the scene has no map
+    that is tied to the Earth."""
     frame = map_frame(scene, scale)
     if frame.space != "map":
         return frame
     assert scene.crs_wkt is not None
     middle = np.array([scene.cols, scene.rows]) / 2 + [(0, 0), (1, 0), (0, 1)]
-    degrees = to_wgs84(scene.crs_wkt, *apply(scene.transform, middle).T)
+    degrees = to_wgs84(scene.crs_wkt, *apply_affine(scene.transform, middle).T)
     if degrees is None:
         return local_frame(scene, scale)
     # A tenth of a pixel is kept, so that no polygon collapses or crosses itself.
@@ -87,13 +92,13 @@ def exchange_frame(scene: Scene, scale: Scale | None) -> Frame:
 
 
 def local_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """Millimetres, or pixels without a scale, from the lower left corner of the photograph."""
+    """Return the frame in mm (px without a scale) from the photograph's lower left corner."""
     size = scale.mm_per_px if scale else 1.0
     transform = Affine(size, 0, 0, 0, -size, size * scene.rows)
     space = "local_mm" if scale else "local_px"
     return Frame(space, transform, None, decimals(space, size / 100))
 
 
-def decimals(space: str, least: float) -> int:
-    """How many decimals it takes to tell ``least`` in the units of a frame."""
-    return max(LEAST_DECIMALS.get(space, 3), math.ceil(-math.log10(least)))
+def decimals(space: str, smallest: float) -> int:
+    """Return how many decimals resolve a length ``smallest`` in the units of a frame."""
+    return max(MIN_DECIMALS.get(space, 3), math.ceil(-math.log10(smallest)))

@@ -1,11 +1,10 @@
-"""Millimetres per pixel, their uncertainty, and where they come from; or None, and then nothing is
-in mm.
+"""Scale of a scene: millimetres per pixel, its uncertainty and its source; None if unknown.
 
-There may be several sources, and they must agree.  The first of these is used:
+Several sources must agree.  The first of these is used:
 
   option   ``report --gsd-mm``, with ``--gsd-sigma-mm`` if that is known
   marker   ArUco markers of known size that the scan found in the photograph
-  crs      the map of the raster; how far it is right, no raster tells
+  crs      the map of the raster, whose uncertainty is unknown
   exif     focal length and distance, the coarsest
 """
 
@@ -26,13 +25,14 @@ SOURCES = {
     "crs": "its map",
     "exif": "EXIF and the distance",
 }
-AGREEMENT = 0.02  # share by which two sources may differ, whatever their uncertainties
-SIGMAS = 3.0  # combined standard uncertainties by which they may
+# Two sources may differ by the larger of these:
+MAX_DISAGREEMENT = 0.02  # fraction of the scale
+MAX_DISAGREEMENT_SIGMAS = 3.0  # combined standard uncertainties
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Size of a pixel, its standard uncertainty in mm (None: unknown), and its ``source``, one of
+    """Size of a pixel and its standard uncertainty in mm (None: unknown); ``source`` is one of
     `SOURCES`."""
 
     mm_per_px: float
@@ -40,26 +40,26 @@ class Scale:
     source: str
 
 
-def check_options(gsd_mm: float | None, sigma: float | None, trust: str | None) -> None:
-    """Raise a `UsageError` where options of `find_scale` make no sense."""
+def check_scale_options(gsd_mm: float | None, sigma: float | None, trust: str | None) -> None:
+    """Raise `UsageError` if options of `find_scale` do not fit together."""
     if sigma is not None and gsd_mm is None:
-        raise UsageError("--gsd-sigma-mm tells how sure --gsd-mm is; give both")
+        raise UsageError("--gsd-sigma-mm is the uncertainty of --gsd-mm; give both")
     if trust is not None and trust not in SOURCES:
-        raise UsageError(f"'{trust}' is no source of a scale; choose one of: {', '.join(SOURCES)}")
+        raise UsageError(f"--scale-source {trust}: unknown source; use {', '.join(SOURCES)}")
 
 
 def find_scale(
     scene: Scene, gsd_mm: float | None = None, sigma: float | None = None, trust: str | None = None
 ) -> Scale | None:
-    """The scale of a scene by the source to ``trust`` if there is that, else by the first of
-    `SOURCES` that there is.  ``sigma`` is the standard uncertainty of ``gsd_mm``.
+    """Return the scale of a scene by the source to ``trust`` if it is there, else by the first of
+    `SOURCES` that is there, else None.  ``sigma`` is the standard uncertainty of ``gsd_mm``.
 
     A map in degrees or without known units gives no scale, nor does a raster that has a CRS but
-    no transform.  Where two sources differ by more than 2 % and 3 of their uncertainties, and none
+    no transform.  If two sources differ by more than 2 % and 3 of their uncertainties, and none
     is trusted, raises `UsageError` if one of them is ``gsd_mm``, else `InputError`.
     """
-    found = {scale.source: scale for scale in recorded(scene)}
-    mapped = mapped_mm(scene)
+    found = {scale.source: scale for scale in recorded_scales(scene)}
+    mapped = map_mm_per_px(scene)
     if mapped is not None:
         found["crs"] = Scale(mapped, None, "crs")
     if gsd_mm is not None:
@@ -72,27 +72,29 @@ def find_scale(
 
 
 def check_agreement(scene: Scene, scales: Sequence[Scale]) -> None:
-    """Raise an error that names the first two sources that differ too much, and both values."""
+    """Raise an error with both values for the first two sources that differ too much."""
     for first, second in combinations(scales, 2):
-        apart = abs(first.mm_per_px - second.mm_per_px)
+        difference = abs(first.mm_per_px - second.mm_per_px)
         sigma = math.hypot(first.sigma or 0.0, second.sigma or 0.0)
-        if apart <= max(AGREEMENT * second.mm_per_px, SIGMAS * sigma):
+        limit = max(MAX_DISAGREEMENT * second.mm_per_px, MAX_DISAGREEMENT_SIGMAS * sigma)
+        if difference <= limit:
             continue
         kind = UsageError if first.source == "option" else InputError
         raise kind(
-            f"a pixel of {scene.folder} is {second.mm_per_px:.4g} mm by {SOURCES[second.source]}, "
+            f"{scene.folder}: a pixel is {second.mm_per_px:.4g} mm by {SOURCES[second.source]}, "
             f"but {first.mm_per_px:.4g} mm by {SOURCES[first.source]}; correct one of them, or "
             f"report with --scale-source {second.source} or {first.source}"
         )
 
 
-def recorded(scene: Scene) -> list[Scale]:
-    """What the scan found in the photograph."""
+def recorded_scales(scene: Scene) -> list[Scale]:
+    """Return the scales that the scan found in the photograph."""
     return [Scale(**scale) for scale in scene.record.scales]
 
 
-def mapped_mm(scene: Scene) -> float | None:
-    """Side of a square as large as a pixel, in mm, by the scene's map."""
+def map_mm_per_px(scene: Scene) -> float | None:
+    """Return the side, in mm, of a square as large as a pixel on the scene's map; None if the
+    scene has no map in units of length."""
     if scene.crs_wkt is None or scene.transform == Affine.identity():
         return None
     metres = metres_per_unit(scene.crs_wkt)
@@ -101,11 +103,15 @@ def mapped_mm(scene: Scene) -> float | None:
     return 1000 * metres * math.sqrt(abs(scene.transform.determinant))
 
 
-def in_mm(value_px: float, scale: Scale | None) -> float | None:
-    """A length in millimetres; None without a scale."""
-    return round(value_px * scale.mm_per_px, 4) if scale else None
+def in_mm(value_px: float | None, scale: Scale | None, decimals: int = 4) -> float | None:
+    """Return a length in millimetres, rounded; None without a scale, or if it is None or nan."""
+    if value_px is None or math.isnan(value_px) or scale is None:
+        return None
+    return round(value_px * scale.mm_per_px, decimals)
 
 
-def in_mm2(value_px: float, scale: Scale | None) -> float | None:
-    """An area in square millimetres; None without a scale."""
-    return round(value_px * scale.mm_per_px**2, 4) if scale else None
+def in_mm2(value_px: float | None, scale: Scale | None) -> float | None:
+    """Return an area in square millimetres, rounded; None without a scale, or if it is None."""
+    if value_px is None or scale is None:
+        return None
+    return round(value_px * scale.mm_per_px**2, 4)

@@ -1,8 +1,8 @@
-"""A scanned photograph on disk: its folder, its three files and what ``scene.json`` says.
+"""A scanned photograph on disk.
 
-OUT/<scene>/score.tif   uint8, 0-254 scaled score, 255 no data
-OUT/<scene>/mask.tif    uint8, 1 crack, 0 sound, 255 no data
-OUT/<scene>/scene.json  provenance, grid summary, threshold, timings
+OUT/<scene>/score.tif   uint8, 0-254 scaled score, 255 nodata
+OUT/<scene>/mask.tif    uint8, 1 crack, 0 no crack, 255 nodata
+OUT/<scene>/scene.json  the grid, and how the scan was made (`crackcli.scenes.record`)
 """
 
 import json
@@ -20,25 +20,28 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Scene:
-    """One finished scan.  ``record`` is all that ``scene.json`` holds beside the grid."""
+    """One finished scan: its folder, its grid, and the rest of its ``scene.json``."""
 
     folder: Path
     rows: int
     cols: int
-    transform: Affine  # pixel (col, row) to map (x, y); identity where there is no map
+    transform: Affine  # pixel (col, row) to map (x, y); the identity if there is no map
     crs_wkt: str | None
     record: SceneRecord = field(default_factory=SceneRecord, repr=False)
 
     @property
     def name(self) -> str:
+        """The name of the folder."""
         return self.folder.name
 
     @property
     def mask(self) -> Path:
+        """The path of the mask raster."""
         return self.folder / "mask.tif"
 
     @property
     def score(self) -> Path:
+        """The path of the score raster."""
         return self.folder / "score.tif"
 
     def write(self) -> None:
@@ -55,10 +58,11 @@ class Scene:
 
     @classmethod
     def read(cls, folder: Path) -> "Scene":
+        """Read ``scene.json``; raises `InputError` if it is missing or damaged."""
         path = folder / "scene.json"
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            known = {
+            grid = {
                 "rows": facts.pop("rows"),
                 "cols": facts.pop("cols"),
                 "transform": Affine(*facts.pop("transform")),
@@ -66,19 +70,22 @@ class Scene:
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} cannot be read ({error}); scan this image again") from error
-        return cls(folder=folder, record=SceneRecord(facts), **known)
+        return cls(folder=folder, record=SceneRecord(facts), **grid)
 
 
 def finished_scenes(out: Path) -> list[Scene]:
-    """The finished scenes of an output folder, by name."""
+    """Read the finished scenes of an output folder, sorted by name."""
     return [Scene.read(folder) for folder in finished_folders(out)]
 
 
 def finished_folders(out: Path) -> list[Path]:
-    """The folders of the finished scenes, by name; none has been read yet."""
+    """Return the folders of the finished scenes, sorted by name, without reading them.
+
+    Raises `InputError` if there is none.
+    """
     if not out.is_dir():
         raise InputError(f"{out} does not exist; run crackcli scan first")
     folders = sorted(path.parent for path in out.glob("*/scene.json"))
     if not folders:
-        raise InputError(f"{out} holds no finished scene; run crackcli scan -o {out} first")
+        raise InputError(f"{out} contains no finished scene; run crackcli scan -o {out} first")
     return folders

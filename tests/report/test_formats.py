@@ -17,7 +17,7 @@ from crackcli.report.columns import COLUMNS, SCENE_COLUMNS
 from crackcli.report.formats import csv as csv_format
 from crackcli.report.formats import geojson, geopackage
 from crackcli.report.rows import SceneCracks
-from crackcli.scenes.frames import apply
+from crackcli.scenes.frames import apply_affine
 from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scale import find_scale
 from crackcli.scenes.scene import Scene
@@ -112,7 +112,7 @@ def test_geojson_is_where_the_cracks_are_on_earth(mask, tmp_path):
     assert feature["geometry"]["type"] == "MultiLineString"
     lon, lat = np.concatenate(feature["geometry"]["coordinates"]).T
     x, y = to_crs(CRS.from_epsg(4326), UTM, lon, lat)
-    here = shapely.multipoints(apply(~TENTH, np.column_stack([x, y])))
+    here = shapely.multipoints(apply_affine(~TENTH, np.column_stack([x, y])))
     assert here.within(cracks.cracks[0].outline.buffer(0.2))
     assert len(x) >= 4
 

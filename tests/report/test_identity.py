@@ -13,7 +13,7 @@ from pyogrio import raw
 from rasterio.crs import CRS
 from walls import polyline, trace_array
 
-from crackcli.cracks.trace import measured
+from crackcli.cracks.trace import trace_runs
 from crackcli.errors import UsageError
 from crackcli.masking.runs import find_runs
 from crackcli.report.columns import COLUMNS
@@ -139,7 +139,7 @@ def test_relevance_is_summed_over_the_pixels_of_a_crack_where_scores_are_of_rele
     mask = np.zeros((20, 40), np.uint8)
     mask[8:12, 5:35] = 1
     score = np.full(mask.shape, 127, np.uint8)  # half of 254
-    (crack,) = measured(find_runs([(mask, score)], *mask.shape), "wall")
+    (crack,) = trace_runs(find_runs([(mask, score)], *mask.shape), "wall")
     scene = Scene(tmp_path / "wall", *mask.shape, Affine.identity(), None)
     top = relevance_top(tags)
 

@@ -21,7 +21,7 @@ from crackcli.report.formats import csv as csv_format
 from crackcli.report.formats import geojson, geopackage
 from crackcli.report.rows import SceneCracks
 from crackcli.report.severity import find_profiles
-from crackcli.scenes.frames import apply
+from crackcli.scenes.frames import apply_affine
 from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene
@@ -111,7 +111,7 @@ def test_width_profiles_have_a_row_per_sample_and_lie_on_the_map(mask, tmp_path)
     assert len(found["x"]) == 2 * sum(len(profile.line) for profile in profiles.values())
     for name, profile in profiles.items():
         own = np.flatnonzero(found["crack_id"] == name)[: len(profile.line)]
-        there = apply(~TENTH, np.column_stack([found["x"][own], found["y"][own]])) - 0.5
+        there = apply_affine(~TENTH, np.column_stack([found["x"][own], found["y"][own]])) - 0.5
         np.testing.assert_allclose(there, profile.points, atol=0.02)
         np.testing.assert_allclose(found["width_px"][own], profile.width_px, atol=1e-4)
         np.testing.assert_allclose(found["width_mm"][own], profile.width_px / 10, atol=1e-4)

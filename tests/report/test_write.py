@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from walls import crackcli, photographed, polyline, write_scene
 
 from crackcli.cli import app
-from crackcli.cracks.joints import JOINT
+from crackcli.cracks.joints import JOINT_THRESHOLD
 from crackcli.errors import InputError, UsageError
 from crackcli.rasters.reader import inspect
 from crackcli.report.formats.csv import read_rows
@@ -200,7 +200,7 @@ def test_a_damaged_scene_is_named_and_the_others_are_done(out, mask):
 
     assert [scene.scene for scene in summary.scenes] == ["south"]
     assert list(summary.failed) == ["west", "north"]
-    assert "mask.tif is not a readable image or is damaged" in summary.failed["north"]
+    assert "mask.tif: not a readable image, or damaged" in summary.failed["north"]
 
 
 def test_nothing_readable_is_an_error(out):
@@ -337,7 +337,7 @@ def test_lengths_of_nothing_are_numbers_with_decimals(out):
 def test_the_command_and_the_library_have_the_same_default():
     (default,) = [p for p in app.registered_commands if p.callback.__name__ == "report"]
 
-    assert signature(default.callback).parameters["joint_likelihood"].default == JOINT
+    assert signature(default.callback).parameters["joint_likelihood"].default == JOINT_THRESHOLD
 
 
 def test_the_command_grades_and_tells_the_caveat_once(out):

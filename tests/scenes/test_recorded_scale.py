@@ -1,4 +1,4 @@
-"""What cameras noted: a thin lens on paper, and everything that makes a tag worthless."""
+"""Scales from EXIF and markers: the thin lens equation, and tags that must be ignored."""
 
 import math
 
@@ -17,8 +17,8 @@ from crackcli.rasters.reader import inspect
 from crackcli.report.write import ReportTask, write_report
 from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.scenes import exif
-from crackcli.scenes.exif import Unknown, acquired_utc, pixel_size
-from crackcli.scenes.recorded_scale import Hints, look, store_scales
+from crackcli.scenes.exif import UnknownPixelSize, acquired_utc, pixel_size
+from crackcli.scenes.recorded_scale import Hints, find_scales, store_scales
 from crackcli.scenes.scene import Scene
 
 # 50 mm lens on a sensor of 36 x 24 mm and 6000 x 4000 px: a pixel of it is 6 um large.
@@ -33,7 +33,7 @@ PHONE = {"EXIF_FocalLength": "(5.4)", "EXIF_FocalLengthIn35mmFilm": "26"}
 SUBJECT, METERED, EXIF_IFD = 0x9206, 2.5, 0x8769
 
 
-def test_a_thin_lens_tells_the_size_of_a_pixel():
+def test_the_size_of_a_pixel_follows_from_the_thin_lens_equation():
     found = pixel_size(CAMERA, 4000, 6000, 2.55)
 
     assert found.mm_per_px == pytest.approx(0.006 * 2500 / 50)  # 50 mm lie in front of the lens
@@ -51,14 +51,14 @@ def test_the_resolution_may_be_in_inches():
     assert pixel_size(inches, 4000, 6000, 2.55).mm_per_px == pytest.approx(0.3, rel=1e-4)
 
 
-def test_a_phone_is_known_by_its_equivalent_on_film():
+def test_the_35_mm_equivalent_gives_the_scale_of_a_phone():
     found = pixel_size(PHONE, 3000, 4000, 1.0)
 
-    view = 43.27 / 26 * (1000 - 5.4)  # of the diagonal, on the wall
+    view = 43.27 / 26 * (1000 - 5.4)  # length of the diagonal on the wall
     assert found.mm_per_px == pytest.approx(view / 5000, rel=1e-6)
 
 
-def test_a_distance_that_the_camera_noted_is_much_less_sure():
+def test_a_distance_noted_by_the_camera_is_much_less_certain():
     noted = pixel_size(CAMERA | {"EXIF_SubjectDistance": "(2.55)"}, 4000, 6000)
     measured = pixel_size(CAMERA, 4000, 6000, 2.55)
 
@@ -81,8 +81,8 @@ def test_a_distance_that_the_camera_noted_is_much_less_sure():
         (CAMERA | {"EXIF_SubjectDistance": "1.2.3"}, "no distance"),
     ],
 )
-def test_a_tag_that_does_not_tell_gives_no_scale(tags, words):
-    with pytest.raises(Unknown, match=words):
+def test_missing_or_contradictory_tags_give_no_scale(tags, words):
+    with pytest.raises(UnknownPixelSize, match=words):
         pixel_size(tags, 4000, 6000)
 
 
@@ -97,7 +97,7 @@ def test_the_time_is_in_utc_or_unknown():
 
 
 def jpeg(path, grey, distance=None, orientation=1):
-    """A photograph by `CAMERA`, shrunk to the size of ``grey`` (rows, cols), as the camera."""
+    """A photograph by a camera like `CAMERA` with as many pixels as ``grey`` (rows, cols)."""
     tags = Image.Exif()
     tags[0x0112] = orientation
     ifd = tags.get_ifd(EXIF_IFD)
@@ -116,7 +116,7 @@ def jpeg(path, grey, distance=None, orientation=1):
 def test_tags_are_read_from_a_photograph_as_it_is_stored(tmp_path, orientation):
     info = jpeg(tmp_path / "a.jpg", np.full((64, 96), 200, np.uint8), METERED, orientation)
 
-    found = look(info, Hints())
+    found = find_scales(info, Hints())
 
     (scale,) = found["scales"]
     assert scale["mm_per_px"] == pytest.approx(0.01 * 2450 / 50)
@@ -124,54 +124,54 @@ def test_tags_are_read_from_a_photograph_as_it_is_stored(tmp_path, orientation):
     assert found["acquired_utc"] == "2024-05-01T08:20:30+00:00"
 
 
-def test_a_photograph_of_a_map_has_no_lens(tmp_path):
+def test_a_georeferenced_photograph_has_no_exif_scale(tmp_path):
     info = jpeg(tmp_path / "a.jpg", np.full((64, 96), 200, np.uint8), METERED)
     (tmp_path / "a.jgw").write_text("0.5\n0\n0\n-0.5\n100\n200\n")
 
     mapped = inspect(info.path)
 
     assert mapped.transform != Affine.identity()
-    assert look(mapped, Hints())["scales"] == []
+    assert find_scales(mapped, Hints())["scales"] == []
 
 
-def test_a_distance_without_a_lens_is_an_error_with_the_next_move(tmp_path):
+def test_the_error_for_a_distance_without_a_lens_proposes_a_remedy(tmp_path):
     Image.fromarray(np.full((64, 96), 200, np.uint8)).save(tmp_path / "a.png")
 
     with pytest.raises(InputError, match=r"a\.png: --distance-m gives no scale, .* --gsd-mm"):
-        look(inspect(tmp_path / "a.png"), Hints(distance_m=2))
+        find_scales(inspect(tmp_path / "a.png"), Hints(distance_m=2))
 
 
-def test_marker_and_lens_are_both_kept(tmp_path):
+def test_scales_by_marker_and_by_exif_are_both_stored(tmp_path):
     grey = draw((300, 300), [corners((150, 150), 100)])
 
-    found = look(jpeg(tmp_path / "a.jpg", grey), Hints(marker_mm=50, distance_m=2.55))
+    found = find_scales(jpeg(tmp_path / "a.jpg", grey), Hints(marker_mm=50, distance_m=2.55))
 
     sources = {scale["source"]: scale["mm_per_px"] for scale in found["scales"]}
     assert sources == {"exif": pytest.approx(0.5), "marker": pytest.approx(0.5, rel=0.02)}
 
 
-def test_what_was_found_from_the_same_is_not_looked_for_again(tmp_path, monkeypatch):
+def test_the_same_file_and_hints_are_not_searched_again(tmp_path, monkeypatch):
     info = jpeg(tmp_path / "a.jpg", np.full((64, 96), 200, np.uint8), METERED)
     scene = Scene(tmp_path / "a", 64, 96, Affine.identity(), None)
     scene.folder.mkdir()
-    store_scales(scene, look(info, Hints()))
+    store_scales(scene, find_scales(info, Hints()))
     read = Scene.read(scene.folder)
     monkeypatch.setattr(exif, "pixel_size", None)
 
-    assert look(info, Hints(), read) == read.record.photograph
+    assert find_scales(info, Hints(), read) == read.record.photograph
     with pytest.raises(TypeError):
-        look(info, Hints(distance_m=2), read)
+        find_scales(info, Hints(distance_m=2), read)
 
 
 @pytest.mark.parametrize("hints", [{"marker_mm": 0}, {"distance_m": -1}, {"marker_mm": math.nan}])
-def test_hints_are_above_nothing(hints):
-    with pytest.raises(UsageError, match="give a number above 0"):
+def test_hints_must_be_positive(hints):
+    with pytest.raises(UsageError, match=r"--(marker-mm|distance-m) .*: must be above 0"):
         Hints(**hints)
 
 
 @pytest.fixture
 def survey(tmp_path, monkeypatch):
-    """A cracked wall with a marker in it, the same wall without, and what scans both."""
+    """A cracked wall with and without a marker, and a function that scans both."""
     engine = LocalEngine()
     monkeypatch.setattr(opening, "open_engine", lambda *arguments: engine)
     photographs = tmp_path / "photographs"
@@ -205,7 +205,7 @@ def test_a_photograph_without_its_marker_does_not_stop_the_others(survey):
     assert (scene.scene, scene.mm_per_px) == ("marked", pytest.approx(0.5, rel=0.02))
 
 
-def test_a_hint_that_is_given_later_explains_nothing_again(survey):
+def test_a_hint_that_is_given_later_computes_no_score_again(survey):
     scan, out = survey
     _, first = scan()
 

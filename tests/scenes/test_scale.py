@@ -1,4 +1,4 @@
-"""Scale: from the map, from the option, or none; never made up."""
+"""Scale: from the map, the option, the photograph, or unknown."""
 
 import pytest
 from affine import Affine
@@ -6,7 +6,7 @@ from rasterio.crs import CRS
 
 from crackcli.errors import InputError, UsageError
 from crackcli.scenes.record import SceneRecord
-from crackcli.scenes.scale import Scale, check_options, find_scale
+from crackcli.scenes.scale import Scale, check_scale_options, find_scale
 from crackcli.scenes.scene import Scene
 
 UTM = CRS.from_epsg(25832).to_wkt()
@@ -24,7 +24,7 @@ def test_a_map_in_metres_gives_millimetres(tmp_path):
     assert find_scale(scene(tmp_path)) == Scale(pytest.approx(0.5), None, "crs")
 
 
-def test_a_turned_map_has_the_same_scale(tmp_path):
+def test_a_rotated_map_has_the_same_scale(tmp_path):
     turned = Affine(0.0004, 0.0003, 500_000, 0.0003, -0.0004, 5_500_000)
 
     assert find_scale(scene(tmp_path, turned)).mm_per_px == pytest.approx(0.5)
@@ -56,24 +56,28 @@ def test_without_a_map_in_lengths_only_the_option_gives_a_scale(tmp_path, transf
 
 def test_the_option_may_differ_from_the_map_by_two_percent(tmp_path):
     assert find_scale(scene(tmp_path), 0.5099) == Scale(0.5099, None, "option")
-    with pytest.raises(UsageError, match=r"wall is 0\.5 mm by its map, but 0\.52 mm by --gsd-mm"):
+    with pytest.raises(
+        UsageError, match=r"wall: a pixel is 0\.5 mm by its map, but 0\.52 mm by --gsd-mm"
+    ):
         find_scale(scene(tmp_path), 0.52)
 
 
-def seen(tmp_path, *scales, transform=None, crs_wkt=None):
-    """A scene whose photograph told these scales: (mm per pixel, sigma, source)."""
+def scene_with_scales(tmp_path, *scales, transform=None, crs_wkt=None):
+    """A scene with these scales from its photograph: (mm per pixel, sigma, source)."""
     names = ("mm_per_px", "sigma", "source")
     found = [dict(zip(names, scale, strict=True)) for scale in scales]
     record = SceneRecord({"photograph": {"scales": found}})
     return Scene(tmp_path / "wall", 100, 200, transform or Affine.identity(), crs_wkt, record)
 
 
-def test_what_the_scan_found_is_a_scale_with_its_sigma(tmp_path):
-    assert find_scale(seen(tmp_path, (0.4, 0.01, "marker"))) == Scale(0.4, 0.01, "marker")
+def test_a_scale_from_the_scan_keeps_its_uncertainty(tmp_path):
+    assert find_scale(scene_with_scales(tmp_path, (0.4, 0.01, "marker"))) == Scale(
+        0.4, 0.01, "marker"
+    )
 
 
-def test_the_better_source_counts_where_they_agree(tmp_path):
-    both = seen(tmp_path, (0.55, 0.11, "exif"), (0.5, 0.005, "marker"))
+def test_the_better_of_two_sources_that_agree_is_used(tmp_path):
+    both = scene_with_scales(tmp_path, (0.55, 0.11, "exif"), (0.5, 0.005, "marker"))
 
     assert find_scale(both) == Scale(0.5, 0.005, "marker")
     assert find_scale(both, 0.505, 0.001) == Scale(0.505, 0.001, "option")
@@ -81,7 +85,7 @@ def test_the_better_source_counts_where_they_agree(tmp_path):
 
 @pytest.mark.parametrize(("apart", "agree"), [(0.029, True), (0.031, False)])
 def test_sources_agree_within_three_uncertainties(tmp_path, apart, agree):
-    both = seen(tmp_path, (0.5 + apart, 0.008, "exif"), (0.5, 0.006, "marker"))
+    both = scene_with_scales(tmp_path, (0.5 + apart, 0.008, "exif"), (0.5, 0.006, "marker"))
 
     if agree:
         assert find_scale(both).source == "marker"
@@ -94,29 +98,29 @@ def test_any_two_sources_are_compared(tmp_path):
     sources = (0.5, 0.1, "exif"), (0.54, 0.001, "marker")
 
     with pytest.raises(
-        InputError, match=r"wall is 0\.5 mm by its map, but 0\.54 mm by its markers"
+        InputError, match=r"wall: a pixel is 0\.5 mm by its map, but 0\.54 mm by its markers"
     ):
-        find_scale(seen(tmp_path, *sources, transform=HALF, crs_wkt=UTM))
+        find_scale(scene_with_scales(tmp_path, *sources, transform=HALF, crs_wkt=UTM))
 
 
-def test_the_source_that_is_trusted_counts_alone(tmp_path):
+def test_a_trusted_source_is_used_alone(tmp_path):
     sources = (0.54, 0.001, "marker"), (0.9, 0.01, "exif")
-    place = seen(tmp_path, *sources, transform=HALF, crs_wkt=UTM)
+    place = scene_with_scales(tmp_path, *sources, transform=HALF, crs_wkt=UTM)
 
     assert find_scale(place, trust="marker") == Scale(0.54, 0.001, "marker")
     assert find_scale(place, trust="crs").mm_per_px == pytest.approx(0.5)
     assert find_scale(place, 0.7, trust="option") == Scale(0.7, None, "option")
     with pytest.raises(InputError):
-        find_scale(place, trust="option")  # which there is not
+        find_scale(place, trust="option")  # there is no such source
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ((None, 0.1, None), "--gsd-sigma-mm tells how sure --gsd-mm is"),
-        ((None, None, "map"), "'map' is no source of a scale; choose one of: option, marker, crs"),
+        ((None, 0.1, None), "--gsd-sigma-mm is the uncertainty of --gsd-mm; give both"),
+        ((None, None, "map"), "--scale-source map: unknown source; use option, marker, crs"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options, words):
+def test_options_that_do_not_fit_together_are_refused(options, words):
     with pytest.raises(UsageError, match=words):
-        check_options(*options)
+        check_scale_options(*options)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from crackcli.errors import InputError
-from crackcli.files import written_aside
+from crackcli.files import atomic_write
 from crackcli.report.columns import COLUMNS, SCENE_COLUMNS
 from crackcli.report.rows import Row, SceneCracks, rows, scene_row
 from crackcli.report.severity_columns import (
@@ -42,7 +42,7 @@ def write(
 
 def write_rows(path: Path, columns: Iterable[str], table: Iterable[Row]) -> None:
     """A whole file of rows, or no file; lists within a row are joined by semicolons."""
-    with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(columns), lineterminator="\n")
         writer.writeheader()
         for row in table:

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import shapely
 
 from crackcli.detectability.statement import statement
-from crackcli.files import written_aside
+from crackcli.files import atomic_write
 from crackcli.report.provenance import of_report, of_scene
 from crackcli.report.rows import (
     Row,
@@ -117,7 +117,7 @@ class Collections:
         self.scenes.setdefault(path, []).extend([scene] if scene else [])
         separator = ",\n"
         if path not in self.files:
-            aside = self.stack.enter_context(written_aside(path))
+            aside = self.stack.enter_context(atomic_write(path))
             file = self.stack.enter_context(aside.open("w", encoding="utf-8"))
             self.files[path], separator = file, "\n"
             file.write('{"type": "FeatureCollection", ')
@@ -128,7 +128,7 @@ class Collections:
                 }
                 file.write(json.dumps(members)[1:-1] + ", ")
             file.write('"features": [')
-        placed = shapely.orient_polygons(frame.place(geometries))
+        placed = shapely.orient_polygons(frame.from_pixels(geometries))
         for shape, row in zip(shapely.to_geojson(placed), properties, strict=True):
             about = json.dumps(row, ensure_ascii=False)
             self.files[path].write(

@@ -29,7 +29,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from crackcli.detectability.assessment import areas_of
 from crackcli.errors import InputError, OutputError
-from crackcli.files import written_aside
+from crackcli.files import atomic_write
 from crackcli.report.columns import COLUMNS
 from crackcli.report.formats.qgis_style import name_of, style
 from crackcli.report.limit_columns import AREA_COLUMNS, area_rows, boxes
@@ -119,7 +119,7 @@ def write(
             add_styles(grown, profiles)
         except (DataSourceError, DataLayerError, sqlite3.Error) as error:
             raise OutputError(f"{path} cannot be written ({error}); free space") from error
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             shutil.copyfile(grown, aside)
     return [path]
 
@@ -138,7 +138,7 @@ def append(
         warnings.filterwarnings("ignore", "'crs' was not provided")  # as is meant
         raw.write(
             path,
-            shapely.to_wkb(frame.place(geometries)),
+            shapely.to_wkb(frame.from_pixels(geometries)),
             [np.asarray(values) for values in columns.values()],
             list(columns),
             field_mask=[np.ma.getmaskarray(values) for values in columns.values()],
