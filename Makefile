@@ -3,6 +3,7 @@
 # make slow   the tests marked slow: minutes each, run before a release
 # make lint   style, and types by mypy --strict
 # make wheel  the wheel, installed by itself: it scans and reports without this checkout
+# make docs   the documentation as a site: open site/index.html; a broken link is an error
 #
 # All make a virtual environment in .venv; PYTHON=python3.12 takes another interpreter.
 
@@ -11,7 +12,7 @@ VENV ?= .venv
 OUT ?= out/demo
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test slow lint wheel clean
+.PHONY: demo test slow lint wheel docs clean
 
 demo: $(VENV)/base
 	$(VENV)/bin/crackcli scan sample_data/wall.tif -o $(OUT)
@@ -40,6 +41,9 @@ wheel: $(VENV)/test
 	  -c constraints.txt dist/*.whl
 	$(VENV)-wheel/bin/python tests/packaging/check_wheel.py
 
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -51,5 +55,9 @@ $(VENV)/test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable ".[test]"
 	touch $@
 
+$(VENV)/docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-wheel dist out
+	rm -rf $(VENV) $(VENV)-wheel dist site out
