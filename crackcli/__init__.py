@@ -1,7 +1,7 @@
-"""crackcli: finds, measures and compares cracks on photographs of any size.
+"""crackcli: find, measure and compare cracks on photographs of any size.
 
-One bit per photograph (crack / no crack) trains a classifier; its decision is explained pixel by
-pixel; the explanation says where a crack is, the photograph says how wide.
+One bit per photograph (crack / no crack) trains a classifier. An attribution method explains its
+decision pixel by pixel: this locates the crack. Its width is measured on the photograph.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
