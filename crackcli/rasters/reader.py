@@ -20,7 +20,7 @@ import rasterio
 import rasterio.warp
 import rasterio.windows
 from affine import Affine
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
 from crackcli.arrays import Bools, Int64, UInt8
@@ -182,6 +182,8 @@ def has_nodata_values(source: rasterio.DatasetReader) -> bool:
 class Raster:
     """A raster opened for reading windows; use as a context manager."""
 
+    zoom = 1.0
+
     def __init__(self, info: RasterInfo) -> None:
         self.info = info
         self.turn = ORIENTATIONS[info.orientation]
@@ -215,6 +217,25 @@ class Raster:
         with input_errors(self.info.path):
             stored = self.turn.stored(window, self.source.shape)
             return self.turn.upright(read_mask(self.source, window=to_rasterio_window(stored)))
+
+    def read_reduced(self, rows: int, cols: int) -> Pixels:
+        """Return the whole raster reduced to ``rows`` by ``cols``, from its overviews where it has
+        some.
+
+        A pixel is the mean of the pixels that it covers; of a palette, the nearest.
+        """
+        shape = self.turn.shape((rows, cols))
+        resampling = Resampling.nearest if self.palette is not None else Resampling.average
+        with input_errors(self.info.path):
+            values = self.source.read(
+                self.bands, out_shape=(len(self.bands), *shape), resampling=resampling
+            )
+            valid = read_mask(self.source, out_shape=shape)
+        colours, known = to_rgb(values, self.palette, self.info.stretch)
+        rgb = np.ascontiguousarray(np.moveaxis(colours, 0, -1))
+        if known is not None:
+            valid &= known
+        return Pixels(self.turn.upright(rgb), self.turn.upright(valid))
 
     def read_inside(self, window: Window) -> Pixels:
         stored = self.turn.stored(window, self.source.shape)
