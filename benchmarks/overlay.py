@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from crackcli.cracks.joints import JOINT, judged
-from crackcli.cracks.trace import trace
+from crackcli.cracks.joints import JOINT_THRESHOLD, with_joint_likelihoods
+from crackcli.cracks.tracing import trace
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect, read_band
 from crackcli.scenes.scene import Scene
@@ -39,8 +39,8 @@ def joints_of(scene: Scene, window: Window) -> np.ndarray:
     """
     cracks = trace(scene.mask, scene.score, (scene.rows, scene.cols)).cracks
     image = np.zeros((window.rows, window.cols), np.uint8)
-    for crack in judged(cracks):
-        if (crack.joint_likelihood or 0.0) >= JOINT:
+    for crack in with_joint_likelihoods(cracks):
+        if (crack.joint_likelihood or 0.0) >= JOINT_THRESHOLD:
             for part in crack.outline.geoms:
                 rings = [part.exterior, *part.interiors]
                 points = [

@@ -46,10 +46,10 @@ class Remembering(Explainer):
 
     known: ClassVar[dict[tuple[str, int], StripScores]] = {}
 
-    def explain_strip(self, raster, grid, index, report=ignore) -> StripScores:
+    def score_strip(self, raster, grid, index, report=ignore) -> StripScores:
         key = raster.info.digest, index
         if key not in self.known:
-            self.known[key] = super().explain_strip(raster, grid, index, report)
+            self.known[key] = super().score_strip(raster, grid, index, report)
         return self.known[key]
 
 
@@ -81,7 +81,7 @@ def crack_pixels(cover: np.ndarray) -> np.ndarray:
 
 def drawn_width(cover: np.ndarray, crack: np.ndarray) -> float:
     """Area by length, in px."""
-    return float(cover.sum()) / max(1.0, STEP * int(thin(PixelSet.of(crack)).sum()))
+    return float(cover.sum()) / max(1.0, STEP * int(thin(PixelSet.from_mask(crack)).sum()))
 
 
 def scanned(path: Path, zooms: str, explainer: Explainer) -> np.ndarray:

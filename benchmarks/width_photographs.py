@@ -25,8 +25,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
-from crackcli.cracks.joints import JOINT, judged
-from crackcli.cracks.trace import trace
+from crackcli.cracks.joints import JOINT_THRESHOLD, with_joint_likelihoods
+from crackcli.cracks.tracing import trace
 from crackcli.measuring.batches import read
 from crackcli.measuring.measure import measure_all
 from crackcli.measuring.optics import find_optics
@@ -50,7 +50,7 @@ def wall(given):
     sample = Path(__file__).resolve().parents[1] / "sample_data"
     scene = Scene.read(given.out / "wall")
     cracks = trace(scene.mask, scene.score, (scene.rows, scene.cols)).cracks
-    cracks = [crack for crack in judged(cracks) if (crack.joint_likelihood or 0) < JOINT]
+    cracks = [crack for crack in with_joint_likelihoods(cracks) if (crack.joint_likelihood or 0) < JOINT_THRESHOLD]
     tones = [(None, "not told"), (TONES["encoded"], "told that it was drawn in encoded values")]
     with RasterPhotograph(inspect(sample / "wall.tif")) as source:
         results = [(name, measure_all(cracks, source, tone=tone)[0]) for tone, name in tones]

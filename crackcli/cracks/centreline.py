@@ -1,11 +1,11 @@
-"""Centrelines: smooth lines along the middle of a crack, and their length and direction.
+"""Centrelines: smooth lines along the middle of a crack, with their length and direction.
 
 A chain of pixels is up to 8 % longer than the line it stands for, and thinning stops short of a
-blunt end or bends into one of its corners.  So chains are smoothed over about the local width,
-free ends are cut back by about the local half width, and from there a straight line goes on to
-where the crack ends.
+blunt end or bends into one of its corners. So chains are smoothed by a Gaussian of about half the
+local half width, free ends are trimmed by about the local half width, and from there a straight
+line goes on to where the crack ends.
 
-Coordinates are (x, y) = (col, row) of pixel centres.
+Coordinates are (x, y) = (col, row) of pixel centres, in px.
 """
 
 import heapq
@@ -21,20 +21,20 @@ import numpy as np
 from crackcli.arrays import Bools, Float64
 from crackcli.cracks.skeleton import Branch, Graph
 
-SMOOTHING_PX = (2.0, 8.0)  # least and most standard deviation; between them half the half width
-CORNER = 1.5  # half widths: a little more than the way from a corner to the middle of the crack
-MARCH_PX = 0.25  # step on the way to the true end
-GAP = 0.25  # of the local width, and 1 px: ragged edges and pinholes are crossed on that way
+SMOOTHING_PX = (2.0, 8.0)  # range of the standard deviation, which is a quarter of the width
+CORNER_RADII = 1.5  # half widths; a corner is sqrt(2) of them from the middle of the crack
+MARCH_PX = 0.25  # step in the search for the true end
+MAX_GAP = 0.25  # of the reach; ragged edges and pinholes up to that length are crossed
 
 Inside = Callable[[Float64], Bools]
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A smoothed branch from node ``start`` to node ``end``: points (N, 2), about 1 px apart.
+    """Smoothed branch from node ``start`` to node ``end``: points (N, 2), about 1 px apart.
 
-    ``start_px`` and ``end_px`` are the radii of the junctions that it comes from and leads to,
-    0 at a free end: within them the line does not have a width of its own.
+    ``start_px`` and ``end_px`` are the radii of the junctions at its ends, 0 at a free end. Within
+    them the line has no width of its own.
     """
 
     start: int
@@ -58,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Centreline:
-    """All lines of one crack, and how often they meet and end."""
+    """All lines of one crack, with the numbers of its junctions and free ends."""
 
     lines: list[Line]
     junctions: int
@@ -66,19 +66,19 @@ class Centreline:
 
     @property
     def length_px(self) -> float:
-        """Main path and branches."""
+        """Total length of all lines."""
         return sum(line.length for line in self.lines)
 
     @cached_property
     def main_path(self) -> tuple[float, float]:
-        """Length and chord of the longest of the shortest ways between two nodes.
+        """Length and chord of the longest of the shortest paths between two nodes.
 
-        Exact where there are no loops; a loop counts with its shorter side, a ring with half.
+        It is exact without loops; a loop counts with its shorter side, a ring with half its length.
         """
         if len(self.lines) == 1 and self.lines[0].start != self.lines[0].end:
             points = self.lines[0].points
             return self.lines[0].length, math.dist(points[0], points[-1])
-        return longest_way(self.lines)
+        return longest_path(self.lines)
 
     @property
     def tortuosity(self) -> float:
@@ -88,9 +88,9 @@ class Centreline:
 
     @property
     def orientation_deg(self) -> float:
-        """Mean direction of all lines, weighted with length: 0 to 180, from +x counter-clockwise.
+        """Mean direction of all lines, weighted by length: 0 to 180, from +x counter-clockwise.
 
-        Directions are axial: they are doubled before they are averaged (Mardia 1972).
+        Directions are axial, so angles are doubled before they are averaged (Mardia 1972).
         """
         steps = np.concatenate([np.diff(line.points, axis=0) for line in self.lines])
         doubled = 2 * np.arctan2(-steps[:, 1], steps[:, 0])  # y points down
@@ -99,48 +99,48 @@ class Centreline:
 
 
 def centreline(graph: Graph, inside: Inside, pixels: Float64) -> Centreline:
-    """The centreline of a pruned skeleton.
+    """Return the centreline of a pruned skeleton.
 
-    ``inside`` tells for points (N, 2) whether they are in the crack; ``pixels`` (P, 2) are the
-    crack's pixels, which alone give the direction of a crack that is thinned to a dot.
+    ``inside`` returns for points (N, 2) if they are in the crack. ``pixels`` (P, 2) are the crack's
+    pixels, which alone give the direction of a crack that is thinned to a dot.
     """
     if not graph.branches:
-        return Centreline([across(pixels)], junctions=0, endpoints=2)
+        return Centreline([principal_axis(pixels)], junctions=0, endpoints=2)
     degrees = graph.degrees()
     return Centreline(
-        lines=[to_line(branch, graph, degrees, inside) for branch in graph.branches],
+        lines=[smooth_branch(branch, graph, degrees, inside) for branch in graph.branches],
         junctions=sum(degree > 2 for degree in degrees.values()),
         endpoints=sum(degree == 1 for degree in degrees.values()),
     )
 
 
-def across(pixels: Float64) -> Line:
-    """The principal axis of a few pixels, from edge to edge."""
+def principal_axis(pixels: Float64) -> Line:
+    """Return the principal axis of a few pixels (P, 2), from edge to edge."""
     middle = pixels.mean(axis=0)
-    spread = (pixels - middle).T @ (pixels - middle) + np.diag([1e-9, 0.0])  # a dot lies level
+    spread = (pixels - middle).T @ (pixels - middle) + np.diag([1e-9, 0.0])  # a dot: horizontal
     direction = np.linalg.eigh(spread).eigenvectors[:, -1]
     along = (pixels - middle) @ direction
     low, high = along.min() - 0.5, along.max() + 0.5
     return Line(0, 1, middle + np.outer([low, high], direction), 0.0, 0.0)
 
 
-def to_line(branch: Branch, graph: Graph, degrees: dict[int, int], inside: Inside) -> Line:
-    """A branch smoothed, its free ends cut back and drawn out."""
+def smooth_branch(branch: Branch, graph: Graph, degrees: dict[int, int], inside: Inside) -> Line:
+    """Return a branch as a smoothed line, with its free ends trimmed and extended."""
     half_px = float(np.median(branch.radii)) - 0.5
     free = degrees[branch.start] == 1, degrees[branch.end] == 1
     points, radii = branch.points, branch.radii
     if free[0]:
-        points, radii = cut_back(points, radii)
+        points, radii = trim_end(points, radii)
     if free[1]:
-        points, radii = (array[::-1] for array in cut_back(points[::-1], radii[::-1]))
+        points, radii = (array[::-1] for array in trim_end(points[::-1], radii[::-1]))
     sigma = min(max(half_px / 2, SMOOTHING_PX[0]), SMOOTHING_PX[1])
     ring = branch.start == branch.end and degrees[branch.start] == 2
     points = smooth(points, sigma, ring=ring)
     reach = max(4.0, 2 * half_px)
     if free[0]:
-        points = draw_out(points[::-1], reach, inside)[::-1]
+        points = extend_end(points[::-1], reach, inside)[::-1]
     if free[1]:
-        points = draw_out(points, reach, inside)
+        points = extend_end(points, reach, inside)
     start_px, end_px = (
         graph.nodes[node].radius if degrees[node] > 2 else 0.0
         for node in (branch.start, branch.end)
@@ -148,26 +148,26 @@ def to_line(branch: Branch, graph: Graph, degrees: dict[int, int], inside: Insid
     return Line(branch.start, branch.end, points, start_px, end_px)
 
 
-def cut_back(points: Float64, radii: Float64) -> tuple[Float64, Float64]:
-    """A line without its first points, which may lead into a corner of the crack's end.
+def trim_end(points: Float64, radii: Float64) -> tuple[Float64, Float64]:
+    """Return a line without its first points, which may lead into a corner of the crack's end.
 
-    On the way out of a corner the half width is at least distance / sqrt(2); cut is up to where it
-    is less, also at the next few points.
+    On the way out of a corner the radius is at least distance / sqrt(2). Points are removed up to
+    the first where it is less, there and at the next few points.
     """
     far = np.hypot(*(points - points[0]).T)
     first = 0
     while first < len(points):
         ahead = radii[first : first + 3 + int(radii[first] / 2)]
-        if far[first] >= CORNER * (ahead.max() - 0.5):
+        if far[first] >= CORNER_RADII * (ahead.max() - 0.5):
             break
         first += 1
-    keep = max(2, len(points) // 2)  # a line as wide as long keeps its direction
+    keep = max(2, len(points) // 2)  # so that a line as wide as long keeps its direction
     first = min(first, len(points) - keep)
     return points[first:], radii[first:]
 
 
 def smooth(points: Float64, sigma: float, *, ring: bool) -> Float64:
-    """Points (N, 2) averaged by a Gaussian along the line; ends stay where they are."""
+    """Return points (N, 2) averaged by a Gaussian along the line; its ends stay in place."""
     if len(points) < 3:
         return points
     reach = min(math.ceil(3 * sigma), len(points) - 1)
@@ -182,49 +182,49 @@ def smooth(points: Float64, sigma: float, *, ring: bool) -> Float64:
     return np.column_stack([np.convolve(axis, kernel, "valid") for axis in padded.T])
 
 
-def draw_out(points: Float64, reach: float, inside: Inside) -> Float64:
-    """The line with one point more: where its straight continuation leaves the crack."""
+def extend_end(points: Float64, reach: float, inside: Inside) -> Float64:
+    """Return the line with one more point: where its straight continuation leaves the crack."""
     tip = points[-1]
     back = points[np.hypot(*(points - tip).T) <= reach]
     direction = tip - back[0] if len(back) > 1 else tip - points[0]
     size = math.hypot(*direction)
     if size == 0:
         return points
-    ways = np.arange(MARCH_PX, 3 * reach, MARCH_PX)
-    member = inside(tip + ways[:, None] * (direction / size))
-    last, gap = -1, int(GAP * reach / MARCH_PX)
+    distances = np.arange(MARCH_PX, 3 * reach, MARCH_PX)
+    member = inside(tip + distances[:, None] * (direction / size))
+    last, gap = -1, int(MAX_GAP * reach / MARCH_PX)
     for at in np.flatnonzero(member).tolist():
         if at - last > gap:
             break
         last = at
-    way = MARCH_PX * (last + 1.5)  # half-way between the last point inside and the next
-    return np.concatenate([points, [tip + way * (direction / size)]])
+    distance = MARCH_PX * (last + 1.5)  # halfway between the last point inside and the next
+    return np.concatenate([points, [tip + distance * (direction / size)]])
 
 
-def longest_way(lines: list[Line]) -> tuple[float, float]:
-    """Length and chord of the longest shortest way through the graph of ``lines``."""
-    ways: dict[int, list[tuple[int, float]]] = defaultdict(list)
+def longest_path(lines: list[Line]) -> tuple[float, float]:
+    """Return length and chord of the longest shortest path through the graph of ``lines``."""
+    links: dict[int, list[tuple[int, float]]] = defaultdict(list)
     places: dict[int, Float64] = {}
     for number, line in enumerate(lines):
         stops = [(line.start, 0.0, line.points[0]), (line.end, line.length, line.points[-1])]
-        if line.start == line.end:  # a loop gets a stop at its far side
+        if line.start == line.end:  # a loop gets a node at its far side
             middle = line.length / 2
             point = line.points[np.searchsorted(line.arc, middle)]
             stops.insert(1, (-10_000_000_000 - number, middle, point))
         for (here, begin, one), (there, finish, other) in pairwise(stops):
-            ways[here].append((there, finish - begin))
-            ways[there].append((here, finish - begin))
+            links[here].append((there, finish - begin))
+            links[there].append((here, finish - begin))
             places[here], places[there] = one, other
-    end, length = farthest(ways, lines[0].start)
-    while True:  # each sweep starts where the last one ended; the way can only become longer
-        begin, (end, longer) = end, farthest(ways, end)
+    end, length = farthest_node(links, lines[0].start)
+    while True:  # each sweep starts where the last one ended; the path can only grow
+        begin, (end, longer) = end, farthest_node(links, end)
         if longer <= length * (1 + 1e-9):
             return length, math.dist(places[begin], places[end])
         length = longer
 
 
-def farthest(ways: dict[int, list[tuple[int, float]]], start: int) -> tuple[int, float]:
-    """The node that is farthest from ``start``, and how far (Dijkstra)."""
+def farthest_node(links: dict[int, list[tuple[int, float]]], start: int) -> tuple[int, float]:
+    """Return the node that is farthest from ``start``, and its distance (Dijkstra)."""
     distances: dict[int, float] = {}
     queue = [(0.0, start)]
     while queue:
@@ -232,7 +232,7 @@ def farthest(ways: dict[int, list[tuple[int, float]]], start: int) -> tuple[int,
         if here in distances:
             continue
         distances[here] = distance
-        for there, way in ways[here]:
+        for there, length in links[here]:
             if there not in distances:
-                heapq.heappush(queue, (distance + way, there))
+                heapq.heappush(queue, (distance + length, there))
     return max(distances.items(), key=lambda item: (item[1], -item[0]))

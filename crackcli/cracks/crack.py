@@ -1,4 +1,4 @@
-"""A crack: its centreline, outline and measures, in pixels."""
+"""A crack: its centreline, outline and measures, in pixels of the raster."""
 
 from dataclasses import dataclass, field
 
@@ -11,20 +11,22 @@ from crackcli.cracks.widths import Widths
 
 @dataclass(frozen=True, eq=False)
 class Crack:
-    """One crack, in pixels.
+    """One crack; all lengths, widths and areas are in pixels.
 
-    ``centreline``  lines (N, 2) of x = col, y = row; pixel centres have whole numbers
-    ``outline``     its pixels, in coordinates of pixel edges: 0.5 more than those of centres
-    ``length_px``   of all lines; ``main_length_px`` of the longest way along them
-    ``area_px``     number of pixels
-    ``orientation_deg``  0 to 180, from +x counter-clockwise as one looks at the picture
-    ``tortuosity``  of the longest way: length over chord
-    ``score``       mean of its pixels, 0 to 1; None where the score raster says nothing
-    ``squares``     sum of the squares of the scores of its pixels; None as before
-    ``bbox``        first col, first row, last col, last row: all four within the crack
-    ``touches_edge``, ``touches_nodata``  it may go on where nothing was seen
-    ``joint_likelihood``  0 to 1, by `crackcli.cracks.joints` from all of its scene; None if not
-    judged ``lines``       those of ``centreline``, with the nodes that they join"""
+    ``centreline``        lines (N, 2) of x = col, y = row; pixel centres are whole numbers
+    ``outline``           its pixels, in coordinates of pixel edges: 0.5 more than those of centres
+    ``length_px``         of all lines; ``main_length_px`` of the longest path along them
+    ``area_px``           number of pixels
+    ``orientation_deg``   0 to 180, from +x counter-clockwise as seen in the image
+    ``tortuosity``        of the longest path: length over chord
+    ``score``             mean of its pixels, 0 to 1; None where the score raster is nodata
+    ``squared_score_sum`` sum of the squared scores of its pixels; None as above
+    ``bbox``              first col, first row, last col, last row, all inclusive
+    ``touches_edge``      it reaches the edge of the raster, beyond which it may go on
+    ``touches_nodata``    it reaches nodata, beyond which it may go on
+    ``joint_likelihood``  0 to 1 (`crackcli.cracks.joints`); None if not computed
+    ``lines``             the lines of ``centreline``, with the nodes that they join
+    """
 
     id: str
     centreline: list[Float64]
@@ -43,5 +45,5 @@ class Crack:
     touches_edge: bool
     touches_nodata: bool
     joint_likelihood: float | None = None
-    squares: float | None = None
+    squared_score_sum: float | None = None
     lines: tuple[Line, ...] = field(default=(), compare=False)

@@ -1,16 +1,17 @@
-"""Joints: how likely it is that a line is no crack but a joint, a cable, a ledge or an edge.
+"""Joints: the likelihood that a line is not a crack but a joint, a cable, a ledge or an edge.
 
-What is built is straight, keeps its width to its very end, runs far, and has lines beside it that
-run the same way or across; cracks wander, swell, taper, and go in steps.  `likelihoods` makes one
-number of that for each crack of a scene: a logistic of the few `Features` below, weighted by
-`WEIGHTS`.  A line without a straight piece (`crackcli.cracks.straight`), above all a short one,
-tells nothing and has the likelihood 0.  So does, nearly, a line that has a part which is itself a
-crack's length and lies away from all that is straight: where a crack meets a joint both are one
-component, and the crack must not go with the joint.
+Built lines are straight, keep their width up to their end, run far, and have parallel or
+perpendicular lines nearby. Cracks wander, vary in width, taper, and go in steps. `Features`
+describes a line by a few numbers; their sum weighted by `WEIGHTS` is the logit of the likelihood. A
+line without a straight piece (`crackcli.cracks.straight`), above all a short one, has the
+likelihood 0. A line is also unlikely to be a joint if it has a part of a crack's length away from
+all straight pieces: where a crack meets a joint both are one component, and the crack must not be
+discarded with the joint.
 
-It is told from the traced cracks alone, so it does not depend on strips or on other scenes.  What
-it cannot tell: a crack that follows one joint for a long way, without steps, looks like the joint;
-and a crack goes with the joint that it meets if it is shorter than `LOOSE_SHARE` of both.
+Features are computed from the traced cracks of a scene alone, so they do not depend on strips or on
+other scenes. Two errors remain: a crack that follows one joint for a long way, without steps, looks
+like the joint; and a crack shorter than `LOOSE_FRACTION` of the component that it forms with a
+joint is classified with it.
 """
 
 import math
@@ -20,35 +21,38 @@ from itertools import pairwise
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from crackcli.arrays import Bools, Float64, Int64
 from crackcli.cracks.crack import Crack
-from crackcli.cracks.straight import Piece, aside, least_px, points_of, straight_pieces
+from crackcli.cracks.straight import Piece, cross_track, min_piece_px, resample, straight_pieces
 
-ALIGNED_DEG = 4.0  # parallel and perpendicular are within this
-NEARBY = 2.0  # own lengths: companions are no farther away
-MOST_NEARBY = 500  # nor farther than so many others: long before that a number says no more
-EVEN = 0.1  # relative difference of two spacings that count as equal
-CORNER_DEG = 20.0  # steps turn by a right angle within this
+ALIGNED_DEG = 4.0  # tolerance of parallel and perpendicular
+SEARCH_LENGTHS = 2.0  # lengths of a piece; companions are no farther away
+MAX_NEIGHBOURS = 500  # companions are among so many next pieces; far fewer saturate the feature
+SPACING_TOLERANCE = 0.1  # relative difference of two spacings that count as equal
+CORNER_DEG = 20.0  # tolerance of the right angles of steps
 CORNER_PX, CORNER_WIDTHS = 12.0, 2.0  # ends that meet are no farther apart than the sum of both
-LINKED_PX = 2.0  # and two steps: points of one part are no farther apart
-LOOSE_SHARE = 0.1  # of a line's length, and `least_px`: a part away from what is straight counts
-MOST_REACH, MOST_UNEVEN, MOST_FAINT = 3.0, 2.0, 2.0  # more than this says no more
+LINKED_PX = 2.0  # points of one part are no farther apart than this and two spacings
+# Of a line's length: a part away from all straight pieces counts if it is as long as this and as
+# `min_piece_px`.
+LOOSE_FRACTION = 0.1
+MAX_REACH, MAX_UNEVEN, MAX_FAINT = 3.0, 2.0, 2.0  # the features are clipped to these
 
-JOINT = 0.5  # likelihood from which on a line is taken for a joint
+JOINT_THRESHOLD = 0.5  # likelihood; a line with this or more is classified as a joint
 
-# How they were found: by a logistic regression of drawn joints (crackcli.synthesis, 13 families;
-# 455 lines longer than 200 px) against cracks labelled in training patches (2165 longer than 60 px)
-# and drawn ones (cracks of four kinds, and 120 in steps along bricks); then rounded and moved by
-# hand towards fewer cracks taken for joints.  At `JOINT` are 1.5 % of the labelled cracks; of
-# drawings that were not used, 81 % of 396 joints, none of 360 cracks and 13 of 97 in steps, which
-# follow one joint for most of their way.  ``uneven`` did not help, as what is detected of a joint
-# is ragged too, and has a small weight; ``faint`` needs real scores and was set on a synthetic
-# wall. ``loose`` was set so that all else together does not outweigh it.  Without it 85 % of the
-# joints are found; most of the others are in nets of mortar joints, boards and bars.
+# Fitted by a logistic regression of drawn joints (crackcli.synthesis, 13 families; 455 lines longer
+# than 200 px) against cracks labelled in training patches (2165 longer than 60 px) and drawn cracks
+# (four kinds, and 120 in steps along bricks); then rounded and moved by hand towards fewer cracks
+# classified as joints.  `JOINT_THRESHOLD` is reached by 1.5 % of the labelled cracks; of drawings
+# that were not used for the fit, by 81 % of 396 joints, none of 360 cracks and 13 of 97 cracks in
+# steps, which follow one joint for most of their length.  ``uneven`` has a small weight: it did not
+# help, as detected joints are ragged too.  ``faint`` needs real scores and was set on a synthetic
+# wall.  ``loose`` outweighs all others together.  Without it 85 % of the joints are found; most of
+# those missed are in nets of mortar joints, boards and bars.
 WEIGHTS = {
     "straight": 2.5,
     "reach": 1.4,
@@ -59,18 +63,18 @@ WEIGHTS = {
     "faint": 0.5,
     "loose": -8.0,
 }
-OFFSET = -3.9
+INTERCEPT = -3.9
 
 
 @dataclass(frozen=True)
 class Features:
-    """What is seen of a line that has a straight piece; without units.
+    """Features of a line that has a straight piece; without units.
 
-    ``straight``    share of its length in straight pieces
-    ``reach``       length of the longest piece: doublings of the least that says anything, to 3
-    ``uneven``      spread of its widths (`crackcli.cracks.widths.Widths`), to 2
-    ``taper``       by what share its ends are narrower than the rest
-    ``stepped``     share of its pieces that go on in steps, as cracks do along the joints of bricks
+    ``straight``    fraction of its length in straight pieces
+    ``reach``       log2 of the longest piece over the least significant length, up to 3
+    ``uneven``      spread of its widths (`crackcli.cracks.widths.Widths`), up to 2
+    ``taper``       by which fraction its ends are narrower than the rest
+    ``stepped``     fraction of its pieces, by length, in steps as of cracks along brick joints
     ``companions``  0 to 1: other pieces nearby, parallel or perpendicular; 1/2 for one as long
     ``faint``       halvings of its score below the mean of the scene's cracks, -2 to 2
     ``loose``       1 if some part away from its pieces is as long as a crack, else 0
@@ -87,52 +91,55 @@ class Features:
 
     @property
     def likelihood(self) -> float:
-        """0 to 1, by `WEIGHTS`."""
-        says = OFFSET + sum(weight * getattr(self, name) for name, weight in WEIGHTS.items())
-        return 1 / (1 + math.exp(-says))
+        """Likelihood of a joint, 0 to 1, by `WEIGHTS`."""
+        log_odds = INTERCEPT + sum(weight * getattr(self, name) for name, weight in WEIGHTS.items())
+        return 1 / (1 + math.exp(-log_odds))
 
 
-def judged(cracks: Sequence[Crack]) -> list[Crack]:
-    """All cracks of one scene, each with its ``joint_likelihood``."""
+def with_joint_likelihoods(cracks: Sequence[Crack]) -> list[Crack]:
+    """Return all cracks of one scene, each with its ``joint_likelihood``."""
     return [
-        replace(crack, joint_likelihood=seen.likelihood if seen else 0.0)
-        for crack, seen in zip(cracks, features_of(cracks), strict=True)
+        replace(crack, joint_likelihood=features.likelihood if features else 0.0)
+        for crack, features in zip(cracks, joint_features(cracks), strict=True)
     ]
 
 
-def features_of(cracks: Sequence[Crack]) -> list[Features | None]:
-    """What is seen of each crack of one scene; None where nothing is straight."""
+def joint_features(cracks: Sequence[Crack]) -> list[Features | None]:
+    """Return the features of each crack of one scene, None for a crack without a straight piece."""
     pieces = [straight_pieces(crack) for crack in cracks]
     counts = [len(own) for own in pieces]
     every = [piece for own in pieces for piece in own]
-    company = companions(every, np.repeat(np.arange(len(cracks)), counts))
-    shares = np.split(company, np.cumsum(counts))  # and an empty one at the end
-    usual = usual_score(cracks)
+    companionship = companions(every, np.repeat(np.arange(len(cracks)), counts))
+    per_crack = np.split(companionship, np.cumsum(counts))  # and an empty one at the end
+    mean = mean_score(cracks)
     return [
-        describe(crack, own, share, usual) if own else None
-        for crack, own, share in zip(cracks, pieces, shares[: len(cracks)], strict=True)
+        features_of_crack(crack, own, company, mean) if own else None
+        for crack, own, company in zip(cracks, pieces, per_crack[: len(cracks)], strict=True)
     ]
 
 
-def describe(crack: Crack, pieces: list[Piece], company: Float64, usual: float) -> Features:
-    """The features of a crack from its pieces and their ``company`` (N,) of `companions`."""
-    long = np.array([piece.length for piece in pieces])
-    faint = math.log2(usual / crack.score) if crack.score else 0.0
+def features_of_crack(
+    crack: Crack, pieces: list[Piece], companionship: Float64, mean: float
+) -> Features:
+    """Return the features of a crack from its pieces and their `companions` (N,)."""
+    lengths = np.array([piece.length for piece in pieces])
+    min_loose_px = max(min_piece_px(crack), LOOSE_FRACTION * crack.length_px)
+    faint = math.log2(mean / crack.score) if crack.score else 0.0
     return Features(
-        straight=min(1.0, float(long.sum()) / crack.length_px),
-        reach=min(MOST_REACH, math.log2(float(long.max()) / least_px(crack))),
-        uneven=min(MOST_UNEVEN, crack.widths.spread),
+        straight=min(1.0, float(lengths.sum()) / crack.length_px),
+        reach=min(MAX_REACH, math.log2(float(lengths.max()) / min_piece_px(crack))),
+        uneven=min(MAX_UNEVEN, crack.widths.spread),
         taper=crack.widths.taper,
-        stepped=float(np.average(stepped(pieces), weights=long)),
-        companions=float(np.average(company, weights=long)),
-        faint=min(MOST_FAINT, max(-MOST_FAINT, faint)),
-        loose=float(loose_px(crack, pieces) >= max(least_px(crack), LOOSE_SHARE * crack.length_px)),
+        stepped=float(np.average(stepped(pieces), weights=lengths)),
+        companions=float(np.average(companionship, weights=lengths)),
+        faint=min(MAX_FAINT, max(-MAX_FAINT, faint)),
+        loose=float(longest_loose_px(crack, pieces) >= min_loose_px),
     )
 
 
-def loose_px(crack: Crack, pieces: Sequence[Piece]) -> float:
-    """Length of the longest part that hangs together and is away from all straight pieces."""
-    points, lengths = points_of(crack)
+def longest_loose_px(crack: Crack, pieces: Sequence[Piece]) -> float:
+    """Return the length of the longest connected part that is away from all straight pieces."""
+    points, lengths = resample(crack)
     straight = shapely.multilinestrings([piece.ends for piece in pieces])
     near = CORNER_PX + CORNER_WIDTHS * crack.widths.median_px
     away = np.flatnonzero(shapely.distance(shapely.points(points), straight) > near)
@@ -144,23 +151,26 @@ def loose_px(crack: Crack, pieces: Sequence[Piece]) -> float:
     return float(np.bincount(part, lengths[away]).max())
 
 
-def usual_score(cracks: Sequence[Crack]) -> float:
-    """Mean score of a scene's cracks, by area; 1 where none has a score."""
+def mean_score(cracks: Sequence[Crack]) -> float:
+    """Return the mean score of a scene's cracks, weighted by area; 1 if none has a score."""
     scored = [(crack.score, crack.area_px) for crack in cracks if crack.score]
     area = sum(area for _, area in scored)
     return sum(score * area for score, area in scored) / area if area else 1
 
 
 def stepped(pieces: Sequence[Piece]) -> Bools:
-    """Which pieces of one crack make steps: at both ends of a piece another one begins at a right
-    angle, to opposite sides.  In a frame they go to the same side, in a grid lines run on."""
+    """Return which pieces of one crack form steps.
+
+    At both ends of such a piece another one begins at a right angle, to opposite sides. In a frame
+    they go to the same side, and in a grid lines continue.
+    """
     steps = np.zeros(len(pieces), bool)
     for number, piece in enumerate(pieces):
         first, last = (next_piece(pieces, number, end) for end in piece.ends)
         if first is None or last is None:
             continue
         sides = [
-            float(aside(pieces[at].ends.mean(axis=0) - piece.ends[0], piece.along))
+            float(cross_track(pieces[at].ends.mean(axis=0) - piece.ends[0], piece.along))
             for at in (first, last)
         ]
         if sides[0] * sides[1] < 0:
@@ -169,7 +179,7 @@ def stepped(pieces: Sequence[Piece]) -> Bools:
 
 
 def next_piece(pieces: Sequence[Piece], number: int, end: Float64) -> int | None:
-    """The piece that begins where piece ``number`` has its ``end``, at a right angle to it."""
+    """Return the piece that begins at ``end`` of piece ``number``, at a right angle to it."""
     here = pieces[number]
     near = CORNER_PX + CORNER_WIDTHS * here.crack_width_px
     for at, other in enumerate(pieces):
@@ -179,14 +189,15 @@ def next_piece(pieces: Sequence[Piece], number: int, end: Float64) -> int | None
     return None
 
 
-def companions(pieces: Sequence[Piece], owner: Int64) -> Float64:
-    """For each piece (N,) 0 to 1: how many others nearby run the same way or across.
+def companions(pieces: Sequence[Piece], crack_of_piece: Int64) -> Float64:
+    """Return for each piece (N,), from 0 to 1, how many parallel or perpendicular pieces are
+    nearby.
 
-    Nearby is within `NEARBY` times its own length, and among about `MOST_NEARBY` next to it.
-    Another piece counts by its length, at most as one; twice if it is one of at least three
-    parallels at equal spacing.  What lies in line with a piece is its continuation and no
-    companion.  Of the same crack, by ``owner`` (N,), only those count that it meets as in a grid:
-    a crack in steps has many that are parallel or perpendicular.
+    Nearby means within `SEARCH_LENGTHS` times its own length, and among its about `MAX_NEIGHBOURS`
+    nearest. Another piece counts by its length over the own length, at most 1, and twice if it is
+    one of at least three parallels at equal spacing. Counts c give 1 - 2^-c. Pieces in line are
+    continuations and do not count. Of the same crack, given by ``crack_of_piece`` (N,), only those
+    count that it meets as in a grid: a crack in steps has many that are parallel or perpendicular.
     """
     if not pieces:
         return np.zeros(0)
@@ -194,42 +205,47 @@ def companions(pieces: Sequence[Piece], owner: Int64) -> Float64:
     along = np.array([piece.along for piece in pieces])
     long = np.array([piece.length for piece in pieces])
     wide = np.array([piece.crack_width_px for piece in pieces])
-    lines, middles = shapely.linestrings(ends), ends.mean(axis=1)
+    lines: NDArray[np.object_] = np.asarray(shapely.linestrings(ends), np.object_)
+    middles = ends.mean(axis=1)
 
-    reach = NEARBY * long
-    if len(pieces) > MOST_NEARBY:  # between lines it is no farther than between their middles
-        reach = np.minimum(reach, cKDTree(middles).query(middles, [MOST_NEARBY])[0][:, 0])
+    reach = SEARCH_LENGTHS * long
+    if len(pieces) > MAX_NEIGHBOURS:  # lines are no farther apart than their middles
+        farthest = np.asarray(cKDTree(middles).query(middles, [MAX_NEIGHBOURS])[0])
+        reach = np.minimum(reach, farthest[:, 0])
     own, other = shapely.STRtree(lines).query(lines, predicate="dwithin", distance=reach)
     order = np.lexsort((other, own))
     own, other = own[order], other[order]
-    turned = np.abs((along[own] * along[other]).sum(axis=1))  # cosine
-    offset = aside(middles[other] - middles[own], along[own])
+    cosine = np.abs((along[own] * along[other]).sum(axis=1))
+    offset = cross_track(middles[other] - middles[own], along[own])
     near = CORNER_PX + CORNER_WIDTHS * np.maximum(wide[own], wide[other])
-    foreign = owner[own] != owner[other]
-    amid = np.zeros(len(own), bool)  # of one of both
+    other_crack = crack_of_piece[own] != crack_of_piece[other]
+    within_length = np.zeros(len(own), bool)  # one has its middle beside the other
     for one, two in ((own, other), (other, own)):
-        way = ((middles[two] - middles[one]) * along[one]).sum(axis=1)
-        amid |= np.abs(way) < long[one] / 2 - near
-    beside = (turned >= math.cos(math.radians(ALIGNED_DEG))) & (np.abs(offset) > near / 2) & foreign
-    across = turned <= math.sin(math.radians(ALIGNED_DEG))
-    within = np.flatnonzero(across & ~foreign)  # of the same crack
-    apart = shapely.distance(lines[own[within]], lines[other[within]])
-    across[within] = amid[within] & (apart <= near[within])
-    counts = np.minimum(1.0, long[other] / long[own]) * (beside | across)
-    begins = np.searchsorted(own, np.arange(len(pieces) + 1))
-    for begin, end in pairwise(begins):
-        parallels = begin + np.flatnonzero(beside[begin:end])
+        along_one = ((middles[two] - middles[one]) * along[one]).sum(axis=1)
+        within_length |= np.abs(along_one) < long[one] / 2 - near
+    parallel = cosine >= math.cos(math.radians(ALIGNED_DEG))
+    parallel &= (np.abs(offset) > near / 2) & other_crack
+    perpendicular = cosine <= math.sin(math.radians(ALIGNED_DEG))
+    same = np.flatnonzero(perpendicular & ~other_crack)
+    apart = shapely.distance(lines[own[same]], lines[other[same]])
+    perpendicular[same] = within_length[same] & (apart <= near[same])
+    counts = np.minimum(1.0, long[other] / long[own]) * (parallel | perpendicular)
+    own_offsets = np.searchsorted(own, np.arange(len(pieces) + 1))
+    for begin, end in pairwise(own_offsets):
+        parallels = begin + np.flatnonzero(parallel[begin:end])
         counts[parallels[evenly_spaced(offset[parallels])]] *= 2
-    return 1 - 0.5 ** np.bincount(own, counts, len(pieces))
+    return np.asarray(1 - 0.5 ** np.bincount(own, counts, len(pieces)), np.float64)
 
 
 def evenly_spaced(offsets: Float64) -> Bools:
-    """Which of the parallels at ``offsets`` (N,) from a piece make three at equal spacing with it:
-    another lies as far on the other side, or at twice or half the distance."""
-    there = np.append(np.sort(offsets), np.inf)
-    slack = EVEN * np.abs(offsets)
+    """Return which parallels at ``offsets`` (N,) form three at equal spacing with a piece at 0.
+
+    Another one lies as far on the other side, or at twice or half the distance.
+    """
+    ascending = np.append(np.sort(offsets), np.inf)
+    slack = SPACING_TOLERANCE * np.abs(offsets)
     even = np.zeros(len(offsets), bool)
     for wanted in (-offsets, 2 * offsets, offsets / 2):
-        next_one = there[np.searchsorted(there, wanted - slack)]
+        next_one = ascending[np.searchsorted(ascending, wanted - slack)]
         even |= next_one <= wanted + slack
     return even

@@ -1,8 +1,8 @@
-"""A picture held as the list of its set pixels: memory follows the cracks, not the wall.
+"""Set of pixels of a binary image, held as a list, so that memory follows the cracks.
 
-Everything that a neighbourhood decides (thinning, distance to the edge) is computed on the list,
-exactly as it would be on the whole picture: there are no tiles, hence no seams, and a crack that
-runs diagonally across a gigapixel wall costs what its pixels cost.
+Operations on neighbourhoods (thinning, distance to the edge) are computed on the list, exactly as
+they would be on the whole image. There are no tiles, hence no seams. A crack that runs diagonally
+across a gigapixel image costs as much as its pixels.
 
 Notation: N set pixels; the eight neighbours in the order N, NE, E, SE, S, SW, W, NW.
 """
@@ -16,28 +16,29 @@ from scipy.spatial import cKDTree
 
 from crackcli.arrays import Bools, Float64, Int64
 
-RING = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))  # (row, col)
-SIDES = (0, 2, 4, 6)  # of the ring: the neighbours that share a side
+# (row, col), in the order N, NE, E, SE, S, SW, W, NW
+NEIGHBOUR_STEPS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
+SIDES = (0, 2, 4, 6)  # indices of the neighbours that share a side
 
 
 @dataclass(frozen=True, eq=False)
 class PixelSet:
-    """N different pixels, ``rows`` (N,) and ``cols`` (N,), from top to bottom, left to right."""
+    """N different pixels, ``rows`` (N,) and ``cols`` (N,), in reading order."""
 
     rows: Int64
     cols: Int64
 
     @classmethod
-    def of(cls, picture: ArrayLike) -> "PixelSet":
-        """The set pixels of a picture (rows, cols)."""
-        rows, cols = np.nonzero(np.asarray(picture))
+    def from_mask(cls, mask: ArrayLike) -> "PixelSet":
+        """Return the non-zero pixels of a mask (rows, cols)."""
+        rows, cols = np.nonzero(np.asarray(mask))
         return cls(rows, cols)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, chosen: Bools | Int64) -> "PixelSet":
-        """Some of the pixels, given by flags or by rising indices."""
+        """Return some of the pixels, given by flags (N,) or by ascending indices."""
         return PixelSet(self.rows[chosen], self.cols[chosen])
 
     @cached_property
@@ -46,13 +47,16 @@ class PixelSet:
         return np.column_stack([self.cols, self.rows]).astype(np.float64)
 
     @cached_property
-    def span(self) -> tuple[int, int]:
-        """The first and the last column."""
+    def col_range(self) -> tuple[int, int]:
+        """First and last column."""
         return (int(self.cols.min()), int(self.cols.max())) if len(self) else (0, 0)
 
-    def key(self, rows: NDArray, cols: NDArray) -> Int64:
-        """One number per pixel, rising in reading order; a column of room on either side."""
-        first, last = self.span
+    def key(self, rows: Int64, cols: Int64) -> Int64:
+        """Return one number per pixel, ascending in reading order.
+
+        There is one spare column on either side, so that keys of neighbours never wrap around.
+        """
+        first, last = self.col_range
         return rows.astype(np.int64) * (last - first + 3) + (cols.astype(np.int64) - first + 1)
 
     @cached_property
@@ -60,8 +64,8 @@ class PixelSet:
         return self.key(self.rows, self.cols)
 
     @cached_property
-    def fenced_keys(self) -> Int64:
-        """The keys and one more that no pixel has."""
+    def padded_keys(self) -> Int64:
+        """The keys, and one more that no pixel has."""
         return np.append(self.keys, np.iinfo(np.int64).max)
 
     @cached_property
@@ -69,11 +73,11 @@ class PixelSet:
         """Indices (N, 8) of the neighbours, N where there is none."""
         count = len(self)
         found = np.full((count, 8), count, np.int32)
-        keys = self.fenced_keys
-        stride = self.span[1] - self.span[0] + 3
+        keys = self.padded_keys
+        stride = self.col_range[1] - self.col_range[0] + 3
         near = np.flatnonzero(np.diff(self.keys) == 1)
         found[near, 2], found[near + 1, 6] = near + 1, near
-        wanted = self.keys + stride - 1  # south-west; south and south-east follow it in the list
+        wanted = self.keys + stride - 1  # south-west; south and south-east have the next two keys
         at = np.searchsorted(self.keys, wanted)
         for direction in (5, 4, 3):
             hit = np.flatnonzero(keys[at] == wanted)
@@ -84,71 +88,82 @@ class PixelSet:
         return found
 
     def find(self, points: Float64) -> Int64:
-        """Index (M,) of the pixel on which each of the points (M, 2), x and y, lies, else N."""
+        """Return the index (M,) of the pixel that contains each point (M, 2) of x and y, else N."""
         cols, rows = np.rint(points).astype(np.int64).T
-        first, last = self.span
+        first, last = self.col_range
         wanted = self.key(rows, cols)
         at = np.searchsorted(self.keys, wanted)
-        hit = self.fenced_keys[at] == wanted
+        hit = self.padded_keys[at] == wanted
         return np.where(hit & (cols >= first) & (cols <= last), at, len(self))
 
     def radii(self, chosen: Bools) -> Float64:
-        """Distance (M,) of each chosen pixel to the nearest pixel that is not set, between
-        centres: the exact Euclidean distance transform.  What is not in the list is not set."""
+        """Return the distance (M,) of each chosen pixel to the nearest pixel outside, between
+        centres.
+
+        This is the exact Euclidean distance transform; all that is not in the list is outside.
+        """
         edges = []
         for direction in SIDES:
             bare = np.flatnonzero(self.neighbours[:, direction] == len(self))
-            step = np.array(RING[direction][::-1])
+            step = np.array(NEIGHBOUR_STEPS[direction][::-1])
             edges.append(self.points[bare] + step)
         tree = cKDTree(np.concatenate(edges), balanced_tree=False, compact_nodes=False)
-        return tree.query(self.points[chosen])[0]
+        return np.asarray(tree.query(self.points[chosen])[0], np.float64)
 
 
-def deletable(turn: int) -> Bools:
-    """For each of the 256 neighbourhoods whether sub-iteration ``turn`` (0, 1) deletes its centre.
+def deletable(phase: int) -> Bools:
+    """Return for each of the 256 neighbourhoods if sub-iteration ``phase`` (0, 1) deletes its
+    centre.
 
-    The conditions of Guo and Hall 1989 (Comm. ACM 32, 359-373): the centre joins exactly one
-    8-connected piece, is neither inside nor an end, and lies on the side whose turn it is.
+    The conditions are those of Guo and Hall 1989 (Comm. ACM 32, 359-373): the centre joins exactly
+    one 8-connected component, is neither inside nor an end, and lies on the side of this phase.
     """
     n, ne, e, se, s, sw, w, nw = (np.arange(256) >> bit & 1 for bit in range(8))
     pieces = (1 - n) * (ne | e) + (1 - e) * (se | s) + (1 - s) * (sw | w) + (1 - w) * (nw | n)
     pairs = np.minimum(
         (nw | n) + (ne | e) + (se | s) + (sw | w), (n | ne) + (e | se) + (s | sw) + (w | nw)
     )
-    side = (n | ne | (1 - se)) & e if turn == 0 else (s | sw | (1 - nw)) & w
-    return (pieces == 1) & (pairs >= 2) & (pairs <= 3) & (side == 0)
+    side = (n | ne | (1 - se)) & e if phase == 0 else (s | sw | (1 - nw)) & w
+    return np.asarray((pieces == 1) & (pairs >= 2) & (pairs <= 3) & (side == 0), np.bool_)
 
 
 DELETABLE = (deletable(0), deletable(1))
 
 
 def thin(pixels: PixelSet) -> Bools:
-    """Which pixels (N,) remain as the skeleton: lines 1 px wide, connected as the pixels were.
+    """Return which pixels (N,) remain as the skeleton: lines 1 px wide, connected as the pixels
+    were.
 
-    The list version of Guo-Hall thinning.  A pixel is judged again only after something beside it
-    has gone, so that a broad blot costs its area once, not once per layer.
+    This is Guo-Hall thinning on a list. A pixel is examined again only after a neighbour was
+    removed, so that a broad blob costs its area once, not once per layer.
     """
     alive = np.append(np.ones(len(pixels), bool), False)
     neighbours = pixels.neighbours
-    rim = np.flatnonzero((neighbours == len(pixels)).any(axis=1))
-    waiting = [rim, rim]  # for either sub-iteration: what has changed since it last looked
-    stamps = np.zeros(len(alive), np.int64)
-    while len(waiting[0]) or len(waiting[1]):
-        for turn, table in enumerate(DELETABLE):
-            judged = waiting[turn]
-            around = np.packbits(alive[neighbours[judged]], axis=1, bitorder="little")[:, 0]
-            gone = judged[table[around]]
-            alive[gone] = False
-            touched = neighbours[gone].ravel()
-            touched = once(touched[alive[touched]], stamps)
-            waiting[turn] = touched
-            waiting[1 - turn] = once(np.concatenate([waiting[1 - turn], touched]), stamps)
+    rim: Int64 = np.flatnonzero((neighbours == len(pixels)).any(axis=1))
+    pending = [rim, rim]  # for each sub-iteration: pixels to examine, as a neighbour was removed
+    scratch = np.zeros(len(alive), np.int64)
+    while len(pending[0]) or len(pending[1]):
+        for phase, table in enumerate(DELETABLE):
+            examined = pending[phase]
+            around = np.packbits(alive[neighbours[examined]], axis=1, bitorder="little")[:, 0]
+            removed = examined[table[around]]
+            alive[removed] = False
+            around_removed = neighbours[removed].ravel()
+            affected = unique_indices(around_removed[alive[around_removed]], scratch)
+            pending[phase] = affected
+            pending[1 - phase] = unique_indices(
+                np.concatenate([pending[1 - phase], affected]), scratch
+            )
     return alive[:-1]
 
 
-def once(indices: Int64, stamps: Int64) -> Int64:
-    """The different ones among ``indices``.  ``stamps`` is scratch space, one place per index: of
-    equal indices only the one that wrote there last stays, which is faster than sorting."""
-    turns = np.arange(len(indices))
-    stamps[indices] = turns
-    return indices[stamps[indices] == turns]
+def unique_indices(indices: Int64, scratch: Int64) -> Int64:
+    """Return the different ones of ``indices``.
+
+    ``scratch`` has one place per index. Of equal indices only the last one written stays, which is
+    faster than sorting.
+    """
+    positions = np.arange(len(indices))
+    scratch[indices] = positions
+    unique: Int64 = indices[scratch[indices] == positions]
+    return unique

@@ -1,6 +1,6 @@
-"""Skeletons as graphs: branches between nodes, and the pruning of what is not a branch.
+"""Skeletons as graphs of nodes and branches, and the pruning of spurs and small loops.
 
-Notation: M skeleton pixels; each has a radius, its distance to the nearest pixel outside.
+Notation: M skeleton pixels; each has a radius, its distance in px to the nearest pixel outside.
 """
 
 import math
@@ -16,14 +16,14 @@ from scipy.sparse.csgraph import connected_components
 from crackcli.arrays import Float64, Int64
 from crackcli.cracks.pixel_set import PixelSet
 
-SPUR = 2.0  # a branch with a free end is a spur if shorter than this many radii of its junction
-LOOP = 3 * math.pi  # a loop is a flaw if shorter than this many of its radii: a hole in the mask
-SLACK_PX = 1.0  # of a spur, and per side of a loop: what rough edges add
+SPUR = 2.0  # radii of the junction; a branch with a free end is a spur if it is shorter
+LOOP = 3 * math.pi  # mean radii of a loop; a shorter one is caused by a hole in the mask
+TOLERANCE_PX = 1.0  # length that rough edges add to a spur, and to each side of a loop
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """Where branches end or meet; at junctions the mean of all pixels that meet."""
+    """Place where branches end or meet; a junction is the mean of all pixels that meet there."""
 
     x: float
     y: float
@@ -32,7 +32,7 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """A run of points (K, 2), x and y, with radii (K,), from node ``start`` to node ``end``."""
+    """Points (K, 2) of x and y, with radii (K,), from node ``start`` to node ``end``."""
 
     start: int
     end: int
@@ -41,7 +41,7 @@ class Branch:
 
     @cached_property
     def length(self) -> float:
-        """Along the pixels, from node to node."""
+        """Length in px along the pixels, from node to node."""
         return float(np.hypot(*np.diff(self.points, axis=0).T).sum())
 
     def reversed(self) -> "Branch":
@@ -50,13 +50,13 @@ class Branch:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """The skeleton of one crack; a closed ring has one node of degree two, a dot one of none."""
+    """Skeleton of one crack; a closed ring has one node of degree 2, a dot one of degree 0."""
 
     nodes: dict[int, Node]
     branches: list[Branch]
 
     def degrees(self) -> dict[int, int]:
-        """How many branch ends each node has; the nodes without any are missing."""
+        """Return the number of branch ends at each node; nodes without any are missing."""
         degrees: dict[int, int] = defaultdict(int)
         for branch in self.branches:
             degrees[branch.start] += 1
@@ -64,40 +64,47 @@ class Graph:
         return dict(degrees)
 
 
-def graphs(pixels: PixelSet, radii: Float64, owner: Int64, owners: int) -> list[Graph]:
-    """The skeleton ``pixels`` (M) of several cracks, as one graph per owner."""
+def skeleton_graphs(pixels: PixelSet, radii: Float64, labels: Int64, count: int) -> list[Graph]:
+    """Return one graph per crack from the skeleton ``pixels`` (M) of several cracks.
+
+    ``labels`` (M,) is the crack of each pixel, 0 to ``count`` - 1.
+    """
     links = pixel_links(pixels)
     degree = (links < len(pixels)).sum(axis=1)
-    node_of = number_nodes(links, degree)
+    node_of = assign_nodes(links, degree)
 
     members = np.flatnonzero(node_of >= 0)
     order = members[np.argsort(node_of[members], kind="stable")]
-    begins = np.flatnonzero(np.diff(node_of[order], prepend=-1))
+    node_offsets = np.flatnonzero(np.diff(node_of[order], prepend=-1))
     if len(order):
-        counts = np.diff(np.append(begins, len(order)))[:, None]
-        centres = np.add.reduceat(pixels.points[order], begins) / counts
-        largest = np.maximum.reduceat(radii[order], begins)
-    found = [Graph({}, []) for _ in range(owners)]
-    for number, first in enumerate(begins):
-        node = Node(*centres[number], largest[number])
-        found[owner[order[first]]].nodes[number] = node
+        sizes = np.diff(np.append(node_offsets, len(order)))[:, None]
+        centres = np.add.reduceat(pixels.points[order], node_offsets) / sizes
+        largest = np.maximum.reduceat(radii[order], node_offsets)
+    found = [Graph({}, []) for _ in range(count)]
+    for number, first in enumerate(node_offsets):
+        x, y = centres[number]
+        found[labels[order[first]]].nodes[number] = Node(x, y, largest[number])
 
-    for chain in chains(links, degree, node_of):
-        graph = found[owner[chain[0]]]
+    for chain in pixel_chains(links, degree, node_of):
+        graph = found[labels[chain[0]]]
         start, end = int(node_of[chain[0]]), int(node_of[chain[-1]])
-        points, widths = pixels.points[chain], radii[chain]
-        if start < 0:  # a ring: any of its pixels becomes its node
+        points, chain_radii = pixels.points[chain], radii[chain]
+        if start < 0:  # ring: its first pixel becomes its node
             start = end = -1 - chain[0]
-            graph.nodes[start] = Node(*points[0], widths[0])
+            x, y = points[0]
+            graph.nodes[start] = Node(x, y, chain_radii[0])
         for at, node in ((0, start), (-1, end)):
             points[at] = graph.nodes[node].x, graph.nodes[node].y
-        graph.branches.append(Branch(start, end, points, widths))
+        graph.branches.append(Branch(start, end, points, chain_radii))
     return found
 
 
 def pixel_links(pixels: PixelSet) -> NDArray[np.int32]:
-    """Neighbours (M, 8) without the diagonals that a way round a corner makes superfluous; M where
-    there is none.  What remains branches only where the line does."""
+    """Return the neighbours (M, 8) without superfluous diagonals; M where there is none.
+
+    A diagonal is superfluous if two sides lead to the same pixel. What remains branches only where
+    the line does.
+    """
     links = pixels.neighbours.copy()
     there = links < len(pixels)
     for direction in (1, 3, 5, 7):
@@ -106,12 +113,14 @@ def pixel_links(pixels: PixelSet) -> NDArray[np.int32]:
     return links
 
 
-def number_nodes(links: NDArray[np.int32], degree: Int64) -> Int64:
-    """The node (M,) that each pixel belongs to, -1 for those between nodes.  Junction pixels that
-    are linked are one node."""
+def assign_nodes(links: NDArray[np.int32], degree: Int64) -> Int64:
+    """Return the node (M,) of each pixel, -1 for pixels between nodes.
+
+    Linked junction pixels form one node.
+    """
     is_node = degree != 2
-    crowded = np.append(degree > 2, False)
-    pixel, direction = np.nonzero(crowded[links] & crowded[:-1, None])
+    junction = np.append(degree > 2, False)
+    pixel, direction = np.nonzero(junction[links] & junction[:-1, None])
     edges = (np.ones(len(pixel), bool), (pixel, links[pixel, direction]))
     joined = connected_components(coo_array(edges, (len(degree),) * 2), directed=False)[1]
     node_of = np.full(len(degree), -1, np.int64)
@@ -119,8 +128,11 @@ def number_nodes(links: NDArray[np.int32], degree: Int64) -> Int64:
     return node_of
 
 
-def chains(links: NDArray[np.int32], degree: Int64, node_of: Int64) -> list[list[int]]:
-    """Runs of pixels from node to node, both included; rings begin and end with the same pixel."""
+def pixel_chains(links: NDArray[np.int32], degree: Int64, node_of: Int64) -> list[list[int]]:
+    """Return the runs of pixels from node to node, both included.
+
+    Rings begin and end with the same pixel.
+    """
     ordered = np.sort(links, axis=1)
     one, other = ordered[:, 0].tolist(), ordered[:, 1].tolist()
     node = node_of.tolist()
@@ -149,39 +161,42 @@ def chains(links: NDArray[np.int32], degree: Int64, node_of: Int64) -> list[list
 
 
 def prune(graph: Graph) -> Graph:
-    """The graph without spurs and flaws, branches that then meet only each other joined.
+    """Return the graph without spurs and small loops.
 
-    A spur leads from a junction to the crack's edge, half a width away, and beyond it by no more
-    than about half a width.  Spurs of one junction go together, as at the corners of a blunt end;
-    where nothing but spurs meets, the longest two stay.  A flaw is a loop round a hole that is
-    small beside the width; its longer side goes.
+    Branches that then only meet each other are joined. A spur leads from a junction to the crack's
+    edge, half a width away, and beyond it by no more than about half a width. Spurs of one junction
+    are removed together, as at the corners of a blunt end; where only spurs meet, the longest two
+    stay. A small loop runs round a hole that is small beside the width; its longer side is removed.
     """
     while len(graph.branches) > 1:
-        noise = set(flaws(graph) or spurs(graph))  # the end beyond a pinhole is no spur
-        if not noise:
+        # Loops first: the end of a crack beyond a pinhole would look like a spur.
+        removed = set(small_loops(graph) or spurs(graph))
+        if not removed:
             return graph
-        kept = [branch for branch in graph.branches if branch not in noise]
+        kept = [branch for branch in graph.branches if branch not in removed]
         graph = join(Graph(graph.nodes, kept))
     return graph
 
 
 def spurs(graph: Graph) -> list[Branch]:
+    """Return the branches to remove as spurs."""
     degrees = graph.degrees()
     ends_at: dict[int, list[Branch]] = defaultdict(list)
     for branch in graph.branches:
         for here, there in ((branch.start, branch.end), (branch.end, branch.start)):
-            short = branch.length <= SPUR * graph.nodes[here].radius + SLACK_PX
+            short = branch.length <= SPUR * graph.nodes[here].radius + TOLERANCE_PX
             if degrees[here] > 2 and degrees[there] == 1 and short:
                 ends_at[here].append(branch)
-    noise = []
-    for node, short in ends_at.items():
-        spare = 2 if len(short) == degrees[node] else 0
-        noise += sorted(short, key=lambda branch: -branch.length)[spare:]
-    return noise
+    removed = []
+    for node, candidates in ends_at.items():
+        kept = 2 if len(candidates) == degrees[node] else 0
+        removed += sorted(candidates, key=lambda branch: -branch.length)[kept:]
+    return removed
 
 
-def flaws(graph: Graph) -> list[Branch]:
-    noise = []
+def small_loops(graph: Graph) -> list[Branch]:
+    """Return the branches to remove as the longer sides of small loops."""
+    removed = []
     sides: dict[tuple[int, int], list[Branch]] = defaultdict(list)
     for branch in graph.branches:
         sides[min(branch.start, branch.end), max(branch.start, branch.end)].append(branch)
@@ -194,13 +209,13 @@ def flaws(graph: Graph) -> list[Branch]:
             loop = [branch] if shorter is None else [shorter, branch]
             radius = np.concatenate([side.radii for side in loop]).mean()
             length = sum(side.length for side in loop)
-            if length <= LOOP * radius + 4 * SLACK_PX:
-                noise.append(branch)
-    return noise
+            if length <= LOOP * radius + 4 * TOLERANCE_PX:
+                removed.append(branch)
+    return removed
 
 
 def join(graph: Graph) -> Graph:
-    """Two different branches that are alone at a node become one branch."""
+    """Return the graph with pairs of branches joined that are alone at a node."""
     ends_at: dict[int, list[Branch]] = defaultdict(list)
     for branch in graph.branches:
         ends_at[branch.start].append(branch)

@@ -1,12 +1,13 @@
-"""Crack widths: a value at each point along a centreline, and what to say of them all.
+"""Crack widths: a value at each point along a centreline, and statistics of them.
 
-`sample` places points evenly on a centreline; a measure turns points and normals into widths
-there; `summarise` keeps mean, median, 95th percentile and the place of the maximum.  The measure
-here is `area_length`: what a stretch of the crack covers, divided by its length.  It needs the
-mask only and is right where the mask is: unlike twice the distance transform, it has no bias on
-thin cracks.
+`sample` places points evenly on a centreline; a measure computes a width at each of them;
+`summarise` returns mean, median, 95th percentile, and the maximum with its place.
 
-Notation: S points on all lines of a centreline, P pixels of the crack.
+The measure here is `area_length`: the area of a stretch of the crack over the length of the
+stretch. It needs the mask only and is as correct as the mask: unlike twice the distance transform,
+it has no bias on thin cracks.
+
+Notation: S points on all lines of a centreline, P pixels of the crack; all lengths in px.
 """
 
 import math
@@ -19,52 +20,56 @@ from scipy.spatial import cKDTree
 from crackcli.arrays import Float64, Int64
 from crackcli.cracks.centreline import Centreline, Line
 
-WINDOW_PX = 5.0  # least length over which a width is averaged; else one local width
-LEAST_PX = 0.1  # no width that others are compared with is less
-MOST_OF_LENGTH = 0.5  # of what has a width: so much has to be photometric
-END_SHARE = 0.15  # of the length: an end that may taper
+WINDOW_PX = 5.0  # window over which a width is averaged: this, or one local width if larger
+MIN_WIDTH_PX = 0.1  # lower bound of divisors
+MASK_METHOD = "area_length"  # method of widths that are measured on the mask: area over length
+END_FRACTION = 0.15  # of the length; an end that may taper
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Points of a centreline, line by line, each in the middle of its own ``step``.
 
-    ``points`` and ``normals`` (S, 2); ``steps`` (S,) about 1 px; ``begins`` first point of each
-    line, and S.  ``from_start`` and ``from_end`` (S,): distance along the line to the circle of
-    the junction that it comes from or leads to, or to the free end; negative inside the circle.
+    ``points`` and ``normals`` (S, 2); ``steps`` (S,) about 1 px; ``line_offsets`` the index of the
+    first point of each line, and S. ``from_start`` and ``from_end`` (S,): distance along the line
+    to the circle of the junction at its start or end, or to the free end; negative inside the
+    circle.
     """
 
     points: Float64
     normals: Float64
     steps: Float64
-    begins: list[int]
+    line_offsets: list[int]
     from_start: Float64
     from_end: Float64
 
-    def part(self, first: int, last: int) -> "Samples":
-        """Those of the lines from ``first`` up to but not with ``last``."""
-        begin, end = self.begins[first], self.begins[last]
+    def of_lines(self, first: int, last: int) -> "Samples":
+        """Return the samples of the lines from ``first`` to ``last``, end exclusive."""
+        begin, end = self.line_offsets[first], self.line_offsets[last]
         arrays = (self.points, self.normals, self.steps, self.from_start, self.from_end)
         points, normals, steps, from_start, from_end = (array[begin:end] for array in arrays)
-        begins = [at - begin for at in self.begins[first : last + 1]]
-        return Samples(points, normals, steps, begins, from_start, from_end)
+        line_offsets = [at - begin for at in self.line_offsets[first : last + 1]]
+        return Samples(points, normals, steps, line_offsets, from_start, from_end)
 
     def profile(self, widths: Float64, sigma: Float64) -> "WidthProfile":
-        """Widths and their uncertainties (S,) as the profile of the crack."""
-        counts = np.diff(self.begins)
-        first = np.repeat(np.asarray(self.begins[:-1], np.int64), counts)
-        way = np.cumsum(self.steps)
-        before = way - self.steps / 2
-        along = before - (way - self.steps)[first]
+        """Return widths and their uncertainties (S,) as the profile of the crack."""
+        counts = np.diff(self.line_offsets)
+        first = np.repeat(np.asarray(self.line_offsets[:-1], np.int64), counts)
+        end_of_step = np.cumsum(self.steps)
+        middle = end_of_step - self.steps / 2
+        along = middle - (end_of_step - self.steps)[first]
         line = np.repeat(np.arange(len(counts)), counts)
         return WidthProfile(line, along, self.points, widths, sigma)
 
 
 @dataclass(frozen=True, eq=False)
 class WidthProfile:
-    """The width of a crack all along its S samples: ``line`` (S,) the number of the centreline's
-    line, ``along_px`` (S,) the way from its start, ``points`` (S, 2), ``width_px`` (S,) and its
-    standard uncertainty ``sigma_px`` (S,), nan where there is none or it is unknown."""
+    """Width of a crack at each of its S samples.
+
+    ``line`` (S,) index of the centreline's line; ``along_px`` (S,) distance from its start;
+    ``points`` (S, 2); ``width_px`` (S,), nan where there is none; ``sigma_px`` (S,) standard
+    uncertainty, nan where unknown.
+    """
 
     line: Int64
     along_px: Float64
@@ -75,10 +80,13 @@ class WidthProfile:
 
 @dataclass(frozen=True)
 class Widths:
-    """Crack widths in pixels: ``max_px`` is that of a running window, at pixel ``max_at`` (col,
-    row); ``method`` names the measure.  ``spread`` is how much they vary, 90th less 10th
-    percentile over the median, and ``taper`` by what share of the rest both ends are narrower.
-    A ``_sigma_px`` is one standard uncertainty, without that of the scale; None: unknown."""
+    """Statistics of the widths of a crack, in px.
+
+    ``max_px`` is the maximum of a running mean, at pixel ``max_at`` (col, row); ``method`` names
+    the measure. ``spread`` is the 90th less the 10th percentile, over the median; ``taper`` is by
+    which fraction both ends are narrower than the rest. A ``_sigma_px`` is one standard
+    uncertainty, without that of the scale; None if unknown.
+    """
 
     mean_px: float
     median_px: float
@@ -96,13 +104,13 @@ class Widths:
 
 
 def sample(centreline: Centreline) -> Samples:
-    """Points about 1 px apart on all lines, at least one on each."""
+    """Return points about 1 px apart on all lines, at least one on each."""
     return sample_lines(centreline.lines)
 
 
 def sample_lines(lines: Sequence[Line]) -> Samples:
-    """The same for lines of one or several centrelines."""
-    parts, begins = [], [0]
+    """Return the same for lines of one or several centrelines."""
+    parts, line_offsets = [], [0]
     for line in lines:
         count = max(1, round(line.length))
         step = line.length / count
@@ -123,28 +131,28 @@ def sample_lines(lines: Sequence[Line]) -> Samples:
             line.length - arc - line.end_px,
         )
         parts.append(np.array(columns))
-        begins.append(begins[-1] + count)
+        line_offsets.append(line_offsets[-1] + count)
     x, y, across_x, across_y, steps, from_start, from_end = np.concatenate(parts, axis=1)
     return Samples(
         points=np.stack([x, y], axis=1),
         normals=np.stack([across_x, across_y], axis=1),
         steps=steps,
-        begins=begins,
+        line_offsets=line_offsets,
         from_start=from_start,
         from_end=from_end,
     )
 
 
 def area_length(samples: Samples, pixels: Float64) -> Float64:
-    """Width (S,) at each sample: area over length of a running window, nan where there is none.
+    """Return the width (S,) at each sample: area over length of a running window, nan without one.
 
-    Each pixel (P, 2) belongs to the sample next to it and, in part, to that sample's neighbour on
-    the line.  The window is about one local width long.  Near junctions, whose area belongs to
-    several lines, and half a window from free ends, there is no width.
+    Each pixel (P, 2) belongs to the nearest sample and, in part, to that sample's neighbour on the
+    line. The window is about one local width long. There is no width near junctions, whose area
+    belongs to several lines, and within half a window of free ends.
     """
-    areas = share_areas(samples, pixels)
+    areas = sample_areas(samples, pixels)
     widths = np.full(len(areas), np.nan)
-    for begin, end in zip(samples.begins, samples.begins[1:], strict=False):
+    for begin, end in zip(samples.line_offsets, samples.line_offsets[1:], strict=False):
         area, steps = areas[begin:end], samples.steps[begin:end]
         half = max(WINDOW_PX, area.sum() / steps.sum()) / 2
         reach = round(half / steps[0])
@@ -158,30 +166,32 @@ def area_length(samples: Samples, pixels: Float64) -> Float64:
     return widths
 
 
-def share_areas(samples: Samples, pixels: Float64) -> Float64:
-    """The area (S,) of the crack that belongs to each sample, in square pixels."""
+def sample_areas(samples: Samples, pixels: Float64) -> Float64:
+    """Return the area (S,) of the crack that belongs to each sample, in square pixels."""
     count = len(samples.points)
     _, nearest = cKDTree(samples.points).query(pixels)
     away = pixels - samples.points[nearest]
     across = samples.normals[nearest]
     along = (away[:, 0] * across[:, 1] - away[:, 1] * across[:, 0]) / samples.steps[nearest]
-    share = np.abs(along).clip(max=1.0)
-    lowest, highest = (np.repeat(limit, np.diff(samples.begins)) for limit in limits(samples))
+    fraction = np.abs(along).clip(max=1.0)
+    lowest, highest = (
+        np.repeat(limit, np.diff(samples.line_offsets)) for limit in line_limits(samples)
+    )
     other = (nearest + np.sign(along).astype(np.int64)).clip(lowest[nearest], highest[nearest])
-    area = np.bincount(nearest, 1 - share, count)
-    return area + np.bincount(other, share, count)
+    area = np.bincount(nearest, 1 - fraction, count)
+    return np.asarray(area + np.bincount(other, fraction, count), np.float64)
 
 
-def limits(samples: Samples) -> tuple[Int64, Int64]:
-    """First and last sample of each line."""
-    begins = np.asarray(samples.begins)
-    return begins[:-1], begins[1:] - 1
+def line_limits(samples: Samples) -> tuple[Int64, Int64]:
+    """Return the first and the last sample of each line."""
+    line_offsets = np.asarray(samples.line_offsets, np.int64)
+    return line_offsets[:-1], line_offsets[1:] - 1
 
 
 def summarise(samples: Samples, widths: Float64, area_px: float, method: str) -> Widths:
-    """What to say of the widths (S,) of one crack; nan are left out.
+    """Return the statistics of the widths (S,) of one crack; nan are left out.
 
-    A crack too short to have a width anywhere has its area over its length everywhere.
+    A crack too short to have a width anywhere gets its area over its length.
     """
     profile = samples.profile(widths, np.full(len(widths), np.nan))
     clear = np.flatnonzero(np.isfinite(widths))
@@ -200,27 +210,33 @@ def summarise(samples: Samples, widths: Float64, area_px: float, method: str) ->
         max_px=float(values.max()),
         max_at=(float(widest[0]), float(widest[1])),
         method=method,
-        spread=float((p90 - p10) / max(median, LEAST_PX)),
+        spread=float((p90 - p10) / max(median, MIN_WIDTH_PX)),
         taper=taper_of(samples.points[clear], values, steps),
         profile=profile,
     )
 
 
-def quantiles(values: Float64, steps: Float64, shares: list[float]) -> list[float]:
-    """Quantiles of values (N,) by length: at the middle of each step of the sorted values."""
+def quantiles(values: Float64, steps: Float64, fractions: Sequence[float]) -> list[float]:
+    """Return quantiles of values (N,), weighted by length.
+
+    A value counts at the middle of its step in the sorted order.
+    """
     order = np.argsort(values, kind="stable")
     place = (np.cumsum(steps[order]) - steps[order] / 2) / steps.sum()
-    return [float(value) for value in np.interp(shares, place, values[order])]
+    return [float(value) for value in np.interp(fractions, place, values[order])]
 
 
 def taper_of(points: Float64, values: Float64, steps: Float64) -> float:
-    """By what share the widths (S,) at both ends are less than between them, 0 to 1; ends are
-    the outer `END_SHARE` of how far the points (S, 2) reach along their principal axis."""
+    """Return by which fraction the widths (S,) at both ends are less than between them, 0 to 1.
+
+    An end is the outer `END_FRACTION` of the extent of the points (S, 2) along their principal
+    axis.
+    """
     x, y = (points - steps @ points / steps.sum()).T
     turn = math.atan2(2 * float(steps @ (x * y)), float(steps @ (x * x - y * y))) / 2
     along = x * math.cos(turn) + y * math.sin(turn)
     low, high = along.min(), along.max()
-    end_px = END_SHARE * (high - low)
+    end_px = END_FRACTION * (high - low)
     inner = (along > low + end_px) & (along < high - end_px)
     if not inner.any():
         return 0.0
@@ -228,7 +244,4 @@ def taper_of(points: Float64, values: Float64, steps: Float64) -> float:
         float(values[part] @ steps[part] / steps[part].sum())
         for part in (inner, along <= low + end_px, along >= high - end_px)
     )
-    return min(1.0, max(0.0, 1 - sum(ends) / 2 / max(between, LEAST_PX)))
-
-
-FROM_MASK = "area_length"  # what a stretch covers over its length: the one that sees no photograph
+    return min(1.0, max(0.0, 1 - sum(ends) / 2 / max(between, MIN_WIDTH_PX)))

@@ -1,14 +1,14 @@
-"""What is measured of a mask, and how far the measures of masks lie from those of their labels.
+"""Measures of a mask (count, area, largest width), and their errors against those of the labels.
 
-count   8-connected components of at least 50 px (the study's "cracks per patch")
+count   8-connected components of at least 50 px (the "cracks per patch" of Forest et al. 2024)
 area    marked pixels
-widths  the largest, by two estimators that are not to be mixed: the study's (`study_width`), and
-        ours, the one of crackcli report on the same mask, which sets no joints aside here, as a
-        label that says crack means crack; only components of at least 50 px count in either
+widths  the largest, by two estimators that must not be mixed: the paper's (`study_width`), and
+        ours, that of crackcli report on the same mask; only components of at least 50 px count in
+        either.  Joints are not set apart here, since a label already means crack
 
-Errors are those of the study: the mean absolute error of counts, and of areas and widths the mean
-of |measured - true| / true.  A true value of 0, which the study's width gives for bars along the
-axes, has no relative error: it is left out.
+Errors are those of the paper: the mean absolute error (MAE) of counts, and the mean of
+|measured - true| / true (MAPE) of areas and widths.  A true value of 0, which the paper's width
+gives for bars along the axes, has no relative error and is left out.
 """
 
 import math
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crackcli.arrays import Bools
-from crackcli.cracks.trace import measured
+from crackcli.cracks.tracing import trace_runs
 from crackcli.evaluation.study_protocol import large_components
 from crackcli.evaluation.study_width import largest_width
 from crackcli.masking.runs import find_runs
@@ -27,7 +27,7 @@ from crackcli.rasters.reader import SCORE_MAX
 
 @dataclass(frozen=True)
 class MaskMeasures:
-    """Of one mask; widths in pixels."""
+    """The measures of one mask; widths in pixels."""
 
     count: int
     area_px: float
@@ -37,8 +37,8 @@ class MaskMeasures:
 
 @dataclass(frozen=True)
 class Errors:
-    """Mean errors over masks; nan where there is no mask to tell from.  ``_mae`` in cracks,
-    ``_mape`` as shares of the true value."""
+    """Mean errors over masks, nan without any: ``_mae`` in cracks, ``_mape`` as fractions of the
+    true value."""
 
     count_mae: float
     area_mape: float
@@ -47,7 +47,7 @@ class Errors:
 
 
 def measure(mask: Bools, seed: int = 0) -> MaskMeasures:
-    """The measures of a mask (rows, cols); ``seed`` is that of the study's k-means."""
+    """Return the measures of a mask (rows, cols); ``seed`` is that of the paper's k-means."""
     large, count = large_components(mask)
     return MaskMeasures(
         count=count,
@@ -58,16 +58,16 @@ def measure(mask: Bools, seed: int = 0) -> MaskMeasures:
 
 
 def reported_width(mask: Bools) -> float:
-    """The largest width that crackcli report tells of a mask; 0 where nothing is marked."""
+    """Return the largest width in px that crackcli report gives for a mask; 0 if it is empty."""
     marked = mask.astype(np.uint8)
     runs = find_runs([(marked, marked * np.uint8(SCORE_MAX))], *mask.shape)
-    return max((crack.widths.max_px for crack in measured(runs, "mask")), default=0.0)
+    return max((crack.widths.max_px for crack in trace_runs(runs, "mask")), default=0.0)
 
 
 def errors(found: Sequence[MaskMeasures], true: Sequence[MaskMeasures]) -> Errors:
-    """The errors of ``found`` (N) against ``true`` (N).
+    """Return the errors of ``found`` (N) against ``true`` (N).
 
-    A sound photograph, whose true measures are all 0, counts for the count only.
+    A crack-free photograph, whose true measures are all 0, counts for the count only.
     """
 
     def mape(name: str) -> float:
@@ -83,6 +83,6 @@ def errors(found: Sequence[MaskMeasures], true: Sequence[MaskMeasures]) -> Error
 
 
 def mean(values: Iterable[float]) -> float:
-    """Their mean, nan of none; values that are nan are left out."""
+    """Return the mean of the values that are not nan; nan if there are none."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan

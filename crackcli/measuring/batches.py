@@ -51,9 +51,9 @@ class Batch:
     def measure(self, optics: Optics) -> Found:
         """The widths of all samples."""
         refined = self.refined
-        begins = refined.samples.begins
+        line_offsets = refined.samples.line_offsets
         found = photometry.measure(
-            refined.profiles, refined.offsets, begins, self.owner, self.guess, optics
+            refined.profiles, refined.offsets, line_offsets, self.owner, self.guess, optics
         )
         return replace(found, width=found.width * refined.slant)
 
@@ -116,11 +116,13 @@ def read_long(
     most = BATCH // len(offsets)
     guess = guess_of(crack)
     stretches = [part for line in crack.lines for part in cut(line, most)]
-    begins = np.cumsum([0, *(max(1, round(part.length)) for part in stretches)])
+    line_offsets = np.cumsum([0, *(max(1, round(part.length)) for part in stretches)])
     first = 0
     while first < len(stretches):
-        last = max(first + 1, int(np.searchsorted(begins, begins[first] + most, "right")) - 1)
-        own = guess[begins[first] : begins[last]]
+        last = max(
+            first + 1, int(np.searchsorted(line_offsets, line_offsets[first] + most, "right")) - 1
+        )
+        own = guess[line_offsets[first] : line_offsets[last]]
         yield Batch(
             [number],
             across(stretches[first:last], photograph, own, optics, offsets),
@@ -195,6 +197,6 @@ def whole(lines: Sequence[Line], parts: Sequence[Samples]) -> tuple[list[Line], 
     )
     moved = [
         moved_line(line, points[begin:end], before.points[begin:end])
-        for line, (begin, end) in zip(lines, pairwise(before.begins), strict=True)
+        for line, (begin, end) in zip(lines, pairwise(before.line_offsets), strict=True)
     ]
     return moved, replace(before, points=points, normals=normals, steps=steps)

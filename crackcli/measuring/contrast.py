@@ -55,11 +55,11 @@ def reach_for(width_px: float, blur_px: float) -> float:
 
 
 def darkness(
-    values: Float32, offsets: Float64, widths: Float64, blur_px: float, begins: list[int]
+    values: Float32, offsets: Float64, widths: Float64, blur_px: float, line_offsets: list[int]
 ) -> Darkness:
     """The darkness of profiles ``values`` (S, M) across cracks about ``widths`` (S,) wide.
 
-    ``begins`` are the first profile of each line, and S.
+    ``line_offsets`` are the first profile of each line, and S.
     """
     middle = len(offsets) // 2
     length = round(BAND_PX / STEP_PX)
@@ -72,7 +72,7 @@ def darkness(
     core = values[:, middle - 1 : middle + 2].mean(axis=1)
     depth = np.maximum(near.mean(axis=1) - core, 0)[:, None]
     level = np.where(np.abs(near - far) < AGREE * depth, (near + far) / 2, near).astype(np.float64)
-    course = course_of(level, begins)
+    course = course_of(level, line_offsets)
     level = level.clip(course - JUMP * depth, course + JUMP * depth)
     wall = level.mean(axis=1).clip(min=LEAST_WALL)
     away = (first + length) * STEP_PX  # from the middle of the crack to that of the bands
@@ -110,18 +110,18 @@ def middle_of(values: Float32) -> Float32:
     return np.sort(values, axis=-1)[..., half - 1 : half + 1].mean(axis=-1)
 
 
-def course_of(level: Float64, begins: list[int]) -> Float64:
+def course_of(level: Float64, line_offsets: list[int]) -> Float64:
     """Medians (S, 2) of the levels (S, 2) of stretches of about `COURSE` profiles of a line, and
     straight on from the middle of one to the next."""
-    counts = np.diff(begins)
+    counts = np.diff(line_offsets)
     parts = np.maximum(1, counts // COURSE)  # the last of a line may be longer: its end counts
     part = np.minimum(
-        (np.arange(begins[-1]) - np.repeat(begins[:-1], counts)) // COURSE,
+        (np.arange(line_offsets[-1]) - np.repeat(line_offsets[:-1], counts)) // COURSE,
         np.repeat(parts - 1, counts),
     )
     number = part + np.repeat(np.cumsum(parts) - parts, counts)
     first = np.flatnonzero(np.diff(number, prepend=-1))
-    last = np.append(first[1:], begins[-1])
+    last = np.append(first[1:], line_offsets[-1])
     lanes = first[:, None] + np.arange(COURSE)
     lanes = np.where(
         (last - first >= COURSE)[:, None],
@@ -130,7 +130,7 @@ def course_of(level: Float64, begins: list[int]) -> Float64:
     )
     medians = middle_of(np.moveaxis(level[lanes], 1, 2))
     middle = (first + last - 1) / 2
-    at = np.arange(begins[-1])
+    at = np.arange(line_offsets[-1])
     other = (number + np.sign(at - middle[number]).astype(np.int64)).clip(0, len(middle) - 1)
     line = np.repeat(np.arange(len(counts)), parts)
     other = np.where(line[other] == line[number], other, number)
@@ -157,15 +157,15 @@ def integral(values: Float32, halves: Float64) -> Float64:
 
 
 def along(
-    values: NDArray, begins: list[int], sigma: float, weights: Float64 | None = None
+    values: NDArray, line_offsets: list[int], sigma: float, weights: Float64 | None = None
 ) -> NDArray:
     """Profiles or numbers (S, ...) averaged along their line by a Gaussian of ``sigma`` samples,
     each sample with its weight (S,); nothing leaks from line to line.  0 where nothing weighs."""
     reach = int(np.ceil(3 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    lines = np.repeat(np.arange(len(begins) - 1), np.diff(begins))
+    lines = np.repeat(np.arange(len(line_offsets) - 1), np.diff(line_offsets))
     place = np.arange(len(values)) + reach * lines
-    wide = np.zeros((len(values) + reach * len(begins), *values.shape[1:]), values.dtype)
+    wide = np.zeros((len(values) + reach * len(line_offsets), *values.shape[1:]), values.dtype)
     share = np.zeros(len(wide))
     share[place] = 1.0 if weights is None else weights
     wide[place] = values if weights is None else values * shaped(weights, values)

@@ -25,7 +25,7 @@ TAIL_AREA = 0.3941  # of a Gaussian edge of sigma 1 px, so far
 LEAST_CORE_PX = 1.0  # between both edges' tails, of a crack that tells
 STRETCH = 40  # samples of a line that tell together
 FEW = 3  # stretches: fewer tell no blur
-CORE_BLURS = 1.5  # inside the edges, the plateau begins so far away from them
+CORE_BLURS = 1.5  # inside the edges, the plateau line_offsets so far away from them
 BLUR_PX, BLUR_SIGMA = 0.8, 0.3  # where no edge tells: of ordinary sharp photographs
 BLUR_RANGE = 0.35, 4.0
 LINE_BLUR = 0.12  # relative: how far the blur of one stretch's edges may be wrong, at least
@@ -124,7 +124,7 @@ def tails(dark: Float32, edges: Edges, tail_px: float) -> Float64:
     return found
 
 
-def tails_of(dark: Darkness, widths: Float64, begins: list[int], blur_px: float) -> Float64:
+def tails_of(dark: Darkness, widths: Float64, line_offsets: list[int], blur_px: float) -> Float64:
     """Rows (N, 3) of the stretches of lines that are wide: mean tail outside, mean of what lacks
     inside, and from how many edges."""
     tail_px = TAIL_BLURS * blur_px
@@ -135,7 +135,7 @@ def tails_of(dark: Darkness, widths: Float64, begins: list[int], blur_px: float)
     areas = tails(dark.values, find_edges(dark.values, widths, plateau), tail_px)
     areas[~clear] = np.nan
     found = []
-    for begin, end in pairwise(begins):
+    for begin, end in pairwise(line_offsets):
         for first in range(begin, end, STRETCH):
             own = areas[first : min(first + STRETCH, end)].reshape(-1, 2)
             own = own[np.isfinite(own).all(axis=1)]

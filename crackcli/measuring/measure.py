@@ -81,14 +81,14 @@ def told(
         )
     ends = np.minimum(samples.from_start, samples.from_end)
     clear = ends >= CLEAR_PX + np.maximum(2 * optics.blur.px, CLEAR_WIDTHS * guess)
-    of_line = owner[samples.begins[:-1]]
+    of_line = owner[samples.line_offsets[:-1]]
     limits = np.searchsorted(of_line, np.arange(len(batch.numbers) + 1))
     for place, number in enumerate(batch.numbers):
         crack = cracks[number]
         assert crack.widths.profile is not None
         first, last = int(limits[place]), int(limits[place + 1])
-        part = slice(samples.begins[first], samples.begins[last])
-        own = samples.part(first, last)
+        part = slice(samples.line_offsets[first], samples.line_offsets[last])
+        own = samples.of_lines(first, last)
         width = np.where(clear[part], found.width[part], np.nan)
         line = Centreline(lines[first:last], crack.junctions, crack.endpoints)
         across = summary.summarise_photometric(

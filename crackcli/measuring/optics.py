@@ -102,10 +102,10 @@ def some_of(cracks: Sequence[Crack]) -> list[int]:
 
 def dark_of(batch: Batch, found: Found, share: float, blur_px: float) -> tuple[Darkness, Float64]:
     """The darkness of a batch at a share of linear light, and about how wide its cracks are."""
-    begins = batch.refined.samples.begins
+    line_offsets = batch.refined.samples.line_offsets
     about = np.where(np.isfinite(found.width), found.width, batch.guess)
-    values = along(batch.refined.profiles.mixed(share), begins, photometry.ALONG)
-    return darkness(values, batch.refined.offsets, about, blur_px, begins), about
+    values = along(batch.refined.profiles.mixed(share), line_offsets, photometry.ALONG)
+    return darkness(values, batch.refined.offsets, about, blur_px, line_offsets), about
 
 
 def edge_tails(
@@ -115,7 +115,7 @@ def edge_tails(
     rows = [np.zeros((0, 3))]
     for batch, one in zip(batches, found, strict=True):
         dark, about = dark_of(batch, one, share, blur_px)
-        rows.append(tails_of(dark, about, batch.refined.samples.begins, blur_px))
+        rows.append(tails_of(dark, about, batch.refined.samples.line_offsets, blur_px))
     return np.concatenate(rows)
 
 
@@ -127,7 +127,7 @@ def optics_noise(
     for batch, one in zip(batches, found, strict=True):
         dark, _ = dark_of(batch, one, tone.share, blur.px)
         across.append(photometry.across_px(dark))
-        onward.append(photometry.along_samples(dark, batch.refined.samples.begins, LAGS))
+        onward.append(photometry.along_samples(dark, batch.refined.samples.line_offsets, LAGS))
     weights = [len(batch.owner) for batch in batches]
     if not weights:
         return 1.0, 5.3
@@ -146,7 +146,7 @@ def told_by_shapes(
         peak = mean_within(dark.values, core)
         clear = np.isfinite(one.width) & (peak > 2 * photometry.SEEN * dark.noise)
         means, counted, noises = stretches(
-            dark, about, clear, batch.refined.samples.begins, optics.blur.px, optics.along
+            dark, about, clear, batch.refined.samples.line_offsets, optics.blur.px, optics.along
         )
         told += against(means, counted, noises, optics.across_px)
         count += len(means)

@@ -103,7 +103,7 @@ def usual_spread(share: float) -> float:
 def measure(
     profiles: GreyProfiles,
     offsets: Float64,
-    begins: list[int],
+    line_offsets: list[int],
     owner: Int64,
     guess: Float64,
     optics: Optics,
@@ -111,14 +111,14 @@ def measure(
     """The widths of cracks from profiles (S, M) across them.
 
     ``owner`` (S,) numbers their cracks from 0, ``guess`` (S,) is about how wide they are, and
-    ``begins`` the first sample of each line, and S.
+    ``line_offsets`` the first sample of each line, and S.
     """
     widths = guess.copy()
-    values = along(profiles.mixed(optics.tone.share), begins, ALONG)
+    values = along(profiles.mixed(optics.tone.share), line_offsets, ALONG)
     for _ in range(ROUNDS):
-        steady = along(widths, begins, 2 * ALONG)
-        dark = darkness(values, offsets, steady, optics.blur.px, begins)
-        found = estimate(dark, steady, begins, owner, profiles.seen, optics)
+        steady = along(widths, line_offsets, 2 * ALONG)
+        dark = darkness(values, offsets, steady, optics.blur.px, line_offsets)
+        found = estimate(dark, steady, line_offsets, owner, profiles.seen, optics)
         limit = GROWN * guess + GROWN_PX
         known = np.isfinite(found.width)
         widths = np.where(known, found.width.clip(LEAST_PX, limit), guess)
@@ -129,11 +129,13 @@ def measure(
     wider = Blur(blur.px + blur.sigma, blur.sigma)
     common = found.common
     for moved, mixed in (
-        (replace(optics, tone=shifted), along(profiles.mixed(shifted.share), begins, ALONG)),
+        (replace(optics, tone=shifted), along(profiles.mixed(shifted.share), line_offsets, ALONG)),
         (replace(optics, blur=wider), values),
     ):
-        dark = darkness(mixed, offsets, steady, moved.blur.px, begins)
-        away = np.abs(estimate(dark, steady, begins, owner, profiles.seen, moved).width - widths)
+        dark = darkness(mixed, offsets, steady, moved.blur.px, line_offsets)
+        away = np.abs(
+            estimate(dark, steady, line_offsets, owner, profiles.seen, moved).width - widths
+        )
         common = np.hypot(common, np.where(np.isfinite(away), away, 0))
     good = np.isfinite(found.width) & (found.width < limit)
     return Found(
@@ -147,14 +149,14 @@ def measure(
 def estimate(
     dark: Darkness,
     about: Float64,
-    begins: list[int],
+    line_offsets: list[int],
     owner: Int64,
     seen: Bools,
     optics: Optics,
 ) -> Found:
     """Widths from the darkness of profiles across cracks ``about`` (S,) so wide."""
     blur = optics.blur.px
-    noise = np.sqrt(along(dark.noise**2, begins, 5.0))
+    noise = np.sqrt(along(dark.noise**2, line_offsets, 5.0))
     core = core_of(about, blur)
     peak = mean_within(dark.values, core)
     half = about / 2 + TAIL_BLURS * blur
@@ -163,7 +165,7 @@ def estimate(
 
     # Noise makes single profiles of a thin crack seem wide and pale: what is near speaks as one.
     trusted = clear.astype(np.float64)
-    near_area, near_peak = (along(part, begins, NEAR, trusted) for part in (area, peak))
+    near_area, near_peak = (along(part, line_offsets, NEAR, trusted) for part in (area, peak))
     shape = shape_width(near_area, near_peak, core, about, blur)
     own = near_peak / response(shape, core, blur)
     deep = clear & (shape >= max(DEEP_PX, DEEP_BLURS * blur)) & (own < 1.2)
@@ -176,7 +178,7 @@ def estimate(
     own_noise[deep] = noise[deep] * np.sqrt(optics.across_px / (2 * wide_core))
     own_away[deep] = away
     depth, depth_sigma, varies, of_crack = depths(
-        own, own_noise, own_away, deep, peak, begins, owner, optics
+        own, own_noise, own_away, deep, peak, line_offsets, owner, optics
     )
 
     by_area = area / depth
@@ -228,7 +230,7 @@ def depths(
     away: Float64,
     deep: Bools,
     peak: Float64,
-    begins: list[int],
+    line_offsets: list[int],
     owner: Int64,
     optics: Optics,
 ) -> tuple[Float64, Float64, Float64, Float64]:
@@ -271,11 +273,11 @@ def depths(
         spread[told] = along_it[told] = varies
         known[told] = depth
     # Where a place is wide it tells its own depth, as far as noise is less than depths vary.
-    near = along(np.where(deep, noise, 0) ** 2, begins, LOCAL, deep.astype(np.float64))
+    near = along(np.where(deep, noise, 0) ** 2, line_offsets, LOCAL, deep.astype(np.float64))
     near /= max(1.0, 2 * math.sqrt(math.pi) * LOCAL / optics.along)
-    trust = along(deep.astype(np.float64), begins, LOCAL)
+    trust = along(deep.astype(np.float64), line_offsets, LOCAL)
     trust *= spread[owner] ** 2 / (spread[owner] ** 2 + near)
-    place = along(own, begins, LOCAL, deep.astype(np.float64))
+    place = along(own, line_offsets, LOCAL, deep.astype(np.float64))
     depth = trust * place + (1 - trust) * middle[owner]
     away = np.hypot((1 - trust) * spread[owner], trust * np.sqrt(near))
     depth = np.maximum(depth, np.minimum(peak, 1.0))
@@ -321,12 +323,12 @@ def across_px(dark: Darkness) -> float:
     return max(1.0, STEP_PX * total)
 
 
-def along_samples(dark: Darkness, begins: list[int], lags: int) -> float:
+def along_samples(dark: Darkness, line_offsets: list[int], lags: int) -> float:
     """Over how many samples along the line noise beside it is one number; no fewer than are
     averaged."""
     lane = dark.bands[:, :, dark.bands.shape[2] // 4].astype(np.float64)
     least = 2 * math.sqrt(math.pi) * ALONG
-    line = np.repeat(np.arange(len(begins) - 1), np.diff(begins))
+    line = np.repeat(np.arange(len(line_offsets) - 1), np.diff(line_offsets))
     lane = lane - np.median(lane, axis=0)
     most = 3 * np.abs(lane).mean(axis=0)
     lane = lane.clip(-most, most)

@@ -28,14 +28,19 @@ INEXACT = 0.015  # of the depth: no real profile is a bar to more than that
 
 
 def stretches(
-    dark: Darkness, about: Float64, clear: Bools, begins: list[int], blur_px: float, along: float
+    dark: Darkness,
+    about: Float64,
+    clear: Bools,
+    line_offsets: list[int],
+    blur_px: float,
+    along: float,
 ) -> tuple[Float64, Float64, Float64]:
     """Mean profiles (K, M) of the clear samples of stretches, which of their values count (K, M),
     and the standard deviation (K,) of noise in them."""
     middle = dark.values.shape[1] // 2
     offsets = (np.arange(dark.values.shape[1]) - middle) * STEP_PX
     means, counted, noises = [], [], []
-    for begin, end in pairwise(begins):
+    for begin, end in pairwise(line_offsets):
         for first in range(begin, end, STRETCH):
             own = np.flatnonzero(clear[first : min(first + STRETCH, end)]) + first
             if len(own) < LEAST * STRETCH:

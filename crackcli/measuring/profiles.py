@@ -108,15 +108,15 @@ class GreyProfiles:
     light: Float32
     seen: Bools
 
-    def filled(self, begins: list[int]) -> "GreyProfiles":
+    def filled(self, line_offsets: list[int]) -> "GreyProfiles":
         """With what is nearest of the same line in place of profiles that are not seen, so that
-        nothing of no data goes into means along the line; ``begins`` are the first of each line,
+        nothing of no data goes into means along the line; ``line_offsets`` are the first of each line,
         and S.  Of a line of which nothing is seen, all stays."""
         if self.seen.all():
             return self
         at = np.arange(len(self.seen))
         nearest = at.copy()
-        for begin, end in pairwise(begins):
+        for begin, end in pairwise(line_offsets):
             known = begin + np.flatnonzero(self.seen[begin:end])
             if 0 < len(known) < end - begin:
                 after = np.searchsorted(known, at[begin:end]).clip(max=len(known) - 1)

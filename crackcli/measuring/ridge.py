@@ -69,8 +69,8 @@ def refined(
     sigma = max(SMOOTH, SMOOTH_WIDTHS * widest_px)
     normals = across(before.points, before, sigma)
     wide = read_profiles(photograph, before.points, normals, np.arange(-reach, reach + 1) * STEP_PX)
-    wide = wide.filled(before.begins)
-    values = along(wide.mixed(tone.share), before.begins, 1.0)
+    wide = wide.filled(before.line_offsets)
+    values = along(wide.mixed(tone.share), before.line_offsets, 1.0)
     moved = np.zeros(len(before.points))
     held = free(before)
     for _ in range(ROUNDS):
@@ -84,12 +84,12 @@ def refined(
     )
     lines = [
         moved_line(line, points[begin:end], before.points[begin:end])
-        for line, (begin, end) in zip(lines, pairwise(before.begins), strict=True)
+        for line, (begin, end) in zip(lines, pairwise(before.line_offsets), strict=True)
     ]
     after = across(points, before, sigma)
     slant = np.abs((after * normals).sum(axis=1))
     steps = before.steps.copy()
-    for begin, end in pairwise(before.begins):
+    for begin, end in pairwise(before.line_offsets):
         if end - begin > 1:
             dx, dy = np.gradient(points[begin:end], axis=0).T
             steps[begin:end] = np.hypot(dx, dy)
@@ -122,7 +122,7 @@ def shifts(
     sigma: float,
 ) -> Float64:
     """How far (S,) each point has to move along its normal, smoothed along the line."""
-    dark = darkness(values, offsets, widths, BLUR_PX, samples.begins)
+    dark = darkness(values, offsets, widths, BLUR_PX, samples.line_offsets)
     limits = widths / 2 + WINDOW_PX
     near = np.abs(offsets) <= limits.max(initial=0.0)  # what lies farther is not looked at
     offsets = offsets[near]
@@ -132,39 +132,39 @@ def shifts(
     total = pull.sum(axis=1)
     shift = (pull @ offsets.astype(np.float32) / np.where(total > 0, total, 1)).astype(np.float64)
     clear = seen & (peak > SEEN * dark.noise) & (total > 0)
-    clear &= along(clear.astype(np.float64), samples.begins, sigma) > MOST_SEEN
+    clear &= along(clear.astype(np.float64), samples.line_offsets, sigma) > MOST_SEEN
     weight = np.where(clear, (peak / np.maximum(dark.noise, 1e-3)).clip(max=20), STAY) ** 2
-    wide = spread_out(shift, samples.begins, SHORTER // 2)
+    wide = spread_out(shift, samples.line_offsets, SHORTER // 2)
     shift = np.median(np.lib.stride_tricks.sliding_window_view(wide, SHORTER), axis=1)[
-        places(samples.begins, SHORTER // 2)
+        places(samples.line_offsets, SHORTER // 2)
     ]
     shift = np.where(clear, shift, 0)
-    return along(shift, samples.begins, sigma, weight.astype(np.float64))
+    return along(shift, samples.line_offsets, sigma, weight.astype(np.float64))
 
 
-def spread_out(values: Float64, begins: list[int], room: int) -> Float64:
+def spread_out(values: Float64, line_offsets: list[int], room: int) -> Float64:
     """Numbers (S,) of all lines in one row, with ``room`` of each line's first and last number
     before and after it."""
-    counts = np.diff(begins)
-    first = np.asarray(begins[:-1])
+    counts = np.diff(line_offsets)
+    first = np.asarray(line_offsets[:-1])
     lines = np.repeat(np.arange(len(counts)), counts + 2 * room)
     at = np.arange(len(lines)) - 2 * room * lines - room
     return values[at.clip(first[lines], (first + counts - 1)[lines])]
 
 
-def places(begins: list[int], room: int) -> Int64:
-    """Where the window of each number (S,) begins in the row of `spread_out`."""
-    lines = np.repeat(np.arange(len(begins) - 1), np.diff(begins))
-    return np.arange(begins[-1]) + 2 * room * lines
+def places(line_offsets: list[int], room: int) -> Int64:
+    """Where the window of each number (S,) line_offsets in the row of `spread_out`."""
+    lines = np.repeat(np.arange(len(line_offsets) - 1), np.diff(line_offsets))
+    return np.arange(line_offsets[-1]) + 2 * room * lines
 
 
 def across(points: Float64, samples: Samples, sigma: float) -> Float64:
     """Unit normals (S, 2) of lines through points (S, 2), smoothed along the line; those of
     ``samples`` where a line is too short."""
-    begins = samples.begins
-    smooth = along(points, begins, sigma)
+    line_offsets = samples.line_offsets
+    smooth = along(points, line_offsets, sigma)
     normals = samples.normals.copy()
-    for begin, end in pairwise(begins):
+    for begin, end in pairwise(line_offsets):
         if end - begin > 2:
             dx, dy = np.gradient(smooth[begin:end], axis=0).T
             size = np.hypot(dx, dy)
@@ -176,7 +176,7 @@ def across(points: Float64, samples: Samples, sigma: float) -> Float64:
 def free(samples: Samples) -> Float64:
     """1 where a point may move, down to 0 at the junctions."""
     factor = np.ones(len(samples.points))
-    for begin, end in pairwise(samples.begins):
+    for begin, end in pairwise(samples.line_offsets):
         for way in (samples.from_start[begin:end], samples.from_end[begin:end]):
             inner = way < 0
             if inner.any():

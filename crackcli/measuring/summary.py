@@ -8,9 +8,8 @@ import numpy as np
 
 from crackcli.arrays import Float64
 from crackcli.cracks.widths import (
-    FROM_MASK,
-    LEAST_PX,
-    MOST_OF_LENGTH,
+    MASK_METHOD,
+    MIN_WIDTH_PX,
     WINDOW_PX,
     Samples,
     Widths,
@@ -18,6 +17,8 @@ from crackcli.cracks.widths import (
     summarise,
     taper_of,
 )
+
+MIN_PHOTOMETRIC = 0.5  # fraction of the samples with a width that must have a photometric one
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +49,8 @@ def summarise_photometric(
     """
     known = np.isfinite(found.width)
     measurable = known | np.isfinite(mask)
-    if known.sum() < max(MOST_OF_LENGTH * measurable.sum(), 1):
-        return summarise(samples, mask, area_px, FROM_MASK)
+    if known.sum() < max(MIN_PHOTOMETRIC * measurable.sum(), 1):
+        return summarise(samples, mask, area_px, MASK_METHOD)
     widths = np.where(known, found.width, mask)
     sigma = np.where(known, np.hypot(found.noise, found.common), np.nan)
 
@@ -74,7 +75,7 @@ def summarise_photometric(
         max_px=float(shrunk[widest]),
         max_at=(float(at[0]), float(at[1])),
         method="photometric",
-        spread=(p90 - p10) / max(median, LEAST_PX),
+        spread=(p90 - p10) / max(median, MIN_WIDTH_PX),
         taper=taper_of(samples.points[known], shrunk, steps),
         mean_sigma_px=math.hypot(mean_noise, common),
         median_sigma_px=math.hypot(1.25 * mean_noise, common),
@@ -94,8 +95,8 @@ def running(
     for line, part in zip(total, (known, found.width, found.noise), strict=True):
         np.cumsum(np.where(known, part, 0), out=line[1:])
     first, last = np.zeros((2, len(known)), np.int64)
-    for begin, end in pairwise(samples.begins):
-        step = max(LEAST_PX, float(samples.steps[begin:end].mean()))  # a refined line's differ
+    for begin, end in pairwise(samples.line_offsets):
+        step = max(MIN_WIDTH_PX, float(samples.steps[begin:end].mean()))  # a refined line's differ
         reach = round(window_px / step / 2 - 0.5)
         at = np.arange(begin, end)
         first[begin:end] = np.maximum(at - reach, begin)

@@ -15,7 +15,7 @@ import shapely
 from crackcli.cracks.crack import Crack
 from crackcli.cracks.widths import MASK_METHOD
 from crackcli.detectability.assessment import Assessed
-from crackcli.detectability.statement import DetectionLimits, SceneFindings, statement
+from crackcli.detectability.statements import DetectionLimits, SceneFindings, statement
 from crackcli.measuring.photometric_width import Optics
 from crackcli.report.columns import COLUMNS, MASK_ONLY, MEASURED, SCENE_COLUMNS, Row, rounded
 from crackcli.report.identity import About, scan_facts
@@ -114,7 +114,8 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "width_max": widths.max_sigma_px,
     }
     top = table.relevance_top
-    relevance = None if top is None or crack.squared_score_sum is None else top * crack.squared_score_sum
+    squares = crack.squared_score_sum
+    relevance = None if top is None or squares is None else top * squares
     # Where a crack has no width, as near junctions, it counts as wide as elsewhere.
     by_width = None if widths.method == MASK_METHOD else widths.mean_px * crack.length_px
     return {

@@ -21,9 +21,9 @@ from pathlib import Path
 from crackcli.cracks import widths
 from crackcli.cracks.crack import Crack
 from crackcli.cracks.joints import JOINT_THRESHOLD, with_joint_likelihoods
-from crackcli.cracks.trace import trace
+from crackcli.cracks.tracing import trace
 from crackcli.detectability.assessment import Assessed, assess
-from crackcli.detectability.statement import SceneFindings, statement
+from crackcli.detectability.statements import SceneFindings, statement
 from crackcli.errors import InputError, UsageError
 from crackcli.measuring.measure import measure_all
 from crackcli.measuring.photometric_width import Optics

@@ -1,4 +1,4 @@
-"""Centrelines: straight lines have their true length at any angle."""
+"""Centrelines have the length, direction and ends of drawn cracks."""
 
 import math
 
@@ -12,7 +12,7 @@ from walls import bar, picture, polyline, trace_array
 def test_a_straight_crack_has_its_length_within_one_percent(width_px, angle_deg):
     (crack,) = trace_array(bar(width_px, angle_deg, length_px=200, side=240, middle=(119.7, 120.2)))
 
-    # Half a pixel at either end is what a mask can tell at best.
+    # The ends are known to half a pixel each at best.
     assert crack.length_px == pytest.approx(200, abs=2)
     assert crack.main_length_px == crack.length_px
     assert crack.tortuosity == pytest.approx(1, abs=0.005)
@@ -20,7 +20,7 @@ def test_a_straight_crack_has_its_length_within_one_percent(width_px, angle_deg)
     assert abs(error) < 1
 
 
-def test_a_bent_crack_is_as_long_as_its_legs():
+def test_a_bent_crack_is_as_long_as_its_segments():
     points = [(20.0, 20.0), (120.0, 40.0), (150.0, 140.0)]
     expected = sum(map(math.dist, points, points[1:]))
 

@@ -1,4 +1,4 @@
-"""Outlines against the union of unit squares, and by eye where pixels touch in corners."""
+"""Outlines equal the union of unit squares; cases of touching corners are checked by eye."""
 
 import numpy as np
 import pytest
@@ -11,18 +11,18 @@ from crackcli.cracks.pixel_set import PixelSet
 
 
 def outline_of(mask):
-    pixels = PixelSet.of(mask)
+    pixels = PixelSet.from_mask(mask)
     (shape,) = outlines(pixels, np.zeros(len(pixels), int), 1)
     return shape
 
 
-@pytest.mark.parametrize("share", [0.2, 0.4, 0.5, 0.6, 0.8])
-def test_an_outline_is_valid_and_covers_its_pixels(share):
-    rng = np.random.default_rng(round(10 * share))
+@pytest.mark.parametrize("filled", [0.2, 0.4, 0.5, 0.6, 0.8])
+def test_an_outline_is_valid_and_covers_its_pixels(filled):
+    rng = np.random.default_rng(round(10 * filled))
     for _ in range(20):
-        mask = rng.random((13, 17)) < share
+        mask = rng.random((13, 17)) < filled
         label, count = ndimage.label(mask, np.ones((3, 3)))
-        pixels = PixelSet.of(mask)
+        pixels = PixelSet.from_mask(mask)
 
         shapes = outlines(pixels, label[pixels.rows, pixels.cols] - 1, count)
 

@@ -1,4 +1,4 @@
-"""Lists of pixels against scikit-image and SciPy, which work on the whole picture."""
+"""Pixel sets give the same results as scikit-image and SciPy on the whole image."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,13 @@ from scipy import ndimage
 from skimage import morphology
 from walls import picture, random_mask
 
-from crackcli.cracks.pixel_set import RING, PixelSet, thin
+from crackcli.cracks.pixel_set import NEIGHBOUR_STEPS, PixelSet, thin
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_thinning_a_list_equals_thinning_the_picture(seed):
+def test_thinning_a_list_equals_thinning_the_image(seed):
     mask = random_mask(seed)
-    pixels = PixelSet.of(mask)
+    pixels = PixelSet.from_mask(mask)
 
     kept = pixels[thin(pixels)]
 
@@ -22,9 +22,9 @@ def test_thinning_a_list_equals_thinning_the_picture(seed):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_radii_are_the_distance_transform(seed):
+def test_radii_equal_the_distance_transform(seed):
     mask = random_mask(seed)
-    pixels = PixelSet.of(mask)
+    pixels = PixelSet.from_mask(mask)
     chosen = np.arange(len(pixels)) % 3 == 0
 
     actual = pixels.radii(chosen)
@@ -34,19 +34,19 @@ def test_radii_are_the_distance_transform(seed):
     np.testing.assert_allclose(actual, expected)
 
 
-def test_neighbours_are_what_lies_around():
-    pixels = PixelSet.of(random_mask(3))
+def test_neighbours_are_the_eight_pixels_around():
+    pixels = PixelSet.from_mask(random_mask(3))
     places = {place: i for i, place in enumerate(zip(pixels.rows, pixels.cols, strict=True))}
 
     expected = [
-        [places.get((row + down, col + right), len(pixels)) for down, right in RING]
+        [places.get((row + down, col + right), len(pixels)) for down, right in NEIGHBOUR_STEPS]
         for row, col in zip(pixels.rows, pixels.cols, strict=True)
     ]
     np.testing.assert_array_equal(pixels.neighbours, expected)
 
 
-def test_a_point_is_found_on_its_pixel_and_not_beside_the_picture():
-    pixels = PixelSet.of(
+def test_a_point_is_found_on_its_pixel_and_outside_the_image_on_none():
+    pixels = PixelSet.from_mask(
         picture(
             """
         ##.

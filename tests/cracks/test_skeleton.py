@@ -1,23 +1,23 @@
-"""Skeleton graphs of pictures that can be checked by eye."""
+"""Skeleton graphs of small images that can be checked by eye."""
 
 import numpy as np
 import pytest
 from walls import bar, picture, random_mask
 
 from crackcli.cracks.pixel_set import PixelSet, thin
-from crackcli.cracks.skeleton import graphs, pixel_links, prune
+from crackcli.cracks.skeleton import pixel_links, prune, skeleton_graphs
 
 
 def graph_of(mask):
-    """The one graph of a mask with one crack, unpruned."""
-    pixels = PixelSet.of(mask)
+    """Return the unpruned graph of a mask with one crack."""
+    pixels = PixelSet.from_mask(mask)
     kept = thin(pixels)
-    (graph,) = graphs(pixels[kept], pixels.radii(kept), np.zeros(kept.sum(), int), 1)
+    (graph,) = skeleton_graphs(pixels[kept], pixels.radii(kept), np.zeros(kept.sum(), int), 1)
     return graph
 
 
 def count(graph):
-    """Branches, junctions and free ends."""
+    """Return the numbers of branches, junctions and free ends."""
     degrees = graph.degrees().values()
     return len(graph.branches), sum(d > 2 for d in degrees), sum(d == 1 for d in degrees)
 
@@ -86,12 +86,12 @@ def test_branches_junctions_and_ends_are_counted(text, expected):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_every_pixel_between_nodes_is_on_one_branch(seed):
-    pixels = PixelSet.of(random_mask(seed))
+    pixels = PixelSet.from_mask(random_mask(seed))
     kept = thin(pixels)
     skeleton = pixels[kept]
     between = (pixel_links(skeleton) < len(skeleton)).sum(axis=1) == 2
 
-    (graph,) = graphs(skeleton, pixels.radii(kept), np.zeros(len(skeleton), int), 1)
+    (graph,) = skeleton_graphs(skeleton, pixels.radii(kept), np.zeros(len(skeleton), int), 1)
 
     rings = [branch for branch in graph.branches if branch.start < 0]
     walked = [tuple(point) for branch in graph.branches for point in branch.points[1:-1]]
@@ -99,14 +99,14 @@ def test_every_pixel_between_nodes_is_on_one_branch(seed):
     assert sorted(walked) == sorted(map(tuple, skeleton.points[between]))
 
 
-def test_a_bump_on_a_broad_crack_is_no_branch():
+def test_a_bump_on_a_broad_crack_is_pruned():
     mask = bar(9, 0, length_px=80)
     mask[53:56, 60] = 1  # three pixels beyond the upper edge
 
     assert count(prune(graph_of(mask))) == (1, 0, 2)
 
 
-def test_a_branch_longer_than_the_crack_is_wide_stays():
+def test_a_branch_longer_than_the_width_of_the_crack_is_kept():
     mask = bar(9, 0, length_px=80)
     mask[40:56, 60] = 1
 
@@ -114,11 +114,11 @@ def test_a_branch_longer_than_the_crack_is_wide_stays():
 
 
 @pytest.mark.parametrize("angle_deg", [0, 20, 45, 70, 90])
-def test_blunt_ends_are_no_forks(angle_deg):
+def test_blunt_ends_have_no_fork(angle_deg):
     assert count(prune(graph_of(bar(16, angle_deg)))) == (1, 0, 2)
 
 
-def test_a_pinhole_is_no_loop():
+def test_the_loop_round_a_pinhole_is_pruned():
     mask = bar(9, 0, length_px=80)
     mask[60, 60] = 0
 
@@ -126,7 +126,7 @@ def test_a_pinhole_is_no_loop():
     assert count(prune(graph_of(mask))) == (1, 0, 2)
 
 
-def test_a_loop_round_a_stone_stays():
+def test_a_loop_round_a_stone_is_kept():
     mask = bar(31, 0, length_px=80)
     mask[50:71, 40:80] = 0  # a frame 5 px and more wide
 

@@ -73,7 +73,7 @@ def test_an_unreadable_photograph_is_named_in_the_error(photograph, tmp_path):
     path = tmp_path / "wall.png"
     path.write_bytes(photograph.path.read_bytes()[:2000])
 
-    with pytest.raises(InputError, match=r"wall\.png is not a readable image"):
+    with pytest.raises(InputError, match=r"wall\.png: not a readable image"):
         assess(inspect(path))
 
 

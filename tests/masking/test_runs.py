@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 from walls import picture, random_mask
 
-from crackcli.cracks.trace import batches
+from crackcli.cracks.tracing import pixel_batches
 from crackcli.masking.runs import find_runs, number_cracks
 
 
@@ -19,7 +19,7 @@ def labels_of(mask, strip_rows):
     """The number of each pixel's crack, from 1, as an image."""
     image = np.zeros(mask.shape, int)
     runs = runs_in_strips(mask, mask, strip_rows)
-    for pixels, crack in batches(runs, number_cracks(runs)[0]):
+    for pixels, crack in pixel_batches(runs, number_cracks(runs)[0]):
         image[pixels.rows, pixels.cols] = crack + 1
     return image
 

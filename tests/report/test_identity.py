@@ -13,7 +13,7 @@ from pyogrio import raw
 from rasterio.crs import CRS
 from walls import polyline, trace_array
 
-from crackcli.cracks.trace import trace_runs
+from crackcli.cracks.tracing import trace_runs
 from crackcli.errors import UsageError
 from crackcli.masking.runs import find_runs
 from crackcli.report.columns import COLUMNS

@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from rasterio.features import rasterize
 
-from crackcli.cracks.trace import measured
+from crackcli.cracks.tracing import trace_runs
 from crackcli.masking.runs import find_runs
 
 FINER = 16
@@ -104,5 +104,5 @@ def ragged(rng, cover):
 def traced(mask):
     """The cracks of a mask, widest first by length."""
     mask = np.asarray(mask, np.uint8)
-    found = measured(find_runs([(mask, mask)], *mask.shape), "wall")
+    found = trace_runs(find_runs([(mask, mask)], *mask.shape), "wall")
     return sorted(found, key=lambda crack: -crack.length_px)

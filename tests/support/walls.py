@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from affine import Affine
 
-from crackcli.cracks.trace import measured
+from crackcli.cracks.tracing import trace_runs
 from crackcli.files import sha256
 from crackcli.masking.runs import find_runs
 from crackcli.rasters.cog import write_cog
@@ -71,7 +71,7 @@ def trace_array(mask, strip_rows=1000, score=None, scene="wall"):
     score = np.where(mask == 255, 255, 127).astype(np.uint8) if score is None else score
     starts = range(0, len(mask), strip_rows)
     strips = ((mask[i : i + strip_rows], score[i : i + strip_rows]) for i in starts)
-    return list(measured(find_runs(strips, *mask.shape), scene))
+    return list(trace_runs(find_runs(strips, *mask.shape), scene))
 
 
 def write_scene(folder, mask, transform=None, crs_wkt=None, **record):

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 import shapely
 
-from crackcli.detectability.statement import statement
+from crackcli.detectability.statements import statement
 from crackcli.files import atomic_write
 from crackcli.report.provenance import of_report, of_scene
 from crackcli.report.rows import (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from blocks import of_blocks
 
-from crackcli.detectability.statement import (
+from crackcli.detectability.statements import (
     OTHER_OPTIONS,
     DetectionLimits,
     SceneFindings,

@@ -1,4 +1,4 @@
-"""Cracks: what is traced strip by strip is what is traced at once, and size costs nothing."""
+"""Cracks traced strip by strip equal those traced at once, and memory follows their pixels."""
 
 import tracemalloc
 
@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from walls import picture, polyline, random_mask, trace_array, write_scene
 
-from crackcli.cracks import trace as trace_module
-from crackcli.cracks.trace import measured, trace
+from crackcli.cracks import tracing
+from crackcli.cracks.tracing import trace, trace_runs
 from crackcli.errors import InputError
 from crackcli.masking.runs import find_runs
 
 
-def told(cracks):
-    """All that is known of cracks, in a form that compares."""
+def as_values(cracks):
+    """Return all fields of cracks in a form that can be compared."""
     return [
         (
             *(
@@ -34,26 +34,26 @@ def test_streamed_cracks_equal_whole_image_cracks(seed, strip_rows):
     mask = random_mask(seed, (80, 110))
     mask[30:34, 40:60] = 255
 
-    assert told(trace_array(mask, strip_rows)) == told(trace_array(mask))
+    assert as_values(trace_array(mask, strip_rows)) == as_values(trace_array(mask))
 
 
 def test_a_long_diagonal_crack_is_the_same_in_strips():
     mask = polyline((400, 380), [(3.0, 5.0), (371.0, 392.0)], 4)
     mask |= polyline((400, 380), [(180.0, 5.0), (10.0, 300.0)], 2)
 
-    assert told(trace_array(mask, 7)) == told(trace_array(mask))
+    assert as_values(trace_array(mask, 7)) == as_values(trace_array(mask))
 
 
-def test_batches_leave_no_trace(monkeypatch):
+def test_cracks_do_not_depend_on_the_batches(monkeypatch):
     mask = random_mask(4, (120, 150))
-    expected = told(trace_array(mask))
+    expected = as_values(trace_array(mask))
 
-    monkeypatch.setattr(trace_module, "BATCH_PX", 50)
+    monkeypatch.setattr(tracing, "BATCH_PX", 50)
 
-    assert told(trace_array(mask)) == expected
+    assert as_values(trace_array(mask)) == expected
 
 
-def test_a_crack_across_a_huge_wall_costs_what_its_pixels_cost():
+def test_memory_of_a_long_crack_follows_its_pixels_not_its_box():
     rows = cols = 12_000
 
     def strips():
@@ -64,7 +64,7 @@ def test_a_crack_across_a_huge_wall_costs_what_its_pixels_cost():
             yield strip, strip
 
     tracemalloc.start()
-    (crack,) = measured(find_runs(strips(), rows, cols), "wall")
+    (crack,) = trace_runs(find_runs(strips(), rows, cols), "wall")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -73,7 +73,7 @@ def test_a_crack_across_a_huge_wall_costs_what_its_pixels_cost():
 
 
 @pytest.mark.parametrize("angle_deg", [0, 20, 45, 70])
-def test_a_rotated_wall_has_the_same_total_length(angle_deg):
+def test_rotated_cracks_have_the_same_total_length(angle_deg):
     wall = [
         [(60.0, 80.0), (120.0, 90.0), (240.0, 70.0)],
         [(120.0, 90.0), (135.0, 210.0)],
@@ -101,7 +101,7 @@ def test_a_mirrored_and_a_turned_mask_have_the_same_cracks():
         assert crack.widths.mean_px == pytest.approx(expected.widths.mean_px, rel=0.02)
 
 
-def test_ids_follow_the_first_pixel_and_boxes_and_flags_are_told():
+def test_ids_follow_the_first_pixel_and_boxes_and_flags_are_right():
     cracks = trace_array(picture("...#\n....\n##..\n....\n.#..\n??.."))
 
     assert [crack.id for crack in cracks] == ["wall-0001", "wall-0002", "wall-0003"]
@@ -111,8 +111,8 @@ def test_ids_follow_the_first_pixel_and_boxes_and_flags_are_told():
     assert [crack.score for crack in cracks] == [0.5, 0.5, 0.5]
 
 
-def test_a_mask_of_another_size_is_refused(tmp_path):
+def test_a_mask_of_another_size_is_an_error(tmp_path):
     scene = write_scene(tmp_path / "wall", np.zeros((40, 50), np.uint8))
 
-    with pytest.raises(InputError, match=r"mask.tif is not as large as scene.json says"):
+    with pytest.raises(InputError, match=r"mask\.tif: 50 x 40 px, but scene\.json says 50 x 41"):
         trace(scene.mask, scene.score, (41, 50))
