@@ -38,7 +38,7 @@ from crackcli.registry import check
 from crackcli.training.config import EVALUATIONS
 from crackcli.training.loop import TrainConfig, train
 from crackcli.training.patches import read_photograph, resize
-from crackcli.training.validation import Judgement, validate
+from crackcli.training.validation import ClassifierValidation, validate
 
 ALL = "all sources"
 HELD_OUT = 0.05
@@ -66,7 +66,7 @@ def trained(path: Path, found: Sequence[LabelledImage], given: argparse.Namespac
         overwrite=True,
         **recipe,
     )
-    train(config, sides=split(found, HELD_OUT, given.seed))
+    train(config, data=split(found, HELD_OUT, given.seed))
     return path
 
 
@@ -76,14 +76,16 @@ def without(source: str, seen: Sequence[LabelledImage], given: argparse.Namespac
     return trained(given.folder / f"without_{source}.safetensors", others, given)
 
 
-def judged(model: Path, found: Sequence[LabelledImage], device: Device) -> Judgement | None:
+def judged(
+    model: Path, found: Sequence[LabelledImage], device: Device
+) -> ClassifierValidation | None:
     """How a checkpoint fares on photographs of one source; None where there are none."""
     if not found:
         return None
     return validate(Checkpoint.read(model).build().to(device.torch), found, device)
 
 
-def percents(judgement: Judgement | None) -> list[str]:
+def percents(judgement: ClassifierValidation | None) -> list[str]:
     """Accuracy, recall, specificity; accuracy is the mean of the other two where both exist."""
     if judgement is None:
         return ["-"] * 3
@@ -123,7 +125,9 @@ def mask_f1(model: Path, folder: Path, zoom: float, limit: int | None) -> str:
     return " / ".join(f"{100 * total.f1:.1f}" for total in totals)
 
 
-def worst_errors(found: Sequence[LabelledImage], judgement: Judgement, path: Path) -> None:
+def worst_errors(
+    found: Sequence[LabelledImage], judgement: ClassifierValidation, path: Path
+) -> None:
     """A contact sheet of the errors it was surest of, each with its margin."""
     order = sorted(zip(judgement.margins, found, strict=True), key=lambda pair: -abs(pair[0]))
     rows = []

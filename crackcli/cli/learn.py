@@ -12,7 +12,7 @@ from crackcli.cli import options
 from crackcli.cli.progress_bar import progress, say_log
 
 if TYPE_CHECKING:
-    from crackcli.finetuning.learn import Learned
+    from crackcli.finetuning.learning import LearnResult
 
 
 def learn(
@@ -51,8 +51,8 @@ def learn(
 
         crackcli learn out --reviewed out/cracks.gpkg -o mine.safetensors
     """
-    from crackcli.finetuning.learn import LearnTask
-    from crackcli.finetuning.learn import learn as run
+    from crackcli.finetuning.learning import LearnTask
+    from crackcli.finetuning.learning import learn as run
 
     say_log(quiet=quiet)
     task = LearnTask(
@@ -81,9 +81,9 @@ def learn(
         typer.echo(f"{shlex.join([*again, '--model', str(output)])}", err=True)
 
 
-def facts(learned: "Learned") -> dict:
+def facts(learned: "LearnResult") -> dict:
     """The result for --json."""
-    from crackcli.finetuning.learn import summarise
+    from crackcli.finetuning.learning import summarise
 
     return {
         "files": [str(learned.output), str(learned.table)],
@@ -97,12 +97,12 @@ def facts(learned: "Learned") -> dict:
     }
 
 
-def show(learned: "Learned") -> None:
+def show(learned: "LearnResult") -> None:
     """What changed, on stderr."""
     from rich.console import Console
     from rich.table import Table
 
-    from crackcli.finetuning.learn import summarise
+    from crackcli.finetuning.learning import summarise
 
     table = Table(title="what changed on this wall")
     table.add_column("cracks of the report")

@@ -16,7 +16,7 @@ AUGMENT = {"drawn": "", "plain": ""}
 DRAWN = 0.25  # share of drawn photographs
 
 if TYPE_CHECKING:
-    from crackcli.finetuning.hard_negatives import Wall
+    from crackcli.finetuning.hard_negatives import NegativePhotograph
     from crackcli.training.loop import TrainResult
     from crackcli.training.objective import Score
 
@@ -164,7 +164,7 @@ def train(
 
             result, walls = train_mined(config, mine, report)
         else:
-            result, walls = run(config, lambda at: report(at.fraction, at.words)), []
+            result, walls = run(config, lambda at: report(at.fraction, at.summary)), []
 
     paths = [
         output,
@@ -193,7 +193,7 @@ def share_drawn(network: str, augment: str, drawn: float | None) -> float:
     return drawn
 
 
-def facts(result: "TrainResult", walls: list["Wall"], paths: list[Path]) -> dict:
+def facts(result: "TrainResult", walls: list["NegativePhotograph"], paths: list[Path]) -> dict:
     """The result for --json."""
     facts = {
         "files": [str(path) for path in paths],
@@ -225,7 +225,7 @@ def show(scores: list["Score"]) -> None:
     Console(stderr=True).print(table)
 
 
-def show_walls(walls: list["Wall"]) -> None:
+def show_walls(walls: list["NegativePhotograph"]) -> None:
     """The false alarms on mined photographs on stderr."""
     from rich.console import Console
     from rich.table import Table

@@ -159,7 +159,7 @@ def ordinary_patches(photograph: ReviewedPhotograph, most: int, rng: Generator) 
 def write_patches(
     patches: Sequence[Patch], photograph: ReviewedPhotograph, folder: Path
 ) -> list[LabelledImage]:
-    """Write patches as PNG into ``crack/`` and ``no_crack/`` of ``folder`` and return their images."""
+    """Write patches as PNG into ``crack/`` and ``no_crack/`` below ``folder``; return them all."""
     photo = photograph.scene.name
     by_window = {patch.window for patch in patches}
     images = dict(read_windows(photograph.info, by_window))

@@ -185,7 +185,7 @@ def mine(
             "photographs without cracks"
         )
     log.info(
-        "%d photographs without cracks: %d of %d tile positions are false positives, %d tiles taken",
+        "%d photographs without cracks: %d of %d tile positions are false positives; %d tiles kept",
         len(photographs),
         sum(each.before for each in photographs),
         sum(each.positions for each in photographs),

@@ -1,4 +1,4 @@
-"""Random changes of tiles that leave their label true."""
+"""Random changes of training tiles that leave their label true."""
 
 import math
 
@@ -12,24 +12,25 @@ from crackcli.arrays import UInt8
 
 
 def to_tensor(image: UInt8) -> Tensor:
-    """(rows, cols, 3) to (3, rows, cols), still uint8."""
+    """Return an image (rows, cols, C) as a tensor (C, rows, cols), still uint8."""
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 
 
-def as_rows(image: Tensor) -> UInt8:
-    """(3, rows, cols) to (rows, cols, 3)."""
-    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+def to_image(tensor: Tensor) -> UInt8:
+    """Return a uint8 tensor (C, rows, cols) as an image (rows, cols, C)."""
+    return np.ascontiguousarray(tensor.permute(1, 2, 0).numpy())
 
 
 def augmentation(tile_px: int) -> nn.Module:
-    """Random changes that leave a thin crack visible and the label true."""
-    return v2.Compose([places(tile_px), looks()])
+    """Return the geometric and photometric changes of a tile; thin cracks stay visible."""
+    changes: nn.Module = v2.Compose([geometric(tile_px), photometric()])
+    return changes
 
 
-def places(tile_px: int) -> nn.Module:
-    """Random changes of where things are: flips, quarter turns, and scale.
+def geometric(tile_px: int) -> nn.Module:
+    """Return random flips, quarter turns, and scaling between 0.75 and 1.25.
 
-    Scale stays within 0.75 and 1.25 (a shrunk tile gets a reflected rim).
+    A tile that is scaled down gets a rim of reflected pixels.
     """
     scale = v2.RandomChoice(
         [
@@ -39,31 +40,36 @@ def places(tile_px: int) -> nn.Module:
         ],
         p=[0.5, 0.25, 0.25],
     )
-    return v2.Compose([v2.RandomHorizontalFlip(), QuarterTurn(), scale])
+    changes: nn.Module = v2.Compose([v2.RandomHorizontalFlip(), QuarterTurn(), scale])
+    return changes
 
 
-def looks() -> nn.Module:
-    """Random changes of light, colour and sharpness; blur stays below a pixel."""
-    return v2.Compose(
+def photometric() -> nn.Module:
+    """Return random changes of light, colour and sharpness; blur stays below a pixel."""
+    changes: nn.Module = v2.Compose(
         [
-            Light(brightness=0.25, contrast=0.35, tint=0.12),
+            ColourJitter(brightness=0.25, contrast=0.35, tint=0.12),
             v2.RandomGrayscale(0.2),
             v2.RandomApply([RandomBlur(0.3, 1.0)], 0.2),
             v2.RandomApply([Jpeg(50, 95)], 0.2),
         ]
     )
+    return changes
 
 
 class QuarterTurn(nn.Module):
-    """A random number of 90-degree turns."""
+    """Rotates an image by a random multiple of 90 degrees."""
 
     def forward(self, image: Tensor) -> Tensor:
         return torch.rot90(image, int(torch.randint(4, ())), (-2, -1))
 
 
-class Light(nn.Module):
-    """Brightness, contrast about the mean, and the tint of light and white balance, each changed
-    by a random share up to what is given: one table of 256 values for each channel."""
+class ColourJitter(nn.Module):
+    """Changes brightness, contrast about the mean, and tint by one lookup table per channel.
+
+    Each factor is drawn from 1 - x to 1 + x, where x is the argument. The tint has one factor for
+    each channel and models the colour of the light and the white balance.
+    """
 
     def __init__(self, *, brightness: float, contrast: float, tint: float) -> None:
         super().__init__()
@@ -75,46 +81,50 @@ class Light(nn.Module):
         levels = brightness * np.arange(256) - mean
         levels = (mean + contrast * levels).clip(0, 255)
         tables = (np.outer(levels, tint)).clip(0, 255).astype(np.uint8)[None]
-        return to_tensor(cv2.LUT(as_rows(image), tables))
+        return to_tensor(np.asarray(cv2.LUT(to_image(image), tables), np.uint8))
 
 
 class RandomBlur(nn.Module):
-    """The picture after a Gaussian of a random sigma in pixels."""
+    """Blurs an image by a Gaussian with a random sigma, in pixels."""
 
-    def __init__(self, least: float, most: float) -> None:
+    def __init__(self, min_sigma_px: float, max_sigma_px: float) -> None:
         super().__init__()
-        self.least, self.most = least, most
+        self.min_sigma_px, self.max_sigma_px = min_sigma_px, max_sigma_px
 
     def forward(self, image: Tensor) -> Tensor:
-        sigma = self.least + (self.most - self.least) * float(torch.rand(()))
-        return to_tensor(cv2.GaussianBlur(as_rows(image), (5, 5), sigma))
+        spread_px = self.max_sigma_px - self.min_sigma_px
+        sigma_px = self.min_sigma_px + spread_px * float(torch.rand(()))
+        blurred = cv2.GaussianBlur(to_image(image), (5, 5), sigma_px)
+        return to_tensor(np.asarray(blurred, np.uint8))
 
 
 class Jpeg(nn.Module):
-    """The picture after JPEG compression of a random quality."""
+    """Compresses an image as JPEG of a random quality (0 to 100), and decodes it."""
 
-    def __init__(self, lowest: int, highest: int) -> None:
+    def __init__(self, min_quality: int, max_quality: int) -> None:
         super().__init__()
-        self.lowest, self.highest = lowest, highest
+        self.min_quality, self.max_quality = min_quality, max_quality
 
     def forward(self, image: Tensor) -> Tensor:
-        quality = int(torch.randint(self.lowest, self.highest + 1, ()))
-        _, file = cv2.imencode(".jpg", as_rows(image), [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return to_tensor(cv2.imdecode(file, cv2.IMREAD_COLOR))  # both sides take RGB for BGR
+        quality = int(torch.randint(self.min_quality, self.max_quality + 1, ()))
+        _, file = cv2.imencode(".jpg", to_image(image), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        decoded = cv2.imdecode(file, cv2.IMREAD_COLOR)  # encoder and decoder both take RGB for BGR
+        return to_tensor(np.asarray(decoded, np.uint8))
 
 
 class ShrinkInside(nn.Module):
-    """The picture shrunk to between ``least`` and 1 of its size, its rim filled by reflection."""
+    """Scales an image by a random factor from ``min_scale`` to 1 and pads it by reflection."""
 
-    def __init__(self, least: float) -> None:
+    def __init__(self, min_scale: float) -> None:
         super().__init__()
-        self.least = least
+        self.min_scale = min_scale
 
     def forward(self, image: Tensor) -> Tensor:
         size = image.shape[-1]
-        small = math.ceil(size * (self.least + (1 - self.least) * float(torch.rand(()))))
+        small = math.ceil(size * (self.min_scale + (1 - self.min_scale) * float(torch.rand(()))))
         rim = size - small
         left, top = (int(torch.randint(rim + 1, ())) for _ in range(2))
         shrunk = v2.functional.resize(image, [small, small], antialias=True)
         padding = [left, top, rim - left, rim - top]
-        return v2.functional.pad(shrunk, padding, padding_mode="reflect")
+        padded: Tensor = v2.functional.pad(shrunk, padding, padding_mode="reflect")
+        return padded

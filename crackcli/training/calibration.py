@@ -1,15 +1,15 @@
-"""Calibrated probabilities: of the photographs with P(crack) near p, a share p shall have a crack.
+"""Temperature scaling: calibrates P(crack), so that it matches the observed fraction of cracks.
 
-A network's margin m = logit(crack) - logit(no crack) orders tiles well and is too sure or too
-timid as a probability.  On photographs that it was not trained on, one number mends that: the
-temperature T for which sigmoid(m / T) tells the labels best.  T is then divided out of the last
-layer's weights, so that whoever runs the network, as a checkpoint or exported, gets calibrated
-probabilities and no one has to know of T.  A temperature moves no tile across 0.5.
+The margin m = logit(crack) - logit(no crack) ranks tiles well, but sigmoid(m) is over- or
+underconfident. One number mends this: the temperature T for which sigmoid(m / T) has the lowest
+log loss on held-out photographs. Training divides the weights of the last layer by T. The
+checkpoint and the exported network thus return calibrated probabilities and no user needs T. A
+temperature moves no tile across P(crack) = 0.5.
 
-A photograph larger than one tile is judged by its surest.  Photographs count as if half of them
-were cracked: what share of a wall is cracked is not known here.  A few photographs that are all
-told rightly would ask for endless sureness; so labels count as little less than certain, the less
-the fewer they are (Platt's targets).
+A photograph larger than one tile has the highest margin of its tiles. Both classes get the same
+total weight, as the fraction of cracked photographs in use is unknown. If a few photographs are all
+classified correctly, the log loss alone would make T as small as allowed. Platt's targets prevent
+this: labels are smoothed, the more the fewer photographs there are.
 
 Sources: Guo et al. 2017, On calibration of modern neural networks; Platt 1999, Probabilistic
 outputs for support vector machines.
@@ -22,14 +22,18 @@ import numpy as np
 
 from crackcli.arrays import Bools, Float64
 
-LOWEST, HIGHEST = 0.05, 20.0  # temperatures; beyond these the photographs told nothing
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0  # beyond these the photographs determine none
 BINS = 10
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Photographs with P(crack) from ``low`` to ``high``: how many, their mean P(crack), and the
-    share of them that is cracked; both nan where there are none."""
+    """The photographs with P(crack) from ``low`` to ``high``.
+
+    photographs   their number
+    predicted     their mean P(crack); nan if there are none
+    observed      the fraction of them that has a crack; nan if there are none
+    """
 
     low: float
     high: float
@@ -40,33 +44,36 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far probabilities can be trusted: ``error`` is the mean difference of predicted and
-    observed shares (expected calibration error), ``loss`` the mean log loss."""
+    """Calibration of probabilities: ``error`` is the expected calibration error (mean difference
+    between predicted and observed fractions), ``loss`` the mean log loss."""
 
     bins: list[Bin]
     error: float
     loss: float
 
 
-def even_weights(labels: Bools) -> Float64:
-    """Weights (N) that give each class that is there the same share of the total of 1."""
+def class_weights(labels: Bools) -> Float64:
+    """Return weights (N), of sum 1, that give both classes of ``labels`` (N) the same total."""
     cracked = max(1, int(labels.sum()))
     weights = np.where(labels, 1 / cracked, 1 / max(1, len(labels) - cracked))
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum(), np.float64)
 
 
 def log_loss(margins: Float64, labels: Bools, targets: Float64 | None = None) -> float:
-    """Mean of -log P(label), each class half; ``targets`` (N) may stand for the labels."""
+    """Return the mean of -log P(label) over photographs (N), each class weighted by half.
+
+    ``targets`` (N) are smoothed labels in [0, 1]; without them the labels are the targets.
+    """
     wanted = labels if targets is None else targets
     loss = wanted * np.logaddexp(0, -margins) + (1 - wanted) * np.logaddexp(0, margins)
-    return float((even_weights(labels) * loss).sum())
+    return float((class_weights(labels) * loss).sum())
 
 
-def temperature_of(margins: Sequence[float], labels: Sequence[int]) -> float:
-    """The temperature by which margins (N) are to be divided to tell ``labels`` (N) best.
+def fit_temperature(margins: Sequence[float], labels: Sequence[int]) -> float:
+    """Return the temperature at which ``margins`` (N) have the lowest log loss for ``labels`` (N).
 
-    1 where only one class is there.  The log loss has one minimum in 1 / T; golden-section search
-    over log T finds it.
+    Return 1 if only one class is present. The log loss is convex in 1 / T, so that a golden-section
+    search over log T finds its minimum.
     """
     m, cracked = np.asarray(margins, float), np.asarray(labels) == 1
     if cracked.all() or not cracked.any():
@@ -77,7 +84,7 @@ def temperature_of(margins: Sequence[float], labels: Sequence[int]) -> float:
         return log_loss(m / np.exp(log_temperature), cracked, targets)
 
     golden = (5**0.5 - 1) / 2
-    low, high = np.log(LOWEST), np.log(HIGHEST)
+    low, high = np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE)
     while high - low > 1e-4:
         left, right = high - golden * (high - low), low + golden * (high - low)
         if loss_at(left) < loss_at(right):
@@ -88,13 +95,16 @@ def temperature_of(margins: Sequence[float], labels: Sequence[int]) -> float:
 
 
 def reliability(margins: Sequence[float], labels: Sequence[int]) -> Reliability:
-    """Predicted against observed in ten equal bins of P(crack), each class half."""
+    """Compare predicted and observed fractions in ten equal bins of P(crack).
+
+    Both classes have the same total weight.
+    """
     m, cracked = np.asarray(margins, float), np.asarray(labels) == 1
-    weights = even_weights(cracked)
+    weights = class_weights(cracked)
     probability = 1 / (1 + np.exp(-m.clip(-700, 700)))
     number = np.minimum((probability * BINS).astype(int), BINS - 1)
-    share = np.bincount(number, weights, BINS)
-    known = np.where(share > 0, share, np.nan)
+    weight = np.bincount(number, weights, BINS)
+    known = np.where(weight > 0, weight, np.nan)
     predicted = np.bincount(number, weights * probability, BINS) / known
     observed = np.bincount(number, weights * cracked, BINS) / known
     count = np.bincount(number, minlength=BINS)
@@ -102,5 +112,5 @@ def reliability(margins: Sequence[float], labels: Sequence[int]) -> Reliability:
         Bin(i / BINS, (i + 1) / BINS, int(count[i]), float(predicted[i]), float(observed[i]))
         for i in range(BINS)
     ]
-    error = float(np.nansum(share * np.abs(predicted - observed)))
+    error = float(np.nansum(weight * np.abs(predicted - observed)))
     return Reliability(bins, error, log_loss(m, cracked))

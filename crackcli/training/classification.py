@@ -58,14 +58,14 @@ class Classification(Objective[Chain]):
 
     def __init__(self, config: TrainConfig, device: Device) -> None:
         super().__init__(config, device)
-        neck = self.network[self.network.head_start]
-        neck.register_forward_pre_hook(hide_cells)
+        first = self.network[self.network.head_start]
+        first.register_forward_pre_hook(hide_cells)
         self.frozen = frozen_layers(self.network) if config.keep else 0
         self.earlier = copy.deepcopy(self.network[self.frozen :]).eval() if config.keep else None
         self.origin = copy.deepcopy(self.network) if config.start_from and config.blend else None
         if config.start_from is None:
-            assert isinstance(neck, nn.Conv2d)  # see `Chain.head_start`
-            head = MaxPoolHead(neck.in_channels, self.network.classes)
+            assert isinstance(first, nn.Conv2d)  # see `Chain.head_start`
+            head = MaxPoolHead(first.in_channels, self.network.classes)
             self.auxiliary.append(head.to(device.torch))
         self.criterion = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
 

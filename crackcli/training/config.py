@@ -1,4 +1,4 @@
-"""What a training run is asked to do."""
+"""Options of a training run."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,31 +6,34 @@ from typing import Any
 
 from crackcli.errors import UsageError
 
-EVALUATIONS = 12  # in a run, at equal parts of its schedule
+EVALUATIONS = 12  # validations in a run, at equal parts of its schedule
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What a training run is asked to do; kept in the checkpoint's history."""
+    """Options of a training run; all but the paths are kept in the checkpoint's history.
 
-    photographs: Path | None  # None: they are handed to `train`
+    Raises a `UsageError` if the run would never be validated.
+    """
+
+    photographs: Path | None  # None: `train` gets a list of photographs instead
     output: Path
     table: Path | None = None  # CSV with path, photo, source
     network: str = "vgg11"
-    start_from: Path | None = None  # a checkpoint for a warm start
-    frozen: int | None = None  # convolutions left as they are; None: 5 when warm, else 0
+    start_from: Path | None = None  # checkpoint of a warm start
+    frozen: int | None = None  # convolutions that stay fixed; None: 5 in a warm start, else 0
     epochs: float = 20
-    minutes: float | None = None  # the schedule ends at this time if it comes first
+    minutes: float | None = None  # the schedule ends after this time if it comes first
     batch_size: int = 16
-    learning_rate: float | None = None  # peak; None: that of the objective, lower when warm
+    learning_rate: float | None = None  # peak; None: that of the objective, lower in a warm start
     weight_decay: float = 0.02
     label_smoothing: float = 0.02
-    drawn: float = 0.0  # share of twins drawn onto crack-free photographs
-    held_out: float = 0.15
+    drawn: float = 0.0  # fraction of tiles replaced by twins drawn onto crack-free photographs
+    held_out: float = 0.15  # fraction of the photographs
     evaluations: int = EVALUATIONS
-    keep: float = 0.0  # how much the checkpoint that it starts from holds it back; see `kept`
-    blend: float = 0.5  # share of the weights that a warm start began with in what it gives
-    calibrate: bool = True  # probabilities by the held-out photographs; a handful cannot
+    keep: float = 0.0  # weight of the distillation loss, see `distillation_loss`
+    blend: float = 0.5  # share of the initial weights in the result of a warm start, see `blended`
+    calibrate: bool = True  # by the held-out photographs; a handful of them is too few
     seed: int = 0
     device: str = "auto"
     workers: int | None = None  # processes that read and draw; None: 0 on a CPU, else up to 8
@@ -40,5 +43,6 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.evaluations < 1:
             raise UsageError(
-                "a run without an evaluation gives no checkpoint; evaluate once or more"
+                f"evaluations {self.evaluations}: without a validation a run has no checkpoint to "
+                "keep; evaluate once or more"
             )

@@ -1,9 +1,12 @@
-"""Training: one plain loop from photographs to a checkpoint, whatever the network is trained for.
+"""The training loop: from labelled photographs to a checkpoint, the same for every network.
 
-The phases of a step, in order: set the rate, forward and backward, clip, step, average; now and
-then evaluate and save.  Kept is the checkpoint that is best on photographs held out.  The state of
-the run lies in a folder beside the output, so that a killed run goes on where it was last saved.
-What differs between networks is in `crackcli.training.objective`.
+A step sets the learning rate, runs forward and backward, clips the gradient, updates the weights
+and their moving average. At equal parts of the schedule the averaged network is validated on
+held-out photographs and the run is saved; the best network becomes the checkpoint. The state of the
+run lies in a folder beside the output, so that a killed run resumes where it was last saved. What
+differs between networks is in their objective (`crackcli.training.objective`).
+
+Sources: Loshchilov and Hutter 2017 (cosine schedule), 2019 (AdamW).
 """
 
 import logging
@@ -41,120 +44,143 @@ from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import OBJECTIVES, load
 from crackcli.training.calibration import Reliability
 from crackcli.training.config import TrainConfig
-from crackcli.training.objective import Objective, Score, TileDataset, Verdict
-from crackcli.training.steps import moving_average, rate
-from crackcli.training.validation import scaled
+from crackcli.training.objective import Objective, Score, Validation
+from crackcli.training.patches import TileDataset
+from crackcli.training.regularisation import moving_average
+from crackcli.training.validation import network_input
 
 log = logging.getLogger(__name__)
 
-CLIP_NORM = 1.0
-GRACE_S = 3.0  # of a process that reads and draws, once it is told to end
-MOST_WORKERS = 8  # as many keep a GPU busy with one run
+CLIP_NORM = 1.0  # of the gradient
+WARM_UP = 0.1  # fraction of the schedule in which the learning rate rises
+GRACE_S = 3.0  # seconds from SIGTERM until a worker process exits
+MAX_WORKERS = 8  # processes; as many keep a GPU busy with one run
 
-Sides = tuple[Sequence[LabelledImage], Sequence[LabelledImage]]  # for training, and held out
+Split = tuple[Sequence[LabelledImage], Sequence[LabelledImage]]  # training and held-out photographs
+Batch = tuple[Tensor, Tensor]  # tiles (B, 3, T, T) uint8 and their targets
 
 
 @dataclass
-class Progress:
-    """Where a run is; handed to the caller after every step."""
+class TrainingState:
+    """The progress of a run, passed to ``on_step`` after every step.
+
+    The field names are keys of the saved run.
+    """
 
     step: int = 0
     steps: int = 0
     seconds: float = 0.0
     fraction: float = 0.0  # of the schedule, by steps or by time, whichever is further
     loss: float = math.nan
-    judged: str = ""  # what the photographs held out say, for a person
-    best: float = -math.inf
+    judged: str = ""  # summary of the last validation
+    best: float = -math.inf  # figure of merit of the best validation
     curve: list[dict[str, float]] = field(default_factory=list)
 
     @property
-    def words(self) -> str:
-        """Where it is, for a person."""
-        judged = f", {self.judged}" if self.judged else ""
-        return f"step {self.step}, loss {self.loss:.3f}{judged}"
+    def summary(self) -> str:
+        """Step, loss and last validation, for the progress bar."""
+        validation = f", {self.judged}" if self.judged else ""
+        return f"step {self.step}, loss {self.loss:.3f}{validation}"
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Where the checkpoint lies and how it fared on the photographs held out."""
+    """The checkpoint of a run and its performance on the held-out photographs."""
 
     output: Path
     scores: list[Score]
     curve: list[dict[str, float]]
-    training: int
+    training: int  # photographs
     held_out: int
-    reliability: Reliability | None  # of the calibrated P(crack), where there is one
+    reliability: Reliability | None  # of the calibrated P(crack); None without a classifier
 
 
 def train(
     config: TrainConfig,
-    on_step: Callable[[Progress], None] = lambda progress: None,
-    sides: Sides | None = None,
+    on_step: Callable[[TrainingState], None] = lambda state: None,
+    data: Split | None = None,
 ) -> TrainResult:
-    """Train on ``config.photographs``, or on ``sides``, and write the best checkpoint to
-    ``config.output``."""
+    """Train a network and write the best checkpoint to ``config.output``.
+
+    Photographs come from the folder ``config.photographs``, or from ``data``.
+    """
     refuse_existing(config.output, overwrite=config.overwrite)
     device = Device.find(config.device)
     torch.manual_seed(config.seed)
-    if config.start_from is not None:  # the network is that of the checkpoint
+    if config.start_from is not None:  # the checkpoint determines the network
         arguments = Checkpoint.read(config.start_from).arguments
         config = replace(config, arguments=arguments)
-    objective = load(OBJECTIVES, config.network)(config, device)
-    if sides is None:
+    objective: Objective[nn.Module] = load(OBJECTIVES, config.network)(config, device)
+    if data is None:
         if config.photographs is None:
             raise UsageError(
                 "no photographs to train on; give a folder with crack and no_crack, or --mine"
             )
-        needed = ALL_LABELS if objective.needed is None else (objective.needed,)
+        label = objective.required_label
+        needed = ALL_LABELS if label is None else (label,)
         found = list_photographs(config.photographs, config.table, needed)
-        sides = split(found, config.held_out, config.seed, needed)
-    training, held_out = usable(objective, sides)
+        data = split(found, config.held_out, config.seed, needed)
+    training, held_out = suitable(objective, data)
     log.info(
         "training on %s: %d photographs, %d held out", device.name, len(training), len(held_out)
     )
 
-    run = Run(objective, len(training), objective.compared_with(training))
-    progress = run.progress
-    tiles = objective.tiles(training)
-    if config.start_from or progress.step:
-        objective.aim(run.averaged.module)
-    batches = endless(tiles, config, device, skip=progress.step)
+    run = Run(objective, len(training), objective.references(training))
+    state = run.state
+    tiles = objective.tile_dataset(training)
+    if config.start_from or state.step:
+        objective.select_tiles(run.averaged.module)
+    batches = endless_batches(tiles, config, device, skip=state.step)
 
-    while progress.fraction < 1:
-        part = int(progress.fraction * config.evaluations)
+    while state.fraction < 1:
+        period = int(state.fraction * config.evaluations)
         run.advance(*next(batches))
-        if int(progress.fraction * config.evaluations) > part:
-            network = objective.given(run.averaged.module)
-            verdict = objective.judge(network, held_out)
-            run.note(network, verdict, len(training), len(held_out))
-            objective.aim(run.averaged.module)
-            batches = endless(tiles, config, device, skip=progress.step)
-        on_step(progress)
+        if int(state.fraction * config.evaluations) > period:
+            network = objective.candidate(run.averaged.module)
+            validation = objective.validate(network, held_out)
+            run.record(network, validation, len(training), len(held_out))
+            objective.select_tiles(run.averaged.module)
+            batches = endless_batches(tiles, config, device, skip=state.step)
+        on_step(state)
 
     return run.finish()
 
 
-def usable(objective: Objective, sides: Sides) -> Sides:
-    """What an objective can use of both sides, which it must not leave without."""
-    good = set(objective.suitable([*sides[0], *sides[1]]))
-    training, held_out = ([item for item in side if item in good] for side in sides)
+def suitable(objective: Objective[nn.Module], data: Split) -> Split:
+    """Return the photographs that an objective can use.
+
+    Raise an `InputError` if no photograph of the required label is left on a side.
+    """
+    usable = set(objective.suitable([*data[0], *data[1]]))
+    training, held_out = ([item for item in side if item in usable] for side in data)
+    label = objective.required_label
     for name, side in (("training", training), ("held-out", held_out)):
-        if objective.needed is not None and all(item.label != objective.needed for item in side):
+        if label is not None and all(item.label != label for item in side):
             raise InputError(
-                f"the usable '{LABELS[objective.needed]}' photographs come from so few photos that "
-                f"no {name} ones are left; add photographs, or change --held-out"
+                f"the usable photographs in '{LABELS[label]}' come from so few sites that no "
+                f"{name} ones are left; add photographs, or change --held-out"
             )
     return training, held_out
 
 
-class Run:
-    """A training run: network, averaged network, optimiser and progress, saved and resumed as one.
+def warmup_cosine(fraction: float) -> float:
+    """Return the learning rate, relative to its peak, at a fraction of the schedule.
 
-    Its folder beside the output is removed when the run is finished.
+    It rises linearly, then falls to zero as half a cosine.
+    """
+    if fraction < WARM_UP:
+        return 0.04 + 0.96 * fraction / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP)))
+
+
+class Run:
+    """A training run: network, averaged network, optimiser and state, saved and resumed together.
+
+    It is saved in ``<output>.run/``, which is removed when the run is finished.
     """
 
     def __init__(
-        self, objective: Objective, photographs: int, references: Tensor | None = None
+        self, objective: Objective[nn.Module], photographs: int, references: Tensor | None = None
     ) -> None:
         self.objective = objective
         self.references = references
@@ -162,130 +188,139 @@ class Run:
         self.device = objective.device
         self.network = objective.network
         self.averaged = AveragedModel(self.network, avg_fn=moving_average, use_buffers=True)
-        usual = objective.warm_peak if config.start_from else objective.peak
-        self.peak = config.learning_rate or usual
+        usual = objective.warm_peak_rate if config.start_from else objective.peak_rate
+        self.peak_rate = config.learning_rate or usual
         self.optimiser = torch.optim.AdamW(
             [parameter for parameter in self.parameters() if parameter.requires_grad],
-            lr=self.peak,
+            lr=self.peak_rate,
             weight_decay=config.weight_decay,
         )
         self.folder = config.output.with_name(config.output.name + ".run")
-        self.progress = Progress(steps=math.ceil(config.epochs * photographs / config.batch_size))
+        self.state = TrainingState(steps=math.ceil(config.epochs * photographs / config.batch_size))
         self.resume()
-        self.began = time.monotonic() - self.progress.seconds
+        self.began = time.monotonic() - self.state.seconds
 
     def parameters(self) -> list[nn.Parameter]:
-        """Of the network and of what is trained along with it."""
-        return [*self.network.parameters(), *self.objective.second.parameters()]
+        """Return the parameters of the network and of its auxiliary heads."""
+        return [*self.network.parameters(), *self.objective.auxiliary.parameters()]
 
     def advance(self, images: Tensor, targets: Tensor) -> None:
-        """One step on ``images`` (B, 3, T, T) uint8 and what the objective takes with them."""
-        progress = self.progress
+        """Train one step on ``images`` (B, 3, T, T) uint8 and the targets of the objective.
+
+        Raise a `ModelError` if the loss is not finite.
+        """
+        state = self.state
         for group in self.optimiser.param_groups:
-            group["lr"] = self.peak * rate(progress.fraction)
+            group["lr"] = self.peak_rate * warmup_cosine(state.fraction)
 
         self.network.train()
-        images, targets = scaled(images, self.device), targets.to(self.device.torch)
+        images, targets = network_input(images, self.device), targets.to(self.device.torch)
         with self.device.autocast():
-            loss, shown = self.objective.loss(images, targets)
+            loss, logged = self.objective.loss(images, targets)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
         nn.utils.clip_grad_norm_(self.parameters(), CLIP_NORM)
         self.optimiser.step()
         self.averaged.update_parameters(self.network)
 
-        progress.loss = shown.item()
+        state.loss = logged.item()
         if not loss.isfinite():
-            raise ModelError("the loss is not finite any more; try a lower --learning-rate")
-        progress.step += 1
-        progress.seconds = time.monotonic() - self.began
+            raise ModelError(
+                f"--learning-rate {self.peak_rate:g}: the loss is not finite any more at step "
+                f"{state.step + 1}; try a lower rate"
+            )
+        state.step += 1
+        state.seconds = time.monotonic() - self.began
         limit = self.config.minutes * 60 if self.config.minutes else math.inf
-        progress.fraction = min(1, max(progress.step / progress.steps, progress.seconds / limit))
+        state.fraction = min(1, max(state.step / state.steps, state.seconds / limit))
 
-    def note(self, network: nn.Module, verdict: Verdict, training: int, held_out: int) -> None:
-        """Note an evaluation, keep the network if it is the best so far, save the run."""
-        progress = self.progress
-        progress.judged = verdict.words
-        progress.curve.append(
+    def record(
+        self, network: nn.Module, validation: Validation, training: int, held_out: int
+    ) -> None:
+        """Add a validation to the curve, save the network if it is the best, and save the run."""
+        state = self.state
+        state.judged = validation.summary
+        state.curve.append(
             {
-                "step": progress.step,
-                "seconds": round(progress.seconds, 1),
-                "training_loss": progress.loss,
-                "held_out_loss": verdict.loss,
-                **{f"held_out_{name}": share for name, share in verdict.shares.items()},
+                "step": state.step,
+                "seconds": round(state.seconds, 1),
+                "training_loss": state.loss,
+                "held_out_loss": validation.loss,
+                **{f"held_out_{name}": value for name, value in validation.metrics.items()},
             }
         )
-        if verdict.merit > progress.best:
-            progress.best = verdict.merit
+        if validation.merit > state.best:
+            state.best = validation.merit
+            config = asdict(self.config).items()
             history = {
-                "config": {k: v for k, v in asdict(self.config).items() if not is_path(v)},
+                "config": {key: value for key, value in config if not isinstance(value, Path)},
                 "device": self.device.name,
-                "step": progress.step,
-                "curve": progress.curve,
-                "scores": [asdict(score) for score in verdict.scores],
+                "step": state.step,
+                "curve": state.curve,
+                "scores": [asdict(score) for score in validation.scores],
                 "photographs": {"training": training, "held_out": held_out},
             }
-            checkpoint = self.checkpoint(network, verdict, history | verdict.notes)
+            checkpoint = self.checkpoint(network, validation, history | validation.history)
             checkpoint.save(self.folder / "best.safetensors")
-        state = {
+        saved = {
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
-            "second": self.objective.second.state_dict(),
+            "second": self.objective.auxiliary.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "progress": asdict(progress),
+            "progress": asdict(state),
         }
         with atomic_write(self.folder / "state.pt") as aside:
-            torch.save(state, aside)
+            torch.save(saved, aside)
 
     def checkpoint(
-        self, network: nn.Module, verdict: Verdict, history: dict[str, Any]
+        self, network: nn.Module, validation: Validation, history: dict[str, Any]
     ) -> Checkpoint:
-        """A network in plain layers, and what is to be known of it."""
-        plain = self.objective.plain(network, verdict)
+        """Return the checkpoint of a network in the form used for inference."""
+        folded = self.objective.for_inference(network, validation)
         return Checkpoint(
             network=self.config.network,
             arguments=self.config.arguments,
             classes=self.objective.classes,
-            tile_px=plain.tile_px,
-            state={name: value.contiguous() for name, value in plain.state_dict().items()},
-            margin=verdict.margin,
+            tile_px=self.objective.tile_px,
+            state={name: value.contiguous() for name, value in folded.state_dict().items()},
+            margin=validation.margin,
             history=history,
             references=self.references,
         )
 
     def resume(self) -> None:
-        """Go on where a killed run of the same configuration was last saved."""
+        """Load the last saved state of a killed run with the same options, if there is one."""
         path = self.folder / "state.pt"
         if not path.exists():
             return
         try:
-            state = torch.load(path, weights_only=True, map_location=self.device.torch)
-            self.network.load_state_dict(state["network"])
-            self.averaged.load_state_dict(state["averaged"])
-            self.objective.second.load_state_dict(state["second"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.progress = Progress(**state["progress"])
-            self.result()  # what `finish` needs of the best one is there
+            saved = torch.load(path, weights_only=True, map_location=self.device.torch)
+            self.network.load_state_dict(saved["network"])
+            self.averaged.load_state_dict(saved["averaged"])
+            self.objective.auxiliary.load_state_dict(saved["second"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            self.state = TrainingState(**saved["progress"])
+            self.result()  # `finish` needs the best checkpoint: check it now
         except (RuntimeError, TypeError, ValueError, KeyError, pickle.UnpicklingError) as error:
             raise ModelError(
-                f"{path} is of a run with other options or is damaged; remove {self.folder} to "
-                "start anew"
+                f"{path}: belongs to a run with other options, or is damaged; remove "
+                f"{self.folder} to start anew"
             ) from error
-        log.info("going on at step %d of %d", self.progress.step, self.progress.steps)
+        log.info("resuming at step %d of %d", self.state.step, self.state.steps)
 
     def result(self) -> TrainResult:
-        """What the best checkpoint so far says."""
+        """Return the result of the run, as the history of the best checkpoint records it."""
         history = Checkpoint.read(self.folder / "best.safetensors").history
         return TrainResult(
             output=self.config.output,
-            scores=[self.objective.score(**score) for score in history["scores"]],
-            curve=self.progress.curve,
+            scores=[self.objective.score_type(**score) for score in history["scores"]],
+            curve=self.state.curve,
             reliability=self.objective.reliability(history),
             **history["photographs"],
         )
 
     def finish(self) -> TrainResult:
-        """Move the best checkpoint into place and clear up."""
+        """Copy the best checkpoint to the output and remove the folder of the run."""
         result = self.result()
         with atomic_write(self.config.output) as aside:
             shutil.copyfile(self.folder / "best.safetensors", aside)
@@ -293,8 +328,8 @@ class Run:
         return result
 
 
-class Endless(Sampler[int]):
-    """Positions drawn with ``weights``, without end; another ``seed``, other draws."""
+class EndlessSampler(Sampler[int]):
+    """Indices drawn with ``weights``, with replacement and without end."""
 
     def __init__(self, weights: Sequence[float], seed: int) -> None:
         self.weights = torch.tensor(weights, dtype=torch.float64)
@@ -307,52 +342,49 @@ class Endless(Sampler[int]):
             ).tolist()
 
 
-def endless(
+def endless_batches(
     tiles: TileDataset, config: TrainConfig, device: Device, skip: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches without end, classes and sources in balance; after ``skip`` steps others are drawn.
+) -> Iterator[Batch]:
+    """Yield batches without end, with classes and sources balanced.
 
-    Processes that read and draw work on a copy of ``tiles``: what has been aimed anew since is
-    seen by the batches of another call.
+    ``skip``, the number of steps done, is part of the seed. Worker processes have a copy of
+    ``tiles``: tiles that are selected later appear in the batches of another call only.
     """
     workers = config.workers
     if workers is None:
-        workers = 0 if device.name == "cpu" else min(MOST_WORKERS, os.cpu_count() or 1)
-    if workers:  # a process that is forked would wait for OpenCV's threads, which it has not
+        workers = 0 if device.name == "cpu" else min(MAX_WORKERS, os.cpu_count() or 1)
+    if workers:  # a forked process would wait for threads of OpenCV that it does not have
         cv2.setNumThreads(1)
     loader = DataLoader(
         tiles,
         batch_size=config.batch_size,
-        sampler=Endless(sampling_weights(tiles.found), seed=config.seed * 1_000_003 + skip),
+        sampler=EndlessSampler(sampling_weights(tiles.found), seed=config.seed * 1_000_003 + skip),
         num_workers=workers,
-        worker_init_fn=alone,
+        worker_init_fn=init_worker,
         pin_memory=device.name != "cpu",
     )
     try:
         yield from loader
-    except CrackError as error:  # torch puts the traceback of its process before what it says
+    except CrackError as error:  # torch puts the traceback of the worker before the message
         kind = type(error)
         raise kind(str(error).rpartition(f"{kind.__name__}: ")[2].strip()) from error
 
 
-def alone(worker: int) -> None:
-    """One core for each process that reads and draws, which lets the first process of a run end it
-    where a signal is sent to all: one that left at once might do so with a lock that the first one
-    waits for."""
+def init_worker(worker: int) -> None:
+    """Set up a worker process: one thread, and signals left to the main process.
+
+    A signal may reach all processes of a run. A worker that exits at once could hold a lock that
+    the main process waits for.
+    """
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, leave_later)
-    # What goes wrong is sent to that process; threads that send tell their own end by tracebacks.
+    signal.signal(signal.SIGTERM, exit_later)
+    # Errors are sent to the main process; the sending threads print tracebacks when they end.
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
 
 
-def leave_later(*_: object) -> None:
-    """Leave without a word, if nobody has ended this process by then."""
+def exit_later(*_: object) -> None:
+    """Exit silently after `GRACE_S` unless the main process has ended this worker first."""
     timer = threading.Timer(GRACE_S, os._exit, (0,))
     timer.daemon = True
     timer.start()
-
-
-def is_path(value: object) -> bool:
-    """Paths say something of one machine only and stay out of a checkpoint."""
-    return isinstance(value, Path)

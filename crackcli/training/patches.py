@@ -1,11 +1,15 @@
-"""Photographs as the tiles that a network is trained on: sizes, windows, masks, random changes.
+"""Photographs as training tiles: sizes, windows, masks, random changes, reference tiles.
 
-A small picture (up to 1.5 tiles) is one tile, resized.  A large photograph is a bag of tiles: its
-one bit says that at least one tile has a crack, or that none has.  So a sound photograph gives any
-of its tiles; a cracked one gives the tile where the model of the moment is surest (multiple-
-instance learning; `Patches.windows`), and before there is such a model, all of itself, shrunk.
+A small picture, with a short side up to 1.5 tiles, is resized to one tile. A large photograph is a
+bag of tiles, in the sense of multiple-instance learning: its one bit says that at least one tile
+shows a crack, or that none does. So any tile of a crack-free photograph is a negative example. Of a
+cracked photograph, the tile with the highest P(crack) of the current network is the positive
+example (`Patches.windows`); before there is a trained network, the whole photograph, shrunk to a
+tile, is.
 """
 
+import random
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,21 +24,23 @@ from crackcli.datasets.folders import LABELS, LabelledImage, sampling_weights
 from crackcli.datasets.pixel_labels import CRACK_ABOVE, read_fitting_mask, read_image
 from crackcli.errors import InputError
 from crackcli.synthesis.twins import distracted_twin, twin
-from crackcli.training.augmentation import augmentation, looks, places, to_tensor
+from crackcli.training.augmentation import augmentation, geometric, photometric, to_tensor
 
-SINGLE = 1.5  # tiles: up to this short side a picture is one tile
-LONGEST = 4  # tiles: a larger photograph is shrunk to this side before it is cut
+SINGLE_TILE = 1.5  # tiles; up to this short side a picture is resized to one tile
+LONGEST = 4  # tiles; a larger photograph is shrunk to this long side
+REFERENCE_PHOTOGRAPHS = 5  # number in Forest et al. 2024
+MEAN_PHOTOGRAPHS = 256  # at most; the mean of more is the same
 
 
 def read_photograph(path: Path) -> UInt8:
-    """A photograph as RGB (rows, cols, 3), upright."""
+    """Read a photograph as RGB (rows, cols, 3), upright."""
     return read_image(path, cv2.IMREAD_COLOR_RGB)
 
 
 def to_bag(image: UInt8, tile_px: int, stride_px: int) -> UInt8:
-    """One tile for a small picture; else the photograph in sides of whole strides."""
+    """Resize a small picture to one tile, and a photograph to sides of whole strides."""
     rows, cols = image.shape[:2]
-    if min(rows, cols) <= SINGLE * tile_px:
+    if min(rows, cols) <= SINGLE_TILE * tile_px:
         return resize(image, tile_px, tile_px)
     factor = min(1.0, LONGEST * tile_px / max(rows, cols))
     rows, cols = (
@@ -44,22 +50,32 @@ def to_bag(image: UInt8, tile_px: int, stride_px: int) -> UInt8:
 
 
 def resize(image: UInt8, rows: int, cols: int) -> UInt8:
-    """By area where it shrinks, else bicubic."""
+    """Resize an image by area averaging if it shrinks, else by bicubic interpolation."""
     if image.shape[:2] == (rows, cols):
         return image
-    shrinks = image.shape[0] > rows
-    return cv2.resize(
-        image, (cols, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    )
+    method = cv2.INTER_AREA if image.shape[0] > rows else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (cols, rows), interpolation=method), np.uint8)
 
 
-class Patches(Dataset[tuple[Tensor, int]]):
+class TileDataset(Dataset[tuple[Tensor, int | Tensor]]):
+    """Photographs ``found`` as pairs of a tile (3, T, T) uint8 and its target."""
+
+    found: Sequence[LabelledImage]
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> tuple[Tensor, int | Tensor]: ...
+
+
+class Patches(TileDataset):
     """Photographs as tiles (3, tile_px, tile_px) uint8 with their label, randomly changed.
 
-    ``windows`` holds the (row, col) of the tile that shows the crack, of the large photographs
-    where it is known.  A share ``drawn`` of the tiles is replaced by a twin of a crack-free
-    photograph with the same label: with cracks drawn onto it, or with what is no crack (see
-    `crackcli.synthesis.twins`); half that share of the cracked photographs get distractors too.
+    ``windows`` contains the (row, col) of the tile that shows the crack, for large photographs for
+    which it is known. A fraction ``drawn`` of the tiles is replaced by a twin of a crack-free
+    photograph with the same label: one with cracks drawn onto it, or with distractors (see
+    `crackcli.synthesis.twins`). Half that fraction of the cracked photographs get distractors too.
     """
 
     def __init__(
@@ -71,19 +87,16 @@ class Patches(Dataset[tuple[Tensor, int]]):
         self.drawn = drawn
         self.windows: dict[Path, tuple[int, int]] = {}
         self.augment = augmentation(tile_px)
-        self.sound = [item for item in found if item.label == 0]
-        shares = torch.tensor(sampling_weights(found), dtype=torch.float64)
-        self.sound_shares = shares[[item.label == 0 for item in found]]
-
-    def __len__(self) -> int:
-        return len(self.found)
+        self.crack_free = [item for item in found if item.label == 0]
+        weights = torch.tensor(sampling_weights(found), dtype=torch.float64)
+        self.crack_free_weights = weights[[item.label == 0 for item in found]]
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         item = self.found[index]
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
         chance = float(torch.rand(()))
         if chance < self.drawn:
-            background = self.sound[int(torch.multinomial(self.sound_shares, 1))]
+            background = self.crack_free[int(torch.multinomial(self.crack_free_weights, 1))]
             tile = twin(self.tile(background), item.label, rng)
         else:
             tile = self.tile(item)
@@ -92,7 +105,7 @@ class Patches(Dataset[tuple[Tensor, int]]):
         return self.augment(to_tensor(tile)), item.label
 
     def tile(self, item: LabelledImage) -> UInt8:
-        """The tile of a photograph that carries its label."""
+        """Return a tile of a photograph that has its label."""
         tile_px = self.tile_px
         bag = to_bag(read_photograph(item.path), tile_px, self.stride_px)
         if item.path in self.windows:
@@ -104,29 +117,26 @@ class Patches(Dataset[tuple[Tensor, int]]):
         return bag[row : row + tile_px, col : col + tile_px]
 
 
-class MaskedPatches(Dataset[tuple[Tensor, Tensor]]):
-    """Photographs as tiles (3, tile_px, tile_px) uint8 with their masks (tile_px, tile_px) of
-    bools, changed together; light and colour of the photograph alone.
+class MaskedPatches(TileDataset):
+    """Photographs as tiles (3, tile_px, tile_px) uint8 with bool masks (tile_px, tile_px).
 
-    Of a large cracked photograph any tile is taken that holds a crack pixel drawn by lot.
+    Geometric changes apply to both, changes of light and colour to the photograph alone. The tile
+    of a large cracked photograph contains a crack pixel that is drawn at random.
     """
 
     def __init__(self, found: Sequence[LabelledImage], tile_px: int, stride_px: int) -> None:
         self.found = found
         self.tile_px = tile_px
         self.stride_px = stride_px
-        self.places, self.looks = places(tile_px), looks()
-
-    def __len__(self) -> int:
-        return len(self.found)
+        self.geometric, self.photometric = geometric(tile_px), photometric()
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         bag = to_bag(read_masked(self.found[index]), self.tile_px, self.stride_px)
-        tile = self.places(to_tensor(self.tile(bag)))
-        return self.looks(tile[:3]), tile[3] > CRACK_ABOVE
+        tile = self.geometric(to_tensor(self.tile(bag)))
+        return self.photometric(tile[:3]), tile[3] > CRACK_ABOVE
 
     def tile(self, bag: UInt8) -> UInt8:
-        """A tile of a photograph with its mask as the fourth channel."""
+        """Return a tile (tile_px, tile_px, 4) of a photograph with its mask as fourth channel."""
         tile_px = self.tile_px
         rows, cols = np.nonzero(bag[..., 3] > CRACK_ABOVE)
         lowest, highest = (0, 0), tuple(side - tile_px for side in bag.shape[:2])
@@ -141,19 +151,55 @@ class MaskedPatches(Dataset[tuple[Tensor, Tensor]]):
         return bag[row : row + tile_px, col : col + tile_px]
 
 
-def mask_of(item: LabelledImage) -> Path:
-    """Where the mask of a photograph lies: in ``masks/`` beside the folder that is its label."""
+def mask_path(item: LabelledImage) -> Path:
+    """Return the path of a photograph's mask: in ``masks/`` beside the folder of its label."""
     labels = (path for path in item.path.parents if path.name == LABELS[item.label])
     return next(labels, item.path.parent).with_name("masks") / f"{item.path.stem}.png"
 
 
 def read_masked(item: LabelledImage) -> UInt8:
-    """A photograph and its mask, 0 to 255, as four channels (rows, cols, 4)."""
-    image, path = read_photograph(item.path), mask_of(item)
+    """Read a photograph and its mask, 0 to 255, as four channels (rows, cols, 4).
+
+    Raise an `InputError` if the mask of a crack-free photograph shows a crack.
+    """
+    image, path = read_photograph(item.path), mask_path(item)
     mask = read_fitting_mask(path, image)
     if item.label == 0 and (mask > CRACK_ABOVE).any():
         raise InputError(
-            f"{path} shows a crack, but its photograph lies in '{LABELS[0]}'; move the photograph "
-            "or mend the mask"
+            f"{path}: shows a crack, but its photograph lies in '{LABELS[0]}'; move the photograph "
+            "or correct the mask"
         )
     return np.dstack([image, mask])
+
+
+def choose_references(
+    found: Sequence[LabelledImage], tile_px: int, stride_px: int, seed: int
+) -> Tensor | None:
+    """Return the reference tiles that a checkpoint stores, (1 + N, 3, T, T) uint8.
+
+    DeepLift, integrated gradients and the SHAP methods compare an image with crack-free ones. The
+    first tile is the mean of crack-free photographs; the N others, up to `REFERENCE_PHOTOGRAPHS`,
+    are drawn at random, alternating between sources. Return None if all photographs have cracks.
+    """
+    crack_free = [item for item in found if item.label == 0]
+    if not crack_free:
+        return None
+    order = random.Random(seed)
+    by_source: dict[str, list[LabelledImage]] = {}
+    for item in order.sample(crack_free, len(crack_free)):
+        by_source.setdefault(item.source, []).append(item)
+    queues = [by_source[source] for source in sorted(by_source)]
+    chosen: list[LabelledImage] = []
+    while any(queues):
+        chosen += [queue.pop() for queue in queues if queue]
+    tiles = [centre_tile(item, tile_px, stride_px) for item in chosen[:MEAN_PHOTOGRAPHS]]
+    mean = np.mean([tile.numpy() for tile in tiles], axis=0, dtype=np.float64)
+    first = torch.from_numpy(np.rint(mean).astype(np.uint8))
+    return torch.stack([first, *tiles[:REFERENCE_PHOTOGRAPHS]])
+
+
+def centre_tile(item: LabelledImage, tile_px: int, stride_px: int) -> Tensor:
+    """Return the tile (3, T, T) at the centre of a photograph."""
+    bag = to_bag(read_photograph(item.path), tile_px, stride_px)
+    row, col = ((side - tile_px) // 2 for side in bag.shape[:2])
+    return to_tensor(bag[row : row + tile_px, col : col + tile_px])

@@ -1,17 +1,20 @@
-"""Which pixels are crack: a network learns from masks, as somebody has drawn them.
+"""Segmentation: a U-Net learns P(crack) of each pixel from masks drawn by people.
 
-PHOTOGRAPHS/masks/<stem>.png is the mask of PHOTOGRAPHS/crack/<stem>.* or no_crack/<stem>.*, of the
-same size; pixels above 127 are crack.
+Data: PHOTOGRAPHS/masks/<stem>.png is the mask of PHOTOGRAPHS/crack/<stem>.* or no_crack/<stem>.*,
+of the same size; pixels above 127 are crack. Loss: binary cross-entropy of all pixels plus 1 - soft
+Dice of the cracked tiles (`mask_loss`).
+
+Sources: Ronneberger et al. 2015 (U-Net); Milletari et al. 2016 (Dice loss); Forest et al. 2024 (a
+U-Net as the supervised reference for explanations).
 """
 
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,34 +26,30 @@ from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.errors import InputError
 from crackcli.networks.unet import UNet
 from crackcli.training.augmentation import to_tensor
-from crackcli.training.objective import Objective, Verdict
-from crackcli.training.patches import MaskedPatches, mask_of, read_masked, to_bag
-from crackcli.training.validation import percent, scaled
+from crackcli.training.objective import Objective, Score, Validation
+from crackcli.training.patches import MaskedPatches, mask_path, read_masked, to_bag
+from crackcli.training.validation import network_input, percent
 
 log = logging.getLogger(__name__)
 
-SEEN = 0.5  # P(crack) from which on a pixel is marked
-SMOOTHING = 1e-5  # pixels, so that Dice is a number where nothing is marked
+MARKED_FROM = 0.5  # P(crack) of a marked pixel
+SMOOTHING = 1e-5  # px; keeps Dice defined where nothing is marked
 
 
 @dataclass(frozen=True)
-class MaskScore:
-    """How the masks of one source fared, at 0 px of tolerance, at the size the network sees them.
+class MaskScore(Score):
+    """The segmentation scores of one source, without tolerance, at the size of network input.
 
-    ``precision``, ``recall`` and ``f1`` are pooled over all pixels of all its photographs, and nan
-    where no pixel is labelled; ``false_share`` is how much of the crack-free ones is marked.
+    ``precision``, ``recall`` and ``f1`` are pooled over the pixels of all its photographs; nan if
+    no pixel is labelled. ``false_share`` is the marked fraction of the crack-free photographs.
     """
 
-    source: str
     crack: int  # photographs
     no_crack: int
     precision: float
     recall: float
     f1: float
     false_share: float
-
-    def row(self) -> dict[str, Any]:
-        return asdict(self)
 
     def texts(self) -> dict[str, str]:
         return {
@@ -60,34 +59,37 @@ class MaskScore:
             "precision": percent(self.precision),
             "recall": percent(self.recall),
             "F1": percent(self.f1),
-            "marked where none is": percent(self.false_share),
+            "false positive pixels": percent(self.false_share),
         }
 
 
-class Segmenting(Objective):
-    """P(crack) of each pixel, by masks."""
+class Segmentation(Objective[UNet]):
+    """Trains a U-Net on masks."""
 
     classes = ("crack",)
-    score = MaskScore
-    unused = ("frozen", "drawn", "label_smoothing", "keep", "blend", "calibrate")
-    needed = 1
-    warm_peak = 2e-4
+    score_type = MaskScore
+    unused_options = ("frozen", "drawn", "label_smoothing", "keep", "blend", "calibrate")
+    required_label = 1
+    warm_peak_rate = 2e-4
 
-    network: UNet
+    @property
+    def tile_px(self) -> int:
+        return self.network.tile_px
 
     def suitable(self, found: Sequence[LabelledImage]) -> list[LabelledImage]:
-        """Those with a mask, each of its own; of cracked ones, those with a labelled pixel.
+        """Return the photographs with a mask of their own that fits their label.
 
-        All masks are read now: what is wrong with one is to show before the training.
+        The mask of a cracked photograph must contain a crack pixel. All masks are read here, so
+        that a bad one raises its `InputError` before the training.
         """
-        masked = [item for item in found if mask_of(item).is_file()]
+        masked = [item for item in found if mask_path(item).is_file()]
         owners: dict[Path, LabelledImage] = {}
         for item in masked:
-            other = owners.setdefault(mask_of(item), item)
+            other = owners.setdefault(mask_path(item), item)
             if other is not item:
                 raise InputError(
-                    f"{item.path} and {other.path} have one mask, {mask_of(item)}; rename one of "
-                    "them and give it a mask of its name"
+                    f"{mask_path(item)}: is the mask of two photographs, {item.path} and "
+                    f"{other.path}; rename one of them and give it a mask of its name"
                 )
         masked = [
             item for item in masked if (read_masked(item)[..., 3] > CRACK_ABOVE).any() == item.label
@@ -99,23 +101,24 @@ class Segmenting(Objective):
                 len(found),
             )
         if not any(item.label == 1 for item in masked):
-            example = mask_of(next(item for item in found if item.label == 1))
+            example = mask_path(next(item for item in found if item.label == 1))
             raise InputError(
-                f"no photograph of 'crack' has a mask; a U-Net learns from masks such as {example},"
+                f"no photograph in 'crack' has a mask; a U-Net learns from masks such as {example},"
                 " 255 where there is crack and 0 elsewhere"
             )
         return masked
 
-    def tiles(self, training: Sequence[LabelledImage]) -> MaskedPatches:
+    def tile_dataset(self, training: Sequence[LabelledImage]) -> MaskedPatches:
         return MaskedPatches(training, self.network.tile_px, self.network.stride_px)
 
     def loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss for masks (B, T, T), twice: all of it is logged."""
         loss = mask_loss(self.network.logits(images).float(), targets)
         return loss, loss
 
     @torch.inference_mode()
-    def judge(self, network: UNet, held_out: Sequence[LabelledImage]) -> Verdict:
-        """The best is the one with the highest F1, mean over sources."""
+    def validate(self, network: UNet, held_out: Sequence[LabelledImage]) -> Validation:
+        """Evaluate a network; the best has the highest F1, averaged over sources."""
         network.eval()
         counts: dict[str, list[tuple[int, PixelScores]]] = defaultdict(list)
         losses = []
@@ -123,44 +126,48 @@ class Segmenting(Objective):
             bag = to_bag(read_masked(item), network.tile_px, network.stride_px)
             labelled = bag[..., 3] > CRACK_ABOVE
             with self.device.autocast():
-                logits = network.logits(scaled(to_tensor(bag[..., :3])[None], self.device))
+                logits = network.logits(network_input(to_tensor(bag[..., :3])[None], self.device))
             logits = logits.float().cpu()
             losses.append(mask_loss(logits, torch.from_numpy(labelled)[None]).item())
-            marked = logits[0].sigmoid().numpy() >= SEEN
+            marked = logits[0].sigmoid().numpy() >= MARKED_FROM
             counts[item.source].append((item.label, compare(marked, labelled)))
-        scores = [score_of(source, members) for source, members in sorted(counts.items())]
+        scores = [pooled_score(source, members) for source, members in sorted(counts.items())]
         f1 = fmean(score.f1 for score in scores if not isnan(score.f1))
-        return Verdict(
+        return Validation(
             scores=scores,
             loss=fmean(losses),
             merit=f1,
-            shares={"F1": f1},
-            words=f"F1 {f1:.1%}",
+            metrics={"F1": f1},
+            summary=f"F1 {f1:.1%}",
         )
 
 
-def score_of(source: str, members: Sequence[tuple[int, PixelScores]]) -> MaskScore:
-    """Labels and pixel counts of a source's photographs, pooled."""
-    sound = [count for label, count in members if label == 0]
+def pooled_score(source: str, members: Sequence[tuple[int, PixelScores]]) -> MaskScore:
+    """Return the score of a source from the label and pixel counts of each photograph."""
+    crack_free = [count for label, count in members if label == 0]
     pooled = sum((count for _, count in members), PixelScores())
     return MaskScore(
         source=source,
-        crack=len(members) - len(sound),
-        no_crack=len(sound),
+        crack=len(members) - len(crack_free),
+        no_crack=len(crack_free),
         precision=pooled.precision if pooled.labelled else nan,
         recall=pooled.recall,
         f1=pooled.f1 if pooled.labelled else nan,
-        false_share=sum(sound, PixelScores()).marked_fraction,
+        false_share=sum(crack_free, PixelScores()).marked_fraction,
     )
 
 
 def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """1 - soft Dice of each cracked tile, mean over these, plus binary cross-entropy, mean over all
-    pixels, of logits (B, H, W) and masks (B, H, W) of bools.
+    """Return the loss of logits (B, H, W) for bool masks (B, H, W).
 
-    Dice = 2 (I + s) / (U + s) with I = sum p g, U = sum p + sum g, s = 1e-5 weighs a hairline as
-    much as a gaping crack, but says next to nothing of a tile without crack, and its slope
-    vanishes where all of a crack is missed: cross-entropy is there for these.
+    It is binary cross-entropy, averaged over all pixels, plus 1 - Dice, averaged over the tiles
+    with a crack:
+
+        Dice = 2 (I + s) / (U + s),   I = sum p g,   U = sum p + sum g,   s = 1e-5
+
+    with probabilities p and masks g. Dice weights a hairline as much as a wide crack. It carries no
+    information about tiles without a crack, and its gradient vanishes where a crack is missed
+    entirely: cross-entropy covers both cases.
 
     Source: Forest et al. 2024 (the Dice term).
     """

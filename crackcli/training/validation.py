@@ -1,8 +1,8 @@
-"""Judging a classifier by photographs that it was not trained on; finding where it is surest."""
+"""Validation of a classifier on held-out photographs, and the tile with the highest P(crack)."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,31 +15,29 @@ from crackcli.datasets.folders import LabelledImage
 from crackcli.engines.device import Device
 from crackcli.networks.chain import Chain
 from crackcli.training.augmentation import to_tensor
+from crackcli.training.objective import Score
 from crackcli.training.patches import read_photograph, to_bag
 
 
 @dataclass(frozen=True)
-class SourceScore:
-    """How one source of held-out photographs fared; nan where it has none of a class."""
+class SourceScore(Score):
+    """The classification scores of one source; nan if it has no photographs of a class."""
 
-    source: str
-    crack: int
+    crack: int  # photographs
     no_crack: int
-    recall: float  # share of cracked photographs found
-    specificity: float  # share of sound photographs passed
+    recall: float  # fraction of the cracked photographs with P(crack) above 0.5
+    specificity: float  # fraction of the crack-free photographs without
 
     @property
     def accuracy(self) -> float:
-        """Mean of recall and specificity, of those that exist."""
+        """The mean of recall and specificity, as far as they are known."""
         known = [value for value in (self.recall, self.specificity) if not math.isnan(value)]
         return sum(known) / len(known)
 
     def row(self) -> dict[str, Any]:
-        """By the names of columns."""
-        return asdict(self) | {"accuracy": self.accuracy}
+        return super().row() | {"accuracy": self.accuracy}
 
     def texts(self) -> dict[str, str]:
-        """The same for a person."""
         return {
             "source": self.source,
             "crack": str(self.crack),
@@ -50,30 +48,35 @@ class SourceScore:
         }
 
 
-def percent(share: float) -> str:
-    """A share for a person, a dash for what is not known."""
-    return "-" if math.isnan(share) else f"{share:.1%}"
+def percent(fraction: float) -> str:
+    """Format a fraction in percent, with a dash if it is unknown."""
+    return "-" if math.isnan(fraction) else f"{fraction:.1%}"
 
 
-def scaled(images: Tensor, device: Device) -> Tensor:
-    """uint8 images as the network takes them: float32 in [0, 1], channels last."""
+def network_input(images: Tensor, device: Device) -> Tensor:
+    """Return uint8 images (B, 3, H, W) as float32 in [0, 1] on the device, channels last."""
     images = images.to(device.torch, non_blocking=True)
     return images.contiguous(memory_format=torch.channels_last).float() / 255
 
 
 @torch.inference_mode()
-def margins(chain: Chain, item: LabelledImage, device: Device) -> Tensor:
-    """logit(crack) - logit(no crack) (h, w) at every tile position of a photograph."""
+def tile_margins(chain: Chain, item: LabelledImage, device: Device) -> Tensor:
+    """Return logit(crack) - logit(no crack) at every tile position (h, w) of a photograph."""
     bag = to_tensor(to_bag(read_photograph(item.path), chain.tile_px, chain.stride_px))
     with device.autocast():
-        logits = chain(scaled(bag[None], device))[0].float()
+        logits: Tensor = chain(network_input(bag[None], device))[0].float()
     return (logits[1] - logits[0]).cpu()
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """How a network fares: each source's scores, the log loss, and of every photograph its
-    logit(crack) - logit(no crack), ``margins``, and its label."""
+class ClassifierValidation:
+    """The performance of a classifier on held-out photographs.
+
+    scores    of each source
+    loss      mean log loss
+    margins   logit(crack) - logit(no crack) of each photograph
+    labels    of each photograph
+    """
 
     scores: list[SourceScore]
     loss: float
@@ -82,54 +85,59 @@ class Judgement:
 
     @property
     def recognised(self) -> list[float]:
-        """The margins of the cracked photographs in which a crack is seen."""
+        """The margins of the cracked photographs that are classified as cracked."""
         pairs = zip(self.margins, self.labels, strict=True)
         return [margin for margin, label in pairs if label == 1 and margin > 0]
 
-    def over(self, temperature: float) -> list[float]:
-        """The margins divided by a temperature."""
+    def margins_at(self, temperature: float) -> list[float]:
+        """Return the margins divided by a temperature."""
         return [margin / temperature for margin in self.margins]
 
     @property
-    def margin(self) -> float:
-        """The usual one on a crack."""
+    def typical_margin(self) -> float:
+        """The median margin of the recognised cracks; 1 if there are none."""
         return median(self.recognised) if self.recognised else 1.0
 
 
-def validate(chain: Chain, held_out: Sequence[LabelledImage], device: Device) -> Judgement:
-    """Judge a network by photographs; a bag is judged by its surest tile."""
+def validate(
+    chain: Chain, held_out: Sequence[LabelledImage], device: Device
+) -> ClassifierValidation:
+    """Classify held-out photographs; a bag of tiles has the highest margin of its tiles."""
     chain.eval()
-    hits: dict[str, tuple[list[bool], list[bool]]] = {}
+    correct: dict[str, tuple[list[bool], list[bool]]] = {}
     loss = 0.0
-    surest = [margins(chain, item, device).max().item() for item in held_out]
-    for item, margin in zip(held_out, surest, strict=True):
-        hits.setdefault(item.source, ([], []))[item.label].append((margin > 0) == (item.label == 1))
+    margins = [tile_margins(chain, item, device).max().item() for item in held_out]
+    for item, margin in zip(held_out, margins, strict=True):
+        right = (margin > 0) == (item.label == 1)
+        correct.setdefault(item.source, ([], []))[item.label].append(right)
         loss += float(np.logaddexp(0, -margin if item.label else margin))
     scores = [
-        SourceScore(source, len(crack), len(sound), share(crack), share(sound))
-        for source, (sound, crack) in sorted(hits.items())
+        SourceScore(source, len(crack), len(none), fraction_true(crack), fraction_true(none))
+        for source, (none, crack) in sorted(correct.items())
     ]
-    return Judgement(scores, loss / len(held_out), surest, [item.label for item in held_out])
+    labels = [item.label for item in held_out]
+    return ClassifierValidation(scores, loss / len(held_out), margins, labels)
 
 
-def share(hits: Sequence[bool]) -> float:
-    return sum(hits) / len(hits) if hits else math.nan
+def fraction_true(values: Sequence[bool]) -> float:
+    """Return the fraction of values that are true; nan if there are none."""
+    return sum(values) / len(values) if values else math.nan
 
 
-def locate(
+def locate_cracks(
     chain: Chain, bags: Sequence[LabelledImage], device: Device
 ) -> dict[Path, tuple[int, int]]:
-    """Of each large cracked photograph, the (row, col) of the tile where the chain is surest."""
+    """Return the (row, col) of the tile with the highest P(crack) of each large photograph."""
     chain.eval()
     windows = {}
     for item in bags:
-        margin = margins(chain, item, device)
+        margin = tile_margins(chain, item, device)
         row, col = divmod(int(margin.argmax()), margin.shape[1])
         windows[item.path] = (row * chain.stride_px, col * chain.stride_px)
     return windows
 
 
 def is_bag(item: LabelledImage, chain: Chain) -> bool:
-    """Whether a photograph is larger than one tile."""
+    """Return True if a photograph is larger than one tile: a bag of tiles."""
     bag = to_bag(read_photograph(item.path), chain.tile_px, chain.stride_px)
     return bag.shape[:2] != (chain.tile_px, chain.tile_px)

@@ -1,4 +1,4 @@
-"""Hard negatives: the tiles that a model gets wrong, found, kept and unlearnt."""
+"""Hard-negative mining: false positives of a model are found, stored and unlearnt."""
 
 import subprocess
 import sys
@@ -14,19 +14,19 @@ pytest.importorskip("torch")
 from crackcli.datasets.folders import photo_of
 from crackcli.errors import InputError, OutputError, UsageError
 from crackcli.finetuning.hard_negatives import mine, train_mined
-from crackcli.training.loop import TrainConfig
+from crackcli.training import TrainConfig
 
-SPOTS = [(70, 40), (70, 400), (300, 220)]  # where a wall is dark enough for a false alarm
+SPOTS = [(70, 40), (70, 400), (300, 220)]  # (row, col) of dark spots that give a false positive
 
 
 class Unused(LocalEngine):
     def features(self, images):
-        raise AssertionError("looked at again")
+        raise AssertionError("classified again")
 
 
 @pytest.fixture
 def walls(tmp_path):
-    """A wall with three dark spots, and one with none."""
+    """Write a photograph with three dark spots, and one with none."""
     folder = tmp_path / "walls"
     folder.mkdir()
     spotted = wall(400, 500, cracks=0)
@@ -37,7 +37,7 @@ def walls(tmp_path):
     return folder
 
 
-def test_what_is_wrong_is_taken_with_as_much_that_is_right(walls, tmp_path):
+def test_false_positives_are_taken_and_as_many_true_negatives(walls, tmp_path):
     mined = mine([walls], LocalEngine(), tmp_path / "mined", seed=0)
 
     image = cv2.imread(str(walls / "spotted.png"))
@@ -51,23 +51,23 @@ def test_what_is_wrong_is_taken_with_as_much_that_is_right(walls, tmp_path):
     assert {photo_of(item.path) for item in mined.found} == {"spotted"}
     row, col = (int(n) for n in mined.found[0].path.stem.split("_r")[1].split("c"))
     np.testing.assert_array_equal(tiles[0], image[row : row + 64, col : col + 64])
-    clean, spotted = mined.walls
+    clean, spotted = mined.photographs
     assert (clean.before, clean.mined) == (0, 0)
     assert 0 < spotted.before < spotted.positions
 
 
-def test_tiles_of_an_earlier_run_are_found_and_a_changed_photograph_is_looked_at(walls, tmp_path):
+def test_tiles_of_an_earlier_run_are_reused_unless_the_photograph_changed(walls, tmp_path):
     first = mine([walls], LocalEngine(), tmp_path / "mined", seed=0)
 
     again = mine([walls], Unused(), tmp_path / "mined", seed=0)
     cv2.imwrite(str(walls / "clean.png"), wall(210, 200))
-    with pytest.raises(AssertionError, match="looked at again"):
+    with pytest.raises(AssertionError, match="classified again"):
         mine([walls], Unused(), tmp_path / "mined", seed=0)
 
     assert again == first
 
 
-def test_tiles_of_another_model_are_thrown_away(walls, tmp_path):
+def test_tiles_of_another_model_or_seed_are_removed(walls, tmp_path):
     mine([walls], LocalEngine(), tmp_path / "mined", seed=0)
     stray = tmp_path / "mined" / "no_crack" / "stray_r0c0.png"
     stray.touch()
@@ -77,35 +77,37 @@ def test_tiles_of_another_model_are_thrown_away(walls, tmp_path):
     assert not stray.exists()
 
 
-def test_a_folder_of_something_else_is_left_alone(walls, tmp_path):
+def test_a_folder_with_other_files_is_left_alone(walls, tmp_path):
     (tmp_path / "mined").mkdir()
     (tmp_path / "mined" / "letter.txt").write_text("dear")
 
-    with pytest.raises(OutputError, match="mined is in the way"):
+    with pytest.raises(
+        OutputError, match="mined: was not written by --mine; remove it, or choose another"
+    ):
         mine([walls], LocalEngine(), tmp_path / "mined", seed=0)
 
     assert (tmp_path / "mined" / "letter.txt").exists()
 
 
-def test_a_bad_photograph_is_named_and_the_others_are_mined(walls, tmp_path, caplog):
+def test_an_unreadable_photograph_is_named_and_the_others_are_mined(walls, tmp_path, caplog):
     (walls / "broken.jpg").write_text("no picture")
 
     mined = mine([walls], LocalEngine(), tmp_path / "mined", seed=0)
 
-    assert len(mined.walls) == 2
-    assert "broken.jpg is not a readable image" in caplog.text
+    assert len(mined.photographs) == 2
+    assert "broken.jpg: not a readable image" in caplog.text
 
 
 @pytest.fixture(scope="module")
 def knows_lines(tmp_path_factory):
-    """Photographs, and a model that knows dark lines from noise, and nothing else."""
+    """Return photographs, and a model that distinguishes dark lines from noise."""
     folder = tmp_path_factory.mktemp("tiny")
     photographs = write_photographs(folder / "photographs")
     return photographs, train_shallow(photographs, folder / "tiny.safetensors")
 
 
 def fooling(folder):
-    """A photograph with wide green bars that such a model takes for cracks."""
+    """Write a photograph with wide green bars that such a model takes for cracks."""
     rng = np.random.default_rng(3)
     folder.mkdir()
     image = picture(rng, cracked=False, side=640)
@@ -133,7 +135,9 @@ def config(output, start_from, **changes):
     return TrainConfig(**(given | changes))
 
 
-def test_a_wall_alone_is_enough_to_unlearn_its_false_alarms(knows_lines, tmp_path):
+def test_crack_free_photographs_alone_are_enough_to_unlearn_their_false_positives(
+    knows_lines, tmp_path
+):
     _, model = knows_lines
     folder = fooling(tmp_path / "walls")
 
@@ -146,7 +150,7 @@ def test_a_wall_alone_is_enough_to_unlearn_its_false_alarms(knows_lines, tmp_pat
     assert len(list((mined / "crack").iterdir())) >= len(list((mined / "no_crack").iterdir()))
 
 
-def test_mined_tiles_are_a_source_beside_the_photographs(knows_lines, tmp_path):
+def test_mined_tiles_are_added_to_the_photographs(knows_lines, tmp_path):
     photographs, model = knows_lines
     folder = fooling(tmp_path / "walls")
     output = tmp_path / "mine.safetensors"
@@ -157,37 +161,39 @@ def test_mined_tiles_are_a_source_beside_the_photographs(knows_lines, tmp_path):
     assert not (tmp_path / "mine.mined" / "crack").exists()
 
 
-def test_nothing_wrong_is_said_and_with_photographs_it_goes_on(knows_lines, tmp_path, caplog):
+def test_without_false_positives_training_needs_other_photographs(knows_lines, tmp_path, caplog):
     photographs, model = knows_lines
     (tmp_path / "walls").mkdir()
     noise = picture(np.random.default_rng(5), cracked=False, side=200)
     cv2.imwrite(str(tmp_path / "walls" / "noise.png"), noise)
     output = tmp_path / "mine.safetensors"
 
-    with pytest.raises(InputError, match="sees no crack on these photographs"):
+    with pytest.raises(
+        InputError, match=r"--mine: tiny\.safetensors finds no crack in these photographs"
+    ):
         train_mined(config(output, model), [tmp_path / "walls"])
     assert not output.exists()
     with caplog.at_level("INFO", logger="crackcli"):
         train_mined(config(output, model, photographs=photographs, epochs=1), [tmp_path / "walls"])
 
-    assert "training goes on without them" in caplog.text
+    assert "training without them" in caplog.text
     assert output.exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         ("-o m.safetensors", "no photographs to train on; give a folder with crack and no_crack"),
         ("--mine walls -o m.safetensors", "--mine needs --from"),
     ],
 )
-def test_the_command_says_what_is_missing(tmp_path, arguments, says):
+def test_the_command_names_what_is_missing(tmp_path, arguments, message):
     program = [sys.executable, "-m", "crackcli", "train", *arguments.split()]
 
     done = subprocess.run(program, capture_output=True, text=True, check=False, cwd=tmp_path)
 
     assert done.returncode == 2
-    assert says in done.stderr
+    assert message in done.stderr
     assert done.stdout == ""
 
 

@@ -1,4 +1,4 @@
-"""Corrections from QGIS: read from the report, cut into patches, learnt, and what changed."""
+"""Reviews from QGIS: read from the report, cut into patches, trained on, and their effect."""
 
 import contextlib
 import json
@@ -17,14 +17,14 @@ pytest.importorskip("torch")
 
 from crackcli.errors import InputError, ModelError, OutputError
 from crackcli.files import sha256, write_json
-from crackcli.finetuning.corrections import held_out_of, patches_of
-from crackcli.finetuning.learn import LearnTask, ReviewOutcome, learn, model_of, summarise
+from crackcli.finetuning.corrections import choose_held_out, choose_patches
+from crackcli.finetuning.learning import LearnTask, ReviewOutcome, learn, scan_checkpoint, summarise
 from crackcli.finetuning.reviews import (
     ACCEPTED,
     REJECTED,
     UNREVIEWED,
     ReviewedCrack,
-    placed,
+    in_pixels,
     read_reviews,
 )
 from crackcli.networks.checkpoint import Checkpoint
@@ -41,10 +41,10 @@ BARS = range(60, 640, 100)  # rows of lines: every other one is a crack, the oth
 
 
 def review(path, words):
-    """Write words into the column, by crack_id, as QGIS does."""
+    """Write words into the column ``review``, by crack_id, as QGIS does."""
     with contextlib.closing(sqlite3.connect(path)) as file:
         triggers = file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for (name,) in triggers:  # they call functions that only GDAL brings along
+        for (name,) in triggers:  # they call functions of GDAL
             file.execute(f'DROP TRIGGER "{name}"')
         for crack, word in words.items():
             file.execute("UPDATE cracks SET review = ? WHERE crack_id = ?", (word, crack))
@@ -53,13 +53,13 @@ def review(path, words):
 
 
 def wave(image, row, cols, thickness, colour):
-    """A line that no one takes for a joint: 10 px up and down from row."""
+    """Draw a wave of 10 px about a row: too crooked for a joint."""
     points = [(col, row + 10 * np.sin(col / 12)) for col in cols]
     cv2.polylines(image, [np.int32(np.round(points))], False, colour, thickness)
 
 
 def reported(folder, gsd_mm=None, transform=None, crs_wkt=None):
-    """A report on a mask with three wavy lines."""
+    """Write a report on a mask with three wavy lines."""
     mask = np.zeros((300, 400), np.uint8)
     for row in (40, 140, 240):
         wave(mask, row, range(50, 350), 4, 1)
@@ -71,10 +71,10 @@ def reported(folder, gsd_mm=None, transform=None, crs_wkt=None):
 @pytest.mark.parametrize(
     ("gsd_mm", "transform", "crs_wkt"), [(None, None, None), (0.7, None, None), (None, MAP, LV95)]
 )
-def test_cracks_come_back_in_pixels(tmp_path, gsd_mm, transform, crs_wkt):
+def test_reviewed_cracks_are_converted_to_pixels(tmp_path, gsd_mm, transform, crs_wkt):
     path = review(reported(tmp_path, gsd_mm, transform, crs_wkt), {"wall-0001": "ok"})
 
-    cracks = placed(Scene.read(tmp_path / "wall"), read_reviews(path)["wall"])
+    cracks = in_pixels(Scene.read(tmp_path / "wall"), read_reviews(path)["wall"])
 
     for crack, row in zip(cracks, (40, 140, 240), strict=True):
         xs, ys = shapely.get_coordinates(crack.line).T
@@ -82,7 +82,7 @@ def test_cracks_come_back_in_pixels(tmp_path, gsd_mm, transform, crs_wkt):
         assert (xs.min(), xs.max()) == pytest.approx((50, 350), abs=5)
 
 
-def test_verdicts_are_told_in_several_words(tmp_path):
+def test_several_words_mean_the_same_verdict(tmp_path):
     words = {"wall-0001": " Accept", "wall-0002": "NO", "wall-0003": None}
     path = review(reported(tmp_path), words)
 
@@ -94,27 +94,32 @@ def test_verdicts_are_told_in_several_words(tmp_path):
 def test_an_unknown_word_is_named(tmp_path):
     path = review(reported(tmp_path), {"wall-0001": "perhaps", "wall-0002": "yes"})
 
-    with pytest.raises(InputError, match=r"not known: 'perhaps' \(1\); in QGIS, write accepted"):
+    with pytest.raises(
+        InputError,
+        match=r"unknown words in column 'review': 'perhaps' \(1\); in QGIS, write accepted",
+    ):
         read_reviews(path)
 
 
-def test_nothing_reviewed_tells_how_it_is_done(tmp_path):
+def test_without_a_review_the_error_explains_how_to_review(tmp_path):
     path = reported(tmp_path)
 
     with pytest.raises(InputError, match="none of its 3 cracks was reviewed; in QGIS, write"):
         read_reviews(path)
 
 
-def test_another_file_is_named(tmp_path):
+def test_a_file_that_is_no_report_is_named(tmp_path):
     (tmp_path / "text.gpkg").write_text("no database")
     with contextlib.closing(sqlite3.connect(tmp_path / "empty.gpkg")) as file:
         file.execute("CREATE TABLE t (a)")
 
     with pytest.raises(InputError, match=r"text.gpkg cannot be read .*; run crackcli report again"):
         read_reviews(tmp_path / "text.gpkg")
-    with pytest.raises(InputError, match=r"empty.gpkg (cannot be read|holds no cracks)"):
+    with pytest.raises(InputError, match=r"empty.gpkg:? (cannot be read|contains no cracks)"):
         read_reviews(tmp_path / "empty.gpkg")
-    with pytest.raises(InputError, match=r"none.gpkg does not exist"):
+    with pytest.raises(
+        InputError, match=r"none.gpkg: does not exist; give the cracks.gpkg of a report"
+    ):
         read_reviews(tmp_path / "none.gpkg")
 
 
@@ -123,14 +128,14 @@ def reviewed(number, verdict):
     return ReviewedCrack(f"wall-{number:04d}", "wall", verdict, line)
 
 
-def test_some_short_ones_are_held_out_of_a_kind_that_has_enough():
+def test_short_cracks_are_held_out_of_a_kind_that_has_enough():
     cracks = [reviewed(number, ACCEPTED) for number in range(10)]
     cracks += [reviewed(number, REJECTED) for number in range(10, 14)]
 
-    held = held_out_of(cracks, np.random.default_rng(0))
+    held = choose_held_out(cracks, np.random.default_rng(0))
 
     assert len(held) == 2
-    assert all(int(crack[-4:]) < 5 for crack in held)  # not of the longest
+    assert all(int(crack[-4:]) < 5 for crack in held)  # of the shorter half
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +147,10 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def scan(model, tmp_path, monkeypatch):
-    """A scan and report of a wall with three dark cracks and three green lines, all reviewed."""
+    """Write a scan and reviewed report of a photograph with three cracks and three green lines."""
     monkeypatch.setattr(
-        "crackcli.finetuning.corrections.SURE", 0.45
-    )  # a small network is never very sure
+        "crackcli.finetuning.corrections.ORDINARY_BELOW", 0.45
+    )  # P(crack) of a small network is rarely lower
     rng = np.random.default_rng(3)
     image = rng.normal(150, 10, (660, 640, 3)).clip(0, 255).astype(np.uint8)
     mask = np.zeros(image.shape[:2], np.uint8)
@@ -181,14 +186,14 @@ def task(scan, **changes):
     return LearnTask(**(given | changes))
 
 
-def test_what_was_rejected_is_passed_and_what_was_accepted_still_seen(scan, monkeypatch):
+def test_rejected_cracks_get_a_low_p_crack_and_accepted_ones_keep_a_high_one(scan, monkeypatch):
     monkeypatch.setattr("crackcli.training.classification.FROZEN_WHEN_WARM", 2)
-    monkeypatch.setattr("crackcli.finetuning.learn.RATE", 4e-3)
-    monkeypatch.setattr("crackcli.finetuning.learn.EPOCHS", 100)
+    monkeypatch.setattr("crackcli.finetuning.learning.RATE", 4e-3)
+    monkeypatch.setattr("crackcli.finetuning.learning.EPOCHS", 100)
 
     learned = learn(task(scan))
 
-    assert summarise(learned.changes)[0][1:3] == (3, 3)  # accepted, still seen
+    assert summarise(learned.changes)[0][1:3] == (3, 3)  # accepted, still detected
     of = {REJECTED: [], ACCEPTED: []}
     for change in learned.changes:
         of[change.review].append(change)
@@ -199,7 +204,7 @@ def test_what_was_rejected_is_passed_and_what_was_accepted_still_seen(scan, monk
     Checkpoint.read(learned.output).build()
 
 
-def test_patches_of_rejected_cracks_hold_no_others(scan, model):
+def test_patches_of_rejected_cracks_show_no_other_cracks(scan, model):
     from crackcli.engines.torch import TorchEngine
     from crackcli.finetuning.corrections import ReviewedPhotograph
     from crackcli.inference.tile_map import tile_probabilities
@@ -207,21 +212,21 @@ def test_patches_of_rejected_cracks_hold_no_others(scan, model):
 
     (scene,) = finished_scenes(scan)
     info = inspect(scan.parent / "wall.png")
-    cracks = placed(scene, read_reviews(scan / "cracks.gpkg")["wall"])
-    corrected = ReviewedPhotograph(
+    cracks = in_pixels(scene, read_reviews(scan / "cracks.gpkg")["wall"])
+    photograph = ReviewedPhotograph(
         scene, info, tile_probabilities(info, TorchEngine(model, device="cpu")), cracks
     )
 
-    patches = patches_of(corrected, {"wall-0001", "wall-0002"}, np.random.default_rng(0))
+    patches = choose_patches(photograph, {"wall-0001", "wall-0002"}, np.random.default_rng(0))
 
-    def shown(patch):
+    def ids_in(patch):
         window = patch.window
         box = shapely.box(window.col, window.row, window.end_col, window.end_row)
         return {crack.id for crack in cracks if crack.line.intersects(box)}
 
     verdicts = {crack.id: crack.verdict for crack in cracks}
     for patch in patches:
-        ids = shown(patch)
+        ids = ids_in(patch)
         if patch.source == "ordinary":
             assert ids == set()
             continue
@@ -237,7 +242,7 @@ def test_patches_of_rejected_cracks_hold_no_others(scan, model):
     assert {patch.held_out for patch in patches if patch.source == "ordinary"} == {True, False}
 
 
-def test_a_photograph_that_changed_or_is_gone_is_named(scan):
+def test_a_changed_or_missing_photograph_is_named(scan):
     source = scan.parent / "wall.png"
     cv2.imwrite(str(source), cv2.imread(str(source))[:, ::-1])
 
@@ -251,7 +256,9 @@ def test_a_photograph_that_changed_or_is_gone_is_named(scan):
 def test_a_report_of_another_scan_is_named(scan):
     shutil.move(scan / "wall", scan / "gable")
 
-    with pytest.raises(InputError, match=r"a scene 'wall' that .* does not hold"):
+    with pytest.raises(
+        InputError, match=r"has cracks of a scene 'wall' that is not in .*; give the output folder"
+    ):
         learn(task(scan))
 
 
@@ -259,14 +266,14 @@ def change(review, before, after, held_out=False):
     return ReviewOutcome("wall-0001", "wall", review, held_out, 0, before, after, False)
 
 
-def test_the_summary_counts_what_came_true():
+def test_the_summary_counts_detections_by_verdict():
     changes = [
         change(ACCEPTED, 0.9, 0.6),
         change(ACCEPTED, 0.9, 0.4, held_out=True),
         change(REJECTED, 0.9, 0.4, held_out=True),
         change(REJECTED, 0.9, 0.5),
         change(UNREVIEWED, 0.9, 0.3),
-        change(UNREVIEWED, 0.4, 0.3),  # was not seen before: is not lost
+        change(UNREVIEWED, 0.4, 0.3),  # not detected before, so not lost
     ]
 
     assert summarise(changes) == [
@@ -276,25 +283,31 @@ def test_the_summary_counts_what_came_true():
     ]
 
 
-def test_the_model_of_the_scan_is_found_or_asked_for(scan, model, tmp_path):
+def test_the_model_of_the_scan_is_found_or_requested(scan, model, tmp_path):
     scenes = finished_scenes(scan)
     run = json.loads((scan / "run.json").read_text())
 
-    assert model_of(scan, scenes) == model
+    assert scan_checkpoint(scan, scenes) == model
     write_json(scan / "run.json", run | {"options": {"model": None}})
-    assert model_of(scan, scenes).name == "vgg11_128.safetensors"
+    assert scan_checkpoint(scan, scenes).name == "vgg11_128.safetensors"
     write_json(scan / "run.json", run | {"options": {"model": str(tmp_path / "gone.onnx")}})
-    with pytest.raises(ModelError, match="is not there; give its checkpoint with --from"):
-        model_of(scan, scenes)
+    with pytest.raises(
+        ModelError, match="does not exist any more; give its checkpoint with --from"
+    ):
+        scan_checkpoint(scan, scenes)
     (tmp_path / "other.safetensors").write_text("other")
     run["options"]["model"] = str(tmp_path / "other.safetensors")
     write_json(scan / "run.json", run)
-    with pytest.raises(ModelError, match="is another file now; give its checkpoint with --from"):
-        model_of(scan, scenes)
+    with pytest.raises(
+        ModelError, match="has changed since the scan; give its checkpoint with --from"
+    ):
+        scan_checkpoint(scan, scenes)
 
 
-def test_an_existing_model_is_kept_before_any_work(scan):
+def test_an_existing_model_is_refused_before_any_work(scan):
     (scan.parent / "mine.safetensors").touch()
 
-    with pytest.raises(OutputError, match="exists; choose another output or add --overwrite"):
+    with pytest.raises(
+        OutputError, match="exists already; choose another output or add --overwrite"
+    ):
         learn(task(scan))

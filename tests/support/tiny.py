@@ -37,7 +37,7 @@ def write_photographs(folder, number=24):
 
 def train_shallow(photographs, output):
     """A checkpoint that knows dark lines."""
-    from crackcli.training.loop import TrainConfig, train
+    from crackcli.training import TrainConfig, train
 
     config = TrainConfig(
         photographs=photographs,

@@ -1,4 +1,4 @@
-"""Training learns, keeps the best, goes on after a kill, and says what is wrong with its input."""
+"""The training loop: it learns, keeps the best network, resumes, and names faults of its input."""
 
 import cv2
 import numpy as np
@@ -13,14 +13,20 @@ from crackcli.errors import ModelError, OutputError, UsageError
 from crackcli.networks import vgg11
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.augmentation import to_tensor
-from crackcli.training.calibration import temperature_of
+from crackcli.training.calibration import fit_temperature
 from crackcli.training.charts import write_curve, write_reliability, write_scores
-from crackcli.training.classification import Classifying
-from crackcli.training.loop import Run, TrainConfig, train
+from crackcli.training.classification import Classification
+from crackcli.training.config import TrainConfig
+from crackcli.training.loop import Run, train
 from crackcli.training.objective import Objective
 from crackcli.training.patches import read_photograph
-from crackcli.training.steps import Strongest, blended, kept, untrained
-from crackcli.training.validation import is_bag, locate, validate
+from crackcli.training.regularisation import (
+    MaxPoolHead,
+    blended,
+    distillation_loss,
+    frozen_layers,
+)
+from crackcli.training.validation import is_bag, locate_cracks, validate
 
 
 @pytest.fixture(scope="module")
@@ -47,46 +53,46 @@ def trained(photographs, tmp_path_factory):
     return train(config(photographs, tmp_path_factory.mktemp("model") / "model.safetensors"))
 
 
-def test_it_learns_to_tell_a_line_from_noise(trained):
+def test_training_learns_to_distinguish_a_line_from_noise(trained):
     (score,) = trained.scores
 
     assert score.accuracy >= 0.9
     assert (trained.training, trained.held_out) == (36, 12)
 
 
-def test_a_judge_of_the_strongest_responses_learns_a_feature_in_any_place():
+def test_a_max_pool_head_learns_a_feature_at_any_position():
     torch.manual_seed(0)
     cells = torch.rand(64, 6, 4, 4)
     labels = torch.arange(64) % 2
-    cells[labels == 1, 2, :, 0] += 1.0  # one feature, in one place of many
-    judge = Strongest(6, 2)
-    optimiser = torch.optim.Adam(judge.parameters(), lr=0.05)
+    cells[labels == 1, 2, :, 0] += 1.0  # one feature, in one column
+    head = MaxPoolHead(6, 2)
+    optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
 
     for _ in range(100):
-        loss = torch.nn.functional.cross_entropy(judge(cells), labels)
+        loss = torch.nn.functional.cross_entropy(head(cells), labels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
 
-    assert (judge(cells).argmax(dim=1) == labels).float().mean() > 0.95
-    assert torch.equal(judge(cells), judge(cells.flip(2, 3)))
+    assert (head(cells).argmax(dim=1) == labels).float().mean() > 0.95
+    assert torch.equal(head(cells), head(cells.flip(2, 3)))
 
 
-def test_only_training_from_nothing_has_a_second_judge(photographs, trained, tmp_path):
+def test_only_training_from_scratch_has_an_auxiliary_head(photographs, trained, tmp_path):
     device = Device.find("cpu")
     cold = config(photographs, tmp_path / "cold.safetensors")
     warm = config(photographs, tmp_path / "warm.safetensors", start_from=trained.output)
 
-    runs = [Run(Classifying(each, device), 36) for each in (cold, warm)]
-    assert [len(run.objective.second) for run in runs] == [1, 0]
-    before = runs[0].objective.second[0].weight.detach().clone()
+    runs = [Run(Classification(each, device), 36) for each in (cold, warm)]
+    assert [len(run.objective.auxiliary) for run in runs] == [1, 0]
+    before = runs[0].objective.auxiliary[0].weight.detach().clone()
     runs[0].advance(torch.zeros(2, 3, 64, 64, dtype=torch.uint8), torch.tensor([0, 1]))
     runs[0].advance(torch.full((2, 3, 64, 64), 200, dtype=torch.uint8), torch.tensor([1, 1]))
 
-    assert not torch.equal(runs[0].objective.second[0].weight, before)
+    assert not torch.equal(runs[0].objective.auxiliary[0].weight, before)
 
 
-def test_the_first_logits_of_a_new_network_are_small():
+def test_the_logits_of_an_untrained_network_are_small():
     chain = vgg11.build(batch_norm=True).train()
 
     logits = chain(torch.rand(4, 3, 256, 256))
@@ -94,13 +100,13 @@ def test_the_first_logits_of_a_new_network_are_small():
     assert logits.abs().max() < 5
 
 
-def test_a_new_head_outlives_the_rate_that_features_learn_at():
-    """Its 32,768 inputs are of one sign: without batch norm nine units of ten are dead by then."""
+def test_a_new_head_survives_the_learning_rate_of_the_features():
+    """Its 32,768 inputs are non-negative: without batch norm nine of ten units would die."""
     torch.manual_seed(0)
     pool = vgg11.POOL
     widths = (4, pool, 4, pool, 4, 4, pool, 8, 8, pool, 8, 512, pool)
     chain = vgg11.build(widths=widths, batch_norm=True).train()
-    optimiser = torch.optim.AdamW(chain.parameters(), lr=Objective.peak)
+    optimiser = torch.optim.AdamW(chain.parameters(), lr=Objective.peak_rate)
     labels = torch.arange(4) % 2
 
     for _ in range(8):
@@ -115,12 +121,15 @@ def test_a_new_head_outlives_the_rate_that_features_learn_at():
     assert fires.any(dim=0).float().mean() > 0.8
 
 
-def test_from_nothing_a_step_needs_two_tiles(photographs, tmp_path):
-    with pytest.raises(UsageError, match="raise --batch-size"):
+def test_training_from_scratch_needs_two_tiles_in_a_step(photographs, tmp_path):
+    with pytest.raises(
+        UsageError,
+        match=r"--batch-size 1: .* needs 2 tiles or more in a step.*; raise --batch-size",
+    ):
         train(config(photographs, tmp_path / "model.safetensors", batch_size=1))
 
 
-def test_the_checkpoint_rebuilds_a_plain_network_alone(trained):
+def test_the_checkpoint_alone_rebuilds_a_network_without_batch_norm(trained):
     checkpoint = Checkpoint.read(trained.output)
 
     chain = checkpoint.build()
@@ -128,10 +137,10 @@ def test_the_checkpoint_rebuilds_a_plain_network_alone(trained):
     assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in chain)
     assert checkpoint.classes == ("no_crack", "crack")
     assert checkpoint.history["config"]["epochs"] == 16
-    assert "photographs" not in checkpoint.history["config"]  # paths stay at home
+    assert "photographs" not in checkpoint.history["config"]  # paths are left out
 
 
-def test_the_run_s_folder_is_gone_when_it_is_done(trained):
+def test_the_folder_of_a_finished_run_is_removed(trained):
     assert [path.name for path in trained.output.parent.iterdir()] == ["model.safetensors"]
 
 
@@ -143,20 +152,20 @@ def test_table_and_curve_are_written(trained, tmp_path):
     assert cv2.imread(str(curve)).shape[2] == 3
 
 
-def test_the_checkpoint_s_probabilities_are_calibrated(photographs, trained):
+def test_the_probabilities_of_the_checkpoint_are_calibrated(photographs, trained):
     chain = Checkpoint.read(trained.output).build()
     _, held_out = split(list_photographs(photographs), 0.25, 0)
 
-    judged = validate(chain, held_out, Device.find("cpu"))
+    found = validate(chain, held_out, Device.find("cpu"))
 
-    assert temperature_of(judged.margins, judged.labels) == pytest.approx(1, abs=0.05)
-    assert Checkpoint.read(trained.output).margin == pytest.approx(judged.margin, rel=0.05)
+    assert fit_temperature(found.margins, found.labels) == pytest.approx(1, abs=0.05)
+    assert Checkpoint.read(trained.output).margin == pytest.approx(found.typical_margin, rel=0.05)
 
 
-def test_reliability_is_drawn(trained, tmp_path):
+def test_a_reliability_diagram_is_written(trained, tmp_path):
     path = write_reliability(trained.reliability, tmp_path / "model.reliability.png")
 
-    assert sum(part.photographs for part in trained.reliability.bins) == 12
+    assert sum(each.photographs for each in trained.reliability.bins) == 12
     assert cv2.imread(str(path)).shape[2] == 3
 
 
@@ -164,20 +173,20 @@ class Killed(Exception):
     """Stands for the end of the process."""
 
 
-def test_a_killed_run_goes_on_where_it_was_saved(photographs, tmp_path):
+def test_a_killed_run_resumes_where_it_was_saved(photographs, tmp_path):
     output = tmp_path / "model.safetensors"
     seen = []
 
-    def kill(progress):
-        seen.append(progress.step)
-        if progress.step == 20:
+    def kill(state):
+        seen.append(state.step)
+        if state.step == 20:
             raise Killed
 
     with pytest.raises(Killed):
         train(config(photographs, output), kill)
     assert not output.exists()
     steps = []
-    train(config(photographs, output), lambda progress: steps.append(progress.step))
+    train(config(photographs, output), lambda state: steps.append(state.step))
 
     assert 1 < steps[0] <= 20
     assert steps[-1] == 72  # 16 epochs of 36 photographs in steps of 8
@@ -185,11 +194,11 @@ def test_a_killed_run_goes_on_where_it_was_saved(photographs, tmp_path):
 
 
 @pytest.mark.parametrize("lost", ["temperature", "second"])
-def test_what_an_earlier_version_left_of_a_run_is_named(photographs, tmp_path, lost):
+def test_the_run_of_an_earlier_version_is_named(photographs, tmp_path, lost):
     output = tmp_path / "model.safetensors"
 
-    def kill(progress):
-        if progress.curve:
+    def kill(state):
+        if state.curve:
             raise Killed
 
     with pytest.raises(Killed):
@@ -201,16 +210,18 @@ def test_what_an_earlier_version_left_of_a_run_is_named(photographs, tmp_path, l
     torch.save(state, folder / "state.pt")
     checkpoint.save(folder / "best.safetensors")
 
-    with pytest.raises(ModelError, match=r"remove .*\.safetensors\.run to start anew"):
+    with pytest.raises(
+        ModelError, match=r"state\.pt: .*; remove .*\.safetensors\.run to start anew"
+    ):
         train(config(photographs, output))
 
 
-def test_a_run_that_is_never_judged_is_refused(photographs, tmp_path):
-    with pytest.raises(UsageError, match="evaluate"):
+def test_a_run_that_is_never_validated_is_refused(photographs, tmp_path):
+    with pytest.raises(UsageError, match=r"evaluations 0: .*; evaluate once or more"):
         config(photographs, tmp_path / "model.safetensors", evaluations=0)
 
 
-def test_a_warm_start_leaves_the_lower_convolutions_as_they_are(photographs, trained, tmp_path):
+def test_a_warm_start_leaves_the_first_convolutions_unchanged(photographs, trained, tmp_path):
     result = train(
         config(photographs, tmp_path / "warm.safetensors", start_from=trained.output, epochs=1)
     )
@@ -221,7 +232,7 @@ def test_a_warm_start_leaves_the_lower_convolutions_as_they_are(photographs, tra
     assert sorted(same) == sorted(f"{i}.{w}" for i in (0, 3, 6, 8, 11) for w in ("weight", "bias"))
 
 
-def test_blended_weights_have_gone_part_of_the_way_back():
+def test_blended_weights_are_interpolated():
     torch.manual_seed(3)
     chain, origin = (vgg11.build(**TINY) for _ in range(2))
 
@@ -234,7 +245,7 @@ def test_blended_weights_have_gone_part_of_the_way_back():
     assert not torch.equal(next(quarter.parameters()), next(chain.parameters()))
 
 
-def test_a_warm_start_goes_back_by_as_much_as_is_asked(photographs, trained, tmp_path):
+def test_a_warm_start_is_blended_by_the_given_share(photographs, trained, tmp_path):
     def head_after(blend):
         output = tmp_path / f"{blend}.safetensors"
         train(config(photographs, output, start_from=trained.output, epochs=1, blend=blend))
@@ -246,7 +257,7 @@ def test_a_warm_start_goes_back_by_as_much_as_is_asked(photographs, trained, tmp
     torch.testing.assert_close(head_after(1.0), before)
 
 
-def test_of_a_large_cracked_photograph_the_surest_tile_is_taken(trained, tmp_path):
+def test_the_tile_with_the_highest_p_crack_of_a_large_photograph_is_located(trained, tmp_path):
     rng = np.random.default_rng(12)
     image = picture(rng, cracked=False, side=192)
     image[96:160, 32:96] = picture(rng, cracked=True)
@@ -256,7 +267,7 @@ def test_of_a_large_cracked_photograph_the_surest_tile_is_taken(trained, tmp_pat
     chain = Checkpoint.read(trained.output).build()
 
     assert is_bag(item, chain)
-    windows = locate(chain, [item], Device.find("cpu"))
+    windows = locate_cracks(chain, [item], Device.find("cpu"))
 
     row, col = windows[path]
     assert abs(row - 96) <= 32
@@ -280,59 +291,65 @@ def test_large_and_drawn_photographs_are_trained_on_as_tiles(trained, tmp_path):
     assert output.exists()
 
 
-def test_an_existing_checkpoint_is_kept(photographs, trained):
-    with pytest.raises(OutputError, match="exists; choose another output or add --overwrite"):
+def test_an_existing_checkpoint_is_not_overwritten(photographs, trained):
+    with pytest.raises(
+        OutputError, match="exists already; choose another output or add --overwrite"
+    ):
         train(config(photographs, trained.output))
 
 
-def test_what_was_right_before_holds_back_and_what_was_wrong_does_not():
+def test_distillation_keeps_earlier_answers_that_were_right_and_no_others():
     earlier = torch.tensor([[2.0, -1.0], [0.5, 0.7]])
     right, wrong = torch.tensor([0, 1]), torch.tensor([1, 0])
     moved = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
 
-    assert kept(earlier, earlier, right).item() == pytest.approx(0, abs=1e-6)
-    assert kept(earlier + 3, earlier, right).item() == pytest.approx(0, abs=1e-6)  # same P
-    assert kept(moved, earlier, right).item() > 0.3
-    assert kept(moved, earlier, wrong).item() == 0
+    assert distillation_loss(earlier, earlier, right).item() == pytest.approx(0, abs=1e-6)
+    assert distillation_loss(earlier + 3, earlier, right).item() == pytest.approx(
+        0, abs=1e-6
+    )  # same P
+    assert distillation_loss(moved, earlier, right).item() > 0.3
+    assert distillation_loss(moved, earlier, wrong).item() == 0
 
 
-def test_layers_below_what_is_trained_are_counted(trained):
+def test_layers_before_the_first_trainable_one_are_counted(trained):
     chain = Checkpoint.read(trained.output).build()
     for position in (0, 3, 6):
         chain[position].requires_grad_(False)
 
-    assert untrained(chain) == 8  # the fourth convolution
-    assert untrained(chain.requires_grad_(True)) == 0
+    assert frozen_layers(chain) == 8  # the fourth convolution
+    assert frozen_layers(chain.requires_grad_(True)) == 0
 
 
-def test_a_run_that_is_held_back_ends_elsewhere(photographs, trained, tmp_path):
+def test_distillation_changes_the_result(photographs, trained, tmp_path):
     found = list_photographs(photographs)
     weights = []
 
     for keep in (0.0, 5.0):
         output = tmp_path / f"kept_{keep}.safetensors"
         given = {"start_from": trained.output, "epochs": 1, "keep": keep, "evaluations": 1}
-        train(config(None, output, **given), sides=(found, found[::6]))
+        train(config(None, output, **given), data=(found, found[::6]))
         weights.append(Checkpoint.read(output).state["18.weight"])
 
     assert not torch.equal(*weights)
 
 
-def test_photographs_may_be_handed_in(photographs, trained, tmp_path):
+def test_photographs_may_be_passed_as_lists(photographs, trained, tmp_path):
     found = list_photographs(photographs)
-    output = tmp_path / "handed.safetensors"
+    output = tmp_path / "lists.safetensors"
 
-    result = train(config(None, output, epochs=1), sides=(found[::2], found[1::4]))
+    result = train(config(None, output, epochs=1), data=(found[::2], found[1::4]))
 
     assert (result.training, result.held_out) == (24, 12)
 
 
-def test_without_any_photographs_it_says_so(tmp_path):
+def test_without_photographs_the_error_asks_for_a_folder(tmp_path):
     with pytest.raises(UsageError, match="no photographs to train on; give a folder with crack"):
         train(config(None, tmp_path / "model.safetensors"))
 
 
-def test_a_warm_start_is_of_the_checkpoint_s_size_whatever_is_asked(photographs, trained, tmp_path):
+def test_a_warm_start_has_the_size_of_the_checkpoint_whatever_the_options(
+    photographs, trained, tmp_path
+):
     output = tmp_path / "model.safetensors"
 
     train(config(photographs, output, start_from=trained.output, arguments={}, epochs=1))
@@ -342,17 +359,19 @@ def test_a_warm_start_is_of_the_checkpoint_s_size_whatever_is_asked(photographs,
     assert checkpoint.arguments == TINY
 
 
-def test_too_few_cracks_tell_no_margin(photographs, trained, tmp_path):
+def test_with_too_few_cracks_the_margin_of_the_initial_checkpoint_is_kept(
+    photographs, trained, tmp_path
+):
     found = list_photographs(photographs)
     output = tmp_path / "model.safetensors"
-    sides = found, [item for item in found if item.label == 0]
+    data = found, [item for item in found if item.label == 0]
 
-    train(config(None, output, start_from=trained.output, epochs=1, calibrate=False), sides=sides)
+    train(config(None, output, start_from=trained.output, epochs=1, calibrate=False), data=data)
 
     assert Checkpoint.read(output).margin == Checkpoint.read(trained.output).margin
 
 
-def test_a_handful_does_not_calibrate(photographs, tmp_path):
+def test_without_calibration_the_temperature_is_1(photographs, tmp_path):
     output = tmp_path / "plain.safetensors"
 
     train(config(photographs, output, epochs=1, calibrate=False))
@@ -361,11 +380,13 @@ def test_a_handful_does_not_calibrate(photographs, tmp_path):
 
 
 def test_frozen_layers_need_a_warm_start(photographs, tmp_path):
-    with pytest.raises(UsageError, match="--frozen needs --from"):
+    with pytest.raises(
+        UsageError, match=r"--frozen 2 needs --from: .*; give a checkpoint, or leave it out"
+    ):
         train(config(photographs, tmp_path / "model.safetensors", frozen=2))
 
 
-def test_a_file_that_is_no_checkpoint_is_named(photographs, tmp_path):
+def test_a_file_that_is_not_a_checkpoint_is_named(photographs, tmp_path):
     path = tmp_path / "other.safetensors"
     path.write_text("weights?")
 
@@ -373,18 +394,18 @@ def test_a_file_that_is_no_checkpoint_is_named(photographs, tmp_path):
         train(config(photographs, tmp_path / "model.safetensors", start_from=path))
 
 
-def test_the_checkpoint_tells_the_usual_margin_on_a_crack(trained):
+def test_the_checkpoint_stores_the_typical_margin_on_a_crack(trained):
     checkpoint = Checkpoint.read(trained.output)
 
     assert checkpoint.margin > 0
     assert checkpoint.margin != 1.0
 
 
-def test_the_checkpoint_has_crack_free_photographs_to_compare_with(photographs, trained):
+def test_the_checkpoint_stores_crack_free_references(photographs, trained):
     references = Checkpoint.read(trained.output).references
 
-    sound = [to_tensor(read_photograph(path)) for path in (photographs / "no_crack").iterdir()]
+    crack_free = [to_tensor(read_photograph(path)) for path in (photographs / "no_crack").iterdir()]
     assert references.shape == (6, 3, 64, 64)
     for photograph in references[1:]:
-        assert any(torch.equal(photograph, tile) for tile in sound)
+        assert any(torch.equal(photograph, tile) for tile in crack_free)
     assert references[0].float().std() < references[1].float().std() / 2  # a mean is smooth

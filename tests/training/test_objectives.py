@@ -1,5 +1,5 @@
-"""A U-Net learns from masks and an autoencoder from sound surfaces, by the loop that trains the
-classifier: they resume, keep the best and say what is wrong as it does."""
+"""Segmentation learns from masks, reconstruction from crack-free tiles, in the training loop of the
+classifier: both resume, keep the best network and name faults of their input."""
 
 import csv
 import json
@@ -21,10 +21,11 @@ from crackcli.datasets.pixel_scores import compare
 from crackcli.errors import InputError, ModelError, UsageError
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.charts import write_curve, write_scores
-from crackcli.training.loop import TrainConfig, train
-from crackcli.training.patches import MaskedPatches, mask_of, read_masked
-from crackcli.training.reconstruction import side_by_side
-from crackcli.training.segmentation import mask_loss, score_of
+from crackcli.training.config import TrainConfig
+from crackcli.training.loop import train
+from crackcli.training.patches import MaskedPatches, mask_path, read_masked
+from crackcli.training.reconstruction import split_tiles
+from crackcli.training.segmentation import mask_loss, pooled_score
 
 UNET = {"network": "unet", "arguments": {"widths": [[8], [12], [16, 16]], "tile_px": 64}}
 AUTOENCODER = {"network": "autoencoder", "arguments": SMALL_AUTOENCODER}
@@ -32,7 +33,7 @@ BOTH = pytest.mark.parametrize("of", [UNET, AUTOENCODER], ids=["unet", "autoenco
 
 
 def write_masked(folder, number=16, side=64):
-    """Dark lines on grey noise, and noise alone, with their masks."""
+    """Write dark lines on grey noise, and noise alone, with their masks."""
     rng = np.random.default_rng(21)
     for name in ("crack", "no_crack", "masks"):
         (folder / name).mkdir(parents=True)
@@ -84,7 +85,7 @@ def test_a_u_net_learns_which_pixels_are_crack(photographs, unet):
     assert Checkpoint.read(unet.output).classes == ("crack",)
 
 
-def test_an_autoencoder_learns_what_sound_surfaces_look_like(photographs, autoencoder):
+def test_an_autoencoder_learns_to_reproduce_crack_free_surfaces(photographs, autoencoder):
     (score,) = autoencoder.scores
     first = autoencoder.curve[0]["held_out_loss"]
 
@@ -94,9 +95,9 @@ def test_an_autoencoder_learns_what_sound_surfaces_look_like(photographs, autoen
     assert score.mse < 0.02
 
 
-def test_it_draws_a_crack_worse_than_what_is_sound(photographs, autoencoder):
+def test_an_autoencoder_reproduces_a_crack_worse_than_the_surface(photographs, autoencoder):
     network = Checkpoint.read(autoencoder.output).build()
-    item = list_photographs(photographs)[-1]  # with a crack, and never shown
+    item = list_photographs(photographs)[-1]  # with a crack, not trained on
     image, mask = np.split(read_masked(item), [3], axis=2)
     tile = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
 
@@ -108,25 +109,25 @@ def test_it_draws_a_crack_worse_than_what_is_sound(photographs, autoencoder):
 
 
 @BOTH
-def test_a_killed_run_goes_on_where_it_was_saved(photographs, tmp_path, of):
+def test_a_killed_run_resumes_where_it_was_saved(photographs, tmp_path, of):
     output = tmp_path / "model.safetensors"
     changes = {"epochs": 2, "evaluations": 3}
 
-    def kill(progress):
-        if progress.step == 5:
+    def kill(state):
+        if state.step == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(config(photographs, output, of, **changes), kill)
     assert not output.exists()
     steps = []
-    train(config(photographs, output, of, **changes), lambda progress: steps.append(progress.step))
+    train(config(photographs, output, of, **changes), lambda state: steps.append(state.step))
 
     assert 1 < steps[0] <= 5
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 
 
-def test_a_warm_start_trains_all_layers_and_gives_nothing_back(photographs, unet, tmp_path):
+def test_a_warm_start_trains_all_layers_and_blends_nothing(photographs, unet, tmp_path):
     output = tmp_path / "warm.safetensors"
     changes = {"start_from": unet.output, "epochs": 1, "evaluations": 1, "arguments": {}}
 
@@ -139,10 +140,12 @@ def test_a_warm_start_trains_all_layers_and_gives_nothing_back(photographs, unet
     assert all(moved)
 
 
-def test_a_warm_start_is_of_the_same_network(photographs, unet, tmp_path):
+def test_a_warm_start_from_another_network_is_refused(photographs, unet, tmp_path):
     asked = config(photographs, tmp_path / "a.safetensors", AUTOENCODER, start_from=unet.output)
 
-    with pytest.raises(ModelError, match="is for --network unet, not autoencoder"):
+    with pytest.raises(
+        ModelError, match="is for --network unet, not autoencoder; start from another checkpoint"
+    ):
         train(asked)
 
 
@@ -151,7 +154,9 @@ def test_a_warm_start_is_of_the_same_network(photographs, unet, tmp_path):
 def test_options_of_the_classifier_are_refused(photographs, tmp_path, of, option, value):
     asked = config(photographs, tmp_path / "a.safetensors", of, **{option: value})
 
-    with pytest.raises(UsageError, match=f"--{option} says nothing to --network {of['network']}"):
+    with pytest.raises(
+        UsageError, match=f"--{option} has no effect with --network {of['network']}"
+    ):
         train(asked)
 
 
@@ -167,7 +172,7 @@ def test_photographs_without_a_mask_are_left_out_and_counted(photographs, tmp_pa
     assert "3 of 32 photographs have no mask, or no crack in it, and are left out" in caplog.text
 
 
-def test_without_any_mask_it_says_where_they_belong(tmp_path):
+def test_without_any_mask_the_error_names_their_place(tmp_path):
     write_masked(tmp_path / "p")
     (tmp_path / "p" / "masks").rename(tmp_path / "p" / "labels")
 
@@ -175,7 +180,7 @@ def test_without_any_mask_it_says_where_they_belong(tmp_path):
         train(config(tmp_path / "p", tmp_path / "m.safetensors", UNET))
 
 
-def test_too_few_masks_to_hold_some_out_are_named(tmp_path):
+def test_too_few_masks_for_a_split_are_named(tmp_path):
     write_masked(tmp_path / "p")
     for index in range(1, 16):
         (tmp_path / "p" / "masks" / f"wall_crack{index}.png").unlink()
@@ -190,14 +195,14 @@ def test_a_mask_of_another_size_is_named(photographs, tmp_path):
     cv2.imwrite(str(path), np.zeros((64, 32), np.uint8))
     item = LabelledImage(tmp_path / "p" / "crack" / "wall_crack1.png", 1, "wall", "wall")
 
-    assert mask_of(item) == path
+    assert mask_path(item) == path
     with pytest.raises(
         InputError, match=r"wall_crack1.png: 32 x 64 px, but its photograph has 64 x"
     ):
         read_masked(item)
 
 
-def test_a_crack_in_a_mask_of_a_sound_photograph_is_named(tmp_path):
+def test_a_crack_in_the_mask_of_a_crack_free_photograph_is_named(tmp_path):
     write_masked(tmp_path / "p", number=2)
     crack, none = (tmp_path / "p" / "masks" / f"wall_{name}1.png" for name in ("crack", "no_crack"))
     crack.replace(none)
@@ -208,7 +213,7 @@ def test_a_crack_in_a_mask_of_a_sound_photograph_is_named(tmp_path):
 
 
 def write_one(folder, side, line):
-    """A grey photograph with one black line of 8 px, and its mask."""
+    """Write a grey photograph with one black line of 8 px, and its mask."""
     for name in ("crack", "masks"):
         (folder / name).mkdir()
     image = np.full((side, side, 3), 140, np.uint8)
@@ -220,7 +225,7 @@ def write_one(folder, side, line):
     return LabelledImage(folder / "crack" / "one.png", 1, "one", "one")
 
 
-def test_a_mask_moves_with_its_photograph_and_keeps_its_values(tmp_path):
+def test_a_mask_is_augmented_with_its_photograph_and_keeps_its_values(tmp_path):
     torch.manual_seed(7)
     patches = MaskedPatches([write_one(tmp_path, 64, ((5, 10), (60, 30)))], 64, 32)
     positions = Counter()
@@ -235,7 +240,7 @@ def test_a_mask_moves_with_its_photograph_and_keeps_its_values(tmp_path):
     assert len(positions) > 8
 
 
-def test_of_a_large_cracked_photograph_every_tile_shows_some_of_the_crack(tmp_path):
+def test_every_tile_of_a_large_cracked_photograph_shows_some_of_the_crack(tmp_path):
     torch.manual_seed(8)
     patches = MaskedPatches([write_one(tmp_path, 256, ((200, 190), (250, 192)))], 64, 32)
 
@@ -245,7 +250,7 @@ def test_of_a_large_cracked_photograph_every_tile_shows_some_of_the_crack(tmp_pa
     assert len(set(shown)) > 10
 
 
-def test_the_loss_is_small_where_all_is_right_and_large_where_a_crack_is_missed():
+def test_the_loss_is_small_for_a_right_mask_and_large_for_a_missed_crack():
     masks = torch.zeros(2, 32, 32, dtype=torch.bool)
     masks[0, 10:13] = True
     right = torch.where(masks, 20.0, -20.0)
@@ -258,10 +263,10 @@ def test_the_loss_is_small_where_all_is_right_and_large_where_a_crack_is_missed(
 
     assert mask_loss(right, masks).item() == pytest.approx(0, abs=1e-3)
     assert loss.item() > 1
-    assert (missed.grad[masks] < 0).all()  # cross-entropy still pulls, where Dice has gone flat
+    assert (missed.grad[masks] < 0).all()  # cross-entropy has a gradient where Dice has none
 
 
-def test_a_sound_tile_has_no_dice_but_is_learnt_from():
+def test_a_crack_free_tile_has_no_dice_loss_but_a_gradient():
     logits = torch.zeros(1, 8, 8, requires_grad=True)
 
     loss = mask_loss(logits, torch.zeros(1, 8, 8, dtype=torch.bool))
@@ -271,25 +276,25 @@ def test_a_sound_tile_has_no_dice_but_is_learnt_from():
     assert (logits.grad > 0).all()
 
 
-def test_pixels_are_pooled_over_a_source_and_false_ones_told_apart():
+def test_pixels_are_pooled_over_a_source_and_false_positives_counted():
     crack, none = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
     crack[1] = True
     half = crack & (np.arange(4) < 2)
     false = none.copy()
     false[0, :2] = True
 
-    score = score_of("wall", [(1, compare(half, crack)), (0, compare(false, none))])
+    score = pooled_score("wall", [(1, compare(half, crack)), (0, compare(false, none))])
 
     assert (score.precision, score.recall, score.f1) == (0.5, 0.5, 0.5)
     assert score.false_share == 2 / 16
-    assert isnan(score_of("sound", [(0, compare(false, none))]).f1)
-    assert score_of("sound", [(0, compare(none, none))]).texts()["F1"] == "-"
+    assert isnan(pooled_score("crack_free", [(0, compare(false, none))]).f1)
+    assert pooled_score("crack_free", [(0, compare(none, none))]).texts()["F1"] == "-"
 
 
-def test_tiles_lie_side_by_side():
+def test_tiles_do_not_overlap():
     image = torch.arange(3 * 5 * 7).reshape(3, 5, 7)
 
-    tiles = side_by_side(image, 2)
+    tiles = split_tiles(image, 2)
 
     assert tiles.shape == (6, 3, 2, 2)
     assert torch.equal(tiles[4], image[:, 2:4, 2:4])
@@ -316,14 +321,14 @@ def test_the_command_trains_a_u_net_and_prints_json(unet, photographs, tmp_path)
     done = CliRunner().invoke(app, list(map(str, asked)))
 
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert [path.rsplit("/")[-1] for path in told["files"]] == [
+    printed = json.loads(done.stdout)
+    assert [path.rsplit("/")[-1] for path in printed["files"]] == [
         "more.safetensors",
         "more.sources.csv",
         "more.curve.png",
     ]
-    assert told["scores"][0]["f1"] > 0.5
-    assert "calibration_error" not in told
+    assert printed["scores"][0]["f1"] > 0.5
+    assert "calibration_error" not in printed
     assert "NaN" not in done.stdout
 
 
@@ -334,7 +339,7 @@ def test_the_command_refuses_options_of_the_classifier(photographs, tmp_path, op
     done = CliRunner().invoke(app, asked.split())
 
     assert isinstance(done.exception, UsageError)
-    assert f"{option.split()[0]} says nothing to --network unet" in str(done.exception)
+    assert f"{option.split()[0]} has no effect with --network unet" in str(done.exception)
 
 
 def test_a_classifier_needs_no_masks(photographs, tmp_path):

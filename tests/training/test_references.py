@@ -1,4 +1,4 @@
-"""What methods compare with: crack-free, of all sources, the same by the same seed."""
+"""Reference tiles of a checkpoint: crack-free, from all sources, reproducible by the seed."""
 
 import cv2
 import numpy as np
@@ -7,12 +7,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from crackcli.datasets.folders import LabelledImage
-from crackcli.training.references import choose_references
+from crackcli.training.patches import choose_references
 
 
 @pytest.fixture
 def found(tmp_path):
-    """Grey levels tell: 40 and more is crack-free of source a, 140 of b; 255 has a crack."""
+    """Uniform photographs: crack-free ones of source a (grey 40 to 65) and b (140 to 145), and ones
+    with a crack (255)."""
     photographs = []
     for number in range(24):
         source, label, level = [("a", 0, 40), ("a", 0, 60), ("b", 0, 140), ("b", 1, 255)][
@@ -24,20 +25,20 @@ def found(tmp_path):
     return photographs
 
 
-def test_the_first_is_the_mean_and_the_others_are_crack_free_photographs_of_all_sources(found):
+def test_the_first_reference_is_the_mean_and_the_others_are_crack_free_tiles_of_all_sources(found):
     references = choose_references(found, 64, 32, seed=3)
 
     levels = references.float().mean(dim=(1, 2, 3)).tolist()
-    sound = [cv2.imread(str(item.path)).mean() for item in found if item.label == 0]
+    crack_free = [cv2.imread(str(item.path)).mean() for item in found if item.label == 0]
     assert references.shape == (6, 3, 64, 64)
     assert references.dtype == torch.uint8
-    assert levels[0] == pytest.approx(np.mean(sound), abs=0.5)
-    assert set(levels[1:]) <= set(sound)
+    assert levels[0] == pytest.approx(np.mean(crack_free), abs=0.5)
+    assert set(levels[1:]) <= set(crack_free)
     assert len(set(levels[1:])) == 5
-    assert 2 <= sum(level > 100 for level in levels[1:]) <= 3  # one source as often as the other
+    assert 2 <= sum(level > 100 for level in levels[1:]) <= 3  # both sources equally often
 
 
-def test_a_seed_chooses_the_same_and_another_one_others(found):
+def test_the_same_seed_chooses_the_same_tiles_and_another_seed_others(found):
     first, same, other = (choose_references(found, 64, 32, seed) for seed in (3, 3, 4))
 
     assert torch.equal(first, same)
@@ -45,7 +46,7 @@ def test_a_seed_chooses_the_same_and_another_one_others(found):
     assert not torch.equal(first, other)
 
 
-def test_of_a_large_photograph_the_middle_is_taken_and_few_are_enough(tmp_path):
+def test_the_centre_tile_of_a_large_photograph_is_taken_and_one_photograph_is_enough(tmp_path):
     image = np.full((192, 256, 3), 200, np.uint8)
     image[64:128, 96:160] = 90
     cv2.imwrite(str(tmp_path / "wall.png"), image)
@@ -56,5 +57,5 @@ def test_of_a_large_photograph_the_middle_is_taken_and_few_are_enough(tmp_path):
     assert len(references) == 2
 
 
-def test_without_crack_free_photographs_there_are_none(found):
+def test_without_crack_free_photographs_there_are_no_references(found):
     assert choose_references([item for item in found if item.label], 64, 32, 0) is None

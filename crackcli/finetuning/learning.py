@@ -1,0 +1,317 @@
+"""crackcli learn: fine-tunes a model on cracks that a person accepted or rejected in QGIS.
+
+The patches (see `crackcli.finetuning.corrections`) are written into OUTPUT.learned/ beside the new
+model, where a person can inspect them. OUTPUT.learned.csv has a row for each crack of the report,
+with the highest P(crack) of its tiles before and after.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from crackcli.datasets.folders import LabelledImage, list_photographs, split
+from crackcli.engines.torch import TorchEngine
+from crackcli.errors import InputError, ModelError, OutputError
+from crackcli.files import output_errors, refuse_existing, sha256, write_csv, write_json
+from crackcli.finetuning.corrections import (
+    ReviewedPhotograph,
+    choose_held_out,
+    choose_patches,
+    crack_probabilities,
+    is_detected,
+    write_patches,
+)
+from crackcli.finetuning.hard_negatives import KEEP, MINED_AT, TRAINED_AT, write_cracked_twins
+from crackcli.finetuning.reviews import ACCEPTED, REJECTED, UNREVIEWED, in_pixels, read_reviews
+from crackcli.inference.tile_map import tile_probabilities
+from crackcli.progress import Progress, ignore, part
+from crackcli.registry import DEFAULT_METHOD, find_method
+from crackcli.scenes.scene import Scene, finished_scenes
+from crackcli.scenes.source import find_photographs, inspect_unchanged, read_run_record
+from crackcli.shipped_models import shipped
+from crackcli.training.config import TrainConfig
+from crackcli.training.loop import Split, TrainResult, train
+
+log = logging.getLogger(__name__)
+
+RECORD = "learned.json"  # marks a folder of patches as ours
+EPOCHS = 40  # at most; on a CPU the minutes end the training earlier
+RATE = 1e-4  # blending halves the change of the weights: see `TrainConfig.blend`
+EVALUATIONS = 1  # at the end: the held-out patches are too few to choose a checkpoint by
+DRAWN = 0.25  # fraction of tiles replaced by twins
+MAX_REPLAYED, MAX_REPLAYED_HELD_OUT = 400, 40  # photographs of --photographs
+COLUMNS = (
+    "crack_id",
+    "scene_id",
+    "review",
+    "held_out",
+    "patches",
+    "p_before",
+    "p_after",
+    "shares_its_tiles",  # with a crack that was not rejected, which may cause the P(crack)
+)
+
+
+@dataclass(frozen=True)
+class LearnTask:
+    """The output folder of a scan, its reviewed report, and the new model to write."""
+
+    out: Path
+    reviewed: Path
+    output: Path
+    start_from: Path | None = None  # None: the model of the scan
+    photographs: Path | None = None  # labelled ones of other surfaces, to train on too
+    minutes: float = 5.0
+    seed: int = 0
+    device: str = "auto"
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ReviewOutcome:
+    """P(crack) of one crack of the report, by the earlier and by the new model."""
+
+    crack_id: str
+    scene_id: str
+    review: str
+    held_out: bool
+    patches: int
+    p_before: float
+    p_after: float
+    shares_its_tiles: bool
+
+
+@dataclass(frozen=True)
+class LearnResult:
+    """The new model, and the change of P(crack) of each crack of the reviewed scenes."""
+
+    output: Path
+    table: Path
+    changes: list[ReviewOutcome]
+    training: TrainResult
+    sources: list[Path]  # the photographs
+
+
+def learn(task: LearnTask, progress: Progress = ignore) -> LearnResult:
+    """Fine-tune the model of a scan on the reviewed cracks of its report."""
+    config = TrainConfig(
+        photographs=None,
+        output=task.output,
+        epochs=EPOCHS,
+        minutes=task.minutes,
+        learning_rate=RATE,
+        drawn=DRAWN,
+        evaluations=EVALUATIONS,
+        keep=KEEP,
+        calibrate=False,
+        seed=task.seed,
+        device=task.device,
+        overwrite=task.overwrite,
+    )
+    refuse_existing(config.output, overwrite=config.overwrite)
+    reviews = read_reviews(task.reviewed)
+    scenes = reviewed_scenes(task.out, task.reviewed, reviews)
+    sources = find_photographs(task.out, scenes)
+    model = task.start_from or scan_checkpoint(task.out, scenes)
+    config = replace(config, start_from=model)
+
+    engine = TorchEngine(model, device=task.device)
+    classified = part(progress, 0, MINED_AT)
+    photographs = []
+    for number, (scene, source) in enumerate(zip(scenes, sources, strict=True)):
+
+        def report(fraction: float, number: int = number, name: str = scene.name) -> None:
+            classified((number + fraction) / len(scenes), f"classifying {name}")
+
+        if 1.0 not in scene.record.zooms:
+            log.warning(
+                "%s was scanned at another --zoom; its patches have the full resolution", scene.name
+            )
+        info = inspect_unchanged(scene, source, "scan it again and review the new report")
+        tiles = tile_probabilities(info, engine, report)
+        cracks = in_pixels(scene, reviews[scene.name])
+        photographs.append(ReviewedPhotograph(scene, info, tiles, cracks))
+
+    rng = np.random.default_rng(task.seed)
+    held = choose_held_out([crack for each in photographs for crack in each.cracks], rng)
+    data, counts = make_split(photographs, held, task, rng)
+    trained = part(progress, MINED_AT, TRAINED_AT)
+    result = train(config, lambda state: trained(state.fraction, state.summary), data)
+
+    engine = TorchEngine(task.output, device=task.device)
+    checked = part(progress, TRAINED_AT, 1)
+    changes = []
+    for number, each in enumerate(photographs, start=1):
+        before = crack_probabilities(each, each.tiles)
+        after = crack_probabilities(each, tile_probabilities(each.info, engine))
+        changes += [
+            ReviewOutcome(
+                crack_id=crack.id,
+                scene_id=crack.scene,
+                review=crack.verdict,
+                held_out=crack.id in held,
+                patches=counts.get(crack.id, 0),
+                p_before=round(before[crack.id][0], 4),
+                p_after=round(after[crack.id][0], 4),
+                shares_its_tiles=before[crack.id][1],
+            )
+            for crack in each.cracks
+        ]
+        checked(number / len(photographs), f"{each.scene.name} with the new model")
+    table = task.output.with_suffix(".learned.csv")
+    write_csv(table, COLUMNS, (asdict(change) for change in changes))
+    return LearnResult(task.output, table, changes, result, sources)
+
+
+def reviewed_scenes(
+    out: Path, reviewed: Path, reviews: dict[str, list[dict[str, Any]]]
+) -> list[Scene]:
+    """Return the scenes of ``out`` with an accepted or rejected crack."""
+    scenes = {scene.name: scene for scene in finished_scenes(out)}
+    wanted = [
+        name for name, rows in reviews.items() if any(row["review"] != UNREVIEWED for row in rows)
+    ]
+    for name in wanted:
+        if name not in scenes:
+            raise InputError(
+                f"{reviewed}: has cracks of a scene '{name}' that is not in {out}; give the output "
+                "folder of this report"
+            )
+    return [scenes[name] for name in wanted]
+
+
+def scan_checkpoint(out: Path, scenes: Sequence[Scene]) -> Path:
+    """Return the checkpoint of the model that scenes were scanned with.
+
+    Raise a `ModelError` if it is missing, has changed, or does not classify.
+    """
+    engine = scenes[0].record.engine
+    method = engine.get("method", DEFAULT_METHOD)
+    if find_method(method).direct:
+        raise ModelError(
+            f"{out}: was scanned with --method {method}, which needs no classifier; give a "
+            "checkpoint with --from"
+        )
+    chosen = read_run_record(out)["options"]["model"]
+    if chosen is None:
+        return shipped(".safetensors")
+    model = Path(chosen)
+    if not model.is_file():
+        raise ModelError(
+            f"{out}: its model {engine['model']} does not exist any more; give its checkpoint with "
+            "--from"
+        )
+    if sha256(model) != engine["model_sha256"]:
+        raise ModelError(
+            f"{out}: its model {engine['model']} has changed since the scan; give its checkpoint "
+            "with --from"
+        )
+    return exported_checkpoint(model) if model.suffix.lower() == ".onnx" else model
+
+
+def exported_checkpoint(graph: Path) -> Path:
+    """Return the checkpoint that an ONNX graph was exported from, if it lies in the same folder."""
+    from crackcli.engines.onnx import open_session, read_facts
+
+    session, _ = open_session(graph, "cpu")
+    wanted = read_facts(session, graph)["checkpoint_sha256"]
+    for path in sorted(graph.absolute().parent.glob("*.safetensors")):
+        if sha256(path) == wanted:
+            return path
+    raise ModelError(
+        f"{graph}: the checkpoint it was exported from is not in its folder; give it with --from"
+    )
+
+
+def make_split(
+    photographs: Sequence[ReviewedPhotograph],
+    held: set[str],
+    task: LearnTask,
+    rng: np.random.Generator,
+) -> tuple[Split, dict[str, int]]:
+    """Write all patches; return training and held-out ones, and their number for each crack.
+
+    A side without a crack gets cracked twins. The photographs of ``task.photographs`` are added.
+    """
+    folder = task.output.with_suffix(".learned")
+    if folder.exists() and not (folder / RECORD).is_file():
+        raise OutputError(
+            f"{folder}: was not written by crackcli learn; remove it, or choose another output"
+        )
+    with output_errors(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    write_json(folder / RECORD, {"reviewed": str(task.reviewed), "held_out": sorted(held)})
+    training: list[LabelledImage] = []
+    held_out: list[LabelledImage] = []
+    counts: dict[str, int] = {}
+    for each in photographs:
+        patches = choose_patches(each, held, rng)
+        for patch in patches:
+            counts[patch.crack] = counts.get(patch.crack, 0) + 1
+        for patch, item in zip(patches, write_patches(patches, each, folder), strict=True):
+            (held_out if patch.held_out else training).append(item)
+    crowded = [
+        crack.id
+        for each in photographs
+        for crack in each.cracks
+        if crack.verdict == REJECTED and crack.id not in counts
+    ]
+    if crowded:
+        log.info(
+            "rejected, but not trained on, as other cracks are too near: %s", ", ".join(crowded)
+        )
+    for side in (training, held_out):
+        negatives = [item for item in side if item.label == 0]
+        if negatives and not any(item.label == 1 for item in side):
+            twins = write_cracked_twins(negatives, folder / "crack", task.seed, len(negatives))
+            side += [replace(item, source="drawn") for item in twins]
+    if task.photographs is not None:
+        for side, others in zip(
+            (training, held_out), replayed(task.photographs, task.seed), strict=True
+        ):
+            side += others
+    if not any(item.label == 0 for item in training) or not held_out:
+        raise InputError(
+            f"{task.reviewed}: its photographs have no tiles without a crack to train on; give "
+            "others with --photographs"
+        )
+    return (training, held_out), counts
+
+
+def replayed(photographs: Path, seed: int) -> Split:
+    """Return a random choice of labelled photographs, so that earlier knowledge is not lost."""
+    training, held_out = split(list_photographs(photographs), 0.1, seed)
+    chance = Random(seed)
+    return (
+        chance.sample(training, min(MAX_REPLAYED, len(training))),
+        chance.sample(held_out, min(MAX_REPLAYED_HELD_OUT, len(held_out))),
+    )
+
+
+def summarise(changes: Sequence[ReviewOutcome]) -> list[tuple[str, int, int, int, int]]:
+    """Count the accepted cracks still detected, the rejected ones not, the unreviewed ones lost.
+
+    Return (name, count, total, held-out count, held-out total) of each; the names are keys of
+    ``--json``.
+    """
+    lines: tuple[tuple[str, str, Callable[[ReviewOutcome], bool]], ...] = (
+        ("accepted, still seen", ACCEPTED, lambda c: is_detected(c.p_after)),
+        ("rejected, passed now", REJECTED, lambda c: not is_detected(c.p_after)),
+        (
+            "unreviewed, lost",
+            UNREVIEWED,
+            lambda c: is_detected(c.p_before) and not is_detected(c.p_after),
+        ),
+    )
+    found = []
+    for name, review, counts in lines:
+        own = [change for change in changes if change.review == review]
+        out = [change for change in own if change.held_out]
+        found.append((name, sum(map(counts, own)), len(own), sum(map(counts, out)), len(out)))
+    return found
