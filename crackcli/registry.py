@@ -18,9 +18,9 @@ NETWORKS = {
 }
 CLASSIFIER = "vgg11"  # the network whose decisions attribution methods explain
 OBJECTIVES = {  # the training objective of each network
-    "autoencoder": "crackcli.training.reconstruction:Reconstructing",
-    "unet": "crackcli.training.segmentation:Segmenting",
-    "vgg11": "crackcli.training.classification:Classifying",
+    "autoencoder": "crackcli.training.reconstruction:Reconstruction",
+    "unet": "crackcli.training.segmentation:Segmentation",
+    "vgg11": "crackcli.training.classification:Classification",
 }
 PROBABILITY = "P(crack)"
 
