@@ -1,7 +1,8 @@
-"""Threads that work ahead of what asks for their results, and behind what hands them work.
+"""Thread pools: `ThreadPool` computes results before they are needed, `BackgroundWorker` finishes
+tasks in the background.
 
-They pay where the work lets other threads run: decoding and compressing, reading and writing,
-arithmetic on large arrays.  What goes wrong in a thread is raised where its result is asked for.
+Threads pay off where the work releases the interpreter lock: decoding and compressing, reading and
+writing, arithmetic on large arrays. An exception in a thread is raised where its result is used.
 """
 
 import os
@@ -9,9 +10,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Tool = TypeVar("Tool")
 Item = TypeVar("Item")
@@ -19,35 +20,36 @@ Result = TypeVar("Result")
 
 
 def thread_count() -> int:
-    """Return how many threads to use: `thread_limit`, else one for each core."""
+    """Return the number of threads to use: `thread_limit`, else the number of processors."""
     return thread_limit() or os.cpu_count() or 1
 
 
 def thread_limit() -> int | None:
-    """Return how many threads this process may use, or None if it may use all cores.
+    """Return the number of threads this process is limited to; None if it may use all processors.
 
-    The limit is ``OMP_NUM_THREADS``, which clusters set and torch obeys, else the number of cores
-    that the affinity of the process leaves it.
+    The limit is OMP_NUM_THREADS, which clusters set and torch obeys, else the processors that the
+    affinity of the process leaves it.
     """
-    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # the outermost level
-    if wanted.isdecimal() and int(wanted):
-        return int(wanted)
+    setting = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # outermost level
+    if setting.isdecimal() and int(setting):
+        return int(setting)
     if not hasattr(os, "sched_getaffinity"):  # not on Linux
         return None
-    allowed = len(os.sched_getaffinity(0))
-    return allowed if allowed < (os.cpu_count() or allowed + 1) else None
+    usable = len(os.sched_getaffinity(0))
+    return usable if usable < (os.cpu_count() or usable + 1) else None
 
 
 class ThreadPool(Generic[Tool]):
-    """Threads, each with a tool of its own, an open file for instance; use as a context manager.
+    """Threads that each have a tool of their own, an open file for instance; a context manager.
 
-    A tool is opened by the thread that uses it, when it has something to do, and closed by it.
-    At the end what has begun is finished, and what has not is left undone.
+    Each thread opens its tool when it gets its first task, and closes it. On exit, tasks that have
+    begun are finished and the others are cancelled.
     """
 
     def __init__(self, tool: Callable[[], AbstractContextManager[Tool]], count: int) -> None:
         self.tool, self.count = tool, count
-        self.tasks: SimpleQueue[tuple[Future, Callable] | None] = SimpleQueue()
+        # A task takes the tool; its future gets the result.
+        self.tasks: SimpleQueue[tuple[Future[Any], Callable[[Tool], Any]] | None] = SimpleQueue()
         self.threads: list[threading.Thread] = []
         self.over = False
 
@@ -62,17 +64,17 @@ class ThreadPool(Generic[Tool]):
             thread.join()
 
     def submit(self, work: Callable[[Tool], Result]) -> "Future[Result]":
-        """Have ``work`` done; first come, first served."""
+        """Schedule ``work``; tasks start in the order in which they were submitted."""
         future: Future[Result] = Future()
         self.tasks.put((future, work))
         if len(self.threads) < self.count:
             thread = threading.Thread(target=self.run, daemon=True)
-            thread.start()  # which a system may refuse: then there is none to wait for
+            thread.start()  # may be refused by the system: then there is no thread to join
             self.threads.append(thread)
         return future
 
     def run(self) -> None:
-        """What one thread does."""
+        """Run tasks in one thread until the pool ends."""
         with ExitStack() as stack:
             tool: Tool | None = None
             while (task := self.tasks.get()) is not None:
@@ -84,7 +86,7 @@ class ThreadPool(Generic[Tool]):
                     if tool is None:
                         tool = stack.enter_context(self.tool())
                     future.set_result(work(tool))
-                except BaseException as error:  # is raised again by who asks for the result
+                except BaseException as error:  # `Future.result` raises it again
                     future.set_exception(error)
 
     def imap(
@@ -93,36 +95,44 @@ class ThreadPool(Generic[Tool]):
         items: Iterable[Item],
         most: int | None = None,
     ) -> Iterator[Result]:
-        """Results of ``work`` for each of ``items``, in order; ``most`` of them, or twice as many
-        as there are threads, are under way or wait to be asked for."""
+        """Yield the results of ``work`` for each of ``items``, in order.
+
+        At most ``most`` results (default: twice the number of threads) are computed ahead.
+        """
         most = most or 2 * self.count
-        begun: deque[Future[Result]] = deque()
+        pending: deque[Future[Result]] = deque()
         for item in items:
-            begun.append(self.submit(lambda tool, item=item: work(tool, item)))
-            if len(begun) >= most:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+            pending.append(self.submit(with_item(work, item)))
+            if len(pending) >= most:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def with_item(work: Callable[[Tool, Item], Result], item: Item) -> Callable[[Tool], Result]:
+    """Return ``work`` with its second argument bound."""
+    return lambda tool: work(tool, item)
 
 
 class BackgroundWorker(ThreadPool[None]):
-    """One thread that finishes what it is handed, one thing after the other; use as a context
-    manager.  Who hands over a second thing waits for the first, so that no more than one piles
-    up."""
+    """One thread that finishes tasks one after the other; a context manager.
+
+    At most one task waits: handing over a second one blocks until the first is finished.
+    """
 
     def __init__(self) -> None:
-        super().__init__(ExitStack, 1)
-        self.last: Future | None = None
+        super().__init__(nullcontext, 1)
+        self.last: Future[object] | None = None
 
     def __exit__(self, *exception: object) -> None:
-        """What was handed over is finished, even if the rest was interrupted."""
+        """Finish the last task, even if the block was interrupted."""
         error = None if self.last is None else self.last.exception()
         super().__exit__(*exception)
         if error is not None and exception[0] is None:
             raise error
 
     def hand_over(self, work: Callable[[], object]) -> None:
-        """Have ``work`` done, after what was handed over before."""
+        """Schedule ``work`` after the previous task is finished; raise that task's exception."""
         last, self.last = self.last, None
         if last is not None:
             last.result()

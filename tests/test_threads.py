@@ -1,5 +1,4 @@
-"""Threads ahead and behind: results in order, errors where results are asked for, no more under way
-than was said."""
+"""Thread pools return results in order, raise errors with the result, and limit pending tasks."""
 
 import contextlib
 import threading
@@ -7,7 +6,8 @@ import time
 
 import pytest
 
-from crackcli.threads import BackgroundWorker, ThreadPool, thread_count
+from crackcli import threads
+from crackcli.threads import BackgroundWorker, ThreadPool, thread_count, thread_limit
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def tool(opened, closed):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_results_come_in_order_whoever_is_first(count):
+def test_results_come_in_order_whichever_is_first(count):
     opened, closed = [], []
 
     def work(own, number):
@@ -26,15 +26,15 @@ def test_results_come_in_order_whoever_is_first(count):
         time.sleep(0.002 * (number % 3))
         return number**2
 
-    with ThreadPool(lambda: tool(opened, closed), count) as crew:
-        results = list(crew.imap(work, range(20)))
+    with ThreadPool(lambda: tool(opened, closed), count) as pool:
+        results = list(pool.imap(work, range(20)))
 
     assert results == [number**2 for number in range(20)]
     assert sorted(opened) == sorted(closed)
     assert 1 <= len(opened) <= count
 
 
-def test_no_more_is_begun_than_twice_the_threads():
+def test_at_most_twice_as_many_tasks_as_threads_are_pending():
     begun = []
 
     def items():
@@ -42,46 +42,46 @@ def test_no_more_is_begun_than_twice_the_threads():
             begun.append(number)
             yield number
 
-    with ThreadPool(contextlib.nullcontext, 2) as crew:
-        results = crew.imap(lambda _, number: number, items())
+    with ThreadPool(contextlib.nullcontext, 2) as pool:
+        results = pool.imap(lambda _, number: number, items())
         for done, result in enumerate(results):
             assert result == done
             assert len(begun) <= done + 4
 
 
-def test_what_goes_wrong_is_raised_where_the_result_is_asked_for():
+def test_an_exception_is_raised_with_the_result():
     def work(_, number):
         return 1 / (number - 2)
 
-    with ThreadPool(contextlib.nullcontext, 2) as crew:
-        results = crew.imap(work, range(9))
+    with ThreadPool(contextlib.nullcontext, 2) as pool:
+        results = pool.imap(work, range(9))
         assert [next(results), next(results)] == [-0.5, -1]
         with pytest.raises(ZeroDivisionError):
             next(results)
 
 
-def test_a_tool_that_cannot_be_opened_is_raised_too():
+def test_an_exception_in_opening_a_tool_is_raised_with_the_result():
     @contextlib.contextmanager
     def locked():
         raise PermissionError("locked")
         yield
 
-    with ThreadPool(locked, 2) as crew, pytest.raises(PermissionError, match="locked"):
-        crew.submit(lambda tool: tool).result()
+    with ThreadPool(locked, 2) as pool, pytest.raises(PermissionError, match="locked"):
+        pool.submit(lambda tool: tool).result()
 
 
-def test_at_the_end_what_has_not_begun_is_left_undone():
+def test_tasks_that_have_not_begun_are_cancelled_at_the_end():
     done = []
-    with ThreadPool(contextlib.nullcontext, 1) as crew:
+    with ThreadPool(contextlib.nullcontext, 1) as pool:
         for number in range(100):
-            crew.submit(lambda _, number=number: (time.sleep(0.01), done.append(number)))
+            pool.submit(lambda _, number=number: (time.sleep(0.01), done.append(number)))
         time.sleep(0.02)
 
     assert 0 < len(done) < 100
-    assert not any(thread.is_alive() for thread in crew.threads)
+    assert not any(thread.is_alive() for thread in pool.threads)
 
 
-def test_what_is_handed_over_is_done_in_order_and_does_not_pile_up():
+def test_background_tasks_are_done_in_order_and_do_not_pile_up():
     done = []
 
     def work(number):
@@ -101,7 +101,7 @@ def fails():
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_what_goes_wrong_behind_is_raised_at_the_next_thing_or_at_the_end(others):
+def test_a_background_exception_is_raised_at_the_next_task_or_at_the_end(others):
     done = []
 
     def hand_over_all():
@@ -115,7 +115,7 @@ def test_what_goes_wrong_behind_is_raised_at_the_next_thing_or_at_the_end(others
     assert done == []
 
 
-def test_what_was_handed_over_is_finished_when_the_rest_is_interrupted():
+def test_a_background_task_is_finished_when_the_block_is_interrupted():
     done = []
 
     def interrupted():
@@ -128,15 +128,31 @@ def test_what_was_handed_over_is_finished_when_the_rest_is_interrupted():
     assert done == [1]
 
 
-@pytest.mark.parametrize(("told", "expected"), [("3", 3), ("1", 1), ("3,2", 3), (" 2 ", 2)])
-def test_the_usual_variable_says_how_many_threads_there_are(monkeypatch, told, expected):
-    monkeypatch.setenv("OMP_NUM_THREADS", told)
+@pytest.mark.parametrize(("setting", "expected"), [("3", 3), ("1", 1), ("3,2", 3), (" 2 ", 2)])
+def test_omp_num_threads_sets_the_number_of_threads(monkeypatch, setting, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", setting)
 
     assert thread_count() == expected
 
 
-@pytest.mark.parametrize("told", ["", "0", "many"])
-def test_without_it_all_processors_count(monkeypatch, told):
-    monkeypatch.setenv("OMP_NUM_THREADS", told)
+@pytest.mark.parametrize("setting", ["", "0", "many"])
+def test_without_a_valid_omp_num_threads_all_processors_count(monkeypatch, setting):
+    monkeypatch.setenv("OMP_NUM_THREADS", setting)
 
     assert thread_count() >= 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "usable", "limit"),
+    [("", 4, None), ("", 2, 2), ("3", 4, 3), ("0", 4, None), ("2,1", 4, 2)],
+)
+def test_the_limit_is_the_variable_or_the_affinity_of_the_process(
+    monkeypatch, setting, usable, limit
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", setting)
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(
+        threads.os, "sched_getaffinity", lambda pid: set(range(usable)), raising=False
+    )
+
+    assert thread_limit() == limit
