@@ -174,8 +174,7 @@ def has_face(name: str) -> bool:
 def find_constant(tree: ast.Module, name: str) -> Any:
     """Return the value of a constant of a module; None if there is none."""
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             return ast.literal_eval(node.value)
     return None
 

@@ -10,6 +10,7 @@ import argparse
 import json
 import subprocess
 import sys
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
@@ -68,13 +69,15 @@ def results(work: Path) -> tuple[Path, Path, Path]:
 def read_photograph(name: str, window: Window | None = None) -> NDArray[np.uint8]:
     """Return a photograph of sample_data, or a window of it: (rows, cols, 3)."""
     with rasterio.open(SAMPLES / f"{name}.tif") as source:
-        return source.read((1, 2, 3), window=window).transpose(1, 2, 0)
+        bands: NDArray[np.uint8] = source.read((1, 2, 3), window=window)
+    return bands.transpose(1, 2, 0)
 
 
 def read_band(path: Path, window: Window) -> NDArray[np.uint8]:
     """Return a window of a raster's first band."""
     with rasterio.open(path) as source:
-        return source.read(1, window=window)
+        band: NDArray[np.uint8] = source.read(1, window=window)
+    return band
 
 
 def read_rows(path: Path, layer: str) -> tuple[NDArray[np.object_], list[Row]]:
@@ -89,7 +92,8 @@ def read_rows(path: Path, layer: str) -> tuple[NDArray[np.object_], list[Row]]:
 def to_pixels(xs: NDArray[np.float64], ys: NDArray[np.float64]) -> tuple[np.ndarray, np.ndarray]:
     """Return columns and rows of map coordinates; both walls have the same grid."""
     with rasterio.open(SAMPLES / "wall.tif") as source:
-        return ~source.transform @ (xs, ys)
+        cols, rows = ~source.transform @ (xs, ys)
+    return cols, rows
 
 
 def blank(axes: Axes, title: str) -> None:
@@ -98,17 +102,15 @@ def blank(axes: Axes, title: str) -> None:
     axes.set_title(title, fontsize=11, loc="left")
 
 
-def save(figure: Figure, name: str, dpi: int = 100, quality: int = 82) -> None:
+def save(figure: Figure, name: str, dpi: int = 133, quality: int = 80) -> None:
     """Write a figure as WebP."""
-    figure.canvas.draw()
-    figure.set_dpi(dpi)
-    figure.canvas.draw()
-    picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+    buffer = BytesIO()
+    figure.savefig(buffer, dpi=dpi)
     plt.close(figure)
-    write(picture, name, quality)
+    write(Image.open(buffer).convert("RGB"), name, quality)
 
 
-def write(picture: Image.Image, name: str, quality: int = 82) -> None:
+def write(picture: Image.Image, name: str, quality: int = 80) -> None:
     """Write a picture and print its path and size."""
     path = PICTURES / f"{name}.webp"
     picture.save(path, quality=quality, method=6)
@@ -122,17 +124,17 @@ def draw_steps(out: Path) -> None:
     score = read_band(out / "wall/score.tif", window).astype(float)
     score[score == 255] = np.nan
     mask = read_band(out / "wall/mask.tif", window) == 1
-    figure, panels = plt.subplots(1, 4, figsize=(14, 3.95), layout="constrained")
+    figure, panels = plt.subplots(1, 4, figsize=(10.5, 2.8), layout="constrained")
     extent = (window.col_off, window.col_off + 400, window.row_off + 400, window.row_off)
     for axes in panels:
         axes.imshow(photograph, extent=extent)
-    blank(panels[0], "photograph, 400 x 400 px")
+    blank(panels[0], "photograph")
     panels[1].imshow(score, cmap="inferno", extent=extent)
-    blank(panels[1], "score.tif: where the explanation points")
+    blank(panels[1], "score.tif")
     red = np.zeros((*mask.shape, 4))
     red[mask] = (1, 0, 0, 1)
     panels[2].imshow(red, extent=extent, interpolation="nearest")
-    blank(panels[2], "mask.tif: pixels of cracks")
+    blank(panels[2], "mask.tif")
 
     _, points = read_rows(out / "cracks.gpkg", "width_profiles")
     xs = np.array([point["x"] for point in points], float)
@@ -142,12 +144,12 @@ def draw_steps(out: Path) -> None:
     same = [a["crack_id"] == b["crack_id"] and a["line"] == b["line"] for a, b in pairwise(points)]
     pairs = np.stack([cols, rows], axis=1)
     segments = np.stack([pairs[:-1], pairs[1:]], axis=1)[np.array(same)]
-    lines = LineCollection(segments, cmap="viridis_r", linewidths=3)
+    lines = LineCollection(segments, cmap="viridis_r", linewidths=2.4)
     lines.set_array(widths[:-1][np.array(same)])
     lines.set_clim(0, 7)
     panels[3].add_collection(lines)
-    blank(panels[3], "widths, measured on the photograph")
-    figure.colorbar(lines, ax=panels[3], label="mm", shrink=0.82)
+    blank(panels[3], "width in mm")
+    figure.colorbar(lines, ax=panels[3], shrink=0.82)
     for axes in panels:
         axes.set(xlim=extent[:2], ylim=extent[2:])
     save(figure, "steps")
@@ -162,10 +164,10 @@ def draw_tiles() -> None:
     one = engine.explain(crop[None], 0.0).maps[0]
     many = engine.explain(read_photograph("wall", around)[None], 0.5).maps[0]
     many = many[reach : reach + side, reach : reach + side]
-    figure, panels = plt.subplots(1, 3, figsize=(12, 4.25), layout="constrained")
+    figure, panels = plt.subplots(1, 3, figsize=(9, 3.25), layout="constrained")
     panels[0].imshow(crop)
-    blank(panels[0], "photograph, 256 x 256 px")
-    titles = "one tile of 256 px", "all tiles that cover it, one at every 32 px"
+    blank(panels[0], "photograph")
+    titles = "one tile of 256 px", "all tiles, one at every 32 px"
     for axes, scores, title in zip(panels[1:], (one, many), titles, strict=True):
         root = np.sqrt(np.clip(scores, 0, None))
         axes.imshow(root, cmap="inferno", vmax=np.quantile(root, 0.999))
@@ -175,13 +177,13 @@ def draw_tiles() -> None:
 
 def draw_changes(before: Path, after: Path, changes: Path) -> None:
     """Draw the changes from one survey to the next on the later photograph."""
-    shapes = {}
+    shapes: dict[object, shapely.MultiLineString] = {}
     for folder in (before, after):
         for layer in ("cracks", "joints"):
-            lines, rows = read_rows(folder / "cracks.gpkg", layer)
-            shapes |= {row["crack_id"]: line for row, line in zip(rows, lines, strict=True)}
+            lines, cracks = read_rows(folder / "cracks.gpkg", layer)
+            shapes |= {one["crack_id"]: line for one, line in zip(cracks, lines, strict=True)}
     photograph = read_photograph("wall_later")
-    figure, axes = plt.subplots(figsize=(13, 9.15), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9.75, 6.9), layout="constrained")
     axes.imshow(photograph)
     counts = dict.fromkeys(KINDS, 0)
     with (changes / "changes.geojson").open(encoding="utf-8") as file:
@@ -189,22 +191,27 @@ def draw_changes(before: Path, after: Path, changes: Path) -> None:
     for change in found:
         kind = change["kind"]
         counts[kind] += 1
-        style = {"color": KINDS[kind], "lw": 2.6, "ls": ":" if kind == "gone" else "-"}
-        places = []
+        dash = ":" if kind == "gone" else "-"
+        places: list[tuple[float, float]] = []
         for crack in change["ids_after"] or change["ids_before"]:
             for part in shapely.get_parts(shapes[crack]):
                 cols, rows = to_pixels(*shapely.get_coordinates(part).T)
-                axes.plot(cols, rows, **style)
+                axes.plot(cols, rows, dash, color=KINDS[kind], lw=2.2)
                 places += zip(cols, rows, strict=True)
         length = max(change["after_length_px"], change["before_length_px"])
         wider = change["d_width_mean_mm"]
         if length >= LABEL_LEAST_PX and kind != "stable":
             text = f"{kind} {wider:+.1f} mm" if kind == "grown" and (wider or 0) > 0 else kind
             col, row = places[len(places) // 2]
-            side = {"ha": "right"} if col > LABEL_LEFT_OF_COL else {}
-            offset = -40 if side else 40  # px
-            look = {"color": KINDS[kind], "fontsize": 12, "weight": "bold", "path_effects": HALO}
-            axes.text(col + offset, row, text, **look, **side)
+            left = col > LABEL_LEFT_OF_COL
+            label = axes.text(col + (-40 if left else 40), row, text, path_effects=HALO)
+            label.set(
+                color=KINDS[kind],
+                fontsize=12,
+                weight="bold",
+                va="top",
+                ha="right" if left else "left",
+            )
     handles = [
         Line2D([], [], color=colour, lw=3, label=f"{kind} ({counts[kind]})")
         for kind, colour in KINDS.items()
