@@ -1,4 +1,4 @@
-"""``python -m crackcli``."""
+"""Entry point of ``python -m crackcli``."""
 
 from crackcli.cli import main
 

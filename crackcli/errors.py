@@ -1,18 +1,18 @@
-"""Every error a user can cause, in one place; each class carries the exit code of the command.
+"""Every error that a user can cause; each class carries the exit code of the command.
 
-The library raises, `cli.main` catches: nowhere else is an error turned into text and a number.
-A message names the file it speaks of and proposes the next move.
+The library raises them, and only `cli.main` turns them into a message and an exit code. A message
+has the form ``<option or file>: <what is wrong>; <what to do>``.
 """
 
 
 class CrackError(Exception):
-    """Parent of all errors that are reported in one line instead of a traceback."""
+    """Parent of all errors that are printed as one line instead of a traceback."""
 
     exit_code = 1
 
 
 class UsageError(CrackError, ValueError):
-    """The request itself is wrong: an unknown name, an option out of range."""
+    """The request itself is wrong: an unknown name or an option out of range."""
 
     exit_code = 2
 
@@ -20,9 +20,9 @@ class UsageError(CrackError, ValueError):
 class MissingExtra(UsageError):
     """The command needs packages that the base installation leaves out."""
 
-    def __init__(self, need: str, extra: str) -> None:
+    def __init__(self, command: str, extra: str) -> None:
         super().__init__(
-            f"{need} needs more packages; install them in the folder of crackcli's code with: "
+            f"{command} needs more packages; install them in the folder of crackcli's code with: "
             f"pip install -c constraints.txt '.[{extra}]'"
         )
 
@@ -34,19 +34,19 @@ class SomeInputsFailed(CrackError):
 
 
 class InputError(CrackError, OSError):
-    """An input file or folder cannot be read, or holds nothing usable."""
+    """An input file or folder cannot be read or contains nothing usable."""
 
     exit_code = 4
 
 
 class DeviceError(CrackError, RuntimeError):
-    """The device that was asked for is not usable here."""
+    """The requested device is not usable on this machine."""
 
     exit_code = 5
 
 
 class OutOfMemory(DeviceError, MemoryError):
-    """What was asked of a device at once does not fit into its memory."""
+    """A batch does not fit into the memory of the device."""
 
 
 class ModelError(CrackError, ValueError):
@@ -56,7 +56,7 @@ class ModelError(CrackError, ValueError):
 
 
 class UnsupportedLayer(ModelError, TypeError):
-    """An explainer met a layer type that it has no transpose or rule for."""
+    """The network has a layer type without a known transpose or attribution rule."""
 
     def __init__(self, layer: object) -> None:
         name = type(layer).__name__
@@ -72,15 +72,15 @@ class OutputError(CrackError, OSError):
 
 
 class Locked(CrackError, RuntimeError):
-    """Another run holds the output folder."""
+    """Another run uses the output folder."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 class Interrupted(BaseException):
-    """A signal stopped the run; what was finished stays and the same command goes on.
+    """A signal stopped the run; finished work is kept and the same command resumes it.
 
-    No child of `Exception`, like `KeyboardInterrupt`: it is not to be mistaken for a failure.
+    Like `KeyboardInterrupt` it is not an `Exception`: no handler takes it for a failure.
     """
 
     def __init__(self, message: str, exit_code: int) -> None:

@@ -1,6 +1,5 @@
-"""Files written aside and renamed when whole, so that what exists is complete; and digests."""
+"""Write files atomically (whole or not at all), hash them, and lock output folders."""
 
-import contextlib
 import csv
 import hashlib
 import json
@@ -15,38 +14,42 @@ from typing import Any
 
 from crackcli.errors import CrackError, Locked, OutputError
 
+log = logging.getLogger(__name__)
+
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Before any work: an output that is there is kept, unless it may be replaced."""
+    """Raise an `OutputError` if ``path`` exists, unless it may be overwritten."""
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists; choose another output or add --overwrite")
+        raise OutputError(f"{path}: exists already; choose another output or add --overwrite")
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; renamed onto it if the block succeeds, else removed.
+    """Yield a temporary path beside ``path``; rename it to ``path`` on success, else remove it.
 
-    Whatever the operating system refuses (no permission, disk full) becomes an `OutputError`.
+    An `OSError` (no permission, disk full) becomes an `OutputError`.
     """
-    aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            aside.touch()  # refused at once, not after the work; and its mode is the umask's
-            mode = aside.stat().st_mode
-            aside.unlink()
-            yield aside
-            aside.chmod(mode)
-            aside.replace(path)
+            temporary.touch()  # fails before the work, not after it; its mode follows the umask
+            mode = temporary.stat().st_mode
+            temporary.unlink()
+            yield temporary
+            temporary.chmod(mode)
+            temporary.replace(path)
     finally:
         with suppress(OSError):
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_write_in_folder(path: Path) -> Iterator[Path]:
-    """As `atomic_write`, but the temporary path is in a hidden folder of its own, for writers
-    that leave more than one file; what a killed run left there is removed by the next."""
+    """Do the same as `atomic_write`, with the temporary path in a hidden folder of its own.
+
+    For writers that leave files beside their output. A folder left by a killed run is removed.
+    """
     folder = path.with_name(f".{path.stem}")
     try:
         with output_errors(path):
@@ -60,7 +63,7 @@ def atomic_write_in_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Turns what the operating system refuses into an `OutputError` for ``path``."""
+    """Turn an `OSError` in the block into an `OutputError` that names ``path``."""
     try:
         yield
     except CrackError:
@@ -68,18 +71,18 @@ def output_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
-            f"{path} cannot be written ({reason}); free space or choose another output"
+            f"{path}: cannot be written ({reason}); free space or choose another output"
         ) from error
 
 
 def write_text(path: Path, text: str) -> None:
-    """``text`` as a whole file, or no file."""
-    with atomic_write(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+    """Write ``text`` in UTF-8, as a whole file or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """``value`` as indented JSON, or no file."""
+    """Write ``value`` as indented JSON, as a whole file or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
@@ -91,7 +94,10 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, ob
     tuple are joined by semicolons. ``rows`` may be a generator: each row is written as it comes.
     A key that is not in ``columns`` raises a `ValueError`.
     """
-    with atomic_write(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    with (
+        atomic_write(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.DictWriter(file, list(columns), lineterminator="\n")
         writer.writeheader()
         for row in rows:
@@ -108,34 +114,34 @@ def csv_field(value: object) -> object:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's content."""
+    """Return the SHA-256 digest of a file's content in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-log = logging.getLogger(__name__)
-
-
-@contextlib.contextmanager
+@contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold an output folder for this run alone; the lock ends with the process."""
+    """Reserve an output folder for this run; the lock ends with the process.
+
+    Raises `Locked` if another run uses the folder.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("w")
     except OSError as error:
         raise OutputError(
-            f"{folder} cannot be written ({error.strerror}); choose another output folder"
+            f"{folder}: cannot be written ({error.strerror}); choose another output folder"
         ) from error
     with file:
         try:
             import fcntl
-        except ModuleNotFoundError:  # Windows: no lock, as there is no cron
+        except ModuleNotFoundError:  # Windows has no flock: the folder is not locked
             yield
             return
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Locked(f"{folder} is in use by another run; try again later") from error
+            raise Locked(f"{folder}: in use by another run; try again later") from error
         except OSError as error:
-            log.warning("%s cannot be locked (%s)", folder, error.strerror)
+            log.warning("%s: cannot be locked (%s)", folder, error.strerror)
         yield

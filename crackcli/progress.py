@@ -1,15 +1,32 @@
-"""Progress callables: functions that are told which fraction of the work is done."""
+"""Progress callables: functions that receive the fraction of the work that is done."""
 
 from collections.abc import Callable
 
-Progress = Callable[[float, str], None]  # fraction done, 0 to 1, and what is being done
+Progress = Callable[[float, str], None]  # fraction done, 0 to 1, and the stage of the work
 FractionDone = Callable[[float], None]  # fraction done, 0 to 1
 
 
+class Stage(str):
+    """The words of a stage that is measured in pixels: a `str` that also carries megapixels.
+
+    Functions that pass progress on treat it as any other text. Only the display reads ``done_mp``
+    and ``total_mp``, the megapixels done and in total in this stage, to show the rate.
+    """
+
+    __slots__ = ("done_mp", "total_mp")
+    done_mp: float
+    total_mp: float
+
+    def __new__(cls, words: str, done_mp: float, total_mp: float) -> "Stage":
+        stage = super().__new__(cls, words)
+        stage.done_mp, stage.total_mp = done_mp, total_mp
+        return stage
+
+
 def part(progress: Progress, first: float, last: float) -> Progress:
-    """Return the `Progress` of a part of the work that goes from ``first`` to ``last`` of it."""
+    """Return the `Progress` of a part of the work, from fraction ``first`` to ``last`` of it."""
     return lambda fraction, words: progress(first + (last - first) * fraction, words)
 
 
 def ignore(fraction: float, words: str = "") -> None:
-    """A `Progress` and a `FractionDone` that do nothing."""
+    """Do nothing; serves as a `Progress` and as a `FractionDone`."""

@@ -1,4 +1,4 @@
-"""The model files that come with the package."""
+"""Model files that come with the package."""
 
 from functools import cache
 from pathlib import Path
@@ -6,19 +6,18 @@ from pathlib import Path
 from crackcli.files import sha256
 
 SHIPPED = "vgg11_128"
-PACKAGED = Path(__file__).parent / "_models"  # where an installation keeps them
-CHECKOUT = Path(__file__).parents[1] / "models"  # where a clone keeps them
+PACKAGED = Path(__file__).parent / "_models"  # in an installation
+CHECKOUT = Path(__file__).parents[1] / "models"  # in a clone
 
 
 def shipped(suffix: str, name: str = SHIPPED) -> Path:
-    """The path of a shipped file: the name of a model, by default the classifier's, and
-    ``suffix``."""
+    """Return the path of a shipped file: model ``name`` (default: the classifier) + ``suffix``."""
     return (PACKAGED if PACKAGED.is_dir() else CHECKOUT) / f"{name}{suffix}"
 
 
 @cache
 def shipped_sha256() -> frozenset[str]:
-    """The digests of the shipped checkpoint and of all graphs that were made from it."""
+    """Return the digests of the shipped checkpoint and of all graphs exported from it."""
     checkpoint = shipped(".safetensors")
     graphs = checkpoint.parent.glob(f"{checkpoint.stem}.*.onnx")
     return frozenset(sha256(path) for path in (checkpoint, *graphs) if path.is_file())

@@ -1,4 +1,4 @@
-"""Files are whole or not there."""
+"""Files are written whole or not at all."""
 
 import os
 import shutil
@@ -10,19 +10,26 @@ from affine import Affine
 from fakes import full_disk
 
 from crackcli.errors import InputError, OutputError
-from crackcli.files import sha256, write_csv, write_json, write_text, atomic_write_in_folder, atomic_write
+from crackcli.files import (
+    atomic_write,
+    atomic_write_in_folder,
+    sha256,
+    write_csv,
+    write_json,
+    write_text,
+)
 from crackcli.rasters.cog import write_cog
 from crackcli.rasters.reader import RasterInfo
 
 LARGE = np.random.default_rng(1).integers(0, 255, (600, 700)).astype(np.uint8)  # 420 kB
-WAYS = [atomic_write, atomic_write_in_folder]
+WRITERS = [atomic_write, atomic_write_in_folder]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_file_appears_when_it_is_whole(tmp_path, way):
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_file_appears_when_it_is_complete(tmp_path, writer):
     path = tmp_path / "new" / "file.txt"
 
-    with way(path) as aside:
+    with writer(path) as aside:
         aside.write_text("whole")
         assert not path.exists()
         assert aside.suffix == ".txt"
@@ -31,12 +38,12 @@ def test_a_file_appears_when_it_is_whole(tmp_path, way):
     assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, way):
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, writer):
     path = tmp_path / "file.txt"
     path.write_text("old")
 
-    with pytest.raises(InputError, match="went away"), way(path) as aside:  # noqa: PT012
+    with pytest.raises(InputError, match="went away"), writer(path) as aside:  # noqa: PT012
         aside.write_text("ha")
         raise InputError("the source went away")
 
@@ -44,13 +51,13 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, way):
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_what_the_system_refuses_is_named_with_a_way_out(tmp_path, way):
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_path_that_is_in_the_way_is_an_output_error(tmp_path, writer):
     (tmp_path / "in_the_way").touch()
 
     with (
-        pytest.raises(OutputError, match=r"file\.txt cannot be written .* choose another output"),
-        way(tmp_path / "in_the_way" / "file.txt"),
+        pytest.raises(OutputError, match=r"file\.txt: cannot be written .* choose another output"),
+        writer(tmp_path / "in_the_way" / "file.txt"),
     ):
         pass
 
@@ -68,21 +75,21 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_nothing_else(tmp_path, at)
     path = tmp_path / "file.txt"
     path.write_text("old")
 
-    with full_disk(at), pytest.raises(OutputError, match=r"file\.txt cannot be written"):
+    with full_disk(at), pytest.raises(OutputError, match=r"file\.txt: cannot be written"):
         write_text(path, "longer than three")
 
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_folder_in_the_way_is_kept(tmp_path, way):
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_folder_in_the_way_is_kept(tmp_path, writer):
     path = tmp_path / "file.txt"
     (path / "inside").mkdir(parents=True)
 
     with (
         pytest.raises(OutputError, match=r"Is a directory\); .* choose another output"),
-        way(path) as aside,
+        writer(path) as aside,
     ):
         aside.write_text("whole")
 
@@ -90,7 +97,7 @@ def test_a_folder_in_the_way_is_kept(tmp_path, way):
     assert (path / "inside").is_dir()
 
 
-def test_what_a_killed_run_left_apart_is_removed_by_the_next(tmp_path):
+def test_the_folder_of_a_killed_run_is_removed_by_the_next(tmp_path):
     path = tmp_path / "file.tif"
     (tmp_path / ".file").mkdir()
     (tmp_path / ".file" / "half.tif").touch()
@@ -104,7 +111,7 @@ def test_what_a_killed_run_left_apart_is_removed_by_the_next(tmp_path):
 
 @pytest.fixture
 def info(tmp_path):
-    """What is known of a raster of the size of LARGE, somewhere on a map."""
+    """Return a `RasterInfo` of the size of LARGE, with a map."""
     place = Affine(0.002, 0.001, 500_000, 0.001, -0.002, 5_500_000)
     return RasterInfo(tmp_path / "wall.tif", 600, 700, place, None, 1, None, "")
 
@@ -125,7 +132,7 @@ def test_a_full_disk_leaves_the_old_raster_and_nothing_else(tmp_path, info, at):
 
     with (
         full_disk(at),
-        pytest.raises(OutputError, match=r"mask\.tif cannot be written .*; free space"),
+        pytest.raises(OutputError, match=r"mask\.tif: cannot be written .*; free space"),
     ):
         write_cog(path, [LARGE[:512], LARGE[512:]], info, {}, "nearest")
 
@@ -133,7 +140,7 @@ def test_a_full_disk_leaves_the_old_raster_and_nothing_else(tmp_path, info, at):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_vanishes_meanwhile_is_an_output_error(tmp_path, info):
+def test_a_folder_that_is_deleted_meanwhile_is_an_output_error(tmp_path, info):
     path = tmp_path / "out" / "mask.tif"
 
     def strips():
@@ -141,13 +148,13 @@ def test_a_folder_that_vanishes_meanwhile_is_an_output_error(tmp_path, info):
         shutil.rmtree(path.parent)
         yield LARGE[512:]
 
-    with pytest.raises(OutputError, match=r"mask\.tif cannot be written"):
+    with pytest.raises(OutputError, match=r"mask\.tif: cannot be written"):
         write_cog(path, strips(), info, {}, "nearest")
 
     assert not path.parent.exists()
 
 
-def test_a_new_file_has_the_rights_of_the_umask(tmp_path):
+def test_a_new_file_has_the_permissions_of_the_umask(tmp_path):
     before = os.umask(0o027)
     try:
         write_text(tmp_path / "file.txt", "text")
@@ -157,7 +164,7 @@ def test_a_new_file_has_the_rights_of_the_umask(tmp_path):
     assert (tmp_path / "file.txt").stat().st_mode & 0o777 == 0o640
 
 
-def test_json_keeps_letters_as_they_are(tmp_path):
+def test_json_keeps_non_ascii_letters(tmp_path):
     write_json(tmp_path / "facts.json", {"wall": "Südwand"})
 
     assert (tmp_path / "facts.json").read_text(encoding="utf-8") == '{\n  "wall": "Südwand"\n}\n'
@@ -191,7 +198,7 @@ def test_a_csv_key_without_a_column_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_digest_is_that_of_the_content(tmp_path):
+def test_sha256_is_that_of_the_content(tmp_path):
     (tmp_path / "empty").touch()
 
     assert sha256(tmp_path / "empty").startswith("e3b0c44298fc1c149afbf4c8996fb924")

@@ -1,7 +1,9 @@
-"""What the bands of a photograph mean: which are colours, and how their values become RGB bytes.
+"""Interpret the bands of a photograph: find the colour bands, convert their values to RGB bytes.
 
-Datasets are passed in opened; only `find_stretch` reads, and only a preview.
+Functions take opened datasets. Only `find_stretch` (a preview) and `read_mask` read pixels.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +12,12 @@ from rasterio.enums import ColorInterp, MaskFlags
 
 from crackcli.arrays import Bools, UInt8
 
-STRETCH = (0.1, 99.9)  # percentiles of what is not 8-bit that become 0 and 255
-PREVIEW_PX = 1024
+STRETCH = (0.1, 99.9)  # percentiles of values other than 8 bits that become 0 and 255
+PREVIEW_PX = 1024  # longest side of the preview that they are computed on
 
 
 def colour_bands(source: DatasetReader) -> list[int]:
-    """The bands (from 1) to be read as red, green, blue; one band for grey and palette."""
+    """Return the bands (from 1) to read as red, green, blue; one band for grey and palette."""
     kinds = list(source.colorinterp)
     wanted = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     if all(kind in kinds for kind in wanted):
@@ -25,20 +27,20 @@ def colour_bands(source: DatasetReader) -> list[int]:
 
 
 def find_unmasked_alpha(source: DatasetReader) -> int | None:
-    """The alpha band where GDAL makes no mask of it: beside more than three other bands."""
+    """Return the alpha band if GDAL does not use it as the mask (beside more than three bands)."""
     kinds, flags = list(source.colorinterp), source.mask_flag_enums[0]
     masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
     return None if masked or ColorInterp.alpha not in kinds else kinds.index(ColorInterp.alpha) + 1
 
 
 def is_all_valid(source: DatasetReader) -> bool:
-    """Whether neither a mask, nor alpha, nor declared nodata makes a pixel invalid."""
+    """Return True if the dataset has no mask, no alpha band and no declared nodata value."""
     masked = any(flags != [MaskFlags.all_valid] for flags in source.mask_flag_enums)
     return not masked and find_unmasked_alpha(source) is None
 
 
 def find_palette(source: DatasetReader) -> UInt8 | None:
-    """Colours (N, 4), alpha last, of the values of a paletted raster."""
+    """Return the colours (N, 4), alpha last, of the N values of a paletted raster, else None."""
     if source.colorinterp[0] != ColorInterp.palette:
         return None
     colours = source.colormap(1)
@@ -48,7 +50,7 @@ def find_palette(source: DatasetReader) -> UInt8 | None:
 
 
 def find_stretch(source: DatasetReader) -> tuple[float, float] | None:
-    """The values that become black and white, from a preview; None for bytes as they are."""
+    """Return the values that become 0 and 255, from a preview; None for 8 bits as they are."""
     bands = colour_bands(source)
     if {source.dtypes[band - 1] for band in bands} == {"uint8"}:
         bits = int(source.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", 8))
@@ -66,8 +68,11 @@ def find_stretch(source: DatasetReader) -> tuple[float, float] | None:
 
 
 def read_mask(source: DatasetReader, **where: object) -> Bools:
-    """Which pixels are valid (rows, cols) by mask band, alpha or declared nodata."""
-    valid = source.dataset_mask(**where) > 0
+    """Return the valid pixels (rows, cols) by mask band, alpha or declared nodata value.
+
+    ``where`` are arguments of ``rasterio.DatasetReader.read``: a window or an output shape.
+    """
+    valid: Bools = source.dataset_mask(**where) > 0
     alpha = find_unmasked_alpha(source)
     if alpha is not None:
         valid &= source.read(alpha, **where) > 0
@@ -75,10 +80,13 @@ def read_mask(source: DatasetReader, **where: object) -> Bools:
 
 
 def to_rgb(
-    values: NDArray, palette: UInt8 | None, stretch: tuple[float, float] | None
+    values: NDArray[Any], palette: UInt8 | None, stretch: tuple[float, float] | None
 ) -> tuple[UInt8, Bools | None]:
-    """Bands (1 or 3, rows, cols) of any type as RGB (3, rows, cols), and which pixels (rows, cols)
-    have a value at all; None: all have."""
+    """Convert bands (1 or 3, rows, cols) of any type to RGB (3, rows, cols) uint8.
+
+    Also returns the pixels (rows, cols) that have a value, or None if all have one: transparent
+    palette entries and values that are not finite have none.
+    """
     if palette is not None:
         colours = palette[np.minimum(values[0], len(palette) - 1)]
         return np.moveaxis(colours[..., :3], -1, 0), colours[..., 3] > 0
@@ -86,7 +94,9 @@ def to_rgb(
     if stretch is not None:
         low, high = stretch
         with np.errstate(over="ignore", invalid="ignore"):
-            exact = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+            exact: NDArray[Any] = values.astype(
+                np.float32 if values.dtype.itemsize <= 2 else np.float64
+            )
             exact -= low
             exact *= 255 / (high - low)
             np.nan_to_num(exact, copy=False, posinf=255, neginf=0)

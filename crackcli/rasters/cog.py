@@ -1,11 +1,12 @@
-"""Cloud-Optimised GeoTIFFs of one band, written strip by strip by several threads: score and mask.
+"""Write Cloud-Optimised GeoTIFFs of one band (score, mask), strip by strip in several threads.
 
-GDAL's own way there copies a raster twice and computes overviews on one processor, which on a wall
-without cracks took longer than reading it.  Here each tile is compressed and halved once, by
-whatever thread is free, and a tile that is the same all over is neither.  The layout is what GDAL
-calls COG: all directories, then the overviews from the smallest, then the raster, each tile with
-its size before it and its last bytes after it.  What places a raster on a map is copied from a tiny
-GeoTIFF that GDAL has written.
+GDAL's COG driver copies a raster twice and computes overviews in one thread: on an image without
+cracks that took longer than reading it. Here each tile is compressed and halved once, in any free
+thread; a tile of one value is neither.
+
+The layout is GDAL's COG layout: all directories, then the overviews from the smallest, then the
+full raster. Each tile has its size before it and its last four bytes repeated after it. The
+georeference is copied from a tiny GeoTIFF that GDAL writes.
 """
 
 import contextlib
@@ -28,43 +29,46 @@ from rasterio.io import MemoryFile
 
 from crackcli.arrays import UInt8
 from crackcli.files import atomic_write_in_folder
-from crackcli.rasters.reader import ENVIRONMENT, WARNINGS_LOCK, NODATA, RasterInfo
+from crackcli.rasters.reader import ENVIRONMENT, NODATA, WARNINGS_LOCK, RasterInfo
 from crackcli.threads import ThreadPool, thread_count
 
 TILE_PX = 512
-OVERVIEW_PX = 512  # no overview is needed of what is no larger
-ROWS_HELD = 2  # rows of tiles of one level that are under way
-CLASSIC_BYTES = 2**32 - 1  # more needs a BigTIFF
-COPIED = {33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}  # place, tags, nodata
+OVERVIEW_PX = 512  # longest side of a raster that needs no overview
+MAX_PENDING_ROWS = 2  # rows of tiles of one level being compressed
+CLASSIC_BYTES = 2**32 - 1  # largest classic TIFF; beyond it BigTIFF is needed
+COPIED = {33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}  # georeference, metadata, nodata
 STRUCTURE = (
     b"LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\n"
     b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED\nKNOWN_INCOMPATIBLE_EDITION=NO\n "
 )
 STRUCTURE = b"GDAL_STRUCTURAL_METADATA_SIZE=%06d bytes\n" % len(STRUCTURE) + STRUCTURE
-SHORT, LONG, LONG8 = 3, 4, 16  # types of values
-SIZES = {1: 1, 2: 1, SHORT: 2, LONG: 4, 12: 8, LONG8: 8}
+SHORT, LONG, LONG8 = 3, 4, 16  # TIFF types of tag values
+SIZES = {1: 1, 2: 1, SHORT: 2, LONG: 4, 12: 8, LONG8: 8}  # bytes of each type
 
-Halving = Callable[[UInt8], UInt8]
-Tag = tuple[int, int, int, bytes]  # number, type, count and the values
+Downsampler = Callable[[UInt8], UInt8]
+EncodedTile = tuple[bytes, UInt8 | None]  # compressed, and at half the size if asked for
+Tag = tuple[int, int, int, bytes]  # number, type, count and packed values
 
 
 def write_cog(
     path: Path, strips: Iterable[UInt8], info: RasterInfo, tags: dict[str, str], resampling: str
 ) -> None:
-    """One band of ``strips`` (rows, cols), from top to bottom, as a Cloud-Optimised GeoTIFF on
-    the grid of ``info``; whole, or not at all.  ``resampling`` is that of the overviews, one of
-    `DOWNSAMPLERS`; a pixel of them is made of four, as far as they have data."""
-    placed = gdal_tags(info, tags)
+    """Write ``strips`` (rows, cols), from top to bottom, as a COG on the grid of ``info``.
+
+    The file is written whole or not at all. ``resampling`` names the entry of `DOWNSAMPLERS` for
+    the overviews: each of their pixels is made of four pixels, nodata ignored.
+    """
+    georeference = gdal_tags(info, tags)
     with (
-        atomic_write_in_folder(path) as aside,
+        atomic_write_in_folder(path) as temporary,
         contextlib.ExitStack() as stack,
-        ThreadPool(contextlib.nullcontext, thread_count()) as crew,
+        ThreadPool(contextlib.nullcontext, thread_count()) as pool,
     ):
         levels = [
             Level(
                 *(rows, cols),
-                stack.enter_context(aside.with_name(f"level{number}").open("w+b")),
-                crew,
+                stack.enter_context(temporary.with_name(f"level{number}").open("w+b")),
+                pool,
                 DOWNSAMPLERS[resampling],
             )
             for number, (rows, cols) in enumerate(level_shapes(info.rows, info.cols))
@@ -74,15 +78,15 @@ def write_cog(
         for strip in strips:
             levels[0].add(strip)
         levels[0].end()
-        with aside.open("wb") as file:
-            file.write(file_head(levels, placed))
+        with temporary.open("wb") as file:
+            file.write(file_head(levels, georeference))
             for level in reversed(levels):
                 level.file.seek(0)
                 shutil.copyfileobj(level.file, file, 2**20)
 
 
 def level_shapes(rows: int, cols: int) -> Iterator[tuple[int, int]]:
-    """Rows and columns of a raster and of its overviews."""
+    """Yield the rows and columns of a raster and of its overviews."""
     yield rows, cols
     while max(rows, cols) > OVERVIEW_PX:
         rows, cols = -(-rows // 2), -(-cols // 2)
@@ -90,46 +94,49 @@ def level_shapes(rows: int, cols: int) -> Iterator[tuple[int, int]]:
 
 
 class Level:
-    """A raster of ``rows`` by ``cols`` that comes in strips, and goes to ``file`` in tiles."""
+    """A raster of ``rows`` by ``cols`` that receives strips and writes tiles to ``file``.
+
+    ``smaller`` is the next overview: each row of tiles is passed on to it at half the size.
+    """
 
     def __init__(
-        self, rows: int, cols: int, file: IO[bytes], crew: ThreadPool, halve: Halving
+        self, rows: int, cols: int, file: IO[bytes], pool: ThreadPool[None], halve: Downsampler
     ) -> None:
-        self.rows, self.cols, self.file, self.crew, self.halve = rows, cols, file, crew, halve
+        self.rows, self.cols, self.file, self.pool, self.halve = rows, cols, file, pool, halve
         self.smaller: Level | None = None
-        self.held: list[UInt8] = []  # less than a row of tiles
-        self.waiting: deque[list[Future]] = deque()
-        self.sizes: list[int] = []  # of the tiles, as they are stored
+        self.held: list[UInt8] = []  # rows that do not fill a row of tiles yet
+        self.pending: deque[list[Future[EncodedTile]]] = deque()
+        self.sizes: list[int] = []  # bytes of each compressed tile
 
     def add(self, strip: UInt8) -> None:
-        """The next rows."""
+        """Add the next rows (rows, cols)."""
         self.held.append(strip)
-        while (there := sum(map(len, self.held))) >= TILE_PX:
+        while (count := sum(map(len, self.held))) >= TILE_PX:
             whole = self.held[0] if len(self.held) == 1 else np.concatenate(self.held)
-            self.held = [whole[TILE_PX:]] if there > TILE_PX else []
+            self.held = [whole[TILE_PX:]] if count > TILE_PX else []
             self.begin(whole[:TILE_PX])
 
     def end(self) -> None:
-        """There are no more rows."""
+        """Write what is left; there are no more rows."""
         if self.held:
             self.begin(np.concatenate(self.held))
-        while self.waiting:
+        while self.pending:
             self.finish()
         if self.smaller is not None:
             self.smaller.end()
         self.file.flush()
 
     def begin(self, row: UInt8) -> None:
-        """Have a row of tiles (at most 512, cols) compressed."""
+        """Start compressing a row of tiles (at most 512, cols)."""
         halve = None if self.smaller is None else self.halve
         tiles = (row[:, col : col + TILE_PX] for col in range(0, self.cols, TILE_PX))
-        self.waiting.append([self.crew.submit(partial(encode_tile, tile, halve)) for tile in tiles])
-        if len(self.waiting) > ROWS_HELD:
+        self.pending.append([self.pool.submit(partial(encode_tile, tile, halve)) for tile in tiles])
+        if len(self.pending) > MAX_PENDING_ROWS:
             self.finish()
 
     def finish(self) -> None:
-        """Write the row of tiles that was begun first, and hand it on at half the size."""
-        done = [tile.result() for tile in self.waiting.popleft()]
+        """Write the oldest pending row of tiles, and pass it on at half the size."""
+        done = [tile.result() for tile in self.pending.popleft()]
         for stored, _ in done:
             self.file.write(struct.pack("<I", len(stored)) + stored + stored[-4:])
             self.sizes.append(len(stored))
@@ -137,8 +144,8 @@ class Level:
             self.smaller.add(np.concatenate([half for _, half in done], axis=1))
 
 
-def encode_tile(tile: UInt8, halve: Halving | None, _: None) -> tuple[bytes, UInt8 | None]:
-    """A tile as it is stored, and at half the size if that is asked for."""
+def encode_tile(tile: UInt8, halve: Downsampler | None, _: None) -> EncodedTile:
+    """Return a tile compressed, and at half the size if ``halve`` is given."""
     value = int(tile[0, 0])
     same = int(tile.max()) == int(tile.min()) == value
     if same:
@@ -146,59 +153,64 @@ def encode_tile(tile: UInt8, halve: Halving | None, _: None) -> tuple[bytes, UIn
         return constant_tile(value), None if halve is None else half
     whole = np.zeros((TILE_PX, TILE_PX), np.uint8)
     whole[: tile.shape[0], : tile.shape[1]] = tile
-    return zlib.compress(whole), None if halve is None else halve(tile)
+    return zlib.compress(whole.tobytes()), None if halve is None else halve(tile)
 
 
 @cache
 def constant_tile(value: int) -> bytes:
-    """A tile that is the same all over."""
-    return zlib.compress(np.full((TILE_PX, TILE_PX), value, np.uint8))
+    """Return a tile of one value, compressed."""
+    return zlib.compress(np.full((TILE_PX, TILE_PX), value, np.uint8).tobytes())
 
 
 def split_quads(tile: UInt8) -> list[UInt8]:
-    """The four pixels (each rows / 2, cols / 2) that one of half the size is made of, row by row;
-    beyond the edges there is no data."""
+    """Return the four pixels of each 2 x 2 square as arrays (rows / 2, cols / 2), row by row.
+
+    Beyond the edges there is nodata.
+    """
     rows, cols = tile.shape
     even = np.pad(tile, ((0, rows % 2), (0, cols % 2)), constant_values=NODATA)
     return [even[row::2, col::2] for row in (0, 1) for col in (0, 1)]
 
 
 def average(tile: UInt8) -> UInt8:
-    """The mean of those of four pixels that have data."""
+    """Halve a tile: each pixel is the mean of the valid ones of four, rounded half up."""
     total, count = np.zeros((2, *(-(-side // 2) for side in tile.shape)), np.uint16)
     for each in split_quads(tile):
         known = each != NODATA
         total += np.where(known, each, 0)
         count += known
     mean = (2 * total + count) // (2 * count).clip(min=1)
-    return np.where(count > 0, mean, NODATA).astype(np.uint8)
+    result: UInt8 = np.where(count > 0, mean, NODATA).astype(np.uint8)
+    return result
 
 
 def mode(tile: UInt8) -> UInt8:
-    """Of four pixels of a mask, 0 and 1, what most of those with data are; where there are as many
-    of both, what is that often first, row by row."""
+    """Halve a mask tile of 0 and 1: each pixel is the commonest valid value of four.
+
+    Of two values that are equally common, it is the one that reaches that count first, row by row.
+    """
     four = split_quads(tile)
-    sound, crack = (sum((each == value).astype(np.int8) for each in four) for value in (0, 1))
-    result = (crack > sound).astype(np.uint8)
+    clear, crack = (sum((each == value).astype(np.int8) for each in four) for value in (0, 1))
+    result: UInt8 = (crack > clear).astype(np.uint8)
     for each in four[::-1]:
-        first = (crack == 1) & (sound == 1) & (each != NODATA)
+        first = (crack == 1) & (clear == 1) & (each != NODATA)
         result[first] = each[first]
-    both = (crack == 2) & (sound == 2)
+    both = (crack == 2) & (clear == 2)
     result[both] = 1 - four[-1][both]
-    result[crack + sound == 0] = NODATA
+    result[crack + clear == 0] = NODATA
     return result
 
 
 def nearest(tile: UInt8) -> UInt8:
-    """One of four pixels."""
+    """Halve a tile: each pixel is the upper left one of four."""
     return tile[::2, ::2]
 
 
-DOWNSAMPLERS: dict[str, Halving] = {"average": average, "mode": mode, "nearest": nearest}
+DOWNSAMPLERS: dict[str, Downsampler] = {"average": average, "mode": mode, "nearest": nearest}
 
 
 def gdal_tags(info: RasterInfo, tags: dict[str, str]) -> list[Tag]:
-    """Those of GDAL's tags that tell the place on the map, what is no data, and ``tags``."""
+    """Return the TIFF tags that GDAL writes for the georeference, nodata and ``tags``."""
     profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": 16, "width": 16}
     profile |= {"nodata": NODATA, "transform": info.transform, "crs": info.crs_wkt}
     with (
@@ -222,13 +234,13 @@ def gdal_tags(info: RasterInfo, tags: dict[str, str]) -> list[Tag]:
     return found
 
 
-def file_head(levels: list[Level], placed: list[Tag]) -> bytes:
-    """All that comes before the tiles: which TIFF it is, and the directories."""
+def file_head(levels: list[Level], georeference: list[Tag]) -> bytes:
+    """Return all bytes before the tiles: the TIFF header and the directories."""
     stored = sum(sum(level.sizes) + 8 * len(level.sizes) for level in levels)
     tiles = sum(len(level.sizes) for level in levels)
-    room = 2**16 + 16 * tiles + sum(len(values) for *_, values in placed)
+    room = 2**16 + 16 * tiles + sum(len(values) for *_, values in georeference)
     big = stored + room > CLASSIC_BYTES
-    size = 0  # of the head; the tiles begin behind it, so that it is made twice
+    size = 0  # of the header; tile offsets depend on it, so that it is built twice
     for _ in range(2):
         begin = (
             struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0)
@@ -239,11 +251,11 @@ def file_head(levels: list[Level], placed: list[Tag]) -> bytes:
         offsets, at = {}, size
         for level in reversed(levels):
             offsets[level], at = offsets_of(level, at)
-        link = 8 if big else 4  # where it is told where the next directory lies
+        link = 8 if big else 4  # position of the offset of the next directory
         for number, level in enumerate(levels):
             content += bytes(len(content) % 2)
             struct.pack_into("<Q" if big else "<I", content, link, len(content))
-            entries = entries_of(level, offsets[level], placed, big=big, overview=number > 0)
+            entries = entries_of(level, offsets[level], georeference, big=big, overview=number > 0)
             link = add_directory(content, entries, big=big)
         content += bytes(len(content) % 2)
         size = len(content)
@@ -251,16 +263,15 @@ def file_head(levels: list[Level], placed: list[Tag]) -> bytes:
 
 
 def offsets_of(level: Level, at: int) -> tuple[list[int], int]:
-    """Where the tiles of a level lie if their sizes and themselves begin ``at``, and where they
-    end."""
+    """Return the offset of each tile of a level that starts ``at``, and the offset of its end."""
     ends = at + np.cumsum(np.array(level.sizes, np.int64) + 8)
     return (ends - np.array(level.sizes) - 4).tolist(), int(ends[-1])
 
 
 def entries_of(
-    level: Level, offsets: list[int], placed: list[Tag], *, big: bool, overview: bool
+    level: Level, offsets: list[int], georeference: list[Tag], *, big: bool, overview: bool
 ) -> list[Tag]:
-    """The tags of the directory of one level, by number."""
+    """Return the tags of the directory of one level, by number."""
 
     def tag(number: int, kind: int, *values: int) -> Tag:
         letter = {SHORT: "H", LONG: "I", LONG8: "Q"}[kind]
@@ -282,13 +293,15 @@ def entries_of(
         tag(339, SHORT, 1),  # unsigned
     ]
     if overview:
-        return [tag(254, LONG, 1), *entries, *(each for each in placed if each[0] == 42113)]
-    return [*entries, *sorted(placed)]
+        return [tag(254, LONG, 1), *entries, *(each for each in georeference if each[0] == 42113)]
+    return [*entries, *sorted(georeference)]
 
 
 def add_directory(content: bytearray, entries: list[Tag], *, big: bool) -> int:
-    """Append a directory and the values that do not fit into it; return where it tells where the
-    next one lies."""
+    """Append a directory and the values that do not fit into it.
+
+    Returns the position of the offset of the next directory.
+    """
     count, entry, inline = ("<Q", "<HHQ", 8) if big else ("<H", "<HHI", 4)
     link = len(content) + struct.calcsize(count) + len(entries) * (4 + 2 * inline)
     behind, values_at = bytearray(), link + inline

@@ -1,4 +1,4 @@
-"""Rectangles of cells: how flagged ones are covered by few windows.  Integers only, no pixels."""
+"""Cover the flagged cells of an array with few rectangles. Integers only, no pixels."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,10 @@ from crackcli.rasters.grid import Window
 
 
 def grow_within(window: Window, by: int, limit: Window) -> Window:
-    """A window with ``by`` more on each side, as far as ``limit`` goes; of no size where they do
-    not meet."""
+    """Return a window with ``by`` more on each side, clipped to ``limit``.
+
+    It has no rows or no columns if the two do not overlap.
+    """
     row, col = max(window.row - by, limit.row), max(window.col - by, limit.col)
     end_row = min(window.end_row + by, limit.end_row)
     end_col = min(window.end_col + by, limit.end_col)
@@ -18,10 +20,10 @@ def grow_within(window: Window, by: int, limit: Window) -> Window:
 
 
 def cover(flags: Bools, most: int, halo: int) -> Iterator[Window]:
-    """Windows that hold every flagged cell once, and as little else as is worth it.
+    """Yield windows that contain every flagged cell once, and few other cells.
 
-    A window and its ``halo`` on each side have at most ``most`` cells, or it is one cell.  Where
-    nothing is flagged for longer than two halos, windows end.
+    A window with its ``halo`` on each side has at most ``most`` cells, unless it is one cell.
+    Windows end at gaps of more than two halos between flagged cells.
     """
     waiting = [Window(0, 0, *flags.shape)]
     while waiting:
@@ -35,7 +37,7 @@ def cover(flags: Bools, most: int, halo: int) -> Iterator[Window]:
 
 
 def bounding_window(flags: Bools, window: Window) -> Window | None:
-    """The smallest window around what is flagged in one."""
+    """Return the smallest window around the flagged cells of ``window``; None if there are none."""
     inside = flags[window.within(Window(0, 0, *flags.shape))]
     rows, cols = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
@@ -49,28 +51,33 @@ def bounding_window(flags: Bools, window: Window) -> Window | None:
 
 
 def split_at_gap(flags: Bools, window: Window, gap: int) -> list[Window]:
-    """The parts before and behind the first ``gap`` rows or columns without a flag, if any."""
+    """Return the parts before and after the first gap of at least ``gap`` rows or columns.
+
+    Returns an empty list if there is no such gap between flagged cells.
+    """
     inside = flags[window.within(Window(0, 0, *flags.shape))]
     for axis in (1, 0):
-        there = np.flatnonzero(inside.any(axis=axis))
-        wide = np.flatnonzero(np.diff(there) > gap)
-        if len(wide):
-            end, start = int(there[wide[0]]) + 1, int(there[wide[0] + 1])
+        flagged = np.flatnonzero(inside.any(axis=axis))
+        gaps = np.flatnonzero(np.diff(flagged) > gap)
+        if len(gaps):
+            end, start = int(flagged[gaps[0]]) + 1, int(flagged[gaps[0] + 1])
             first = (end, window.cols) if axis == 1 else (window.rows, end)
-            more = (start, 0) if axis == 1 else (0, start)
+            offset = (start, 0) if axis == 1 else (0, start)
             return [
                 Window(window.row, window.col, *first),
                 Window(
-                    *(window.row + more[0], window.col + more[1]),
-                    *(window.rows - more[0], window.cols - more[1]),
+                    *(window.row + offset[0], window.col + offset[1]),
+                    *(window.rows - offset[0], window.cols - offset[1]),
                 ),
             ]
     return []
 
 
 def split_evenly(window: Window, most: int, halo: int) -> list[Window]:
-    """About equal parts that have at most ``most`` cells with their halos, so that all of them
-    together have as few as possible."""
+    """Return about equal parts of at most ``most`` cells each, halo included.
+
+    The number of parts along each side minimises the total number of cells with halos.
+    """
     best: tuple[int, int, int] | None = None
     for down in range(1, window.rows + 1):
         rows = -(-window.rows // down)
@@ -82,6 +89,8 @@ def split_evenly(window: Window, most: int, halo: int) -> list[Window]:
         cost = down * across * (rows + 2 * halo) * (cols + 2 * halo)
         if best is None or cost < best[0]:
             best = cost, rows, cols
+    if best is None:
+        raise ValueError(f"{window} has no rows")
     _, rows, cols = best
     return [
         Window(
@@ -94,7 +103,7 @@ def split_evenly(window: Window, most: int, halo: int) -> list[Window]:
 
 
 def halve(window: Window) -> list[Window]:
-    """Two parts of a window of more than one cell, cut across its longer side."""
+    """Return two parts of a window of more than one cell, cut across its longer side."""
     row, col, rows, cols = window.row, window.col, window.rows, window.cols
     if rows >= cols:
         return [
@@ -105,9 +114,11 @@ def halve(window: Window) -> list[Window]:
 
 
 def rectangles(flags: Bools) -> Iterator[Window]:
-    """Windows that hold every flagged cell once and nothing else: runs of cells in a row, together
-    with the same runs in the rows below."""
-    begun: dict[tuple[int, int], int] = {}
+    """Yield windows that contain every flagged cell once and no other cell.
+
+    Each window is a run of flagged cells in a row, joined with equal runs in the rows below.
+    """
+    begun: dict[tuple[int, int], int] = {}  # first row of each open run (start, end)
     for row in range(len(flags) + 1):
         line = np.zeros(flags.shape[1] + 2, np.int8)
         if row < len(flags):
@@ -123,8 +134,10 @@ def rectangles(flags: Bools) -> Iterator[Window]:
 
 
 def count_squares(flags: Bools, side: int) -> Float32:
-    """How many of the flagged squares (h, w) of ``side`` cells lie over each cell: (h + side - 1,
-    w + side - 1)."""
+    """Return how many of the flagged squares (h, w) of ``side`` cells cover each cell.
+
+    The result has shape (h + side - 1, w + side - 1).
+    """
     total = np.pad(flags.astype(np.float32), side)
     total = total.cumsum(axis=0).cumsum(axis=1)
     inner = (

@@ -1,4 +1,4 @@
-"""Windows of a photograph as files of their own, changed or not, on their place of the map."""
+"""Read many windows of a photograph, and write windows as georeferenced files or PNG."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from crackcli.arrays import UInt8
 from crackcli.errors import OutputError
-from crackcli.files import atomic_write_in_folder, atomic_write
+from crackcli.files import atomic_write, atomic_write_in_folder
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import ENVIRONMENT, Pixels, Raster, RasterInfo, error_on_one_line
 
@@ -22,8 +22,11 @@ OPAQUE = 255
 
 
 def write_pixels(path: Path, pixels: Pixels, window: Window, info: RasterInfo) -> None:
-    """The ``pixels`` of a ``window`` of the raster ``info`` as a file: red, green, blue, and alpha
-    where some are no data; whole, or not at all, and the same bytes for the same pixels."""
+    """Write the ``pixels`` of a ``window`` of the raster ``info`` as a GeoTIFF.
+
+    The file has red, green and blue, and alpha if there is nodata. It is written whole or not at
+    all, and equal pixels give equal bytes.
+    """
     bands = np.moveaxis(pixels.rgb, -1, 0)
     alpha = not pixels.valid.all()
     if alpha:
@@ -42,18 +45,18 @@ def write_pixels(path: Path, pixels: Pixels, window: Window, info: RasterInfo) -
     if alpha:
         profile["alpha"] = "non-premultiplied"
     with (
-        atomic_write_in_folder(path) as aside,
+        atomic_write_in_folder(path) as temporary,
         warnings.catch_warnings(),
         rasterio.Env(**ENVIRONMENT, GDAL_PAM_ENABLED=False),
         gdal_output_errors(path),
     ):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with contextlib.closing(rasterio.open(aside, "w", **profile)) as target:
+        with contextlib.closing(rasterio.open(temporary, "w", **profile)) as target:
             target.write(bands)
 
 
 def window_transform(info: RasterInfo, window: Window) -> Affine:
-    """The transform of a window; of a photograph without a map it has none either."""
+    """Return the transform of a window; without a map, that of the raster (identity)."""
     if not info.georeferenced:
         return info.transform
     a, b, c, d, e, f = info.transform[:6]
@@ -63,31 +66,34 @@ def window_transform(info: RasterInfo, window: Window) -> Affine:
 
 @contextlib.contextmanager
 def gdal_output_errors(path: Path) -> Iterator[None]:
-    """Turns whatever GDAL reports while it writes into an `OutputError`; what its libraries print
-    past Python on a full disk is not shown."""
-    spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    """Turn every exception in the block into an `OutputError` for ``path``.
+
+    Hides stderr meanwhile: on a full disk, libraries of GDAL print to it directly.
+    """
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     except Exception as error:
         raise OutputError(
-            f"{path} cannot be written ({error_on_one_line(error)}); free space or choose another output"
+            f"{path}: cannot be written ({error_on_one_line(error)}); free space or choose "
+            "another output"
         ) from error
     finally:
-        os.dup2(spoken, 2)
-        os.close(spoken)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(nowhere)
 
 
 def read_windows(info: RasterInfo, windows: Iterable[Window]) -> Iterator[tuple[Window, UInt8]]:
-    """Windows of a photograph (rows, cols, 3), from top to bottom, as files are best read."""
+    """Yield windows with their colours (rows, cols, 3), sorted from top to bottom to read fast."""
     with Raster(info) as raster:
         for window in sorted(windows, key=lambda w: (w.row, w.col)):
             yield window, np.ascontiguousarray(raster.read(window).rgb)
 
 
 def write_png(path: Path, image: UInt8) -> None:
-    """A tile (rows, cols, 3) as a whole file, or no file."""
+    """Write an image (rows, cols, 3) as PNG, as a whole file or not at all."""
     _, file = cv2.imencode(".png", image[..., ::-1])
-    with atomic_write(path) as aside:
-        aside.write_bytes(file.tobytes())
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(file.tobytes())

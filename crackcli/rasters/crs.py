@@ -1,4 +1,4 @@
-"""What a coordinate reference system says: its unit, and longitude and latitude."""
+"""Coordinate reference systems: metres per map unit, and conversion to longitude and latitude."""
 
 import numpy as np
 import rasterio
@@ -10,18 +10,21 @@ from crackcli.arrays import Float64
 
 
 def metres_per_unit(crs_wkt: str) -> float | None:
-    """Metres of one map unit; None where map units are degrees or unknown."""
+    """Return the length of one map unit in metres; None if units are degrees or unknown."""
     try:
         crs = rasterio.crs.CRS.from_wkt(crs_wkt)
         if crs.is_geographic:
             return None
-        return float(crs.units_factor[1])  # of a local CRS too, which is not a projected one
+        return float(crs.units_factor[1])  # also of a local CRS, which is not a projected one
     except CRSError:
         return None
 
 
 def to_wgs84(crs_wkt: str, xs: Float64, ys: Float64) -> tuple[Float64, Float64] | None:
-    """Map coordinates to longitudes and latitudes; None where the CRS is not tied to the Earth."""
+    """Convert map coordinates to longitudes and latitudes in degrees (EPSG:4326).
+
+    Returns None if the CRS is not tied to the Earth or a coordinate has no finite counterpart.
+    """
     try:
         crs = rasterio.crs.CRS.from_wkt(crs_wkt)
         if not (crs.is_projected or crs.is_geographic):

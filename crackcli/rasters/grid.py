@@ -1,8 +1,8 @@
-"""How a raster is cut: strips of blocks, each block a core and a halo.  Integers only.
+"""Cut a raster into strips of blocks, each block with a core and a halo. Integers only.
 
-A strip is a full-width run of rows: the unit of work, of storage and of resumption.  A block has a
-core, which it alone writes, and a padded window around it, which it reads; the padded window may
-reach beyond the raster.  Cores tile the raster: every pixel has one owner.
+A strip is a full-width run of rows: the unit of work, of storage and of resumption. A block has a
+core, which it alone writes, and a padded window, which it reads. The padded window may reach
+beyond the raster. Cores tile the raster, so each pixel belongs to exactly one block.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from crackcli.errors import UsageError
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of pixels: first row and column, numbers of rows and columns."""
+    """A rectangle of pixels: first row and column, number of rows and columns."""
 
     row: int
     col: int
@@ -23,47 +23,50 @@ class Window:
 
     @property
     def end_row(self) -> int:
+        """Return the row after the last one."""
         return self.row + self.rows
 
     @property
     def end_col(self) -> int:
+        """Return the column after the last one."""
         return self.col + self.cols
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Return the number of rows and columns."""
         return self.rows, self.cols
 
     def grown(self, px: int) -> "Window":
-        """``px`` more on each side."""
+        """Return the window with ``px`` more on each side."""
         return Window(self.row - px, self.col - px, self.rows + 2 * px, self.cols + 2 * px)
 
     def clipped(self, rows: int, cols: int) -> "Window":
-        """The part inside a raster of ``rows`` by ``cols``."""
+        """Return the part inside a raster of ``rows`` by ``cols``."""
         row, col = max(0, self.row), max(0, self.col)
         return Window(row, col, min(rows, self.end_row) - row, min(cols, self.end_col) - col)
 
     def within(self, outer: "Window") -> tuple[slice, slice]:
-        """The slices that cut this window out of an array that holds ``outer``."""
+        """Return the slices that select this window in an array that covers ``outer``."""
         row, col = self.row - outer.row, self.col - outer.col
         return slice(row, row + self.rows), slice(col, col + self.cols)
 
 
 @dataclass(frozen=True)
 class Block:
-    """What is written (``core``) and what is read for it (``padded``)."""
+    """The window that is written (``core``) and the window that is read for it (``padded``)."""
 
     core: Window
     padded: Window
 
     @property
     def crop(self) -> tuple[slice, slice]:
-        """The slices of the core in an array that holds the padded window."""
+        """Return the slices that select the core in an array that covers the padded window."""
         return self.core.within(self.padded)
 
 
 @dataclass(frozen=True)
 class Strip:
-    """A full-width run of rows and the blocks that fill it, from left to right."""
+    """A full-width run of rows and its blocks, from left to right."""
 
     index: int
     window: Window
@@ -74,8 +77,8 @@ class Strip:
 class Grid:
     """A raster of ``rows`` by ``cols`` cut into cores of about ``core_px`` with ``halo_px``.
 
-    Cores and halos are multiples of ``step_px``, so that tile positions of all blocks lie on one
-    lattice; only the last core of a row or column may end anywhere.
+    Cores and halos are multiples of ``step_px``, so that the tile positions of all blocks lie on
+    one lattice. Only the last core of a row or column may have another size.
     """
 
     rows: int
@@ -88,28 +91,30 @@ class Grid:
         if self.core_px < self.step_px or self.core_px % self.step_px:
             more = max(1, -(-self.core_px // self.step_px)) * self.step_px
             raise UsageError(
-                f"core_px {self.core_px} is not a multiple of {self.step_px}; choose {more}"
+                f"--core-px {self.core_px}: must be a multiple of {self.step_px}; use {more}"
             )
         if self.halo_px % self.step_px:
             more = -(-self.halo_px // self.step_px) * self.step_px
             raise UsageError(
-                f"halo_px {self.halo_px} is not a multiple of {self.step_px}; choose {more}"
+                f"halo_px {self.halo_px}: must be a multiple of {self.step_px}; use {more}"
             )
 
     @cached_property
     def row_spans(self) -> list[tuple[int, int]]:
+        """Return the first row and the number of rows of each strip."""
         return list(spans(self.rows, self.core_px, self.step_px))
 
     @cached_property
     def col_spans(self) -> list[tuple[int, int]]:
+        """Return the first column and the number of columns of each block of a strip."""
         return list(spans(self.cols, self.core_px, self.step_px))
 
     def __len__(self) -> int:
-        """Number of strips."""
+        """Return the number of strips."""
         return len(self.row_spans)
 
     def strip(self, index: int) -> Strip:
-        """The strip of this index, from the top."""
+        """Return strip ``index``, counted from the top."""
         row, rows = self.row_spans[index]
         cores = [Window(row, col, rows, cols) for col, cols in self.col_spans]
         blocks = tuple(Block(core, self.padded(core)) for core in cores)
@@ -119,15 +124,17 @@ class Grid:
         return (self.strip(index) for index in range(len(self)))
 
     def padded(self, core: Window) -> Window:
-        """The core with its halo, its sides filled up to multiples of ``step_px``."""
+        """Return ``core`` with its halo, its sides rounded up to multiples of ``step_px``."""
         grown = core.grown(self.halo_px)
         rows, cols = (-(-side // self.step_px) * self.step_px for side in grown.shape)
         return Window(grown.row, grown.col, rows, cols)
 
 
 def spans(length: int, longest: int, step: int) -> Iterator[tuple[int, int]]:
-    """Starts and lengths that cover ``length`` in about equal parts of at most ``longest``, all
-    but the last multiples of ``step``."""
+    """Yield starts and lengths that cover ``length`` in parts of about equal size.
+
+    Parts are at most ``longest``; all but the last are multiples of ``step``.
+    """
     parts = -(-length // longest)
     size = -(-length // (parts * step)) * step
     for start in range(0, length, size):

@@ -1,8 +1,8 @@
-"""Pixels without data filled, so that a network sees no edge that is none.
+"""Fill nodata pixels, so that a network gets no edge that is not on the surface.
 
-They are filled from their nearest neighbours: any other value would be an edge, and edges are what
-a crack classifier looks at.  Further away the fill fades to grey, so that it too is the same in
-every window.
+They get the colour of the nearest valid pixel: any other value would be an edge, and a crack
+classifier responds to edges. Further away the fill fades to grey, so that it does not depend on
+the window.
 """
 
 from typing import Protocol
@@ -13,41 +13,58 @@ import numpy as np
 from crackcli.arrays import Bools, UInt8
 from crackcli.rasters.covering import grow_within
 from crackcli.rasters.grid import Window
-from crackcli.rasters.read_ahead import ReadAhead
 from crackcli.rasters.reader import Pixels, RasterInfo
 
-FADE_PX = 64  # from valid pixels, where the fill of those without data is grey
+FADE_PX = 64  # distance from valid pixels at which the fill is grey
 FILL_GREY = 128
 
 
 class RasterReader(Protocol):
-    """What is explained: an open raster, or one seen at another zoom."""
+    """Interface of the rasters that a scan reads: opened, read ahead, resampled or blank."""
 
     @property
-    def info(self) -> RasterInfo: ...
+    def info(self) -> RasterInfo:
+        """Return the size, place and content of the raster."""
+        ...
+
+    @property
+    def zoom(self) -> float:
+        """Return the number of pixels per pixel of the file, along a side."""
+        ...
+
+    @property
+    def keeps_decoded(self) -> bool:
+        """Return True if decoded rows are kept, so that overlapping windows cost little.
+
+        `read_valid` of such a reader also takes windows that reach beyond the raster.
+        """
+        ...
 
     def read(self, window: Window) -> Pixels:
-        """A window that may reach beyond the raster."""
+        """Read a window; beyond the edges, the raster is reflected."""
+        ...
+
+    def read_rgb(self, window: Window) -> UInt8:
+        """Read the colours (rows, cols, 3) of a window like `read`."""
         ...
 
     def read_valid(self, window: Window) -> Bools:
-        """Which pixels are valid, of a window inside the raster."""
+        """Return the valid pixels (rows, cols) of a window inside the raster."""
         ...
 
 
 class FilledWindow:
-    """A window of a raster of which parts are seen, without holes.
+    """A window of a raster whose parts can be read with nodata filled.
 
-    Of a raster that is read ahead each part is put together from what was decoded when it is asked
-    for.  Else the window is read at once, with what is needed around it if some of its pixels have
-    no data.
+    With a reader that keeps decoded rows, each part is read when it is asked for. With others the
+    whole window is read at once; if it has nodata, with the surroundings that the fill depends on.
     """
 
     def __init__(self, raster: RasterReader, window: Window) -> None:
         self.raster, self.outer = raster, window
-        self.pixels: Pixels | None = None  # but for a raster that is read ahead
-        self.flags: Bools | None = None  # which are valid; None: all
-        if isinstance(raster, ReadAhead):
+        self.pixels: Pixels | None = None  # None: parts are read when asked for
+        self.flags: Bools | None = None  # valid pixels of ``outer``; None: all
+        if raster.keeps_decoded:
             if raster.info.masked:
                 self.outer = window.grown(FADE_PX)
                 self.flags = raster.read_valid(self.outer)
@@ -60,17 +77,17 @@ class FilledWindow:
 
     @property
     def complete(self) -> bool:
-        """Whether all pixels are valid."""
+        """Return True if all pixels are valid."""
         return self.flags is None or bool(self.flags.all())
 
     def valid(self, window: Window) -> Bools:
-        """Which pixels of a part are valid."""
+        """Return the valid pixels (rows, cols) of a part."""
         if self.flags is None:
             return np.ones(window.shape, bool)
         return self.flags[window.within(self.outer)]
 
     def filled(self, window: Window) -> UInt8 | None:
-        """A part (rows, cols, 3) without holes; None where it would be nothing but fill."""
+        """Return a part (rows, cols, 3) with nodata filled; None if all of it would be grey."""
         if self.flags is None:
             return self.rgb(window)
         near = grow_within(window, FADE_PX, self.outer)
@@ -81,15 +98,17 @@ class FilledWindow:
         return np.ascontiguousarray(rgb[window.within(near)])
 
     def rgb(self, window: Window) -> UInt8:
-        """A part (rows, cols, 3) as it is, holes and all."""
+        """Return a part (rows, cols, 3) unchanged: nodata is black."""
         if self.pixels is None:
             return self.raster.read_rgb(window)
         return self.pixels.rgb[window.within(self.outer)]
 
 
 def fill_nodata(rgb: UInt8, valid: Bools) -> UInt8:
-    """``rgb`` (rows, cols, 3) with the colour of the nearest valid pixel where there is none,
-    fading to grey."""
+    """Return ``rgb`` (rows, cols, 3) with nodata pixels filled.
+
+    They get the colour of the nearest valid pixel, fading linearly to grey over `FADE_PX`.
+    """
     if valid.all():
         return rgb
     if not valid.any():
@@ -99,7 +118,7 @@ def fill_nodata(rgb: UInt8, valid: Bools) -> UInt8:
     )
     colours = np.zeros((nearest.max() + 1, 3), np.uint8)
     colours[nearest[valid]] = rgb[valid]
-    share = (distance / FADE_PX).clip(max=1)[..., None]
-    result = np.rint(colours[nearest] * (1 - share) + FILL_GREY * share).astype(np.uint8)
+    grey = (distance / FADE_PX).clip(max=1)[..., None]  # fraction of grey
+    result: UInt8 = np.rint(colours[nearest] * (1 - grey) + FILL_GREY * grey).astype(np.uint8)
     result[valid] = rgb[valid]
     return result

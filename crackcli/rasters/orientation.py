@@ -1,32 +1,34 @@
-"""EXIF orientation: between a photograph as it is stored and as it is seen.
+"""EXIF orientation: convert between the stored and the upright photograph.
 
-Cameras store rows as the sensor gives them and note how to turn them.  Everything here works on
-the upright photograph; only what reads the file needs to know where its pixels lie.
+Cameras store rows in the order of the sensor and record how to turn the photograph. All other
+modules use the upright photograph; only the reader needs the position of its pixels in the file.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.rasters.grid import Window
 
+Element = TypeVar("Element", bound=np.generic)
+
 
 @dataclass(frozen=True)
 class Orientation:
-    """From upright to stored: whether rows and columns are swapped, and which stored axes are
-    then flipped."""
+    """How to get the stored photograph from the upright one: swap rows and columns, then flip."""
 
     swap: bool
     flip_rows: bool
     flip_cols: bool
 
     def shape(self, stored: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of the upright photograph."""
+        """Return the rows and columns of the upright photograph."""
         return stored[::-1] if self.swap else stored
 
     def stored(self, window: Window, shape: tuple[int, int]) -> Window:
-        """Where a window of the upright photograph lies in the file, of ``shape`` (rows, cols)."""
+        """Return the position in the file, of ``shape`` (rows, cols), of an upright window."""
         row, col, rows, cols = window.row, window.col, window.rows, window.cols
         if self.swap:
             row, col, rows, cols = col, row, cols, rows
@@ -36,8 +38,8 @@ class Orientation:
             col = shape[1] - col - cols
         return Window(row, col, rows, cols)
 
-    def upright(self, array: NDArray) -> NDArray:
-        """A stored array (rows, cols, ...) as it is seen."""
+    def upright(self, array: NDArray[Element]) -> NDArray[Element]:
+        """Return a stored array (rows, cols, ...) upright."""
         if self.flip_rows:
             array = array[::-1]
         if self.flip_cols:
@@ -45,7 +47,7 @@ class Orientation:
         return np.ascontiguousarray(array.swapaxes(0, 1) if self.swap else array)
 
 
-ORIENTATIONS = {
+ORIENTATIONS = {  # by the value of the EXIF tag
     1: Orientation(False, False, False),
     2: Orientation(False, False, True),
     3: Orientation(False, True, True),

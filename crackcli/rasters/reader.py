@@ -1,9 +1,8 @@
-"""The door to raster files: inspect, read windows; `crackcli.rasters.cog` writes.
+"""Inspect raster files and read windows of them; `crackcli.rasters.cog` writes rasters.
 
-Whatever lies in a file (8 or 16 bits, grey, palette, RGB, alpha, nodata, EXIF orientation), what
-comes out is upright RGB, uint8, and a mask of valid pixels.  Zero is a grey value like any other:
-only a mask band, alpha or declared nodata makes a pixel invalid, and black; cracks are the darkest
-pixels.
+Whatever a file contains (8 or 16 bits, grey, palette, RGB, alpha, nodata, EXIF orientation), a
+window is upright RGB, uint8, with a mask of valid pixels. Zero is a valid grey value: only a mask
+band, alpha or declared nodata makes a pixel invalid. Invalid pixels are black in the result.
 """
 
 import contextlib
@@ -14,6 +13,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 import rasterio
@@ -27,10 +27,10 @@ from crackcli.arrays import Bools, Int64, UInt8
 from crackcli.errors import InputError
 from crackcli.files import sha256
 from crackcli.rasters.bands import (
-    is_all_valid,
     colour_bands,
     find_palette,
     find_stretch,
+    is_all_valid,
     read_mask,
     to_rgb,
 )
@@ -40,46 +40,51 @@ from crackcli.rasters.orientation import ORIENTATIONS
 log = logging.getLogger(__name__)
 
 SUFFIXES = {".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp", ".jp2", ".vrt"}
-MIN_SIDE_PX = 32
-NODATA = 255  # of score and mask rasters
-PIECE_PX = 2**20  # pixels that are turned into RGB at once
-BLOCK_PX = 1024  # rows of a block of a file that a thread may decode by itself
+MIN_SIDE_PX = 32  # smaller images are refused
+# Values of score and mask rasters.
+NODATA = 255
+CRACK = 1  # in a mask
+SCORE_MAX = 254
+PIECE_PX = 2**20  # pixels that are converted to RGB at once
+MAX_BLOCK_ROWS = 1024  # files with taller blocks are not decoded in parts by several threads
 
-EXPORT_AGAIN = "export it again"  # what to do about a damaged photograph
-SCAN_AGAIN = "scan its photograph again with --overwrite"  # about a damaged score or mask
+EXPORT_AGAIN = "export it again"  # remedy for a damaged photograph
+SCAN_AGAIN = "scan its photograph again with --overwrite"  # for a score or mask
 
-# The block cache counts against the memory bound of a scan; a damaged JPEG must not pass as grey.
+# Options of GDAL. A damaged JPEG must be an error: by default its missing part is read as grey.
 ENVIRONMENT = {
-    "GDAL_CACHEMAX": 128 * 1024**2,  # bytes, to rasterio
+    "GDAL_CACHEMAX": 128 * 1024**2,  # bytes; counts against the memory bound of a scan
     "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
-    "GDAL_PNG_WHOLE_IMAGE_OPTIM": False,  # that way does not notice a file that was cut off
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": False,  # it does not notice a truncated file
 }
 
-WARNINGS_LOCK = threading.Lock()  # which warnings are shown is one setting for all threads
+WARNINGS_LOCK = threading.Lock()  # warning filters are shared by all threads
 
 Index = slice | Int64
 
 
 @dataclass(frozen=True)
 class RasterInfo:
-    """What is known of a raster before its pixels are read."""
+    """Size, place on the map and content of a raster, known before its pixels are read."""
 
     path: Path
     rows: int
     cols: int
-    transform: Affine  # pixel (col, row) to map (x, y); identity where there is no map
+    transform: Affine  # pixel (col, row) to map (x, y); identity without a map
     crs_wkt: str | None
     orientation: int  # EXIF, 1 upright
-    stretch: tuple[float, float] | None  # values that become 0 and 255; None: 8-bit as it is
-    digest: str  # SHA-256 of the file, or of all that its pixels come from
-    masked: bool = True  # whether there may be pixels without data
+    stretch: tuple[float, float] | None  # values that become 0 and 255; None: 8 bits as they are
+    digest: str  # SHA-256 of all files that the pixels come from
+    masked: bool = True  # False: all pixels are valid
 
     @property
     def georeferenced(self) -> bool:
+        """Return True if the raster has a place on a map."""
         return self.transform != Affine.identity()
 
     @property
     def megapixels(self) -> float:
+        """Return the number of pixels in millions, nodata included."""
         return self.rows * self.cols / 1e6
 
 
@@ -92,21 +97,26 @@ class Pixels:
 
 
 def inspect(path: Path) -> RasterInfo:
-    """What ``path`` holds, or an `InputError` that says why it cannot be scanned."""
+    """Return the size, place and content of the raster ``path``.
+
+    Raises `InputError` if it cannot be scanned: not an image, unsupported colours, or too small.
+    """
     with open_raster(path) as source:
         if source.count == 0:
-            raise InputError(f"{path} has no bands; give one of the rasters it refers to")
+            raise InputError(f"{path}: no bands; give one of the rasters that it refers to")
         if any(kind.startswith("complex") for kind in source.dtypes):
-            raise InputError(f"{path} holds complex numbers; give a photograph or an orthophoto")
+            raise InputError(f"{path}: complex numbers; give a photograph or an orthophoto")
         if ColorInterp.cyan in source.colorinterp:
-            raise InputError(f"{path} is in CMYK colours; save it as RGB")
+            raise InputError(f"{path}: CMYK colours; save it as RGB")
         plain = source.transform == Affine.identity() and source.crs is None
         if plain and source.gcps[0]:
-            log.warning("%s has ground control points but no grid; warp it for a map", path.name)
+            log.warning("%s: ground control points but no grid; warp it for a map", path.name)
         orientation = orientation_of(source) if plain else 1
         rows, cols = ORIENTATIONS[orientation].shape(source.shape)
         if min(rows, cols) < MIN_SIDE_PX:
-            raise InputError(f"{path} is {cols} x {rows} px; at least {MIN_SIDE_PX} px are needed")
+            raise InputError(
+                f"{path}: {cols} x {rows} px; give an image with sides of at least {MIN_SIDE_PX} px"
+            )
         return RasterInfo(
             path=path,
             rows=rows,
@@ -121,15 +131,15 @@ def inspect(path: Path) -> RasterInfo:
 
 
 def orientation_of(source: rasterio.DatasetReader) -> int:
-    """EXIF orientation, as far as GDAL tells it (of JPEG); what is not one counts as upright."""
+    """Return the EXIF orientation that GDAL reports (JPEG only); 1 if missing or invalid."""
     tag = source.tags().get("EXIF_Orientation", "1")
     return int(tag) if tag.isdigit() and int(tag) in ORIENTATIONS else 1
 
 
 def digest_of(path: Path, files: Iterable[str]) -> str:
-    """SHA-256 of a file's content; with mask files or the sources of a VRT, of all together."""
+    """Return the SHA-256 of a file, combined with that of its mask files or VRT sources."""
     own = sha256(path)
-    beside = (".aux.xml", ".ovr")  # which programs that only look at an image write
+    beside = (".aux.xml", ".ovr")  # written by programs that only display an image
     others = [
         sha256(Path(file))
         for file in sorted(files)
@@ -140,7 +150,7 @@ def digest_of(path: Path, files: Iterable[str]) -> str:
 
 @contextlib.contextmanager
 def open_raster(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[rasterio.DatasetReader]:
-    """A dataset for reading; what GDAL cannot open or decode becomes an `InputError`."""
+    """Open a dataset for reading; errors of GDAL become an `InputError` that ends in ``remedy``."""
     with input_errors(path, remedy), rasterio.Env(**ENVIRONMENT):
         with WARNINGS_LOCK, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -150,43 +160,46 @@ def open_raster(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[rasterio.Dat
 
 
 def check_exists(path: Path) -> Path:
-    """A path that something lies at, or an `InputError`."""
+    """Return ``path``; raise an `InputError` if it does not exist."""
     if not path.exists():
-        raise InputError(f"{path} does not exist; check the name")
+        raise InputError(f"{path}: does not exist; check the name")
     return path
 
 
 @contextlib.contextmanager
 def input_errors(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[None]:
-    """Turns what is wrong with a file that is read into an `InputError`."""
+    """Turn errors in reading ``path`` into an `InputError` that ends in ``remedy``."""
     try:
         yield
     except (RasterioError, CRSError) as error:
         raise InputError(
-            f"{path} is not a readable image or is damaged ({error_on_one_line(error)}); {remedy}"
+            f"{path}: not a readable image, or damaged ({error_on_one_line(error)}); {remedy}"
         ) from error
     except PermissionError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); change its rights") from error
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); change its permissions"
+        ) from error
 
 
 def error_on_one_line(error: Exception) -> str:
-    """What GDAL says, on one line."""
+    """Return the message of GDAL on one line."""
     return " ".join(str(error.__cause__ or error).split()).rstrip(".")
 
 
 def has_nodata_values(source: rasterio.DatasetReader) -> bool:
-    """Whether some values are no colour."""
+    """Return True if certain values mean nodata: a palette with alpha, or NaN in float data."""
     return find_palette(source) is not None or source.dtypes[0].startswith("float")
 
 
 class Raster:
-    """A raster opened for reading windows; use as a context manager."""
+    """A raster opened for reading windows; a context manager."""
 
     zoom = 1.0
+    keeps_decoded = False
 
     def __init__(self, info: RasterInfo) -> None:
         self.info = info
-        self.turn = ORIENTATIONS[info.orientation]
+        self.orientation = ORIENTATIONS[info.orientation]
         self.stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Raster":
@@ -194,37 +207,49 @@ class Raster:
         self.bands = colour_bands(self.source)
         self.palette = find_palette(self.source)
         self.block: tuple[int, int] = self.source.block_shapes[0]
-        # Whether parts may be decoded by themselves; other files are read from top to bottom.
+        # True if threads may decode parts of the file; other files are read from top to bottom.
         upright = self.info.orientation == 1
-        self.in_parts = upright and self.source.driver == "GTiff" and self.block[0] <= BLOCK_PX
+        self.in_parts = (
+            upright and self.source.driver == "GTiff" and self.block[0] <= MAX_BLOCK_ROWS
+        )
         return self
 
-    def __exit__(self, *exception: object) -> bool | None:
-        return self.stack.__exit__(*exception)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return self.stack.__exit__(kind, error, traceback)
 
     def read(self, window: Window) -> Pixels:
-        """A window that may reach beyond the raster: what lies outside is reflected from inside."""
+        """Read a window; beyond the edges, the raster is reflected."""
         inside, (rows, cols) = reflect_window(window, self.info.rows, self.info.cols)
         pixels = self.read_inside(inside)
         return Pixels(pixels.rgb[rows][:, cols], pixels.valid[rows][:, cols])
 
+    def read_rgb(self, window: Window) -> UInt8:
+        """Read the colours (rows, cols, 3) of a window like `read`."""
+        return self.read(window).rgb
+
     def read_valid(self, window: Window) -> Bools:
-        """Only which pixels are valid, of a window inside the raster."""
+        """Return the valid pixels (rows, cols) of a window inside the raster."""
         if has_nodata_values(self.source):
             return self.read_inside(window).valid
         if not self.info.masked:
             return np.ones(window.shape, bool)
         with input_errors(self.info.path):
-            stored = self.turn.stored(window, self.source.shape)
-            return self.turn.upright(read_mask(self.source, window=to_rasterio_window(stored)))
+            stored = self.orientation.stored(window, self.source.shape)
+            return self.orientation.upright(
+                read_mask(self.source, window=to_rasterio_window(stored))
+            )
 
     def read_reduced(self, rows: int, cols: int) -> Pixels:
-        """Return the whole raster reduced to ``rows`` by ``cols``, from its overviews where it has
-        some.
+        """Read the whole raster at a size of ``rows`` by ``cols``, from overviews if there are any.
 
-        A pixel is the mean of the pixels that it covers; of a palette, the nearest.
+        Each pixel is the mean of the pixels that it covers; with a palette, the nearest one.
         """
-        shape = self.turn.shape((rows, cols))
+        shape = self.orientation.shape((rows, cols))
         resampling = Resampling.nearest if self.palette is not None else Resampling.average
         with input_errors(self.info.path):
             values = self.source.read(
@@ -235,46 +260,53 @@ class Raster:
         rgb = np.ascontiguousarray(np.moveaxis(colours, 0, -1))
         if known is not None:
             valid &= known
-        return Pixels(self.turn.upright(rgb), self.turn.upright(valid))
+        return Pixels(self.orientation.upright(rgb), self.orientation.upright(valid))
 
     def read_inside(self, window: Window) -> Pixels:
-        stored = self.turn.stored(window, self.source.shape)
+        """Read a window inside the raster."""
+        stored = self.orientation.stored(window, self.source.shape)
         rgb = np.zeros((*stored.shape, 3), np.uint8)
         valid = (np.zeros if self.info.masked else np.ones)(stored.shape, bool)
         for piece in self.pieces(stored):
             place = piece.within(stored)
             self.read_piece(piece, rgb[place], valid[place] if self.info.masked else None)
-        return Pixels(self.turn.upright(rgb), self.turn.upright(valid))
+        return Pixels(self.orientation.upright(rgb), self.orientation.upright(valid))
 
     def read_piece(self, piece: Window, rgb: UInt8, valid: Bools | None) -> None:
-        """A window of the file into ``rgb`` (rows, cols, 3) and ``valid`` (rows, cols), both zero
-        so far; the latter may be None where all pixels of the raster are valid.  Others stay
-        black, and where none is valid nothing is touched: what lies around a survey takes no
-        memory."""
-        as_it_is = len(self.bands) == 3 and self.info.stretch is None and self.palette is None
+        """Read a window of the file into ``rgb`` (rows, cols, 3) and ``valid`` (rows, cols).
+
+        Both must be zero; invalid pixels stay black. ``valid`` is None if all pixels of the raster
+        are valid. A piece without valid pixels writes nothing: the empty area around a survey then
+        takes no memory, as the pages of the zeroed arrays stay untouched.
+        """
+        is_plain_rgb = len(self.bands) == 3 and self.info.stretch is None and self.palette is None
         with input_errors(self.info.path):
-            mask = None if valid is None else read_mask(self.source, window=to_rasterio_window(piece))
+            mask = (
+                None if valid is None else read_mask(self.source, window=to_rasterio_window(piece))
+            )
             if mask is not None and not mask.any():
                 return
-            if as_it_is:
+            if is_plain_rgb:
                 planes = np.moveaxis(rgb, -1, 0)
                 self.source.read(self.bands, window=to_rasterio_window(piece), out=planes)
             else:
                 values = self.source.read(self.bands, window=to_rasterio_window(piece))
         known = None
-        if not as_it_is:
+        if not is_plain_rgb:
             colours, known = to_rgb(values, self.palette, self.info.stretch)
             rgb[:] = np.moveaxis(colours, 0, -1)
         if valid is not None:
-            valid[:] = mask if known is None else mask & known
+            valid[:] = mask if known is None or mask is None else mask & known
             if not valid.all():
                 rgb[~valid] = 0
 
     def pieces(self, stored: Window) -> Iterator[Window]:
-        """A window of the file in pieces of a few rows, or columns where the file is tiled, so that
-        none of its tiles is decoded twice."""
+        """Split a window of the file so that no tile of the file is decoded twice.
+
+        Pieces are a few rows, or a few columns where the file is tiled.
+        """
         high, wide = self.block
-        if wide >= self.turn.shape((self.info.rows, self.info.cols))[1]:
+        if wide >= self.orientation.shape((self.info.rows, self.info.cols))[1]:
             step = max(1, PIECE_PX // stored.cols)
             step -= step % high if high <= step else 0
             first = stored.row - stored.row % step
@@ -290,14 +322,15 @@ class Raster:
 
 
 def to_rasterio_window(window: Window) -> rasterio.windows.Window:
+    """Return a window in the form that rasterio takes."""
     return rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
 
 
 def reflect_window(window: Window, rows: int, cols: int) -> tuple[Window, tuple[Index, Index]]:
-    """The part of a raster of ``rows`` by ``cols`` that fills a window which may reach beyond it,
-    mirrored at its edges, and which rows and columns of that part come where in the window.
+    """Find the pixels that fill a window of a raster which is reflected at its edges.
 
-    The part holds all that is mirrored: so a pixel beyond an edge is the same in any window.
+    Returns a window inside the raster of ``rows`` by ``cols``, and the index of its rows and of its
+    columns at each position of ``window``. A pixel beyond an edge is the same in every window.
     """
     row, height, row_index = reflect_side(window.row, window.rows, rows)
     col, width, col_index = reflect_side(window.col, window.cols, cols)
@@ -305,16 +338,16 @@ def reflect_window(window: Window, rows: int, cols: int) -> tuple[Window, tuple[
 
 
 def reflect_side(start: int, length: int, side: int) -> tuple[int, int, Index]:
-    """First and number of the rows (columns) that are needed, and which of them comes where."""
-    way = np.arange(start + side - 1, start + length + side - 1)
-    way = np.abs(way % (2 * (side - 1)) - (side - 1))
-    first, needed = int(way.min()), int(np.ptp(way)) + 1
-    as_it_is = needed == length and way[0] == first
-    return first, needed, slice(None) if as_it_is else way - first
+    """Return the first and the number of the rows (columns) needed, and their index by position."""
+    position = np.arange(start + side - 1, start + length + side - 1)
+    position = np.abs(position % (2 * (side - 1)) - (side - 1))
+    first, needed = int(position.min()), int(np.ptp(position)) + 1
+    unchanged = needed == length and position[0] == first
+    return first, needed, slice(None) if unchanged else position - first
 
 
 class Band:
-    """The single band of a score or mask raster, opened for reading windows."""
+    """The single band of a score or mask raster, opened for reading; a context manager."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -324,33 +357,35 @@ class Band:
         self.source = self.stack.enter_context(open_raster(self.path, SCAN_AGAIN))
         return self
 
-    def __exit__(self, *exception: object) -> bool | None:
-        return self.stack.__exit__(*exception)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return self.stack.__exit__(kind, error, traceback)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.source.shape
+        """Return the number of rows and columns."""
+        rows, cols = self.source.shape
+        return rows, cols
 
     def read(self, window: Window) -> UInt8:
-        """A window (rows, cols) that may reach beyond the raster, as `Raster.read`."""
+        """Read a window (rows, cols); beyond the edges, the raster is reflected."""
         inside, (rows, cols) = reflect_window(window, *self.source.shape)
         with input_errors(self.path, SCAN_AGAIN):
-            values = self.source.read(1, window=to_rasterio_window(inside))
+            values: UInt8 = self.source.read(1, window=to_rasterio_window(inside))
         return values[rows][:, cols]
 
 
 def read_band(path: Path, window: Window | None = None) -> UInt8:
-    """One window of the single band of a score or mask raster, or all of it."""
+    """Read a window (default: all) of the single band of a score or mask raster."""
     with Band(path) as band:
         return band.read(window or Window(0, 0, *band.shape))
 
 
 def read_tags(path: Path) -> dict[str, str]:
-    """The tags that a score or mask raster was written with."""
+    """Return the tags of a score or mask raster."""
     with open_raster(path) as source:
         return dict(source.tags())
-
-
-CRACK = 1
-SCORE_MAX = 254

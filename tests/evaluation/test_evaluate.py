@@ -1,4 +1,4 @@
-"""An evaluation from folder to files: who takes part, what counts, what is written."""
+"""An evaluation from folder to files: which methods run, what counts, what is written."""
 
 import csv
 import json
@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from fakes import LocalEngine, wall
 
-from crackcli.engines import opening
 from crackcli.errors import ModelError, OutputError, UsageError
 from crackcli.evaluation import candidates
 from crackcli.evaluation import evaluate as evaluating
-from crackcli.evaluation.candidates import OURS, STUDY, Masked, MethodChoice, line_up
+from crackcli.evaluation.candidates import OURS, STUDY, Masked, MethodChoice, open_methods
 from crackcli.evaluation.contact_sheet import FALSE, FOUND, MISSED, SheetRow, contact_sheet
 from crackcli.evaluation.evaluate import EvaluateTask, evaluate
-from crackcli.evaluation.tables import table_1, table_2, tables_of
+from crackcli.evaluation.tables import make_tables, table_1, table_2
 from crackcli.evaluation.write import write_evaluation
 from crackcli.inference.explainer import Explainer
 
@@ -27,7 +26,7 @@ SHAPE = (160, 192)
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Two sets of cracked photographs, one with sound ones beside them."""
+    """Two sets of cracked photographs, one with a crack-free one beside them."""
     folder = tmp_path_factory.mktemp("data")
     for name, number in (("roads", 1), ("walls", 2)):
         for kind in ("images", "masks", "no_crack"):
@@ -75,14 +74,15 @@ def open_local(options):
 @pytest.fixture(autouse=True)
 def _local(monkeypatch):
     monkeypatch.setattr(candidates, "open_explainer", open_local)
-    monkeypatch.setattr(opening, "network_of", lambda model: model.stem.rpartition("_")[0])
+    monkeypatch.setattr(candidates, "read_network", lambda model: model.stem.rpartition("_")[0])
     monkeypatch.setattr(candidates, "METHODS", dict.fromkeys(("gradient", "lrp", "unet", "zebra")))
 
 
-def who(choice, protocols=(STUDY,)):
+def opened(choice, protocols=(STUDY,)):
+    """Protocol, method, model and start of each opened method."""
     return [
-        (s.contender.protocol, s.contender.method, s.facts.model_sha256, s.facts.start)
-        for s in line_up(choice, protocols).seats
+        (one.candidate.protocol, one.candidate.method, one.facts.model_sha256, one.facts.start)
+        for one in open_methods(choice, protocols).opened
     ]
 
 
@@ -90,20 +90,20 @@ def models(tmp_path, *stems):
     return tuple(tmp_path / f"{stem}.onnx" for stem in stems)
 
 
-def test_all_take_part_but_those_that_lack_something():
-    lined_up = line_up(MethodChoice(), (STUDY,))
+def test_methods_that_are_not_available_are_left_out_of_all():
+    methods = open_methods(MethodChoice(), (STUDY,))
 
-    assert who(MethodChoice()) == [
-        (STUDY, "gradient", "shipped", "margin"),  # no graph has the study's start
+    assert opened(MethodChoice()) == [
+        (STUDY, "gradient", "shipped", "margin"),  # no graph has the paper's start
         (STUDY, "lrp", "shipped", "both"),
     ]
-    assert lined_up.left_out == {
+    assert methods.left_out == {
         "unet": "shipped.onnx is no model for unet",
         "zebra": "shipped.onnx is no model for zebra",
     }
 
 
-def test_what_one_protocol_lacks_is_left_out_of_that_one_only(monkeypatch):
+def test_a_method_that_one_protocol_cannot_run_is_left_out_of_it_only(monkeypatch):
     def open_both(options):
         if options.start != "both":
             raise ModelError("there is the graph of one start only")
@@ -111,28 +111,28 @@ def test_what_one_protocol_lacks_is_left_out_of_that_one_only(monkeypatch):
 
     monkeypatch.setattr(candidates, "open_explainer", open_both)
     monkeypatch.setattr(candidates, "METHODS", {"lrp": ""})
-    lined_up = line_up(MethodChoice(), (STUDY, OURS))
+    methods = open_methods(MethodChoice(), (STUDY, OURS))
 
-    assert [seat.contender.protocol for seat in lined_up.seats] == [STUDY]
-    assert lined_up.left_out == {"lrp (ours)": "there is the graph of one start only"}
+    assert [one.candidate.protocol for one in methods.opened] == [STUDY]
+    assert methods.left_out == {"lrp (ours)": "there is the graph of one start only"}
 
 
-def test_a_package_that_is_missing_is_named_with_what_to_type():
-    reason = candidates.told(ModuleNotFoundError("no", name="torch.nn"))
+def test_a_missing_package_is_named_with_the_command_that_installs_it():
+    reason = candidates.reason(ModuleNotFoundError("no", name="torch.nn"))
 
     assert reason.startswith("torch is not installed")
     assert "pip install -c constraints.txt '.[train]'" in reason
 
 
-def test_a_method_that_was_named_must_not_lack_anything():
+def test_a_named_method_that_is_not_available_raises_its_error():
     with pytest.raises(ModelError, match="no model for unet"):
-        line_up(MethodChoice(methods=("lrp", "unet")), (STUDY,))
+        open_methods(MethodChoice(methods=("lrp", "unet")), (STUDY,))
 
 
-def test_models_find_the_methods_that_are_made_for_them(tmp_path):
+def test_each_given_model_runs_the_methods_made_for_it(tmp_path):
     given = models(tmp_path, "vgg11_a", "vgg11_b", "unet_a")
 
-    assert who(MethodChoice(models=given), (OURS,)) == [
+    assert opened(MethodChoice(models=given), (OURS,)) == [
         (OURS, "gradient", "vgg11_a", "margin"),
         (OURS, "gradient", "vgg11_b", "margin"),
         (OURS, "lrp", "vgg11_a", "margin"),
@@ -141,44 +141,44 @@ def test_models_find_the_methods_that_are_made_for_them(tmp_path):
     ]
 
 
-def test_the_shipped_model_serves_networks_that_were_not_given(tmp_path):
+def test_the_shipped_model_runs_methods_of_networks_that_were_not_given(tmp_path):
     given = models(tmp_path, "unet_a")
 
-    assert [model for *_, model, _ in who(MethodChoice(models=given))] == [
+    assert [model for *_, model, _ in opened(MethodChoice(models=given))] == [
         "shipped",
         "shipped",
         "unet_a",
     ]
 
 
-def test_a_start_that_was_chosen_counts_in_both_protocols():
-    starts = {start for *_, start in who(MethodChoice(("lrp",), start="crack"), (STUDY, OURS))}
+def test_a_chosen_start_applies_to_both_protocols():
+    starts = {start for *_, start in opened(MethodChoice(("lrp",), start="crack"), (STUDY, OURS))}
 
     assert starts == {"crack"}
 
 
-def test_the_study_compares_with_black_in_its_segmentation(monkeypatch):
-    (study, ours) = line_up(MethodChoice(("intgrad",)), (STUDY, OURS)).seats
+def test_the_baseline_of_the_paper_is_black_in_its_segmentation():
+    (study, ours) = open_methods(MethodChoice(("intgrad",)), (STUDY, OURS)).opened
 
     assert (study.facts.baseline, ours.facts.baseline) == ("black", None)
 
 
-def perfect(monkeypatch, data):
-    """Every method marks the dark pixels and nothing else, one second each."""
+def make_perfect(monkeypatch):
+    """Let every method mark exactly the dark pixels, in one second per photograph."""
 
     def mark(photograph):
         grey = cv2.imread(str(photograph), cv2.IMREAD_GRAYSCALE)
         return Masked(grey < 50, 1.0, 0.5)
 
-    for name in ("marker_of", "growth_marker_of"):
-        monkeypatch.setattr(evaluating, name, lambda seat, explainer, folder: mark)
+    for name in ("make_masker", "make_growth_masker"):
+        monkeypatch.setattr(evaluating, name, lambda method, explainer, folder: mark)
 
 
-def test_a_perfect_method_is_right_in_every_number(data, tmp_path, monkeypatch):
-    perfect(monkeypatch, data)
+def test_a_perfect_method_has_perfect_scores_in_every_table(data, tmp_path, monkeypatch):
+    make_perfect(monkeypatch)
     task = EvaluateTask(data, tmp_path, MethodChoice(("lrp",)), growth=True, trajectories=2)
 
-    first, second, third = tables_of(evaluate(task), task)
+    first, second, third = make_tables(evaluate(task), task)
 
     for row in first.rows:
         assert (row["f1_pct"].mean, row["iou_pct"].mean) == (1, 1)
@@ -193,11 +193,11 @@ def test_a_perfect_method_is_right_in_every_number(data, tmp_path, monkeypatch):
             assert row["width_ours_r"].mean == pytest.approx(1)
 
 
-def test_sound_photographs_count_in_our_protocol_only(data, tmp_path, monkeypatch):
+def test_crack_free_photographs_count_in_our_protocol_only(data, tmp_path, monkeypatch):
     def everything(photograph):
         return Masked(np.ones(SHAPE, bool), 1.0, 0.5)
 
-    monkeypatch.setattr(evaluating, "marker_of", lambda seat, explainer, folder: everything)
+    monkeypatch.setattr(evaluating, "make_masker", lambda method, explainer, folder: everything)
     task = EvaluateTask(data / "walls", tmp_path, MethodChoice(("lrp",)))
     result = evaluate(task)
 
@@ -205,23 +205,23 @@ def test_sound_photographs_count_in_our_protocol_only(data, tmp_path, monkeypatc
     assert study.pixels[0].pixels == 2 * np.prod(SHAPE)
     assert ours.pixels[0].pixels == 3 * np.prod(SHAPE)
     assert ours.pixels[0].precision < study.pixels[0].precision
-    assert (study.sound.pixels, ours.sound.marked_share) == (0, 1)
+    assert (study.crack_free.pixels, ours.crack_free.marked_fraction) == (0, 1)
     assert table_2(result).rows[1]["count_mae"].mean == pytest.approx(1 / 3)
     assert [row["false_alarms_pct"].mean for row in table_1(result, task).rows[1:]] == [1, 1]
 
 
-def test_the_files_say_what_was_found_and_with_what(data, tmp_path):
-    out, shares = tmp_path / "out", []
+def test_the_files_contain_results_options_and_models(data, tmp_path):
+    out, fractions = tmp_path / "out", []
     task = EvaluateTask(data, out, MethodChoice(("lrp",)), growth=True, trajectories=1)
 
-    summary = write_evaluation(task, lambda share, words: shares.append(share))
+    summary = write_evaluation(task, lambda fraction, words: fractions.append(fraction))
 
     tables = [f"table{number}.csv" for number in (1, 2, 3)]
     names = [*tables, "evaluation.md", "contact.png", "evaluation.json"]
     assert [path.name for path in summary.paths] == names
     assert sorted(path.name for path in out.iterdir()) == sorted(names)
-    assert shares == sorted(shares)
-    assert 0 <= shares[0] < shares[-1] < 1
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] < fractions[-1] < 1
     rows = list(csv.DictReader((out / "table1.csv").read_text().splitlines()))
     assert {row["set"] for row in rows} == {"roads", "walls", "all sets"}
     found = {(r["protocol"], r["method"], r["tolerance_px"]): float(r["f1_pct"]) for r in rows[-3:]}
@@ -232,7 +232,7 @@ def test_the_files_say_what_was_found_and_with_what(data, tmp_path):
     assert record["sets"][1] == {"name": "walls", "cracked": 2, "sound": 1}
     document = (out / "evaluation.md").read_text()
     assert "The study's photographs are not available" in document
-    assert "lrp (study): shipped.onnx, vgg11, started from both" in document
+    assert "lrp (study): shipped.onnx, vgg11, start both" in document
     assert "NaN" not in (out / "evaluation.json").read_text()
 
 
@@ -246,22 +246,22 @@ def test_the_same_seed_gives_the_same_growth(data, tmp_path):
     assert one == other
 
 
-def test_an_evaluation_is_not_replaced_unasked(data, tmp_path):
+def test_an_evaluation_is_only_replaced_with_overwrite(data, tmp_path):
     task = EvaluateTask(data, tmp_path / "out", MethodChoice(("lrp",)), (STUDY,), limit=1)
     write_evaluation(task)
 
-    with pytest.raises(OutputError, match=r"evaluation.json exists; .* --overwrite"):
+    with pytest.raises(OutputError, match=r"evaluation.json: exists already; .* --overwrite"):
         write_evaluation(task)
     write_evaluation(replace(task, overwrite=True))
 
 
-def test_a_mistake_leaves_no_folder(data, tmp_path):
+def test_an_error_leaves_no_folder(data, tmp_path):
     task = EvaluateTask(data, tmp_path / "out", MethodChoice(("unet",)))
 
     with pytest.raises(ModelError):
         write_evaluation(task)
     assert not (tmp_path / "out").exists()
-    with pytest.raises(UsageError, match="trajectories is 0"):
+    with pytest.raises(UsageError, match="--trajectories 0: must be at least 1"):
         replace(task, trajectories=0)
 
 
@@ -271,11 +271,11 @@ def test_a_mistake_leaves_no_folder(data, tmp_path):
         ("nothere", 4, "nothere: not a folder; give one with images/ and masks/"),
         ("{data} --protocol theirs", 2, "choose one of: both, ours, study"),
         ("{data} --methods lime", 2, "'lime' is not known; choose one of: "),
-        ("{data} --model nothere.onnx", 6, "nothere.onnx is not a file"),
+        ("{data} --model nothere.onnx", 6, "nothere.onnx: no such file"),
         ("{data} --growth --methods raw --limit 1 -o {data}/roads/masks/0.png", 73, "be written"),
     ],
 )
-def test_a_mistake_is_one_line_and_a_code(data, tmp_path, arguments, code, says):
+def test_a_wrong_call_prints_one_line_and_exits_with_a_code(data, tmp_path, arguments, code, says):
     words = ["evaluate", "-o", str(tmp_path / "out"), *arguments.format(data=data).split()]
     done = subprocess.run(
         [sys.executable, "-m", "crackcli", *words], capture_output=True, text=True, check=False
@@ -308,7 +308,7 @@ def test_the_shipped_graphs_are_evaluated_without_torch(data, tmp_path):
     assert "Table 1" in done.stderr
 
 
-def test_the_contact_sheet_shows_what_was_found_false_and_missed():
+def test_the_contact_sheet_shows_found_false_and_missed_pixels():
     image = wall(100, 200, cracks=0)
     true, mask = np.zeros((2, 100, 200), bool)
     true[:, 20:40] = True
@@ -316,6 +316,6 @@ def test_the_contact_sheet_shows_what_was_found_false_and_missed():
 
     sheet = contact_sheet([SheetRow("north", image, true, [mask, None])], ["lrp", "unet"], "Masks")
 
-    for colour, share in ((FOUND, 0.05), (FALSE, 0.05), (MISSED, 0.05)):
+    for colour, fraction in ((FOUND, 0.05), (FALSE, 0.05), (MISSED, 0.05)):
         cell_px = 224 * 112
-        assert (sheet == colour).all(axis=2).sum() / cell_px == pytest.approx(share, abs=0.02)
+        assert (sheet == colour).all(axis=2).sum() / cell_px == pytest.approx(fraction, abs=0.02)

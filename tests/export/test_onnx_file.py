@@ -1,4 +1,4 @@
-"""The exported graph is plain, small, checked, and gives what torch gives."""
+"""An exported graph is plain and small, and agrees with torch."""
 
 import json
 from dataclasses import replace
@@ -13,8 +13,8 @@ from crackcli.engines.onnx import (
     METADATA,
     WHOLE,
     OnnxEngine,
+    as_input,
     open_session,
-    scaled,
 )
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import ModelError, OutputError
@@ -50,7 +50,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory):
-    """Checkpoints of the networks of methods that do not explain a classifier."""
+    """Return a folder with checkpoints of the networks of direct methods."""
     torch.manual_seed(9)
     folder = tmp_path_factory.mktemp("others")
     for method, build, arguments in (
@@ -63,14 +63,14 @@ def others(tmp_path_factory):
     return folder
 
 
-SLOW = {"deeplift", "intgrad"}  # to export, and no other graphs than those of the shap methods
+SLOW = {"deeplift", "intgrad"}  # to export; their graphs are those of the shap methods
 
 
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - SLOW - {"raw"}))
-def test_the_graph_gives_the_map_of_torch(checkpoint, others, images, method):
+def test_the_graph_agrees_with_torch(checkpoint, others, images, method):
     model = others / f"{method}.safetensors" if METHODS[method].direct else checkpoint
     if method == "cae":
-        images = images[:, :64, :64]  # it takes tiles
+        images = images[:, :64, :64]  # its input is one tile
     path = checkpoint.with_name(f"{method}.onnx")
     if not path.exists():
         export(ExportTask(model, path, method=method))
@@ -83,27 +83,27 @@ def test_the_graph_gives_the_map_of_torch(checkpoint, others, images, method):
     np.testing.assert_allclose(actual.maps / scale, expected.maps / scale, atol=1e-3)
 
 
-def test_its_parts_give_of_a_window_what_the_whole_has_inside(graph, checkpoint):
+def test_its_parts_give_for_a_window_what_the_whole_gives_there(graph, checkpoint):
     engine = OnnxEngine(graph, device="cpu")
     images = np.random.default_rng(11).integers(0, 256, (1, 256, 288, 3), dtype=np.uint8)
-    window = images[:, 5:-5, 5:-5]  # of the cells two and more away from the edges
+    window = images[:, 5:-5, 5:-5]  # of the cells at least two away from the edges
 
     cells = engine.features(window)
     _, value = engine.head(cells, 0.0)
     maps = engine.back(window, value)
 
     seen, passed = np.s_[:, :, 2:-2, 2:-2], np.s_[:, 5:-5, 5:-5]
-    (whole,) = engine.run(["features"], images=scaled(images), stage=WHOLE)
+    (whole,) = engine.run(["features"], images=as_input(images), stage=WHOLE)
     np.testing.assert_allclose(cells, whole[seen], rtol=1e-4, atol=1e-6)
     method = TorchEngine(checkpoint, device="cpu").explainer
     given = np.zeros_like(whole)
     given[seen] = value
-    expected = method.back(torch.from_numpy(scaled(images)), torch.from_numpy(given)).numpy()
+    expected = method.back(torch.from_numpy(as_input(images)), torch.from_numpy(given)).numpy()
     np.testing.assert_allclose(maps, expected[passed], atol=1e-3 * expected.max())
     assert maps.any()
 
 
-def test_only_images_must_be_given_and_the_gate_is_then_a_half(graph, images):
+def test_only_images_are_required_and_the_default_gate_is_a_half(graph, images):
     engine = OnnxEngine(graph, device="cpu")
     batch = np.moveaxis(images, -1, 1).astype(np.float32) / 255
 
@@ -113,7 +113,7 @@ def test_only_images_must_be_given_and_the_gate_is_then_a_half(graph, images):
     np.testing.assert_array_equal(actual, engine.explain(images, 0.5).maps)
 
 
-def test_it_is_made_of_standard_operators_and_knows_nothing_of_this_machine(graph):
+def test_it_has_standard_operators_only_and_contains_no_paths_of_this_machine(graph):
     model = onnx.load(graph)
 
     assert {node.domain for node in model.graph.node} == {""}
@@ -122,7 +122,7 @@ def test_it_is_made_of_standard_operators_and_knows_nothing_of_this_machine(grap
     assert str(graph.parent).encode() not in graph.read_bytes()
 
 
-def test_large_weights_lie_in_the_checkpoint_beside_it_and_nowhere_else(graph, checkpoint):
+def test_large_weights_are_in_the_checkpoint_beside_it_only(graph, checkpoint):
     model = onnx.load(graph, load_external_data=False)
 
     outside = [
@@ -139,13 +139,15 @@ def test_large_weights_lie_in_the_checkpoint_beside_it_and_nowhere_else(graph, c
 
 @pytest.fixture
 def _ready_made(graph, monkeypatch):
-    """The slow part of an export, torch's, is not done again."""
-    monkeypatch.setattr("crackcli.export.onnx_file.graph_of", lambda explainer: onnx.load(graph))
-    monkeypatch.setattr("crackcli.export.onnx_file.halve", lambda model: None)
+    """Skip the slow part of an export, that of torch."""
+    monkeypatch.setattr(
+        "crackcli.export.onnx_file.export_graph", lambda explainer: onnx.load(graph)
+    )
+    monkeypatch.setattr("crackcli.export.onnx_file.store_in_half", lambda model: None)
 
 
 @pytest.mark.usefixtures("_ready_made")
-def test_deepness_finds_its_keys(checkpoint):
+def test_a_graph_for_qgis_has_the_metadata_of_deepness(checkpoint):
     path = checkpoint.with_name("qgis.onnx")
     export(ExportTask(checkpoint, path, qgis=True, gsd_mm=2.0))
 
@@ -163,22 +165,26 @@ def test_deepness_finds_its_keys(checkpoint):
 
 
 @pytest.mark.usefixtures("_ready_made")
-def test_what_differs_from_torch_is_not_written(checkpoint, monkeypatch):
+def test_a_graph_that_differs_from_torch_is_not_written(checkpoint, monkeypatch):
     monkeypatch.setattr(TorchEngine, "back", lambda self, images, value: np.ones(images.shape[:3]))
     path = checkpoint.with_name("wrong.onnx")
 
-    with pytest.raises(ModelError, match="was not written: its back differs from torch"):
+    with pytest.raises(
+        ModelError, match=r"wrong\.onnx: not written, since its back differs from torch"
+    ):
         export(ExportTask(checkpoint, path))
 
     assert not list(path.parent.glob("*wrong*"))
 
 
 def test_an_existing_file_is_kept(graph, checkpoint):
-    with pytest.raises(OutputError, match="exists; choose another output or add --overwrite"):
+    with pytest.raises(
+        OutputError, match="exists already; choose another output or add --overwrite"
+    ):
         export(ExportTask(checkpoint, graph))
 
 
-def test_other_weights_beside_the_graph_are_noticed(graph, checkpoint, tmp_path):
+def test_other_weights_beside_the_graph_are_an_error(graph, checkpoint, tmp_path):
     copy = tmp_path / graph.name
     copy.write_bytes(graph.read_bytes())
     chain = vgg11.build(**TINY)
@@ -189,7 +195,7 @@ def test_other_weights_beside_the_graph_are_noticed(graph, checkpoint, tmp_path)
         OnnxEngine(copy, device="cpu")
 
 
-def test_the_metadata_names_method_and_start(graph):
+def test_the_metadata_contains_method_and_target(graph):
     session = OnnxEngine(graph, device="cpu").session
 
     facts = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
@@ -197,7 +203,7 @@ def test_the_metadata_names_method_and_start(graph):
     assert (facts["method"], facts["start"], facts["reach_px"]) == ("lrp", "margin", 59)
 
 
-def test_the_command_prints_its_path_or_json(checkpoint, capsys):
+def test_the_command_prints_the_path_or_json(checkpoint, capsys):
     from crackcli.cli.export import export as command
 
     path = checkpoint.with_name("printed.onnx")

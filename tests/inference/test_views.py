@@ -12,10 +12,16 @@ from fakes import LocalEngine, wall
 from crackcli.errors import UsageError
 from crackcli.inference.explainer import Explainer
 from crackcli.inference.strips import StripScores
-from crackcli.inference.views import brought_back, together
+from crackcli.inference.views import merge_views, resample_back
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect, read_tags
-from crackcli.rasters.resampled import AUTO_ZOOMS, ZOOMS, ResampledRaster, parse_zooms, resampled_shape
+from crackcli.rasters.resampled import (
+    AUTO_ZOOMS,
+    ZOOMS,
+    ResampledRaster,
+    parse_zooms,
+    resampled_shape,
+)
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.scan.survey import SurveyTask
 from crackcli.scenes.scene import Scene
@@ -42,7 +48,9 @@ def seen(path, zoom, window=None):
     """A window of a view, else the whole."""
     info = inspect(path)
     with Raster(info) as raster:
-        return ResampledRaster(raster, zoom).read(window or Window(0, 0, *resampled_shape(info, zoom)))
+        return ResampledRaster(raster, zoom).read(
+            window or Window(0, 0, *resampled_shape(info, zoom))
+        )
 
 
 def scan(path, folder, zooms, engine=None, progress=lambda share, words: None, **options):
@@ -65,7 +73,7 @@ def test_zooms_are_read_as_they_are_typed(text, zooms):
 
 @pytest.mark.parametrize("text", ["", "3", "1,3", "1;2", "two", "nan", "-1", "1,,2"])
 def test_what_is_no_zoom_is_answered_with_the_menu(text):
-    with pytest.raises(UsageError, match=r"is no zoom; choose one of: 0\.25, 0\.5, 1, 2, 4, "):
+    with pytest.raises(UsageError, match=r"not supported; use 0\.25, 0\.5, 1, 2 or 4, "):
         parse_zooms(text)
 
 
@@ -75,7 +83,7 @@ def test_zooms_that_are_given_in_python_are_checked_too(tmp_path, zooms):
         lambda: ScanTask(tmp_path, tmp_path, zooms=zooms),
         lambda: SurveyTask((tmp_path,), tmp_path, zooms=zooms),
     ):
-        with pytest.raises(UsageError, match="is no zoom"):
+        with pytest.raises(UsageError, match="not supported"):
             make()
 
 
@@ -172,13 +180,13 @@ def test_what_lies_under_no_data_is_not_seen(tmp_path, zoom):
 def test_what_is_brought_back_keeps_place_and_mean(zoom):
     relevance = np.random.default_rng(0).random((32, 64)).astype(np.float16)
 
-    back = brought_back(relevance, zoom)
+    back = resample_back(relevance, zoom)
 
     assert back.shape == (32 / zoom, 64 / zoom)
     assert back.mean(dtype=float) == pytest.approx(relevance.mean(dtype=float), rel=1e-3)
     spot = np.zeros((32, 64), np.float16)
     spot[24:28, 40:44] = 1
-    place = np.argwhere(brought_back(spot, zoom)).mean(axis=0)
+    place = np.argwhere(resample_back(spot, zoom)).mean(axis=0)
     np.testing.assert_allclose((place + 0.5) * zoom, (26, 42))
 
 
@@ -199,7 +207,7 @@ def test_views_that_were_cut_in_different_places_are_put_together(cuts):
         for whole, rows in zip(wholes, cuts, strict=True)
     ]
 
-    strips = list(together(views))
+    strips = list(merge_views(views))
 
     np.testing.assert_array_equal(
         np.concatenate([strip.relevance for strip in strips]), np.maximum(*wholes)
@@ -274,15 +282,15 @@ def test_a_scan_that_was_interrupted_goes_on_at_the_zoom_it_had_reached(
     zooms = (0.5, 1.0, 2.0)
     fresh, engine, done, asked = LocalEngine(), LocalEngine(), [], []
     scan(photograph, tmp_path / "whole", zooms, fresh)
-    explain_strip = Explainer.explain_strip
+    score_strip = Explainer.score_strip
 
     def one_too_many(*arguments):
         asked.append(arguments)
         if len(asked) > strips:
             raise Stopped
-        return explain_strip(*arguments)
+        return score_strip(*arguments)
 
-    monkeypatch.setattr(Explainer, "explain_strip", one_too_many)
+    monkeypatch.setattr(Explainer, "score_strip", one_too_many)
     with pytest.raises(Stopped):
         scan(photograph, tmp_path / "again", zooms, engine)
     monkeypatch.undo()

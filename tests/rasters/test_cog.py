@@ -1,4 +1,4 @@
-"""Written rasters are COGs as GDAL knows them, and hold what they were given at every size."""
+"""Written rasters are COGs that GDAL reads, and contain the given values at every level."""
 
 import struct
 from itertools import pairwise
@@ -24,7 +24,7 @@ def info_of(shape, transform=MAP, crs="EPSG:25832"):
 
 
 def values_of(shape, largest, seed=0):
-    """Squares of 7 px of any value, some without data, much of it the same all over."""
+    """Make squares of 7 px of any value, some of them nodata, and a large constant area."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, largest + 2, [-(-side // 7) for side in shape])
     values = coarse.repeat(7, axis=0).repeat(7, axis=1)[: shape[0], : shape[1]]
@@ -42,7 +42,7 @@ def written(path, values, resampling, info=None, tags=None, cuts=(97, 700)):
 
 
 def by_gdal(path, values, resampling):
-    """The same by GDAL's own COG driver."""
+    """Write the same with GDAL's COG driver."""
     profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "nodata": NODATA}
     rows, cols = values.shape
     with rasterio.open(
@@ -56,7 +56,7 @@ def by_gdal(path, values, resampling):
 
 
 def levels(path):
-    """The raster and its overviews."""
+    """Read the raster and its overviews."""
     with rasterio.open(path) as file:
         found, count = [file.read(1)], len(file.overviews(1))
     for level in range(count):
@@ -80,7 +80,7 @@ def test_overviews_of_even_sides_are_those_of_gdal(tmp_path, shape, resampling, 
 
 @pytest.mark.parametrize("resampling", DOWNSAMPLERS)
 @pytest.mark.parametrize("shape", [(1, 1), (333, 1025), (1100, 519), (2049, 40), (513, 512)])
-def test_each_pixel_of_an_overview_is_made_of_four_that_have_data(tmp_path, shape, resampling):
+def test_each_pixel_of_an_overview_is_made_of_the_valid_ones_of_four(tmp_path, shape, resampling):
     values = values_of(shape, 1 if resampling == "mode" else 254)
 
     found = levels(written(tmp_path / "a.tif", values, resampling))
@@ -110,7 +110,7 @@ def test_each_pixel_of_an_overview_is_made_of_four_that_have_data(tmp_path, shap
     [(MAP, "EPSG:25832"), (UPRIGHT, "EPSG:2056"), (UPRIGHT, None), (Affine.identity(), None)],
 )
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_place_and_tags_are_kept(tmp_path, monkeypatch, transform, crs, limit):
+def test_georeference_and_tags_are_kept(tmp_path, monkeypatch, transform, crs, limit):
     monkeypatch.setattr(cog, "CLASSIC_BYTES", limit)
     values, info = values_of((700, 1300), 254), info_of((700, 1300), transform, crs)
     tags = {"CRACKCLI_METHOD": "lrp", "WORDS": 'a <b> & "c" ' + 1000 * "d"}
@@ -131,7 +131,7 @@ def test_place_and_tags_are_kept(tmp_path, monkeypatch, transform, crs, limit):
         assert file.tags(ns="IMAGE_STRUCTURE")["COMPRESSION"] == "DEFLATE"
 
 
-def test_the_same_on_a_map_is_told_as_by_gdal(tmp_path):
+def test_georeference_and_layout_equal_those_of_gdal(tmp_path):
     values = values_of((600, 1300), 254)
     with (
         rasterio.open(written(tmp_path / "ours.tif", values, "average")) as ours,
@@ -143,7 +143,7 @@ def test_the_same_on_a_map_is_told_as_by_gdal(tmp_path):
 
 
 def directories(content):
-    """Of a classic TIFF the offsets and sizes of all tiles, directory by directory."""
+    """Yield the offset of each directory of a classic TIFF, with (offset, size) of its tiles."""
     (at,) = struct.unpack_from("<I", content, 4)
     while at:
         (count,) = struct.unpack_from("<H", content, at)
@@ -157,7 +157,7 @@ def directories(content):
         (at,) = struct.unpack_from("<I", content, at + 2 + 12 * count)
 
 
-def test_tiles_lie_as_a_cog_promises(tmp_path):
+def test_tiles_are_ordered_as_in_a_cog(tmp_path):
     content = written(tmp_path / "a.tif", values_of((1100, 1700), 254), "average").read_bytes()
 
     found = list(directories(content))

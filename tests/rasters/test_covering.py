@@ -1,15 +1,15 @@
-"""Windows hold every flagged cell once, are no larger than they may be, and leave gaps out."""
+"""Windows contain every flagged cell once, respect the size limit, and skip gaps."""
 
 import numpy as np
 import pytest
 from walls import random_mask
 
-from crackcli.rasters.covering import grow_within, halve, rectangles, count_squares, cover
+from crackcli.rasters.covering import count_squares, cover, grow_within, halve, rectangles
 from crackcli.rasters.grid import Window
 
 
 def counted(parts, shape):
-    """How many of the windows lie over each cell."""
+    """Count the windows that cover each cell."""
     total = np.zeros(shape, int)
     for part in parts:
         total[part.within(Window(0, 0, *shape))] += 1
@@ -29,23 +29,23 @@ def test_every_flagged_cell_is_in_one_window_of_the_size_allowed(seed, most, hal
     assert all((p.rows + 2 * halo) * (p.cols + 2 * halo) <= most for p in parts)
 
 
-def test_one_cell_is_a_window_however_little_is_allowed():
+def test_a_window_has_at_least_one_cell_whatever_the_limit():
     assert len(list(cover(np.ones((2, 3), bool), 1, 2))) == 6
 
 
-def test_windows_end_where_nothing_is_flagged_for_long():
+def test_windows_end_at_long_gaps():
     flags = np.zeros((9, 40), bool)
     flags[2:5, 3:6] = flags[6, 30:34] = True
 
     assert set(cover(flags, 10_000, 2)) == {Window(2, 3, 3, 3), Window(6, 30, 1, 4)}
 
 
-def test_nothing_flagged_needs_no_window():
+def test_no_flagged_cell_gives_no_window():
     assert not list(cover(np.zeros((5, 7), bool), 100, 2))
     assert not list(rectangles(np.zeros((5, 7), bool)))
 
 
-def test_a_large_area_is_cut_into_as_little_halo_as_possible():
+def test_a_large_area_is_split_with_little_halo():
     parts = list(cover(np.ones((36, 80), bool), 640, 2))
 
     read = sum((part.rows + 4) * (part.cols + 4) for part in parts)
@@ -54,13 +54,13 @@ def test_a_large_area_is_cut_into_as_little_halo_as_possible():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_rectangles_hold_what_is_flagged_and_nothing_else(seed):
+def test_rectangles_contain_exactly_the_flagged_cells(seed):
     flags = random_mask(seed).astype(bool)
 
     np.testing.assert_array_equal(counted(rectangles(flags), flags.shape), flags)
 
 
-def test_one_rectangle_is_enough_for_one():
+def test_a_flagged_rectangle_is_one_window():
     flags = np.zeros((9, 9), bool)
     flags[2:6, 1:8] = True
 
@@ -76,7 +76,7 @@ def test_halves_are_the_whole(window):
     assert (other.end_row, other.end_col) == (window.end_row, window.end_col)
 
 
-def test_squares_over_a_cell_are_counted():
+def test_squares_that_cover_a_cell_are_counted():
     flags = random_mask(2, (7, 9)).astype(bool)
     expected = np.zeros((9, 11), np.float32)
     for row, col in np.argwhere(flags):
@@ -85,7 +85,7 @@ def test_squares_over_a_cell_are_counted():
     np.testing.assert_array_equal(count_squares(flags, 3), expected)
 
 
-def test_a_window_grows_as_far_as_it_may_and_vanishes_outside():
+def test_a_window_grows_up_to_the_limit_and_is_empty_outside():
     limit = Window(-4, -4, 20, 20)
 
     assert grow_within(Window(-3, 5, 2, 2), 3, limit) == Window(-4, 2, 6, 8)

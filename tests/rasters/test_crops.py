@@ -1,4 +1,4 @@
-"""A copy of a window reads as the window, lies where it lay, and is the same bytes every time."""
+"""A written window has the pixels and the place of the original, and the same bytes each time."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ TRANSFORM = Affine(0.002, 0.0005, 2600000, 0.0005, -0.002, 1200000)
 
 
 @pytest.mark.parametrize("holes", [False, True])
-def test_what_was_written_is_read_again(tmp_path, holes):
+def test_a_written_window_is_read_unchanged(tmp_path, holes):
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (60, 70, 3), dtype=np.uint8)
     valid = np.ones((60, 70), bool)
@@ -37,7 +37,7 @@ def test_what_was_written_is_read_again(tmp_path, holes):
     assert (tmp_path / "one.tif").read_bytes() == (tmp_path / "same.tif").read_bytes()
 
 
-def test_a_photograph_without_a_map_has_copies_without_one(tmp_path):
+def test_a_window_of_a_photograph_without_a_map_has_no_map(tmp_path):
     info = RasterInfo(tmp_path / "w.jpg", 400, 500, Affine.identity(), None, 6, None, "")
     rgb, valid = np.zeros((40, 50, 3), np.uint8), np.ones((40, 50), bool)
 

@@ -1,4 +1,4 @@
-"""Every pixel has one owner, whatever the size of the raster."""
+"""Each pixel belongs to one block, whatever the size of the raster."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,14 @@ from crackcli.rasters.grid import Grid, Window
     ("rows", "cols", "core_px", "halo_px"),
     [(32, 32, 64, 32), (333, 517, 96, 64), (1000, 31, 128, 0), (65, 4097, 512, 128)],
 )
-def test_every_pixel_has_one_owner(rows, cols, core_px, halo_px):
-    owners = np.zeros((rows, cols), int)
+def test_each_pixel_belongs_to_one_block(rows, cols, core_px, halo_px):
+    blocks = np.zeros((rows, cols), int)
 
     for strip in Grid(rows, cols, core_px, halo_px):
         for block in strip.blocks:
-            owners[block.core.within(Window(0, 0, rows, cols))] += 1
+            blocks[block.core.within(Window(0, 0, rows, cols))] += 1
 
-    assert (owners == 1).all()
+    assert (blocks == 1).all()
 
 
 def test_tile_positions_of_all_blocks_lie_on_one_lattice():
@@ -29,7 +29,7 @@ def test_tile_positions_of_all_blocks_lie_on_one_lattice():
             assert (block.padded.rows % 32, block.padded.cols % 32) == (0, 0)
 
 
-def test_a_block_sees_its_halo_on_each_side():
+def test_a_block_has_its_halo_on_each_side():
     for strip in Grid(333, 517, 96, 64):
         for block in strip.blocks:
             assert block.core.row - block.padded.row == 64
@@ -37,7 +37,7 @@ def test_a_block_sees_its_halo_on_each_side():
             assert block.padded.end_col - block.core.end_col >= 64
 
 
-def test_the_crop_is_the_core():
+def test_the_crop_selects_the_core():
     (strip,) = Grid(40, 100, 128, 32)
     (block,) = strip.blocks
     padded = np.arange(block.padded.rows * block.padded.cols).reshape(block.padded.shape)
@@ -57,12 +57,12 @@ def test_no_block_is_a_sliver():
 @pytest.mark.parametrize(
     ("core_px", "halo_px", "says"),
     [
-        (100, 0, "choose 128"),
-        (1, 0, "choose 32"),
-        (64, 20, "halo_px 20 is not a multiple of 32; choose 32"),
+        (100, 0, "--core-px 100: must be a multiple of 32; use 128"),
+        (1, 0, "use 32"),
+        (64, 20, "halo_px 20: must be a multiple of 32; use 32"),
     ],
 )
-def test_what_is_off_the_lattice_is_refused(core_px, halo_px, says):
+def test_sizes_off_the_lattice_are_refused(core_px, halo_px, says):
     with pytest.raises(UsageError, match=says):
         Grid(100, 100, core_px, halo_px)
 

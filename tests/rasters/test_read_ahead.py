@@ -1,4 +1,4 @@
-"""Reading ahead gives what reading gives, for whatever file and window, and decodes bands once."""
+"""Reading ahead gives the same pixels as reading, and decodes each block of rows once."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from fakes import LocalEngine
 
 from crackcli.errors import InputError
 from crackcli.inference.explainer import Explainer
-from crackcli.inference.views import View, explain_view
+from crackcli.inference.views import View, score_view
 from crackcli.rasters import read_ahead as reading
 from crackcli.rasters.grid import Window
 from crackcli.rasters.read_ahead import ReadAhead
@@ -84,14 +84,14 @@ FILES = [tiled, holed, in_rows, deep_grey, not_all_numbers, png, turned]
 
 
 @pytest.fixture(autouse=True)
-def low_bands(monkeypatch):
-    monkeypatch.setattr(reading, "BAND_PX", 100)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(reading, "BLOCK_ROWS", 100)
     monkeypatch.setattr(reading, "ABOVE_PX", 60)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("make", FILES, ids=lambda make: make.__name__)
-def test_what_is_read_ahead_is_what_is_read(tmp_path, make, threads):
+def test_reading_ahead_gives_the_same_pixels_as_reading(tmp_path, make, threads):
     info = inspect(make(tmp_path))
     rows, cols = info.rows, info.cols
     windows = [
@@ -112,7 +112,7 @@ def test_what_is_read_ahead_is_what_is_read(tmp_path, make, threads):
             np.testing.assert_array_equal(ahead.read_valid(inside), raster.read_valid(inside))
 
 
-def test_from_top_to_bottom_each_band_is_decoded_once(tmp_path, monkeypatch):
+def test_each_block_is_decoded_once_from_top_to_bottom(tmp_path, monkeypatch):
     info = inspect(tiled(tmp_path))
     decoded = []
     monkeypatch.setattr(
@@ -132,17 +132,17 @@ def test_from_top_to_bottom_each_band_is_decoded_once(tmp_path, monkeypatch):
 ALL = Window(0, 0, 96, COLS)
 
 
-def test_what_no_strip_asks_for_again_is_forgotten(tmp_path):
+def test_blocks_that_no_strip_needs_again_are_dropped(tmp_path):
     with ReadAhead(inspect(tiled(tmp_path)), 1) as ahead:
         for row in (0, 96, 192):
             ahead.begin_strip(Window(row, 0, 96, COLS))
             ahead.read(Window(row - 20, 0, 106, COLS))
-        assert sorted(ahead.blocks) == [1, 2, 3]  # the one above for its last 20 rows, and the next
+        assert sorted(ahead.blocks) == [1, 2, 3]  # block 1 for its last 20 rows, block 3 ahead
         ahead.begin_strip(Window(0, 0, 96, COLS))  # another view
         assert not ahead.blocks
 
 
-def test_a_strip_that_read_further_up_than_all_others_is_forgotten_too(tmp_path):
+def test_the_large_need_of_an_early_strip_is_forgotten(tmp_path):
     with ReadAhead(inspect(tiled(tmp_path)), 1) as ahead:
         for row, above in ((192, 192), (224, 20), (256, 20), (288, 20)):
             ahead.begin_strip(Window(row, 0, 32, COLS))
@@ -160,7 +160,7 @@ def test_strips_of_a_raster_with_holes_are_explained_the_same(tmp_path, zoom, fi
         for index in range(first, len(view.grid)):
             ahead.begin_strip(view.window(index, info))
             scores, expected = (
-                explain_view(explainer, source, view, index)
+                score_view(explainer, source, view, index)
                 for explainer, source in zip(explainers, (ahead, raster), strict=True)
             )
             np.testing.assert_array_equal(scores.relevance, expected.relevance)
@@ -168,7 +168,7 @@ def test_strips_of_a_raster_with_holes_are_explained_the_same(tmp_path, zoom, fi
             assert scores.relevance.any()
 
 
-def test_what_is_no_data_is_black_in_whatever_window(tmp_path):
+def test_nodata_is_black_in_any_window(tmp_path):
     info = inspect(holed(tmp_path))
     with Raster(info) as raster:
         pixels = raster.read(Window(0, 0, ROWS, COLS))
@@ -176,7 +176,7 @@ def test_what_is_no_data_is_black_in_whatever_window(tmp_path):
         assert (raster.read(Window(40, 64, 50, 64)).rgb == 0).all()
 
 
-def test_only_validity_reaches_beyond_the_raster_as_pixels_do(tmp_path):
+def test_validity_alone_is_reflected_like_pixels(tmp_path):
     info = inspect(holed(tmp_path))
     with Raster(info) as raster, ReadAhead(info, 1) as ahead:
         for window in (Window(-70, -50, 160, COLS + 100), Window(-40, -30, 45, 31)):
@@ -184,11 +184,11 @@ def test_only_validity_reaches_beyond_the_raster_as_pixels_do(tmp_path):
             np.testing.assert_array_equal(ahead.read_valid(window), expected)
 
 
-def test_a_file_that_is_damaged_further_down_is_an_error_when_that_is_read(tmp_path):
+def test_a_file_damaged_further_down_is_an_error_when_that_part_is_read(tmp_path):
     path = tiff(tmp_path / "a.tif", picture(), tiled=True, blockxsize=64, blockysize=64)
     info = inspect(path)
     path.write_bytes(path.read_bytes()[:150_000])
     with ReadAhead(info, 2) as ahead:
         ahead.read(Window(0, 0, 64, COLS))
-        with pytest.raises(InputError, match=r"a\.tif is not a readable image or is damaged"):
+        with pytest.raises(InputError, match=r"a\.tif: not a readable image, or damaged"):
             ahead.read(Window(200, 0, ROWS - 200, COLS))

@@ -1,4 +1,4 @@
-"""Whatever lies in a file: upright RGB comes out, and which pixels have data."""
+"""Any file is read as upright RGB with a mask of valid pixels."""
 
 import warnings
 from io import BytesIO
@@ -28,7 +28,7 @@ def picture(bands=3, seed=0):
 
 
 def write(path, bands, colours=None, mask=None, palette=None, **profile):
-    """A raster of (bands, rows, cols) on a turned map."""
+    """Write a raster (bands, rows, cols) on a rotated map."""
     known = {"driver": "GTiff", "count": len(bands), "height": ROWS, "width": COLS}
     known |= {"dtype": bands.dtype, "transform": TURNED, "crs": "EPSG:25832"}
     with (
@@ -73,7 +73,7 @@ def test_black_is_a_colour_where_no_nodata_is_declared(tmp_path):
     assert read(write(tmp_path / "black.tif", 0 * picture())).valid.all()
 
 
-def test_declared_nodata_is_no_data(tmp_path):
+def test_declared_nodata_is_invalid(tmp_path):
     bands = picture(1).clip(1)
     bands[0, :5] = 0
 
@@ -84,7 +84,7 @@ def test_declared_nodata_is_no_data(tmp_path):
 
 
 @pytest.mark.parametrize("extra", [0, 1], ids=["rgba", "rgb, alpha, infrared"])
-def test_alpha_says_what_is_no_data(tmp_path, extra):
+def test_transparent_pixels_are_invalid(tmp_path, extra):
     bands = picture(4 + extra)
     bands[3] = 255
     bands[3, 10:20] = 0
@@ -105,7 +105,7 @@ def test_extra_bands_are_left_out(tmp_path):
     np.testing.assert_array_equal(pixels.rgb, np.moveaxis(bands[:3], 0, -1))
 
 
-def test_a_mask_band_says_what_is_no_data(tmp_path):
+def test_a_mask_band_marks_invalid_pixels(tmp_path):
     mask = np.full((ROWS, COLS), 255, np.uint8)
     mask[:, 30:] = 0
 
@@ -125,7 +125,7 @@ def test_a_palette_is_looked_up(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
-def test_other_numbers_are_stretched_over_the_bytes(tmp_path, dtype):
+def test_other_types_are_stretched_to_8_bits(tmp_path, dtype):
     ramp = np.linspace(1000, 5000, ROWS * COLS).reshape(1, ROWS, COLS).astype(dtype)
 
     rgb = read(write(tmp_path / "deep.tif", ramp)).rgb.astype(int)
@@ -134,7 +134,7 @@ def test_other_numbers_are_stretched_over_the_bytes(tmp_path, dtype):
     np.testing.assert_allclose(rgb[..., 0], expected, atol=2)
 
 
-def test_what_is_no_number_has_no_data(tmp_path):
+def test_nan_is_invalid(tmp_path):
     values = picture(1).astype(np.float32)
     values[0, 7, 9] = np.nan
 
@@ -164,7 +164,7 @@ def test_lossless_files_are_read_as_they_are(tmp_path, name, profile):
 
 
 def with_orientation(image, orientation):
-    """A JPEG that was stored turned, with the note how to turn it back."""
+    """Return a JPEG with an EXIF orientation."""
     file = BytesIO()
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -172,7 +172,7 @@ def with_orientation(image, orientation):
     return file.getvalue()
 
 
-STORED = {  # what a camera stores of an upright image, by EXIF's definition
+STORED = {  # the stored array of an upright image, by the definition of EXIF
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -202,7 +202,7 @@ def test_a_photograph_is_read_upright(tmp_path, orientation):
 @pytest.mark.parametrize(
     "window", [Window(0, 0, ROWS, COLS), Window(-20, -9, 30, 25), Window(40, 60, 30, 100)]
 )
-def test_beyond_an_edge_the_photograph_is_mirrored(tmp_path, window):
+def test_pixels_beyond_an_edge_are_reflected(tmp_path, window):
     bands = picture()
     path = write(tmp_path / "rgb.tif", bands, photometric="rgb")
     padded = np.pad(bands, ((0, 0), (100, 100), (100, 100)), mode="reflect")
@@ -214,7 +214,7 @@ def test_beyond_an_edge_the_photograph_is_mirrored(tmp_path, window):
     np.testing.assert_array_equal(actual, np.moveaxis(padded[:, rows, cols], 0, -1))
 
 
-def test_beyond_an_edge_validity_is_mirrored_too(tmp_path):
+def test_validity_beyond_an_edge_is_reflected(tmp_path):
     bands = picture(1).clip(1)
     bands[0, 0] = 0
     path = write(tmp_path / "nodata.tif", bands, nodata=0)
@@ -226,7 +226,7 @@ def test_beyond_an_edge_validity_is_mirrored_too(tmp_path):
 
 @pytest.mark.parametrize("profile", [{}, {"tiled": True, "blockxsize": 16, "blockysize": 16}])
 @pytest.mark.parametrize("window", [Window(0, 0, ROWS, COLS), Window(7, 11, 30, 41)])
-def test_a_window_is_the_same_in_however_many_pieces_it_is_read(
+def test_a_window_does_not_depend_on_the_pieces_it_is_read_in(
     tmp_path, monkeypatch, profile, window
 ):
     bands = picture()
@@ -245,7 +245,7 @@ def infinite(path):
     write(path, values)
 
 
-def see_through(path):
+def transparent(path):
     image = Image.fromarray(picture(1)[0] % 2).convert("P")
     image.save(path, "PNG", transparency=bytes([255, 0]))
 
@@ -255,12 +255,12 @@ def see_through(path):
     [
         lambda path: write(path, picture(4), RGBA, photometric="rgb"),
         lambda path: write(path, picture(1) % 4, nodata=3),
-        see_through,
+        transparent,
         infinite,
     ],
     ids=["alpha", "nodata", "palette", "infinite"],
 )
-def test_validity_alone_is_what_comes_with_the_pixels(tmp_path, make):
+def test_validity_alone_equals_that_read_with_the_pixels(tmp_path, make):
     make(tmp_path / "wall.tif")
     window = Window(1, 2, 40, 60)
 
@@ -271,7 +271,7 @@ def test_validity_alone_is_what_comes_with_the_pixels(tmp_path, make):
     assert 0 < valid.sum() < valid.size
 
 
-def test_the_place_on_the_map_is_kept(tmp_path):
+def test_the_georeference_is_kept(tmp_path):
     info = inspect(write(tmp_path / "rgb.tif", picture(), photometric="rgb"))
 
     assert info.transform.almost_equals(TURNED)
@@ -303,15 +303,15 @@ def cmyk(path):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (text, "is not a readable image or is damaged"),
-        (tiny, "is 70 x 31 px; at least 32 px are needed"),
-        (complex_numbers, "holds complex numbers"),
-        (cmyk, "is in CMYK colours; save it as RGB"),
+        (text, "not a readable image, or damaged"),
+        (tiny, ": 70 x 31 px; give an image with sides of at least 32 px"),
+        (complex_numbers, ": complex numbers; give a photograph"),
+        (cmyk, ": CMYK colours; save it as RGB"),
         (lambda path: None, "does not exist; check the name"),
     ],
     ids=["text", "tiny", "complex", "cmyk", "missing"],
 )
-def test_what_is_no_photograph_is_named_with_the_reason(tmp_path, make, says):
+def test_an_unusable_file_is_named_with_the_reason(tmp_path, make, says):
     path = tmp_path / "wall.tif"
     make(path)
 
@@ -321,21 +321,21 @@ def test_what_is_no_photograph_is_named_with_the_reason(tmp_path, make, says):
     assert "wall.tif" in str(caught.value)
 
 
-def test_a_file_that_was_cut_off_is_called_damaged(tmp_path):
+def test_a_truncated_tiff_is_reported_as_damaged(tmp_path):
     path = tmp_path / "wall.tif"
     cut_off(path)
 
-    with pytest.raises(InputError, match=r"wall\.tif is not a readable image or is damaged"):
+    with pytest.raises(InputError, match=r"wall\.tif: not a readable image, or damaged"):
         read(path)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "jp2"])
-def test_a_photograph_of_which_the_end_is_missing_is_called_damaged(tmp_path, suffix):
+def test_a_truncated_photograph_is_reported_as_damaged(tmp_path, suffix):
     path = tmp_path / f"wall.{suffix}"
     Image.fromarray(np.moveaxis(picture(), 0, -1)).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
 
-    with pytest.raises(InputError, match=rf"wall\.{suffix} is not a readable image or is damaged"):
+    with pytest.raises(InputError, match=rf"wall\.{suffix}: not a readable image, or damaged"):
         read(path)
 
 
@@ -370,15 +370,15 @@ def test_a_raster_is_written_whole_or_not_at_all(tmp_path):
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_an_output_that_cannot_be_written_is_named(tmp_path):
     info = inspect(write(tmp_path / "rgb.tif", picture(), photometric="rgb"))
     (tmp_path / "out").touch()
 
-    with pytest.raises(OutputError, match=r"mask\.tif cannot be written .* choose another output"):
+    with pytest.raises(OutputError, match=r"mask\.tif: cannot be written .* choose another output"):
         write_cog(tmp_path / "out" / "mask.tif", [picture(1)[0]], info, {}, "mode")
 
 
-def test_the_digest_is_that_of_what_is_seen(tmp_path):
+def test_the_digest_follows_the_content(tmp_path):
     path = write(tmp_path / "rgb.tif", picture(), photometric="rgb")
     before = inspect(path).digest
     write(path, picture(seed=1), photometric="rgb")
@@ -389,7 +389,7 @@ def test_the_digest_is_that_of_what_is_seen(tmp_path):
         assert len(before) == 64
 
 
-def test_where_white_is_zero_black_is_black(tmp_path):
+def test_a_raster_with_white_as_zero_is_inverted(tmp_path):
     bands = picture(1)
     pixels = read(write(tmp_path / "negative.tif", bands, photometric="miniswhite"))
 

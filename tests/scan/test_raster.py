@@ -202,7 +202,7 @@ def test_the_mask_does_not_depend_on_the_blocks(photograph, tmp_path, monkeypatc
 def test_a_damaged_photograph_leaves_nothing(photograph, tmp_path):
     photograph.write_bytes(photograph.read_bytes()[:150_000])
 
-    with pytest.raises(InputError, match=r"wall\.tif is not a readable image or is damaged"):
+    with pytest.raises(InputError, match=r"wall\.tif: not a readable image, or damaged"):
         scan(photograph, tmp_path / "out" / "wall")
 
     assert not (tmp_path / "out" / "wall").exists()
@@ -307,15 +307,15 @@ def test_with_another_gate_nothing_of_the_earlier_scan_is_used(photograph, tmp_p
 
 def test_finished_strips_are_not_computed_again(photograph, tmp_path, monkeypatch):
     asked = []
-    explain_strip = Explainer.explain_strip
+    score_strip = Explainer.score_strip
 
     def third_fails_at_first(explainer, raster, grid, index, report):
         asked.append(index)
         if asked == [0, 1, 2]:
             raise Stopped
-        return explain_strip(explainer, raster, grid, index, report)
+        return score_strip(explainer, raster, grid, index, report)
 
-    monkeypatch.setattr(Explainer, "explain_strip", third_fails_at_first)
+    monkeypatch.setattr(Explainer, "score_strip", third_fails_at_first)
     with pytest.raises(Stopped):
         scan(photograph, tmp_path / "wall")
     scan(photograph, tmp_path / "wall")

@@ -88,7 +88,7 @@ def test_a_strip_that_cannot_be_written_stops_the_scan_and_those_before_are_kept
         write(packed, path)
 
     monkeypatch.setattr(PackedStrip, "write", on_a_small_disk)
-    with pytest.raises(OutputError, match=r"strip_.* cannot be written \(No space left on device"):
+    with pytest.raises(OutputError, match=r"strip_.*: cannot be written \(No space left on device"):
         scan_raster(task, Explainer(LocalEngine(), 0.3))
     monkeypatch.undo()
 

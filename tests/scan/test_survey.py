@@ -91,7 +91,7 @@ def test_a_bad_file_does_not_stop_the_others(engine, tmp_path):
     assert [scene.scene for scene in result.scenes] == ["a", "c"]
     assert result.exit_code == 3
     assert [failure.source.name for failure in heard] == ["b.tif"]
-    assert "b.tif is not a readable image" in heard[0].message
+    assert "b.tif: not a readable image" in heard[0].message
     run = json.loads((tmp_path / "out/run.json").read_text())
     assert [scene["status"] for scene in run["scenes"]] == ["done", "done"]
     assert run["failures"][0]["exit_code"] == 4
@@ -156,7 +156,7 @@ def test_an_interrupted_run_says_so(engine, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "stop", [Interrupted("terminated", 143), OutputError("b cannot be written")]
+    "stop", [Interrupted("terminated", 143), OutputError("b: cannot be written")]
 )
 def test_what_stops_a_run_leaves_what_was_finished(engine, tmp_path, monkeypatch, stop):
     for number, name in enumerate("abc"):
@@ -198,7 +198,7 @@ def test_two_runs_do_not_share_an_output_folder(engine, tmp_path):
         text=True,
     ) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(Locked, match="out is in use by another run; try again later"):
+        with pytest.raises(Locked, match="out: in use by another run; try again later"):
             scan_survey(SurveyTask((tmp_path / "a.png",), out))
         other.stdin.close()
         other.wait()
@@ -210,14 +210,14 @@ def test_an_output_that_cannot_be_written_ends_the_run(engine, tmp_path):
     photograph(tmp_path / "a.png")
     (tmp_path / "out").touch()
 
-    with pytest.raises(OutputError, match=r"out cannot be written .* choose another"):
+    with pytest.raises(OutputError, match=r"out: cannot be written .* choose another"):
         scan_survey(SurveyTask((tmp_path / "a.png",), tmp_path / "out"))
 
 
 def test_a_block_that_does_not_suit_the_network_is_refused(engine, tmp_path):
     photograph(tmp_path / "a.png")
 
-    with pytest.raises(UsageError, match="core_px 100 is not a multiple of 32; choose 128"):
+    with pytest.raises(UsageError, match="--core-px 100: must be a multiple of 32; use 128"):
         scan_survey(SurveyTask((tmp_path / "a.png",), tmp_path / "out", core_px=100))
 
 
@@ -235,6 +235,6 @@ def test_names_that_do_not_exist_load_no_model_and_leave_no_folder(tmp_path, mon
 
     assert result.exit_code == 4
     assert [failure.message for failure in heard] == [
-        f"{path} does not exist; check the name" for path in task.sources
+        f"{path}: does not exist; check the name" for path in task.sources
     ]
     assert not (tmp_path / "out").exists()

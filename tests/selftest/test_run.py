@@ -349,7 +349,7 @@ def test_a_pixel_size_that_contradicts_the_map_is_refused_before_the_work(photog
         ({"widths_px": (float("nan"), 2.0)}, "make no curve"),
         ({"contrast": 0.0}, "a contrast of 0 is none"),
         ({"count": 2}, "2 cracks are too few for 3 widths; give --count 24"),
-        ({"zooms": (3.0,)}, "is no zoom"),
+        ({"zooms": (3.0,)}, "--zoom 3: not supported"),
     ],
 )
 def test_wishes_that_make_no_test_are_refused(tmp_path, options, says):
