@@ -34,11 +34,11 @@ class Plain:
 
     def features(self, images: Tensor) -> Tensor:
         with self.autocast():
-            return self.method.features_inside(self.prepared(images))
+            return self.method.window_features(self.prepared(images))
 
     def back(self, images: Tensor, value: Tensor) -> Tensor:
         with self.autocast():
-            return self.method.back_inside(self.prepared(images), value)
+            return self.method.window_back(self.prepared(images), value)
 
 
 class Tried:
@@ -59,9 +59,9 @@ class Tried:
 class ReluInside(Fused):
     """Bias and ReLU by cuDNN, in its convolution, but in the first layer."""
 
-    def through(self, stage: Stage, x: Tensor, *, kept: bool) -> tuple[Tensor | None, Tensor]:
+    def forth(self, stage: Stage, x: Tensor, *, kept: bool) -> tuple[Tensor | None, Tensor]:
         if stage is self.stages[0]:
-            return super().through(stage, x, kept=kept)
+            return super().forth(stage, x, kept=kept)
         bias = stage.bias.to(x.dtype)
         active = torch.cudnn_convolution_relu(x, stage.weight, bias, (1, 1), (0, 0), (1, 1), 1)
         if not stage.pooled:

@@ -66,6 +66,7 @@ class NullEngine:
             margin=9.0,
         )
         self.cell = np.random.default_rng(0).random(CHANNELS, np.float32)[None, :, None, None]
+        self.window_cells: dict[str, int] = {}
         self.seconds = 0.0
 
     def features(self, images):

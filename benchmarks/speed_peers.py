@@ -131,12 +131,12 @@ class Flops:
         count, rows, cols, _ = shape
         images = torch.empty(count, 3, rows, cols, device="meta")
         if stage == "features":
-            self.method.features_inside(images)
+            self.method.window_features(images)
             return
         chain = self.method.chain
         cells = ((side - 2 * chain.reach_px) // chain.stride_px for side in (rows, cols))
         value = torch.empty(count, chain[chain.head_start].in_channels, *cells, device="meta")
-        self.method.back_inside(images, value)
+        self.method.window_back(images, value)
 
 
 def scanned(source: Path, folder: Path, explainer: Explainer) -> tuple[float, Watch, Any]:

@@ -23,7 +23,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from crackcli.engines.onnx import QUICK, scaled
+from crackcli.engines.onnx import INT8_INPUT, as_input
 from crackcli.export.graph_surgery import halve, point_into
 from crackcli.networks.chain import unpadded
 from crackcli.networks.checkpoint import Checkpoint
@@ -52,7 +52,7 @@ def middle(image: np.ndarray) -> dict[str, np.ndarray]:
     """What the graph takes, of the middle of a photograph (BGR)."""
     row, col = ((side - SIDE_PX) // 2 for side in image.shape[:2])
     part = image[row : row + SIDE_PX, col : col + SIDE_PX, ::-1]
-    return {QUICK: scaled(part[None])}
+    return {INT8_INPUT: as_input(part[None])}
 
 
 def main() -> None:
@@ -68,9 +68,9 @@ def main() -> None:
         torch.onnx.export(
             *(features, (torch.rand(1, 3, SIDE_PX, SIDE_PX),), plain),
             dynamo=False,
-            input_names=[QUICK],
+            input_names=[INT8_INPUT],
             output_names=["cells"],
-            dynamic_axes={QUICK: axes, "cells": axes},
+            dynamic_axes={INT8_INPUT: axes, "cells": axes},
         )
         quant_pre_process(plain, ready)
         quantize_static(

@@ -1,8 +1,10 @@
-"""The transpose of each layer type at a point, in forward operations only.
+"""Transposed Jacobian of each layer type, in forward operations only.
 
-``adjoint(layer, upstream, x)`` is the product of ``upstream`` (B, *out) with the Jacobian of
-``layer`` at ``x`` (B, *in): what autograd would compute, but as plain operations that run without
-a tape and export to ONNX as they stand.  A new layer type is one more registered function.
+    adjoint(layer, upstream, x) = J(x)^T upstream
+
+with J the Jacobian of ``layer`` at its input ``x`` (B, *in), and ``upstream`` (B, *out).  Autograd
+computes the same product, but from a tape; these are plain operations, which run without a tape
+and export to ONNX as they stand.  To support a layer type, register one more function.
 """
 
 from functools import singledispatch
@@ -15,7 +17,10 @@ from crackcli.errors import UnsupportedLayer
 
 @singledispatch
 def adjoint(layer: nn.Module, upstream: Tensor, x: Tensor) -> Tensor:
-    """``upstream`` (B, *out) carried back through ``layer`` to the shape of ``x`` (B, *in)."""
+    """Propagate ``upstream`` (B, *out) back through ``layer`` to the shape of ``x`` (B, *in).
+
+    Raises an `UnsupportedLayer` for a layer type without a registered function.
+    """
     raise UnsupportedLayer(layer)
 
 
@@ -31,13 +36,11 @@ def _(layer: nn.ReLU, upstream: Tensor, x: Tensor) -> Tensor:
 
 @adjoint.register
 def _(layer: nn.MaxPool2d, upstream: Tensor, x: Tensor) -> Tensor:
-    """Back to the largest of the four; equal values share (autograd takes the first of them)."""
-    size = layer.kernel_size
-    if size != layer.stride or layer.padding != 0:
-        raise UnsupportedLayer(layer)
-    largest = (x >= enlarge(layer(x), size)).to(x.dtype)
+    """Route to the largest value of a window; ties share equally (autograd takes the first)."""
+    size = pool_size(layer)
+    largest = (x >= upsample(layer(x), size)).to(x.dtype)
     count = F.avg_pool2d(largest, size) * size**2
-    return largest * enlarge(upstream / count, size)
+    return largest * upsample(upstream / count, size)
 
 
 @adjoint.register
@@ -46,22 +49,34 @@ def _(layer: nn.Dropout, upstream: Tensor, x: Tensor) -> Tensor:
 
 
 def transposed(layer: nn.Conv2d, upstream: Tensor, weight: Tensor) -> Tensor:
-    """``upstream`` through the transpose of ``layer`` with ``weight`` in the place of its own.
+    """Propagate ``upstream`` through the transpose of ``layer``, with ``weight`` in place of its
+    own.
 
-    The transpose of a convolution of stride 1 is a convolution with the mirrored kernel, which
-    runtimes compute faster, and in less memory, than what they call a transposed convolution.
+    The transpose of a convolution of stride 1 is a convolution with the flipped kernel.  Runtimes
+    compute it faster, and in less memory, than their transposed convolutions.
     """
     if layer.stride != (1, 1) or layer.dilation != (1, 1) or layer.groups != 1:
         raise UnsupportedLayer(layer)
+    if isinstance(layer.padding, str):
+        raise UnsupportedLayer(layer)
     padding = [size - 1 - pad for size, pad in zip(layer.kernel_size, layer.padding, strict=True)]
-    return F.conv2d(upstream, mirrored(weight), None, 1, padding)
+    return F.conv2d(upstream, transposed_kernel(weight), None, 1, padding)
 
 
-def mirrored(weight: Tensor) -> Tensor:
-    """The kernel (I, O, h, w) of the convolution that is the transpose of one by (O, I, h, w)."""
+def transposed_kernel(weight: Tensor) -> Tensor:
+    """Return the kernel (I, O, h, w) of the transpose of a convolution with ``weight``
+    (O, I, h, w)."""
     return weight.transpose(0, 1).flip(2, 3)
 
 
-def enlarge(x: Tensor, factor: int) -> Tensor:
-    """Each value (B, C, H, W) repeated in a square of ``factor`` by ``factor``."""
+def pool_size(layer: nn.MaxPool2d) -> int:
+    """Return the side of a pool's windows; an `UnsupportedLayer` if they do not tile the input."""
+    size = layer.kernel_size
+    if not isinstance(size, int) or size != layer.stride or layer.padding != 0:
+        raise UnsupportedLayer(layer)
+    return size
+
+
+def upsample(x: Tensor, factor: int) -> Tensor:
+    """Repeat each value of ``x`` (B, C, H, W) in a square of ``factor`` by ``factor``."""
     return F.interpolate(x, scale_factor=factor, mode="nearest")

@@ -1,29 +1,42 @@
-"""Layer-wise relevance propagation through windows in few passes over memory, for bfloat16.
+"""LRP of windows with few passes over memory, for bfloat16.
 
-The same as `features_inside` and `back_inside` of a `Propagation` whose rules are those of
-`crackcli.attribution.lrp`, put together otherwise.  Convolutions are all that matrix units do; what
-lies between two of them reads and writes large arrays, which takes as long if each operation goes
-over them by itself.  So it is one step here, computed in float32 from its inputs to what the next
-convolution takes: bias, ReLU and pool on the way to the cells (`Steps.activate`); on the way back
-the input of a layer times what arrived there, the route through a pool, and the division by the
-denominators of the rule (`Steps.share`).  Those are functions of torch, or kernels of their own:
-see `crackcli.attribution.triton_kernels`.
+Computes what `window_features` and `window_back` of a `Propagation` compute with the rules of
+`crackcli.attribution.lrp`, in another order of operations.  Matrix units do the convolutions.
+What lies between two of them reads and writes large arrays, and takes as long if each operation
+passes over them by itself.  So it is one step here, computed in float32 from its inputs to what
+the next convolution takes:
 
-What a rule makes of the weights is made once, and cast once.  Positive and negative shares of
+forward   bias, ReLU and pool (`Steps.activate`);
+back      the input of a layer times the quantity at it, the route through a pool, and the division
+          by the denominators of the rule (`Steps.share`).
+
+The steps are functions of torch, or kernels of their own: `crackcli.attribution.triton_kernels`.
+
+Weights that a rule modifies are computed once and cast once.  The positive and negative parts of
 alpha-beta are one convolution of twice the channels each way: the sum over both is that of the
-convolution itself.  Images have eight channels, the distances from both ends of the box and two
+convolution itself.  Images have eight channels: the distances from both ends of the box and two
 zeros, since matrix units take eight at a time.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crackcli.attribution.adjoint import enlarge, mirrored
-from crackcli.attribution.lrp import STABILISER, AlphaBeta, Gamma, Pass, Route, ZBox, ZPlus
+from crackcli.attribution.adjoint import transposed_kernel, upsample
+from crackcli.attribution.lrp import (
+    STABILISER,
+    AlphaBeta,
+    ConvolutionRule,
+    Gamma,
+    OneSided,
+    Pass,
+    Route,
+    ZBox,
+    ZPlus,
+)
 from crackcli.attribution.propagation import Propagation
 
 CHANNELS = 8  # of images; see above
@@ -33,19 +46,19 @@ LAYOUT = torch.channels_last
 
 
 class Steps(Protocol):
-    """What is done between convolutions.  All arrays are channels-last."""
+    """Operations between convolutions.  All arrays are channels-last."""
 
     def boxed(self, images: Tensor, dtype: torch.dtype) -> Tensor:
-        """Images (B, H, W, 3) uint8 as x, x - 1 and zeros: (B, 8, H, W) in ``dtype``."""
+        """Return images (B, H, W, 3) uint8 as x, x - 1 and zeros: (B, 8, H, W) in ``dtype``."""
         ...
 
     def activate(
         self, product: Tensor, bias: Tensor, *, pooled: bool, kept: bool
     ) -> tuple[Tensor | None, Tensor]:
-        """The rectified sum of a convolution's ``product`` (B, C, H, W) and ``bias`` (C,), and
-        what the next layer takes: the same, or the largest of four where it is ``pooled``.
+        """Return the ReLU of a convolution's ``product`` (B, C, H, W) plus ``bias`` (C,), and the
+        input of the next layer: the same, or its 2 x 2 maxima if it is ``pooled``.
 
-        The first is None unless it is ``kept`` or not pooled.  It may be where ``product`` was.
+        The first is None unless it is ``kept`` or not pooled.  It may overwrite ``product``.
         """
         ...
 
@@ -59,26 +72,30 @@ class Steps(Protocol):
         *,
         times: bool,
     ) -> Tensor:
-        """Relevance over the denominators of a rule, as the transpose of its layer takes it.
+        """Divide relevance by the denominators of a rule: the input of the layer's transpose.
 
-        The relevance at what the next layer has ``taken`` is what ``arrived`` there, or ``taken``
-        times that.  It goes to where a pool found it in ``active``, if there was one.  The
-        denominators are the ``product`` of the rule's convolution plus its ``bias``: of as many
-        channels, or of twice as many, the positive parts before the negative ones.
+        ``taken`` is the input of the next layer.  The relevance there is ``arrived``, or ``taken``
+        times it if ``times``.  If there was a pool, the relevance goes to the largest values in
+        ``active``.  The denominators are the ``product`` of the rule's convolution plus its
+        ``bias``, of as many channels, or of twice as many: the positive parts, then the negative.
         """
         ...
 
     def summed(self, x: Tensor, arrived: Tensor) -> Tensor:
-        """The sum (B, H, W) float32 of ``x`` times what ``arrived`` (B, 8, H, W), over 3."""
+        """Return the sum over channels of ``x`` times ``arrived`` (B, 8, H, W), divided by 3:
+        (B, H, W) float32."""
         ...
 
 
+@runtime_checkable
 class FirstSteps(Steps, Protocol):
-    """Steps that compute the first convolution too, which has few channels and many pixels; its
-    weights are the rows of a kernel, see `rows_of`."""
+    """Steps that compute the first convolution too, which has few channels and many pixels.
+
+    Its weights are the rows of a kernel, see `kernel_rows`.
+    """
 
     def enter(self, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
-        """What the first convolution, its ReLU and its pool make of images ``x``."""
+        """Compute the first convolution, its ReLU and its pool on images ``x``."""
         ...
 
     def leave(
@@ -89,13 +106,13 @@ class FirstSteps(Steps, Protocol):
         first: tuple[Tensor, Tensor],
         rule: tuple[Tensor, Tensor],
     ) -> Tensor:
-        """`share` of the ``first`` layer with times, computed from images ``x`` by weights and bias
-        of it and of its ``rule``."""
+        """Compute `share` of the first layer, with ``times``, from images ``x`` and the weights
+        and biases of the ``first`` layer and of its ``rule``."""
         ...
 
 
 class Torch:
-    """Functions of torch, one after the other."""
+    """Steps as functions of torch, one after the other."""
 
     def boxed(self, images: Tensor, dtype: torch.dtype) -> Tensor:
         x = images.float() / HIGH
@@ -122,9 +139,9 @@ class Torch:
     ) -> Tensor:
         relevance = arrived.float() * taken.float() if times else arrived.float()
         if active is not None:
-            largest = (active >= enlarge(taken, 2)).to(active.dtype)
+            largest = (active >= upsample(taken, 2)).to(active.dtype)
             count = 4 * F.avg_pool2d(largest, 2).float()
-            relevance = largest * enlarge(relevance / count, 2)
+            relevance = largest * upsample(relevance / count, 2)
         z = product.float() + bias.view(1, -1, 1, 1)
         if z.shape[1] == relevance.shape[1]:
             return (relevance / (z.clamp_(min=0) + STABILISER)).to(product.dtype)
@@ -138,26 +155,26 @@ class Torch:
 
 @dataclass(frozen=True)
 class Stage:
-    """A convolution with its ReLU and the pool behind it, if there is one, and what its rule makes
-    of its weights."""
+    """A convolution with its ReLU and the pool behind it, if there is one, and the weights that
+    its rule makes."""
 
     weight: Tensor
     bias: Tensor
     pooled: bool
-    rule: Tensor  # weight of the convolution that gives the denominators
+    rule: Tensor  # weight of the convolution of the denominators
     rule_bias: Tensor
     transpose: Tensor  # weight of the convolution that is the transpose of that one
 
     @property
     def both(self) -> bool:
-        """Whether positive and negative shares have denominators of their own."""
+        """Whether positive and negative parts have denominators of their own."""
         return len(self.rule_bias) > len(self.bias)
 
 
 class Fused(nn.Module):
-    """Windows (B, H, W, 3) uint8, and what their cells pass on, to cells and maps.
+    """LRP of windows (B, H, W, 3) uint8 through ``stages``, by ``steps``.
 
-    ``enters`` is whether the first layer is left to the ``steps``, if they compute it.
+    ``enters`` leaves the first layer to the steps, if they and the layer are made for it.
     """
 
     def __init__(self, stages: list[Stage], steps: Steps, *, enters: bool = True) -> None:
@@ -165,111 +182,127 @@ class Fused(nn.Module):
         self.stages, self.steps = stages, steps
         first = stages[0]
         small = first.weight.shape[2:] == (3, 3) and len(first.bias) % 16 == 0
-        enters = enters and hasattr(steps, "enter")
-        self.entered = enters and small and first.pooled and not first.both
-        if self.entered:
-            self.first = rows_of(first.weight), first.bias
-            self.rule = rows_of(first.rule), first.rule_bias
+        self.entry: FirstSteps | None = None
+        if enters and isinstance(steps, FirstSteps) and small and first.pooled and not first.both:
+            self.entry = steps
+            self.first = kernel_rows(first.weight), first.bias
+            self.rule = kernel_rows(first.rule), first.rule_bias
 
     @classmethod
     def of(
         cls, method: nn.Module, dtype: torch.dtype = torch.bfloat16, steps: Steps | None = None
     ) -> "Fused | None":
-        """The same as ``method``, where its layers and rules are of the kind; else None."""
+        """Return the fused form of ``method``, or None if it has other layers or rules."""
         if type(method) is not Propagation:
             return None
-        neck = method.chain.neck
-        layers, rules = list(method.chain[:neck]), list(method.rules[:neck])
-        stages = []
+        layers = list(method.chain.features)
+        rules = list(method.rules[: len(layers)])
+        stages: list[Stage] = []
         while layers:
             pooled = len(layers) > 2 and isinstance(layers[2], nn.MaxPool2d)
             size = 3 if pooled else 2
-            if not suited(layers[:size], rules[:size], first=not stages):
+            layer, rule = layers[0], rules[0]
+            if not isinstance(layer, nn.Conv2d) or not isinstance(rule, ConvolutionRule):
                 return None
-            stages.append(stage_of(layers[0], rules[0], pooled, dtype, first=not stages))
+            if not suited(layer, rule, layers[1:size], rules[1:size], first=not stages):
+                return None
+            stages.append(make_stage(layer, rule, pooled, dtype, first=not stages))
             layers, rules = layers[size:], rules[size:]
         return cls(stages, steps or Torch())
 
     def features(self, images: Tensor) -> Tensor:
-        """The cells (B, C, F, G) of windows that reach ``reach_px`` beyond them."""
+        """Compute the cells (B, C, F, G) of windows that extend ``reach_px`` beyond them."""
         x = self.steps.boxed(images, self.stages[0].weight.dtype)
         for stage in self.stages:
-            x = self.through(stage, x, kept=False)[1]
+            x = self.forth(stage, x, kept=False)[1]
         return x
 
-    def through(self, stage: Stage, x: Tensor, *, kept: bool) -> tuple[Tensor | None, Tensor]:
-        """What a stage makes of its input: before its pool, if it is ``kept``, and behind it."""
-        if self.entered and stage is self.stages[0]:
-            return None, self.steps.enter(x, *self.first)
+    def forth(self, stage: Stage, x: Tensor, *, kept: bool) -> tuple[Tensor | None, Tensor]:
+        """Compute a stage: its values before the pool, if they are ``kept``, and its output."""
+        if self.entry is not None and stage is self.stages[0]:
+            return None, self.entry.enter(x, *self.first)
         product = F.conv2d(x, stage.weight)
         return self.steps.activate(product, stage.bias, pooled=stage.pooled, kept=kept)
 
     def back(self, images: Tensor, value: Tensor) -> Tensor:
-        """The maps (B, H, W) of windows whose cells pass on ``value`` (B, C, F, G)."""
+        """Propagate ``value`` (B, C, F, G) at the cells of windows back: maps (B, H, W)."""
         taken = [self.steps.boxed(images, self.stages[0].weight.dtype)]
-        active = []
+        active: list[Tensor | None] = []
         for stage in self.stages:
-            kept, x = self.through(stage, taken[-1], kept=True)
+            kept, x = self.forth(stage, taken[-1], kept=True)
             active.append(kept if stage.pooled else None)
             taken.append(x)
             del kept, x
         value = (value * (taken[-1] != 0)).contiguous(memory_format=LAYOUT)
         for place, stage in reversed(list(enumerate(self.stages))):
-            value = self.shared(place, value, taken, active)
+            value = self.divided(place, value, taken, active)
             value = F.conv2d(value, stage.transpose, padding=stage.transpose.shape[-1] - 1)
         return self.steps.summed(taken[0], value)
 
-    def shared(
+    def divided(
         self, place: int, value: Tensor, taken: list[Tensor], active: list[Tensor | None]
     ) -> Tensor:
-        """What the transpose of a layer takes; uses up what the last layers left in the lists."""
+        """Compute the input of the transpose of a layer; takes its arrays off both lists."""
         stage, times = self.stages[place], place + 1 < len(self.stages)
         behind, before = taken.pop(), active.pop()
-        if self.entered and place == 0 and times:
-            return self.steps.leave(value, behind, taken[0], self.first, self.rule)
+        if self.entry is not None and place == 0 and times:
+            return self.entry.leave(value, behind, taken[0], self.first, self.rule)
         product = F.conv2d(taken[place], stage.rule)
         return self.steps.share(value, behind, before, product, stage.rule_bias, times=times)
 
 
-def rows_of(weight: Tensor) -> Tensor:
-    """The weight (C, 8, 3, 3) of a convolution as (3, 32, C): for each row of its kernel the eight
-    channels of three pixels, and of a fourth without weight, as they lie in memory."""
+def kernel_rows(weight: Tensor) -> Tensor:
+    """Return the weight (C, 8, 3, 3) of a convolution as (3, 32, C): for each row of its kernel
+    the eight channels of three pixels, and zeros for a fourth, in their order in memory."""
     rows = F.pad(weight.permute(2, 3, 1, 0), (0, 0, 0, 0, 0, 1))
     return rows.flatten(1, 2).contiguous()
 
 
-def suited(layers: list[nn.Module], rules: list[nn.Module], *, first: bool) -> bool:
-    """Whether a convolution, its ReLU and its pool are computed here, by these rules."""
-    if len(layers) < 2 or not isinstance(layers[0], nn.Conv2d) or layers[0].bias is None:
+def suited(
+    layer: nn.Conv2d,
+    rule: ConvolutionRule,
+    behind: list[nn.Module],
+    rules: list[nn.Module],
+    *,
+    first: bool,
+) -> bool:
+    """Return True if a convolution, and the ReLU and the pool ``behind`` it, can be fused.
+
+    ``rules`` are those of the layers behind.
+    """
+    if not behind or layer.bias is None:
         return False
-    plain = layers[0].stride == layers[0].dilation == (1, 1) and layers[0].groups == 1
+    plain = layer.stride == layer.dilation == (1, 1) and layer.groups == 1
     known = (ZBox, ZPlus, AlphaBeta, Gamma) if first else (ZPlus, AlphaBeta, Gamma)
-    boxed = not isinstance(rules[0], ZBox) or (rules[0].low, rules[0].high) == (0, 1)
-    pool = layers[2] if len(layers) > 2 else None
-    halved = pool is None or (pool.kernel_size, pool.stride, pool.padding) == (2, 2, 0)
-    follows = isinstance(layers[1], nn.ReLU) and type(rules[1]) is Pass
-    routed = all(type(rule) is Route for rule in rules[2:])
-    return plain and type(rules[0]) in known and boxed and halved and follows and routed
+    boxed = not isinstance(rule, ZBox) or (rule.low, rule.high) == (0, 1)
+    halved = all(
+        isinstance(pool, nn.MaxPool2d)
+        and (pool.kernel_size, pool.stride, pool.padding) == (2, 2, 0)
+        for pool in behind[1:]
+    )
+    follows = isinstance(behind[0], nn.ReLU) and type(rules[0]) is Pass
+    routed = all(type(rule) is Route for rule in rules[1:])
+    return plain and type(rule) in known and boxed and halved and follows and routed
 
 
-def stage_of(
-    layer: nn.Conv2d, rule: nn.Module, pooled: bool, dtype: torch.dtype, *, first: bool
+def make_stage(
+    layer: nn.Conv2d, rule: ConvolutionRule, pooled: bool, dtype: torch.dtype, *, first: bool
 ) -> Stage:
-    """What is computed of a layer by a rule."""
-    weight, bias = layer.weight, layer.bias
+    """Make the stage of a layer and its rule, one of those that are `suited`."""
+    weight, bias = layer.weight, rule.bias
     if isinstance(rule, Gamma):
         of_rule, rule_bias = rule.modified()
-        back = mirrored(of_rule)
+    elif isinstance(rule, OneSided):
+        of_rule, rule_bias = rule.positive()
     elif isinstance(rule, ZBox):
         of_rule, rule_bias = rule.boxed(), torch.zeros_like(bias)
-        back = mirrored(of_rule)
     else:
-        of_rule, rule_bias = rule.positive()
-        back = mirrored(of_rule)
-        if isinstance(rule, AlphaBeta):
-            below, below_bias = rule.negative()
-            back = torch.cat((back, mirrored(below)), dim=1)
-            of_rule, rule_bias = torch.cat((of_rule, below)), torch.cat((rule_bias, below_bias))
+        raise TypeError(f"no fused form of {type(rule).__name__}")
+    back = transposed_kernel(of_rule)
+    if isinstance(rule, AlphaBeta):
+        below, below_bias = rule.negative()
+        back = torch.cat((back, transposed_kernel(below)), dim=1)
+        of_rule, rule_bias = torch.cat((of_rule, below)), torch.cat((rule_bias, below_bias))
     if first:  # images have more channels
         weight, of_rule = (
             F.pad(each, (0, 0, 0, 0, 0, CHANNELS - each.shape[1])) for each in (weight, of_rule)

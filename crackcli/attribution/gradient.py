@@ -1,9 +1,10 @@
-"""Gradient and input x gradient of what speaks for a crack.
+"""Gradient and input x gradient of the attribution target.
 
     gradient_i = d f(x) / d x_i            inputxgrad_i = x_i * d f(x) / d x_i
 
-with f the weighted logits of `Start`.  The gradient is carried by the transposes of the layers,
-in forward operations like every other method, so it exports and slides over images as they do.
+with x an image (B, 3, H, W) and f the weighted logits of `Target`; both maps are the mean over
+the three channels.  Each layer's adjoint propagates the gradient in forward operations, as in all
+other methods, so that it exports and takes windows of images as they do.
 
 Sources: Simonyan et al. 2014 (gradient); Shrikumar et al. 2016 (input x gradient).
 """
@@ -11,35 +12,35 @@ Sources: Simonyan et al. 2014 (gradient); Shrikumar et al. 2016 (input x gradien
 from torch import Tensor, nn
 
 from crackcli.attribution.adjoint import adjoint
-from crackcli.attribution.propagation import Propagation, Start
+from crackcli.attribution.propagation import Propagation, Rule, Target
 from crackcli.networks.chain import Chain
 
 
-class Transpose(nn.Module):
-    """A multiplier carried back through the transpose of a layer at its input."""
+class Adjoint(Rule):
+    """Propagates a gradient (B, *out) back through the adjoint of a layer at its input ``x``."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
 
-    def forward(self, x: Tensor, multiplier: Tensor) -> Tensor:
-        return adjoint(self.layer, multiplier, x)
+    def forward(self, x: Tensor, gradient: Tensor) -> Tensor:
+        return adjoint(self.layer, gradient, x)
 
 
-class InputTimes(Propagation):
-    """Multipliers times the image: each pixel's share of f, to first order."""
+class InputTimesGradient(Propagation):
+    """The gradient times the image: to first order, what each pixel contributes to f."""
 
     def finish(self, images: Tensor, value: Tensor) -> Tensor:
         return images * value
 
 
 def gradient(chain: Chain, start: str = "margin", references: Tensor | None = None) -> Propagation:
-    """The plain gradient."""
-    return Propagation(chain, nn.ModuleList(map(Transpose, chain)), Start(start))
+    """Return the gradient method for a classifier."""
+    return Propagation(chain, nn.ModuleList(map(Adjoint, chain)), Target(start))
 
 
 def inputxgrad(
     chain: Chain, start: str = "margin", references: Tensor | None = None
 ) -> Propagation:
-    """The gradient times the image."""
-    return InputTimes(chain, nn.ModuleList(map(Transpose, chain)), Start(start))
+    """Return the input x gradient method for a classifier."""
+    return InputTimesGradient(chain, nn.ModuleList(map(Adjoint, chain)), Target(start))

@@ -44,7 +44,7 @@ class Passes(ClassifierMethod):
         checked = check_references(references, chain.tile_px)
         self.register_buffer("references", checked, persistent=False)
         self.passes = passes
-        self.reach = -(-chain.reach_px // chain.stride_px)  # receptive radius in cells
+        self.reach = -(-chain.reach_px // chain.stride_px)  # receptive-field radius in cells
 
     def points(self, images: Tensor, number: Tensor, place: Tensor) -> Tensor:
         """Return the input of the network in pass ``number`` (): (B, 3, H, W), or twice as many."""

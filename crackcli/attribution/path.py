@@ -1,23 +1,26 @@
-"""Integrated gradients and GradientShap: gradients met on the way from a reference to the image.
+"""Integrated gradients and GradientShap: gradients on the way from a reference to the image.
 
     A = (x - x') * sum_k w_k  d f(x' + a_k (x - x')) / dx            integrated gradients
     A = mean_s (x + n_s - x'_s) * d f(x'_s + a_s (x + n_s - x'_s)) / dx      GradientShap
 
-with x the image, x' a reference, a_k and w_k the nodes and weights of Gauss and Legendre on [0, 1],
-and in a sample s: a_s drawn evenly from [0, 1], x'_s one of the references, n_s Gaussian noise.
-Integrated gradients share out f(x) - f(x'), GradientShap does on the average.
+with x the image (B, 3, H, W), x' a reference of the same shape, f the weighted logits of `Target`,
+and a_k, w_k the nodes and weights of Gauss-Legendre quadrature on [0, 1].  In a sample s of
+GradientShap: a_s is uniform on [0, 1], x'_s one of the references, n_s Gaussian noise.  A is
+averaged over the three channels.  Integrated gradients add up to f(x) - f(x'); GradientShap does
+so in expectation.
 
-Sources: Sundararajan et al. 2017 (integrated gradients); Lundberg and Lee 2017 (GradientShap, as
-Captum has it: 4 samples, noise of 0.09 in the study); here the draws have a seed.
+Sources: Sundararajan et al. 2017 (integrated gradients); Lundberg and Lee 2017 (GradientShap, in
+the form of Captum: 4 samples, and noise of 0.09 in Forest et al. 2024).  Here the samples have a
+seed.
 """
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crackcli.attribution.gradient import Transpose
-from crackcli.attribution.passes import Passes, mirrored, needed
-from crackcli.attribution.propagation import Start
+from crackcli.attribution.gradient import Adjoint
+from crackcli.attribution.passes import Passes, check_references, reflect
+from crackcli.attribution.propagation import Target
 from crackcli.networks.chain import Chain
 
 NODES = 50
@@ -27,11 +30,17 @@ SEED = 42
 
 
 class Path(Passes):
-    """Gradients at points between references and the image.
+    """Weighted gradients at points between references and the image.
 
-    For pass k: ``at`` (P) the share of the way, ``weights`` (P), ``which`` (P) the reference, and
-    ``noise`` (P, 3, T, T), added to the image; none where it is empty.
+    For each of P passes: ``at`` (P) is the fraction of the way, ``weights`` (P) the weight,
+    ``which`` (P) the number of the reference, and ``noise`` (P, 3, T, T) is added to the image;
+    None adds nothing.
     """
+
+    at: Tensor
+    weights: Tensor
+    which: Tensor
+    noise: Tensor | None
 
     def __init__(
         self,
@@ -43,35 +52,36 @@ class Path(Passes):
         which: Tensor,
         noise: Tensor | None = None,
     ) -> None:
-        rules = nn.ModuleList(map(Transpose, chain))
-        super().__init__(chain, rules, Start(start), references, len(at))
+        rules = nn.ModuleList(map(Adjoint, chain))
+        super().__init__(chain, rules, Target(start), references, len(at))
         self.register_buffer("at", at, persistent=False)
         self.register_buffer("weights", weights, persistent=False)
         self.register_buffer("which", which, persistent=False)
         self.register_buffer("noise", noise, persistent=False)
 
-    def ends(self, images: Tensor, number: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the way of a pass begins and how far it goes: (1 or B, 3, H, W) each."""
+    def way(self, images: Tensor, number: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the reference of a pass and the difference of the image from it: (1 or B, 3, H,
+        W) each."""
         number = number.view(1)
-        begin = mirrored(self.references, self.which[number], place, images)
+        reference = reflect(self.references, self.which[number], place, images)
         if self.noise is not None:
-            images = images + mirrored(self.noise, number, place, images)
-        return begin, images - begin
+            images = images + reflect(self.noise, number, place, images)
+        return reference, images - reference
 
     def points(self, images: Tensor, number: Tensor, place: Tensor) -> Tensor:
-        begin, way = self.ends(images, number, place)
-        return begin + self.at[number.view(1)].to(way.dtype) * way
+        reference, difference = self.way(images, number, place)
+        return reference + self.at[number.view(1)].to(difference.dtype) * difference
 
     def weigh(self, images: Tensor, value: Tensor, number: Tensor, place: Tensor) -> Tensor:
-        _, way = self.ends(images, number, place)
-        return self.weights[number.view(1)].to(way.dtype) * way * value
+        _, difference = self.way(images, number, place)
+        return self.weights[number.view(1)].to(difference.dtype) * difference * value
 
 
 def intgrad(
     chain: Chain, start: str = "margin", references: Tensor | None = None, nodes: int = NODES
 ) -> Path:
-    """Integrated gradients, the mean over the references."""
-    references = needed(references, chain.tile_px)
+    """Return integrated gradients for a classifier, the mean over the references."""
+    references = check_references(references, chain.tile_px)
     at, weights = np.polynomial.legendre.leggauss(nodes)
     count = len(references)
     return Path(
@@ -91,8 +101,9 @@ def gradientshap(
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> Path:
-    """GradientShap: gradients at points drawn between noisy images and references."""
-    references = needed(references, chain.tile_px)
+    """Return GradientShap for a classifier, with ``samples`` points between noisy images and
+    references."""
+    references = check_references(references, chain.tile_px)
     drawn = torch.Generator().manual_seed(seed)
     side = chain.tile_px
     return Path(
@@ -102,6 +113,6 @@ def gradientshap(
         at=torch.rand(samples, generator=drawn),
         weights=torch.full((samples,), 1 / samples),
         which=torch.randint(len(references), (samples,), generator=drawn),
-        # Half precision, in which a graph stores it, so that all engines add the same.
+        # Half precision, as exported graphs store it: so all engines add the same noise.
         noise=(NOISE * torch.randn(samples, 3, side, side, generator=drawn)).half().float(),
     )

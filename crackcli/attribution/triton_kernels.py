@@ -1,8 +1,8 @@
-"""The steps of `crackcli.attribution.fused_lrp` as kernels for GPUs, each one pass over memory.
+"""The steps of `crackcli.attribution.fused_lrp` as GPU kernels, each one pass over memory.
 
-An array is seen as pixels by channels: channels-last, so that a pixel's channels lie together.  A
-program has a few pixels of what the pool gives, the four pixels of each below it, and some channels
-of all.  Numbers are computed in float32 and kept in the arrays' own precision.
+Arrays are pixels by channels: channels-last, so that a pixel's channels are adjacent.  A program
+computes a few pixels of a pool's output, the four input pixels of each, and some channels of all.
+Numbers are computed in float32 and stored in the precision of the arrays.
 """
 
 import torch
@@ -13,17 +13,17 @@ from torch import Tensor
 from crackcli.attribution.fused_lrp import CHANNELS, COLOURS, HIGH, LAYOUT
 from crackcli.attribution.lrp import STABILISER
 
-WIDE = 64  # channels of a program, at most
+WIDE = 64  # most channels of a program
 PIXELS = 16  # of a program
-FLAT = 1024  # numbers of a program of one dimension
-ENTERED, LEFT = (64, 4), (16, 4)  # of a program of `enter`, of `leave`: its pixels, its warps
-SUMMED = 256  # pixels of a program that adds up their channels
-SIZES = ("pixels", "rows", "cols")  # a kernel is the same for all of them
+FLAT = 1024  # numbers of a one-dimensional program
+ENTERED, LEFT = (64, 4), (16, 4)  # (pixels, warps) of a program of `enter`, of `leave`
+SUMMED = 256  # pixels of a program of `add_up`
+SIZES = ("pixels", "rows", "cols")  # kernels are not compiled anew for each of these
 
 
 @triton.jit
 def box(images, boxed, number, high, PART: tl.constexpr, EIGHT: tl.constexpr, RGB: tl.constexpr):
-    """Pixels of three channels in uint8 to x, x - 1 and zeros."""
+    """Turn pixels of three channels in uint8 into x, x - 1 and zeros."""
     at = tl.program_id(0).to(tl.int64) * PART + tl.arange(0, PART)
     channel = (at % EIGHT).to(tl.int32)
     there, coloured = at < number, channel < 2 * RGB
@@ -34,12 +34,13 @@ def box(images, boxed, number, high, PART: tl.constexpr, EIGHT: tl.constexpr, RG
 
 @triton.jit
 def rectified(product, at, bias, there):
+    """Load a product and return the ReLU of its sum with the bias."""
     return tl.maximum(tl.load(product + at, mask=there, other=0).to(tl.float32) + bias, 0.0)
 
 
 @triton.jit(do_not_specialize=SIZES)
 def activate_plain(product, bias, pixels, C, WIDE: tl.constexpr, PIXELS: tl.constexpr):
-    """The rectified sum, where the product was."""
+    """Overwrite the product with the ReLU of its sum with the bias."""
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     channel = (tl.program_id(1) * WIDE + tl.arange(0, WIDE))[None, :]
     there = (pixel < pixels)[:, None] & (channel < C)
@@ -50,8 +51,8 @@ def activate_plain(product, bias, pixels, C, WIDE: tl.constexpr, PIXELS: tl.cons
 
 @triton.jit
 def places(pixels, cols, C, WIDE: tl.constexpr, PIXELS: tl.constexpr):
-    """Where a program's pixels are, in the array that the pool gives and in the one below it (the
-    upper left one of four), its channels, and which of all these there are."""
+    """Return the places of a program's pixels in the output of the pool and in its input (the
+    upper left one of four), its channels, and the mask of those that exist."""
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     channel = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
     there = (pixel < pixels)[:, None] & (channel < C)[None, :]
@@ -65,7 +66,7 @@ def activate_pooled(
     product, bias, pooled, pixels, cols, C,
     KEPT: tl.constexpr, WIDE: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
-    """The rectified sum, where the product was if it is kept, and the largest of four."""
+    """Store 2 x 2 maxima of the ReLU of product and bias, and the ReLU itself if it is kept."""
     at, corner, channel, there = places(pixels, cols, C, WIDE, PIXELS)
     add = tl.load(bias + channel, mask=channel < C, other=0)
     below = 2 * cols
@@ -88,7 +89,7 @@ def divide(
     relevance, product, shared, at, channel, bias, there, C,
     BOTH: tl.constexpr, SMALL: tl.constexpr,
 ):  # fmt: skip
-    """Relevance over the denominators at a pixel ``at`` (its number), of one kind or of both."""
+    """Divide relevance by the denominators at pixel number ``at``, of one sign or of both."""
     kind = shared.dtype.element_ty
     if BOTH:
         here = at * (2 * C) + channel
@@ -108,7 +109,7 @@ def divide(
 
 @triton.jit
 def found(active, at, largest, there):
-    """1 where the largest of four is, else 0."""
+    """Return 1 where a value is the largest of four, else 0."""
     x = tl.load(active + at, mask=there, other=0).to(tl.float32)
     return tl.where(x >= largest, 1.0, 0.0)
 
@@ -119,7 +120,7 @@ def share(
     TIMES: tl.constexpr, POOLED: tl.constexpr, BOTH: tl.constexpr,
     SMALL: tl.constexpr, WIDE: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
-    """Relevance through a pool, if there is one, and over the denominators of a rule."""
+    """Route relevance through a pool, if there is one, and divide it by the denominators."""
     at, corner, channel, there = places(pixels, cols, C, WIDE, PIXELS)
     relevance = tl.load(arrived + at, mask=there, other=0).to(tl.float32)
     if TIMES or POOLED:
@@ -145,7 +146,7 @@ def share(
 
 @triton.jit(do_not_specialize=SIZES)
 def add_up(x, arrived, maps, pixels, over, EIGHT: tl.constexpr, PIXELS: tl.constexpr):
-    """The sum over channels of one array times another."""
+    """Sum one array times another over the channels."""
     pixel = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
     there = pixel < pixels
     at = pixel[:, None] * EIGHT + tl.arange(0, EIGHT)[None, :]
@@ -156,8 +157,8 @@ def add_up(x, arrived, maps, pixels, over, EIGHT: tl.constexpr, PIXELS: tl.const
 
 @triton.jit
 def under(p, rows, cols, there_are, PIXELS: tl.constexpr):
-    """Where the pixels of a program are in images that are two pixels larger than twice what the
-    pool gives; which of them there are."""
+    """Return the places of a program's pixels in images, which are two pixels larger than twice
+    the output of the pool, and the mask of those that exist."""
     row, col = p // cols, p % cols
     first = (row // rows * (2 * rows + 2) + row % rows * 2) * (2 * cols + 2) + col * 2
     return first.to(tl.int64), p < there_are
@@ -165,7 +166,7 @@ def under(p, rows, cols, there_are, PIXELS: tl.constexpr):
 
 @triton.jit
 def rows_of(weights, C: tl.constexpr, LONG: tl.constexpr):
-    """The weights (3, `LONG`, C) of a convolution of 3 x 3, row by row."""
+    """Load the weights (3, `LONG`, C) of a 3 x 3 convolution, row by row."""
     at = tl.arange(0, LONG)[:, None] * C + tl.arange(0, C)[None, :]
     return (
         tl.load(weights + at),
@@ -176,8 +177,11 @@ def rows_of(weights, C: tl.constexpr, LONG: tl.constexpr):
 
 @triton.jit
 def convolved(x, first, cols, size, there, upper, middle, lower, LONG: tl.constexpr):
-    """The product of a convolution at pixels that begin at ``first``: in each row their channels
-    and those of the next three pixels lie together, of which the last has no weight."""
+    """Compute the product of a convolution at pixels that begin at ``first``.
+
+    In each row their channels and those of the next three pixels are adjacent; the last of these
+    has no weight.
+    """
     at = first[:, None] * (LONG // 4) + tl.arange(0, LONG)[None, :]
     more = (2 * cols + 2) * (LONG // 4)
     x0 = tl.load(x + at, mask=there[:, None] & (at < size), other=0)
@@ -195,7 +199,7 @@ def enter(
     x, weights, bias, pooled, rows, cols, pixels, size,
     C: tl.constexpr, LONG: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
-    """The first convolution, its ReLU and its pool at once."""
+    """Compute the first convolution, its ReLU and its pool."""
     p = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     first, there = under(p, rows, cols, pixels, PIXELS)
     upper, middle, lower = rows_of(weights, C, LONG)
@@ -214,6 +218,7 @@ def enter(
 
 @triton.jit
 def put(shared, at, relevance, z, there, SMALL: tl.constexpr):
+    """Store relevance over the positive part of ``z``."""
     ratio = relevance / (tl.maximum(z, 0.0) + SMALL)
     tl.store(shared + at, ratio.to(shared.dtype.element_ty), mask=there)
 
@@ -223,8 +228,10 @@ def leave(
     x, weights, bias, rule, rule_bias, arrived, taken, shared, rows, cols, pixels, size,
     C: tl.constexpr, LONG: tl.constexpr, SMALL: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
-    """`share` of the first layer, whose output and denominators are computed here once more, which
-    takes less time than to keep them."""
+    """Compute `share` of the first layer.
+
+    Its output and denominators are computed again, which is faster than to store them.
+    """
     p = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     first, there = under(p, rows, cols, pixels, PIXELS)
     channel = tl.arange(0, C)
@@ -236,7 +243,7 @@ def leave(
     b = convolved(x, first + 1, cols, size, there, upper, middle, lower, LONG)
     c = convolved(x, first + below, cols, size, there, upper, middle, lower, LONG)
     d = convolved(x, first + below + 1, cols, size, there, upper, middle, lower, LONG)
-    # As they would be kept: what is equal then shares.
+    # Rounded as if they were stored, so that the same ties share.
     a = tl.maximum(a + add, 0.0).to(kind).to(tl.float32)
     b = tl.maximum(b + add, 0.0).to(kind).to(tl.float32)
     c = tl.maximum(c + add, 0.0).to(kind).to(tl.float32)
@@ -253,7 +260,7 @@ def leave(
     upper, middle, lower = rows_of(rule, C, LONG)
     add = tl.load(rule_bias + channel)[None, :]
     seen = there[:, None]
-    to = 2 * (p // cols).to(tl.int64) * (2 * cols) + 2 * (p % cols)  # of what the pool took from
+    to = 2 * (p // cols).to(tl.int64) * (2 * cols) + 2 * (p % cols)  # in the input of the pool
     at = to[:, None] * C + channel[None, :]
     z = convolved(x, first, cols, size, there, upper, middle, lower, LONG)
     put(shared, at, a * relevance, z + add, seen, SMALL)
@@ -267,7 +274,7 @@ def leave(
 
 
 class Kernels:
-    """See `crackcli.attribution.fused_lrp.Steps`."""
+    """Steps as kernels; see `crackcli.attribution.fused_lrp.FirstSteps`."""
 
     def boxed(self, images: Tensor, dtype: torch.dtype) -> Tensor:
         count, rows, cols, _ = images.shape
@@ -285,7 +292,7 @@ class Kernels:
         count, channels, rows, cols = product.shape
         wide = width_of(channels)
         if not pooled:
-            pixels, many = count * rows * cols, 4 * PIXELS  # as much as where four make one
+            pixels, many = count * rows * cols, 4 * PIXELS  # as many inputs as with a pool
             activate_plain[(triton.cdiv(pixels, many), triton.cdiv(channels, wide))](
                 *(product, bias, pixels, channels), WIDE=wide, PIXELS=many
             )
@@ -380,10 +387,11 @@ class Kernels:
 
 
 def width_of(channels: int) -> int:
-    """Channels of a program."""
-    return min(WIDE, triton.next_power_of_2(channels))
+    """Return the channels of a program, for arrays of so many channels."""
+    width: int = min(WIDE, triton.next_power_of_2(channels))
+    return width
 
 
 def empty_like_pixels(like: Tensor, shape: tuple[int, int, int, int], dtype: torch.dtype) -> Tensor:
-    """An array of ``shape``, channels-last, where ``like`` is."""
+    """Return an empty channels-last tensor of ``shape`` on the device of ``like``."""
     return torch.empty(shape, dtype=dtype, device=like.device, memory_format=LAYOUT)

@@ -1,5 +1,6 @@
-"""Who computes score maps.  An engine is a class that is built and called like `Engine`."""
+"""Interface of the engines that compute score maps, and the facts that each of them states."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,13 +23,13 @@ class ScoreMaps:
 
 
 def ungated(maps: Float32) -> ScoreMaps:
-    """Maps of a method that judges no tiles."""
+    """Return maps of a method that has no P(crack) of tiles."""
     return ScoreMaps(maps, np.zeros((len(maps), 0, 0), np.float32))
 
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What an engine is and what it runs; part of the provenance of every scene."""
+    """An engine and the model and method it runs; part of the provenance of every scene."""
 
     engine: str
     device: str
@@ -36,14 +37,14 @@ class EngineFacts:
     model_sha256: str
     network: str
     method: str
-    start: str
+    start: str  # attribution target, one of `crackcli.registry.STARTS`, or none
     tile_px: int  # side of a tile
     stride_px: int  # side of a feature cell, distance of tile positions
-    reach_px: int  # how far beyond its own square a cell sees
-    margin: float  # the network's usual logit(crack) - logit(no crack) on a crack
+    reach_px: int  # receptive-field radius of a cell, beyond its own square
+    margin: float  # typical logit(crack) - logit(no crack) on a crack
     kind: str = "propagation"  # see `Engine`
     passes: int = 1
-    baseline: str | None = None  # what is compared with, of methods that compare
+    baseline: str | None = None  # reference images of methods that compare with some
     precision: str = "float32"  # of the convolutions
 
     @property
@@ -52,26 +53,50 @@ class EngineFacts:
         return self.kind in DIRECT_KINDS
 
 
-class Engine(Protocol):
-    """Computes score maps with a model file, one method and one start of the propagation.
+class TileEngine(Protocol):
+    """The part of an engine that classifies tiles; all that a prescreen needs.
 
-    ``method``, ``start`` and ``baseline`` may be None where the model file fixes them.
-    ``precision`` is one of `crackcli.registry.PRECISIONS`.  Images are
-    RGB uint8 (B, H, W, 3), sides multiples of the stride.  `explain` does in one go, on images of
-    one tile or more, what a scan does in parts, on windows: images that reach ``facts.reach_px``
-    beyond their cells on each side.  Which parts there are is told by ``facts.kind``:
-
-    propagation  features, head, back: see `crackcli.attribution.propagation`
-    passes       features, head, and share for each of ``facts.passes``: see
-                 `crackcli.attribution.passes`
-    window       maps, of images of any size; a pixel sees ``facts.reach_px`` around it
-    tiles        maps, of images of one tile
-
-    An engine may have an attribute ``window_cells``: how many cells, by the names of features and
-    back, the largest windows have that suit its device, with their halos.
+    ``window_cells`` holds the number of cells, halo included, of the largest windows that suit
+    the device, by the name of the method (``features``, ``back``).  The defaults of a scan hold
+    for names it lacks.
     """
 
     facts: EngineFacts
+
+    @property
+    def window_cells(self) -> Mapping[str, int]: ...
+
+    def features(self, images: UInt8) -> Float32:
+        """Compute the cells (B, C, F, G) of windows."""
+        ...
+
+    def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
+        """Compute P(crack) (B, h, w) of every tile, and what starts the way back.
+
+        The second array is the relevance or gradient (B, C, F, G) at the cells, summed over the
+        tiles with P(crack) of at least ``gate``; for methods of several passes it is (B, 1, F, G),
+        1 where a cell lies under such a tile.
+        """
+        ...
+
+
+class Engine(TileEngine, Protocol):
+    """Computes score maps with one model file, method and attribution target.
+
+    ``method``, ``start`` and ``baseline`` may be None where the model file fixes them.
+    ``precision`` is one of `crackcli.registry.PRECISIONS`.  Images are RGB uint8 (B, H, W, 3) with
+    sides that are multiples of the stride.
+
+    `explain` takes images of one tile or more and does everything at once.  A scan calls the parts
+    instead, on windows: images that extend ``facts.reach_px`` beyond their cells on each side.
+    ``facts.kind`` lists the parts:
+
+    propagation  `features`, `head`, `back`: see `crackcli.attribution.propagation`
+    passes       `features`, `head`, and `pass_map` for each of ``facts.passes``: see
+                 `crackcli.attribution.passes`
+    window       `maps`, of images of any size; a pixel depends on ``facts.reach_px`` around it
+    tiles        `maps`, of images of one tile
+    """
 
     def __init__(
         self,
@@ -84,28 +109,23 @@ class Engine(Protocol):
     ) -> None: ...
 
     def explain(self, images: UInt8, gate: float) -> ScoreMaps:
-        """Maps of images; tiles with P(crack) below ``gate`` are not explained."""
-        ...
-
-    def features(self, images: UInt8) -> Float32:
-        """Cells (B, C, F, G) of windows."""
-        ...
-
-    def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
-        """P(crack) (B, h, w) of every tile of the cells, and what each cell passes on; of passes,
-        1 where a cell is under a tile that is explained."""
+        """Compute the maps of images; tiles with P(crack) below ``gate`` get no attribution."""
         ...
 
     def back(self, images: UInt8, value: Float32) -> Float32:
-        """Maps (B, H, W) of windows whose cells pass on ``value`` (B, C, F, G): all that these
-        cells bring, up to the edges."""
+        """Propagate ``value`` (B, C, F, G), relevance or gradient at the cells, back to the pixels.
+
+        Returns maps (B, H, W) of the windows: all that these cells contribute, up to the edges.
+        """
         ...
 
-    def share(self, images: UInt8, gated: Float32, number: int, place: Place) -> Float32:
-        """What pass ``number`` adds to the maps of the core of windows of a raster that begin at
-        ``place``; ``gated`` (B, h, w) is 1 for tiles that are explained."""
+    def pass_map(self, images: UInt8, gated: Float32, number: int, place: Place) -> Float32:
+        """Compute what pass ``number`` adds to the maps of the core of windows of a raster.
+
+        ``gated`` (B, h, w) is 1 for tiles that get an attribution; the windows begin at ``place``.
+        """
         ...
 
     def maps(self, images: UInt8) -> Float32:
-        """Maps (B, H, W) of images, without a gate."""
+        """Compute the maps (B, H, W) of images, without a gate."""
         ...

@@ -1,11 +1,10 @@
-"""Score maps by ONNX Runtime, from a graph that ``crackcli export`` wrote; no torch needed.
+"""Score maps by ONNX Runtime, from a graph that ``crackcli export`` wrote; needs no torch.
 
-The package for CUDA lists its CUDA provider on every machine; whether it works shows only in the
-session that was made with it.
+ONNX Runtime's package for CUDA lists its CUDA provider on every machine; whether CUDA works shows
+only in a session that asked for it.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +15,39 @@ from crackcli.arrays import Float32, Int64, UInt8
 from crackcli.engines.engine import (
     DEVICES,
     DIRECT_KINDS,
-    Engine,
     EngineFacts,
     Place,
     ScoreMaps,
+    TileEngine,
     ungated,
 )
-from crackcli.engines.onnx_constants import with_fixed
+from crackcli.engines.onnx_constants import fix_input
 from crackcli.errors import DeviceError, ModelError, OutOfMemory
 from crackcli.files import sha256
 from crackcli.registry import check, find_baseline
+from crackcli.threads import thread_limit
 
-METADATA = "crackcli"  # the key of our facts among the metadata of a graph
+METADATA = "crackcli"  # the key of our facts in the metadata of a graph
 FACTS = (
     *("network", "method", "start", "tile_px", "stride_px", "reach_px", "margin"),
     *("kind", "passes", "baseline"),
 )
-CONTRACT = (
-    2  # of graphs of a classifier: their parts take windows; see `crackcli.engines.engine.Engine`
-)
+CONTRACT = 2  # version of classifier graphs: their parts take windows, see `Engine`
 NEEDED = {*FACTS, "checkpoint_sha256"}
-OUTPUTS = {"relevance", "probability", "features", "value"}  # relevance alone without a classifier
-WHOLE, FEATURES, HEAD, BACK = range(4)  # stages of the graph; back is the share of a pass, or all
+OUTPUTS = {"relevance", "probability", "features", "value"}  # direct methods: relevance alone
+WHOLE, FEATURES, HEAD, BACK = range(4)  # stages of a graph; `BACK` is one pass if it has several
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-SHRINKING = "memory.enable_memory_arena_shrinkage"
+ARENA_SHRINKAGE = "memory.enable_memory_arena_shrinkage"
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
-OUT_OF_MEMORY = ("failed to allocate memory", "out of memory")  # in what the runtime says
-QUICK = "images"  # the input of a graph of features in whole numbers
-REASON_LENGTH = 200  # letters of what the runtime says
-SILENT = 4  # log only what is fatal: a missing CUDA library is our message, not theirs
-onnxruntime.set_default_logger_severity(SILENT)
+OUT_OF_MEMORY = ("failed to allocate memory", "out of memory")  # in messages of the runtime
+INT8_INPUT = "images"  # the input of the graph of int8 features
+REASON_LENGTH = 200  # characters of a message of the runtime
+FATAL = 4  # the log level: a missing CUDA library is our message, not the runtime's
+onnxruntime.set_default_logger_severity(FATAL)
 
 
 class OnnxEngine:
-    """A graph of classifier and explanation; its method and start are fixed in the file."""
+    """A graph of classifier and attribution; the file fixes method and target."""
 
     def __init__(
         self,
@@ -62,11 +60,12 @@ class OnnxEngine:
     ) -> None:
         self.session, used = open_session(model, device)
         self.model, self.device = model, device
+        self.window_cells: dict[str, int] = {}
         self.stages: dict[int, onnxruntime.InferenceSession] = {}
-        self.tidy = onnxruntime.RunOptions()  # each stage gives back what the next one needs
-        self.tidy.add_run_config_entry(SHRINKING, "cpu:0" if used == "cpu" else "gpu:0")
+        self.shrinking = onnxruntime.RunOptions()  # each stage frees memory for the next one
+        self.shrinking.add_run_config_entry(ARENA_SHRINKAGE, "cpu:0" if used == "cpu" else "gpu:0")
         facts = read_facts(self.session, model)
-        agree(model, facts, method, start, baseline)
+        check_request(model, facts, method, start, baseline)
         self.facts = EngineFacts(
             engine="onnx",
             device=used,
@@ -80,12 +79,12 @@ class OnnxEngine:
         if self.facts.direct:
             return ungated(self.maps(images))
         probability, maps = self.run(
-            ["probability", "relevance"], images=scaled(images), gate=gate, stage=WHOLE
+            ["probability", "relevance"], images=as_input(images), gate=gate, stage=WHOLE
         )
         return ScoreMaps(maps, probability)
 
     def features(self, images: UInt8) -> Float32:
-        (cells,) = self.run(["features"], images=scaled(images), stage=FEATURES)
+        (cells,) = self.run(["features"], images=as_input(images), stage=FEATURES)
         return cells
 
     def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
@@ -96,13 +95,13 @@ class OnnxEngine:
         return probability, value
 
     def back(self, images: UInt8, value: Float32) -> Float32:
-        (maps,) = self.run(["relevance"], images=scaled(images), cells=value, stage=BACK)
+        (maps,) = self.run(["relevance"], images=as_input(images), cells=value, stage=BACK)
         return maps
 
-    def share(self, images: UInt8, gated: Float32, number: int, place: Place) -> Float32:
+    def pass_map(self, images: UInt8, gated: Float32, number: int, place: Place) -> Float32:
         (maps,) = self.run(
             ["relevance"],
-            images=scaled(images),
+            images=as_input(images),
             cells=gated[:, None],
             stage=BACK,
             number=np.asarray(number),
@@ -111,7 +110,8 @@ class OnnxEngine:
         return maps
 
     def maps(self, images: UInt8) -> Float32:
-        (maps,) = self.session.run(["relevance"], {"images": scaled(images)})
+        maps: Float32
+        (maps,) = self.session.run(["relevance"], {"images": as_input(images)})
         return maps
 
     def run(
@@ -122,65 +122,76 @@ class OnnxEngine:
         gate: float = 0.0,
         **arrays: Float32 | Int64,
     ) -> list[Float32]:
-        """Some outputs of a stage of the graph; see `crackcli.export.onnx_file`."""
-        arrays = arrays | {"gate": np.asarray(gate, np.float32)}
+        """Compute ``outputs`` of a stage of the graph; see `crackcli.export.onnx_file`."""
+        given = {**arrays, "gate": np.asarray(gate, np.float32)}
+        values: list[Float32]
         try:
             if stage == WHOLE:
-                return self.session.run(outputs, arrays)
-            return self.session_of(stage).run(outputs, arrays, self.tidy)
+                values = self.session.run(outputs, given)
+            else:
+                values = self.stage_session(stage).run(outputs, given, self.shrinking)
         except Exception as error:  # the runtime has no common class for its errors
             if not any(words in str(error).lower() for words in OUT_OF_MEMORY):
                 raise
             raise OutOfMemory(
-                f"{self.facts.device} has not enough free memory for {self.facts.model}; free some"
+                f"{self.facts.model}: {self.facts.device} has not enough free memory; free some"
             ) from error
+        return values
 
-    def session_of(self, stage: int) -> onnxruntime.InferenceSession:
-        """A session for one stage: what it knows to be fixed it lays out as suits the processor,
-        which makes the features a fifth faster."""
+    def stage_session(self, stage: int) -> onnxruntime.InferenceSession:
+        """Return the session of one stage.
+
+        The runtime chooses the memory layout of a stage that is a constant for the processor,
+        which makes the features a fifth faster.
+        """
         if stage not in self.stages:
-            graph = with_fixed(self.model.read_bytes(), "stage", stage)
+            graph = fix_input(self.model.read_bytes(), "stage", stage)
             self.stages[stage], _ = open_session(self.model, self.device, graph)
         return self.stages[stage]
 
 
-class Quick:
-    """Another engine whose cells are computed in whole numbers of 8 bits, by a graph of its
-    network's features: about the same, in half the time of bfloat16."""
+class Int8Engine:
+    """Classifies tiles by another engine's head on int8 features.
 
-    def __init__(self, engine: Engine, graph: Path) -> None:
+    The features come from a graph of their own: P(crack) is nearly that of the other engine, in
+    half the time of bfloat16.
+    """
+
+    def __init__(self, engine: TileEngine, graph: Path) -> None:
         self.engine, self.facts = engine, engine.facts
+        self.window_cells: dict[str, int] = {}
         self.session, _ = open_session(graph, "cpu")
         self.sha256 = sha256(graph)
 
     def features(self, images: UInt8) -> Float32:
-        (cells,) = self.session.run(None, {QUICK: scaled(images)})
+        cells: Float32
+        (cells,) = self.session.run(None, {INT8_INPUT: as_input(images)})
         return cells
 
     def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
         return self.engine.head(cells, gate)
 
 
-def agree(
+def check_request(
     model: Path, facts: dict[str, Any], method: str | None, start: str | None, baseline: str | None
 ) -> None:
-    """Raise a `ModelError` where a graph was not made for what is asked for."""
+    """Raise a `ModelError` if a graph was made for another method, target or baseline."""
     asked = {"method": method, "start": start, "baseline": baseline}
     if baseline is not None:
         asked["baseline"] = find_baseline(method or facts["method"], baseline)
-    if facts["start"] == "none":  # whatever is asked for, there is none
+    if facts["start"] == "none":  # a direct method has no target, whatever is asked for
         del asked["start"]
     for name, wanted in asked.items():
         if wanted not in (None, facts[name]):
-            wishes = " ".join(f"--{key} {value}" for key, value in asked.items() if value)
+            options = " ".join(f"--{key} {value}" for key, value in asked.items() if value)
             raise ModelError(
-                f"{model} is for {name} {facts[name]}, not {wanted}; write another with "
-                f"crackcli export {wishes}"
+                f"{model}: exported for {name} {facts[name]}, not {wanted}; write another with "
+                f"crackcli export {options}"
             )
 
 
-def scaled(images: UInt8) -> Float32:
-    """Images as the network takes them: float32 in [0, 1], channels first."""
+def as_input(images: UInt8) -> Float32:
+    """Return images (B, H, W, 3) as input of a network: (B, 3, H, W) float32 in [0, 1]."""
     batch = np.ascontiguousarray(np.moveaxis(images, -1, 1), dtype=np.float32)
     batch /= 255
     return batch
@@ -189,17 +200,20 @@ def scaled(images: UInt8) -> Float32:
 def open_session(
     model: Path, device: str, graph: bytes | None = None
 ) -> tuple[onnxruntime.InferenceSession, str]:
-    """A session on ``device`` (auto, cpu, cuda) and the device that it really uses; ``graph`` is
-    run in the place of the file, with the weights beside it."""
+    """Return a session on ``device`` (auto, cpu, cuda) and the device that it really uses.
+
+    ``graph`` replaces the content of the file; the weights beside the file remain.  Raises a
+    `ModelError` if the file is no usable graph, a `DeviceError` if CUDA is asked for and fails.
+    """
     check(DEVICES, device)
     if not model.is_file():
-        raise ModelError(f"{model} is not a file; write one with crackcli export")
+        raise ModelError(f"{model}: no such file; write one with crackcli export")
     available = onnxruntime.get_available_providers()
     wanted = ["cpu"] if device == "cpu" else ["cuda", "cpu"]
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = SILENT
+    options.log_severity_level = FATAL
     options.enable_mem_pattern = False  # patterns reserve the sum of all shapes seen
-    options.intra_op_num_threads = threads()
+    options.intra_op_num_threads = thread_limit() or 0  # 0: the runtime's choice
     options.add_session_config_entry(WEIGHTS_FOLDER, str(model.parent))
     try:
         session = onnxruntime.InferenceSession(
@@ -209,51 +223,41 @@ def open_session(
     except Exception as error:  # the runtime has no common class for its errors
         reason = " ".join(str(error).split())[:REASON_LENGTH]
         raise ModelError(
-            f"{model} is not a usable ONNX graph, or the weights beside it are not there "
+            f"{model}: not a usable ONNX graph, or the weights beside it are missing "
             f"({reason}); export it again"
         ) from error
     used = "cuda" if PROVIDERS["cuda"] in session.get_providers() else "cpu"
     if device == "cuda" and used == "cpu":
         raise DeviceError(
-            "CUDA is not usable by ONNX Runtime here (the session fell back to the CPU); "
-            "use --engine torch, or --device cpu"
+            "--device cuda: CUDA is not usable by ONNX Runtime here (the session fell back to the "
+            "CPU); use --engine torch, or --device cpu"
         )
     return session, used
 
 
-def threads() -> int:
-    """How many threads this process may use: ``OMP_NUM_THREADS``, as clusters set it and torch
-    obeys it, or the cores it is confined to by its affinity; 0, the runtime's choice, where
-    neither says."""
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if told.isdecimal() and int(told) > 0:
-        return int(told)
-    try:
-        allowed = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return 0
-    return allowed if allowed < (os.cpu_count() or 1) else 0
-
-
 def read_facts(session: onnxruntime.InferenceSession, model: Path) -> dict[str, Any]:
-    """Our metadata, after a check that the weights beside the graph are those it was made with."""
+    """Return our metadata of a graph.
+
+    Raises a `ModelError` if the graph is not one of this version's for scans, or if the weights
+    beside it are not those that it was exported with.
+    """
     metadata = session.get_modelmeta().custom_metadata_map
     try:
-        facts = json.loads(metadata[METADATA])
+        facts: dict[str, Any] = json.loads(metadata[METADATA])
         missing = NEEDED - facts.keys()
     except (KeyError, ValueError, AttributeError) as error:
         raise ModelError(
-            f"{model} was not written by crackcli export; export the model again"
+            f"{model}: not written by crackcli export; export the model again"
         ) from error
     if missing or (facts["kind"] not in DIRECT_KINDS and facts.get("contract") != CONTRACT):
-        raise ModelError(f"{model} is of another version of crackcli; export the model again")
+        raise ModelError(f"{model}: of another version of crackcli; export the model again")
     needed = {"relevance"} if facts["kind"] in DIRECT_KINDS else OUTPUTS
     if not {value.name for value in session.get_outputs()} >= needed:
-        raise ModelError(f"{model} was exported for QGIS; export one for scan, without --qgis")
+        raise ModelError(f"{model}: exported for QGIS; export one for scan, without --qgis")
     weights = facts.get("weights")
     if weights and sha256(model.with_name(weights)) != facts["checkpoint_sha256"]:
         raise ModelError(
-            f"{model} was exported with other weights than {model.with_name(weights)} holds; "
+            f"{model}: exported with other weights than {model.with_name(weights)} contains; "
             "export it again"
         )
     return facts

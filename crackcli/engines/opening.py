@@ -1,4 +1,4 @@
-"""Which model file is used, the engine that runs it, and how its strips are explained."""
+"""Chooses the model file and the engine that runs it."""
 
 import logging
 import shutil
@@ -25,32 +25,36 @@ log = logging.getLogger(__name__)
 
 OWN_MENUS = {"zennit"}  # engines with methods of their own
 GRAPH = ".onnx"
-CHECKPOINTS = ("torch", "safetensors")  # packages that an engine for them needs
+CHECKPOINT = ".safetensors"
+CHECKPOINT_PACKAGES = ("torch", "safetensors")  # packages that read checkpoints
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def find_model(model: Path | None, method: str | None, start: str | None, engine: str) -> Path:
-    """The model file to use: the one given, or the shipped one that fits method and engine."""
+    """Return the model file to use: ``model``, or the shipped one that fits method and engine.
+
+    Raises a `ModelError` if none that fits is shipped.
+    """
     if model is not None:
         return model
     method, start = method or DEFAULT_METHOD, start or DEFAULT_START
     row = find_method(method)
     if row.direct:
-        path = shipped(".safetensors" if engine == "torch" else ".onnx", method)
+        path = shipped(CHECKPOINT if engine == "torch" else GRAPH, method)
         if not path.is_file():
             raise ModelError(
-                f"no model for method {method} is shipped; give one with --model, of "
-                f"crackcli train --network {row.network}"
+                f"--method {method}: no model for it is shipped; give one of crackcli train "
+                f"--network {row.network} with --model"
             )
         return path
     if engine not in ("auto", "onnx"):
-        return shipped(".safetensors")
-    graph = shipped(f".{method}.{start}.onnx")
+        return shipped(CHECKPOINT)
+    graph = shipped(f".{method}.{start}{GRAPH}")
     if not graph.is_file() and engine == "auto":
-        return shipped(".safetensors")
+        return shipped(CHECKPOINT)
     if not graph.is_file():
         raise ModelError(
-            f"no graph of the shipped model has method {method} and start {start}; "
+            f"--engine onnx: no graph of the shipped model has method {method} and start {start}; "
             "use --engine torch, or write one with crackcli export"
         )
     return graph
@@ -65,8 +69,11 @@ def open_engine(
     baseline: str | None = None,
     precision: str = "float32",
 ) -> Engine:
-    """The engine for a model file; ``engine`` auto goes by the file's suffix, and for a shipped
-    model takes torch where that has a GPU, since it computes there in half precision."""
+    """Open the engine for a model file.
+
+    ``engine`` auto goes by the file's suffix.  For a shipped model it takes torch if that has a
+    GPU, since torch computes there in half precision.
+    """
     if engine != "auto":
         check({"auto": "", **ENGINES}, engine)
     if method is not None and engine not in OWN_MENUS:
@@ -76,55 +83,56 @@ def open_engine(
     if baseline is not None:
         check(BASELINES, baseline)
     check(PRECISIONS, precision)
-    if precision == "bfloat16" and (engine == "raw" or method == "raw"):
-        raise UsageError("method raw has no convolutions; leave --precision out")
+    opened: Engine
     if "raw" in (method, engine):
-        return load(ENGINES, "raw")(model, method, start, device, baseline)
-    if (
-        engine == "auto"
-        and model is None
-        and not find_method(method or DEFAULT_METHOD).direct
-        and device != "cpu"
-        and gpu()
-    ):
+        if precision == "bfloat16":
+            raise UsageError("--precision bfloat16: method raw has no convolutions; leave it out")
+        opened = load(ENGINES, "raw")(model, method, start, device, baseline)
+        return opened
+    direct = find_method(method or DEFAULT_METHOD).direct
+    if engine == "auto" and model is None and not direct and device != "cpu" and has_gpu():
         engine = "torch"
     path = find_model(model, None if engine in OWN_MENUS else method, start, engine)
     if engine == "auto":
-        engine = "torch" if path.suffix.lower() == ".safetensors" else "onnx"
+        engine = "torch" if path.suffix.lower() == CHECKPOINT else "onnx"
     if engine != "onnx" and path.suffix.lower() == GRAPH:
         raise ModelError(
-            f"{path} is a graph, which engine {engine} does not read; leave --engine out, or give "
+            f"{path}: a graph, which engine {engine} does not read; leave --engine out, or give "
             "the checkpoint that it was exported from"
         )
     if precision == "bfloat16" and engine != "torch":
         raise UsageError(
-            f"engine {engine} computes in float32; leave --precision out, or use --engine torch"
+            f"--precision bfloat16: engine {engine} computes in float32; leave it out, or use "
+            "--engine torch"
         )
-    return load(ENGINES, engine)(path, method, start, device, baseline, precision)
+    opened = load(ENGINES, engine)(path, method, start, device, baseline, precision)
+    return opened
 
 
-def gpu() -> bool:
-    """Whether torch is there, with all that reads a checkpoint, and has a GPU; it is not even
-    loaded where there is no driver."""
+def has_gpu() -> bool:
+    """Return True if torch has a GPU and the packages that read checkpoints are installed.
+
+    Does not import torch on a machine without a driver.
+    """
     driver = DRIVER.exists() or shutil.which("nvidia-smi") is not None
-    if not driver or any(find_spec(name) is None for name in CHECKPOINTS):
+    if not driver or any(find_spec(name) is None for name in CHECKPOINT_PACKAGES):
         return False
     try:
-        from crackcli.engines.device import cuda_trouble
+        from crackcli.engines.device import find_cuda_problem
     except (ImportError, OSError) as error:  # of libraries that do not fit the system
-        log.warning("torch, which may have a GPU, cannot be loaded (%s)", first_line(error))
+        log.warning("torch cannot be loaded, and a GPU is not used (%s)", first_line(error))
         return False
-    return cuda_trouble() is None
+    return find_cuda_problem() is None
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in short."""
+    """Return the first line of an error's message, or its type if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def network_of(model: Path) -> str:
-    """The architecture in a model file."""
-    if model.suffix.lower() == ".safetensors":
+def read_network(model: Path) -> str:
+    """Return the name of the architecture in a model file."""
+    if model.suffix.lower() == CHECKPOINT:
         from crackcli.networks.checkpoint import Checkpoint
 
         return Checkpoint.read(model).network

@@ -1,5 +1,4 @@
-"""The picture itself as a score map: dark is crack.  No model, no torch, and no device but the
-CPU."""
+"""Darkness of the image itself as the score: no model, no torch, and the CPU only."""
 
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from crackcli.registry import check, find_baseline
 
 
 class RawEngine:
-    """1 less the grey value of each pixel."""
+    """The score 1 - grey of each pixel, with grey the mean of its channels in [0, 1]."""
 
     def __init__(
         self,
@@ -25,13 +24,14 @@ class RawEngine:
         precision: str = "float32",
     ) -> None:
         if model is not None:
-            raise UsageError(f"method raw needs no model; leave {model} out")
+            raise UsageError(f"--model {model}: method raw needs no model; leave it out")
         if method not in (None, "raw"):
-            raise UsageError(f"engine raw has no method {method}; leave --engine out")
+            raise UsageError(f"--method {method}: engine raw lacks it; leave --engine out")
         find_baseline("raw", baseline)
         check(DEVICES, device)
         if device == "cuda":
-            raise DeviceError("method raw runs on the CPU only; leave --device cuda out")
+            raise DeviceError("--device cuda: method raw runs on the CPU only; leave it out")
+        self.window_cells: dict[str, int] = {}
         self.facts = EngineFacts(
             engine="raw",
             device="cpu",
@@ -51,4 +51,5 @@ class RawEngine:
         return ungated(self.maps(images))
 
     def maps(self, images: UInt8) -> Float32:
-        return 1 - images.mean(axis=-1, dtype=np.float32) / 255
+        maps: Float32 = 1 - images.mean(axis=-1, dtype=np.float32) / 255
+        return maps

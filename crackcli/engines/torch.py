@@ -6,14 +6,16 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from crackcli.arrays import Float32, UInt8
+from crackcli.attribution.dense import Probability, Residual
 from crackcli.attribution.fused_lrp import Fused
 from crackcli.attribution.passes import Passes
-from crackcli.attribution.propagation import Propagation
+from crackcli.attribution.propagation import ClassifierMethod, Propagation
 from crackcli.engines.device import Device
 from crackcli.engines.engine import EngineFacts, Place, ScoreMaps, ungated
 from crackcli.errors import ModelError, OutOfMemory, UsageError
@@ -30,21 +32,21 @@ from crackcli.registry import (
 
 log = logging.getLogger(__name__)
 
-FULL = ("can't allocate memory", "out of memory", "alloc_failed")  # in what torch and CUDA say
-BYTES = {  # of a GPU, of a pixel of a window in float32: of cells, of maps
-    "features": 560,
-    "back": 1850,
-}
+Explainer = Propagation | Passes | Residual | Probability
+Kind = TypeVar("Kind", ClassifierMethod, Propagation, Passes)
+
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed")  # of torch and CUDA
+BYTES = {"features": 560, "back": 1850}  # of GPU memory per pixel of a window, in float32
 FUSED_BYTES = {"features": 250, "back": 650}  # in bfloat16, by `crackcli.attribution.fused_lrp`
-USED = 0.5  # share of a GPU's free memory that the largest window takes
-MOST_CELLS = 16384  # of it: beyond, halos cost nothing and arrays have too many numbers for kernels
-REASON_LENGTH = 200  # letters of what a compiler says
-TRIED = (3, 4)  # cells of a window on which kernels are tried
-ALIKE = 0.25  # of the norm: kernels and functions of torch, whose near ties of a pool may differ
+USED = 0.5  # fraction of a GPU's free memory for the largest window
+MOST_CELLS = 16384  # of it; beyond, halos cost nothing, and kernels cannot index all numbers
+REASON_LENGTH = 200  # characters of a compiler's message
+TRIED = (3, 4)  # cells of the window on which kernels are tried
+TOLERANCE = 0.25  # of the norm; kernels and torch may break near ties of a pool differently
 
 
 class TorchEngine:
-    """A checkpoint explained by any method of the menu that its network is for."""
+    """A checkpoint, and any method of the menu for its network."""
 
     def __init__(
         self,
@@ -60,15 +62,18 @@ class TorchEngine:
         found = Device.find(device, precision)
         checkpoint = Checkpoint.read(model)
         baseline = find_baseline(method, baseline)
-        self.explainer = explainer_of(checkpoint, model, method, start, baseline)
+        self.explainer = build_explainer(checkpoint, model, method, start, baseline)
         if not isinstance(self.explainer, Propagation):  # others divide by small differences
             if precision == "bfloat16":
-                raise UsageError(f"method {method} is computed in float32; leave --precision out")
+                raise UsageError(
+                    f"--precision bfloat16: method {method} computes in float32; leave it out"
+                )
             found = replace(found, bf16=False)
         self.device = found
         self.explainer.to(self.device.torch)
-        self.fused = fused_for(self.explainer, found)
-        self.window_cells = most_cells(self.device, self.explainer, fused=self.fused is not None)
+        self.fused = find_fused(self.explainer, found)
+        self.window_cells = largest_windows(found, self.explainer, fused=self.fused is not None)
+        extent = extent_of(self.explainer)
         self.facts = EngineFacts(
             engine="torch",
             device=self.device.name,
@@ -77,129 +82,139 @@ class TorchEngine:
             network=checkpoint.network,
             method=method,
             start=start,
+            tile_px=extent.tile_px,
+            stride_px=extent.stride_px,
+            reach_px=extent.reach_px,
             margin=checkpoint.margin,
+            kind=extent.kind,
+            passes=self.explainer.passes if isinstance(self.explainer, Passes) else 1,
             baseline=baseline,
             precision=self.device.precision,
-            **shape_of(self.explainer),
         )
 
     def explain(self, images: UInt8, gate: float) -> ScoreMaps:
         if self.facts.direct:
             return ungated(self.maps(images))
-        return self.whole(images, gate)
+        return self.explain_tiles(images, gate)
 
     @torch.inference_mode()
-    def whole(self, images: UInt8, gate: float) -> ScoreMaps:
-        """The classifier's method in one go."""
-        probability, maps = self.explainer(self.device.scaled(images), torch.tensor(gate))
-        return ScoreMaps(self.device.fetched(maps), self.device.fetched(probability))
+    def explain_tiles(self, images: UInt8, gate: float) -> ScoreMaps:
+        """Compute maps and P(crack) by a method of the classifier."""
+        probability, maps = self.explainer(self.device.send_images(images), torch.tensor(gate))
+        return ScoreMaps(self.device.fetch(maps), self.device.fetch(probability))
 
     @torch.inference_mode()
     def features(self, images: UInt8) -> Float32:
-        with self.within_memory():
+        with self.memory_errors():
             if self.fused is not None:
-                return self.device.fetched(self.fused.features(self.device.sent(images)))
+                return self.device.fetch(self.fused.features(self.device.send(images)))
+            method = self.expect(ClassifierMethod)
             with self.device.autocast():
-                cells = self.explainer.features_inside(self.seen(images))
-            return self.device.fetched(cells)
+                cells = method.window_features(self.send_windows(images))
+            return self.device.fetch(cells)
 
     @torch.inference_mode()
     def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
-        with self.within_memory():
-            probability, value = self.judged(self.here(cells), torch.tensor(gate))
-            return self.device.fetched(probability), self.device.fetched(value)
+        with self.memory_errors():
+            probability, value = self.classify(self.device.send(cells), torch.tensor(gate))
+            return self.device.fetch(probability), self.device.fetch(value)
 
-    def judged(self, cells: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
-        """The head; where no tile is explained, cells pass on nothing, and nothing is computed."""
-        if not isinstance(self.explainer, Propagation):
+    def classify(self, cells: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the head; without a tile above the gate, skip the way back, which is zero."""
+        if isinstance(self.explainer, Passes):
             return self.explainer.head(cells, gate)
-        probability, traced = self.explainer.judged(cells)
+        method = self.expect(Propagation)
+        probability, traced = method.classify(cells)
         if not (gated := probability >= gate).any():
             return probability, torch.zeros_like(cells)
-        return probability, self.explainer.passed(gated, traced)
+        return probability, method.value_of(gated, traced)
 
     @torch.inference_mode()
     def back(self, images: UInt8, value: Float32) -> Float32:
-        with self.within_memory():
+        with self.memory_errors():
             if self.fused is not None:
-                maps = self.fused.back(self.device.sent(images), self.here(value))
-                return self.device.fetched(maps)
+                maps = self.fused.back(self.device.send(images), self.device.send(value))
+                return self.device.fetch(maps)
+            method = self.expect(Propagation)
             with self.device.autocast():
-                maps = self.explainer.back_inside(self.seen(images), self.here(value))
-            return self.device.fetched(maps)
-
-    def seen(self, images: UInt8) -> Tensor:
-        """Images there, laid out as convolutions are fastest."""
-        return self.device.scaled(images).contiguous(memory_format=torch.channels_last)
-
-    @contextlib.contextmanager
-    def within_memory(self) -> Iterator[None]:
-        """What torch says of a device that is full becomes an `OutOfMemory`."""
-        try:
-            yield
-        except RuntimeError as error:
-            told = str(error).lower()
-            full = any(words in told for words in FULL)
-            if not isinstance(error, torch.OutOfMemoryError) and not full:
-                raise
-            traceback.clear_frames(error.__traceback__)  # they hold what was computed so far
-            self.device.tidy()
-            raise OutOfMemory(
-                f"{self.facts.device} has not enough free memory for {self.facts.model}; free "
-                "some, or use a smaller --core-px"
-            ) from error
+                maps = method.window_back(self.send_windows(images), self.device.send(value))
+            return self.device.fetch(maps)
 
     @torch.inference_mode()
-    def share(self, images: UInt8, gated: Float32, number: int, place: Place) -> Float32:
-        with self.within_memory():
-            share = self.explainer.share_of_core(
-                self.device.scaled(images),
-                self.here(gated)[:, None],
+    def pass_map(self, images: UInt8, gated: Float32, number: int, place: Place) -> Float32:
+        with self.memory_errors():
+            maps = self.expect(Passes).window_pass_map(
+                self.device.send_images(images),
+                self.device.send(gated)[:, None],
                 torch.tensor(number, device=self.device.torch),
                 torch.tensor(place, device=self.device.torch),
             )
-            return self.device.fetched(share)
+            return self.device.fetch(maps)
 
     @torch.inference_mode()
     def maps(self, images: UInt8) -> Float32:
-        with self.within_memory():
-            return self.device.fetched(self.explainer(self.device.scaled(images)))
+        with self.memory_errors():
+            return self.device.fetch(self.explainer(self.device.send_images(images)))
 
-    def here(self, values: Float32) -> Tensor:
-        return self.device.sent(values)
+    def expect(self, kind: type[Kind]) -> Kind:
+        """Return the explainer as one of a ``kind``; a `TypeError` if a part of another kind of
+        method was called."""
+        if not isinstance(self.explainer, kind):
+            raise TypeError(f"{self.facts.method} is of kind {self.facts.kind}; see `Engine`")
+        return self.explainer
+
+    def send_windows(self, images: UInt8) -> Tensor:
+        """Return images on the device, in the memory layout of the fastest convolutions."""
+        return self.device.send_images(images).contiguous(memory_format=torch.channels_last)
+
+    @contextlib.contextmanager
+    def memory_errors(self) -> Iterator[None]:
+        """Turn torch's errors about memory into an `OutOfMemory`, and free what was computed."""
+        try:
+            yield
+        except RuntimeError as error:
+            message = str(error).lower()
+            full = any(words in message for words in OUT_OF_MEMORY)
+            if not isinstance(error, torch.OutOfMemoryError) and not full:
+                raise
+            traceback.clear_frames(error.__traceback__)  # they hold what was computed so far
+            self.device.release_cache()
+            raise OutOfMemory(
+                f"{self.facts.model}: {self.facts.device} has not enough free memory; free some, "
+                "or use a smaller --core-px"
+            ) from error
 
 
-def fused_for(explainer: nn.Module, device: Device) -> Fused | None:
-    """What carries windows through in few passes over memory, on a GPU in bfloat16; None where
-    that is not so, or where a method has other rules.
+def find_fused(explainer: Explainer, device: Device) -> Fused | None:
+    """Return the fused form of LRP for a GPU in bfloat16; None elsewhere and for other rules.
 
-    Kernels are compiled on first use, which takes seconds, and are tried on a window of noise.
-    Where they cannot be compiled, or give something else than functions of torch do, those are
-    used.
+    Its kernels are compiled on first use, which takes seconds, and are tried on a window of noise.
+    If they do not compile, or differ from functions of torch, these functions replace them.
     """
-    plain = Fused.of(explainer) if device.far and device.bf16 else None
-    if plain is None:
+    plain = Fused.of(explainer) if device.is_gpu and device.bf16 else None
+    if plain is None or not isinstance(explainer, Propagation):
         return None
     for enters in (True, False):
         try:
             from crackcli.attribution.triton_kernels import Kernels
 
             quick = Fused(plain.stages, Kernels(), enters=enters)
-            cells, maps = apart(quick, plain, explainer.chain.reach_px, explainer.chain.stride_px)
-            if cells <= ALIKE and maps <= ALIKE:  # neither is where one of them is not a number
+            chain = explainer.chain
+            cells, maps = differences(quick, plain, chain.reach_px, chain.stride_px)
+            if cells <= TOLERANCE and maps <= TOLERANCE:  # False for NaN
                 return quick
             reason = f"cells differ by {cells:.2f}, maps by {maps:.2f}"
         except Exception as error:  # of a compiler, of a driver, or that there is none
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LENGTH]
         kernels = "kernels of the first layer" if enters else "kernels of its own"
         log.warning("without %s, which is slower (%s)", kernels, reason)
-        device.tidy()
+        device.release_cache()
     return plain
 
 
 @torch.inference_mode()
-def apart(one: Fused, other: Fused, reach_px: int, stride_px: int) -> tuple[float, float]:
-    """How far cells and maps of noise differ, as a share of their norm."""
+def differences(one: Fused, other: Fused, reach_px: int, stride_px: int) -> tuple[float, float]:
+    """Return how much cells and maps of noise differ, as fractions of their norms."""
     device = one.stages[0].weight.device
     generator = torch.Generator(device).manual_seed(0)
     shape = (1, 2 * reach_px + TRIED[0] * stride_px, 2 * reach_px + TRIED[1] * stride_px, 3)
@@ -211,9 +226,11 @@ def apart(one: Fused, other: Fused, reach_px: int, stride_px: int) -> tuple[floa
     return of_cells, of_maps
 
 
-def most_cells(device: Device, explainer: nn.Module, *, fused: bool) -> dict[str, int]:
-    """Cells of the largest windows that suit a GPU's free memory, with their halos, by what is
-    computed of them; empty where the usual ones do."""
+def largest_windows(device: Device, explainer: Explainer, *, fused: bool) -> dict[str, int]:
+    """Return the cells, halo included, of the largest windows that suit a GPU's free memory.
+
+    The keys are features and back; the result is empty for a CPU, where the defaults suit.
+    """
     free = device.free_bytes()
     if free is None or not isinstance(explainer, Propagation):
         return {}
@@ -225,27 +242,28 @@ def most_cells(device: Device, explainer: nn.Module, *, fused: bool) -> dict[str
     }
 
 
-def explainer_of(
+def build_explainer(
     checkpoint: Checkpoint, model: Path, method: str, start: str, baseline: str | None
-) -> nn.Module:
-    """A method of the menu on a checkpoint's network.
+) -> Explainer:
+    """Build a method of the menu for a checkpoint's network.
 
-    Raises a `ModelError` where the method is for another network.
+    Raises a `ModelError` if the method is for another network.
     """
     wanted = find_method(method).network
     if wanted is None:
-        raise UsageError(f"method {method} needs no model; leave it out")
+        raise UsageError(f"--model {model}: method {method} needs no model; leave it out")
     if checkpoint.network != wanted:
         raise ModelError(
-            f"{model} is a {checkpoint.network}, and method {method} needs a {wanted}; choose "
+            f"{model}: is a {checkpoint.network}, and method {method} needs a {wanted}; choose "
             "another method or another model"
         )
-    references = None if baseline is None else references_of(checkpoint, baseline)
-    return load(METHODS, method)(checkpoint.build(), start, references)
+    references = None if baseline is None else find_references(checkpoint, baseline)
+    explainer: Explainer = load(METHODS, method)(checkpoint.build(), start, references)
+    return explainer
 
 
-def references_of(checkpoint: Checkpoint, baseline: str) -> Tensor | None:
-    """The images (N, 3, T, T) uint8 that a baseline stands for; None where there are none."""
+def find_references(checkpoint: Checkpoint, baseline: str) -> Tensor | None:
+    """Return the images (N, 3, T, T) uint8 of a baseline; None if the checkpoint has none."""
     if baseline == "black":
         return torch.zeros(1, 3, checkpoint.tile_px, checkpoint.tile_px, dtype=torch.uint8)
     if checkpoint.references is None:
@@ -253,22 +271,22 @@ def references_of(checkpoint: Checkpoint, baseline: str) -> Tensor | None:
     return checkpoint.references[:1] if baseline == "mean" else checkpoint.references[1:]
 
 
-def shape_of(explainer: nn.Module) -> dict:
-    """What a scan must know of a method: its kind, passes, tile, stride and reach."""
-    if isinstance(explainer, Passes):
-        return sizes(explainer.chain) | {"kind": "passes", "passes": explainer.passes}
-    if hasattr(explainer, "chain"):
-        return sizes(explainer.chain) | {"kind": "propagation"}
-    network = explainer.network
-    if hasattr(network, "reach_px"):
-        return sizes(network) | {"kind": "window"}
-    return {
-        "kind": "tiles",
-        "tile_px": network.tile_px,
-        "stride_px": network.tile_px // 2,
-        "reach_px": network.tile_px // 2,
-    }
+class Extent(NamedTuple):
+    """The fields of `EngineFacts` that describe what a pixel or cell of a map depends on."""
+
+    kind: str
+    tile_px: int
+    stride_px: int
+    reach_px: int
 
 
-def sizes(network: nn.Module) -> dict[str, int]:
-    return {name: getattr(network, name) for name in ("tile_px", "stride_px", "reach_px")}
+def extent_of(explainer: Explainer) -> Extent:
+    """Return the extent of a method."""
+    if isinstance(explainer, ClassifierMethod):
+        chain, kind = explainer.chain, "passes" if isinstance(explainer, Passes) else "propagation"
+        return Extent(kind, chain.tile_px, chain.stride_px, chain.reach_px)
+    if isinstance(explainer, Probability):
+        network = explainer.network
+        return Extent("window", network.tile_px, network.stride_px, network.reach_px)
+    tile_px = explainer.network.tile_px
+    return Extent("tiles", tile_px, tile_px // 2, tile_px // 2)

@@ -1,25 +1,30 @@
-"""Surgery on exported graphs: parts behind branches, half-precision weights, a form for QGIS.
+"""Operations on exported graphs: branches, half-precision weights, a form for QGIS.
 
-Nothing here knows networks or methods; a model is changed in place where not said otherwise.
+Nothing here depends on networks or methods; functions change a model in place unless they say
+otherwise.
 """
 
 import hashlib
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 from onnx import numpy_helper as arrays
 from onnx.external_data_helper import set_external_data
 
+Sizes = Sequence[str | int]  # of an array; names where they are open
+
 IR_VERSION = 8  # of opset 18: what runtimes of the last years read
-LARGE = 4096  # values: smaller constants stay as they are
+LARGE = 4096  # values; smaller constants keep their precision and place
 
 
 def forget_origin(model: ModelProto) -> None:
-    """Drop what an exporter notes of its own machine: source lines, paths, scopes."""
+    """Remove what an exporter writes about its own machine: source lines, paths, scopes."""
     del model.metadata_props[:]
     graph = model.graph
     for item in (*graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
@@ -28,10 +33,10 @@ def forget_origin(model: ModelProto) -> None:
     del graph.value_info[:]
 
 
-def renamed(graph: GraphProto, prefix: str) -> GraphProto:
-    """The graph with all names its own but for its inputs and outputs.
+def rename_values(graph: GraphProto, prefix: str) -> GraphProto:
+    """Give all values of a graph but its inputs and outputs names of its own.
 
-    Constants are named by their content, so that those which several graphs hold are one.
+    Constants are named by their content, so that equal constants of several graphs become one.
     """
     names = {value.name: value.name for value in (*graph.input, *graph.output)}
     for tensor in graph.initializer:
@@ -46,13 +51,14 @@ def renamed(graph: GraphProto, prefix: str) -> GraphProto:
     return graph
 
 
-def lifted(graph: GraphProto) -> tuple[list[NodeProto], list[NodeProto]]:
-    """The nodes that depend on constants only, and those that depend on the inputs.
+def split_constant_nodes(graph: GraphProto) -> tuple[list[NodeProto], list[NodeProto]]:
+    """Split the nodes of a graph into those that depend on constants only, and the others.
 
-    Runtimes compute the former once, when they load a graph, if they stand outside of branches.
+    Runtimes compute the former once, when they load a graph, if they are outside of branches.
     """
     fed = {value.name for value in graph.input}
-    fixed, fluid = [], []
+    fixed: list[NodeProto] = []
+    fluid: list[NodeProto] = []
     for node in graph.node:
         if any(name in fed for name in node.input):
             fed.update(node.output)
@@ -63,7 +69,7 @@ def lifted(graph: GraphProto) -> tuple[list[NodeProto], list[NodeProto]]:
 
 
 class Assembly:
-    """A graph under construction: constants and fixed nodes once, parts inside branches."""
+    """A graph under construction: constants and constant nodes once, parts inside branches."""
 
     def __init__(self) -> None:
         self.constants: dict[str, TensorProto] = {}
@@ -71,7 +77,7 @@ class Assembly:
         self.nodes: list[NodeProto] = []
 
     def add(self, *nodes: NodeProto) -> None:
-        """Nodes of the main graph."""
+        """Add nodes to the main graph."""
         self.nodes.extend(nodes)
 
     def branch(
@@ -81,12 +87,12 @@ class Assembly:
         otherwise: GraphProto,
         outputs: Mapping[str, ValueInfoProto],
     ) -> None:
-        """The outputs of ``part`` under new names where ``condition`` holds, else ``otherwise``.
+        """Add a branch: ``part`` if ``condition`` holds, else ``otherwise``.
 
-        ``outputs`` maps each output of the part, in order, to what it becomes.  The inputs of
-        the part are values of the main graph of the same names.
+        ``outputs`` maps each output of the part, in order, to its value in the main graph.  The
+        inputs of the part are values of the main graph of the same names.
         """
-        graph, fluid = self.taken(part, condition)
+        graph, fluid = self.prepare(part, condition)
         then = helper.make_graph(fluid, f"{condition}_then", [], list(graph.output))
         names = [value.name for value in outputs.values()]
         self.add(
@@ -102,9 +108,9 @@ class Assembly:
         zeros: GraphProto,
         output: ValueInfoProto,
     ) -> None:
-        """The sum of what ``part`` gives where ``condition`` holds, for its input ``counter`` from
-        0 to ``times`` - 1; else ``zeros``."""
-        graph, fluid = self.taken(part, f"{condition}_each")
+        """Add a loop: the sum of ``part`` over its input ``counter`` from 0 to ``times`` - 1 if
+        ``condition`` holds, else ``zeros``."""
+        graph, fluid = self.prepare(part, f"{condition}_each")
         (term,) = (value.name for value in graph.output)
         body = helper.make_graph(
             [
@@ -137,15 +143,15 @@ class Assembly:
         )
 
     def take(self, part: ModelProto) -> None:
-        """All of a part as the main graph."""
-        _, fluid = self.taken(part, "main")
+        """Add all of a part to the main graph."""
+        _, fluid = self.prepare(part, "main")
         self.add(*fluid)
 
-    def taken(self, part: ModelProto, prefix: str) -> tuple[GraphProto, list[NodeProto]]:
-        """A part with names of its own and its nodes that depend on inputs; what does not depend
-        on them goes into the main graph."""
-        graph = renamed(part.graph, prefix)
-        fixed, fluid = lifted(graph)
+    def prepare(self, part: ModelProto, prefix: str) -> tuple[GraphProto, list[NodeProto]]:
+        """Return a part with names of its own, and its nodes that depend on inputs; move the other
+        nodes and the constants into the main graph."""
+        graph = rename_values(part.graph, prefix)
+        fixed, fluid = split_constant_nodes(graph)
         for tensor in graph.initializer:
             self.constants.setdefault(tensor.name, tensor)
         self.fixed.extend(fixed)
@@ -155,10 +161,10 @@ class Assembly:
         self,
         inputs: Iterable[ValueInfoProto],
         outputs: Iterable[ValueInfoProto],
-        defaults: Mapping[str, np.ndarray],
+        defaults: Mapping[str, NDArray[Any]],
         opset: int,
     ) -> ModelProto:
-        """The whole; inputs with a default need not be given."""
+        """Return the whole as a model; inputs with a default are optional."""
         given = [arrays.from_array(value, name) for name, value in defaults.items()]
         graph = helper.make_graph(
             [*self.fixed, *self.nodes],
@@ -172,8 +178,8 @@ class Assembly:
         )
 
 
-def halve(model: ModelProto) -> None:
-    """Store large float32 weights in half precision and cast them where the graph begins."""
+def store_in_half(model: ModelProto) -> None:
+    """Store large float32 weights in half precision, and cast them at the start of the graph."""
     graph = model.graph
     casts = []
     for weight in graph.initializer:
@@ -187,9 +193,12 @@ def halve(model: ModelProto) -> None:
     graph.node.extend([*casts, *nodes])
 
 
-def point_into(model: ModelProto, safetensors: Path) -> None:
-    """Let large half-precision weights lie in a safetensors file beside the graph: ONNX external
-    data is a file, an offset and a length, and so is a safetensors entry."""
+def refer_to_weights(model: ModelProto, safetensors: Path) -> None:
+    """Replace large half-precision weights by references into a safetensors file.
+
+    The file has to lie beside the graph.  ONNX external data is a file, an offset and a length,
+    and so is an entry of a safetensors file.
+    """
     with safetensors.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(size))
@@ -207,8 +216,8 @@ def point_into(model: ModelProto, safetensors: Path) -> None:
             weight.data_location = TensorProto.EXTERNAL
 
 
-def never(graph: GraphProto, conditions: Iterable[str]) -> None:
-    """Leave out what hangs on some conditions: they will not hold."""
+def remove_branches(graph: GraphProto, conditions: Iterable[str]) -> None:
+    """Remove the branches of ``conditions``, as if these never held."""
     nodes: list[NodeProto] = []
     for node in graph.node:
         if node.op_type != "If" or node.input[0] not in conditions:
@@ -225,14 +234,17 @@ def never(graph: GraphProto, conditions: Iterable[str]) -> None:
     graph.node.extend(kept)
 
 
-def for_one_tile(
-    model: ModelProto, late: str, side_px: int, top: float, parts: Iterable[str] = ()
+def convert_for_qgis(
+    model: ModelProto, map_name: str, side_px: int, top: float, parts: Iterable[str] = ()
 ) -> None:
-    """One image of ``side_px`` in, one score (1, 1, H, W) from 0 to 1 out: the root of what is
-    positive in ``late`` (B, H, W), ``top`` becoming 1.  The form that the QGIS plugin Deepness
-    loads.  ``parts`` are conditions of what is for images of other sizes."""
+    """Turn a model into the form that the QGIS plugin Deepness loads.
+
+    Its input is one image of ``side_px``, its output one score (1, 1, H, W) from 0 to 1: the root
+    of the positive values of ``map_name`` (B, H, W), divided by ``top``.  The branches with the
+    conditions ``parts``, for images of other sizes, are removed.
+    """
     graph = model.graph
-    never(graph, parts)
+    remove_branches(graph, parts)
     dims = graph.input[0].type.tensor_type.shape.dim
     for dim, size in zip(dims, (1, 3, side_px, side_px), strict=True):
         dim.ClearField("dim_param")
@@ -243,33 +255,34 @@ def for_one_tile(
             constant("one", np.array(1, np.float32)),
             constant("scale", np.array(1 / top**2, np.float32)),
             constant("channel_axis", np.array([1])),
-            helper.make_node("Mul", [late, "scale"], ["scaled"]),
+            helper.make_node("Mul", [map_name, "scale"], ["scaled"]),
             helper.make_node("Clip", ["scaled", "zero", "one"], ["clipped"]),
             helper.make_node("Sqrt", ["clipped"], ["root"]),
             helper.make_node("Unsqueeze", ["root", "channel_axis"], ["score"]),
         ]
     )
     del graph.output[:]
-    graph.output.append(floats("score", [1, 1, side_px, side_px]))
+    graph.output.append(floats("score", (1, 1, side_px, side_px)))
 
 
-def constant(name: str, value: np.ndarray) -> NodeProto:
+def constant(name: str, value: NDArray[Any]) -> NodeProto:
+    """Return a node with a constant value."""
     return helper.make_node("Constant", [], [name], value=arrays.from_array(value, name))
 
 
 def scalar(name: str, kind: int) -> ValueInfoProto:
-    """A single value of an element type of ONNX."""
+    """Return a value of one element of an ONNX type."""
     return helper.make_tensor_value_info(name, kind, [])
 
 
 def named(value: ValueInfoProto, name: str) -> ValueInfoProto:
-    """The same kind of value by another name."""
+    """Return the description of a value under another name."""
     copy = ValueInfoProto()
     copy.CopyFrom(value)
     copy.name = name
     return copy
 
 
-def floats(name: str, shape: list[str | int]) -> ValueInfoProto:
-    """A float32 value; sizes are numbers, or names where they are open."""
+def floats(name: str, shape: Sizes) -> ValueInfoProto:
+    """Return the description of a float32 array."""
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)

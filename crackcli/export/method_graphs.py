@@ -1,38 +1,45 @@
-"""The graphs that methods become, one for each kind of them; see `crackcli.engines.engine.Engine`.
+"""ONNX graphs of methods, one form for each kind; see `crackcli.engines.engine.Engine`.
 
 propagation  inputs ``images`` (B, 3, H, W), ``gate`` (), ``stage`` () and ``cells``: the parts of
-             `Propagation` behind branches on ``stage``, as `crackcli.export.onnx_file` tells
-passes       the same, and ``number`` () and ``place`` (2,): stage 3 is then the share of one pass,
-             its ``cells`` are 1 for tiles that are explained, and stage 0 loops over the passes
-window       ``images`` to ``relevance``, sizes open
+             `Propagation` in branches on ``stage``; see `crackcli.export.onnx_file`
+passes       also ``number`` () and ``place`` (2,): stage 3 is one pass, its ``cells`` are 1 for
+             tiles above the gate, and stage 0 loops over the passes
+window       ``images`` to ``relevance``, of any size
 tiles        the same, for images of one tile
 """
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from onnx import GraphProto, ModelProto, TensorProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 from torch import Tensor, nn
 
-from crackcli.attribution.dense import Residual
+from crackcli.arrays import Int64
+from crackcli.attribution.dense import Probability, Residual
 from crackcli.attribution.passes import Passes
-from crackcli.attribution.propagation import Method, Propagation
+from crackcli.attribution.propagation import ClassifierMethod, Propagation
 from crackcli.engines.onnx import BACK, FEATURES, WHOLE
-from crackcli.export.graph_surgery import Assembly, constant, floats, forget_origin, scalar
+from crackcli.engines.torch import Explainer
+from crackcli.export.graph_surgery import Assembly, Sizes, constant, floats, forget_origin, scalar
 from crackcli.registry import DEFAULT_GATE
 
 OPSET = 18
-IMAGES, CELLS, MAPS = ["B", 3, "H", "W"], ["N", "C", "F", "G"], ["B", "H", "W"]
+IMAGES: Sizes = ("B", 3, "H", "W")
+CELLS: Sizes = ("N", "C", "F", "G")
+MAPS: Sizes = ("B", "H", "W")
+TILES: Sizes = ("T", "h", "w")
 WINDOWED = ("from_window", "from_value")  # conditions of the parts that take windows
-TILES = ["T", "h", "w"]
+
+Outputs = Tensor | tuple[Tensor, ...]
+Step = NodeProto | tuple[str, list[str], str]  # a node, or (operator, inputs, output)
 
 
-def graph_of(explainer: nn.Module) -> ModelProto:
-    """The graph of a method, whatever its kind."""
+def export_graph(explainer: Explainer) -> ModelProto:
+    """Export a method of any kind as one graph."""
     if isinstance(explainer, Passes):
         return passes_graph(explainer)
     if isinstance(explainer, Propagation):
@@ -41,29 +48,31 @@ def graph_of(explainer: nn.Module) -> ModelProto:
 
 
 def propagation_graph(explainer: Propagation) -> ModelProto:
-    """The three parts behind branches on ``stage``."""
+    """Export the three parts of a method of one pass, in branches on ``stage``."""
     images, features = samples(explainer)
     whole = Assembly()
-    add_seeing(whole, explainer, images, features)
-    back = part(explainer.back, {"images": images, "value": features}, ["map"])
+    add_forward(whole, explainer, images, features)
+    back = part(explainer, explainer.back, {"images": images, "value": features}, ["map"])
     whole.branch("whole_and_gated", back, no_map(), {"map": floats("whole_map", MAPS)})
-    given = {"images": window_of(images, explainer), "value": features}
-    inside = part(explainer.back_inside, given, ["inside"])
+    given = {"images": pad_window(images, explainer), "value": features}
+    inside = part(explainer, explainer.window_back, given, ["inside"])
     otherwise = graph("all_of_it", [("Identity", ["whole_map"], "all_maps")], MAPS)
     whole.branch("from_value", inside, otherwise, {"inside": floats("relevance", MAPS)})
-    return assembled(whole, features.shape[1])
+    return assemble(whole, features.shape[1], {})
 
 
 def passes_graph(explainer: Passes) -> ModelProto:
-    """The same of a method of several passes, which come one after the other."""
+    """Export the parts of a method of several passes, which run one after the other."""
     images, features = samples(explainer)
     whole = Assembly()
-    add_seeing(whole, explainer, images, features)
+    add_forward(whole, explainer, images, features)
     count, tile = len(images), explainer.chain.tile_cells
     sizes = [side - tile + 1 for side in features.shape[2:]]
     number, place = torch.tensor(0), torch.tensor((0, 0))
     given = {"images": images, "tiles": torch.ones(count, 1, *sizes)}
-    share = part(explainer.share, given | {"pass": number, "origin": place}, ["share"])
+    share = part(
+        explainer, explainer.pass_map, given | {"pass": number, "origin": place}, ["share"]
+    )
     whole.add(
         constant("origin", np.zeros(2, np.int64)),
         constant("channel", np.array([1])),
@@ -76,49 +85,57 @@ def passes_graph(explainer: Passes) -> ModelProto:
     )
     inner = [side - 2 * explainer.reach for side in sizes]
     given = {"images": images, "value": torch.ones(count, 1, *inner)}
-    core = part(explainer.share_of_core, given | {"number": number, "place": place}, ["core"])
+    core = part(
+        explainer, explainer.window_pass_map, given | {"number": number, "place": place}, ["core"]
+    )
     otherwise = graph("all_of_it", [("Identity", ["all_shares"], "whole_map")], MAPS)
     whole.branch("from_value", core, otherwise, {"core": floats("relevance", MAPS)})
-    whole_numbers = {"number": np.array(0), "place": np.zeros(2, np.int64)}
-    return assembled(whole, features.shape[1], whole_numbers)
+    more = {"number": np.array(0), "place": np.zeros(2, np.int64)}
+    return assemble(whole, features.shape[1], more)
 
 
-def direct_graph(explainer: nn.Module) -> ModelProto:
-    """``images`` to ``relevance`` of a method that needs no gate."""
+def direct_graph(explainer: Residual | Probability) -> ModelProto:
+    """Export a method without a gate: ``images`` to ``relevance``."""
     side = explainer.network.tile_px
     fixed = isinstance(explainer, Residual)
     images = torch.rand(2, 3, side, side if fixed else side + 64)
-    model = part(explainer.forward, {"images": images}, ["relevance"], fixed=fixed)
+    model = part(explainer, explainer.forward, {"images": images}, ["relevance"], fixed=fixed)
     whole = Assembly()
     whole.take(model)
-    sizes = ["B", 3, side, side] if fixed else IMAGES
+    sizes: Sizes = ("B", 3, side, side) if fixed else IMAGES
     return whole.model(
         inputs=[floats("images", sizes)],
-        outputs=[floats("relevance", [sizes[0], *sizes[2:]])],
+        outputs=[floats("relevance", (sizes[0], *sizes[2:]))],
         defaults={},
         opset=OPSET,
     )
 
 
-def samples(explainer: Method) -> tuple[Tensor, Tensor]:
-    """Images, and their cells, to trace the parts with."""
+def samples(explainer: ClassifierMethod) -> tuple[Tensor, Tensor]:
+    """Return images, and their cells, to trace the parts with."""
     chain = explainer.chain
     cells = -(-chain.reach_px // chain.stride_px)
-    side = 3 * chain.tile_px + 4 * cells * chain.stride_px  # a pass of it has a core
+    side = 3 * chain.tile_px + 4 * cells * chain.stride_px  # large enough for the core of a pass
     images = torch.rand(2, 3, side, side + chain.stride_px)
     return images, explainer.features(images)
 
 
-def window_of(images: Tensor, explainer: Method) -> Tensor:
-    """A window with as many cells as ``images`` have, and what these see around them."""
+def pad_window(images: Tensor, explainer: ClassifierMethod) -> Tensor:
+    """Pad ``images`` to a window that has as many cells as they have."""
     return F.pad(images, [explainer.chain.reach_px] * 4)
 
 
-def add_seeing(whole: Assembly, explainer: Method, images: Tensor, features: Tensor) -> None:
-    """The parts before the way back: ``features``, ``probability``, ``value``, and whether all of
-    it is asked for and some tile is explained."""
+def add_forward(
+    whole: Assembly, explainer: Propagation | Passes, images: Tensor, features: Tensor
+) -> None:
+    """Add the parts before the way back.
+
+    They give ``features``, ``probability`` and ``value``, and the condition ``whole_and_gated``:
+    everything is asked for, and some tile is above the gate.
+    """
     gate = torch.tensor(DEFAULT_GATE)
-    judging = part(explainer.head, {"features": features, "gate": gate}, ["seen", "passed"])
+    given = {"features": features, "gate": gate}
+    judging = part(explainer, explainer.head, given, ["seen", "passed"])
     whole.add(
         *(constant(f"stage_{number}", np.array(number)) for number in (WHOLE, FEATURES, BACK)),
         constant("two", np.array(2)),
@@ -130,14 +147,14 @@ def add_seeing(whole: Assembly, explainer: Method, images: Tensor, features: Ten
     )
     whole.branch(
         "is_whole",
-        part(explainer.features, {"images": images}, ["cells_seen"]),
+        part(explainer, explainer.features, {"images": images}, ["cells_seen"]),
         graph("given", [("Identity", ["cells"], "given_cells")], CELLS),
         {"cells_seen": floats("seen_or_given", CELLS)},
     )
-    window = {"images": window_of(images, explainer)}
+    window = {"images": pad_window(images, explainer)}
     whole.branch(
         "from_window",
-        part(explainer.features_inside, window, ["cells_inside"]),
+        part(explainer, explainer.window_features, window, ["cells_inside"]),
         graph("not_inside", [("Identity", ["seen_or_given"], "same_cells")], CELLS),
         {"cells_inside": floats("features", CELLS)},
     )
@@ -160,7 +177,7 @@ def add_seeing(whole: Assembly, explainer: Method, images: Tensor, features: Ten
 
 
 def no_map() -> GraphProto:
-    """Zeros as large as the images."""
+    """Return a graph of zeros as large as the images."""
     return graph(
         "no_map",
         [
@@ -173,16 +190,12 @@ def no_map() -> GraphProto:
     )
 
 
-def assembled(
-    whole: Assembly, channels: int, more: dict[str, np.ndarray] | None = None
-) -> ModelProto:
-    """The graph of a classifier and its explanation; ``more`` are inputs of whole numbers with
-    their defaults."""
-    more = more or {}
+def assemble(whole: Assembly, channels: int, more: Mapping[str, Int64]) -> ModelProto:
+    """Return the graph of a classifier method; ``more`` are int64 inputs with their defaults."""
     return whole.model(
         inputs=[
             floats("images", IMAGES),
-            floats("gate", []),
+            floats("gate", ()),
             scalar("stage", TensorProto.INT64),
             floats("cells", CELLS),
             *(
@@ -206,8 +219,8 @@ def assembled(
     )
 
 
-def graph(name: str, steps: list, shape: list[str | int]) -> GraphProto:
-    """A small graph of nodes, or (operator, inputs, output), that gives its last value."""
+def graph(name: str, steps: Sequence[Step], shape: Sizes) -> GraphProto:
+    """Return a small graph of ``steps`` whose output is that of the last one."""
     nodes = [
         helper.make_node(step[0], step[1], [step[2]]) if isinstance(step, tuple) else step
         for step in steps
@@ -216,13 +229,14 @@ def graph(name: str, steps: list, shape: list[str | int]) -> GraphProto:
 
 
 def part(
-    function: Callable[..., Tensor | tuple[Tensor, ...]],
-    inputs: dict[str, Tensor],
-    outputs: list[str],
+    owner: nn.Module,
+    function: Callable[..., Outputs],
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
     *,
     fixed: bool = False,
 ) -> ModelProto:
-    """A method of an explainer as torch exports it, sizes left open, or that of the batch only."""
+    """Export a method of ``owner`` by torch; sizes are open, if ``fixed`` only the batch's."""
     free = torch.export.Dim.AUTO
     sizes = {0: free} if fixed else {0: free, 2: free, 3: free}
     shapes = tuple(sizes if x.ndim == 4 else {} for x in inputs.values())
@@ -230,27 +244,28 @@ def part(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            Called(function),
+            Call(owner, function.__name__),
             tuple(inputs.values()),
             dynamo=True,
             verbose=False,
             opset_version=OPSET,
             input_names=list(inputs),
-            output_names=outputs,
+            output_names=list(outputs),
             dynamic_shapes=(shapes,),
         )
+    assert program is not None  # it is, of dynamo
     model = program.model_proto
     forget_origin(model)
     return model
 
 
-class Called(nn.Module):
-    """A bound method of a module as a module of its own."""
+class Call(nn.Module):
+    """A module that calls the method ``name`` of another, ``owner``."""
 
-    def __init__(self, function: Callable[..., Tensor | tuple[Tensor, ...]]) -> None:
+    def __init__(self, owner: nn.Module, name: str) -> None:
         super().__init__()
-        self.owner = function.__self__
-        self.name = function.__name__
+        self.owner, self.name = owner, name
 
-    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        return getattr(self.owner, self.name)(*inputs)
+    def forward(self, *inputs: Tensor) -> Outputs:
+        outputs: Outputs = getattr(self.owner, self.name)(*inputs)
+        return outputs

@@ -1,17 +1,19 @@
-"""Classifier and explanation as one plain ONNX graph: export, check against torch, rename.
+"""Exports classifier and attribution as one plain ONNX graph, and checks it against torch.
 
-The graph takes ``images`` (B, 3, H, W), RGB in [0, 1], sides multiples of the stride, and gives
-``probability`` (B, h, w) of every tile position and ``relevance`` (B, H, W).  More inputs have
-defaults: ``gate``, 0.5, below which a tile is not explained; if none reaches it, the way back is
-skipped.  ``stage`` and ``cells`` let a scan run the parts of `Propagation` one by one, on windows
-that reach further than their cells, with what another part gave as ``cells``: 0 all, 1 features
-(to ``features``), 2 head (to ``probability`` and ``value``), 3 back.
+The graph takes ``images`` (B, 3, H, W), RGB in [0, 1], with sides that are multiples of the
+stride.  It returns ``probability`` (B, h, w) of every tile position and ``relevance`` (B, H, W).
+Other inputs have defaults.  ``gate`` is 0.5: tiles with a lower P(crack) get no attribution, and
+if all are lower the way back is skipped.  ``stage`` and ``cells`` let a scan run the parts of
+`Propagation` one by one on windows, which extend beyond their cells, with the result of another
+part as ``cells``: 0 everything, 1 features (to ``features``), 2 head (to ``probability`` and
+``value``), 3 back.
 
-Weights that a rule modifies are computed in the graph, which runtimes do once when they load it;
-each weight is stored once, in half precision, in the file itself or in the checkpoint beside it.
+The graph computes the weights that a rule modifies; runtimes do this once, when they load it.
+Each weight is stored once, in half precision, in the file itself or in the checkpoint beside it.
 
-A method of several passes reads ``number`` and ``place`` too, and its third stage is one pass; a
-method without a gate has ``images`` and ``relevance`` only: see `crackcli.export.method_graphs`.
+The graph of a method of several passes also takes ``number`` and ``place``, and its stage 3 is one
+pass.  That of a method without a gate has ``images`` and ``relevance`` only.  See
+`crackcli.export.method_graphs`.
 """
 
 import json
@@ -23,55 +25,62 @@ import onnx
 from onnx import ModelProto, helper
 
 from crackcli import __version__
+from crackcli.arrays import Float32
 from crackcli.engines.engine import EngineFacts
 from crackcli.engines.onnx import CONTRACT, FACTS, METADATA, OnnxEngine
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import ModelError, OutputError
-from crackcli.export.graph_surgery import for_one_tile, halve, point_into
-from crackcli.export.method_graphs import WINDOWED, graph_of
-from crackcli.files import refuse_existing, written_aside
+from crackcli.export.graph_surgery import convert_for_qgis, refer_to_weights, store_in_half
+from crackcli.export.method_graphs import WINDOWED, export_graph
+from crackcli.files import atomic_write, refuse_existing
 from crackcli.registry import DEFAULT_METHOD, DEFAULT_START
 
 TOLERANCE = 0.02  # of the norm
-TRIES = 3
-GATED = 0.5  # share of the tiles that are explained where a pass is checked
+ATTEMPTS = 3
+GATED = 0.5  # fraction of tiles above the gate in the check of a pass
 QGIS_TILE_PX = 512
-QGIS_TOP = 0.1  # root of relevance that is shown as a score of 1
-QGIS_OVERLAP = 50  # percent: half a tile on each side, as far as a map depends on its surroundings
+QGIS_TOP = 0.1  # root of the relevance that becomes a score of 1
+QGIS_OVERLAP = 50  # percent; a map depends on half a tile of surroundings on each side
 
 
 @dataclass(frozen=True)
 class ExportTask:
-    """A checkpoint, a method and where the graph goes."""
+    """A checkpoint, a method, and the file to write."""
 
     model: Path
     output: Path
     method: str = DEFAULT_METHOD
     start: str = DEFAULT_START
-    baseline: str | None = None  # None: that of the method
+    baseline: str | None = None  # None: the default of the method
     weights_beside: bool = False  # leave the weights in the checkpoint, in the same folder
-    qgis: bool = False  # fixed tile and one output, as Deepness demands; not for scan
-    gsd_mm: float | None = None  # pixel size of the photographs it is meant for
+    qgis: bool = False  # fixed tile size and one output, for Deepness; not for scan
+    gsd_mm: float | None = None  # pixel size of the photographs that it is for
     overwrite: bool = False
 
 
 def export(task: ExportTask) -> Path:
-    """Write ``task.output``; it exists afterwards only if it agrees with torch."""
+    """Write ``task.output`` and return it; it exists afterwards only if it agrees with torch.
+
+    Raises a `ModelError` if it does not, an `OutputError` if the file cannot be written.
+    """
     refuse_existing(task.output, overwrite=task.overwrite)
     if task.weights_beside and task.model.resolve().parent != task.output.resolve().parent:
-        raise OutputError(f"{task.output} must lie in the folder of {task.model} to share weights")
+        raise OutputError(
+            f"--weights-beside: {task.output} must be in the folder of {task.model}; choose "
+            "another output, or leave it out"
+        )
     engine = TorchEngine(task.model, task.method, task.start, "cpu", task.baseline)
-    model = graph_of(engine.explainer)
-    halve(model)
+    model = export_graph(engine.explainer)
+    store_in_half(model)
     if task.weights_beside:
-        point_into(model, task.model)
+        refer_to_weights(model, task.model)
     describe(model, engine.facts, task)
-    with written_aside(task.output) as aside:
+    with atomic_write(task.output) as aside:
         onnx.save(model, aside)
         onnx.checker.check_model(aside)
-        check(OnnxEngine(aside, device="cpu"), engine, task)
+        check_graph(OnnxEngine(aside, device="cpu"), engine, task)
         if task.qgis:
-            for_one_tile(
+            convert_for_qgis(
                 *(model, "relevance", qgis_tile_px(engine.facts), qgis_top(engine.facts)),
                 WINDOWED,
             )
@@ -81,15 +90,15 @@ def export(task: ExportTask) -> Path:
 
 
 def describe(model: ModelProto, facts: EngineFacts, task: ExportTask) -> None:
-    """Our own facts, and those that the QGIS plugin Deepness looks for, as metadata."""
-    ours = {
+    """Write our own facts, and the metadata of the QGIS plugin Deepness, into ``model``."""
+    ours: dict[str, object] = {
         **{name: getattr(facts, name) for name in FACTS},
         "version": __version__,
         "contract": CONTRACT,
         "checkpoint_sha256": facts.model_sha256,
         "weights": task.model.name if task.weights_beside else None,
     }
-    deepness = {
+    deepness: dict[str, object] = {
         "model_type": "Regressor",
         "class_names": {"0": "crack"},
         "tile_size": qgis_tile_px(facts),
@@ -101,25 +110,28 @@ def describe(model: ModelProto, facts: EngineFacts, task: ExportTask) -> None:
     }
     if task.gsd_mm:
         deepness["resolution"] = task.gsd_mm / 10  # cm per px
-    values = {METADATA: ours} | deepness
+    values = {METADATA: ours, **deepness}
     helper.set_model_props(model, {key: json.dumps(value) for key, value in values.items()})
     model.producer_name, model.producer_version = "crackcli", __version__
 
 
 def qgis_tile_px(facts: EngineFacts) -> int:
-    """The side of the one tile that a graph for QGIS takes."""
+    """Return the side of the one tile that a graph for QGIS takes."""
     return facts.tile_px if facts.kind == "tiles" else QGIS_TILE_PX
 
 
 def qgis_top(facts: EngineFacts) -> float:
-    """The root of a score that QGIS shows as 1: relevance is small, probabilities are not."""
+    """Return the root of the score that QGIS shows as 1: relevance is small, P(crack) is not."""
     return 1.0 if facts.direct else QGIS_TOP
 
 
-def check(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
-    """Compare the graph with torch; what differs once may be a near tie of a pool that went the
-    other way, what differs every time is wrong."""
-    for left in reversed(range(TRIES)):
+def check_graph(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
+    """Compare the graph with torch, up to `ATTEMPTS` times.
+
+    A single difference may be a near tie of a pool that is broken the other way; one in every
+    attempt is an error.
+    """
+    for left in reversed(range(ATTEMPTS)):
         try:
             compare(ours, theirs, task)
             return
@@ -129,8 +141,8 @@ def check(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
 
 
 def compare(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
-    """Compare a graph with torch, whole and by parts, on fresh images of other sizes than it was
-    traced with."""
+    """Compare the graph with torch, as a whole and by parts, on new images of other sizes than it
+    was traced with."""
     facts = theirs.facts
     random = np.random.default_rng()
     for count, rows, cols in ((1, 0, 0), (2, 1, 2)):
@@ -151,11 +163,11 @@ def compare(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
         if facts.kind == "propagation":
             agree(task, "back", ours.back(window, value), theirs.back(window, value))
     if facts.kind == "passes":
-        compare_share(ours, theirs, task)
+        compare_pass(ours, theirs, task)
 
 
-def compare_share(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
-    """Compare the share of the last pass of a window somewhere in a raster."""
+def compare_pass(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> None:
+    """Compare the last pass of a window somewhere in a raster."""
     facts = theirs.facts
     random = np.random.default_rng()
     tile, reach = facts.tile_px // facts.stride_px, -(-facts.reach_px // facts.stride_px)
@@ -166,15 +178,15 @@ def compare_share(ours: OnnxEngine, theirs: TorchEngine, task: ExportTask) -> No
     gated = (random.random((1, tiles, tiles + 1)) < GATED).astype(np.float32)
     place = (-facts.stride_px, 3 * facts.tile_px)
     last = facts.passes - 1
-    expected = theirs.share(images, gated, last, place)
-    agree(task, "share", ours.share(images, gated, last, place), expected)
+    expected = theirs.pass_map(images, gated, last, place)
+    agree(task, "pass", ours.pass_map(images, gated, last, place), expected)
 
 
-def agree(task: ExportTask, what: str, actual: np.ndarray, expected: np.ndarray) -> None:
-    """Raise a `ModelError` unless two arrays are the same but for rounding."""
+def agree(task: ExportTask, what: str, actual: Float32, expected: Float32) -> None:
+    """Raise a `ModelError` unless two arrays are equal up to rounding."""
     error = float(np.linalg.norm(actual - expected)) / max(float(np.linalg.norm(expected)), 1e-12)
     if actual.shape != expected.shape or not error <= TOLERANCE:
         raise ModelError(
-            f"{task.output} was not written: its {what} differs from torch by {error:.1e}; please "
-            "report this with your versions of torch and onnxruntime"
+            f"{task.output}: not written, since its {what} differs from torch by {error:.1e}; "
+            "please report this with your versions of torch and onnxruntime"
         )

@@ -1,4 +1,4 @@
-"""The transposes agree with autograd, and what has none is named."""
+"""Adjoints agree with autograd; a layer without one is named in the error."""
 
 import pytest
 
@@ -21,9 +21,9 @@ from crackcli.errors import UnsupportedLayer
         (nn.MaxPool2d(2), (2, 3, 6, 8)),
         (nn.Dropout(0.5).eval(), (2, 3, 4)),
     ],
-    ids=["conv-padded", "conv", "conv-neck", "conv-1x1", "relu", "max-pool", "dropout"],
+    ids=["conv-padded", "conv", "conv-head", "conv-1x1", "relu", "max-pool", "dropout"],
 )
-def test_the_adjoint_is_what_autograd_computes(layer, shape):
+def test_an_adjoint_agrees_with_autograd(layer, shape):
     x = torch.randn(shape, dtype=torch.float64, generator=torch.manual_seed(3), requires_grad=True)
     layer = layer.double()
     y = layer(x)
@@ -35,7 +35,7 @@ def test_the_adjoint_is_what_autograd_computes(layer, shape):
     torch.testing.assert_close(actual, expected)
 
 
-def test_equal_values_of_a_pool_share_what_comes_back():
+def test_ties_of_a_pool_share_equally():
     x = torch.tensor([[[[5.0, 5.0], [1.0, 5.0]]]])
 
     back = adjoint(nn.MaxPool2d(2), torch.tensor([[[[3.0]]]]), x)
@@ -46,6 +46,6 @@ def test_equal_values_of_a_pool_share_what_comes_back():
 @pytest.mark.parametrize(
     "layer", [nn.GELU(), nn.Conv2d(2, 2, 3, stride=2), nn.MaxPool2d(3, 2)], ids=str
 )
-def test_a_layer_without_a_transpose_is_named(layer):
+def test_a_layer_without_an_adjoint_is_named(layer):
     with pytest.raises(UnsupportedLayer, match=type(layer).__name__):
         adjoint(layer, torch.ones(1, 2, 3, 3), torch.ones(1, 2, 8, 8))

@@ -1,4 +1,4 @@
-"""DeepLift adds up, pools included, and is Captum's where Captum is right: without pools."""
+"""DeepLift adds up, pools included, and agrees with Captum without pools, where Captum is exact."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from crackcli.networks.chain import Chain
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
 BRIGHTNESS = torch.tensor((0.1, 0.4, 0.7)).view(3, 1, 1, 1)  # of images that differ in their logits
-EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below
+EVERYTHING = torch.tensor(0.0)  # a gate that every tile reaches
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def margin(chain, images):
     return logits[:, 1] - logits[:, 0]
 
 
-def test_it_shares_out_the_difference_from_the_reference(chain):
+def test_a_map_adds_up_to_the_difference_from_the_reference(chain):
     images = torch.rand(3, 3, 256, 256, dtype=torch.float64) * BRIGHTNESS
     reference = torch.rand(1, 3, 256, 256, dtype=torch.float64)
 
@@ -39,7 +39,7 @@ def test_it_shares_out_the_difference_from_the_reference(chain):
 
 
 @pytest.mark.filterwarnings("ignore:Setting forward, backward hooks:UserWarning")
-def test_without_pools_it_is_captum_s():
+def test_without_pools_it_agrees_with_captum():
     captum = pytest.importorskip("captum.attr")
     torch.manual_seed(4)
     chain = Chain(
@@ -73,11 +73,11 @@ def test_deepliftshap_is_the_mean_over_the_references(chain):
     torch.testing.assert_close(actual, torch.stack(each).mean(dim=0))
 
 
-def test_a_secant_of_a_pool_is_no_steeper_than_one_and_exact():
+def test_the_slopes_of_a_pool_are_exact_and_at_most_one():
     torch.manual_seed(5)
     pool = nn.MaxPool2d(2)
     x, r = torch.randn(2, 1, 4, 64, 64, dtype=torch.float64)
-    x[:, :, ::4] = r[:, :, ::4]  # some do not differ
+    x[:, :, ::4] = r[:, :, ::4]  # some are equal to the reference
     x[:, 1] = x[:, 1].round()  # and some are equal to their neighbours
 
     slopes = secant(pool, torch.ones(1, 4, 32, 32, dtype=torch.float64), x, r)
@@ -88,15 +88,15 @@ def test_a_secant_of_a_pool_is_no_steeper_than_one_and_exact():
     torch.testing.assert_close(rises, pool(x) - pool(r))
 
 
-def test_where_nothing_differs_it_is_the_gradient(chain):
+def test_with_the_image_as_reference_multipliers_are_the_gradient(chain):
     images = torch.rand(1, 3, 256, 256, dtype=torch.float64)
     method = deeplift(chain, "margin", images).double()
 
     value = method.value_of(
         method.features(torch.cat((images, images))), torch.ones(1, 1, 1, 1).double()
     )
-    inputs = chain[: chain.head_start].trace(torch.cat((images, images)))[:-1]
-    actual = method.carry(value, inputs, 0)
+    inputs = chain.features.trace(torch.cat((images, images)))[:-1]
+    actual = method.propagate(value, inputs, 0)
 
     images.requires_grad_(True)
     (expected,) = torch.autograd.grad(margin(chain, images).sum(), images)

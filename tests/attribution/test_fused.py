@@ -1,4 +1,4 @@
-"""Few passes over memory give what many give; kernels give what functions of torch give."""
+"""Fused LRP agrees with LRP; kernels agree with functions of torch."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ COMPOSITES = [lrp, gamma_box, epsilon_plus, alpha2_beta1]
 
 
 def tiny(first=4):
-    """A network with biases, so that their part in the denominators is seen."""
+    """Return a network with biases, so that their part in the denominators matters."""
     torch.manual_seed(5)
     chain = vgg11.build(**TINY | {"widths": (first, *TINY["widths"][1:])}).eval()
     for name, parameter in chain.named_parameters():
@@ -46,26 +46,26 @@ def apart(actual, expected):
 
 @pytest.mark.parametrize("method", COMPOSITES)
 @torch.inference_mode()
-def test_few_passes_give_the_cells_and_maps_of_many(method):
+def test_fused_lrp_gives_the_cells_and_maps_of_lrp(method):
     explainer, images = method(tiny()), window()
     scaled = images.permute(0, 3, 1, 2).float() / 255
     fused = Fused.of(explainer, torch.float32)
 
     cells = fused.features(images)
 
-    torch.testing.assert_close(cells, explainer.features_inside(scaled))
+    torch.testing.assert_close(cells, explainer.window_features(scaled))
     value = torch.rand(cells.shape)
-    expected = explainer.back_inside(scaled, value)
+    expected = explainer.window_back(scaled, value)
     assert expected.abs().max() > 0
     assert apart(fused.back(images, value), expected) < 1e-5
 
 
 @pytest.mark.parametrize("method", [gradient, inputxgrad])
-def test_methods_with_other_rules_are_left_as_they_are(method):
+def test_methods_with_other_rules_have_no_fused_form(method):
     assert Fused.of(method(tiny())) is None
 
 
-def test_layers_of_another_kind_are_left_as_they_are():
+def test_layers_of_another_kind_have_no_fused_form():
     chain = tiny()
     chain[3].dilation = (2, 2)
 
@@ -73,7 +73,7 @@ def test_layers_of_another_kind_are_left_as_they_are():
 
 
 @pytest.mark.parametrize("both", [False, True])
-def test_divisions_of_bfloat16_are_those_of_float32(both):
+def test_bfloat16_is_divided_in_float32(both):
     """Rounding the denominator's sum to bfloat16 would lose a small bias beside a large product."""
     torch.manual_seed(1)
     channels, half = 8, torch.bfloat16
@@ -105,7 +105,7 @@ with torch.inference_mode():
     for method, first in ((COMPOSITES[0], 4), (COMPOSITES[0], 16), (COMPOSITES[3], 4)):
         plain = Fused.of(method(tiny(first)), torch.float32)
         quick = Fused(plain.stages, kernels.Kernels())
-        assert quick.entered == (first == 16)  # kernels of the first layer want 16 channels
+        assert (quick.entry is not None) == (first == 16)  # the first layer needs 16 channels
         cells = plain.features(images)
         value = torch.rand(cells.shape)
         print(apart(quick.features(images), cells))
@@ -113,8 +113,8 @@ with torch.inference_mode():
 """
 
 
-def test_kernels_give_what_functions_of_torch_give():
-    """By Triton's interpreter, which needs no GPU."""
+def test_kernels_agree_with_functions_of_torch():
+    """Run by Triton's interpreter, which needs no GPU."""
     pytest.importorskip("triton")
     here = Path(__file__).parent
     search = os.pathsep.join([str(here.parents[1]), str(here)])
@@ -134,7 +134,7 @@ def test_kernels_give_what_functions_of_torch_give():
 @pytest.mark.parametrize("first", [4, 16])
 @pytest.mark.parametrize("method", COMPOSITES)
 @torch.inference_mode()
-def test_kernels_give_on_a_gpu_what_the_processor_gives(method, first):
+def test_kernels_on_a_gpu_agree_with_the_cpu(method, first):
     pytest.importorskip("triton")
     from crackcli.attribution.triton_kernels import Kernels
 

@@ -1,4 +1,4 @@
-"""Gradient and input x gradient are what autograd computes on one tile."""
+"""Gradient and input x gradient agree with autograd on one tile."""
 
 import pytest
 

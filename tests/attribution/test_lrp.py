@@ -1,4 +1,4 @@
-"""LRP against three witnesses: dense algebra, conservation of relevance, and Zennit."""
+"""LRP agrees with dense algebra and with Zennit, and conserves relevance."""
 
 import pytest
 
@@ -22,7 +22,7 @@ from crackcli.networks import vgg11
 from crackcli.registry import STARTS
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
-EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below
+EVERYTHING = torch.tensor(0.0)  # a gate that every tile reaches
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def tiny():
 
 
 def biased(chain):
-    """Small biases, so that their part in the denominators is seen."""
+    """Set small biases, so that their part in the denominators matters."""
     for name, parameter in chain.named_parameters():
         if name.endswith("bias"):
             nn.init.uniform_(parameter, -0.05, 0.05)
@@ -40,8 +40,8 @@ def biased(chain):
 
 
 def shares(layer, x, kind):
-    """What each input i gives to each output j, (J, I), and the bias's part (J,), as a rule
-    weighs them: dense algebra on one image."""
+    """Return the contribution of each input i to each output j, (J, I), and that of the bias (J,),
+    as a rule weighs them: dense algebra on one image."""
     w = torch.autograd.functional.jacobian(layer, x[None]).reshape(-1, x.numel())
     b = layer(x[None]).flatten() - w @ x.flatten()
     x = x.flatten()
@@ -57,7 +57,7 @@ def shares(layer, x, kind):
 
 
 def by_hand(layer, x, relevance, kind):
-    """The textbook formula, sum_j R_j z_ij / sum_i z_ij: slow, and easy to believe."""
+    """Compute the textbook formula, sum_j R_j z_ij / sum_i z_ij: slow, and easy to verify."""
     if kind == "alpha-beta":
         return 2 * by_hand(layer, x, relevance, "alpha") - by_hand(layer, x, relevance, "beta")
     z, bias = shares(layer, x, kind)
@@ -80,7 +80,7 @@ def test_a_rule_agrees_with_dense_algebra(rule, kind):
     torch.manual_seed(6)
     layer = nn.Conv2d(3, 4, 3, padding=1).double()
     x = torch.rand(3, 6, 5, dtype=torch.float64)
-    passed = layer(x[None])[0].detach() > 0  # relevance comes from outputs that a ReLU let pass
+    passed = layer(x[None])[0].detach() > 0  # relevance comes from outputs that a ReLU passed on
     relevance = torch.rand(4, 6, 5, dtype=torch.float64) * passed
 
     actual = rule(layer)(x[None], relevance[None])[0]
@@ -89,16 +89,16 @@ def test_a_rule_agrees_with_dense_algebra(rule, kind):
     torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-9)
 
 
-def test_relevance_is_conserved_where_there_is_no_bias(tiny):
+def test_relevance_is_conserved_without_biases(tiny):
     images = torch.rand(3, 3, 256, 256, dtype=torch.float64)
 
     _, maps = lrp(tiny, "both").double()(images, EVERYTHING)
 
-    total = 3 * maps.sum(dim=(1, 2))  # a map is the mean of three bands
+    total = 3 * maps.sum(dim=(1, 2))  # a map is the mean of three channels
     torch.testing.assert_close(total, torch.full_like(total, 2.0), rtol=1e-3, atol=1e-4)
 
 
-def test_the_class_selective_start_shares_out_the_margin(tiny):
+def test_the_relevance_of_the_margin_adds_up_to_the_margin(tiny):
     images = torch.rand(2, 3, 256, 256, dtype=torch.float64)
 
     _, maps = lrp(tiny, "margin").double()(images, EVERYTHING)
@@ -110,7 +110,7 @@ def test_the_class_selective_start_shares_out_the_margin(tiny):
 
 @pytest.mark.parametrize("start", ["both", "crack"])
 @pytest.mark.parametrize("method", [lrp, gamma_box, epsilon_plus, alpha2_beta1])
-def test_a_composite_equals_zennit_s(tiny, method, start):
+def test_a_composite_agrees_with_zennit(tiny, method, start):
     pytest.importorskip("zennit")
     from zennit.attribution import Gradient
 
@@ -128,8 +128,10 @@ def test_a_composite_equals_zennit_s(tiny, method, start):
 
 
 def zennit_composite(chain, method):
-    """Zennit's own rules, layer by layer: the head is convolutions here, to which its composites
-    would give what they give to all convolutions."""
+    """Return Zennit's own rules, layer by layer.
+
+    Our head is convolutions, which its composites would treat like all other convolutions.
+    """
     from zennit import rules
     from zennit.core import Composite
 
@@ -151,7 +153,7 @@ def zennit_composite(chain, method):
     return Composite(module_map=lambda ctx, name, module: by_module.get(id(module)))
 
 
-def test_batch_size_changes_nothing(tiny):
+def test_the_map_does_not_depend_on_the_batch(tiny):
     images = torch.rand(3, 3, 256, 288, dtype=torch.float64)
     method = lrp(tiny).double()
 
@@ -161,6 +163,6 @@ def test_batch_size_changes_nothing(tiny):
     torch.testing.assert_close(together, alone)
 
 
-def test_an_unknown_start_is_answered_with_the_menu(tiny):
+def test_an_unknown_target_is_answered_with_the_menu(tiny):
     with pytest.raises(UsageError, match="choose one of: both, crack, margin"):
         lrp(tiny, "sound")

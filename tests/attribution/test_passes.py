@@ -1,16 +1,16 @@
-"""Laws of all methods of several passes: tiles, batches, windows, and where references lie."""
+"""Laws of all methods of several passes: windows, and the place of references."""
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from crackcli.attribution.deeplift import deeplift, deepliftshap
-from crackcli.attribution.passes import mirrored
+from crackcli.attribution.passes import reflect
 from crackcli.attribution.path import gradientshap, intgrad
 from crackcli.networks import vgg11
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8, "tile_cells": 2}
-EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below
+EVERYTHING = torch.tensor(0.0)  # a gate that every tile reaches
 ALL = [deeplift, deepliftshap, gradientshap, lambda *given: intgrad(*given, nodes=3)]
 
 
@@ -26,35 +26,36 @@ def references():
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_a_window_gives_the_same_inside_as_the_whole(chain, references, method):
-    """A window of a raster, computed on its own, agrees with all of the raster at once."""
+def test_a_window_gives_the_same_as_the_whole_raster(chain, references, method):
     explainer = method(chain, "margin", references).double()
     raster = torch.rand(1, 3, 14 * 32, 15 * 32, dtype=torch.float64)
     probability, _ = explainer.head(explainer.features(raster), EVERYTHING)
     gated = (torch.rand_like(probability) < 0.5).double()[:, None]  # tiles, whatever their P(crack)
     number = torch.tensor(1)
 
-    whole = explainer.share(raster, gated, number, torch.tensor((0, 0)))
+    whole = explainer.pass_map(raster, gated, number, torch.tensor((0, 0)))
     row, col, side = 1, 3, 11  # of the window, in cells
     pixels = (..., slice(32 * row, 32 * (row + side)), slice(32 * col, 32 * (col + side)))
     reach = explainer.reach
     tiles = side - 2 * reach - 1
     own = gated[..., row + reach :, col + reach :][..., :tiles, :tiles]
-    core = explainer.share_of_core(raster[pixels], own, number, torch.tensor((32 * row, 32 * col)))
+    core = explainer.window_pass_map(
+        raster[pixels], own, number, torch.tensor((32 * row, 32 * col))
+    )
 
     inner = 2 * reach * 32
-    rim = 32 + inner  # of the window: what the map leaves out, and what is not right of it
+    rim = 32 + inner  # of the window: not in the map, or dependent on its edges
     actual = core[:, inner:-inner, inner:-inner]
     expected = whole[pixels][:, rim:-rim, rim:-rim]
     assert expected.abs().max() > 0
     torch.testing.assert_close(actual, expected)
 
 
-def test_a_reference_is_mirrored_on_and_on():
+def test_a_reference_is_tiled_by_reflection():
     tile = torch.rand(2, 3, 4, 4)
     images = torch.zeros(1, 3, 16, 12)
 
-    seen = mirrored(tile, torch.tensor(1), torch.tensor((-4, 2)), images)[0]
+    seen = reflect(tile, torch.tensor(1), torch.tensor((-4, 2)), images)[0]
 
     there_and_back = torch.cat((tile[1], tile[1].flip(1)), dim=1)
     there_and_back = torch.cat((there_and_back, there_and_back.flip(2)), dim=2)

@@ -1,4 +1,4 @@
-"""Integrated gradients against Captum and completeness; GradientShap against autograd."""
+"""Integrated gradients agree with Captum and are complete; GradientShap agrees with autograd."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from crackcli.networks import vgg11
 from crackcli.registry import STARTS
 
 TINY = {"widths": (4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 8, 8, 0), "hidden": 8}
-EVERYTHING = torch.tensor(0.0)  # a gate that no tile stays below
+EVERYTHING = torch.tensor(0.0)  # a gate that every tile reaches
 
 
 @pytest.fixture
@@ -29,13 +29,13 @@ def images():
 
 
 def explained(chain, start):
-    """What is explained: the weighted logits (B,) of images of one tile."""
+    """Return the attribution target: the weighted logits (B,) of images of one tile."""
     weights = torch.tensor(STARTS[start], dtype=torch.float64)
     return lambda images: chain(images)[:, :, 0, 0] @ weights
 
 
 @pytest.mark.parametrize("start", ["margin", "crack"])
-def test_integrated_gradients_are_captum_s(chain, references, images, start):
+def test_integrated_gradients_agree_with_captum(chain, references, images, start):
     captum = pytest.importorskip("captum.attr")
     black = torch.zeros(1, 3, 256, 256, dtype=torch.float64)
 
@@ -45,7 +45,7 @@ def test_integrated_gradients_are_captum_s(chain, references, images, start):
     torch.testing.assert_close(actual, expected.mean(dim=1))
 
 
-def test_integrated_gradients_share_out_the_difference_from_the_references(
+def test_integrated_gradients_add_up_to_the_difference_from_the_references(
     chain, references, images
 ):
     images = images[:1] * 0.2
@@ -56,7 +56,7 @@ def test_integrated_gradients_share_out_the_difference_from_the_references(
     torch.testing.assert_close(3 * maps.sum(dim=(1, 2)), expected, rtol=0.05, atol=0)
 
 
-def test_gradientshap_is_the_mean_of_gradients_at_its_draws(chain, references, images):
+def test_gradientshap_is_the_mean_of_the_gradients_at_its_samples(chain, references, images):
     method = gradientshap(chain, "margin", references).double()
 
     _, actual = method(images, EVERYTHING)
@@ -71,7 +71,7 @@ def test_gradientshap_is_the_mean_of_gradients_at_its_draws(chain, references, i
     torch.testing.assert_close(actual, expected.mean(dim=1))
 
 
-def test_gradientshap_draws_by_its_seed(chain, references):
+def test_the_seed_decides_the_samples_of_gradientshap(chain, references):
     images = torch.rand(1, 3, 256, 256, dtype=torch.float64)
 
     maps = [gradientshap(chain, "margin", references, seed=s).double()(images, EVERYTHING)[1]
@@ -81,7 +81,7 @@ def test_gradientshap_draws_by_its_seed(chain, references):
     assert not torch.allclose(maps[0], maps[2])
 
 
-def test_the_samples_of_gradientshap_are_spread_as_they_should_be(chain, references):
+def test_the_samples_of_gradientshap_have_the_intended_distribution(chain, references):
     method = gradientshap(chain, "margin", references, samples=64).double()
 
     assert method.noise.std().item() == pytest.approx(0.09, rel=0.02)

@@ -1,5 +1,4 @@
-"""All tiles at once give what tiles one by one give; gated tiles do not count; parts make a
-whole."""
+"""All tiles at once agree with tiles one by one; tiles below the gate do not count."""
 
 import pytest
 
@@ -14,8 +13,8 @@ from crackcli.networks.chain import Chain
 
 @pytest.fixture
 def local_chain():
-    """Features of 1 x 1 convolutions: tiles do not see beyond their border, so that a tile cut out
-    and a tile in place are the same thing.  Tiles of 16 px at steps of 4."""
+    """Return a chain of 1 x 1 convolutions: a tile does not depend on pixels beyond its border, so
+    that a tile cut out gives the same as a tile in place.  Tiles of 16 px at steps of 4."""
     torch.manual_seed(8)
     chain = Chain(
         nn.Conv2d(3, 6, 1, padding=0),
@@ -33,8 +32,8 @@ def local_chain():
 
 
 @pytest.fixture(autouse=True)
-def _neck_is_the_wide_convolution(monkeypatch):
-    """A chain finds its neck by padding, which 1 x 1 convolutions do not need."""
+def _head_starts_at_the_wide_convolution(monkeypatch):
+    """A chain finds its head by the padding of its convolutions; those of 1 x 1 have none."""
     monkeypatch.setattr(Chain, "head_start", 6)
 
 
@@ -55,7 +54,7 @@ def test_the_map_is_the_mean_of_the_maps_of_all_tiles_that_cover_a_pixel(local_c
     torch.testing.assert_close(actual, total / count)
 
 
-def test_a_tile_below_the_gate_leaves_no_trace(local_chain):
+def test_a_tile_below_the_gate_does_not_change_the_map(local_chain):
     images = torch.rand(1, 3, 28, 28, dtype=torch.float64)
     explainer = lrp(local_chain).double()
     probability, _ = explainer(images, torch.tensor(0.0))
@@ -72,7 +71,7 @@ def test_a_tile_below_the_gate_leaves_no_trace(local_chain):
     torch.testing.assert_close(actual, total / count.clamp(min=1))
 
 
-def test_nothing_is_explained_above_every_probability(local_chain):
+def test_a_gate_above_every_probability_gives_an_empty_map(local_chain):
     _, maps = lrp(local_chain).double()(
         torch.rand(2, 3, 20, 24, dtype=torch.float64), torch.tensor(1.1)
     )

@@ -1,4 +1,4 @@
-"""A fixed input is one that was always given; all else of the graph stays as it is."""
+"""Fixing an input is the same as giving it always; the rest of the graph does not change."""
 
 import numpy as np
 import pytest
@@ -9,11 +9,11 @@ onnxruntime = pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper
 from onnx import numpy_helper as arrays
 
-from crackcli.engines.onnx_constants import read_varint, varint, with_fixed
+from crackcli.engines.onnx_constants import fix_input, read_varint, varint
 
 
 def model(default=0):
-    """x if n is 0, else x times the weights."""
+    """Return a graph of: x if n is 0, else x times the weights."""
     values = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["B"])]
     then = helper.make_graph([helper.make_node("Mul", ["x", "w"], ["y"])], "then", [], values)
     other = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "other", [], values)
@@ -36,8 +36,8 @@ def model(default=0):
 
 
 @pytest.mark.parametrize(("value", "factor"), [(0, 1), (1, 2.5), (300, 2.5), (-1, 2.5)])
-def test_the_graph_does_what_it_did_with_that_input(value, factor):
-    fixed = with_fixed(model().SerializeToString(), "n", value)
+def test_the_graph_gives_what_it_gave_with_that_input(value, factor):
+    fixed = fix_input(model().SerializeToString(), "n", value)
 
     session = onnxruntime.InferenceSession(fixed, providers=["CPUExecutionProvider"])
     (z,) = session.run(None, {"x": np.float32([1, 2, 3])})
@@ -47,25 +47,25 @@ def test_the_graph_does_what_it_did_with_that_input(value, factor):
     np.testing.assert_allclose(z, factor * np.float32([1, 2, 3]))
 
 
-def test_all_else_stays_as_it_is():
+def test_the_rest_of_the_graph_does_not_change():
     before = model(default=7)
-    after = onnx.load_from_string(with_fixed(before.SerializeToString(), "n", 7))
+    after = onnx.load_from_string(fix_input(before.SerializeToString(), "n", 7))
 
     (given,) = [value for value in before.graph.input if value.name == "n"]
     before.graph.input.remove(given)
-    for one in (before, after):  # a tensor may hold its number in more than one way
+    for one in (before, after):  # a tensor can store its number in several ways
         for tensor in one.graph.initializer:
             tensor.CopyFrom(arrays.from_array(arrays.to_array(tensor), tensor.name))
     assert after == before
 
 
-def test_what_has_no_such_input_is_refused():
+def test_a_graph_without_such_an_input_is_refused():
     with pytest.raises(ValueError, match="has no input k with a default"):
-        with_fixed(model().SerializeToString(), "k", 1)
+        fix_input(model().SerializeToString(), "k", 1)
     with pytest.raises(ValueError, match="not a serialised ONNX graph"):
-        with_fixed(b"\xff\xff\xff", "n", 1)
+        fix_input(b"\xff\xff\xff", "n", 1)
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**31, 2**63])
-def test_numbers_come_back(value):
+def test_a_number_survives_writing_and_reading(value):
     assert read_varint(varint(value) + b"\x01", 0) == (value, len(varint(value)))

@@ -1,4 +1,4 @@
-"""Which file and which engine are used: what was asked for, and else what is shipped."""
+"""The model file and the engine are those asked for, else those that are shipped."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crackcli import shipped_models
-from crackcli.engines import opening as models
+from crackcli.engines import opening
 from crackcli.engines.opening import find_model, open_engine
 from crackcli.errors import ModelError, UsageError
 from crackcli.registry import ENGINES
@@ -14,7 +14,7 @@ from crackcli.registry import ENGINES
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A clone with the shipped checkpoint and its default graph, and nothing installed."""
+    """Return the models folder of a clone with the shipped checkpoint and its default graph."""
     monkeypatch.setattr(shipped_models, "PACKAGED", tmp_path / "installed")
     monkeypatch.setattr(shipped_models, "CHECKOUT", tmp_path / "models")
     (tmp_path / "models").mkdir()
@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 
 
 class Opened:
-    """Stands for an engine and keeps what it was opened with."""
+    """Stands for an engine and keeps the arguments it was opened with."""
 
     name = ""
 
@@ -61,7 +61,7 @@ def test_a_model_that_is_given_is_used(folder, engine):
         ("torch", "vgg11_128.safetensors"),
     ],
 )
-def test_without_a_model_the_shipped_one_is_used(folder, engine, name):
+def test_the_shipped_model_is_the_default(folder, engine, name):
     assert find_model(None, None, None, engine) == folder / name
 
 
@@ -73,11 +73,11 @@ def test_each_method_and_start_has_a_graph_of_its_own(folder):
 
 
 @pytest.mark.parametrize(("method", "start"), [("gradient", None), (None, "both")])
-def test_where_no_graph_is_shipped_the_user_is_told_how_to_get_one(folder, method, start):
+def test_the_error_without_a_shipped_graph_says_how_to_get_one(folder, method, start):
     method_used, start_used = method or "lrp", start or "margin"
     says = (
-        f"no graph of the shipped model has method {method_used} and start {start_used}; "
-        "use --engine torch, or write one with crackcli export"
+        f"--engine onnx: no graph of the shipped model has method {method_used} and start "
+        f"{start_used}; use --engine torch, or write one with crackcli export"
     )
 
     with pytest.raises(ModelError) as error:
@@ -88,14 +88,14 @@ def test_where_no_graph_is_shipped_the_user_is_told_how_to_get_one(folder, metho
 
 
 @pytest.mark.parametrize("engine", ["auto", "torch"])
-def test_torch_explains_the_shipped_model_by_any_method(folder, engine):
+def test_torch_runs_any_method_on_the_shipped_model(folder, engine):
     found = find_model(None, "gradient", "both", engine)
 
     assert found == folder / "vgg11_128.safetensors"
 
 
 @pytest.mark.parametrize(("engine", "suffix"), [("auto", ".onnx"), ("torch", ".safetensors")])
-def test_a_method_with_a_network_of_its_own_takes_that_network(folder, engine, suffix):
+def test_a_method_of_another_network_takes_that_network(folder, engine, suffix):
     (folder / f"unet{suffix}").touch()
 
     assert find_model(None, "unet", None, engine) == folder / f"unet{suffix}"
@@ -106,7 +106,7 @@ def test_a_network_that_is_not_shipped_can_be_trained(folder):
         find_model(None, "cae", None, "auto")
 
 
-def test_the_picture_itself_needs_no_model(folder):
+def test_method_raw_needs_no_model(folder):
     engine = open_engine(method="raw")
 
     assert engine.facts.method == "raw"
@@ -130,7 +130,7 @@ def test_an_installation_goes_before_a_clone(folder):
         ("mine.safetensors", "onnx", "onnx"),
     ],
 )
-def test_the_suffix_decides_unless_an_engine_is_asked_for(file, engine, used):
+def test_the_suffix_of_the_file_decides_unless_an_engine_is_given(file, engine, used):
     opened = open_engine(Path(file), engine=engine)
 
     assert opened.name == used
@@ -138,7 +138,7 @@ def test_the_suffix_decides_unless_an_engine_is_asked_for(file, engine, used):
 
 
 @pytest.mark.usefixtures("_engines")
-def test_the_shipped_graph_is_opened_by_the_engine_that_needs_no_torch(folder):
+def test_onnx_runtime_opens_the_shipped_graph_by_default(folder):
     opened = open_engine()
 
     assert opened.name == "onnx"
@@ -146,7 +146,7 @@ def test_the_shipped_graph_is_opened_by_the_engine_that_needs_no_torch(folder):
 
 
 @pytest.mark.usefixtures("_engines")
-def test_an_engine_is_told_what_was_asked_for(folder):
+def test_an_engine_gets_all_options(folder):
     opened = open_engine(None, "intgrad", "crack", "torch", "cpu", "black", "bfloat16")
 
     asked = ("intgrad", "crack", "cpu", "black", "bfloat16")
@@ -170,7 +170,8 @@ def test_an_engine_is_told_what_was_asked_for(folder):
         ),
         (
             {"engine": "onnx", "precision": "bfloat16"},
-            "engine onnx computes in float32; leave --precision out, or use --engine torch",
+            "--precision bfloat16: engine onnx computes in float32; leave it out, or use --engine "
+            "torch",
         ),
         ({"baseline": "white"}, "'white' is not known; choose one of: black, mean, photographs"),
     ],
@@ -187,11 +188,11 @@ def test_a_file_of_the_wrong_kind_is_named(tmp_path):
     path = tmp_path / "notes.onnx"
     path.write_text("no graph")
 
-    with pytest.raises(ModelError, match=r"notes\.onnx is not a usable ONNX graph"):
+    with pytest.raises(ModelError, match=r"notes\.onnx: not a usable ONNX graph"):
         open_engine(path, device="cpu")
 
 
-def test_a_checkpoint_that_is_not_there_is_named(folder):
+def test_a_missing_checkpoint_is_named(folder):
     pytest.importorskip("torch")
     (folder / "vgg11_128.safetensors").unlink()
 
@@ -200,28 +201,14 @@ def test_a_checkpoint_that_is_not_there_is_named(folder):
 
 
 @pytest.mark.parametrize("name", [".safetensors", ".lrp.margin.onnx", ".lrp.both.onnx"])
-def test_the_models_of_this_clone_are_there_and_small(name):
+def test_the_shipped_models_exist_and_are_small(name):
     path = shipped_models.CHECKOUT / f"{shipped_models.SHIPPED}{name}"
 
     assert path.is_file()
     assert path.stat().st_size <= 30e6
 
 
-@pytest.mark.parametrize(
-    ("told", "cores", "expected"),
-    [("", 4, 0), ("", 2, 2), ("3", 4, 3), ("0", 4, 0), ("2,1", 4, 2)],
-)
-def test_onnx_runtime_takes_no_more_cores_than_it_is_given(monkeypatch, told, cores, expected):
-    from crackcli.engines import onnx
-
-    monkeypatch.setenv("OMP_NUM_THREADS", told)
-    monkeypatch.setattr(onnx.os, "cpu_count", lambda: 4)
-    monkeypatch.setattr(onnx.os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
-
-    assert onnx.threads() == expected
-
-
-def test_a_session_is_given_that_many_threads(monkeypatch, tmp_path):
+def test_a_session_uses_no_more_threads_than_the_limit(monkeypatch, tmp_path):
     from crackcli.engines import onnx
 
     given = []
@@ -233,7 +220,7 @@ def test_a_session_is_given_that_many_threads(monkeypatch, tmp_path):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setattr(onnx.onnxruntime, "InferenceSession", refuse)
     (tmp_path / "model.onnx").touch()
-    with pytest.raises(ModelError, match="is not a usable ONNX graph"):
+    with pytest.raises(ModelError, match="not a usable ONNX graph"):
         onnx.open_session(tmp_path / "model.onnx", "cpu")
 
     assert given == [3]
@@ -250,42 +237,42 @@ def test_a_session_is_given_that_many_threads(monkeypatch, tmp_path):
         (True, "auto", "given.onnx", None, "onnx"),
     ],
 )
-def test_a_shipped_model_goes_to_torch_where_that_has_a_gpu(
+def test_torch_runs_a_shipped_model_if_it_has_a_gpu(
     monkeypatch, there, device, model, method, engine
 ):
-    monkeypatch.setattr(models, "gpu", lambda: there)
+    monkeypatch.setattr(opening, "has_gpu", lambda: there)
 
     opened = open_engine(model and Path(model), method, device=device)
 
     assert opened.name == engine
 
 
-def test_torch_is_not_asked_for_a_gpu_without_a_driver(monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "DRIVER", tmp_path / "version")
-    monkeypatch.setattr(models.shutil, "which", lambda name: None)
-    monkeypatch.setattr(models, "find_spec", None)  # an error if it is called
+def test_torch_is_not_imported_without_a_driver(monkeypatch, tmp_path):
+    monkeypatch.setattr(opening, "DRIVER", tmp_path / "version")
+    monkeypatch.setattr(opening.shutil, "which", lambda name: None)
+    monkeypatch.setattr(opening, "find_spec", None)  # an error if it is called
 
-    assert not models.gpu()
+    assert not opening.has_gpu()
 
 
-def test_torch_is_not_taken_where_checkpoints_cannot_be_read(monkeypatch):
-    monkeypatch.setattr(models.shutil, "which", lambda name: name)
-    monkeypatch.setattr(models, "find_spec", lambda name: None if name == "safetensors" else name)
+def test_torch_is_not_used_if_checkpoints_cannot_be_read(monkeypatch):
+    monkeypatch.setattr(opening.shutil, "which", lambda name: name)
+    monkeypatch.setattr(opening, "find_spec", lambda name: None if name == "safetensors" else name)
 
-    assert not models.gpu()
+    assert not opening.has_gpu()
 
 
 @pytest.mark.parametrize("words", ["libcudart.so.12: cannot open shared object file", ""])
-def test_torch_is_not_taken_where_it_cannot_be_loaded(monkeypatch, caplog, words):
+def test_torch_is_not_used_if_it_cannot_be_loaded(monkeypatch, caplog, words):
     class Broken:
-        """In the place of a module; whatever is asked of it, it cannot be loaded."""
+        """Stands for a module that cannot be loaded."""
 
         def __getattr__(self, name):
             raise OSError(words)
 
-    monkeypatch.setattr(models.shutil, "which", lambda name: name)
-    monkeypatch.setattr(models, "find_spec", lambda name: name)
+    monkeypatch.setattr(opening.shutil, "which", lambda name: name)
+    monkeypatch.setattr(opening, "find_spec", lambda name: name)
     monkeypatch.setitem(sys.modules, "crackcli.engines.device", Broken())
 
-    assert not models.gpu()
+    assert not opening.has_gpu()
     assert (words or "OSError") in caplog.text

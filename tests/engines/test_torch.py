@@ -1,4 +1,4 @@
-"""The torch engine on a device with memory of its own: windows, what is full, what travels."""
+"""The torch engine on a device with memory of its own: window sizes, errors, copies."""
 
 import numpy as np
 import pytest
@@ -12,10 +12,10 @@ from fakes import wall
 
 from crackcli.engines import torch as engine_module
 from crackcli.engines.device import Device
-from crackcli.engines.torch import MOST_CELLS, TorchEngine, most_cells
+from crackcli.engines.torch import MOST_CELLS, TorchEngine, largest_windows
 from crackcli.errors import OutOfMemory
-from crackcli.inference.explainer import Explainer
-from crackcli.inference.tile_classifier import BACK_CELLS, SEEN_CELLS
+from crackcli.inference.explainer import BACK_CELLS, Explainer
+from crackcli.inference.tile_classifier import FEATURE_CELLS
 from crackcli.shipped_models import shipped
 
 MODEL = shipped(".safetensors")
@@ -36,7 +36,7 @@ def test_windows_grow_with_the_memory_of_a_device(engine, monkeypatch):
     sizes = []
     for free in (1 * GB, 6 * GB, 139 * GB):
         with_free(monkeypatch, free)
-        sizes.append(most_cells(engine.device, engine.explainer, fused=True))
+        sizes.append(largest_windows(engine.device, engine.explainer, fused=True))
 
     for stage in ("features", "back"):
         small, middle, large = (each[stage] for each in sizes)
@@ -44,19 +44,23 @@ def test_windows_grow_with_the_memory_of_a_device(engine, monkeypatch):
     assert sizes[1]["back"] < sizes[1]["features"]
 
 
-def test_no_window_has_more_numbers_than_a_kernel_can_count():
+def test_no_window_has_more_numbers_than_a_kernel_can_index():
     cells_px, channels = 32**2, 64  # of the first layer, which has the largest arrays
     assert MOST_CELLS * cells_px * channels < 2**31
 
 
-def test_an_explainer_takes_the_windows_of_its_engine(engine):
-    assert engine.window_cells == {}  # a processor has the usual ones
-    assert Explainer(engine, 0.5).most == {"features": SEEN_CELLS, "back": BACK_CELLS}
+def test_an_explainer_uses_the_window_sizes_of_its_engine(engine):
+    assert engine.window_cells == {}  # a CPU uses the defaults
+    usual = Explainer(engine, 0.5)
+    assert usual.classifier.runner.max_cells == FEATURE_CELLS
+    assert usual.runner.max_cells == BACK_CELLS
 
     class Roomy:
         facts, window_cells = engine.facts, {"back": 9000}
 
-    assert Explainer(Roomy(), 0.5).most == {"features": SEEN_CELLS, "back": 9000}
+    roomy = Explainer(Roomy(), 0.5)
+    assert roomy.classifier.runner.max_cells == FEATURE_CELLS
+    assert roomy.runner.max_cells == 9000
 
 
 @pytest.mark.parametrize(
@@ -68,43 +72,44 @@ def test_an_explainer_takes_the_windows_of_its_engine(engine):
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
     ],
 )
-def test_what_is_computed_is_given_back_before_a_device_is_called_full(engine, monkeypatch, error):
+def test_intermediate_results_are_freed_before_out_of_memory_is_raised(engine, monkeypatch, error):
     held, order = [], []
 
     class Held:
         def __del__(self):
-            order.append("let go")
+            order.append("freed")
 
     def full(images):
         half_done = Held()
         held.append(id(half_done))
         raise error
 
-    monkeypatch.setattr(engine.explainer, "features_inside", full)
-    monkeypatch.setattr(Device, "tidy", lambda self: order.append("tidied"))
+    monkeypatch.setattr(engine.explainer, "window_features", full)
+    monkeypatch.setattr(Device, "release_cache", lambda self: order.append("released"))
 
-    with pytest.raises(OutOfMemory, match="not enough free memory for vgg11_128"):
+    message = r"vgg11_128\.safetensors: cpu has not enough free memory"
+    with pytest.raises(OutOfMemory, match=message):
         engine.features(np.zeros((1, 150, 150, 3), np.uint8))
 
     assert held
-    assert order == ["let go", "tidied"]
+    assert order == ["freed", "released"]
 
 
-def test_other_errors_are_not_taken_for_a_full_device(engine, monkeypatch):
+def test_other_errors_are_not_out_of_memory(engine, monkeypatch):
     def broken(images):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(engine.explainer, "features_inside", broken)
+    monkeypatch.setattr(engine.explainer, "window_features", broken)
 
     with pytest.raises(RuntimeError, match="illegal memory access"):
         engine.features(np.zeros((1, 150, 150, 3), np.uint8))
 
 
-def test_a_closed_gate_is_found_without_the_way_back(engine, monkeypatch):
+def test_without_a_tile_above_the_gate_the_way_back_is_skipped(engine, monkeypatch):
     cells = np.random.default_rng(0).random((1, 512, 9, 10), np.float32)
     probability, value = engine.head(cells, 0.0)
     assert value.any()
-    monkeypatch.setattr(engine.explainer, "passed", None)
+    monkeypatch.setattr(engine.explainer, "value_of", None)
 
     same, nothing = engine.head(cells, 1.1)
 
@@ -113,35 +118,37 @@ def test_a_closed_gate_is_found_without_the_way_back(engine, monkeypatch):
     assert not nothing.any()
 
 
-def test_images_travel_as_they_are(engine, monkeypatch):
+def test_images_are_copied_as_uint8(engine, monkeypatch):
     sent = []
-    plain = Device.sent
-    monkeypatch.setattr(Device, "sent", lambda self, a: (sent.append(a.dtype), plain(self, a))[1])
+    plain = Device.send
+    monkeypatch.setattr(Device, "send", lambda self, a: (sent.append(a.dtype), plain(self, a))[1])
 
     engine.features(np.zeros((1, 150, 150, 3), np.uint8))
 
     assert sent == [np.uint8]
 
 
-def test_few_passes_over_memory_are_for_gpus_in_bfloat16(engine):
+def test_fused_lrp_is_for_gpus_in_bfloat16(engine):
     assert TorchEngine(MODEL, device="cpu", precision="bfloat16").fused is None
-    assert engine_module.fused_for(engine.explainer, replace(engine.device, bf16=False)) is None
+    assert engine_module.find_fused(engine.explainer, replace(engine.device, bf16=False)) is None
 
 
-def test_kernels_that_do_not_compile_are_done_without(engine, monkeypatch, caplog):
-    """As on a GPU without a compiler; the device here only says that it is one."""
-    monkeypatch.setattr(Device, "far", True)
-    monkeypatch.setattr(Device, "tidy", lambda self: None)
-    monkeypatch.setattr(engine_module, "apart", lambda *given: 1 / 0)
+def test_kernels_that_do_not_compile_are_replaced_by_functions_of_torch(
+    engine, monkeypatch, caplog
+):
+    """As on a GPU without a compiler; the device here only claims to be one."""
+    monkeypatch.setattr(Device, "is_gpu", True)
+    monkeypatch.setattr(Device, "release_cache", lambda self: None)
+    monkeypatch.setattr(engine_module, "differences", lambda *given: 1 / 0)
 
-    fused = engine_module.fused_for(engine.explainer, replace(engine.device, bf16=True))
+    fused = engine_module.find_fused(engine.explainer, replace(engine.device, bf16=True))
 
     assert type(fused.steps).__name__ == "Torch"
     assert "without kernels of its own, which is slower (" in caplog.text
 
 
 @on_gpu
-def test_a_gpu_marks_in_bfloat16_what_the_processor_marks_in_float32(tmp_path):
+def test_a_gpu_marks_in_bfloat16_what_the_cpu_marks_in_float32(tmp_path):
     path = write(tmp_path / "wall.tif", wall(600, 900, cracks=3))
     maps = {}
     for device, precision in (("cpu", "float32"), ("cuda", "bfloat16")):
@@ -159,11 +166,11 @@ def test_a_gpu_uses_kernels_of_its_own_and_large_windows():
 
     assert engine.facts.precision == "bfloat16"
     assert type(engine.fused.steps).__name__ == "Kernels"
-    assert engine.window_cells["features"] >= SEEN_CELLS
+    assert engine.window_cells["features"] >= FEATURE_CELLS
 
 
 @on_gpu
-def test_a_window_too_large_for_a_gpu_is_an_error_that_leaves_its_memory_free():
+def test_a_window_too_large_for_a_gpu_raises_an_error_and_frees_its_memory():
     engine = TorchEngine(MODEL, device="cuda", precision="bfloat16")
     torch.cuda.set_per_process_memory_fraction(0.01)
     try:

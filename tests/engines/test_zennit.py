@@ -1,4 +1,4 @@
-"""Zennit as an engine: the same maps as our own where both have the rules, and all its others."""
+"""Zennit as an engine agrees with our own rules, and all its other composites run."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def images():
 
 @pytest.mark.parametrize("start", ["both", "margin"])
 @pytest.mark.parametrize("method", NAMES)
-def test_it_gives_the_maps_of_our_own_rules(checkpoint, images, method, start):
+def test_it_agrees_with_our_own_rules(checkpoint, images, method, start):
     ours = TorchEngine(checkpoint, method, start, "cpu")
     gate = float(np.median(ours.explain(images, 0.0).probability))
 
@@ -46,7 +46,7 @@ def test_it_gives_the_maps_of_our_own_rules(checkpoint, images, method, start):
 
 
 @pytest.mark.parametrize("method", COMPOSITES)
-def test_all_of_its_composites_explain(checkpoint, images, method):
+def test_every_composite_gives_a_map(checkpoint, images, method):
     maps = ZennitEngine(checkpoint, method, device="cpu").explain(images, 0.0).maps
 
     assert maps.shape == (2, 96, 128)
@@ -54,10 +54,12 @@ def test_all_of_its_composites_explain(checkpoint, images, method):
     assert maps.std() > 0
 
 
-def test_what_it_does_not_know_is_refused(checkpoint, tmp_path):
+def test_other_methods_baselines_and_networks_are_refused(checkpoint, tmp_path):
     with pytest.raises(UsageError, match="'deeplift' is not known; choose one of: beta_smooth"):
         ZennitEngine(checkpoint, "deeplift", device="cpu")
-    with pytest.raises(UsageError, match="leave --baseline out"):
+    with pytest.raises(
+        UsageError, match="--baseline black: Zennit's composites have none; leave it out"
+    ):
         ZennitEngine(checkpoint, device="cpu", baseline="black")
     network = autoencoder.build()
     other = tmp_path / "cae.safetensors"

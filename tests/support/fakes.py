@@ -28,6 +28,7 @@ class LocalEngine:
             reach_px=16,
             margin=4.0,
         )
+        self.window_cells = {}
         self.backs = 0
 
     def explain(self, images, gate):
@@ -75,6 +76,7 @@ class DirectEngine:
             margin=1.0,
             kind=kind,
         )
+        self.window_cells = {}
         self.broken = broken
 
     def maps(self, images):
