@@ -1,12 +1,12 @@
-"""CAE11: VGG11's eight convolutions down to fifty numbers, and ten convolutions up from them.
+"""CAE11: VGG11's eight convolutions down to 50 latent numbers, and ten convolutions up from them.
 
-Trained on crack-free tiles only, it can draw what sound surfaces are made of and nothing else, so
-that where it draws badly there may be a crack.  Its widths are half of the study's (32 to 256
-channels for 64 to 512, 64 units for 128 beside the latent ones), so that it is 14 MB in half
-precision; the 50 latent numbers are the study's.
+Trained on crack-free tiles only, it reconstructs intact surfaces and nothing else: a large
+reconstruction error indicates a crack. Its widths are half of those of Forest et al. 2024 (32 to
+256 channels instead of 64 to 512; 64 hidden units instead of 128), so that it has 14 MB in half
+precision. The 50 latent numbers are those of the paper.
 
-There is no batch norm in training either: it sets every tile by what others are in its batch, and
-how bright a tile is and of what colour is the first that has to come through.
+It is trained without batch norm, which makes a tile depend on the other tiles of its batch: the
+brightness and colour of a tile are the first things it has to reconstruct.
 
 Sources: Forest et al. 2024; Hinton and Salakhutdinov 2006 (the idea).
 """
@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 POOL = 0
 DOWN = (32, POOL, 64, POOL, 128, 128, POOL, 256, 256, POOL, 256, 256, POOL)
-UP = ((256, 256), (256, 128), (128, 64), (64, 32), (32, 3))  # after each doubling
+UP = ((256, 256), (256, 128), (128, 64), (64, 32), (32, 3))  # after each upsampling by 2
 
 
 class Autoencoder(nn.Module):
-    """Images (B, 3, tile_px, tile_px) in [0, 1] to what it makes of them, of the same shape.
+    """Images (B, 3, tile_px, tile_px) in [0, 1] to reconstructions of the same shape.
 
-    The last activation is a ReLU: what comes out is not negative, and may be above 1.
+    The last activation is a ReLU: values are not negative and may exceed 1.
     """
 
     def __init__(
@@ -64,23 +64,29 @@ class Autoencoder(nn.Module):
                 channels = width
         self.decoder = nn.Sequential(*layers)
         last = [layer for layer in layers if isinstance(layer, nn.Conv2d)][-1]
-        nn.init.constant_(last.bias, 0.5)  # mid-grey: below 0 a ReLU would learn nothing
+        if last.bias is not None:
+            nn.init.constant_(last.bias, 0.5)  # mid-grey: below 0 the ReLU has no gradient
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.decoder(self.encoder(images))
+        reconstructed: Tensor = self.decoder(self.encoder(images))
+        return reconstructed
 
 
 def convolution(channels: int, width: int) -> list[nn.Module]:
-    """A 3 x 3 convolution of the same size and a ReLU."""
+    """Return a padded 3 x 3 convolution and a ReLU."""
     conv = nn.Conv2d(channels, width, 3, padding=1)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    nn.init.zeros_(conv.bias)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
     return [conv, nn.ReLU()]
 
 
 def linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer that begins with what comes in as large as it was, and nothing of its own:
-    four of torch's own would begin with a tenth, beside biases that are the same for every tile."""
+    """Return a linear layer that keeps the variance of its inputs, with a bias of zero.
+
+    With torch's defaults, four of them shrink their inputs to a tenth, beside biases that are the
+    same for every tile.
+    """
     layer = nn.Linear(inputs, outputs)
     nn.init.normal_(layer.weight, std=inputs**-0.5)
     nn.init.zeros_(layer.bias)
@@ -95,5 +101,5 @@ def build(
     latent: int = 50,
     tile_px: int = 256,
 ) -> Autoencoder:
-    """An untrained CAE11."""
+    """Return an untrained CAE11."""
     return Autoencoder(down, up, hidden, latent, tile_px)

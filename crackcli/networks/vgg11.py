@@ -1,9 +1,9 @@
-"""VGG11-128: VGG11's eight convolutions and a head of 128, 128 and 2 units.
+"""VGG11-128: VGG11's eight convolutions and a classifier head of 128, 128 and 2 units.
 
-The head is written as convolutions, so the network is one flat `Chain` (see there); the position
-numbers of the convolutions are those of torchvision's VGG11 (0, 3, 6, 8, 11, 13, 16, 18).
+The head is written as convolutions, so the network is one flat `Chain` (see there). The positions
+of the convolutions are those of torchvision's VGG11 (0, 3, 6, 8, 11, 13, 16, 18).
 
-Source: Simonyan and Zisserman 2015 (VGG); Forest et al. 2024 (the narrow head).
+Sources: Simonyan and Zisserman 2015 (VGG); Forest et al. 2024 (the narrow head).
 """
 
 from torch import nn
@@ -22,11 +22,11 @@ def build(
     dropout: float = 0.5,
     batch_norm: bool = False,
 ) -> Chain:
-    """An untrained VGG11-128; with ``batch_norm``, one after each convolution but the last.
+    """Return an untrained VGG11-128; ``batch_norm`` adds one after each convolution but the last.
 
-    The head needs it most: of its 32,768 inputs none is negative, so that one step of Adam moves
-    all of a unit's products the same way, and at a rate that features learn at it would be dead
-    in a dozen steps.
+    The head needs batch norm most. None of its 32,768 inputs is negative, so one step of Adam
+    moves all products of a unit in the same direction. Without it, at a learning rate that suits
+    the features, the head has only dead units after a dozen steps.
     """
     layers: list[nn.Module] = []
     channels = 3
@@ -49,7 +49,8 @@ def build(
     chain = Chain(*layers)
     for position, layer in enumerate(chain):
         if isinstance(layer, nn.Conv2d):
-            nn.init.zeros_(layer.bias)
-            if position < chain.head_start:  # in the head, the logits would begin near 30
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+            if position < chain.head_start:  # in the head, it would start the logits near 30
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return chain

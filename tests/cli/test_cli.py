@@ -49,7 +49,7 @@ def test_the_version_is_data():
         ("scan wall.png --engine keras", 2, "choose one of: auto, onnx, raw, torch, zennit"),
         ("scan wall.png --model nothere.onnx", 6, "nothere.onnx is not a file"),
         ("scan wall.png --model text.onnx", 6, "text.onnx: not a usable ONNX graph"),
-        ("scan wall.png --model text.safetensors", 6, "is not a whole safetensors file"),
+        ("scan wall.png --model text.safetensors", 6, ": not a complete safetensors file"),
         ("scan text.tif", 4, "text.tif: not a readable image"),
         ("scan empty", 4, "empty holds no images"),
         ("scan nothere.jpg", 4, "nothere.jpg: does not exist; check the name"),

@@ -1,4 +1,4 @@
-"""A chain slides over images, knows how far its cells see, and folds its batch norm away."""
+"""A chain slides over images, knows its receptive field, and can fold its batch norm."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def tiny():
     return vgg11.build(**TINY).eval()
 
 
-def test_vgg11_128_has_the_study_s_size_and_positions():
+def test_vgg11_128_has_the_size_and_layer_positions_of_the_paper():
     chain = vgg11.build()
 
     convolutions = [i for i, layer in enumerate(chain) if isinstance(layer, nn.Conv2d)]
@@ -29,7 +29,7 @@ def test_vgg11_128_has_the_study_s_size_and_positions():
     assert (chain.head_start, chain.stride_px, chain.tile_px, chain.classes) == (21, 32, 256, 2)
 
 
-def test_one_tile_gives_one_position_and_a_wide_image_one_every_stride(tiny):
+def test_one_tile_gives_one_position_and_a_larger_image_one_per_stride(tiny):
     assert tiny(torch.rand(1, 3, 256, 256)).shape == (1, 2, 1, 1)
     assert tiny(torch.rand(2, 3, 256 + 32, 256 + 96)).shape == (2, 2, 2, 4)
 
@@ -44,8 +44,8 @@ def test_the_trace_begins_with_the_images_and_ends_with_the_logits(tiny):
     torch.testing.assert_close(values[-1], tiny(images))
 
 
-def test_a_cell_sees_exactly_as_far_as_reach_px_says():
-    """Average pooling in the place of max pooling lets every pixel in reach have a gradient."""
+def test_the_receptive_field_of_a_cell_has_radius_reach_px():
+    """Average pooling instead of max pooling gives every pixel of the field a gradient."""
     chain = vgg11.build(**TINY)
     features = nn.Sequential(
         *(nn.AvgPool2d(2) if isinstance(layer, nn.MaxPool2d) else layer for layer in chain[:21])
@@ -77,16 +77,16 @@ def test_folding_batch_norm_keeps_the_function():
     torch.testing.assert_close(folded(images), chain(images), rtol=1e-4, atol=1e-5)
 
 
-def test_a_network_without_a_neck_is_named():
+def test_a_network_without_a_head_is_an_error():
     with pytest.raises(ModelError, match="no unpadded convolution"):
         _ = Chain(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()).head_start
 
 
-def test_a_tempered_chain_gives_divided_logits_and_leaves_the_first_alone(tiny):
+def test_a_temperature_divides_the_logits_of_a_copy(tiny):
     images = torch.rand(1, 3, 256, 288)
     logits = tiny(images)
 
-    cooler = with_temperature(tiny, 2.5)
+    calibrated = with_temperature(tiny, 2.5)
 
-    torch.testing.assert_close(cooler(images), logits / 2.5)
+    torch.testing.assert_close(calibrated(images), logits / 2.5)
     torch.testing.assert_close(tiny(images), logits)

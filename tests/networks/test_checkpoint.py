@@ -1,4 +1,4 @@
-"""The U-Net and the autoencoder: shapes, sizes, how far they see, batch norm folded away."""
+"""The U-Net and the autoencoder: sizes, receptive fields, folded batch norm, checkpoints."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_folding_batch_norm_keeps_the_function_and_fits_a_plain_network():
     assert len(network.state_dict()) > len(plain.state_dict())
 
 
-def test_the_study_s_u_net_has_the_study_s_widths():
+def test_the_u_net_of_the_paper_has_its_widths():
     network = unet.build(widths=unet.PAPER_WIDTHS)
 
     ways_up = [
@@ -50,13 +50,13 @@ def test_weights_in_half_precision_are_less_than_15_megabytes(build):
     assert 2 * sum(value.numel() for value in state.values()) < 15e6
 
 
-def test_a_u_net_sees_no_further_than_it_says():
+def test_the_receptive_field_of_a_u_net_is_at_most_reach_px():
     network = unet.build(**SMALL_UNET)
     for parameter in network.parameters():
-        torch.nn.init.constant_(parameter, 0.05)  # so that nothing is cut off by a ReLU
+        torch.nn.init.constant_(parameter, 0.05)  # so that no ReLU is zero
     reach = network.reach_px
     seen = []
-    for row in (256, 271, 287):  # at places of a cell that differ
+    for row in (256, 271, 287):  # different positions in a cell
         image = torch.rand(1, 3, 544, 32, requires_grad=True)
         network.logits(image)[0, row].sum().backward()
         rows = torch.nonzero(image.grad[0].sum(dim=(0, 2))).flatten()
@@ -66,7 +66,7 @@ def test_a_u_net_sees_no_further_than_it_says():
     assert unet.build().reach_px == 184
 
 
-def test_a_u_net_moves_with_the_image_by_whole_strides():
+def test_a_u_net_is_equivariant_to_shifts_by_whole_strides():
     torch.manual_seed(5)
     network = unet.build(**SMALL_UNET).eval()
     stride, reach = network.stride_px, network.reach_px
@@ -78,7 +78,7 @@ def test_a_u_net_moves_with_the_image_by_whole_strides():
     torch.testing.assert_close(moved, first)
 
 
-def test_probabilities_lie_between_zero_and_one_and_begin_low():
+def test_probabilities_are_between_zero_and_one_and_start_low():
     torch.manual_seed(6)
     images = torch.rand(2, 3, 64, 96)
 
@@ -90,16 +90,16 @@ def test_probabilities_lie_between_zero_and_one_and_begin_low():
     assert probability.mean() < 0.2
 
 
-def test_an_autoencoder_draws_its_tile_from_fifty_numbers():
+def test_an_autoencoder_reconstructs_its_tile_from_fifty_numbers():
     network = autoencoder.build().eval()
 
     with torch.inference_mode():
         numbers = network.encoder(torch.rand(1, 3, 256, 256))
-        drawn = network.decoder(numbers)
+        reconstructed = network.decoder(numbers)
 
     assert numbers.shape == (1, 50)
-    assert drawn.shape == (1, 3, 256, 256)
-    assert drawn.min() >= 0
+    assert reconstructed.shape == (1, 3, 256, 256)
+    assert reconstructed.min() >= 0
     assert (network.tile_px, network.stride_px) == (256, 32)
 
 
@@ -124,5 +124,5 @@ def test_weights_of_another_network_are_refused(tmp_path):
     state = unet.build(**SMALL_UNET).state_dict()
     Checkpoint("autoencoder", SMALL_AUTOENCODER, (), 64, state).save(path)
 
-    with pytest.raises(ModelError, match="not those of 'autoencoder'"):
+    with pytest.raises(ModelError, match="do not fit network autoencoder"):
         Checkpoint.read(path).build()

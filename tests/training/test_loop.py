@@ -390,7 +390,7 @@ def test_a_file_that_is_not_a_checkpoint_is_named(photographs, tmp_path):
     path = tmp_path / "other.safetensors"
     path.write_text("weights?")
 
-    with pytest.raises(ModelError, match=r"other.safetensors is not a whole safetensors file"):
+    with pytest.raises(ModelError, match=r"other.safetensors: not a complete safetensors file"):
         train(config(photographs, tmp_path / "model.safetensors", start_from=path))
 
 
