@@ -45,7 +45,7 @@ class Chain(nn.Sequential):
 
     @property
     def stride_px(self) -> int:
-        """Return the distance of neighbouring tile positions: the product of the features' strides."""
+        """Return the distance of tile positions: the product of the strides of the features."""
         stride_px = 1
         for layer in self.features:
             stride_px *= stride_of(layer)
