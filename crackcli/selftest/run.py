@@ -1,20 +1,19 @@
-"""The self-test: cracks of known width drawn into the sound areas of a photograph, and found again
-or not by the same scan and report.
+"""Runs a self-test: draws cracks of known width, scans and reports them, counts hits and misses.
 
-1. The photograph is scanned as it is.  Of one larger than `MOST_MP` only windows are, chosen by
-   chance, and the test is about these.
-2. Places for the cracks are chosen by chance, spread over the sound areas: away from what is
-   marked, and from what is suspected as long as there are other places.
-3. At each place a window of the photograph, so large that every tile over the crack lies within
-   it, is copied with one crack drawn into it.  So cracks cannot help each other to be found, and
-   the test costs the same however large the photograph is.
-4. The copies are scanned and reported as photographs of their own, with the threshold that the
-   scan of the photograph as it is has found.
-5. Each drawn crack is judged by `crackcli.selftest.hits`, and `crackcli.selftest.pod` fits the
-curve.
+1. The photograph is scanned without changes. Of one larger than `MAX_MP` only random windows are
+   scanned, and the result applies to these.
+2. Random places for the cracks are spread over the crack-free areas: away from marked cells, and
+   from suspected ones as long as there are other places.
+3. At each place a window of the photograph, large enough to contain every tile over the crack, is
+   copied, and one crack is drawn into it. Cracks thus cannot help to detect each other, and the
+   cost does not depend on the size of the photograph.
+4. The copies are scanned and reported as separate photographs, with the threshold of the scan in
+   step 1.
+5. `crackcli.selftest.hits` matches each drawn crack with the cracks found in its copy, and
+   `crackcli.selftest.pod` fits the curve.
 
-All chance follows from the seed.  What is made on the way lies in OUT/work until the test is done:
-the same command goes on where it was interrupted.
+All random choices follow from the seed. Intermediate files lie in OUT/work until the test is done,
+so that the same command resumes an interrupted test.
 """
 
 import json
@@ -31,26 +30,26 @@ from crackcli.arrays import Float64, UInt8
 from crackcli.errors import CrackError, InputError, ModelError, UsageError
 from crackcli.inference.options import ModelOptions
 from crackcli.masking.refinement import Masking
-from crackcli.progress import Progress
+from crackcli.progress import Progress, ignore, part
 from crackcli.rasters.crops import write_pixels
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo, inspect, read_band
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
-from crackcli.report.write import ReportTask, trace_scene
+from crackcli.report.tracing import ReportTask, trace_scene
 from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.scenes.record import EngineRecord
 from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene, finished_scenes
-from crackcli.selftest.hits import Hit, hit_of
+from crackcli.selftest.hits import Hit, match_crack
 from crackcli.selftest.injection import (
-    LEAST_PX,
-    Drawn,
+    MIN_SIDE_PX,
+    DrawnCrack,
     Injection,
-    Part,
-    chosen,
+    ScannedPart,
     copy_side,
-    moved,
-    own_contrast,
+    estimate_contrast,
+    place_cracks,
+    shifted,
     write_copies,
 )
 from crackcli.selftest.pod import Pod, fit
@@ -59,18 +58,19 @@ log = logging.getLogger(__name__)
 
 WIDTHS_PX = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
 COUNT = 64
-WIDEST_PX = 30.0  # that a crack of this length can be
-MOST_MP = 30.0  # of a photograph that are scanned as they are
+MAX_WIDTH_PX = 30.0  # that a drawn crack of this length can have
+MAX_MP = 30.0  # megapixels of a photograph that are scanned without changes
 WINDOW_PX = 1024  # side of a window of a larger one
-DATA = 0.9  # share of a window that is data
+MIN_VALID = 0.9  # fraction of a window that is not nodata
+CRACKS_PER_WIDTH = 8  # proposed if --count is too small
 
 
 @dataclass(frozen=True)
 class SelftestTask:
-    """A photograph, what is drawn into it, and how it is scanned.
+    """A photograph, the cracks to draw into it, and the options of the scan.
 
-    ``scan`` is the output folder of a finished scan of the photograph: its options count then.
-    ``contrast`` None: learnt from the cracks of the photograph.
+    If ``scan``, the output folder of a finished scan of the photograph, is given, its options
+    apply. ``contrast`` None is estimated from the cracks of the photograph.
     """
 
     source: Path
@@ -84,63 +84,69 @@ class SelftestTask:
     model_options: ModelOptions = ModelOptions()
     masking: Masking = Masking("auto")
     zooms: tuple[float, ...] = FULL_RESOLUTION
-    most_mp: float = MOST_MP
+    most_mp: float = MAX_MP
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         widths = tuple(sorted(set(self.widths_px)))
-        if len(widths) < 2 or not all(0 < width <= WIDEST_PX for width in widths):
+        if len(widths) < 2 or not all(0 < width <= MAX_WIDTH_PX for width in widths):
             raise UsageError(
-                f"the widths {', '.join(f'{width:g}' for width in self.widths_px)} make no curve; "
-                f"give two or more above 0 and up to {WIDEST_PX:g} px"
+                f"--widths {','.join(f'{width:g}' for width in self.widths_px)}: at least two "
+                f"widths are needed, each above 0 and at most {MAX_WIDTH_PX:g} px"
             )
         chosen = self.model_options
         if self.scan and any((chosen.model, chosen.method, chosen.start, chosen.baseline)):
             raise UsageError(
-                f"{self.scan} was scanned by a model and method of its own; leave --model, "
+                f"--scan {self.scan}: the model and method are those of the scan; leave --model, "
                 "--method, --start and --baseline out, or --scan"
             )
         if self.contrast is not None and not 0 < self.contrast <= 1:
-            raise UsageError(f"a contrast of {self.contrast:g} is none; give more than 0, up to 1")
+            raise UsageError(f"--contrast {self.contrast:g}: must be above 0 and at most 1")
         if self.count < len(widths):
             raise UsageError(
-                f"{self.count} cracks are too few for {len(widths)} widths; give --count "
-                f"{8 * len(widths)}"
+                f"--count {self.count}: too few cracks for {len(widths)} widths; use "
+                f"{CRACKS_PER_WIDTH * len(widths)}"
             )
         object.__setattr__(self, "widths_px", widths)
         object.__setattr__(self, "zooms", sort_zooms(self.zooms))
 
 
 @dataclass(frozen=True, eq=False)
-class Tested:
-    """A drawn crack, what became of it, the centrelines that were found in its copy, and where
-    that lies while the test goes on."""
+class CrackResult:
+    """A drawn crack, its hit or miss, and the centrelines that were found in its copy.
 
-    drawn: Drawn
+    ``copy`` is the file of the copy, which exists while the test runs.
+    """
+
+    drawn: DrawnCrack
     hit: Hit
     lines: list[Float64]
     copy: Path
 
     def image(self) -> UInt8:
-        """The copy (rows, cols, 3)."""
+        """Read the copy (rows, cols, 3)."""
         info = inspect(self.copy)
         with Raster(info) as raster:
             return raster.read(Window(0, 0, info.rows, info.cols)).rgb
 
 
 @dataclass(frozen=True, eq=False)
-class Selftest:
-    """All that a self-test found.  ``facts`` are those of the engine; ``apart_px`` the least
-    distance of two places, ``whole`` whether all of the photograph was scanned."""
+class SelftestResult:
+    """The result of a self-test.
+
+    contrast_cracks  number of cracks that the contrast was estimated from; 0 if it was given
+    apart_px         smallest distance of two drawn cracks
+    whole            True if all of the photograph was scanned
+    """
 
     info: RasterInfo
     scale: Scale | None
-    facts: EngineRecord
+    engine: EngineRecord
     options: SurveyTask
-    parts: list[Part]
-    tested: list[Tested]
+    parts: list[ScannedPart]
+    tested: list[CrackResult]
     contrast: float
-    learnt_from: int  # cracks of the photograph; 0: none
+    contrast_cracks: int
     blur_px: float
     threshold: float
     apart_px: float
@@ -155,15 +161,17 @@ class Selftest:
 
     @property
     def assessed_mp(self) -> float:
+        """Megapixels that were scanned without changes."""
         return sum(part.assessed_px for part in self.parts) / 1e6
 
     @property
     def indications(self) -> int:
-        """Cracks of the photograph as it is: nobody has drawn them."""
+        """Cracks found in the photograph without changes."""
         return sum(len(part.cracks) for part in self.parts)
 
     @property
     def checked_mp(self) -> float:
+        """Megapixels in which false calls were counted."""
         return sum(each.hit.checked_px for each in self.tested) / 1e6
 
     @property
@@ -171,62 +179,59 @@ class Selftest:
         return sum(each.hit.false_calls for each in self.tested)
 
 
-def run_selftest(task: SelftestTask, progress: Progress = lambda share, words: None) -> Selftest:
-    """Draw cracks into the photograph of ``task`` and find them again; ``task.output`` holds the
-    folder ``work`` afterwards, which the caller removes.
+def run_selftest(task: SelftestTask, progress: Progress = ignore) -> SelftestResult:
+    """Draw cracks into the photograph of ``task``, scan it, and match what is found.
 
-    Raises `InputError` where there is no sound area, or too little of it.
+    Intermediate files are left in the folder ``work`` of ``task.output``; the caller removes it.
+    Raise an `InputError` if the photograph has too few crack-free areas.
     """
     if task.source.is_dir():
-        raise InputError(f"{task.source} is a folder; a self-test is of one image: name it")
+        raise InputError(f"{task.source}: is a folder; a self-test needs one photograph")
     info = inspect(task.source)
-    if min(info.rows, info.cols) < LEAST_PX:
+    if min(info.rows, info.cols) < MIN_SIDE_PX:
         raise InputError(
-            f"{task.source} is {info.cols} x {info.rows} px, too small; a crack and its "
-            f"surroundings need {LEAST_PX} px a side"
+            f"{task.source}: {info.cols} x {info.rows} px are too small; a crack and its "
+            f"surroundings need {MIN_SIDE_PX} px a side"
         )
     as_scene = Scene(task.source, info.rows, info.cols, info.transform, info.crs_wkt)
-    find_scale(as_scene, task.gsd_mm)  # which may contradict the map: told before the work
+    find_scale(as_scene, task.gsd_mm)  # raises now, not after the work, if it contradicts the map
     options = scan_options(task)
     work = task.output / "work"
     copies_mp = task.count * copy_side(256, options.zooms, options.model_options.look) ** 2 / 1e6
-    as_is_mp = 0.0 if task.scan else min(info.megapixels, task.most_mp)
-    first = as_is_mp / (as_is_mp + copies_mp)
-    parts = scanned_as_it_is(
-        task, info, options, work, lambda share, words: progress(first * share, words)
-    )
+    unchanged_mp = 0.0 if task.scan else min(info.megapixels, task.most_mp)
+    first = unchanged_mp / (unchanged_mp + copies_mp)
+    parts = scan_unchanged(task, info, options, work, part(progress, 0, first))
     whole = parts[0].window.shape == (info.rows, info.cols)
-    # What was scanned tells what the photograph notes of its scale; a window of it has no notes.
+    # The scene of a whole photograph records the scales found in it; that of a window has none.
     scale = find_scale(parts[0].scene if whole else as_scene, task.gsd_mm)
     record = parts[0].scene.record
-    threshold = float(np.median([part.scene.record.result.threshold for part in parts]))
+    threshold = float(np.median([each.scene.record.result.threshold for each in parts]))
     plan = Injection(task.widths_px, task.count, task.contrast, task.seed)
     side_px = copy_side(record.engine["tile_px"], options.zooms, record.look)
-    drawn, apart_px = chosen(plan, info, parts, side_px)
-    contrast, learnt_from = task.contrast, 0
+    drawn, apart_px = place_cracks(plan, info, parts, side_px)
+    contrast, contrast_cracks = task.contrast, 0
     if contrast is None:
-        contrast, learnt_from = own_contrast(info, parts)
+        contrast, contrast_cracks = estimate_contrast(info, parts)
     copies = work / "copies"
     blur_px = write_copies(plan, info, drawn, contrast, copies)
-    survey(
+    scan_all(
         replace(
             options,
             sources=(copies,),
             output=work / "drawn",
             masking=replace(options.masking, threshold=threshold),
         ),
-        lambda share, words: progress(first + (1 - first) * share, words),
+        part(progress, first, 1),
     )
-    tested = [look_at(each, work, record.engine) for each in drawn]
-    return Selftest(
+    return SelftestResult(
         info=info,
         scale=scale,
-        facts=record.engine,
+        engine=record.engine,
         options=options,
         parts=parts,
-        tested=tested,
+        tested=[match_copy(each, work, record.engine) for each in drawn],
         contrast=contrast,
-        learnt_from=learnt_from,
+        contrast_cracks=contrast_cracks,
         blur_px=blur_px,
         threshold=threshold,
         apart_px=apart_px,
@@ -235,7 +240,7 @@ def run_selftest(task: SelftestTask, progress: Progress = lambda share, words: N
 
 
 def scan_options(task: SelftestTask) -> SurveyTask:
-    """How the copies are scanned: as the task says, or as ``task.scan`` was."""
+    """Return the options of the scan: those of the task, or of the finished scan ``task.scan``."""
     given = SurveyTask(
         sources=(task.source,),
         output=task.output / "work" / "as_is",
@@ -268,47 +273,48 @@ def scan_options(task: SelftestTask) -> SurveyTask:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} cannot be read ({error!r}); leave --scan out, or scan again into {task.scan}"
+            f"{path}: cannot be read ({error!r}); leave --scan out, or scan again into {task.scan}"
         ) from error
 
 
-def scanned_as_it_is(
+def scan_unchanged(
     task: SelftestTask, info: RasterInfo, options: SurveyTask, work: Path, progress: Progress
-) -> list[Part]:
-    """The photograph, or windows of it, scanned and reported without anything drawn."""
+) -> list[ScannedPart]:
+    """Scan and report the photograph, or windows of it, before anything is drawn."""
     whole = Window(0, 0, info.rows, info.cols)
     if task.scan is not None:
         scenes = finished_scenes(task.scan)
         same = [scene for scene in scenes if scene.record.source_sha256 == info.digest]
         if not same:
             raise InputError(
-                f"{task.scan} holds no scan of {task.source}, or of what it was before; leave "
-                "--scan out"
+                f"--scan {task.scan}: contains no finished scan of {task.source} as it is now; "
+                "leave --scan out"
             )
-        return [reported(whole, same[0], task.scan)]
+        return [trace_part(whole, same[0], task.scan)]
     if info.megapixels <= task.most_mp:
-        scenes = survey(options, progress)
-        return [reported(whole, scenes[0], options.output)]
+        scenes = scan_all(options, progress)
+        return [trace_part(whole, scenes[0], options.output)]
     rng = np.random.default_rng([task.seed, 1])
-    windows = {f"window_{n:04d}": w for n, w in enumerate(some_windows(rng, info, task.most_mp))}
+    windows = {f"window_{n:04d}": w for n, w in enumerate(random_windows(rng, info, task.most_mp))}
     log.info(
-        "%s has %.0f megapixels: windows of %d px, chosen by chance, are tested: %d",
+        "%s has %.0f megapixels; testing %d random windows of %d px",
         info.path.name,
         info.megapixels,
-        WINDOW_PX,
         len(windows),
+        WINDOW_PX,
     )
     folder = work / "windows"
     shutil.rmtree(folder, ignore_errors=True)  # of an interrupted test with other options
     with Raster(info) as raster:
         for name, window in windows.items():
             write_pixels(folder / f"{name}.tif", raster.read(window), window, info)
-    scenes = survey(replace(options, sources=(folder,)), progress)
-    return [reported(windows[scene.name], scene, options.output) for scene in scenes]
+    scenes = scan_all(replace(options, sources=(folder,)), progress)
+    return [trace_part(windows[scene.name], scene, options.output) for scene in scenes]
 
 
-def some_windows(rng: Generator, info: RasterInfo, most_mp: float) -> list[Window]:
-    """Windows that hold data, chosen by chance, of at most ``most_mp`` together, in order."""
+def random_windows(rng: Generator, info: RasterInfo, most_mp: float) -> list[Window]:
+    """Return random windows with few nodata pixels, of at most ``most_mp`` megapixels in total, in
+    reading order."""
     rows, cols = (max(1, side // WINDOW_PX) for side in (info.rows, info.cols))
     count = max(1, int(most_mp * 1e6 / WINDOW_PX**2))
     found: list[Window] = []
@@ -317,17 +323,19 @@ def some_windows(rng: Generator, info: RasterInfo, most_mp: float) -> list[Windo
             row, col = divmod(cell, cols)
             window = Window(row * WINDOW_PX, col * WINDOW_PX, WINDOW_PX, WINDOW_PX)
             window = window.clipped(info.rows, info.cols)
-            if raster.read_valid(window).mean() >= DATA:
+            if raster.read_valid(window).mean() >= MIN_VALID:
                 found.append(window)
             if len(found) == count:
                 break
     if not found:
-        raise InputError(f"{info.path} has no window of {WINDOW_PX} px full of data; cut it out")
+        raise InputError(
+            f"{info.path}: every window of {WINDOW_PX} px contains nodata; cut out a part without"
+        )
     return sorted(found, key=lambda window: (window.row, window.col))
 
 
-def survey(options: SurveyTask, progress: Progress) -> list[Scene]:
-    """Scan as `crackcli scan` does, and return the scenes by name; one failure is an error."""
+def scan_all(options: SurveyTask, progress: Progress) -> list[Scene]:
+    """Scan as ``crackcli scan`` does, and return the scenes by name; raise the first failure."""
     result = scan_survey(options, progress)
     for failure in result.failures:
         kind = {4: InputError, 6: ModelError}.get(failure.exit_code, CrackError)
@@ -335,22 +343,26 @@ def survey(options: SurveyTask, progress: Progress) -> list[Scene]:
     return [Scene.read(scene.mask.parent) for scene in result.scenes]
 
 
-def reported(window: Window, scene: Scene, out: Path) -> Part:
-    """A scene with its cracks, as `crackcli report` finds them."""
-    table = trace_scene(scene, None, ReportTask(out), lambda share: None)
-    return Part(window, scene, list(table.cracks), table.assessed_px)
+def trace_part(window: Window, scene: Scene, out: Path) -> ScannedPart:
+    """Return a scanned part with its cracks, as ``crackcli report`` finds them."""
+    table = trace_scene(scene, None, ReportTask(out), ignore)
+    return ScannedPart(window, scene, list(table.cracks), table.assessed_px)
 
 
-def look_at(drawn: Drawn, work: Path, engine: EngineRecord) -> Tested:
-    """What the scan of a copy in ``work`` found; it must be by this ``engine``."""
+def match_copy(drawn: DrawnCrack, work: Path, engine: EngineRecord) -> CrackResult:
+    """Match a drawn crack with what the scan of its copy in ``work`` found.
+
+    Raise an `InputError` if another ``engine`` scanned the copy.
+    """
     scene = Scene.read(work / "drawn" / drawn.name)
     if scene.record.engine != engine:
         raise InputError(
-            "the finished scan was made with another model or version of it; leave --scan out"
+            "--scan: the finished scan was made with another model, or version of it; leave --scan "
+            "out"
         )
-    table = trace_scene(scene, None, ReportTask(work / "drawn"), lambda share: None)
+    table = trace_scene(scene, None, ReportTask(work / "drawn"), ignore)
     own = drawn.part.window
-    before = read_band(drawn.part.scene.mask, moved(drawn.window, -own.row, -own.col))
-    hit = hit_of(drawn.path, drawn.width_px, table.cracks, table.joints, before)
+    before = read_band(drawn.part.scene.mask, shifted(drawn.window, -own.row, -own.col))
+    hit = match_crack(drawn.path, drawn.width_px, table.cracks, table.joints, before)
     lines = [line for crack in table.cracks for line in crack.centreline]
-    return Tested(drawn, hit, lines, work / "copies" / f"{drawn.name}.tif")
+    return CrackResult(drawn, hit, lines, work / "copies" / f"{drawn.name}.tif")

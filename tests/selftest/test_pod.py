@@ -1,18 +1,18 @@
-"""Probability of detection: a known curve is found again, its bound covers, and nothing is claimed
-that was not drawn."""
+"""Probability of detection: a known curve is recovered, its bound has the stated confidence, and no
+width beyond the drawn ones is claimed."""
 
 import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize, minimize_scalar
 
-from crackcli.selftest.pod import DROP, ODDS_90, contradicted, fit
+from crackcli.selftest.pod import DROP, LOG_ODDS_90, find_contradiction, fit
 
 LEVELS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
 
 
 def simulated(rng, a90, slope, each=8):
     widths = np.repeat(LEVELS, each)
-    chance = 1 / (1 + np.exp(-ODDS_90 - slope * np.log(widths / a90)))
+    chance = 1 / (1 + np.exp(-LOG_ODDS_90 - slope * np.log(widths / a90)))
     return widths, rng.random(len(widths)) < chance
 
 
@@ -33,11 +33,11 @@ def test_the_bound_lies_above_the_true_a90_in_95_percent_of_tests(a90, slope):
     covered = np.mean(np.array(bounds) >= np.log(a90))
 
     assert covered >= 0.90  # 2 deviations of 80 draws below 95 %
-    assert np.median(bounds) < np.log(2 * a90)  # and it is no bound at any price
+    assert np.median(bounds) < np.log(2 * a90)  # and it is not too high
 
 
 def witness(widths, found):
-    """a90 and a90/95 by solvers, from the penalised likelihood in intercept and slope."""
+    """Return a90 and a90/95 by solvers, from the penalised likelihood in intercept and slope."""
     x = np.log(widths)
 
     def loss(a, b):
@@ -52,16 +52,16 @@ def witness(widths, found):
 
     def worse(log_a90):
         profile = minimize_scalar(
-            lambda b: loss(ODDS_90 - b * log_a90, b), bounds=(0.2, 80), method="bounded"
+            lambda b: loss(LOG_ODDS_90 - b * log_a90, b), bounds=(0.2, 80), method="bounded"
         )
         return profile.fun - best.fun - DROP
 
-    log_a90 = (ODDS_90 - best.x[0]) / best.x[1]
+    log_a90 = (LOG_ODDS_90 - best.x[0]) / best.x[1]
     return np.exp(log_a90), np.exp(brentq(worse, log_a90, log_a90 + 3))
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_solvers_find_the_same_a90_and_bound(seed):
+def test_general_solvers_give_the_same_a90_and_bound(seed):
     widths, found = simulated(np.random.default_rng(seed), a90=2.2, slope=4.0)
 
     pod = fit(widths, found)
@@ -81,7 +81,7 @@ def test_complete_separation_gives_a_finite_curve_between_the_widths():
     assert np.isfinite(pod.slope)
 
 
-def test_where_nothing_is_found_no_width_is_claimed():
+def test_no_width_is_claimed_if_nothing_is_found():
     widths = np.repeat(LEVELS, 8)
 
     pod = fit(widths, np.zeros(len(widths), bool))
@@ -89,7 +89,7 @@ def test_where_nothing_is_found_no_width_is_claimed():
     assert np.isnan([pod.a50, pod.a90, pod.a9095]).all()
 
 
-def test_a_few_cracks_that_are_all_found_are_no_proof_and_many_are():
+def test_many_cracks_that_are_all_found_are_a_proof_and_a_few_are_not():
     few, many = np.repeat((2.0, 4.0), 6), np.repeat((2.0, 4.0), 40)
 
     assert np.isnan(fit(few, few > 0).a9095)
@@ -97,7 +97,7 @@ def test_a_few_cracks_that_are_all_found_are_no_proof_and_many_are():
     assert fit(many, many > 0).a90 == 2.0  # no narrower than the narrowest
 
 
-def test_the_unit_of_width_does_not_matter():
+def test_the_fit_does_not_depend_on_the_unit_of_width():
     widths, found = simulated(np.random.default_rng(7), a90=2.0, slope=4.0)
 
     px, mm = fit(widths, found), fit(0.2 * widths, found)
@@ -121,9 +121,9 @@ def test_the_lower_limit_meets_90_percent_at_a90_95_and_the_curve_rises():
 def test_wide_cracks_that_are_missed_contradict_the_curve():
     widths = np.repeat((0.25, 1.0, 4.0), (24, 300, 30))
     found = widths > 0.5
-    assert contradicted(fit(widths, found), widths, found) is None
+    assert find_contradiction(fit(widths, found), widths, found) is None
 
     found[-10:] = False  # a third of the widest
 
     assert fit(widths, found).a9095 < 1
-    assert contradicted(fit(widths, found), widths, found) == (4.0, 20, 30)
+    assert find_contradiction(fit(widths, found), widths, found) == (4.0, 20, 30)

@@ -1,4 +1,4 @@
-"""The self-test: cracks drawn into a sound wall and found again by the whole pipeline."""
+"""The self-test: known cracks are drawn, and detected or missed by the whole pipeline."""
 
 import csv
 import hashlib
@@ -22,7 +22,7 @@ from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.selftest import run as selftest
 from crackcli.selftest import write as selftest_report
 from crackcli.selftest.run import SelftestTask, scan_options
-from crackcli.selftest.write import WidthErrors, claimed, notes, sentence, write_selftest
+from crackcli.selftest.write import WidthErrors, claimed_a9095, notes, sentence, write_selftest
 
 WIDTHS = (0.25, 1.0, 4.0)
 MAP = Affine(0.002, 0, 2600000, 0, -0.002, 1200000)  # 2 mm
@@ -68,20 +68,20 @@ def rows_of(path):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A test with nine cracks on a wall of 2 mm a pixel: its folder, its summary, its image's
-    bytes before, how often the engine looked back, and what the test found."""
+    """Run a test with nine cracks, at 2 mm per pixel; return its folder, its summary, the bytes of
+    its photograph before, the number of attributions of the engine, and its result."""
     folder, engine = tmp_path_factory.mktemp("selftest"), LocalEngine()
     photograph = write(folder / "wall.tif", wall(420, 560, cracks=0), MAP)
     before = photograph.read_bytes()
     tests = []
 
-    def remembered(*arguments):
+    def record_test(*arguments):
         tests.append(selftest.run_selftest(*arguments))
         return tests[0]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opening, "open_engine", lambda *arguments: engine)
-        patch.setattr(selftest_report, "run_selftest", remembered)
+        patch.setattr(selftest_report, "run_selftest", record_test)
         summary = run(photograph, folder / "out", count=9)
     return folder / "out", summary, before, engine.backs, tests[0]
 
@@ -107,7 +107,7 @@ def test_wide_cracks_are_found_and_hairlines_are_not(finished):
     assert (folder.parent / "wall.tif").read_bytes() == before
 
 
-def test_the_curve_and_the_record_say_the_same_as_the_rows(finished):
+def test_the_curve_and_the_record_agree_with_the_rows(finished):
     folder, summary, before, _, _ = finished
 
     curve = rows_of(folder / "curve.csv")
@@ -163,9 +163,9 @@ def test_the_sentence_claims_what_many_cracks_show(finished):
     shown = math.ceil(10 * many.pod.a9095) / 10
     assert words.startswith(
         f"Cracks of {shown:g} px ({2 * shown:g} mm) or wider are found in at least 90 % of cases "
-        "with 95 % confidence in sound areas of wall.tif, drawn 50 % darker than the surface; "
+        "with 95 % confidence in crack-free areas of wall.tif, drawn 50 % darker than the surface; "
     )
-    assert re.search(r"; widths read 0\.\d px too (wide|narrow) \(sd 0\.\d\); ", words)
+    assert re.search(r"; widths are measured 0\.\d px too (wide|narrow) \(sd 0\.\d\); ", words)
 
 
 def test_cracks_that_contradict_the_curve_are_not_claimed(finished):
@@ -177,8 +177,8 @@ def test_cracks_that_contradict_the_curve_are_not_claimed(finished):
     odd = replace(test, tested=[*hairlines * 8, *fine * 100, *wide * 7, *lost * 3])
 
     assert odd.pod.a9095 < 1
-    assert math.isnan(claimed(odd)[0])
-    assert claimed(odd)[1] == (4.0, 21, 30)
+    assert math.isnan(claimed_a9095(odd)[0])
+    assert claimed_a9095(odd)[1] == (4.0, 21, 30)
     assert sentence(odd, WidthErrors.of([])).startswith("No width up to 4 px")
 
 
@@ -193,12 +193,10 @@ def test_a_seed_gives_the_same_files_and_another_seed_others(finished, photograp
 
 
 class Stopped(BaseException):
-    """Stands for a signal."""
+    """Simulates a signal."""
 
 
-def test_a_test_that_was_interrupted_goes_on_where_it_stopped(
-    finished, photograph, tmp_path, engine
-):
+def test_an_interrupted_test_resumes_where_it_stopped(finished, photograph, tmp_path, engine):
     folder, _, _, backs, _ = finished
 
     def stop(share, words):
@@ -243,7 +241,7 @@ def test_cracks_of_the_photograph_are_avoided_and_counted(tmp_path):
     assert min(float(row["col"]) for row in rows_of(tmp_path / "out/pod.csv")) > 200
 
 
-def test_nothing_is_drawn_beside_no_data(tmp_path):
+def test_no_crack_is_drawn_beside_nodata(tmp_path):
     alpha = np.full((420, 760), 255, np.uint8)
     alpha[:, :300] = 0
     photograph = write(tmp_path / "wall.tif", wall(420, 760, cracks=0), MAP, alpha)
@@ -254,7 +252,9 @@ def test_nothing_is_drawn_beside_no_data(tmp_path):
     assert min(float(row["col"]) for row in rows_of(tmp_path / "out/pod.csv")) > 400
 
 
-def test_of_a_large_photograph_windows_are_tested_and_it_says_so(tmp_path, monkeypatch):
+def test_only_windows_of_a_large_photograph_are_tested_and_a_note_explains_it(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(selftest, "WINDOW_PX", 320)
     photograph = write(tmp_path / "wall.tif", wall(660, 700, cracks=0), MAP)
 
@@ -263,7 +263,7 @@ def test_of_a_large_photograph_windows_are_tested_and_it_says_so(tmp_path, monke
     windows = summary.record["image"]["windows"]
     assert len(windows) == 2
     assert {window["rows"] for window in windows} == {320}
-    assert any("2 windows of it" in note for note in summary.notes)
+    assert any("2 random windows of it" in note for note in summary.notes)
     assert summary.record["assessed_mp"] == pytest.approx(2 * 0.1024, abs=1e-3)
     for row in rows_of(tmp_path / "out/pod.csv"):
         at = float(row["row"]), float(row["col"])
@@ -290,35 +290,42 @@ def test_a_scan_of_another_photograph_is_refused(photograph, tmp_path):
     other = write(tmp_path / "other.tif", wall(200, 200, seed=3))
     scan_survey(SurveyTask((other,), tmp_path / "scan"))
 
-    with pytest.raises(InputError, match=r"holds no scan of .*wall\.tif.*leave --scan out"):
+    with pytest.raises(
+        InputError, match=r"--scan .*: contains no finished scan of .*wall\.tif.*leave --scan out"
+    ):
         run(photograph, tmp_path / "out", scan=tmp_path / "scan")
 
 
 @pytest.mark.parametrize(
-    ("image", "says"),
+    ("image", "message"),
     [
         (
             wall(150, 600, cracks=0),
-            r"wall\.tif is 600 x 150 px, too small; a crack and its surroundings need 214",
+            r"wall\.tif: 600 x 150 px are too small; a crack and its surroundings need 214",
         ),
-        (wall(400, 600, cracks=3), "has sound places for 0 cracks.*give a photograph of a sounder"),
+        (
+            wall(400, 600, cracks=3),
+            "has crack-free places for 0 cracks.*; give a photograph of a part with fewer cracks",
+        ),
     ],
 )
-def test_without_room_for_cracks_it_says_what_to_do_and_leaves_nothing(tmp_path, image, says):
-    with pytest.raises(InputError, match=says):
+def test_without_room_for_cracks_the_error_is_clear_and_no_result_is_written(
+    tmp_path, image, message
+):
+    with pytest.raises(InputError, match=message):
         run(write(tmp_path / "wall.tif", image), tmp_path / "out")
 
     assert not (tmp_path / "out/selftest.json").exists()
 
 
-def test_what_is_no_image_leaves_no_folder(tmp_path):
-    with pytest.raises(InputError, match=r"nothere\.jpg does not exist"):
+def test_a_missing_photograph_leaves_no_folder(tmp_path):
+    with pytest.raises(InputError, match=r"nothere\.jpg: does not exist"):
         run(tmp_path / "nothere.jpg", tmp_path / "out")
 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_finished_test_is_not_overwritten_unasked(photograph, tmp_path):
+def test_a_finished_test_is_overwritten_only_with_overwrite(photograph, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/selftest.json").write_text("{}")
 
@@ -329,8 +336,8 @@ def test_a_finished_test_is_not_overwritten_unasked(photograph, tmp_path):
     assert json.loads((tmp_path / "out/selftest.json").read_text())["drawn"] == 6
 
 
-def test_a_folder_is_no_image(tmp_path):
-    with pytest.raises(InputError, match="is a folder; a self-test is of one image"):
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match=": is a folder; a self-test needs one photograph"):
         run(tmp_path, tmp_path / "out")
 
 
@@ -342,18 +349,18 @@ def test_a_pixel_size_that_contradicts_the_map_is_refused_before_the_work(photog
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
-        ({"widths_px": (2.0,)}, "make no curve; give two or more"),
-        ({"widths_px": (0.0, 2.0)}, "make no curve"),
-        ({"widths_px": (float("nan"), 2.0)}, "make no curve"),
-        ({"contrast": 0.0}, "a contrast of 0 is none"),
-        ({"count": 2}, "2 cracks are too few for 3 widths; give --count 24"),
+        ({"widths_px": (2.0,)}, "--widths 2: at least two widths are needed, each above 0"),
+        ({"widths_px": (0.0, 2.0)}, "--widths 0,2: at least two widths"),
+        ({"widths_px": (float("nan"), 2.0)}, "--widths nan,2: at least two widths"),
+        ({"contrast": 0.0}, "--contrast 0: must be above 0 and at most 1"),
+        ({"count": 2}, "--count 2: too few cracks for 3 widths; use 24"),
         ({"zooms": (3.0,)}, "--zoom 3: not supported"),
     ],
 )
-def test_wishes_that_make_no_test_are_refused(tmp_path, options, says):
-    with pytest.raises(UsageError, match=says):
+def test_options_out_of_range_are_refused(tmp_path, options, message):
+    with pytest.raises(UsageError, match=message):
         run(tmp_path / "wall.tif", tmp_path / "out", **options)
 
 
@@ -376,7 +383,7 @@ def test_the_command_needs_neither_torch_nor_a_model_and_keeps_stdout_for_data(
     assert record["sentence"] in done.stderr.splitlines()
 
 
-def test_copies_are_scanned_with_the_options_that_were_given(photograph, tmp_path):
+def test_copies_are_scanned_with_the_given_options(photograph, tmp_path):
     given = ModelOptions(look=0.2, precision="float32", baseline="black")
 
     task = SelftestTask(photograph, tmp_path / "out", model_options=given)
@@ -384,7 +391,7 @@ def test_copies_are_scanned_with_the_options_that_were_given(photograph, tmp_pat
     assert scan_options(task).model_options == given
 
 
-def test_a_scan_has_a_baseline_of_its_own(photograph, tmp_path):
+def test_a_baseline_beside_scan_is_refused(photograph, tmp_path):
     with pytest.raises(UsageError, match="--baseline out, or --scan"):
         SelftestTask(
             photograph,
