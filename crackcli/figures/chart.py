@@ -1,9 +1,9 @@
-"""Charts without a plotting library: axes, lines, bands, points and words on white, by OpenCV.
+"""Draw charts with OpenCV: axes, lines, bands, points and text on white; no plotting library.
 
-Everything is drawn `SUPERSAMPLING` times as large and shrunk, so that lines and letters are smooth.  Texts
-are ASCII: the letters that OpenCV draws have no others.
+Everything is drawn `SUPERSAMPLING` times as large and reduced, so that lines and letters are
+smooth. Text must be ASCII: OpenCV's font has no other characters.
 
-Coordinates of a chart are px of the finished image, x right and y down.
+Coordinates are px of the finished image, x to the right and y down.
 """
 
 from collections.abc import Sequence
@@ -31,17 +31,20 @@ class Canvas:
         self.big = np.full((rows * SUPERSAMPLING, cols * SUPERSAMPLING, 3), 255, np.uint8)
 
     def image(self) -> UInt8:
-        """What was drawn (rows, cols, 3)."""
+        """Return the drawing (rows, cols, 3)."""
         rows, cols = (side // SUPERSAMPLING for side in self.big.shape[:2])
-        return cv2.resize(self.big, (cols, rows), interpolation=cv2.INTER_AREA)
+        reduced = cv2.resize(self.big, (cols, rows), interpolation=cv2.INTER_AREA)
+        return np.asarray(reduced, np.uint8)
 
     def line(self, points: ArrayLike, colour: Colour, px: float = 1.0) -> None:
-        """A polyline (N, 2)."""
+        """Draw a polyline through points (N, 2), ``px`` thick."""
         thick = max(1, round(px * SUPERSAMPLING))
-        cv2.polylines(self.big, [to_fixed_point(points)], False, colour, thick, cv2.LINE_AA, FIXED_POINT_BITS)
+        cv2.polylines(
+            self.big, [to_fixed_point(points)], False, colour, thick, cv2.LINE_AA, FIXED_POINT_BITS
+        )
 
     def dashed(self, start: ArrayLike, end: ArrayLike, colour: Colour, px: float = 1.0) -> None:
-        """A straight line of dashes of 5 px."""
+        """Draw a straight line of dashes of 5 px, ``px`` thick."""
         start, end = np.asarray(start, float), np.asarray(end, float)
         count = max(1, int(np.linalg.norm(end - start) / 5))
         ways = np.linspace(0, 1, count + 1)[:, None]
@@ -50,11 +53,11 @@ class Canvas:
             self.line(points[number : number + 2], colour, px)
 
     def area(self, outline: ArrayLike, colour: Colour) -> None:
-        """A filled polygon (N, 2)."""
+        """Draw a filled polygon (N, 2)."""
         cv2.fillPoly(self.big, [to_fixed_point(outline)], colour, cv2.LINE_AA, FIXED_POINT_BITS)
 
     def dot(self, at: Sequence[float], radius_px: float, colour: Colour) -> None:
-        """A disc."""
+        """Draw a disc."""
         x, y = to_fixed_point([at])[0].tolist()
         radius = round(radius_px * SUPERSAMPLING * (1 << FIXED_POINT_BITS))
         cv2.circle(self.big, (x, y), radius, colour, -1, cv2.LINE_AA, FIXED_POINT_BITS)
@@ -69,8 +72,11 @@ class Canvas:
         colour: Colour = BLACK,
         upwards: bool = False,
     ) -> None:
-        """Words with their middle line at y; ``align`` 0 begins at x, 0.5 is centred, 1 ends there.
-        ``upwards`` they are read from below."""
+        """Draw a text with its middle line at y.
+
+        ``align`` is the part of its width to the left of x: 0 starts at x, 0.5 is centred, 1 ends
+        there. With ``upwards`` it reads from bottom to top.
+        """
         scale, thick = font_scale(height_px)
         (wide, high), under = cv2.getTextSize(words, FONT, scale, thick)
         rim = thick + 2
@@ -85,7 +91,7 @@ class Canvas:
             self.stamp(plate, x - rim - round(align * wide), y - middle)
 
     def stamp(self, plate: UInt8, left: int, top: int) -> None:
-        """Letters over what is there, as far as they lie on the canvas."""
+        """Draw a dark-on-white image over the canvas by minimum, clipped to the canvas."""
         rows, cols = self.big.shape[:2]
         first, begin = max(0, top), max(0, left)
         last, end = min(rows, top + plate.shape[0]), min(cols, left + plate.shape[1])
@@ -95,18 +101,18 @@ class Canvas:
 
 
 def text_px(words: str, height_px: float = 8.0) -> float:
-    """How wide a text is."""
+    """Return the width of a text in px."""
     (wide, _), _ = cv2.getTextSize(words, FONT, *font_scale(height_px))
     return wide / SUPERSAMPLING
 
 
 def font_scale(height_px: float) -> tuple[float, int]:
-    """Scale and thickness of letters whose capitals are so high on the finished image."""
+    """Return the scale and thickness of OpenCV's font for capitals of ``height_px``."""
     return height_px * SUPERSAMPLING / LETTER_PX, max(1, round(height_px * SUPERSAMPLING / 12))
 
 
 def wrap_text(words: str, wide_px: float, height_px: float = 8.0) -> list[str]:
-    """A text in lines that are no wider."""
+    """Split a text into lines that are at most ``wide_px`` wide."""
     lines: list[str] = []
     for word in words.split():
         if lines and text_px(f"{lines[-1]} {word}", height_px) <= wide_px:
@@ -117,14 +123,18 @@ def wrap_text(words: str, wide_px: float, height_px: float = 8.0) -> list[str]:
 
 
 def to_fixed_point(points: ArrayLike) -> NDArray[np.int32]:
-    """Points (N, 2) as OpenCV's fixed-point coordinates of the larger image."""
-    return np.rint(np.asarray(points, np.float64) * SUPERSAMPLING * (1 << FIXED_POINT_BITS)).astype(np.int32)
+    """Return points (N, 2) as OpenCV's fixed-point coordinates of the supersampled image."""
+    return np.rint(np.asarray(points, np.float64) * SUPERSAMPLING * (1 << FIXED_POINT_BITS)).astype(
+        np.int32
+    )
 
 
 @dataclass(frozen=True)
 class Axes:
-    """A box of a canvas, from ``left``, ``top`` to ``right``, ``bottom``, and the values at its
-    sides; ``log_x`` spaces x by its logarithm."""
+    """A plot area on a canvas, from ``left``, ``top`` to ``right``, ``bottom``.
+
+    ``x`` and ``y`` are the values at its sides; ``log_x`` makes the x axis logarithmic.
+    """
 
     canvas: Canvas = field(repr=False)
     left: float
@@ -136,7 +146,7 @@ class Axes:
     log_x: bool = False
 
     def place(self, x: ArrayLike, y: ArrayLike) -> Float64:
-        """Where values (N,) lie on the canvas (N, 2)."""
+        """Return the positions (N, 2) on the canvas of values (N,)."""
         x, y = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
         ends = np.array(self.x)
         if self.log_x:
@@ -159,14 +169,14 @@ class Axes:
         title: str,
         y_format: str = "g",
     ) -> None:
-        """Thin lines at the ticks, their values, and names."""
+        """Draw grid lines at the ticks, tick labels, axis names and the title."""
         c = self.canvas
         named = -np.inf
         for tick in x_ticks:
             (x, _) = self.place([tick], [self.y[0]])[0]
             c.line([(x, self.top), (x, self.bottom)], PALE)
             words = f"{tick:g}"
-            if x - text_px(words) / 2 > named + 4:  # else it would lie over the one before
+            if x - text_px(words) / 2 > named + 4:  # else it would overlap the previous label
                 c.text((x, self.bottom + 12), words, align=0.5, colour=GREY)
                 named = x + text_px(words) / 2
         for tick in y_ticks:
@@ -179,27 +189,27 @@ class Axes:
         c.text((self.left, self.top - 16), title, height_px=9)
 
     def line(self, x: ArrayLike, y: ArrayLike, colour: Colour, px: float = 2.0) -> None:
-        """A curve through values (N,)."""
+        """Draw a curve through values (N,)."""
         self.canvas.line(self.place(x, y), colour, px)
 
     def band(self, x: ArrayLike, low: ArrayLike, high: ArrayLike, colour: Colour) -> None:
-        """The area between two curves (N,)."""
+        """Fill the area between two curves (N,)."""
         outline = np.concatenate([self.place(x, low), self.place(x, high)[::-1]])
         self.canvas.area(outline, colour)
 
     def dots(self, x: ArrayLike, y: ArrayLike, radius_px: float, colour: Colour) -> None:
-        """A disc at each of the values (N,)."""
+        """Draw a disc at each of the values (N,)."""
         for at in self.place(x, y).tolist():
             self.canvas.dot(at, radius_px, colour)
 
     def dashed(self, start: Sequence[float], end: Sequence[float], colour: Colour) -> None:
-        """A dashed line between two pairs of values."""
+        """Draw a dashed line between two points (x, y), given as values."""
         a, b = self.place([start[0], end[0]], [start[1], end[1]])
         self.canvas.dashed(a, b, colour)
 
 
 def round_ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers from ``low`` to ``high``, about so many."""
+    """Return about ``about`` round numbers from ``low`` to ``high``."""
     rough = (high - low) / max(1, about)
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(power * nice for nice in (1, 2, 5, 10) if power * nice >= rough * 0.999)

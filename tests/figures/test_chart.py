@@ -1,4 +1,4 @@
-"""Charts: values lie where they should, and words fit."""
+"""Charts draw values at their positions, and texts fit."""
 
 import numpy as np
 import pytest
@@ -15,11 +15,11 @@ def test_a_dot_lies_at_its_value():
     image = canvas.image()
     rows, cols = np.nonzero(image[..., 1] < 128)
     assert image.shape == (100, 200, 3)
-    assert cols.mean() == pytest.approx(99.5, abs=0.6)  # half-way by the logarithm
+    assert cols.mean() == pytest.approx(99.5, abs=0.6)  # half-way on the logarithmic axis
     assert rows.mean() == pytest.approx(69.5, abs=0.6)
 
 
-def test_a_band_fills_what_lies_between():
+def test_a_band_fills_the_area_between_two_curves():
     canvas = Canvas(100, 100)
     axes = Axes(canvas, 0, 0, 100, 100, (0.0, 1.0), (0.0, 1.0))
 
@@ -28,7 +28,7 @@ def test_a_band_fills_what_lies_between():
     assert (canvas.image()[:, :, 0] == 0).mean() == pytest.approx(0.4, abs=0.02)
 
 
-def test_text_beyond_the_rim_is_cut_and_does_no_harm():
+def test_text_beyond_the_edge_is_clipped():
     canvas = Canvas(60, 30)
 
     canvas.text((-10, 2), "width")
@@ -37,7 +37,7 @@ def test_text_beyond_the_rim_is_cut_and_does_no_harm():
     assert canvas.image().min() < 128
 
 
-def test_wrapped_lines_fit_and_lose_no_word():
+def test_wrapped_lines_fit_and_keep_every_word():
     words = "Cracks of 1.6 px or wider are found in at least 90 % of cases"
 
     lines = wrap_text(words, 150)
@@ -48,7 +48,7 @@ def test_wrapped_lines_fit_and_lose_no_word():
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-0.31, 2.2), (-12.0, 40.0), (0.001, 0.009)])
-def test_ticks_are_round_and_within(low, high):
+def test_ticks_are_round_and_within_the_axis(low, high):
     ticks = round_ticks(low, high)
 
     assert 2 <= len(ticks) <= 12
