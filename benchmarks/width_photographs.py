@@ -27,12 +27,12 @@ from scipy.spatial import cKDTree
 
 from crackcli.cracks.joints import JOINT_THRESHOLD, with_joint_likelihoods
 from crackcli.cracks.tracing import trace
-from crackcli.measuring.batches import read
+from crackcli.measuring.batches import read_batches
 from crackcli.measuring.measure import measure_all
 from crackcli.measuring.optics import find_optics
-from crackcli.measuring.photometric_width import usual_contrast
+from crackcli.measuring.photometric_width import typical_contrast
 from crackcli.measuring.profiles import ArrayPhotograph, RasterPhotograph
-from crackcli.measuring.tone import TONES, Tone
+from crackcli.measuring.tone import TONE_CURVES, ToneCurve
 from crackcli.rasters.reader import inspect
 from crackcli.scenes.scene import Scene
 
@@ -50,8 +50,15 @@ def wall(given):
     sample = Path(__file__).resolve().parents[1] / "sample_data"
     scene = Scene.read(given.out / "wall")
     cracks = trace(scene.mask, scene.score, (scene.rows, scene.cols)).cracks
-    cracks = [crack for crack in with_joint_likelihoods(cracks) if (crack.joint_likelihood or 0) < JOINT_THRESHOLD]
-    tones = [(None, "not told"), (TONES["encoded"], "told that it was drawn in encoded values")]
+    cracks = [
+        crack
+        for crack in with_joint_likelihoods(cracks)
+        if (crack.joint_likelihood or 0) < JOINT_THRESHOLD
+    ]
+    tones = [
+        (None, "not told"),
+        (TONE_CURVES["encoded"], "told that it was drawn in encoded values"),
+    ]
     with RasterPhotograph(inspect(sample / "wall.tif")) as source:
         results = [(name, measure_all(cracks, source, tone=tone)[0]) for tone, name in tones]
     print(
@@ -143,7 +150,7 @@ def masks(given):
             if crack.length_px >= given.least_px
         ]
         for share in depths if given.depths else ():
-            optics = find_optics(cracks, source, Tone(share, 0.0))
+            optics = find_optics(cracks, source, ToneCurve(share, 0.0))
             found = [depths_of(batch, optics) for batch in read_all(cracks, source, optics)]
             depths[share].append(np.concatenate([*found, np.zeros(0)]))
     print("| mask, px | cracks | photometric | mean, mask | photometric | sigma | median ratio |")
@@ -166,22 +173,22 @@ def masks(given):
 
 def read_all(cracks, source, optics):
     """The batches of all cracks."""
-    return read(range(len(cracks)), cracks, source, optics)
+    return read_batches(range(len(cracks)), cracks, source, optics)
 
 
 def depths_of(batch, optics):
     """The depths of those cracks of a batch that are wide."""
     found = batch.measure(optics)
-    own = [found.width[batch.owner == place] for place in range(len(batch.numbers))]
+    own = [found.width[batch.labels == place] for place in range(len(batch.indices))]
     wide = [np.nanmedian(one) >= WIDE_PX if np.isfinite(one).any() else False for one in own]
-    return found.depth[np.isfinite(found.depth) & wide]
+    return found.full_contrast[np.isfinite(found.full_contrast) & wide]
 
 
 def tell_depths(share, photographs):
     """Print how dark cracks are, how far from what is usual, and how alike in one photograph."""
     found = np.concatenate(photographs)
     low, middle, high = np.percentile(found, [16, 50, 84])
-    usual, _ = usual_contrast(share)
+    usual, _ = typical_contrast(share)
     nine = np.percentile(np.abs(found - usual), 90)
     pairs = [
         (abs(one - other), 1 / (len(own) - 1))

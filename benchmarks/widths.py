@@ -11,8 +11,9 @@ darkness is in the photograph, or none (alone).  With ``--varied`` cracks are as
 those of photographs are (`crackcli.measuring.photometric_width`), else nearly black: what a crack
 that is alone cannot tell, its sigma has to cover.  Pixels mix wall and crack in linear light, as in
 a sensor, or in encoded values, as in a drawing program; the second kind is measured twice, told so
-(`TONES`) and not.  All measures get the same ragged mask, about a pixel off.  The others also get
-the best mask there can be, that of the pixels covered by half: in brackets.  No detector makes it.
+(`TONE_CURVES`) and not.  All measures get the same ragged mask, about a pixel off.  The others also
+get the best mask there can be, that of the pixels covered by half: in brackets.  No detector makes
+it.
 """
 
 import argparse
@@ -30,9 +31,9 @@ from skimage.morphology import skeletonize
 from crackcli.evaluation.study_width import largest_width
 from crackcli.measuring import optics as scene_optics
 from crackcli.measuring.measure import measure_all
-from crackcli.measuring.photometric_width import usual_contrast, usual_spread
+from crackcli.measuring.photometric_width import typical_contrast, typical_spread
 from crackcli.measuring.profiles import ArrayPhotograph
-from crackcli.measuring.tone import TONES
+from crackcli.measuring.tone import TONE_CURVES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
@@ -87,7 +88,7 @@ def case(rng, width, linear, alone, varied=False):
     own = ragged(rng, covers[0])
     mask = np.maximum.reduce([own, *(ragged(rng, cover) for cover in covers[1:])])
     cracks, source = traced(mask), ArrayPhotograph(image)
-    found = measure_all(cracks, source, tone=None if linear else TONES["encoded"])[0]
+    found = measure_all(cracks, source, tone=None if linear else TONE_CURVES["encoded"])[0]
     ours = max(found, key=lambda crack: overlap(crack, covers[0]))
     result = {
         "width": width,
@@ -117,8 +118,8 @@ def case(rng, width, linear, alone, varied=False):
 def as_varied(rng, conditions, cracks):
     """The conditions of a photograph by chance, and how much darker than that each crack is."""
     share = float(conditions.linear)
-    full = np.clip(rng.normal(*usual_contrast(share)), *DARKNESS)
-    depths = np.clip(rng.normal(full, usual_spread(share), cracks), *DARKNESS) / full
+    full = np.clip(rng.normal(*typical_contrast(share)), *DARKNESS)
+    depths = np.clip(rng.normal(full, typical_spread(share), cracks), *DARKNESS) / full
     work, back = (decode, encode) if conditions.linear else (float, float)
     grey = float(back(work(conditions.wall) * (1 - full)))
     return replace(conditions, crack=grey), depths.tolist()

@@ -1,9 +1,10 @@
-"""Cracks measured on their photograph: centrelines on ridges of darkness, photometric widths.
+"""Measure cracks on their photograph: centrelines on ridges, and photometric widths.
 
-What was traced from a mask says where to look.  First the photograph tells of itself
+The traced mask gives initial lines and widths. First the optics of the photograph are estimated
 (`crackcli.measuring.optics`), then every crack is measured
-(`crackcli.measuring.photometric_width`), batch by batch.  A crack whose photograph does not tell
-its width for most of its length keeps the widths of its mask: area over length."""
+(`crackcli.measuring.photometric_width`), batch by batch. A crack without photometric widths on most
+of its length keeps the widths of its mask: area over length.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,77 +15,81 @@ from crackcli.cracks import widths
 from crackcli.cracks.centreline import Centreline
 from crackcli.cracks.crack import Crack
 from crackcli.measuring import summary
-from crackcli.measuring.batches import Batch, read, whole
+from crackcli.measuring.batches import Batch, join_stretches, read_batches
 from crackcli.measuring.optics import find_optics
-from crackcli.measuring.photometric_width import CLEAR_PX, CLEAR_WIDTHS, Found, Optics
+from crackcli.measuring.photometric_width import CLEAR_PX, CLEAR_WIDTHS, Optics, PhotometricWidths
 from crackcli.measuring.profiles import GreyReader
-from crackcli.measuring.summary import Measured
-from crackcli.measuring.tone import Tone
-from crackcli.progress import FractionDone
+from crackcli.measuring.summary import MeasuredWidths
+from crackcli.measuring.tone import ToneCurve
+from crackcli.progress import FractionDone, ignore
 
 
 def measure_all(
     cracks: Sequence[Crack],
     photograph: GreyReader,
     window_px: float = widths.WINDOW_PX,
-    telling: Sequence[Crack] | None = None,
-    report: FractionDone = lambda share: None,
-    tone: Tone | None = None,
+    reference_cracks: Sequence[Crack] | None = None,
+    report: FractionDone = ignore,
+    tone: ToneCurve | None = None,
 ) -> tuple[list[Crack], Optics]:
-    """The cracks of one scene with centrelines and widths of ``photograph``, and its optics.
+    """Return the cracks of one scene with refined centrelines and widths, and the optics.
 
-    ``window_px`` is the length of the running window of the largest width; ``telling`` are the
-    cracks that tell the optics, else all do; ``tone`` is that of the photograph where it is known.
+    ``window_px`` is the length of the running window of the maximum width. Optics are estimated
+    from ``reference_cracks``, or from all. ``tone`` is the tone curve of the photograph if it is
+    known.
     """
-    optics = find_optics(cracks if telling is None else telling, photograph, tone)
+    optics = find_optics(cracks if reference_cracks is None else reference_cracks, photograph, tone)
     done = list(cracks)
-    seen = 0
-    parts: list[tuple[Batch, Found]] = []
-    for batch in read(range(len(cracks)), cracks, photograph, optics):
-        parts.append((batch.measured(), batch.measure(optics)))
-        if batch.goes_on:
+    measured_count = 0
+    parts: list[tuple[Batch, PhotometricWidths]] = []
+    for batch in read_batches(range(len(cracks)), cracks, photograph, optics):
+        parts.append((batch.without_profiles(), batch.measure(optics)))
+        if batch.continues:
             continue
-        for number, crack in told(parts, cracks, optics, window_px):
-            done[number] = crack
+        for index, crack in measured_cracks(parts, cracks, optics, window_px):
+            done[index] = crack
         parts = []
-        seen += len(batch.numbers)
-        report(seen / len(cracks))
+        measured_count += len(batch.indices)
+        report(measured_count / len(cracks))
     return done, optics
 
 
-def told(
-    parts: Sequence[tuple[Batch, Found]],
+def measured_cracks(
+    parts: Sequence[tuple[Batch, PhotometricWidths]],
     cracks: Sequence[Crack],
     optics: Optics,
     window_px: float,
 ) -> Iterator[tuple[int, Crack]]:
-    """The cracks of a batch, or of all ``parts`` of one crack, by their numbers, as measured."""
+    """Yield the measured cracks of a batch, or of all ``parts`` of one crack.
+
+    Each comes with its index in ``cracks``.
+    """
     batch, found = parts[0]
-    lines, samples, owner, guess = (
+    lines, samples, labels, initial_widths = (
         batch.refined.lines,
         batch.refined.samples,
-        batch.owner,
-        batch.guess,
+        batch.labels,
+        batch.initial_widths,
     )
     if len(parts) > 1:
-        crack = cracks[batch.numbers[0]]
-        lines, samples = whole(crack.lines, [part.refined.samples for part, _ in parts])
-        owner, guess = (
+        crack = cracks[batch.indices[0]]
+        lines, samples = join_stretches(crack.lines, [part.refined.samples for part, _ in parts])
+        labels, initial_widths = (
             np.concatenate([getattr(part, name) for part, _ in parts])
-            for name in ("owner", "guess")
+            for name in ("labels", "initial_widths")
         )
-        found = Found(
+        found = PhotometricWidths(
             *(
                 np.concatenate([getattr(one, name) for _, one in parts])
-                for name in ("width", "noise", "common", "depth")
+                for name in ("width", "random_sigma", "systematic_sigma", "full_contrast")
             )
         )
     ends = np.minimum(samples.from_start, samples.from_end)
-    clear = ends >= CLEAR_PX + np.maximum(2 * optics.blur.px, CLEAR_WIDTHS * guess)
-    of_line = owner[samples.line_offsets[:-1]]
-    limits = np.searchsorted(of_line, np.arange(len(batch.numbers) + 1))
-    for place, number in enumerate(batch.numbers):
-        crack = cracks[number]
+    clear = ends >= CLEAR_PX + np.maximum(2 * optics.blur.px, CLEAR_WIDTHS * initial_widths)
+    of_line = labels[samples.line_offsets[:-1]]
+    limits = np.searchsorted(of_line, np.arange(len(batch.indices) + 1))
+    for place, index in enumerate(batch.indices):
+        crack = cracks[index]
         assert crack.widths.profile is not None
         first, last = int(limits[place]), int(limits[place + 1])
         part = slice(samples.line_offsets[first], samples.line_offsets[last])
@@ -93,14 +98,14 @@ def told(
         line = Centreline(lines[first:last], crack.junctions, crack.endpoints)
         across = summary.summarise_photometric(
             own,
-            Measured(width, found.noise[part], found.common[part]),
+            MeasuredWidths(width, found.random_sigma[part], found.systematic_sigma[part]),
             crack.widths.profile.width_px,
             crack.area_px,
-            optics.along,
+            optics.noise_samples,
             window_px,
         )
         yield (
-            number,
+            index,
             replace(
                 crack,
                 centreline=[piece.points for piece in line.lines],

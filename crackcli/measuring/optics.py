@@ -1,9 +1,11 @@
-"""The optics of a scene: what some of its cracks, the widest and others, tell of the photograph.
+"""Optics of a scene: blur, tone curve, contrast and noise, estimated from some of its cracks.
 
-How blurred it is and how its pixels mix (`crackcli.measuring.edges`; where no crack is so wide that
-its edges tell the blur, `crackcli.measuring.profile_shapes`), how dark its cracks are where they
-are wide, and how far noise beside them goes on.  Each depends on the others, and all on the widths:
-they are found in a few rounds."""
+The cracks are the widest ones and some others. Blur and tone curve come from their edges
+(`crackcli.measuring.edges`); where no crack is wide enough, the blur comes from the shape of
+profiles (`crackcli.measuring.profile_shapes`). Contrast is that of the cracks where they are wide,
+and the correlation lengths of noise are those beside them. Each depends on the others, and all on
+the widths, so they are estimated in a few iterations.
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,154 +16,273 @@ import numpy as np
 from crackcli.arrays import Float64
 from crackcli.cracks.crack import Crack
 from crackcli.measuring import photometric_width as photometry
-from crackcli.measuring.batches import MOST_PX, Batch, breadth, read
-from crackcli.measuring.contrast import Darkness, along, darkness, integral
+from crackcli.measuring.batches import MAX_WIDTH_PX, Batch, mask_width, read_batches
+from crackcli.measuring.contrast import (
+    STEP_PX,
+    ContrastProfiles,
+    contrast_profiles,
+    integral,
+    smooth_along,
+)
 from crackcli.measuring.edges import (
+    BLUR_RANGE,
     Blur,
-    blur_of,
-    core_of,
+    blur_from_tails,
+    core_half_width,
+    core_response,
     mean_within,
-    tails_of,
-    tone_of,
+    stretch_tails,
+    tone_from_tails,
     weighted_median,
 )
-from crackcli.measuring.photometric_width import Found, Optics, usual_contrast
-from crackcli.measuring.profile_shapes import BLURS, against, stretches, with_shapes
+from crackcli.measuring.photometric_width import Optics, PhotometricWidths, typical_contrast
+from crackcli.measuring.profile_shapes import BLURS, combine_with_shapes, mean_stretches, misfit
 from crackcli.measuring.profiles import GreyReader
-from crackcli.measuring.tone import Tone
+from crackcli.measuring.tone import ToneCurve
 
-TOLD_FROM = 8_000  # samples of the widest cracks, and as many of others, tell the optics
-ROUNDS = 4  # of blur and tone
-ALIKE = 4  # cracks: what is usual about how much they differ counts like so many
-LAGS = 20  # samples over which noise may go on along a line
+SAMPLES = 8_000  # of the widest cracks, and as many of others, from which optics are estimated
+ROUNDS = 4  # iterations of blur and tone curve
+PRIOR_CRACKS = 4  # weight, in cracks, of the typical spread of contrasts
+NARROW_BLURS = 4.0  # blurs; the contrast of a crack up to that width depends on the blur
+MAX_LAG_PX = 3.0
+MIN_CORRELATION = 0.05  # smaller ones end the sum over lags
+LAGS = 20  # samples; longest correlation of noise along a line
 
 
 def find_optics(
-    cracks: Sequence[Crack], photograph: GreyReader, known: Tone | None = None
+    cracks: Sequence[Crack], photograph: GreyReader, known: ToneCurve | None = None
 ) -> Optics:
-    """What the cracks' own edges, depths and surroundings tell of the photograph."""
-    chosen = some_of(cracks)
+    """Return the optics of a photograph from its cracks' edges, contrasts and surroundings.
+
+    ``known`` is the tone curve if it was given.
+    """
+    chosen = select_cracks(cracks)
     optics = Optics()
     batches, samples = [], 0
-    for batch in read(chosen, cracks, photograph, optics):
+    for batch in read_batches(chosen, cracks, photograph, optics):
         batches.append(batch)
-        samples += len(batch.owner)
-        if samples > 3 * TOLD_FROM:  # as of a crack that is longer than all
+        samples += len(batch.labels)
+        if samples > 3 * SAMPLES:  # one very long crack
             break
-    blurs = [optics.blur, optics.blur]  # of encoded values, and of linear light
-    for _ in range(ROUNDS):  # each time with the blur and the tone of the one before
+    blurs = [optics.blur, optics.blur]  # in encoded values, and in linear light
+    for _ in range(ROUNDS):  # each with the blur and the tone curve of the one before
         found = [batch.measure(optics) for batch in batches]
-        rows = [edge_tails(batches, found, share, blurs[share].px) for share in (0, 1)]
-        blurs = [blur_of(part) or blur for part, blur in zip(rows, blurs, strict=True)]
-        tone = known or tone_of(*rows)
-        side = round(tone.share)
+        rows = [edge_tails(batches, found, kind, blurs[kind].px) for kind in (0, 1)]
+        blurs = [blur_from_tails(part) or blur for part, blur in zip(rows, blurs, strict=True)]
+        tone = known or tone_from_tails(*rows)
+        side = round(tone.linear_fraction)
         blur = blurs[side]
-        if blur_of(rows[side]) is None:
-            by_depth = narrow_blur(batches, found, tone, optics.blur)
-            blur = with_shapes(by_depth, *told_by_shapes(batches, found, tone, optics))
-        usual = usual_contrast(tone.share)
-        optics = Optics(blur, tone, *usual, *optics_noise(batches, found, tone, blur))
-    depths, lengths = [], []
+        if blur_from_tails(rows[side]) is None:
+            by_contrast = narrow_blur(batches, found, tone, optics.blur)
+            blur = combine_with_shapes(by_contrast, *shape_misfit(batches, found, tone, optics))
+        usual = typical_contrast(tone.linear_fraction)
+        optics = Optics(blur, tone, *usual, *noise_lengths(batches, found, tone, blur))
+    full_contrasts, lengths = [], []
     for batch in batches:
-        depths.append(batch.measure(optics).depth)
-        lengths.append(np.bincount(batch.owner, minlength=len(batch.numbers)))
-    depth = np.concatenate([*depths, np.zeros(0)])
-    own = np.isfinite(depth)
-    return with_depths(optics, depth[own], np.concatenate([*lengths, np.zeros(0)])[own])
+        full_contrasts.append(batch.measure(optics).full_contrast)
+        lengths.append(np.bincount(batch.labels, minlength=len(batch.indices)))
+    full_contrast = np.concatenate([*full_contrasts, np.zeros(0)])
+    lengths_px = np.concatenate([*lengths, np.zeros(0)])
+    wide = np.isfinite(full_contrast)
+    return with_contrasts(optics, full_contrast[wide], lengths_px[wide])
 
 
-def with_depths(optics: Optics, depths: Float64, weights: Float64) -> Optics:
-    """The optics with the depth of cracks as it is in the scene, as far as ``depths`` (N,) tell."""
-    if len(depths) == 0:
+def with_contrasts(optics: Optics, full_contrasts: Float64, weights: Float64) -> Optics:
+    """Return the optics with the contrast of the scene's cracks, from contrasts (N,) and weights
+    (N,).
+
+    The typical contrast is the prior; the spread is combined from that of the N cracks and the
+    typical one, which counts like `PRIOR_CRACKS` cracks.
+    """
+    if len(full_contrasts) == 0:
         return optics
-    middle, _ = weighted_median(depths, np.minimum(weights, 200.0))
-    seen = 1.4826 * float(np.median(np.abs(depths - middle)))
-    usual = photometry.usual_spread(optics.tone.share)
-    # A few cracks tell little of how much all differ: what is usual counts as much as so many.
-    others = len(depths) - 1
-    spread = math.sqrt((others * seen**2 + ALIKE * usual**2) / (others + ALIKE))
-    prior, own = optics.depth_sigma**2, spread**2 / len(depths)
-    trust = prior / (prior + own)
-    depth = trust * middle + (1 - trust) * optics.depth
-    return replace(optics, depth=depth, depth_sigma=math.hypot(spread, math.sqrt(trust * own)))
+    middle, _ = weighted_median(full_contrasts, np.minimum(weights, 200.0))
+    scatter = 1.4826 * float(np.median(np.abs(full_contrasts - middle)))
+    usual = photometry.typical_spread(optics.tone.linear_fraction)
+    others = len(full_contrasts) - 1
+    spread = math.sqrt((others * scatter**2 + PRIOR_CRACKS * usual**2) / (others + PRIOR_CRACKS))
+    prior, sampling = optics.full_contrast_sigma**2, spread**2 / len(full_contrasts)
+    trust = prior / (prior + sampling)
+    full_contrast = trust * middle + (1 - trust) * optics.full_contrast
+    return replace(
+        optics,
+        full_contrast=full_contrast,
+        full_contrast_sigma=math.hypot(spread, math.sqrt(trust * sampling)),
+    )
 
 
-def some_of(cracks: Sequence[Crack]) -> list[int]:
-    """Numbers of the widest cracks and of others, evenly taken; in order."""
-    by_width = sorted(range(len(cracks)), key=lambda number: -breadth(cracks[number]))
-    by_width = [number for number in by_width if breadth(cracks[number]) <= MOST_PX / 2]
+def select_cracks(cracks: Sequence[Crack]) -> list[int]:
+    """Return the indices of the widest cracks and of others, evenly chosen, in order."""
+    by_width = sorted(range(len(cracks)), key=lambda index: -mask_width(cracks[index]))
+    by_width = [index for index in by_width if mask_width(cracks[index]) <= MAX_WIDTH_PX / 2]
     chosen: list[int] = []
     total = 0.0
-    while by_width and total < TOLD_FROM:
+    while by_width and total < SAMPLES:
         total += cracks[by_width[0]].length_px
         chosen.append(by_width.pop(0))
-    rest = sum(cracks[number].length_px for number in by_width)
-    stride = max(1, math.ceil(rest / TOLD_FROM))
+    rest = sum(cracks[index].length_px for index in by_width)
+    stride = max(1, math.ceil(rest / SAMPLES))
     return sorted(chosen + sorted(by_width)[::stride])
 
 
-def dark_of(batch: Batch, found: Found, share: float, blur_px: float) -> tuple[Darkness, Float64]:
-    """The darkness of a batch at a share of linear light, and about how wide its cracks are."""
+def batch_contrast(
+    batch: Batch, found: PhotometricWidths, linear_fraction: float, blur_px: float
+) -> tuple[ContrastProfiles, Float64]:
+    """Return the contrast of a batch at a linear fraction, and the approximate widths (S,)."""
     line_offsets = batch.refined.samples.line_offsets
-    about = np.where(np.isfinite(found.width), found.width, batch.guess)
-    values = along(batch.refined.profiles.mixed(share), line_offsets, photometry.ALONG)
-    return darkness(values, batch.refined.offsets, about, blur_px, line_offsets), about
+    approx_widths = np.where(np.isfinite(found.width), found.width, batch.initial_widths)
+    values = smooth_along(
+        batch.refined.profiles.blended(linear_fraction), line_offsets, photometry.SMOOTHING_SAMPLES
+    )
+    return contrast_profiles(
+        values, batch.refined.offsets, approx_widths, blur_px, line_offsets
+    ), approx_widths
 
 
 def edge_tails(
-    batches: Sequence[Batch], found: Sequence[Found], share: float, blur_px: float
+    batches: Sequence[Batch],
+    found: Sequence[PhotometricWidths],
+    linear_fraction: float,
+    blur_px: float,
 ) -> Float64:
-    """The rows of `crackcli.measuring.edges.tails_of` of all batches."""
+    """Return the rows of `crackcli.measuring.edges.stretch_tails` of all batches."""
     rows = [np.zeros((0, 3))]
     for batch, one in zip(batches, found, strict=True):
-        dark, about = dark_of(batch, one, share, blur_px)
-        rows.append(tails_of(dark, about, batch.refined.samples.line_offsets, blur_px))
+        contrast, approx_widths = batch_contrast(batch, one, linear_fraction, blur_px)
+        rows.append(
+            stretch_tails(contrast, approx_widths, batch.refined.samples.line_offsets, blur_px)
+        )
     return np.concatenate(rows)
 
 
-def optics_noise(
-    batches: Sequence[Batch], found: Sequence[Found], tone: Tone, blur: Blur
+def noise_lengths(
+    batches: Sequence[Batch], found: Sequence[PhotometricWidths], tone: ToneCurve, blur: Blur
 ) -> tuple[float, float]:
-    """Over how many px across and samples along noise beside the cracks is one number."""
+    """Return over how many px across and samples along noise beside the cracks is correlated."""
     across, onward = [], []
     for batch, one in zip(batches, found, strict=True):
-        dark, _ = dark_of(batch, one, tone.share, blur.px)
-        across.append(photometry.across_px(dark))
-        onward.append(photometry.along_samples(dark, batch.refined.samples.line_offsets, LAGS))
-    weights = [len(batch.owner) for batch in batches]
+        contrast, _ = batch_contrast(batch, one, tone.linear_fraction, blur.px)
+        across.append(noise_length_px(contrast))
+        onward.append(noise_length_samples(contrast, batch.refined.samples.line_offsets, LAGS))
+    weights = [len(batch.labels) for batch in batches]
     if not weights:
         return 1.0, 5.3
     return float(np.average(across, weights=weights)), float(np.average(onward, weights=weights))
 
 
-def told_by_shapes(
-    batches: Sequence[Batch], found: Sequence[Found], tone: Tone, optics: Optics
+def shape_misfit(
+    batches: Sequence[Batch], found: Sequence[PhotometricWidths], tone: ToneCurve, optics: Optics
 ) -> tuple[Float64, int]:
-    """What the shapes of profiles say against each of `crackcli.measuring.profile_shapes.BLURS`,
-    and how many stretches of lines say it."""
-    told, count = np.zeros(len(BLURS)), 0
+    """Return the misfit of each of `crackcli.measuring.profile_shapes.BLURS`.
+
+    Also return the number of stretches of lines that it is from.
+    """
+    total, count = np.zeros(len(BLURS)), 0
     for batch, one in zip(batches, found, strict=True):
-        dark, about = dark_of(batch, one, tone.share, optics.blur.px)
-        core = core_of(np.zeros(len(about)), optics.blur.px)
-        peak = mean_within(dark.values, core)
-        clear = np.isfinite(one.width) & (peak > 2 * photometry.SEEN * dark.noise)
-        means, counted, noises = stretches(
-            dark, about, clear, batch.refined.samples.line_offsets, optics.blur.px, optics.along
+        contrast, approx_widths = batch_contrast(batch, one, tone.linear_fraction, optics.blur.px)
+        core = core_half_width(np.zeros(len(approx_widths)), optics.blur.px)
+        peak = mean_within(contrast.values, core)
+        clear = np.isfinite(one.width) & (peak > 2 * photometry.MIN_SNR * contrast.noise)
+        means, counted, noises = mean_stretches(
+            contrast,
+            approx_widths,
+            clear,
+            batch.refined.samples.line_offsets,
+            optics.blur.px,
+            optics.noise_samples,
         )
-        told += against(means, counted, noises, optics.across_px)
+        total += misfit(means, counted, noises, optics.noise_px)
         count += len(means)
-    return told, count
+    return total, count
 
 
-def narrow_blur(batches: Sequence[Batch], found: Sequence[Found], tone: Tone, blur: Blur) -> Blur:
-    """The blur that thin cracks tell; the usual one where there are too few."""
+def narrow_blur(
+    batches: Sequence[Batch], found: Sequence[PhotometricWidths], tone: ToneCurve, blur: Blur
+) -> Blur:
+    """Return the blur from narrow cracks, or the typical one if there are too few."""
     areas, peaks = [], []
-    core = float(core_of(np.zeros(1), blur.px)[0])
+    core = float(core_half_width(np.zeros(1), blur.px)[0])
     for batch, one in zip(batches, found, strict=True):
-        dark, about = dark_of(batch, one, tone.share, blur.px)
-        peak = mean_within(dark.values, np.full(len(about), core))
-        clear = np.isfinite(one.width) & (peak > 2 * photometry.SEEN * dark.noise)
-        areas.append(integral(dark.values, about / 2 + photometry.TAIL_BLURS * blur.px)[clear])
+        contrast, approx_widths = batch_contrast(batch, one, tone.linear_fraction, blur.px)
+        peak = mean_within(contrast.values, np.full(len(approx_widths), core))
+        clear = np.isfinite(one.width) & (peak > 2 * photometry.MIN_SNR * contrast.noise)
+        areas.append(
+            integral(contrast.values, approx_widths / 2 + photometry.TAIL_BLURS * blur.px)[clear]
+        )
         peaks.append(peak[clear])
     area, peak = (np.concatenate([*part, np.zeros(0)]) for part in (areas, peaks))
-    return photometry.narrow_blur(area, peak, core, *usual_contrast(tone.share)) or Blur()
+    return blur_from_narrow(area, peak, core, *typical_contrast(tone.linear_fraction)) or Blur()
+
+
+def blur_from_narrow(
+    area: Float64, peak: Float64, core_px: float, full_contrast: float, full_contrast_sigma: float
+) -> Blur | None:
+    """Return the blur from profiles (S,) of narrow cracks, None if there are too few.
+
+    A narrow crack has the shape of the blur, so its area over its middle contrast is about sqrt(2
+    pi) b; the width by area, with the typical contrast, corrects this. The uncertainty is from the
+    uncertainty of the contrast, and at least 15 %.
+    """
+    blurs: list[float] = []
+    for contrast in (
+        full_contrast,
+        full_contrast - full_contrast_sigma,
+        full_contrast + full_contrast_sigma,
+    ):
+        width = area / contrast
+        blur = area / (peak * math.sqrt(2 * math.pi))
+        for _ in range(6):  # the larger the blur, the less dark the middle
+            ratio = core_response(width, np.full(len(width), core_px), blur) * contrast / peak
+            blur = (blur * ratio.clip(0.7, 1.4)).clip(*BLUR_RANGE)
+        if not blurs:
+            narrow = width < NARROW_BLURS * blur
+            narrow &= (blur > BLUR_RANGE[0]) & (blur < BLUR_RANGE[1])
+            if narrow.sum() < 5 * photometry.MIN_SAMPLES:
+                return None
+        blurs.append(float(np.median(blur[narrow])))
+    middle, low, high = blurs
+    spread = 1.4826 * float(np.median(np.abs(blur[narrow] - high)))
+    return Blur(middle, max(0.15 * middle, spread, abs(high - low) / 2))
+
+
+def noise_length_px(contrast: ContrastProfiles) -> float:
+    """Return over how many px across the crack noise is correlated, at least 1.
+
+    It is the step times 1 + 2 sum of the autocorrelation over lags.
+    """
+    near = contrast.residuals.reshape(-1, contrast.residuals.shape[2])
+    near = near - near.mean(axis=1, keepdims=True)
+    most = 3 * np.abs(near).mean(axis=1, keepdims=True)
+    near = near.clip(-most, most)
+    variance = float((near**2).mean())
+    total = 1.0
+    for lag in range(1, round(MAX_LAG_PX / STEP_PX) + 1):
+        correlation = float((near[:, lag:] * near[:, :-lag]).mean()) / max(variance, 1e-12)
+        if correlation < MIN_CORRELATION:
+            break
+        total += 2 * correlation
+    return max(1.0, STEP_PX * total)
+
+
+def noise_length_samples(contrast: ContrastProfiles, line_offsets: list[int], lags: int) -> float:
+    """Return over how many samples along the line noise is correlated.
+
+    It is at least the length over which `smooth_along` averages.
+    """
+    lane = contrast.residuals[:, :, contrast.residuals.shape[2] // 4].astype(np.float64)
+    least = 2 * math.sqrt(math.pi) * photometry.SMOOTHING_SAMPLES
+    line = np.repeat(np.arange(len(line_offsets) - 1), np.diff(line_offsets))
+    lane = lane - np.median(lane, axis=0)
+    most = 3 * np.abs(lane).mean(axis=0)
+    lane = lane.clip(-most, most)
+    variance = float((lane**2).mean())
+    total = 1.0
+    for lag in range(1, lags + 1):
+        same = line[lag:] == line[:-lag]
+        if not same.any():
+            break
+        correlation = float((lane[lag:][same] * lane[:-lag][same]).mean()) / max(variance, 1e-12)
+        if correlation < MIN_CORRELATION:
+            break
+        total += 2 * correlation
+    return max(least, total)

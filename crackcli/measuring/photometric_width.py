@@ -1,20 +1,32 @@
-"""Photometric width: how wide a crack is by the light that it keeps, not by the pixels of its mask.
+"""Photometric width: how wide a crack is by the light that it lacks, not by the pixels of its mask.
 
-The darkness of a profile (`crackcli.measuring.contrast`), summed across the crack, is its width
-times its full contrast (its *depth*: how dark it is where it is wider than the blur), whatever the
-blur: so a crack of half a pixel has a width.  The depth is taken from the wider parts of the same
-crack; a crack that is thin everywhere borrows it from the other cracks of the scene, and where
-there are none, from what cracks in photographs are like; how far it may be wrong goes into sigma.
-A crack that is wide beside the blur is measured between its edges, where darkness is half that of
-the plateau between them, which needs no depth.
+Model. A crack of width w (px) whose inside is darker than the surface by the full contrast K has,
+under any point-spread function, a contrast profile C(x) (`crackcli.measuring.contrast`) with the
+integral w K. So
 
-Each sample stands for about 5 px of the length, as profiles are averaged along the line before
-anything is measured.
+    w = (integral of C over x) / K                                     by area
 
-Where a crack is bright or filled, where the wall differs much from side to side, as on the rim of a
-shadow, near junctions and where the photograph has no data, there is no photometric width.
+which also holds for a crack of half a pixel. A crack that is wide compared with the blur is
+measured between its edges instead, where C is half of the plateau between them; this needs no K.
+Between 4 and 6 blurs of width both are blended.
 
-Notation: S samples of the lines of C cracks.
+K is taken from the wide places of the same crack. A crack that is narrow everywhere gets the
+contrast of the scene's other cracks, or without these the typical one of photographs. At wide
+places K is the contrast in the middle over the response of a blurred bar
+(`crackcli.measuring.edges.core_response`), with the width from the ratio of area to middle
+contrast. These estimates are combined by their variances.
+
+Uncertainty. Random: noise beside the crack, integrated over the profile, with its correlation
+lengths; at edges also the variation of K. Systematic: K, the blur, and the tone curve
+(`crackcli.measuring.tone`), the last two by the change of the width with one standard uncertainty.
+
+Each sample represents about 5 px of the length, as profiles are averaged along the line first.
+
+There is no photometric width where a crack is bright or filled, where both sides of the surface
+differ much, as on the rim of a shadow, near junctions, and at nodata.
+
+Notation: S samples of the lines of C cracks; ``line_offsets`` the first sample of each line, and S;
+``labels`` (S,) the crack of each sample, from 0.
 """
 
 import math
@@ -23,323 +35,298 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crackcli.arrays import Bools, Float64, Int64
-from crackcli.measuring.contrast import BAND_PX, STEP_PX, Darkness, along, darkness, integral
+from crackcli.measuring.contrast import (
+    BAND_PX,
+    ContrastProfiles,
+    contrast_profiles,
+    integral,
+    smooth_along,
+)
 from crackcli.measuring.edges import (
-    BLUR_RANGE,
     Blur,
-    core_of,
+    core_half_width,
+    core_response,
     find_edges,
+    group_medians,
     mean_within,
-    medians_of,
-    response,
 )
 from crackcli.measuring.profiles import GreyProfiles
-from crackcli.measuring.summary import Measured
-from crackcli.measuring.tone import Tone
+from crackcli.measuring.summary import MeasuredWidths
+from crackcli.measuring.tone import ToneCurve
 
-ALONG = 1.5  # samples: sigma of the average along the line
-ROUNDS = 3  # of bands beside the width found so far
-TAIL_BLURS = 2.3  # beyond the edge: as far as darkness is summed
-DEEP_BLURS, DEEP_PX = 3.0, 2.0  # the larger is the width from which on a profile tells its depth
-SURE_BLURS, SURE_PX = 6.0, 6.0  # from the larger on it may be a pale crack; before that, a profile
-PALE = 0.75  # that is paler than so many times the usual is that of a hairline that winds
-NARROW_BLURS = 4.0  # up to that width, how dark a crack is tells the blur
-EDGE_BLURS = 4.0, 6.0  # from area to edges: between these widths both count
-NEAR = 4.0  # samples: sigma over which profiles tell together whether they are wide
-LOCAL = 6.0  # samples: sigma over which the depth is that of the place
-DEPTH_SPREAD = 0.04  # relative: at least so much the depth varies along a crack
-UNEVEN = 1 / math.sqrt(2)  # of how much it varies, half at each of two edges: so far half of the
-# darkness of the plateau may be from half of that beside an edge
-SKEW = 9.0  # of one over a number of mean 1: its mean square from 1, over the first order
-ENOUGH = 8  # samples with a depth make a crack whose depth is known
-SEEN = 3.0  # times the noise: what is less dark is not measured
-UNLIKE = 0.5  # of the peak: sides of the wall that differ by more tell nothing
-GROWN, GROWN_PX = 1.5, 3.0  # a width beyond so many times the mask's and so much more is another's
-LEAST_PX = 0.05
-CLEAR_PX = 1.5  # from free ends, and beyond the circle of a junction; and so many widths: so far a
-CLEAR_WIDTHS = 0.8  # centreline is drawn out straight, in a direction that a corner may spoil
+SMOOTHING_SAMPLES = 1.5  # sigma of the average along the line
+ROUNDS = 3  # iterations of the bands beside the crack, which follow the width
+NOISE_SAMPLES = 5.0  # sigma of the average of noise along the line
+TAIL_BLURS = 2.3  # blurs beyond the edge up to which contrast is integrated
+WIDE_BLURS, WIDE_PX = 3.0, 2.0  # a crack as wide as the larger shows its full contrast
+SURE_BLURS, SURE_PX = 6.0, 6.0  # a pale place as wide as the larger is a pale crack
+PALE = 0.75  # of the scene's contrast; a paler, narrower place is a hairline that winds
+MAX_CONTRAST = 1.2  # of a wide place; more is an artefact
+EDGE_BLURS = 4.0, 6.0  # width over blur; between them width by area and by edges are blended
+NEAR = 4.0  # samples: sigma of the average that decides if a crack is wide
+LOCAL = 6.0  # samples: sigma of the average of the local contrast
+CONTRAST_SPREAD = 0.04  # least relative variation of the contrast along a crack
+# Deviation of half the plateau from the contrast at an edge, over the variation of the contrast:
+# half of it at each of two edges.
+UNEVEN = 1 / math.sqrt(2)
+SKEW = 9.0  # second-order term of the variance of 1 / K, for a normal K of mean 1
+MIN_SAMPLES = 8  # with a contrast, for a crack to have a contrast of its own
+MIN_SNR = 3.0  # peak contrast over noise; below it there is no width
+MAX_ASYMMETRY = 0.5  # of the peak; both sides of the surface may differ by that
+GROWN, GROWN_PX = 1.5, 3.0  # a width above 1.5 times the mask's plus 3 px belongs to something else
+MIN_WIDTH_PX = 0.05
+# Near free ends and junctions a centreline is extended straight, in a direction that a corner may
+# spoil; so there is no width within the sum of both (px, and widths) of them.
+CLEAR_PX, CLEAR_WIDTHS = 1.5, 0.8
 
-# What cracks are like: depth in encoded values and in linear light, its usual value and how far it
-# is from that in one photograph or another (two of it hold nine of ten: the faint ones make it so
-# large); and how far those of one photograph differ.  By benchmarks/width_photographs.py on 400
-# labelled training photographs: 0.19 to 0.22, and 0.07 and 0.05, by which cracks are counted.
-USUAL_CONTRASTS = (0.68, 0.22), (0.90, 0.22)
-ONE_PHOTOGRAPH = 0.065, 0.055
+# Contrast of cracks in encoded values and in linear light: mean and deviation over photographs (two
+# deviations contain nine of ten; the faint cracks make it large), and the deviation within one
+# photograph.  From benchmarks/width_photographs.py on 400 labelled training photographs: 0.19 to
+# 0.22, and 0.07 and 0.05, by the number of cracks.
+TYPICAL_CONTRASTS = (0.68, 0.22), (0.90, 0.22)
+SPREAD_WITHIN_PHOTOGRAPH = 0.065, 0.055
 
 
 @dataclass(frozen=True)
 class Optics:
-    """What is known of a photograph: blur, tone, the depth of cracks with its spread, and over how
-    many px (across) and samples (along) noise is one number."""
+    """Optics of a photograph: blur, tone curve, contrast of its cracks, and correlation of noise.
+
+    ``full_contrast`` and ``full_contrast_sigma`` are mean and deviation over cracks. Noise is
+    correlated over ``noise_px`` px across and ``noise_samples`` samples along a crack.
+    """
 
     blur: Blur = Blur()
-    tone: Tone = Tone()
-    depth: float = USUAL_CONTRASTS[1][0]
-    depth_sigma: float = USUAL_CONTRASTS[1][1]
-    across_px: float = 1.0
-    along: float = 5.3
+    tone: ToneCurve = ToneCurve()
+    full_contrast: float = TYPICAL_CONTRASTS[1][0]
+    full_contrast_sigma: float = TYPICAL_CONTRASTS[1][1]
+    noise_px: float = 1.0
+    noise_samples: float = 5.3
 
 
 @dataclass(frozen=True, eq=False)
-class Found(Measured):
-    """And the ``depth`` (C,) of each crack, nan where it was borrowed."""
+class PhotometricWidths(MeasuredWidths):
+    """Photometric widths, and the ``full_contrast`` (C,) of each crack.
 
-    depth: Float64
+    The contrast is nan for a crack without wide places.
+    """
+
+    full_contrast: Float64
 
 
-def usual_contrast(share: float) -> tuple[float, float]:
-    """Mean and deviation of `USUAL_CONTRASTS` at a share of linear light."""
-    encoded, light = np.array(USUAL_CONTRASTS)
-    mean, deviation = share * light + (1 - share) * encoded
+def typical_contrast(linear_fraction: float) -> tuple[float, float]:
+    """Return mean and deviation of `TYPICAL_CONTRASTS` at a linear fraction."""
+    encoded, light = np.array(TYPICAL_CONTRASTS)
+    mean, deviation = linear_fraction * light + (1 - linear_fraction) * encoded
     return float(mean), float(deviation)
 
 
-def usual_spread(share: float) -> float:
-    """Deviation of `ONE_PHOTOGRAPH` at a share of linear light."""
-    encoded, light = ONE_PHOTOGRAPH
-    return share * light + (1 - share) * encoded
+def typical_spread(linear_fraction: float) -> float:
+    """Return the deviation of `SPREAD_WITHIN_PHOTOGRAPH` at a linear fraction."""
+    encoded, light = SPREAD_WITHIN_PHOTOGRAPH
+    return linear_fraction * light + (1 - linear_fraction) * encoded
 
 
 def measure(
     profiles: GreyProfiles,
     offsets: Float64,
     line_offsets: list[int],
-    owner: Int64,
-    guess: Float64,
+    labels: Int64,
+    initial_widths: Float64,
     optics: Optics,
-) -> Found:
-    """The widths of cracks from profiles (S, M) across them.
+) -> PhotometricWidths:
+    """Return the widths of cracks from profiles (S, M) across them, at ``offsets`` (M,).
 
-    ``owner`` (S,) numbers their cracks from 0, ``guess`` (S,) is about how wide they are, and
-    ``line_offsets`` the first sample of each line, and S.
+    ``initial_widths`` (S,) are approximate widths in px, as on the mask.
     """
-    widths = guess.copy()
-    values = along(profiles.mixed(optics.tone.share), line_offsets, ALONG)
+    widths = initial_widths.copy()
+    values = smooth_along(
+        profiles.blended(optics.tone.linear_fraction), line_offsets, SMOOTHING_SAMPLES
+    )
     for _ in range(ROUNDS):
-        steady = along(widths, line_offsets, 2 * ALONG)
-        dark = darkness(values, offsets, steady, optics.blur.px, line_offsets)
-        found = estimate(dark, steady, line_offsets, owner, profiles.seen, optics)
-        limit = GROWN * guess + GROWN_PX
+        smooth_widths = smooth_along(widths, line_offsets, 2 * SMOOTHING_SAMPLES)
+        contrast = contrast_profiles(values, offsets, smooth_widths, optics.blur.px, line_offsets)
+        found = estimate(contrast, smooth_widths, line_offsets, labels, profiles.complete, optics)
+        limit = GROWN * initial_widths + GROWN_PX
         known = np.isfinite(found.width)
-        widths = np.where(known, found.width.clip(LEAST_PX, limit), guess)
-    # How much the doubts about the tone and the blur do.
+        widths = np.where(known, found.width.clip(MIN_WIDTH_PX, limit), initial_widths)
+    # Change of the widths with the tone curve and the blur each off by one sigma.
     tone, blur = optics.tone, optics.blur
-    other = tone.share + (tone.sigma if tone.share < 0.5 else -tone.sigma)
-    shifted = Tone(min(1.0, max(0.0, other)), 0.0)
+    other = tone.linear_fraction + (tone.sigma if tone.linear_fraction < 0.5 else -tone.sigma)
+    shifted = ToneCurve(min(1.0, max(0.0, other)), 0.0)
     wider = Blur(blur.px + blur.sigma, blur.sigma)
-    common = found.common
-    for moved, mixed in (
-        (replace(optics, tone=shifted), along(profiles.mixed(shifted.share), line_offsets, ALONG)),
+    systematic = found.systematic_sigma
+    shifted_values = profiles.blended(shifted.linear_fraction)
+    for moved, blended in (
+        (
+            replace(optics, tone=shifted),
+            smooth_along(shifted_values, line_offsets, SMOOTHING_SAMPLES),
+        ),
         (replace(optics, blur=wider), values),
     ):
-        dark = darkness(mixed, offsets, steady, moved.blur.px, line_offsets)
-        away = np.abs(
-            estimate(dark, steady, line_offsets, owner, profiles.seen, moved).width - widths
-        )
-        common = np.hypot(common, np.where(np.isfinite(away), away, 0))
+        contrast = contrast_profiles(blended, offsets, smooth_widths, moved.blur.px, line_offsets)
+        other_widths = estimate(
+            contrast, smooth_widths, line_offsets, labels, profiles.complete, moved
+        ).width
+        change = np.abs(other_widths - widths)
+        systematic = np.hypot(systematic, np.where(np.isfinite(change), change, 0))
     good = np.isfinite(found.width) & (found.width < limit)
-    return Found(
+    return PhotometricWidths(
         np.where(good, found.width, np.nan),
-        np.where(good, found.noise, np.nan),
-        np.where(good, common, np.nan),
-        found.depth,
+        np.where(good, found.random_sigma, np.nan),
+        np.where(good, systematic, np.nan),
+        found.full_contrast,
     )
 
 
 def estimate(
-    dark: Darkness,
-    about: Float64,
+    contrast: ContrastProfiles,
+    approx_widths: Float64,
     line_offsets: list[int],
-    owner: Int64,
-    seen: Bools,
+    labels: Int64,
+    complete: Bools,
     optics: Optics,
-) -> Found:
-    """Widths from the darkness of profiles across cracks ``about`` (S,) so wide."""
+) -> PhotometricWidths:
+    """Return widths from contrast profiles across cracks of approximate widths (S,)."""
     blur = optics.blur.px
-    noise = np.sqrt(along(dark.noise**2, line_offsets, 5.0))
-    core = core_of(about, blur)
-    peak = mean_within(dark.values, core)
-    half = about / 2 + TAIL_BLURS * blur
-    area = integral(dark.values, half)
-    clear = seen & (peak > SEEN * noise) & (area > 0) & (dark.sides < UNLIKE * peak)
-
-    # Noise makes single profiles of a thin crack seem wide and pale: what is near speaks as one.
-    trusted = clear.astype(np.float64)
-    near_area, near_peak = (along(part, line_offsets, NEAR, trusted) for part in (area, peak))
-    shape = shape_width(near_area, near_peak, core, about, blur)
-    own = near_peak / response(shape, core, blur)
-    deep = clear & (shape >= max(DEEP_PX, DEEP_BLURS * blur)) & (own < 1.2)
-    deep &= (own > PALE * optics.depth) | (shape >= max(SURE_PX, SURE_BLURS * blur))
-    wider = blur + optics.blur.sigma
-    wide_core, wide_peak = core[deep], near_peak[deep]
-    other = shape_width(near_area[deep], wide_peak, wide_core, about[deep], wider)
-    away = wide_peak / response(other, wide_core, wider) - own[deep]
-    own_noise, own_away = np.full((2, len(own)), np.nan)  # of what tells a depth: by noise, by blur
-    own_noise[deep] = noise[deep] * np.sqrt(optics.across_px / (2 * wide_core))
-    own_away[deep] = away
-    depth, depth_sigma, varies, of_crack = depths(
-        own, own_noise, own_away, deep, peak, line_offsets, owner, optics
+    noise = np.sqrt(smooth_along(contrast.noise**2, line_offsets, NOISE_SAMPLES))
+    core = core_half_width(approx_widths, blur)
+    peak = mean_within(contrast.values, core)
+    half = approx_widths / 2 + TAIL_BLURS * blur
+    area = integral(contrast.values, half)
+    clear = (
+        complete
+        & (peak > MIN_SNR * noise)
+        & (area > 0)
+        & (contrast.asymmetry < MAX_ASYMMETRY * peak)
     )
 
-    by_area = area / depth
+    # Noise makes single profiles of a thin crack look wide and pale, so neighbours are averaged.
+    trusted = clear.astype(np.float64)
+    near_area, near_peak = (
+        smooth_along(part, line_offsets, NEAR, trusted) for part in (area, peak)
+    )
+    shape = shape_width(near_area, near_peak, core, approx_widths, blur)
+    own = near_peak / core_response(shape, core, blur)
+    wide = clear & (shape >= max(WIDE_PX, WIDE_BLURS * blur)) & (own < MAX_CONTRAST)
+    wide &= (own > PALE * optics.full_contrast) | (shape >= max(SURE_PX, SURE_BLURS * blur))
+    wider = blur + optics.blur.sigma
+    wide_core, wide_peak = core[wide], near_peak[wide]
+    other = shape_width(near_area[wide], wide_peak, wide_core, approx_widths[wide], wider)
+    away = wide_peak / core_response(other, wide_core, wider) - own[wide]
+    # Errors of the contrast of wide samples: by noise, and by one sigma of the blur.
+    own_noise, own_away = np.full((2, len(own)), np.nan)
+    own_noise[wide] = noise[wide] * np.sqrt(optics.noise_px / (2 * wide_core))
+    own_away[wide] = away
+    full_contrast, full_contrast_sigma, varies, of_crack = estimate_contrasts(
+        own, own_noise, own_away, wide, peak, line_offsets, labels, optics
+    )
+
+    by_area = area / full_contrast
     length = 2 * half
-    # Noise was seen on the wall.  In linear light it goes with the root of brightness (shot noise;
-    # even noise of encoded values nearly so), in encoded values it is the same where it is dark.
-    fainter = optics.tone.share * (area / length).clip(0, 1)
-    area_noise = noise * np.sqrt(optics.across_px * length * (1 - fainter + length / (3 * BAND_PX)))
-    area_sigma = area_noise / depth
-    # A width goes with one over the depth: where that is little known, the next order counts too.
-    unsure = depth_sigma / depth
-    area_common = by_area * unsure * np.sqrt(1 + SKEW * unsure**2)
+    # Noise was measured on the surface.  In linear light it is proportional to the root of
+    # brightness (shot noise; noise of encoded values nearly so), so less inside the crack.  In
+    # encoded values it is the same inside.
+    darker = optics.tone.linear_fraction * (area / length).clip(0, 1)
+    area_noise = noise * np.sqrt(optics.noise_px * length * (1 - darker + length / (3 * BAND_PX)))
+    area_sigma = area_noise / full_contrast
+    # The width is proportional to 1 / K; the second order counts where K is uncertain.
+    relative = full_contrast_sigma / full_contrast
+    area_common = by_area * relative * np.sqrt(1 + SKEW * relative**2)
 
     low, high = (limit * blur for limit in EDGE_BLURS)
-    share = np.where(deep, ((by_area - low) / (high - low)).clip(0, 1), 0)
-    rows = np.flatnonzero(share > 0)
-    edges = find_edges(dark.values[rows], by_area[rows], own[rows])
-    by_edges = np.zeros(len(share))
+    edge_weight = np.where(wide, ((by_area - low) / (high - low)).clip(0, 1), 0)
+    rows = np.flatnonzero(edge_weight > 0)
+    edges = find_edges(contrast.values[rows], by_area[rows], own[rows])
+    by_edges = np.zeros(len(edge_weight))
     by_edges[rows] = edges.at[:, 1] - edges.at[:, 0]
-    share[~np.isfinite(by_edges)] = 0
-    by_edges = np.where(share > 0, by_edges, 0)
-    slope = depth / (blur * math.sqrt(2 * math.pi))
-    half_dark = optics.tone.share * depth / 2
+    edge_weight[~np.isfinite(by_edges)] = 0
+    by_edges = np.where(edge_weight > 0, by_edges, 0)
+    slope = full_contrast / (blur * math.sqrt(2 * math.pi))
+    half_dark = optics.tone.linear_fraction * full_contrast / 2
     edge_noise = noise * np.sqrt(2 * (1 - half_dark) + 0.5) / slope
     edge_sigma = np.hypot(edge_noise, UNEVEN * varies / slope)
-    width = (1 - share) * by_area + share * by_edges
-    return Found(
+    width = (1 - edge_weight) * by_area + edge_weight * by_edges
+    return PhotometricWidths(
         np.where(clear, width, np.nan),
-        (1 - share) * area_sigma + share * edge_sigma,
-        (1 - share) * area_common,
+        (1 - edge_weight) * area_sigma + edge_weight * edge_sigma,
+        (1 - edge_weight) * area_common,
         of_crack,
     )
 
 
 def shape_width(
-    area: Float64, peak: Float64, core: Float64, about: Float64, blur_px: float
+    area: Float64, peak: Float64, core: Float64, approx_widths: Float64, blur_px: float
 ) -> Float64:
-    """The width (S,) at which area and darkness of the middle fit together, without a depth."""
+    """Return the width (S,) at which area and middle contrast are consistent, whatever K is.
+
+    It solves w = area / peak * response(w) by iteration.
+    """
     ratio = area / np.where(peak > 0, peak, 1)
-    width = about
+    width = approx_widths
     for _ in range(8):
-        width = (ratio * response(width, core, blur_px)).clip(LEAST_PX, 2 * about + 2 * blur_px)
+        width = (ratio * core_response(width, core, blur_px)).clip(
+            MIN_WIDTH_PX, 2 * approx_widths + 2 * blur_px
+        )
     return width
 
 
-def depths(
+def estimate_contrasts(
     own: Float64,
     noise: Float64,
     away: Float64,
-    deep: Bools,
+    wide: Bools,
     peak: Float64,
     line_offsets: list[int],
-    owner: Int64,
+    labels: Int64,
     optics: Optics,
 ) -> tuple[Float64, Float64, Float64, Float64]:
-    """The depth (S,) at each sample, its uncertainty, how much it varies along its crack, and the
-    depth (C,) of each crack.
+    """Return K at each sample, its uncertainty, its variation along the crack (S,), and K of each
+    crack.
 
-    That of the place where the crack is wide there, that of the crack elsewhere, and that of the
-    scene where the crack is nowhere wide: each as far as it is known better than the next.  ``own``
-    (S,) is the depth that a sample tells by its shape, known where it is ``deep`` up to its
-    ``noise`` and to how far it is ``away`` with another blur, which all of a crack share: the doubt
-    about the blur is not in the uncertainty, as `measure` counts what it does to widths.
+    K is the local one where the crack is wide, that of the crack elsewhere, and that of the scene
+    where the crack is narrow everywhere, each weighted by how well it is known.
+
+    ``own`` (S,) is the contrast by the shape of a sample, valid where it is ``wide``. ``noise`` is
+    its random uncertainty, and ``away`` its change with a blur that is off by one sigma. All of a
+    crack share the error of the blur; it is not in the returned uncertainty, as `measure` adds its
+    effect on the widths.
     """
-    cracks = int(owner.max()) + 1 if len(owner) else 0
-    middle = np.full(cracks, optics.depth)
-    doubt = np.zeros(cracks)  # of its own depth; what is borrowed is wrong by the spread, once
-    spread = np.full(cracks, optics.depth_sigma)
-    along_it = np.full(cracks, DEPTH_SPREAD * optics.depth)
+    cracks = int(labels.max()) + 1 if len(labels) else 0
+    middle = np.full(cracks, optics.full_contrast)
+    sigma_of_crack = np.zeros(cracks)
+    spread = np.full(cracks, optics.full_contrast_sigma)
+    along_it = np.full(cracks, CONTRAST_SPREAD * optics.full_contrast)
     known = np.full(cracks, np.nan)
-    counts = np.bincount(owner[deep], minlength=cracks)
-    told = np.flatnonzero(counts >= ENOUGH)
-    members = np.flatnonzero(deep & (counts >= ENOUGH)[owner])
-    group = np.searchsorted(told, owner[members])
-    if len(told):
+    counts = np.bincount(labels[wide], minlength=cracks)
+    known_cracks = np.flatnonzero(counts >= MIN_SAMPLES)
+    members = np.flatnonzero(wide & (counts >= MIN_SAMPLES)[labels])
+    group = np.searchsorted(known_cracks, labels[members])
+    if len(known_cracks):
         value = own[members]
         even = np.ones(len(members))
         sigma = np.hypot(noise[members], away[members])
-        depth = medians_of(value, 1 / (sigma**2 + (DEPTH_SPREAD * value) ** 2), group)
-        scatter = 1.4826 * medians_of(np.abs(value - depth[group]), even, group)
-        random = medians_of(noise[members], even, group)
+        full_contrast = group_medians(value, 1 / (sigma**2 + (CONTRAST_SPREAD * value) ** 2), group)
+        scatter = 1.4826 * group_medians(np.abs(value - full_contrast[group]), even, group)
+        random = group_medians(noise[members], even, group)
         varies = np.sqrt((scatter**2 - random**2).clip(min=0.0))
-        varies = np.maximum(DEPTH_SPREAD * depth, varies)
-        places = (counts[told] / (2 * math.sqrt(math.pi) * LOCAL)).clip(min=1.0)
-        pieces = (counts[told] / optics.along).clip(min=1.0)
+        varies = np.maximum(CONTRAST_SPREAD * full_contrast, varies)
+        places = (counts[known_cracks] / (2 * math.sqrt(math.pi) * LOCAL)).clip(min=1.0)
+        pieces = (counts[known_cracks] / optics.noise_samples).clip(min=1.0)
         by_chance = varies**2 / places + random**2 / pieces
-        certain = by_chance + medians_of(np.abs(away[members]), even, group) ** 2
-        prior = optics.depth_sigma**2
+        certain = by_chance + group_medians(np.abs(away[members]), even, group) ** 2
+        prior = optics.full_contrast_sigma**2
         trust = prior / (prior + certain)
-        middle[told] = trust * depth + (1 - trust) * optics.depth
-        doubt[told] = np.sqrt(trust**2 * by_chance + (1 - trust) ** 2 * prior)
-        spread[told] = along_it[told] = varies
-        known[told] = depth
-    # Where a place is wide it tells its own depth, as far as noise is less than depths vary.
-    near = along(np.where(deep, noise, 0) ** 2, line_offsets, LOCAL, deep.astype(np.float64))
-    near /= max(1.0, 2 * math.sqrt(math.pi) * LOCAL / optics.along)
-    trust = along(deep.astype(np.float64), line_offsets, LOCAL)
-    trust *= spread[owner] ** 2 / (spread[owner] ** 2 + near)
-    place = along(own, line_offsets, LOCAL, deep.astype(np.float64))
-    depth = trust * place + (1 - trust) * middle[owner]
-    away = np.hypot((1 - trust) * spread[owner], trust * np.sqrt(near))
-    depth = np.maximum(depth, np.minimum(peak, 1.0))
-    return depth, np.hypot(away, doubt[owner]), along_it[owner], known
-
-
-def narrow_blur(
-    area: Float64, peak: Float64, core_px: float, depth: float, depth_sigma: float
-) -> Blur | None:
-    """The blur that profiles (S,) of narrow cracks tell by how much darkness they have and how dark
-    they are, given about their depth; None if too few do."""
-    told = []
-    for deep in (depth, depth - depth_sigma, depth + depth_sigma):
-        width = area / deep
-        blur = area / (peak * math.sqrt(2 * math.pi))
-        for _ in range(6):  # the larger the blur, the less dark the middle
-            ratio = response(width, np.full(len(width), core_px), blur) * deep / peak
-            blur = (blur * ratio.clip(0.7, 1.4)).clip(*BLUR_RANGE)
-        if not told:
-            narrow = width < NARROW_BLURS * blur
-            narrow &= (blur > BLUR_RANGE[0]) & (blur < BLUR_RANGE[1])
-            if narrow.sum() < 5 * ENOUGH:
-                return None
-        told.append(float(np.median(blur[narrow])))
-    middle, low, high = told
-    spread = 1.4826 * float(np.median(np.abs(blur[narrow] - high)))
-    return Blur(middle, max(0.15 * middle, spread, abs(high - low) / 2))
-
-
-def across_px(dark: Darkness) -> float:
-    """Over how many px across the crack noise beside it is one number, at least one."""
-    near = dark.bands.reshape(-1, dark.bands.shape[2])
-    near = near - near.mean(axis=1, keepdims=True)
-    most = 3 * np.abs(near).mean(axis=1, keepdims=True)
-    near = near.clip(-most, most)
-    variance = float((near**2).mean())
-    total = 1.0
-    for lag in range(1, 7):
-        share = float((near[:, lag:] * near[:, :-lag]).mean()) / max(variance, 1e-12)
-        if share < 0.05:
-            break
-        total += 2 * share
-    return max(1.0, STEP_PX * total)
-
-
-def along_samples(dark: Darkness, line_offsets: list[int], lags: int) -> float:
-    """Over how many samples along the line noise beside it is one number; no fewer than are
-    averaged."""
-    lane = dark.bands[:, :, dark.bands.shape[2] // 4].astype(np.float64)
-    least = 2 * math.sqrt(math.pi) * ALONG
-    line = np.repeat(np.arange(len(line_offsets) - 1), np.diff(line_offsets))
-    lane = lane - np.median(lane, axis=0)
-    most = 3 * np.abs(lane).mean(axis=0)
-    lane = lane.clip(-most, most)
-    variance = float((lane**2).mean())
-    total = 1.0
-    for lag in range(1, lags + 1):
-        same = line[lag:] == line[:-lag]
-        if not same.any():
-            break
-        share = float((lane[lag:][same] * lane[:-lag][same]).mean()) / max(variance, 1e-12)
-        if share < 0.05:
-            break
-        total += 2 * share
-    return max(least, total)
+        middle[known_cracks] = trust * full_contrast + (1 - trust) * optics.full_contrast
+        sigma_of_crack[known_cracks] = np.sqrt(trust**2 * by_chance + (1 - trust) ** 2 * prior)
+        spread[known_cracks] = along_it[known_cracks] = varies
+        known[known_cracks] = full_contrast
+    # A wide place has its own contrast, weighted by variance: that of noise, that along the crack.
+    near = smooth_along(np.where(wide, noise, 0) ** 2, line_offsets, LOCAL, wide.astype(np.float64))
+    near /= max(1.0, 2 * math.sqrt(math.pi) * LOCAL / optics.noise_samples)
+    trust = smooth_along(wide.astype(np.float64), line_offsets, LOCAL)
+    trust *= spread[labels] ** 2 / (spread[labels] ** 2 + near)
+    place = smooth_along(own, line_offsets, LOCAL, wide.astype(np.float64))
+    full_contrast = trust * place + (1 - trust) * middle[labels]
+    away = np.hypot((1 - trust) * spread[labels], trust * np.sqrt(near))
+    full_contrast = np.maximum(full_contrast, np.minimum(peak, 1.0))
+    return full_contrast, np.hypot(away, sigma_of_crack[labels]), along_it[labels], known

@@ -1,4 +1,17 @@
-"""Widths measured on the photograph, summarised for one crack."""
+"""Statistics of photometric widths of one crack, with their uncertainties.
+
+A width has a random and a systematic standard uncertainty (GUM, JCGM 100): noise averages out along
+a crack, while errors of contrast, blur and tone curve are common to it. Both are combined in
+quadrature. Neighbouring samples share noise: n samples count as n / noise_samples independent
+values. The uncertainty of a median is 1.25 times, that of a 95th percentile 2.1 times that of a
+mean of normal values.
+
+Percentiles and the maximum are taken from running means that are shrunk towards the mean of the
+crack (empirical Bayes): with real variance R and random variance r a deviation is multiplied by R /
+(R + r). The largest of many noisy widths is too large; the largest of these is not.
+
+Notation: S samples; all lengths in px.
+"""
 
 import math
 from dataclasses import dataclass
@@ -22,52 +35,57 @@ MIN_PHOTOMETRIC = 0.5  # fraction of the samples with a width that must have a p
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """Widths (S,) that were measured, nan where there are none: ``noise`` is the part of their
-    standard uncertainty that averages out along the crack, ``common`` the part that does not."""
+class MeasuredWidths:
+    """Measured widths (S,), nan where there are none, with their standard uncertainties.
+
+    ``random_sigma`` (S,) averages out along the crack, ``systematic_sigma`` (S,) does not.
+    """
 
     width: Float64
-    noise: Float64
-    common: Float64
+    random_sigma: Float64
+    systematic_sigma: Float64
 
 
 def summarise_photometric(
     samples: Samples,
-    found: Measured,
-    mask: Float64,
+    found: MeasuredWidths,
+    mask_widths: Float64,
     area_px: float,
-    along: float,
+    noise_samples: float,
     window_px: float = WINDOW_PX,
 ) -> Widths:
-    """What to say of photometric widths, or of those (S,) of the mask where most of the length has
-    no other.
+    """Return the statistics of photometric widths.
 
-    ``along`` is over how many samples noise is one number.  Means are of what is photometric; the
-    profile has the widths of the mask in between, without sigma.  Percentiles and the maximum are
-    those of running means that are drawn towards the mean of the crack by as much as noise explains
-    their spread: the largest of many noisy widths is too large, the largest of these is not.
+    They are those of the mask widths (S,) where fewer than `MIN_PHOTOMETRIC` of the samples with a
+    width have a photometric one. ``noise_samples`` is the number of samples over which noise is
+    correlated. Means use photometric widths only; the profile has mask widths, without uncertainty,
+    in the gaps.
     """
     known = np.isfinite(found.width)
-    measurable = known | np.isfinite(mask)
+    measurable = known | np.isfinite(mask_widths)
     if known.sum() < max(MIN_PHOTOMETRIC * measurable.sum(), 1):
-        return summarise(samples, mask, area_px, MASK_METHOD)
-    widths = np.where(known, found.width, mask)
-    sigma = np.where(known, np.hypot(found.noise, found.common), np.nan)
+        return summarise(samples, mask_widths, area_px, MASK_METHOD)
+    widths = np.where(known, found.width, mask_widths)
+    sigma = np.where(known, np.hypot(found.random_sigma, found.systematic_sigma), np.nan)
 
     steps, values = samples.steps[known], found.width[known]
     length = float(steps.sum())
-    noise, common = (float(part[known] @ steps / length) for part in (found.noise, found.common))
-    steady, steady_noise = running(samples, found, along, window_px)
+    random, systematic = (
+        float(part[known] @ steps / length) for part in (found.random_sigma, found.systematic_sigma)
+    )
+    window_mean, window_sigma = running(samples, found, noise_samples, window_px)
     mean = float(values @ steps / length)
-    means, noises = steady[known], steady_noise[known]
+    means, noises = window_mean[known], window_sigma[known]
     real = max(0.0, float(((means - mean) ** 2 - noises**2) @ steps / length))
     shrunk = mean + (means - mean) * real / (real + noises**2 + 1e-12)
-    left = np.sqrt(real * noises**2 / (real + noises**2 + 1e-12))  # of noise, after that
+    left = np.sqrt(
+        real * noises**2 / (real + noises**2 + 1e-12)
+    )  # random uncertainty of a shrunk width
     median, p95, p10, p90 = quantiles(shrunk, steps, [0.5, 0.95, 0.1, 0.9])
     widest = int(np.argmax(shrunk))
     at = samples.points[known][widest]
-    pieces = max(1.0, len(values) / along)
-    mean_noise = noise / math.sqrt(pieces)
+    pieces = max(1.0, len(values) / noise_samples)
+    mean_random = random / math.sqrt(pieces)
     return Widths(
         mean_px=mean,
         median_px=median,
@@ -77,26 +95,30 @@ def summarise_photometric(
         method="photometric",
         spread=(p90 - p10) / max(median, MIN_WIDTH_PX),
         taper=taper_of(samples.points[known], shrunk, steps),
-        mean_sigma_px=math.hypot(mean_noise, common),
-        median_sigma_px=math.hypot(1.25 * mean_noise, common),
-        p95_sigma_px=math.hypot(min(2.1 * mean_noise, noise), common),
-        max_sigma_px=float(math.hypot(max(left[widest], mean_noise), found.common[known][widest])),
+        mean_sigma_px=math.hypot(mean_random, systematic),
+        median_sigma_px=math.hypot(1.25 * mean_random, systematic),
+        p95_sigma_px=math.hypot(min(2.1 * mean_random, random), systematic),
+        max_sigma_px=float(
+            math.hypot(max(left[widest], mean_random), found.systematic_sigma[known][widest])
+        ),
         profile=samples.profile(widths, sigma),
     )
 
 
 def running(
-    samples: Samples, found: Measured, along: float, window_px: float
+    samples: Samples, found: MeasuredWidths, noise_samples: float, window_px: float
 ) -> tuple[Float64, Float64]:
-    """Running means (S,) of widths over ``window_px`` of each line, and their noise."""
-    mean, noise = np.full(len(found.width), np.nan), np.full(len(found.width), np.nan)
+    """Return running means (S,) over ``window_px`` of each line, and their random uncertainty."""
+    mean, random = np.full(len(found.width), np.nan), np.full(len(found.width), np.nan)
     known = np.isfinite(found.width)
     total = np.zeros((3, len(known) + 1))
-    for line, part in zip(total, (known, found.width, found.noise), strict=True):
+    for line, part in zip(total, (known, found.width, found.random_sigma), strict=True):
         np.cumsum(np.where(known, part, 0), out=line[1:])
     first, last = np.zeros((2, len(known)), np.int64)
     for begin, end in pairwise(samples.line_offsets):
-        step = max(MIN_WIDTH_PX, float(samples.steps[begin:end].mean()))  # a refined line's differ
+        step = max(
+            MIN_WIDTH_PX, float(samples.steps[begin:end].mean())
+        )  # steps of a refined line differ
         reach = round(window_px / step / 2 - 0.5)
         at = np.arange(begin, end)
         first[begin:end] = np.maximum(at - reach, begin)
@@ -104,6 +126,6 @@ def running(
     count, widths, noises = total[:, last] - total[:, first]
     some = count > 0
     mean[some] = widths[some] / count[some]
-    spread = np.sqrt(np.maximum(1, count[some] / along))
-    noise[some] = noises[some] / count[some] / spread
-    return mean, noise
+    spread = np.sqrt(np.maximum(1, count[some] / noise_samples))
+    random[some] = noises[some] / count[some] / spread
+    return mean, random

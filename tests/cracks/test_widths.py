@@ -5,7 +5,7 @@ import pytest
 from walls import bar, polyline, trace_array
 
 from crackcli.cracks.widths import Samples
-from crackcli.measuring.summary import Measured, running
+from crackcli.measuring.summary import MeasuredWidths, running
 
 SHIFTS = [(0.06, 0.45), (0.19, 0.12), (0.31, 0.7), (0.44, 0.95), (0.56, 0.3), (0.81, 0.57)]
 
@@ -115,6 +115,6 @@ def test_the_running_window_follows_the_mean_step_of_the_line(first):
     points = np.column_stack([np.cumsum(steps), nothing])
     samples = Samples(points, points, steps, [0, 60], nothing, nothing)
 
-    means, _ = running(samples, Measured(widths, nothing, nothing), 1.0, 5.0)
+    means, _ = running(samples, MeasuredWidths(widths, nothing, nothing), 1.0, 5.0)
 
     assert means[30] == pytest.approx(widths[28:33].mean())

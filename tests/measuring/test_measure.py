@@ -1,4 +1,4 @@
-"""Cracks measured on drawn photographs: the truth is known, and drawn without anything of ours."""
+"""Measurement of drawn photographs: the truth is known, and drawn independently of crackcli."""
 
 import dataclasses
 import weakref
@@ -13,14 +13,14 @@ from crackcli.measuring import measure as measuring
 from crackcli.measuring.measure import measure_all
 from crackcli.measuring.photometric_width import Optics
 from crackcli.measuring.profiles import ArrayPhotograph, GreyProfiles, RasterPhotograph
-from crackcli.measuring.tone import TONES
+from crackcli.measuring.tone import TONE_CURVES
 from crackcli.rasters.reader import inspect
 
 SHAPE = (280, 320)
 
 
 def drawn(rng, widths, angle=90.0, conditions=None, length=200, bend=5, shape=SHAPE):
-    """A photograph of cracks side by side, and their cracks by a ragged mask, first to last."""
+    """Return a photograph of cracks side by side, and the cracks of a ragged mask, in order."""
     xs = (np.arange(len(widths)) + 0.5) * shape[1] / len(widths)
     lines = [curve(rng, (x, shape[0] / 2), length, angle, bend) for x in xs]
     covers = [
@@ -34,7 +34,7 @@ def drawn(rng, widths, angle=90.0, conditions=None, length=200, bend=5, shape=SH
 
 
 def conditions(rng, **given):
-    """Some of those of the benchmark."""
+    """Return some of the conditions of the benchmark."""
     return Conditions(
         blur_px=rng.uniform(0.5, 1.5),
         noise=rng.uniform(0.01, 0.05),
@@ -47,7 +47,7 @@ def conditions(rng, **given):
 
 @pytest.fixture(scope="module")
 def sample():
-    """True widths, and cracks measured, of 18 photographs of three cracks."""
+    """True widths, and measured cracks, of 18 photographs of three cracks."""
     true, found = [], []
     for seed in range(18):
         rng = np.random.default_rng(seed)
@@ -60,7 +60,7 @@ def sample():
             angle=90 + rng.uniform(-8, 8),
             conditions=conditions(rng, linear=linear, joint_px=joint),
         )
-        tone = None if linear else TONES["encoded"]
+        tone = None if linear else TONE_CURVES["encoded"]
         done, _ = measure_all(cracks, ArrayPhotograph(image), tone=tone)
         true += widths
         found += [crack.widths for crack in done]
@@ -96,8 +96,8 @@ def test_the_true_width_lies_within_two_sigma_of_the_mean(sample):
     assert np.median(sigmas) < 0.4
 
 
-def test_a_mask_is_worse(sample):
-    """Otherwise there was no point."""
+def test_widths_on_the_mask_are_worse(sample):
+    """Otherwise the photograph would not be needed."""
     true, found = sample
     rng = np.random.default_rng(0)
     _, cracks = drawn(rng, [2.0, 8.0])
@@ -127,7 +127,7 @@ def test_length_and_width_do_not_depend_on_the_angle(width):
     assert np.ptp(widths) < 0.1
 
 
-def test_the_widest_place_is_found_and_the_profile_follows():
+def test_the_maximum_is_at_the_widest_place_and_the_profile_follows():
     rng = np.random.default_rng(8)
     line = curve(rng, (160, 140), 220, 20, 5)
     true = 3 + 5 * np.exp(-0.5 * ((np.arange(len(line)) - 600) / 60) ** 2)
@@ -149,7 +149,7 @@ def test_the_widest_place_is_found_and_the_profile_follows():
     assert np.isfinite(profile.width_px[known]).all()
 
 
-def test_a_crack_that_is_brighter_than_the_wall_has_its_area_over_its_length():
+def test_a_crack_brighter_than_the_surface_keeps_the_width_of_its_mask():
     rng = np.random.default_rng(9)
     image, cracks = drawn(rng, [5.0], conditions=Conditions(wall=110, crack=200))
 
@@ -161,7 +161,7 @@ def test_a_crack_that_is_brighter_than_the_wall_has_its_area_over_its_length():
     assert np.isnan(crack.widths.profile.sigma_px).all()
 
 
-def test_the_rim_of_a_shadow_has_its_area_over_its_length():
+def test_the_rim_of_a_shadow_keeps_the_width_of_its_mask():
     rng = np.random.default_rng(10)
     x = np.arange(SHAPE[1])
     light = np.where(x < 160, decode(180.0), 0.25 * decode(180.0))
@@ -175,7 +175,7 @@ def test_the_rim_of_a_shadow_has_its_area_over_its_length():
     assert crack.widths.method == "area_length"
 
 
-def test_one_dark_crack_is_photometric_beside_a_filled_one():
+def test_a_dark_crack_is_photometric_beside_a_filled_one():
     rng = np.random.default_rng(11)
     image, cracks = drawn(rng, [4.0, 5.0])
     filled = image.astype(float)
@@ -188,13 +188,13 @@ def test_one_dark_crack_is_photometric_beside_a_filled_one():
     assert dark.widths.mean_px == pytest.approx(4.0, abs=3 * dark.widths.mean_sigma_px)
 
 
-def test_a_crack_in_stretches_is_measured_as_in_one(monkeypatch):
+def test_a_crack_in_stretches_is_measured_as_a_whole(monkeypatch):
     rng = np.random.default_rng(12)
     image, cracks = drawn(rng, [6.0], length=240)
     (whole,), _ = measure_all(cracks, ArrayPhotograph(image))
 
     read_long, calls = batches.read_long, []
-    monkeypatch.setattr(batches, "BATCH", 10_000)
+    monkeypatch.setattr(batches, "BATCH_VALUES", 10_000)
     monkeypatch.setattr(batches, "read_long", lambda *given: calls.append(1) or read_long(*given))
     (parts,), _ = measure_all(cracks, ArrayPhotograph(image))
 
@@ -205,11 +205,11 @@ def test_a_crack_in_stretches_is_measured_as_in_one(monkeypatch):
 
 
 @pytest.mark.parametrize("white", [255.0, 4095.0, 65535.0, 1.0], ids=["8", "12", "16", "float"])
-def test_a_crack_has_its_width_however_many_bits_its_photograph_has(tmp_path, white):
+def test_the_width_does_not_depend_on_the_bit_depth(tmp_path, white):
     rng = np.random.default_rng(15)
     image, cracks = drawn(rng, [1.2, 4.0], length=180)
     grey = image if image.ndim == 2 else image[..., 0]
-    expected, _ = measure_all(cracks, ArrayPhotograph(grey), tone=TONES["linear"])
+    expected, _ = measure_all(cracks, ArrayPhotograph(grey), tone=TONE_CURVES["linear"])
 
     kind = {255.0: np.uint8, 1.0: np.float32}.get(white, np.uint16)
     values = grey / 255 * white
@@ -217,14 +217,14 @@ def test_a_crack_has_its_width_however_many_bits_its_photograph_has(tmp_path, wh
     path = tmp_path / "wall.tif"
     assert cv2.imwrite(str(path), values.astype(kind))
     with RasterPhotograph(inspect(path)) as photograph:
-        found, _ = measure_all(cracks, photograph, tone=TONES["linear"])
+        found, _ = measure_all(cracks, photograph, tone=TONE_CURVES["linear"])
 
     for one, other in zip(found, expected, strict=True):
         assert one.widths.method == other.widths.method == "photometric"
         assert one.widths.mean_px == pytest.approx(other.widths.mean_px, abs=0.03)
 
 
-def test_of_a_long_crack_no_more_than_one_stretch_of_profiles_is_held(monkeypatch):
+def test_at_most_two_stretches_of_profiles_are_in_memory(monkeypatch):
     rng = np.random.default_rng(17)
     image, cracks = drawn(rng, [6.0], length=240)
     held, most = weakref.WeakSet(), []
@@ -237,18 +237,18 @@ def test_of_a_long_crack_no_more_than_one_stretch_of_profiles_is_held(monkeypatc
             yield batch
             del batch
 
-    monkeypatch.setattr(batches, "BATCH", 4_000)
+    monkeypatch.setattr(batches, "BATCH_VALUES", 4_000)
     monkeypatch.setattr(batches, "read_long", watched)
-    optics = dataclasses.replace(Optics(), tone=TONES["linear"])
+    optics = dataclasses.replace(Optics(), tone=TONE_CURVES["linear"])
     monkeypatch.setattr(measuring, "find_optics", lambda *given: optics)
     measure_all(cracks, ArrayPhotograph(image))
 
     assert len(most) >= 5
-    assert max(most) <= 2  # the one that is read, and the one before
+    assert max(most) <= 2  # the one being read, and the one before
 
 
 class Holed(ArrayPhotograph):
-    """A photograph without data in some of its rows, which are of one grey."""
+    """Photograph with nodata in some of its rows, which are of one grey."""
 
     def __init__(self, image, rows, grey):
         super().__init__(image)
@@ -263,12 +263,14 @@ class Holed(ArrayPhotograph):
 
 @pytest.mark.parametrize("grey", [255, 0])
 @pytest.mark.parametrize("width", [3.0, 7.0])
-def test_no_data_across_a_crack_changes_nothing_beside_it(width, grey):
+def test_nodata_across_a_crack_does_not_change_the_widths_beside_it(width, grey):
     rng = np.random.default_rng(16)
     image, cracks = drawn(rng, [width], length=240)
-    (whole,), _ = measure_all(cracks, ArrayPhotograph(image), tone=TONES["linear"])
+    (whole,), _ = measure_all(cracks, ArrayPhotograph(image), tone=TONE_CURVES["linear"])
 
-    (found,), _ = measure_all(cracks, Holed(image, slice(120, 150), grey), tone=TONES["linear"])
+    (found,), _ = measure_all(
+        cracks, Holed(image, slice(120, 150), grey), tone=TONE_CURVES["linear"]
+    )
 
     before, after = whole.widths.profile, found.widths.profile
     y = before.points[:, 1]
@@ -279,18 +281,18 @@ def test_no_data_across_a_crack_changes_nothing_beside_it(width, grey):
     assert after.width_px[rim] == pytest.approx(before.width_px[rim], abs=0.12 * width)
 
 
-def test_what_is_not_seen_is_filled_from_the_nearest_of_the_same_line():
+def test_incomplete_profiles_are_filled_from_the_nearest_of_their_line():
     values = np.arange(9, dtype=np.float32)[:, None]
-    seen = np.array([1, 0, 0, 1, 0, 0, 1, 0, 0], bool)
+    complete = np.array([1, 0, 0, 1, 0, 0, 1, 0, 0], bool)
 
-    filled = GreyProfiles(values, 10 * values, seen).filled([0, 5, 7, 9])
+    filled = GreyProfiles(values, 10 * values, complete).filled([0, 5, 7, 9])
 
     assert filled.encoded[:, 0].tolist() == [0, 0, 3, 3, 3, 6, 6, 7, 8]
-    assert np.array_equal(filled.light, 10 * filled.encoded)
-    assert np.array_equal(filled.seen, seen)
+    assert np.array_equal(filled.linear, 10 * filled.encoded)
+    assert np.array_equal(filled.complete, complete)
 
 
-def test_what_is_not_width_or_line_stays_as_it_was():
+def test_only_lines_and_widths_change():
     rng = np.random.default_rng(13)
     image, cracks = drawn(rng, [3.0, 6.0])
 
@@ -307,5 +309,5 @@ def test_what_is_not_width_or_line_stays_as_it_was():
         assert (before.junctions, before.endpoints) == (after.junctions, after.endpoints)
 
 
-def test_no_cracks_are_no_trouble():
+def test_a_scene_without_cracks_can_be_measured():
     assert measure_all([], ArrayPhotograph(np.full((40, 40), 90.0)))[0] == []

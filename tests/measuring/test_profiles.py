@@ -1,4 +1,4 @@
-"""Profiles: what is read across a crack is what the photograph has there, however it is read."""
+"""Profiles contain the values of the photograph, however it is read."""
 
 import cv2
 import numpy as np
@@ -20,13 +20,13 @@ OFFSETS = np.arange(-8, 9) * 0.5
 
 
 def directions(rng, count):
-    """Unit vectors (count, 2) of all directions."""
+    """Return unit vectors (count, 2) in random directions."""
     angle = rng.uniform(0, 2 * np.pi, count)
     return np.column_stack([np.cos(angle), np.sin(angle)])
 
 
 def smooth_image(rng, shape):
-    """Grey values (rows, cols) without detail finer than interpolation can follow."""
+    """Return grey values (rows, cols) without detail finer than interpolation can follow."""
     noise = cv2.GaussianBlur(rng.normal(size=shape), (0, 0), 4)
     return np.clip(128 + 400 * noise, 1, 254).astype(np.float32)
 
@@ -41,21 +41,21 @@ def test_a_plane_is_read_as_a_plane_in_any_direction():
     place = points[:, None] + OFFSETS[:, None] * normals[:, None]
     expected = (20 + place @ [1.0, 0.7]) / 255
     assert read.encoded == pytest.approx(expected, abs=1e-3)
-    assert read.mixed(0.0) == pytest.approx(expected, abs=1e-3)
+    assert read.blended(0.0) == pytest.approx(expected, abs=1e-3)
 
 
-def test_light_is_what_srgb_says_and_a_mix_lies_between():
+def test_linear_values_are_decoded_srgb_and_blended_ones_lie_between():
     rng = np.random.default_rng(2)
     image = smooth_image(rng, (60, 60))
     points, normals = rng.uniform(15, 45, (50, 2)), directions(rng, 50)
 
     read = read_profiles(ArrayPhotograph(image), points, normals, OFFSETS)
 
-    assert read.mixed(1.0) == pytest.approx(decode(255 * read.encoded), abs=2e-3)
-    assert read.mixed(0.25) == pytest.approx(0.25 * read.light + 0.75 * read.encoded, abs=1e-6)
+    assert read.blended(1.0) == pytest.approx(decode(255 * read.encoded), abs=2e-3)
+    assert read.blended(0.25) == pytest.approx(0.25 * read.linear + 0.75 * read.encoded, abs=1e-6)
 
 
-def test_tiles_leave_no_trace_in_what_is_read():
+def test_profiles_do_not_depend_on_the_tiles():
     rng = np.random.default_rng(3)
     image = smooth_image(rng, (1100, 1200))
     points, normals = rng.uniform(20, 1080, (3000, 2)), directions(rng, 3000)
@@ -65,7 +65,7 @@ def test_tiles_leave_no_trace_in_what_is_read():
     place = (points[:, None] + OFFSETS[:, None] * normals[:, None]).astype(np.float32)
     whole = cv2.remap(image / 255, place[..., 0], place[..., 1], cv2.INTER_LANCZOS4)
     assert read.encoded == pytest.approx(whole, abs=2e-3)
-    assert read.seen.all()
+    assert read.complete.all()
 
 
 def test_each_point_belongs_to_one_tile():
@@ -96,7 +96,7 @@ def test_a_file_and_an_array_are_read_alike(tmp_path):
     assert np.array_equal(luma(image), other[inside])
 
 
-def test_a_profile_that_needs_what_was_not_photographed_is_not_seen():
+def test_a_profile_with_an_invalid_pixel_is_incomplete():
     class Holed(ArrayPhotograph):
         def read(self, window):
             grey, valid = super().read(window)
@@ -108,7 +108,7 @@ def test_a_profile_that_needs_what_was_not_photographed_is_not_seen():
 
     read = read_profiles(Holed(np.full((60, 90), 100.0)), points, right, OFFSETS)
 
-    assert read.seen.tolist() == [True, False, False]
+    assert read.complete.tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -126,5 +126,5 @@ def test_a_profile_that_needs_what_was_not_photographed_is_not_seen():
         ((-20.0, -3.0), (-20.0, -3.0)),  # decibels
     ],
 )
-def test_black_is_zero_however_a_photograph_is_stretched_for_the_eye(stretch, expected):
+def test_black_is_zero_however_a_photograph_is_stretched_for_display(stretch, expected):
     assert full_scale(stretch) == expected

@@ -1,4 +1,4 @@
-"""Ridges: a centreline that is off comes back onto the crack, and stays where there is none."""
+"""Ridges: a centreline that is off moves onto the crack, and stays where there is no contrast."""
 
 from itertools import pairwise
 
@@ -9,19 +9,19 @@ from scipy.spatial import cKDTree
 from truth import Conditions, coverage, curve, photograph, ribbon
 
 from crackcli.cracks.centreline import Line
-from crackcli.measuring.contrast import offsets_for, reach_for
+from crackcli.measuring.contrast import profile_offsets, profile_reach
 from crackcli.measuring.profiles import ArrayPhotograph
-from crackcli.measuring.ridge import refined, shifted
-from crackcli.measuring.tone import Tone
+from crackcli.measuring.ridge import refine, shifted
+from crackcli.measuring.tone import ToneCurve
 
 SHAPE = (220, 260)
 
 
 def on_photograph(image, lines, width=3.0):
-    """`Refined` lines on an image."""
+    """Return the lines refined on an image."""
     count = sum(max(1, round(line.length)) for line in lines)
-    offsets = offsets_for(reach_for(width + 4, 1.0))
-    return refined(lines, ArrayPhotograph(image), np.full(count, width), offsets, Tone(), width)
+    offsets = profile_offsets(profile_reach(width + 4, 1.0))
+    return refine(lines, ArrayPhotograph(image), np.full(count, width), offsets, ToneCurve(), width)
 
 
 def free_line(points):
@@ -29,13 +29,13 @@ def free_line(points):
 
 
 def away(points, from_points):
-    """How far points are from dense ones."""
+    """Return the distances of points from dense ones."""
     return cKDTree(from_points).query(points)[0]
 
 
 @pytest.mark.parametrize("angle", [0, 37, 90, 143])
 @pytest.mark.parametrize("off", [-1.5, 0.7])
-def test_a_line_that_is_off_comes_back_to_a_fifth_of_a_pixel(angle, off):
+def test_a_line_that_is_off_is_moved_back_to_a_tenth_of_a_pixel_on_average(angle, off):
     rng = np.random.default_rng(angle)
     true = curve(rng, (130, 110), 160, angle, 4)
     image = photograph(rng, [coverage([ribbon(true, 3.0)], SHAPE)], Conditions(noise=0.02))
@@ -51,7 +51,7 @@ def test_a_line_that_is_off_comes_back_to_a_fifth_of_a_pixel(angle, off):
     assert across[8:-8].max() < 0.1
 
 
-def test_a_joint_beside_does_not_draw_the_line():
+def test_a_joint_beside_the_crack_does_not_attract_the_line():
     rng = np.random.default_rng(5)
     true = curve(rng, (130, 110), 160, 10, 4)
     plain = Conditions(noise=0.02)
@@ -64,7 +64,7 @@ def test_a_joint_beside_does_not_draw_the_line():
     assert away(found.samples.points[8:-8], true).max() < 0.4
 
 
-def test_a_line_stays_where_nothing_is_dark():
+def test_a_line_stays_where_there_is_no_contrast():
     moved = []
     for seed in range(8):
         rng = np.random.default_rng(seed)
@@ -95,7 +95,7 @@ def test_junctions_stay_and_lines_still_meet_in_them():
 
     assert all(np.array_equal(line.points[0], middle) for line in found.lines)
     assert [line.start for line in found.lines] == [0, 0, 0]
-    for (begin, end), arm in zip(pairwise(found.samples.begins), arms, strict=True):
+    for (begin, end), arm in zip(pairwise(found.samples.line_offsets), arms, strict=True):
         assert away(found.samples.points[begin + 12 : end - 8], arm).mean() < 0.15
 
 
