@@ -1,10 +1,9 @@
-"""Who takes part in an evaluation: methods, the models that serve them, and what turns a
-photograph into a mask.
+"""The candidates of an evaluation: which methods run with which models, and how they make masks.
 
-A method is tried with every model file that was given, so that networks find the methods that are
-made for them; the shipped models serve what none of these does, unless they are of a network that
-was given.  What a method lacks (a graph, a package, a network) leaves it out by name if all methods
-were asked for, and is an error if it was named.
+Each method is tried with every given model file, so networks find the methods made for them.  A
+shipped model serves a method that no given model can serve, unless its network was given.  A
+method may not be available: a graph, a package or a network is missing.  It is then left out with
+a reason if all methods were requested, and raises an error if it was named.
 """
 
 import shutil
@@ -13,20 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from numpy.typing import NDArray
-
 from crackcli.arrays import Bools
 from crackcli.datasets.pixel_labels import LabelledPhotograph
 from crackcli.engines.engine import EngineFacts
-from crackcli.engines.opening import network_of
+from crackcli.engines.opening import read_network
 from crackcli.errors import DeviceError, ModelError, UsageError
 from crackcli.evaluation.study_protocol import (
     BASELINES,
-    half_mask,
-    maps_of,
-    resized_mask,
-    start_of,
+    Floats,
+    probability_mask,
+    resize_mask,
+    score_maps,
     study_mask,
+    study_start,
 )
 from crackcli.inference.opening import open_explainer
 from crackcli.inference.options import ModelOptions
@@ -36,14 +34,13 @@ from crackcli.registry import EXTRAS, METHODS, find_method
 from crackcli.scan.raster import ScanTask, scan_raster
 
 ALL = ("all",)
-STUDY, OURS = "study", "ours"  # protocols
-LACKS = (ModelError, UsageError, ModuleNotFoundError)  # what keeps a method out
+STUDY, OURS = "study", "ours"  # protocols: of Forest et al. 2024, and of crackcli scan
+NOT_AVAILABLE = (ModelError, UsageError, ModuleNotFoundError)  # raised by a method that cannot run
 
 
 @dataclass(frozen=True)
 class MethodChoice:
-    """The methods that are asked for, and what they are opened with; None and auto are the
-    defaults of crackcli scan."""
+    """The requested methods and their options; None and auto are the defaults of crackcli scan."""
 
     methods: tuple[str, ...] = ALL
     models: tuple[Path, ...] = ()
@@ -54,11 +51,11 @@ class MethodChoice:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One method of one model under one protocol; None is the default of method and model."""
+    """One method with one model under one protocol; ``model_options`` are those of any method."""
 
     protocol: str
     method: str
-    model_options: ModelOptions  # of any method
+    model_options: ModelOptions
 
     def open(self) -> StripScorer:
         """Open the model and return what scores photographs with it."""
@@ -67,118 +64,124 @@ class Candidate:
 
 @dataclass(frozen=True)
 class OpenedMethod:
-    """A contender that could be opened, and what it is."""
+    """A candidate that could be opened, and the facts of its engine."""
 
-    contender: Candidate
+    candidate: Candidate
     facts: EngineFacts
 
 
 @dataclass(frozen=True)
 class OpenedMethods:
-    """All who take part, and why others are left out: a reason by method, or by method and
-    protocol where the other protocol has it."""
+    """The methods to evaluate, and the reason for each method left out.
 
-    seats: list[OpenedMethod]
+    A reason's key is the method, or "method (protocol)" if the other protocol can run it.
+    """
+
+    opened: list[OpenedMethod]
     left_out: dict[str, str]
 
 
-def line_up(choice: MethodChoice, protocols: Sequence[str]) -> OpenedMethods:
-    """Everyone who can take part; each is opened once, so that what is missing shows at once.
+def open_methods(choice: MethodChoice, protocols: Sequence[str]) -> OpenedMethods:
+    """Open every candidate once, so that missing models and packages are found at once.
 
-    Raises what a named method lacks, or what the first one lacks if nobody is left; a device that
-    is not usable, whoever it is for.
+    Raises the error of a named method that is not available, or of the first method if none is.
+    Raises `DeviceError` if the device cannot be used.
     """
     named = choice.methods != ALL
-    networks = {network_of(model) for model in choice.models}
-    seats: list[OpenedMethod] = []
+    networks = {read_network(model) for model in choice.models}
+    opened: list[OpenedMethod] = []
     left_out: dict[str, Exception] = {}
     for method in choice.methods if named else METHODS:
-        lacks: dict[str, Exception] = {}
+        failures: dict[str, Exception] = {}
         for protocol in protocols:
             try:
-                seats += seats_of(method, protocol, choice, networks)
-            except LACKS as error:
+                opened += open_method(method, protocol, choice, networks)
+            except NOT_AVAILABLE as error:
                 if named:
                     raise
-                lacks[f"{method} ({protocol})"] = error
-        everywhere = len(lacks) == len(protocols)
-        left_out |= {method: next(iter(lacks.values()))} if everywhere else lacks
-    if not seats:
+                failures[f"{method} ({protocol})"] = error
+        in_no_protocol = len(failures) == len(protocols)
+        left_out |= {method: next(iter(failures.values()))} if in_no_protocol else failures
+    if not opened:
         raise next(iter(left_out.values()))
-    devices = {seat.contender.model_options.device for seat in seats}
+    devices = {one.candidate.model_options.device for one in opened}
     if choice.device == "cuda" and devices == {"cpu"}:
-        methods = ", ".join(dict.fromkeys(seat.contender.method for seat in seats))
-        raise DeviceError(f"{methods}: on the CPU only; leave --device cuda out")
-    return OpenedMethods(seats, {name: told(error) for name, error in left_out.items()})
+        methods = ", ".join(dict.fromkeys(one.candidate.method for one in opened))
+        raise DeviceError(f"--device cuda: {methods} runs on the CPU only; leave it out")
+    return OpenedMethods(opened, {name: reason(error) for name, error in left_out.items()})
 
 
-def told(error: Exception) -> str:
-    """What a method lacks, in a sentence."""
+def reason(error: Exception) -> str:
+    """Return why a method is not available; raise ``error`` if a package of no extra is missing."""
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise error
         command = f"pip install -c constraints.txt '.[{EXTRAS[package]}]'"
-        return f"{package} is not installed; in the folder of crackcli's code, {command} brings it"
+        return f"{package} is not installed; in the folder of crackcli's code, run {command}"
     return str(error)
 
 
-def seats_of(
+def open_method(
     method: str, protocol: str, choice: MethodChoice, networks: set[str]
 ) -> list[OpenedMethod]:
-    """The models that serve a method, each once; raises what the first one lacks if none does.
+    """Open a method with each given model that can serve it, else with the shipped model.
 
-    ``networks`` are those of the models that were given.
+    ``networks`` are the networks of the given models.  Raises the error of the first given model
+    if no model can serve the method.
     """
-    seats: dict[str, OpenedMethod] = {}
-    lacks: list[Exception] = []
+    opened: dict[str, OpenedMethod] = {}  # by digest: each model once
+    failures: list[Exception] = []
     for model in choice.models:
         try:
-            seat = seat_of(method, protocol, model, choice)
-        except LACKS as error:
-            lacks.append(error)
+            one = open_with_model(method, protocol, model, choice)
+        except NOT_AVAILABLE as error:
+            failures.append(error)
         else:
-            seats.setdefault(seat.facts.model_sha256, seat)
-    if seats:
-        return list(seats.values())
+            opened.setdefault(one.facts.model_sha256, one)
+    if opened:
+        return list(opened.values())
     try:
-        seat = seat_of(method, protocol, None, choice)
-    except LACKS as error:
-        raise (lacks or [error])[0] from error
-    if seat.facts.network in networks:
-        raise lacks[0]
-    return [seat]
+        shipped = open_with_model(method, protocol, None, choice)
+    except NOT_AVAILABLE as error:
+        raise (failures or [error])[0] from error
+    if shipped.facts.network in networks:
+        raise failures[0]
+    return [shipped]
 
 
-def seat_of(method: str, protocol: str, model: Path | None, choice: MethodChoice) -> OpenedMethod:
-    """The first way to open a method that works; raises what the last one lacks."""
-    lacks: list[Exception] = []
-    for start, baseline in ways(method, protocol, choice):
-        device = "cpu" if find_method(method).network is None else choice.device
+def open_with_model(
+    method: str, protocol: str, model: Path | None, choice: MethodChoice
+) -> OpenedMethod:
+    """Open a method with the first start and baseline that the model offers.
+
+    Raises the last `ModelError` if there is one, which says more than that torch is missing.
+    """
+    failures: list[Exception] = []
+    for start, baseline in starts_and_baselines(method, protocol, choice):
         options = ModelOptions(
             model=model,
             start=start,
             baseline=baseline,
             engine=choice.engine,
-            device=device,
+            device="cpu" if find_method(method).network is None else choice.device,
             precision="float32",
         )
-        contender = Candidate(protocol, method, options)
+        candidate = Candidate(protocol, method, options)
         try:
-            return OpenedMethod(contender, contender.open().engine.facts)
-        except LACKS as error:
-            lacks.append(error)
-    # The plainest way is the last one; what a model lacks says more than that torch is missing.
-    raise next((e for e in reversed(lacks) if isinstance(e, ModelError)), lacks[-1])
+            return OpenedMethod(candidate, candidate.open().engine.facts)
+        except NOT_AVAILABLE as error:
+            failures.append(error)
+    raise next((e for e in reversed(failures) if isinstance(e, ModelError)), failures[-1])
 
 
-def ways(
+def starts_and_baselines(
     method: str, protocol: str, choice: MethodChoice
 ) -> Iterator[tuple[str | None, str | None]]:
-    """Starts and baselines in the order in which they are tried: in its protocol the study's, then
-    what a model has, as that of a graph is fixed."""
+    """Yield (start, baseline) in the order to try: the paper's in its protocol, then the model's
+    own, because an exported graph has fixed ones."""
     if protocol == STUDY:
-        start = choice.start or start_of(method)
+        start = choice.start or study_start(method)
         if method in BASELINES:
             yield start, BASELINES[method]
         yield start, None
@@ -187,7 +190,7 @@ def ways(
 
 @dataclass(frozen=True, eq=False)
 class Masked:
-    """A mask (rows, cols), the seconds that it took, and of how many megapixels."""
+    """A mask (rows, cols), the seconds it took, and the megapixels processed in this time."""
 
     mask: Bools
     seconds: float
@@ -197,40 +200,50 @@ class Masked:
 Masker = Callable[[Path], Masked]
 
 
-def masker_of(seat: OpenedMethod, explainer: StripScorer, folder: Path) -> Masker:
-    """What turns photographs into masks by a protocol; scenes come and go in ``folder``."""
-    if seat.contender.protocol == OURS:
-        return lambda photograph: scanned(explainer, photograph, folder)
-    return lambda photograph: seen_as_tile(explainer, photograph, study_mask)
+def make_masker(method: OpenedMethod, explainer: StripScorer, folder: Path) -> Masker:
+    """Return the function from photograph to mask under the method's protocol.
+
+    Scenes are written into ``folder`` and removed again.
+    """
+    if method.candidate.protocol == OURS:
+        return lambda photograph: mask_scene(explainer, photograph, folder)
+    return lambda photograph: mask_tile(explainer, photograph, study_mask)
 
 
-def growth_marker_of(seat: OpenedMethod, explainer: StripScorer, folder: Path) -> Masker:
-    """The same for the growth experiment, in which the study cuts maps that are probabilities at
-    a half, and compares with the methods' own baselines."""
-    contender = seat.contender
-    if contender.protocol == OURS:
-        return masker_of(seat, explainer, folder)
-    if contender.model_options.baseline is not None:
-        own_baseline = replace(contender.model_options, baseline=None)
-        explainer = replace(contender, model_options=own_baseline).open()
-    masked = half_mask if find_method(contender.method).probability else study_mask
-    return lambda photograph: seen_as_tile(explainer, photograph, masked)
+def make_growth_masker(method: OpenedMethod, explainer: StripScorer, folder: Path) -> Masker:
+    """Return the function from photograph to mask for the growth experiment.
+
+    There the paper thresholds probability maps at 0.5, and uses the methods' own baselines.
+    """
+    candidate = method.candidate
+    if candidate.protocol == OURS:
+        return make_masker(method, explainer, folder)
+    if candidate.model_options.baseline is not None:
+        own_baseline = replace(candidate.model_options, baseline=None)
+        explainer = replace(candidate, model_options=own_baseline).open()
+    threshold = probability_mask if find_method(candidate.method).probability else study_mask
+    return lambda photograph: mask_tile(explainer, photograph, threshold)
 
 
-def seen_as_tile(
-    explainer: StripScorer, photograph: Path, masked: Callable[[NDArray], Bools]
+def mask_tile(
+    explainer: StripScorer, photograph: Path, threshold: Callable[[Floats], Bools]
 ) -> Masked:
-    """The mask by the study's protocol; the time is that of the map, the pixels the tile's."""
+    """Return the mask under the paper's protocol: the photograph resized to one tile.
+
+    The time is that of the score map; the megapixels are those of the tile.
+    """
     image = LabelledPhotograph(photograph).image()
     began = time.monotonic()
-    (score_map,) = maps_of(explainer.engine, [image])
+    (score_map,) = score_maps(explainer.engine, [image])
     seconds = time.monotonic() - began
-    return Masked(resized_mask(masked(score_map), image.shape[:2]), seconds, score_map.size / 1e6)
+    return Masked(resize_mask(threshold(score_map), image.shape[:2]), seconds, score_map.size / 1e6)
 
 
-def scanned(explainer: StripScorer, photograph: Path, folder: Path) -> Masked:
-    """The mask of a photograph that is scanned as a scene of its own, by the defaults of crackcli
-    scan; the time is that of the scan, its files included."""
+def mask_scene(explainer: StripScorer, photograph: Path, folder: Path) -> Masked:
+    """Scan a photograph as a scene, with the defaults of crackcli scan, and return its mask.
+
+    The time is that of the whole scan with its files.
+    """
     scene = folder / "scene"
     began = time.monotonic()
     found = scan_raster(ScanTask(photograph, scene), explainer)

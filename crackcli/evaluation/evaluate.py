@@ -1,40 +1,45 @@
-"""An evaluation: every method on labelled photographs, by the study's protocol, by ours, or both.
+"""An evaluation: run every method on labelled photographs, under one protocol or both.
 
-study  each photograph is one tile, its map cut by itself (`crackcli.evaluation.study_protocol`);
-cracked photographs
-       only, no tolerance; pixels of value 255 are crack
-ours   each photograph is a scene, scanned and refined as crackcli scan does it; sound photographs
-       count too, what is marked there is wrong; also with a tolerance; values above 127 are crack
+study  the protocol of Forest et al. 2024 (`crackcli.evaluation.study_protocol`): each photograph
+       is one tile; cracked photographs only, no tolerance, mask pixels of value 255 are crack
+ours   each photograph is a scene, scanned and refined by the defaults of crackcli scan; crack-free
+       photographs count too, where every marked pixel is a false positive; also with a tolerance;
+       mask values above 127 are crack
 
-Methods come one after the other, so that one model is in memory at a time.  Nothing is tuned here.
+Methods run one after the other, so that one model is in memory at a time.  Nothing is tuned here.
 """
 
 import logging
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crackcli.arrays import Bools
-from crackcli.datasets.pixel_labels import LABELLED, Labelled, LabelledSet, find_sets, some
+from crackcli.datasets.pixel_labels import (
+    CRACK_ABOVE,
+    LabelledPhotograph,
+    LabelledSet,
+    evenly_spaced,
+    find_sets,
+)
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.errors import InputError, UsageError
 from crackcli.evaluation.candidates import (
     OURS,
     STUDY,
     Masked,
-    Masker,
     MethodChoice,
     OpenedMethod,
-    growth_marker_of,
-    line_up,
-    masker_of,
+    make_growth_masker,
+    make_masker,
+    open_methods,
 )
-from crackcli.evaluation.growth import Growth
+from crackcli.evaluation.growth import Growth, follow
 from crackcli.evaluation.measures import MaskMeasures, measure
 from crackcli.evaluation.study_protocol import STUDY_CRACK
-from crackcli.evaluation.trajectories import Written, best, followed, write_trajectories
-from crackcli.progress import Progress
+from crackcli.evaluation.trajectories import WrittenTrajectory, best_growth, write_trajectories
+from crackcli.progress import Progress, ignore
 
 log = logging.getLogger(__name__)
 
@@ -44,41 +49,44 @@ SHEET = 8  # photographs on the contact sheet
 
 @dataclass(frozen=True)
 class EvaluateTask:
-    """Labelled photographs, who is to be judged by them and how, and where the result goes."""
+    """The labelled photographs, the methods and protocols, and the output folder."""
 
     data: Path
     output: Path
     choice: MethodChoice = MethodChoice()
     protocols: tuple[str, ...] = (STUDY, OURS)
-    tolerance_px: int = 2  # in our protocol, beside 0
+    tolerance_px: int = 2  # in our protocol, besides 0
     limit: int | None = None  # photographs of each folder
     growth: bool = False
     trajectories: int = 100
-    seed: int = 0  # of the growth experiment, and of the study's k-means
+    seed: int = 0  # of the growth experiment and of the paper's k-means
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.tolerance_px < 0:
-            raise UsageError(f"a tolerance of {self.tolerance_px} px is none; give 0 or more")
+            raise UsageError(f"--tolerance-px {self.tolerance_px}: must be 0 or more")
         for name in ("limit", "trajectories"):
             if (value := getattr(self, name)) is not None and value < 1:
-                raise UsageError(f"{name} is {value}; give at least 1")
+                raise UsageError(f"--{name} {value}: must be at least 1")
 
     def tolerances(self, protocol: str) -> tuple[int, ...]:
-        """The study knows none; in ours 0 stands beside the one that was chosen."""
+        """Return the tolerances in px: 0 only in the paper's protocol, 0 and the option in ours."""
         return (0,) if protocol == STUDY else tuple(sorted({0, self.tolerance_px}))
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A contender on N photographs; scores of several sets add up.
+    """The scores of a method on N photographs; scores of several sets can be added.
 
-    ``pixels`` by tolerance, of all photographs; ``sound`` of those without a crack; ``found`` and
-    ``true`` (N) measures of the masks.
+    pixels      by tolerance in px, over all photographs
+    crack_free  over the crack-free photographs only
+    found       (N)  measures of the predicted masks
+    true        (N)  measures of the labels
+    seconds     of making the masks, and the megapixels processed in this time
     """
 
     pixels: dict[int, PixelScores] = field(default_factory=dict)
-    sound: PixelScores = PixelScores()
+    crack_free: PixelScores = PixelScores()
     found: tuple[MaskMeasures, ...] = ()
     true: tuple[MaskMeasures, ...] = ()
     seconds: float = 0.0
@@ -92,7 +100,7 @@ class Scores:
         }
         return Scores(
             pixels,
-            self.sound + other.sound,
+            self.crack_free + other.crack_free,
             self.found + other.found,
             self.true + other.true,
             self.seconds + other.seconds,
@@ -102,10 +110,10 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A contender and its results, by set and by growth experiment; ``masks`` are those for the
-    contact sheet, by photograph."""
+    """The results of a method: scores by set, growth by experiment, and the masks (rows, cols) of
+    the photographs on the contact sheet."""
 
-    seat: OpenedMethod
+    method: OpenedMethod
     scores: dict[str, Scores]
     growth: dict[str, Growth]
     masks: dict[Path, Bools]
@@ -113,139 +121,153 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """All results.  ``best_growth`` is what the true pixels give, ``sheet`` the photographs of the
-    contact sheet, ``left_out`` why methods are not among the entries."""
+    """All results of an evaluation.
+
+    left_out     the reason for each method that is not among the entries
+    best_growth  the growth that the true pixels give, by experiment
+    sheet        the photographs of the contact sheet
+    """
 
     sets: list[LabelledSet]
     entries: list[Entry]
     left_out: dict[str, str]
     best_growth: dict[str, Growth]
-    sheet: list[Labelled]
-
-
-def evaluate(task: EvaluateTask, progress: Progress = lambda share, words: None) -> Evaluation:
-    """Judge every contender on every photograph; nothing is written."""
-    sets = find_sets(task.data, task.limit)
-    cracked = [item for each in sets for item in each.cracked]
-    if not cracked:
-        raise InputError(f"all masks of {task.data} are empty; give some of cracked photographs")
-    sheet = some(cracked, SHEET)
-    lined_up = line_up(task.choice, task.protocols)
-    for method, reason in lined_up.left_out.items():
-        log.warning("%s is left out: %s", method, reason)
-    used = {(seat.facts.engine, seat.facts.device) for seat in lined_up.seats}
-    log.info("engine %s", ", ".join(f"{engine} on {device}" for engine, device in sorted(used)))
-    truths = GroundTruth(task.seed)
-    entries = []
-    with tempfile.TemporaryDirectory(prefix="crackcli-") as name:
-        folder = Path(name)
-        trajectories: dict[str, list[Written]] = {}
-        if task.growth:
-            trajectories = write_trajectories(sets, task.trajectories, task.seed, folder)
-        counted = Counted(progress, lined_up.seats, sets, trajectories)
-        for seat in lined_up.seats:
-            explainer = seat.contender.open()
-            marker = masker_of(seat, explainer, folder)
-            marker(cracked[0].photograph)  # not timed: the first call sets things up
-            masks: dict[Path, Bools] = {}
-            marker = counted.told(keeping(marker, sheet, masks), seat)
-            scores = {each.name: score(each, seat, marker, truths, task) for each in sets}
-            growth: dict[str, Growth] = {}
-            if trajectories:
-                marker = counted.told(growth_marker_of(seat, explainer, folder), seat)
-                growth = {
-                    name: followed(each, marker, task.seed) for name, each in trajectories.items()
-                }
-            entries.append(Entry(seat, scores, growth, masks))
-    best_growth = {name: best(each) for name, each in trajectories.items()}
-    return Evaluation(sets, entries, lined_up.left_out, best_growth, sheet)
+    sheet: list[LabelledPhotograph]
 
 
 class GroundTruth:
-    """What is true of photographs; measured once for all contenders."""
+    """The labels of photographs and their measures, which are computed once for all methods."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.known: dict[tuple[Path, int], MaskMeasures] = {}
 
-    def flags(self, item: Labelled, protocol: str) -> Bools:
-        """Which pixels (rows, cols) are crack."""
-        values = item.values()
-        return values == STUDY_CRACK if protocol == STUDY else values > LABELLED
+    def crack_pixels(self, item: LabelledPhotograph, protocol: str) -> Bools:
+        """Return the crack pixels (rows, cols) of a photograph under a protocol."""
+        values = item.label_values()
+        return values == STUDY_CRACK if protocol == STUDY else values > CRACK_ABOVE
 
-    def measures(self, item: Labelled, flags: Bools) -> MaskMeasures:
-        """Of the true pixels; those of one protocol hold those of the other, so that masks of one
-        photograph that are equally large are the same."""
-        key = item.photograph, int(flags.sum())
+    def measures(self, item: LabelledPhotograph, crack: Bools) -> MaskMeasures:
+        """Return the measures of the crack pixels (rows, cols).
+
+        The crack pixels of one protocol contain those of the other; equal counts mean equal masks.
+        """
+        key = item.photograph, int(crack.sum())
         if key not in self.known:
-            self.known[key] = measure(flags, self.seed)
+            self.known[key] = measure(crack, self.seed)
         return self.known[key]
 
 
-def judged_in(each: LabelledSet, protocol: str) -> list[Labelled]:
-    """The photographs of a set that count."""
+class Counter:
+    """Reports progress by the number of masks made so far."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.progress = progress
+        self.total = total
+        self.done = 0
+
+    def begin(self, method: OpenedMethod, photograph: Path) -> None:
+        """Report the mask that is made next."""
+        candidate = method.candidate
+        words = f"{candidate.method} ({candidate.protocol}) {photograph.name}"
+        self.progress(self.done / self.total, words)
+        self.done += 1
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What every method is evaluated on."""
+
+    sets: list[LabelledSet]
+    sheet: list[LabelledPhotograph]
+    trajectories: Mapping[str, Sequence[WrittenTrajectory]]  # by growth experiment
+    truth: GroundTruth
+
+    def count(self, method: OpenedMethod) -> int:
+        """Return the number of masks that a method makes."""
+        steps = sum(len(t.photographs) for each in self.trajectories.values() for t in each)
+        protocol = method.candidate.protocol
+        return steps + sum(len(evaluated(each, protocol)) for each in self.sets)
+
+
+def evaluate(task: EvaluateTask, progress: Progress = ignore) -> Evaluation:
+    """Evaluate every method on every photograph; nothing is written."""
+    sets = find_sets(task.data, task.limit)
+    cracked = [item for each in sets for item in each.cracked]
+    if not cracked:
+        raise InputError(f"{task.data}: all masks are empty; add masks of cracked photographs")
+    methods = open_methods(task.choice, task.protocols)
+    for method, reason in methods.left_out.items():
+        log.warning("%s is left out: %s", method, reason)
+    used = {(one.facts.engine, one.facts.device) for one in methods.opened}
+    log.info("engine %s", ", ".join(f"{engine} on {device}" for engine, device in sorted(used)))
+    with tempfile.TemporaryDirectory(prefix="crackcli-") as name:
+        folder = Path(name)
+        trajectories: dict[str, list[WrittenTrajectory]] = {}
+        if task.growth:
+            trajectories = write_trajectories(sets, task.trajectories, task.seed, folder)
+        sheet = evenly_spaced(cracked, SHEET)
+        inputs = Inputs(sets, sheet, trajectories, GroundTruth(task.seed))
+        counter = Counter(progress, sum(map(inputs.count, methods.opened)))
+        entries = [
+            evaluate_method(method, inputs, task, folder, counter) for method in methods.opened
+        ]
+    best = {name: best_growth(each) for name, each in trajectories.items()}
+    return Evaluation(sets, entries, methods.left_out, best, sheet)
+
+
+def evaluate_method(
+    method: OpenedMethod, inputs: Inputs, task: EvaluateTask, folder: Path, counter: Counter
+) -> Entry:
+    """Evaluate one method on all sets and trajectories; ``folder`` is for temporary scenes."""
+    explainer = method.candidate.open()
+    masker = make_masker(method, explainer, folder)
+    masker(inputs.sheet[0].photograph)  # not timed: the first call loads and allocates
+    on_sheet = {item.photograph for item in inputs.sheet}
+    masks: dict[Path, Bools] = {}
+    scores: dict[str, Scores] = {}
+    for each in inputs.sets:
+        scores[each.name] = Scores()
+        for item in evaluated(each, method.candidate.protocol):
+            counter.begin(method, item.photograph)
+            masked = masker(item.photograph)
+            if item.photograph in on_sheet:
+                masks[item.photograph] = masked.mask
+            scores[each.name] += score(item, masked, inputs.truth, method.candidate.protocol, task)
+    growth: dict[str, Growth] = {}
+    if inputs.trajectories:
+        masker = make_growth_masker(method, explainer, folder)
+        for name, trajectories in inputs.trajectories.items():
+            found: list[list[MaskMeasures]] = []
+            for trajectory in trajectories:
+                found.append([])
+                for photograph in trajectory.photographs:
+                    counter.begin(method, photograph)
+                    found[-1].append(measure(masker(photograph).mask, task.seed))
+            growth[name] = follow(found, [trajectory.true for trajectory in trajectories])
+    return Entry(method, scores, growth, masks)
+
+
+def evaluated(each: LabelledSet, protocol: str) -> list[LabelledPhotograph]:
+    """Return the photographs of a set that count under a protocol."""
     return each.cracked if protocol == STUDY else list(each.photographs)
 
 
-def keeping(marker: Masker, wanted: Iterable[Labelled], masks: dict[Path, Bools]) -> Masker:
-    """The marker, which puts masks of the photographs that are wanted into ``masks``."""
-    names = {item.photograph for item in wanted}
-
-    def mark(photograph: Path) -> Masked:
-        marked = marker(photograph)
-        if photograph in names:
-            masks[photograph] = marked.mask
-        return marked
-
-    return mark
-
-
 def score(
-    each: LabelledSet, seat: OpenedMethod, marker: Masker, truths: GroundTruth, task: EvaluateTask
+    item: LabelledPhotograph,
+    masked: Masked,
+    truth: GroundTruth,
+    protocol: str,
+    task: EvaluateTask,
 ) -> Scores:
-    """A contender on a set."""
-    protocol = seat.contender.protocol
-    total = Scores()
-    for item in judged_in(each, protocol):
-        marked, true = marker(item.photograph), truths.flags(item, protocol)
-        tolerances = task.tolerances(protocol)
-        total += Scores(
-            {tolerance: compare(marked.mask, true, tolerance) for tolerance in tolerances},
-            PixelScores() if item.cracked else compare(marked.mask, true),
-            (measure(marked.mask, task.seed),),
-            (truths.measures(item, true),),
-            marked.seconds,
-            marked.megapixels,
-        )
-    return total
-
-
-class Counted:
-    """Log by photographs that have been marked."""
-
-    def __init__(
-        self,
-        progress: Progress,
-        seats: Iterable[OpenedMethod],
-        sets: Iterable[LabelledSet],
-        trajectories: dict[str, list[Written]],
-    ) -> None:
-        self.progress = progress
-        self.done = 0
-        steps = sum(len(t.photographs) for each in trajectories.values() for t in each)
-        self.total = sum(
-            steps + sum(len(judged_in(each, seat.contender.protocol)) for each in sets)
-            for seat in seats
-        )
-
-    def told(self, marker: Masker, seat: OpenedMethod) -> Masker:
-        """The marker, which tells of each photograph."""
-
-        def mark(photograph: Path) -> Masked:
-            contender = seat.contender
-            words = f"{contender.method} ({contender.protocol}) {photograph.name}"
-            self.progress(self.done / self.total, words)
-            self.done += 1
-            return marker(photograph)
-
-        return mark
+    """Return the scores of a mask of one photograph."""
+    crack = truth.crack_pixels(item, protocol)
+    tolerances = task.tolerances(protocol)
+    return Scores(
+        {tolerance: compare(masked.mask, crack, tolerance) for tolerance in tolerances},
+        PixelScores() if item.cracked else compare(masked.mask, crack),
+        (measure(masked.mask, task.seed),),
+        (truth.measures(item, crack),),
+        masked.seconds,
+        masked.megapixels,
+    )

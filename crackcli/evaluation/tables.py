@@ -1,17 +1,17 @@
-"""The tables of an evaluation, and the study's own as data.
+"""The tables of an evaluation, and comparisons with the numbers of Forest et al. 2024.
 
-The study's set is not available, so its numbers and ours are of different photographs: what can be
-compared is how far each method lies from a network that learnt pixel labels, on the same
-photographs: the ratio to the U-Net.
+The photographs of the paper are not available, so its numbers and ours come from different ones.
+Comparable is the ratio to the U-Net, which was trained on pixel labels, on the same photographs.
 
-Source of `PUBLISHED_1`, `PUBLISHED_2`, `PUBLISHED_3`: Forest, Porta, Tuia, Fink 2024, as in the
-slides on the study: one classifier, 100 cracked test patches, and 100 trajectories.
+Source of `PUBLISHED_1`, `PUBLISHED_2`, `PUBLISHED_3`: Forest, Porta, Tuia, Fink 2024, as in their
+slides: one classifier, 100 cracked test patches, and 100 trajectories.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from crackcli.datasets.pixel_scores import PixelScores
 from crackcli.evaluation.candidates import OURS, STUDY
@@ -19,72 +19,73 @@ from crackcli.evaluation.evaluate import Entry, EvaluateTask, Evaluation, Scores
 from crackcli.evaluation.growth import Growth
 from crackcli.evaluation.measures import errors
 from crackcli.evaluation.published import GROWTH, PUBLISHED_1, PUBLISHED_2, PUBLISHED_3
-from crackcli.evaluation.study_protocol import start_of
+from crackcli.evaluation.study_protocol import study_start
 from crackcli.evaluation.tabular import Cell, Column, Estimate, Row, Table
 from crackcli.evaluation.trajectories import STROKES
 
-ORACLE = "unet"
+REFERENCE = "unet"  # the method that ratios are relative to
 POOLED = "all sets"
 TRUE_PIXELS = "true pixels"
 PERCENT = 100.0
 
 
 PROTOCOLS_DIFFER = (
-    "Protocol *study*: a photograph is one tile, its map is cut by isodata and closed "
-    "(`simple+final`), cracked photographs only, 0 px. Protocol *ours*: a photograph is a scene, "
-    "scanned and refined as by `crackcli scan`, sound photographs included."
+    "Protocol *study* (Forest et al. 2024): a photograph is one tile, its map is thresholded by "
+    "isodata and closed (`simple+final`), cracked photographs only, 0 px. Protocol *ours*: a "
+    "photograph is a scene, scanned and refined as by `crackcli scan`, crack-free photographs "
+    "included."
 )
 SPREAD = "Several models of a network: mean ± standard deviation."
 NOTES_1 = (
     PROTOCOLS_DIFFER,
-    "Pixels of all photographs are counted together. *Marked on sound*: share of the pixels of "
-    "photographs without a crack. Seconds are those of explaining: *study*, the map alone, per "
-    "megapixel of the tile; *ours*, the whole scan, files included, per megapixel of the "
+    "Pixels of all photographs are counted together. *False positives*: fraction of the pixels "
+    "of crack-free photographs that is marked. Seconds: in *study*, of the score map alone, per "
+    "megapixel of the tile; in *ours*, of the whole scan with its files, per megapixel of the "
     "photograph.",
     SPREAD,
 )
 NOTES_2 = (
-    "Count: 8-connected components of at least 50 px. Width: the largest of a photograph, of such "
-    "components; by the study's estimator (Carrasco et al. 2021), and by ours, that of `crackcli "
-    "report` without setting joints aside. Photographs whose true value is 0 are left out of a "
-    "MAPE; in *ours*, sound photographs count for the count.",
+    "Count: 8-connected components of at least 50 px. Width: the largest of such components in a "
+    "photograph, by the study's estimator (Carrasco et al. 2021) and by ours, that of `crackcli "
+    "report` without separating joints. Photographs with a true value of 0 are left out of a "
+    "MAPE; in *ours*, crack-free photographs count for the count.",
     SPREAD,
 )
 NOTES_3 = (
-    "*strokes*: the study's flat strokes, 1 to 17 px wide, on sound photographs. *drawn*: one "
-    "random crack of 1.5 to 5 px, 0.25 px wider at each step, with soft edges, each step with "
-    "noise of its own; the true width is the drawn one. Five steps. *true pixels*: the same "
-    "measures on the true mask, the best that a mask of whole pixels can do.",
-    "Pearson's r and the slope over the steps by trajectory, then their means; r is 0 where what "
-    "is measured does not change; trajectories whose true value does not change are left out. The "
-    "study does not publish its rules for either, and its draws depend on its file names: these "
-    "are seeded draws of our own.",
+    "*strokes*: the study's flat strokes, 1 to 17 px wide, on crack-free photographs. *drawn*: "
+    "one random crack of 1.5 to 5 px, 0.25 px wider at each step, with soft edges and new noise "
+    "at each step; the true width is the drawn one. Five steps. *true pixels*: the same measures "
+    "on the true mask, an upper bound for masks of whole pixels.",
+    "Pearson's r and the slope over the steps of each trajectory, then their means. r is 0 if the "
+    "measure does not change; trajectories whose true value does not change are left out. The "
+    "study does not publish its rules for either, and its draws depend on its file names; these "
+    "draws are seeded.",
     SPREAD,
 )
 
-WHO = (
+METHOD_COLUMNS = (
     Column("set", "set"),
     Column("protocol", "protocol"),
     Column("method", "method"),
     Column("network", "network", hidden=True),
     Column("start", "start", hidden=True),
-    Column("baseline", "compared with", hidden=True),
+    Column("baseline", "baseline", hidden=True),
     Column("models", "models", hidden=True),
 )
 TABLE_1 = (
-    *WHO[:2],
+    *METHOD_COLUMNS[:2],
     Column("tolerance_px", "px"),
-    *WHO[2:],
+    *METHOD_COLUMNS[2:],
     Column("f1_pct", "F1", 1, PERCENT),
     Column("precision_pct", "precision", 1, PERCENT),
     Column("recall_pct", "recall", 1, PERCENT),
     Column("iou_pct", "IoU", 1, PERCENT),
     Column("f1_to_unet", "F1 / U-Net's", 2),
-    Column("false_alarms_pct", "marked on sound", 2, PERCENT),
+    Column("false_alarms_pct", "false positives", 2, PERCENT),
     Column("seconds_per_megapixel", "s / MP", 2),
 )
 TABLE_2 = (
-    *WHO,
+    *METHOD_COLUMNS,
     Column("count_mae", "count, MAE", 2),
     Column("area_mape_pct", "area, MAPE", 1, PERCENT),
     Column("width_study_mape_pct", "width (study's), MAPE", 1, PERCENT),
@@ -94,7 +95,7 @@ TABLE_2 = (
 )
 TABLE_3 = (
     Column("experiment", "experiment"),
-    *WHO[1:],
+    *METHOD_COLUMNS[1:],
     Column("area_r", "area, r", 2),
     Column("area_slope_mape_pct", "area, slope MAPE", 1, PERCENT),
     Column("width_study_r", "width (study's), r", 2),
@@ -107,57 +108,60 @@ TABLE_3 = (
 Numbers = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Group:
-    """The entries that differ by their models only: seeds of one network."""
+class Setting(NamedTuple):
+    """What distinguishes the rows of a table, apart from the set."""
 
     protocol: str
     method: str
     network: str
     start: str
     baseline: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """The entries of one setting: models of one network, trained with different seeds."""
+
+    setting: Setting
     entries: list[Entry]
 
-    def row(self, numbers: Callable[[Entry], Numbers], **labels: Cell) -> Row:
-        """Labels, and each number over all entries."""
-        each = [numbers(entry) for entry in self.entries]
+    def row(self, numbers: Sequence[Numbers], **labels: Cell) -> Row:
+        """Return a row of labels and of the numbers of each entry."""
         return {
             **labels,
-            "protocol": self.protocol,
-            "method": self.method,
-            "network": self.network,
-            "start": self.start,
-            "baseline": self.baseline,
+            **self.setting._asdict(),
             "models": len(self.entries),
-            **{name: Estimate(tuple(one[name] for one in each)) for name in each[0]},
+            **{name: Estimate(tuple(one[name] for one in numbers)) for name in numbers[0]},
         }
 
 
-def groups_of(entries: Iterable[Entry]) -> list[Group]:
-    """Protocol by protocol, the study's methods first and in its order."""
-    found: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
+def group_entries(entries: Iterable[Entry]) -> list[Group]:
+    """Group entries by setting, sorted by protocol, then the paper's methods in its order."""
+    found: dict[Setting, list[Entry]] = defaultdict(list)
     for entry in entries:
-        facts, contender = entry.seat.facts, entry.seat.contender
-        who = contender.protocol, contender.method, facts.network, facts.start
-        found[*who, facts.baseline or ""].append(entry)
+        facts, candidate = entry.method.facts, entry.method.candidate
+        names = facts.network, facts.start, facts.baseline or ""
+        found[Setting(candidate.protocol, candidate.method, *names)].append(entry)
     order = {method: number for number, method in enumerate(PUBLISHED_1)}
     ranked = sorted(
-        found, key=lambda key: (key[0] != STUDY, order.get(key[1], len(order)), *key[1:])
+        found, key=lambda key: (key.protocol != STUDY, order.get(key.method, len(order)), *key[1:])
     )
-    return [Group(*key, found[key]) for key in ranked]
+    return [Group(setting, found[setting]) for setting in ranked]
 
 
-def views(evaluation: Evaluation) -> Iterator[tuple[str, Callable[[Entry], Scores]]]:
-    """Every set and, where there are several, all of them pooled."""
+def set_names(evaluation: Evaluation) -> list[str]:
+    """Return the names of the sets, and `POOLED` if there are several."""
     names = [each.name for each in evaluation.sets]
-    for name in names:
-        yield name, lambda entry, name=name: entry.scores[name]
-    if len(names) > 1:
-        yield POOLED, lambda entry: sum(entry.scores.values(), Scores())
+    return [*names, POOLED] if len(names) > 1 else names
+
+
+def scores_of(entry: Entry, name: str) -> Scores:
+    """Return the scores of an entry on a set, or on all of them for `POOLED`."""
+    return sum(entry.scores.values(), Scores()) if name == POOLED else entry.scores[name]
 
 
 def table_1(evaluation: Evaluation, task: EvaluateTask) -> Table:
-    """Pixel scores, false alarms, time."""
+    """Return the table of pixel scores, false positives and time."""
 
     def numbers(scores: Scores, tolerance: int) -> Numbers:
         pixels = scores.pixels.get(tolerance, PixelScores())
@@ -167,26 +171,27 @@ def table_1(evaluation: Evaluation, task: EvaluateTask) -> Table:
             "precision_pct": pixels.precision if cracked else math.nan,
             "recall_pct": pixels.recall,
             "iou_pct": pixels.iou if cracked else math.nan,
-            "false_alarms_pct": scores.sound.marked_share,
-            "seconds_per_megapixel": per_megapixel(scores),
+            "false_alarms_pct": scores.crack_free.marked_fraction,
+            "seconds_per_megapixel": seconds_per_megapixel(scores),
         }
 
     rows = [
         group.row(
-            lambda entry, of=of, tolerance=tolerance: numbers(of(entry), tolerance),
+            [numbers(scores_of(entry, name), tolerance) for entry in group.entries],
             set=name,
             tolerance_px=tolerance,
         )
-        for name, of in views(evaluation)
-        for group in groups_of(evaluation.entries)
-        for tolerance in task.tolerances(group.protocol)
+        for name in set_names(evaluation)
+        for group in group_entries(evaluation.entries)
+        for tolerance in task.tolerances(group.setting.protocol)
     ]
     add_ratio(rows, "f1_pct", "f1_to_unet")
-    return Table("Table 1: crack pixels, in per cent", revealed(TABLE_1, rows), rows, NOTES_1)
+    columns = reveal_columns(TABLE_1, rows)
+    return Table("Table 1: crack pixels, in per cent", columns, rows, NOTES_1)
 
 
 def table_2(evaluation: Evaluation) -> Table:
-    """Errors of count, area and largest width."""
+    """Return the table of errors of count, area and largest width."""
 
     def numbers(scores: Scores) -> Numbers:
         found = errors(scores.found, scores.true)
@@ -195,36 +200,40 @@ def table_2(evaluation: Evaluation) -> Table:
             "area_mape_pct": found.area_mape,
             "width_study_mape_pct": found.width_study_mape,
             "width_ours_mape_pct": found.width_ours_mape,
-            "seconds_per_megapixel": per_megapixel(scores),
+            "seconds_per_megapixel": seconds_per_megapixel(scores),
         }
 
     rows = [
-        group.row(lambda entry, of=of: numbers(of(entry)), set=name)
-        for name, of in views(evaluation)
-        for group in groups_of(evaluation.entries)
+        group.row([numbers(scores_of(entry, name)) for entry in group.entries], set=name)
+        for name in set_names(evaluation)
+        for group in group_entries(evaluation.entries)
     ]
     add_ratio(rows, "area_mape_pct", "area_mape_to_unet")
-    columns = revealed(TABLE_2, rows)
+    columns = reveal_columns(TABLE_2, rows)
     return Table("Table 2: count, area and largest width, errors", columns, rows, NOTES_2)
 
 
 def table_3(evaluation: Evaluation) -> Table:
-    """How well growth is followed."""
-    rows = []
+    """Return the table of how well measures follow growing cracks."""
+    rows: list[Row] = []
     for name, best in evaluation.best_growth.items():
         rows += [
-            group.row(lambda entry, name=name: growth_numbers(entry.growth[name]), experiment=name)
-            for group in groups_of(evaluation.entries)
+            group.row(
+                [growth_numbers(entry.growth[name]) for entry in group.entries], experiment=name
+            )
+            for group in group_entries(evaluation.entries)
         ]
         alone = {key: Estimate((value,)) for key, value in growth_numbers(best).items()}
         rows.append({"experiment": name, "protocol": "", "method": TRUE_PIXELS, **alone})
-    columns = revealed(TABLE_3, rows)
+    columns = reveal_columns(TABLE_3, rows)
     return Table("Table 3: growth, means over trajectories", columns, rows, NOTES_3)
 
 
-def revealed(columns: tuple[Column, ...], rows: Sequence[Row]) -> tuple[Column, ...]:
-    """The columns; what tells contenders of one method apart is shown where there are several, and
-    the start where it is not what the protocol would have."""
+def reveal_columns(columns: tuple[Column, ...], rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Return the columns, with hidden ones shown where they distinguish rows of one method.
+
+    The start is also shown if it is not the one of the paper in its protocol.
+    """
     shown = {"models": any(row.get("models", 1) != 1 for row in rows)}
     for name in ("network", "start", "baseline"):
         known: dict[tuple[Cell, Cell], set[Cell]] = defaultdict(set)
@@ -232,13 +241,14 @@ def revealed(columns: tuple[Column, ...], rows: Sequence[Row]) -> tuple[Column, 
             known[row["protocol"], row["method"]].add(row.get(name, ""))
         shown[name] = any(len(values) > 1 for values in known.values())
     shown["start"] |= any(
-        row["protocol"] == STUDY and row["start"] not in (start_of(str(row["method"])), "none")
+        row["protocol"] == STUDY and row["start"] not in (study_start(str(row["method"])), "none")
         for row in rows
     )
     return tuple(replace(c, hidden=c.hidden and not shown.get(c.name, False)) for c in columns)
 
 
 def growth_numbers(growth: Growth) -> Numbers:
+    """Return the numbers of table 3 by column."""
     return {
         "area_r": growth.area_r,
         "area_slope_mape_pct": growth.area_slope_mape,
@@ -249,25 +259,37 @@ def growth_numbers(growth: Growth) -> Numbers:
     }
 
 
-def per_megapixel(scores: Scores) -> float:
-    """Seconds."""
+def seconds_per_megapixel(scores: Scores) -> float:
+    """Return the seconds per megapixel; nan if no mask was made."""
     return scores.seconds / scores.megapixels if scores.megapixels else math.nan
 
 
-def add_ratio(rows: Sequence[Row], name: str, ratio: str) -> None:
-    """Each number over the U-Net's mean in the rows that agree in all else; nan without one."""
+def estimate(row: Row, name: str) -> Estimate:
+    """Return a number of a row; one without values if it is missing."""
+    cell = row.get(name)
+    return cell if isinstance(cell, Estimate) else Estimate(())
 
-    def like(row: Row) -> tuple[Cell | None, ...]:
+
+def add_ratio(rows: Sequence[Row], name: str, ratio: str) -> None:
+    """Add the ratio of each number to the mean of the U-Net in the row that is otherwise equal;
+    nan without such a row."""
+
+    def condition(row: Row) -> tuple[Cell | None, ...]:
         return tuple(row.get(key) for key in ("set", "protocol", "tolerance_px"))
 
-    oracles = {like(row): row[name].mean for row in rows if row["method"] == ORACLE}
+    references = {
+        condition(row): estimate(row, name).mean for row in rows if row["method"] == REFERENCE
+    }
     for row in rows:
-        row[ratio] = row[name].over(oracles.get(like(row), math.nan))
+        row[ratio] = estimate(row, name).over(references.get(condition(row), math.nan))
 
 
-def beside(table: Table, published: dict[str, Numbers], name: str) -> Table:
-    """One number of the study's methods: as published, and here by either protocol (all sets, 0 px,
-    flat strokes), each also as a ratio to that of its own U-Net where one is published."""
+def compare_column(table: Table, published: Mapping[str, Numbers], name: str) -> Table:
+    """Return a column of the published methods: as published, and as found here by either protocol
+    (last set, 0 px, flat strokes).
+
+    Each number is also given as the ratio to that of its own U-Net, if there is one.
+    """
     (column,) = (column for column in table.columns if column.name == name)
     last = [row for row in table.rows if row.get("set") == table.rows[-1].get("set")]
     rows: list[Row] = []
@@ -275,7 +297,7 @@ def beside(table: Table, published: dict[str, Numbers], name: str) -> Table:
         row: Row = {"method": method, "published": Estimate((numbers[name] / column.factor,))}
         for protocol in (STUDY, OURS):
             found = (
-                ours[name]
+                estimate(ours, name)
                 for ours in last
                 if (ours["method"], ours["protocol"]) == (method, protocol)
                 and ours.get("tolerance_px", 0) == 0
@@ -287,27 +309,29 @@ def beside(table: Table, published: dict[str, Numbers], name: str) -> Table:
     columns = [Column("method", "method")]
     for source, title in sources.items():
         columns.append(replace(column, name=source, title=title))
-        oracle = next((row[source].mean for row in rows if row["method"] == ORACLE), None)
-        if oracle is not None:  # none is published of growth
+        reference = next(
+            (estimate(row, source).mean for row in rows if row["method"] == REFERENCE), None
+        )
+        if reference is not None:  # the paper has no U-Net in its growth table
             for row in rows:
-                row[f"{source}_to_unet"] = row[source].over(oracle)
+                row[f"{source}_to_unet"] = estimate(row, source).over(reference)
             columns.append(Column(f"{source}_to_unet", "/ U-Net's", 2))
     title = column.title[0].upper() + column.title[1:]
     return Table(title + ", per cent" * (column.factor > 1), tuple(columns), rows)
 
 
-def all_beside(tables: Sequence[Table]) -> list[Table]:
-    """What the study published, beside what came out here."""
+def compare_published(tables: Sequence[Table]) -> list[Table]:
+    """Return a comparison of published and own numbers for each published column."""
     published = (PUBLISHED_1, PUBLISHED_2, PUBLISHED_3)
     chosen = (("f1_pct",), ("count_mae", "area_mape_pct", "width_study_mape_pct"), GROWTH)
     return [
-        beside(table, numbers, name)
+        compare_column(table, numbers, name)
         for table, numbers, names in zip(tables, published, chosen, strict=False)
         for name in names
     ]
 
 
-def tables_of(evaluation: Evaluation, task: EvaluateTask) -> list[Table]:
-    """Tables 1 and 2, and 3 where growth was asked for."""
+def make_tables(evaluation: Evaluation, task: EvaluateTask) -> list[Table]:
+    """Return tables 1 and 2, and table 3 if growth was evaluated."""
     tables = [table_1(evaluation, task), table_2(evaluation)]
     return [*tables, table_3(evaluation)] if evaluation.best_growth else tables

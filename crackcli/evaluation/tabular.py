@@ -1,20 +1,20 @@
-"""Tables of numbers: rows once, as CSV for programs and as Markdown or plain cells for people."""
+"""Tables of numbers, written as CSV and records for programs, as Markdown and text for people."""
 
-import csv
-import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-NOTHING = "-"  # where there is no number, for people; programs get an empty field
+from crackcli.files import write_csv
+
+MISSING = "-"  # a missing number, for people; programs get an empty field
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What several runs gave for one number; nan where a run gave none."""
+    """One number from several runs; nan where a run gave none."""
 
     values: tuple[float, ...]
 
@@ -25,7 +25,7 @@ class Estimate:
 
     @property
     def spread(self) -> float:
-        """Sample standard deviation; nan of fewer than two."""
+        """Sample standard deviation; nan for fewer than two values."""
         return float(np.std(self.known, ddof=1)) if len(self.known) > 1 else math.nan
 
     @property
@@ -33,20 +33,20 @@ class Estimate:
         return [value for value in self.values if not math.isnan(value)]
 
     def over(self, other: float) -> "Estimate":
-        """Each value as a multiple of ``other``; nan where that is 0 or nan."""
+        """Divide each value by ``other``; nan if that is 0 or nan."""
         return Estimate(tuple(value / other if other else math.nan for value in self.values))
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name for programs, its title for people, decimals of its numbers for people.
+    """A column: its name for programs, its title and the decimals of its numbers for people.
 
-    ``factor`` turns shares into percent; a ``hidden`` column is for programs only.
+    ``factor`` converts fractions to per cent; a ``hidden`` column is for programs only.
     """
 
     name: str
     title: str
-    decimals: int | None = None  # None: a text
+    decimals: int | None = None  # None: a column of text
     factor: float = 1.0
     hidden: bool = False
 
@@ -57,7 +57,7 @@ Row = dict[str, Cell]
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells by column name, and what is to be known when reading them."""
+    """Rows of cells by column name, with notes for readers."""
 
     title: str
     columns: tuple[Column, ...]
@@ -66,7 +66,7 @@ class Table:
 
     @property
     def shown(self) -> list[Column]:
-        """The columns for people: those that say anything."""
+        """The columns for people: not hidden, and not empty in every row."""
         return [
             column
             for column in self.columns
@@ -74,16 +74,16 @@ class Table:
         ]
 
     def texts(self) -> list[list[str]]:
-        """The cells for people, row by row, in the order of ``shown``."""
+        """Return the cells for people, row by row, in the order of ``shown``."""
         return [[text_of(row.get(c.name, ""), c) for c in self.shown] for row in self.rows]
 
 
 def text_of(cell: Cell, column: Column) -> str:
-    """A cell for people: a number, and its spread where there are several runs."""
+    """Return a cell for people: a number, with its spread if there are several runs."""
     if not isinstance(cell, Estimate):
         return str(cell)
     if math.isnan(cell.mean):
-        return NOTHING
+        return MISSING
     text = f"{column.factor * cell.mean:.{column.decimals}f}"
     if math.isnan(cell.spread):
         return text
@@ -91,7 +91,7 @@ def text_of(cell: Cell, column: Column) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """The table with its title above and its notes below."""
+    """Return the table as Markdown, with its title above and its notes below."""
     columns = table.shown
     lines = [
         f"### {table.title}",
@@ -105,41 +105,39 @@ def to_markdown(table: Table) -> str:
     return "\n".join(lines)
 
 
-def to_csv(table: Table) -> str:
-    """All columns, each number beside its spread over ``models`` runs; empty where there is
-    none."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header(table.columns))
-    for row in table.rows:
-        writer.writerow(
-            [field for column in table.columns for field in fields_of(row.get(column.name), column)]
-        )
-    return text.getvalue()
+def write_table(path: Path, table: Table) -> None:
+    """Write all columns as CSV; a number column is followed by its spread over the runs
+    (``_sd``)."""
+    names = [name for column in table.columns for name in field_names(column)]
+    rows = (
+        {name: text for column in table.columns for name, text in csv_fields(row, column).items()}
+        for row in table.rows
+    )
+    write_csv(path, names, rows)
 
 
-def header(columns: Sequence[Column]) -> list[str]:
-    return [
-        name
-        for column in columns
-        for name in (
-            [column.name] if column.decimals is None else [column.name, f"{column.name}_sd"]
-        )
-    ]
+def field_names(column: Column) -> list[str]:
+    """Return the names of a column's CSV fields: one for text, two for numbers."""
+    return [column.name] if column.decimals is None else [column.name, f"{column.name}_sd"]
 
 
-def fields_of(cell: Cell | None, column: Column) -> list[str]:
-    """One field of a text, two of a number."""
+def csv_fields(row: Row, column: Column) -> dict[str, str]:
+    """Return the CSV fields of a cell by name; a missing number is left out."""
+    cell = row.get(column.name)
     if column.decimals is None:
-        return ["" if cell is None else str(cell)]
+        return {column.name: "" if cell is None else str(cell)}
     if not isinstance(cell, Estimate):
-        return ["", ""]
-    return [number(column.factor * cell.mean), number(column.factor * cell.spread)]
+        return {}
+    numbers = (column.factor * cell.mean, column.factor * cell.spread)
+    return dict(zip(field_names(column), map(number, numbers), strict=True))
 
 
 def to_records(table: Table) -> list[dict[str, Any]]:
-    """All columns of each row as plain values: a number with its spread and the value of each run;
-    None where there is none."""
+    """Return each row as plain values under all columns.
+
+    A number has its mean, its spread (``_sd``) and the value of each run (``_each``); None means
+    missing.
+    """
     records = []
     for row in table.rows:
         record: dict[str, Any] = {}
@@ -156,8 +154,10 @@ def to_records(table: Table) -> list[dict[str, Any]]:
 
 
 def finite(value: float) -> float | None:
+    """Return None for nan, which JSON lacks."""
     return None if math.isnan(value) else value
 
 
 def number(value: float) -> str:
+    """Return a number with 6 significant digits; an empty field for nan."""
     return "" if math.isnan(value) else f"{value:.6g}"

@@ -1,8 +1,9 @@
-"""The trajectories of the growth experiment: drawn from labelled photographs, kept as files.
+"""The trajectories of the growth experiments: made from labelled photographs, written as files.
 
-`EXPERIMENTS` are the study's flat strokes and the harder drawn cracks, see
-`crackcli.evaluation.growth`.  Both are made on sound photographs as patches of 256 px; the strokes
-take the shape of labelled cracks."""
+`EXPERIMENTS` are the flat strokes of Forest et al. 2024 and the harder drawn cracks, see
+`crackcli.evaluation.growth`.  Both are drawn onto crack-free photographs, as patches of 256 px; the
+strokes have the shapes of labelled cracks.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,23 +14,21 @@ import numpy as np
 from numpy.random import Generator
 
 from crackcli.arrays import Bools, UInt8
-from crackcli.datasets.pixel_labels import Labelled, LabelledSet
+from crackcli.datasets.pixel_labels import LabelledPhotograph, LabelledSet
 from crackcli.errors import InputError
-from crackcli.evaluation.candidates import Masker
-from crackcli.evaluation.growth import Growth, Trajectory, drawn, follow, strokes
-from crackcli.evaluation.measures import MaskMeasures, measure
-from crackcli.evaluation.study_protocol import PATCH_PX, STUDY_CRACK, resized_mask
+from crackcli.evaluation.growth import Growth, Trajectory, draw_growing_crack, follow, grow_stroke
+from crackcli.evaluation.measures import MaskMeasures
+from crackcli.evaluation.study_protocol import PATCH_PX, STUDY_CRACK, resize_mask
 from crackcli.rasters.crops import write_png
 
 STROKES, DRAWN = "strokes", "drawn"
 EXPERIMENTS = {STROKES: "flat strokes, the study's", DRAWN: "drawn cracks, 0.25 px a step"}
-DRAWS = 100  # until a mask has a crack that is left on a patch
+ATTEMPTS = 100  # to find a mask that still has a crack when it is resized to a patch
 
 
 @dataclass(frozen=True)
-class Written:
-    """A trajectory as files: its S photographs, what is true of them, what the true pixels
-    measure."""
+class WrittenTrajectory:
+    """A trajectory on disk: S photographs, and the measures as in `Trajectory`."""
 
     photographs: list[Path]
     true: list[MaskMeasures]
@@ -38,57 +37,59 @@ class Written:
 
 def write_trajectories(
     sets: Sequence[LabelledSet], number: int, seed: int, folder: Path
-) -> dict[str, list[Written]]:
-    """So many trajectories of each experiment; the same seed draws the same."""
+) -> dict[str, list[WrittenTrajectory]]:
+    """Write ``number`` trajectories of each experiment; the same seed gives the same files."""
     cracked = [item for each in sets for item in each.cracked]
-    sound = [item for each in sets for item in each.sound]
-    if not sound:
+    crack_free = [item for each in sets for item in each.crack_free]
+    if not crack_free:
         raise InputError(
-            "the growth experiment needs photographs without cracks; put some into a folder "
-            "no_crack beside images and masks"
+            "--growth needs photographs without cracks; put some into a folder no_crack beside "
+            "images and masks"
         )
-    trajectories: dict[str, list[Written]] = {name: [] for name in EXPERIMENTS}
+    trajectories: dict[str, list[WrittenTrajectory]] = {name: [] for name in EXPERIMENTS}
     for index in range(number):
         rng = np.random.default_rng([seed, index])
-        surface = patch(sound[rng.integers(len(sound))].image())
-        made = {STROKES: strokes(surface, *some_crack(cracked, rng)), DRAWN: drawn(surface, rng)}
+        surface = resize_to_patch(crack_free[int(rng.integers(len(crack_free)))].image())
+        made = {
+            STROKES: grow_stroke(surface, *random_crack_patch(cracked, rng)),
+            DRAWN: draw_growing_crack(surface, rng),
+        }
         for name, trajectory in made.items():
             stem = folder / f"{name}_{index:04d}"
-            trajectories[name].append(write(trajectory, stem))
+            trajectories[name].append(write_trajectory(trajectory, stem))
     return trajectories
 
 
-def patch(image: UInt8) -> UInt8:
-    """A photograph as a patch of the study's size."""
-    return cv2.resize(image, (PATCH_PX, PATCH_PX), interpolation=cv2.INTER_AREA)
+def resize_to_patch(image: UInt8) -> UInt8:
+    """Resize a photograph (rows, cols, 3) to a patch of the paper's size."""
+    patch = cv2.resize(image, (PATCH_PX, PATCH_PX), interpolation=cv2.INTER_AREA)
+    return patch.astype(np.uint8, copy=False)
 
 
-def some_crack(cracked: Sequence[Labelled], rng: Generator) -> tuple[UInt8, Bools]:
-    """A cracked photograph and its mask as patches."""
-    for _ in range(DRAWS):
-        item = cracked[rng.integers(len(cracked))]
-        mask = resized_mask(item.values() == STUDY_CRACK, (PATCH_PX, PATCH_PX))
+def random_crack_patch(
+    cracked: Sequence[LabelledPhotograph], rng: Generator
+) -> tuple[UInt8, Bools]:
+    """Return a random cracked photograph and its crack pixels, both as patches."""
+    for _ in range(ATTEMPTS):
+        item = cracked[int(rng.integers(len(cracked)))]
+        mask = resize_mask(item.label_values() == STUDY_CRACK, (PATCH_PX, PATCH_PX))
         if mask.any():
-            return patch(item.image()), mask
+            return resize_to_patch(item.image()), mask
     raise InputError(
-        f"{cracked[0].photograph.parent} has no masks with pixels of value {STUDY_CRACK}"
+        f"{cracked[0].photograph.parent}: no mask has pixels of value {STUDY_CRACK}; --growth "
+        "needs cracks that are labelled so"
     )
 
 
-def write(trajectory: Trajectory, stem: Path) -> Written:
+def write_trajectory(trajectory: Trajectory, stem: Path) -> WrittenTrajectory:
+    """Write the photographs of a trajectory as ``stem`` plus the step."""
     paths = []
     for step, image in enumerate(trajectory.photographs):
         paths.append(stem.with_name(f"{stem.name}_{step}.png"))
         write_png(paths[-1], image)
-    return Written(paths, trajectory.true, trajectory.of_pixels)
+    return WrittenTrajectory(paths, trajectory.true, trajectory.of_pixels)
 
 
-def followed(trajectories: Sequence[Written], marker: Masker, seed: int) -> Growth:
-    """How well the masks of a marker follow the cracks."""
-    found = [[measure(marker(path).mask, seed) for path in t.photographs] for t in trajectories]
-    return follow(found, [t.true for t in trajectories])
-
-
-def best(trajectories: Sequence[Written]) -> Growth:
-    """How well the true pixels do: nobody's masks can be expected to do better."""
+def best_growth(trajectories: Sequence[WrittenTrajectory]) -> Growth:
+    """Return how well the true pixels follow the cracks: an upper bound for any mask."""
     return follow([t.of_pixels for t in trajectories], [t.true for t in trajectories])

@@ -1,4 +1,4 @@
-"""Cracks that grow as they are said to, and statistics that a perfect method passes."""
+"""Cracks that grow by known amounts, and statistics that a perfect method passes."""
 
 import math
 
@@ -7,9 +7,16 @@ import pytest
 from fakes import wall
 from walls import polyline
 
-from crackcli.evaluation.growth import GROWTH_PX, STEPS, Growth, drawn, follow, strokes
+from crackcli.evaluation.growth import (
+    GROWTH_PX,
+    STEPS,
+    Growth,
+    draw_growing_crack,
+    follow,
+    grow_stroke,
+)
 from crackcli.evaluation.measures import MaskMeasures, measure
-from crackcli.evaluation.trajectories import DRAWN, STROKES, best, followed, write_trajectories
+from crackcli.evaluation.trajectories import DRAWN, STROKES, best_growth, write_trajectories
 
 X = np.arange(20, 240, 6.0)
 LINE = polyline((256, 256), list(zip(X, 128 + 14 * np.sin(X / 11), strict=True)), 5) > 0
@@ -22,31 +29,31 @@ def surface():
 
 @pytest.fixture(scope="module")
 def grown(surface):
-    return drawn(surface, np.random.default_rng(5))
+    return draw_growing_crack(surface, np.random.default_rng(5))
 
 
-def test_strokes_are_as_large_as_those_of_the_study(surface):
+def test_strokes_are_as_large_as_those_of_the_paper(surface):
     """Ranges over skeletons of 216 px, dilated by 5 px from step to step."""
-    trajectory = strokes(surface, wall(256, 256), LINE)
+    trajectory = grow_stroke(surface, wall(256, 256), LINE)
 
     first, *areas = (step.area_px for step in trajectory.true)
     ranges = [(1150, 1380), (2110, 2550), (3090, 3760), (4090, 4980)]
     for area, (low, high) in zip(areas, ranges, strict=True):
-        assert low <= area * 216 / first <= high  # theirs had 216 px
+        assert low <= area * 216 / first <= high  # the paper's had 216 px
 
 
-def test_strokes_grow_by_4_px_a_step_and_read_about_2_px_too_wide(surface):
+def test_strokes_grow_by_4_px_a_step_and_measure_about_2_px_too_wide(surface):
     straight = polyline((256, 256), [(20, 60), (236, 100)], 5) > 0
 
-    _, *steps = strokes(surface, wall(256, 256), straight).true
+    _, *steps = grow_stroke(surface, wall(256, 256), straight).true
 
     for step, nominal in zip(steps, (5, 9, 13, 17), strict=True):
         assert nominal + 2 <= step.width_study_px <= nominal + 5
 
 
-def test_strokes_have_the_darkest_colour_of_their_photograph_and_change_nothing_else(surface):
+def test_strokes_have_the_darkest_colour_of_their_photograph_and_change_only_their_pixels(surface):
     cracked = wall(256, 256)
-    trajectory = strokes(surface, cracked, LINE)
+    trajectory = grow_stroke(surface, cracked, LINE)
 
     for image, step in zip(trajectory.photographs, trajectory.true, strict=True):
         changed = (image != surface).any(axis=2)
@@ -62,7 +69,7 @@ def test_a_drawn_crack_grows_by_a_quarter_of_a_pixel_a_step(grown):
     assert (np.diff([step.area_px for step in grown.true]) > 0).all()
 
 
-def test_its_pixels_are_about_as_wide_as_it_is(grown):
+def test_the_true_pixels_are_about_as_wide_as_the_drawn_crack(grown):
     for pixels, true in zip(grown.of_pixels, grown.true, strict=True):
         assert pixels.area_px == pytest.approx(true.area_px, rel=0.15)
         assert pixels.width_ours_px == pytest.approx(true.width_ours_px, abs=1.5)
@@ -77,8 +84,8 @@ def test_each_step_is_another_photograph_of_the_same_crack(grown, surface):
     assert np.corrcoef(darker.ravel(), (surface - second).mean(axis=2).ravel())[0, 1] > 0.5
 
 
-def test_the_same_seed_draws_the_same(surface):
-    one, other = (drawn(surface, np.random.default_rng(7)) for _ in range(2))
+def test_the_same_seed_draws_the_same_crack(surface):
+    one, other = (draw_growing_crack(surface, np.random.default_rng(7)) for _ in range(2))
 
     np.testing.assert_array_equal(one.photographs, other.photographs)
 
@@ -95,14 +102,14 @@ def test_a_perfect_method_follows_perfectly():
     )
 
 
-def test_slopes_and_correlation_of_a_method_that_sees_half():
+def test_slopes_and_correlation_of_a_method_that_measures_half():
     found = follow([steps(5, 10, 15, 20, 25)], [steps(10, 20, 30, 40, 50)])
 
     assert found.area_r == pytest.approx(1)
     assert found.area_slope_mape == pytest.approx(0.5)
 
 
-def test_what_does_not_change_has_no_correlation_and_what_shrinks_a_negative_one():
+def test_a_constant_measure_has_r_0_and_a_shrinking_one_a_negative_r():
     true = steps(10, 20, 30, 40, 50)
 
     still = follow([steps(7, 7, 7, 7, 7)], [true])
@@ -112,7 +119,7 @@ def test_what_does_not_change_has_no_correlation_and_what_shrinks_a_negative_one
     assert (backwards.area_r, backwards.area_slope_mape) == (pytest.approx(-1), pytest.approx(2))
 
 
-def test_a_trajectory_without_true_growth_tells_nothing():
+def test_a_trajectory_without_true_growth_is_left_out():
     true = steps(10, 20, 30, 40, 50)
 
     assert follow([true, true], [true, steps(1, 1, 1, 1, 1)]).area_r == pytest.approx(1)
@@ -123,14 +130,13 @@ def test_trajectories_are_files_and_the_true_masks_follow_the_strokes(labelled_s
     trajectories = write_trajectories(labelled_sets, 2, seed=0, folder=tmp_path)
 
     assert len(list(tmp_path.glob("*.png"))) == 2 * 2 * STEPS
-    assert best(trajectories[STROKES]).area_r == pytest.approx(1)
-    assert best(trajectories[STROKES]).width_ours_slope_mape == 0
-    assert best(trajectories[DRAWN]).area_r > 0.9
+    assert best_growth(trajectories[STROKES]).area_r == pytest.approx(1)
+    assert best_growth(trajectories[STROKES]).width_ours_slope_mape == 0
+    assert best_growth(trajectories[DRAWN]).area_r > 0.9
 
-    def nothing(photograph):
-        return type("Marked", (), {"mask": np.zeros((256, 256), bool)})
-
-    assert followed(trajectories[STROKES], nothing, 0).area_slope_mape == pytest.approx(1)
+    empty = [[measure(np.zeros((256, 256), bool))] * STEPS] * 2
+    true = [trajectory.true for trajectory in trajectories[STROKES]]
+    assert follow(empty, true).area_slope_mape == pytest.approx(1)
 
 
 @pytest.fixture
@@ -148,18 +154,18 @@ def labelled_sets(tmp_path_factory):
     return find_sets(folder)
 
 
-def test_growth_needs_sound_photographs(labelled_sets, tmp_path):
+def test_growth_needs_crack_free_photographs(labelled_sets, tmp_path):
     from dataclasses import replace
 
     from crackcli.errors import InputError
 
     (each,) = labelled_sets
-    with pytest.raises(InputError, match="needs photographs without cracks"):
+    with pytest.raises(InputError, match="--growth needs photographs without cracks"):
         write_trajectories([replace(each, photographs=each.photographs[:1])], 1, 0, tmp_path)
 
 
 def test_measures_of_a_stroke_are_those_of_its_mask(surface):
-    trajectory = strokes(surface, wall(256, 256), LINE)
+    trajectory = grow_stroke(surface, wall(256, 256), LINE)
 
     assert trajectory.of_pixels == trajectory.true
     assert trajectory.true[2] == measure((trajectory.photographs[2] != surface).any(axis=2))

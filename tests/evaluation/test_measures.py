@@ -1,4 +1,4 @@
-"""What is measured of masks, and errors that a person can compute."""
+"""Measures of masks, and errors that can be computed by hand."""
 
 import math
 
@@ -9,9 +9,9 @@ from walls import bar, trace_array
 from crackcli.evaluation.measures import MaskMeasures, errors, measure
 
 
-def test_a_mask_is_measured():
+def test_count_area_and_widths_of_a_mask():
     mask = np.hstack([bar(5, 30), bar(9, 60)]) > 0
-    mask[0, 0] = True  # a dot: area, but neither a crack nor a width
+    mask[0, 0] = True  # a dot: it counts as area only
 
     found = measure(mask)
 
@@ -20,7 +20,7 @@ def test_a_mask_is_measured():
     assert 10 <= found.width_study_px <= 12
 
 
-def test_our_width_is_what_the_report_tells_of_the_mask():
+def test_our_width_is_that_of_the_report():
     mask = bar(7, 20)
 
     (crack,) = trace_array(mask)
@@ -28,7 +28,7 @@ def test_our_width_is_what_the_report_tells_of_the_mask():
     assert measure(mask > 0).width_ours_px == crack.widths.max_px
 
 
-def test_nothing_marked_measures_nothing():
+def test_the_measures_of_an_empty_mask_are_0():
     assert measure(np.zeros((50, 50), bool)) == MaskMeasures(0, 0, 0, 0.0)
 
 
@@ -44,17 +44,17 @@ def test_errors_are_means_over_photographs():
     assert wrong.width_ours_mape == pytest.approx((0 + 0.5) / 2)
 
 
-def test_a_sound_photograph_counts_for_the_count_only():
-    cracked, sound = MaskMeasures(1, 100, 10, 8), MaskMeasures(0, 0, 0, 0)
-    alarm = MaskMeasures(3, 500, 20, 20)
+def test_a_crack_free_photograph_counts_for_the_count_only():
+    cracked, crack_free = MaskMeasures(1, 100, 10, 8), MaskMeasures(0, 0, 0, 0)
+    false_positive = MaskMeasures(3, 500, 20, 20)
 
-    wrong = errors([cracked, alarm], [cracked, sound])
+    wrong = errors([cracked, false_positive], [cracked, crack_free])
 
     assert wrong.count_mae == 1.5
     assert (wrong.area_mape, wrong.width_study_mape, wrong.width_ours_mape) == (0, 0, 0)
 
 
-def test_what_is_measured_right_has_no_error_and_nothing_has_none_to_tell():
+def test_the_errors_of_true_measures_are_0_and_of_no_masks_nan():
     true = [measure(bar(5, angle) > 0) for angle in (20, 40)]
 
     assert set(vars(errors(true, true)).values()) == {0}

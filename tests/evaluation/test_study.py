@@ -1,4 +1,4 @@
-"""The study's protocol gives what its description says, also where that is odd."""
+"""The protocol and the width estimator of Forest et al. 2024, with their peculiarities."""
 
 import numpy as np
 import pytest
@@ -6,18 +6,18 @@ from fakes import LocalEngine, wall
 from walls import bar
 
 from crackcli.evaluation.study_protocol import (
-    half_mask,
     large_components,
-    maps_of,
-    resized_mask,
-    start_of,
+    probability_mask,
+    resize_mask,
+    score_maps,
     study_mask,
+    study_start,
 )
 from crackcli.evaluation.study_width import first_run, largest_width
 
 
 def test_the_threshold_lies_half_way_between_the_means_beside_it():
-    """Slowly, as the study writes it: means of values until the threshold stays."""
+    """Slowly, as in the paper: means of values until the threshold no longer moves."""
     score_map = np.random.default_rng(0).random((96, 96))
     score_map[40:52, 20:80] = np.linspace(1, 6, 60)
     scaled = (score_map - score_map.min()) / np.ptp(score_map)
@@ -41,7 +41,7 @@ def test_a_map_may_be_signed_and_of_any_scale():
     np.testing.assert_array_equal(study_mask(score_map), study_mask(1e-6 * score_map - 5))
 
 
-def test_a_mask_of_more_than_half_of_the_tile_is_turned_round():
+def test_a_mask_of_more_than_half_of_the_tile_is_inverted():
     score_map = np.ones((64, 64))
     score_map[:, 30:42] = 0
 
@@ -60,15 +60,15 @@ def test_small_components_are_removed_and_gaps_closed():
     assert mask[52, 5:90].all()
 
 
-def test_a_map_without_contrast_marks_nothing():
+def test_a_constant_map_gives_an_empty_mask():
     assert not study_mask(np.full((64, 64), 3.0)).any()
 
 
-def test_any_photograph_is_one_tile_and_its_mask_goes_back_to_its_size():
+def test_a_photograph_is_resized_to_one_tile_and_its_mask_back():
     image = wall(150, 210)
 
-    (score_map,) = maps_of(LocalEngine(), [image])
-    mask = resized_mask(study_mask(score_map), image.shape[:2])
+    (score_map,) = score_maps(LocalEngine(), [image])
+    mask = resize_mask(study_mask(score_map), image.shape[:2])
 
     assert score_map.shape == (64, 64)
     assert mask.shape == (150, 210)
@@ -76,16 +76,18 @@ def test_any_photograph_is_one_tile_and_its_mask_goes_back_to_its_size():
     assert not mask[:, :90].any()
 
 
-def test_probabilities_are_cut_at_a_half():
-    np.testing.assert_array_equal(half_mask(np.array([[0.2, 0.5, 0.51]])), [[False, False, True]])
+def test_probabilities_are_thresholded_at_a_half():
+    mask = probability_mask(np.array([[0.2, 0.5, 0.51]]))
+
+    np.testing.assert_array_equal(mask, [[False, False, True]])
 
 
-def test_lrp_starts_from_both_logits_and_others_from_that_of_crack():
-    assert {start_of(method) for method in ("lrp", "lrp-gamma-box")} == {"both"}
-    assert {start_of(method) for method in ("intgrad", "deeplift")} == {"crack"}
+def test_lrp_starts_from_both_logits_and_other_methods_from_the_crack_logit():
+    assert {study_start(method) for method in ("lrp", "lrp-gamma-box")} == {"both"}
+    assert {study_start(method) for method in ("intgrad", "deeplift")} == {"crack"}
 
 
-def test_components_that_touch_at_a_corner_are_one_and_those_below_50_px_none():
+def test_components_that_touch_at_a_corner_are_one_and_those_below_50_px_are_dropped():
     mask = np.zeros((40, 40), bool)
     mask[2:7, 2:7] = mask[7:12, 7:12] = True  # 25 px each
     mask[20:27, 20:27] = True  # 49 px
@@ -98,12 +100,12 @@ def test_components_that_touch_at_a_corner_are_one_and_those_below_50_px_none():
 
 @pytest.mark.parametrize("angle_deg", [15, 30, 60])
 @pytest.mark.parametrize("width_px", [3, 5, 9, 13])
-def test_the_width_of_an_oblique_bar_reads_about_2_px_too_wide(width_px, angle_deg):
+def test_the_width_of_an_oblique_bar_is_about_2_px_too_large(width_px, angle_deg):
     assert 1 <= largest_width(bar(width_px, angle_deg) > 0) - width_px <= 3
 
 
 @pytest.mark.parametrize("angle_deg", [0, 90])
-def test_the_width_of_a_bar_along_an_axis_reads_0(angle_deg):
+def test_the_width_of_a_bar_along_an_axis_is_0(angle_deg):
     assert largest_width(bar(9, angle_deg) > 0) == 0
 
 

@@ -1,7 +1,6 @@
-"""The study's numbers as data, and tables that say what single runs say."""
+"""The published numbers, and tables that agree with single runs."""
 
 import csv
-import io
 import math
 from dataclasses import replace
 
@@ -15,15 +14,22 @@ from crackcli.evaluation.evaluate import Entry, EvaluateTask, Evaluation, Scores
 from crackcli.evaluation.growth import Growth
 from crackcli.evaluation.measures import MaskMeasures
 from crackcli.evaluation.published import GROWTH, PUBLISHED_1, PUBLISHED_2, PUBLISHED_3
-from crackcli.evaluation.tables import all_beside, table_1, tables_of
-from crackcli.evaluation.tabular import Column, Estimate, Table, to_csv, to_markdown, to_records
+from crackcli.evaluation.tables import compare_published, make_tables, table_1
+from crackcli.evaluation.tabular import (
+    Column,
+    Estimate,
+    Table,
+    to_markdown,
+    to_records,
+    write_table,
+)
 from crackcli.inference.options import ModelOptions
 
 TASK = EvaluateTask("data", "out", growth=True)
 
 
 def entry(method, protocol=STUDY, right=50, model="a", sets=("walls",)):
-    """A contender that marks 100 of 100 crack pixels' worth, ``right`` of them truly."""
+    """A method that marks 100 pixels, ``right`` of them among the 100 crack pixels."""
     facts = EngineFacts(
         "onnx", "cpu", f"{model}.onnx", model * 64, "vgg11", method, "both", 256, 32, 59, 1.0
     )
@@ -32,15 +38,15 @@ def entry(method, protocol=STUDY, right=50, model="a", sets=("walls",)):
     )
     scores = Scores(
         pixels=dict.fromkeys(TASK.tolerances(protocol), pixels),
-        sound=PixelScores(marked=10, pixels=1000) if protocol == OURS else PixelScores(),
+        crack_free=PixelScores(marked=10, pixels=1000) if protocol == OURS else PixelScores(),
         found=(MaskMeasures(1, right, right, right),),
         true=(MaskMeasures(1, 100, 100, 100),),
         seconds=3.0,
         megapixels=0.5,
     )
-    contender = Candidate(protocol, method, ModelOptions())
+    candidate = Candidate(protocol, method, ModelOptions())
     growth = {"strokes": Growth(0.9, 0.2, 0.8, 0.3, 0.85, 0.25)}
-    return Entry(OpenedMethod(contender, facts), dict.fromkeys(sets, scores), growth, {})
+    return Entry(OpenedMethod(candidate, facts), dict.fromkeys(sets, scores), growth, {})
 
 
 def evaluation(*entries, sets=("walls",)):
@@ -49,7 +55,7 @@ def evaluation(*entries, sets=("walls",)):
 
 
 @pytest.mark.parametrize("method", PUBLISHED_1)
-def test_published_f1_and_iou_tell_the_same(method):
+def test_published_f1_and_iou_agree(method):
     numbers = {name: value / 100 for name, value in PUBLISHED_1[method].items()}
     f1, precision, recall = (numbers[f"{name}_pct"] for name in ("f1", "precision", "recall"))
 
@@ -57,7 +63,7 @@ def test_published_f1_and_iou_tell_the_same(method):
     assert f1 == pytest.approx(2 * precision * recall / (precision + recall), abs=3e-4)
 
 
-def test_what_is_published_of_which_methods():
+def test_the_published_tables_cover_these_methods():
     assert PUBLISHED_1["lrp"]["f1_pct"] == 37.43
     assert PUBLISHED_1.keys() - PUBLISHED_2.keys() == {"raw", "cae"}
     assert PUBLISHED_2.keys() - PUBLISHED_3.keys() == {"unet"}
@@ -68,14 +74,14 @@ def test_the_mean_over_seeds_is_the_mean_of_single_runs():
     seeds = {"a": 50, "b": 60, "c": 80}
     runs = [entry("lrp", right=right, model=model) for model, right in seeds.items()]
 
-    together = table_1(evaluation(*runs), TASK).rows[0]
+    pooled = table_1(evaluation(*runs), TASK).rows[0]
     single = [table_1(evaluation(run), TASK).rows[0] for run in runs]
 
-    assert together["models"] == 3
+    assert pooled["models"] == 3
     for name in ("f1_pct", "precision_pct", "recall_pct", "iou_pct", "seconds_per_megapixel"):
         each = [row[name].mean for row in single]
-        assert together[name].mean == pytest.approx(sum(each) / 3)
-    assert together["f1_pct"].spread == pytest.approx(0.1527525)
+        assert pooled[name].mean == pytest.approx(sum(each) / 3)
+    assert pooled["f1_pct"].spread == pytest.approx(0.1527525)
     assert math.isnan(single[0]["f1_pct"].spread)
 
 
@@ -105,8 +111,8 @@ def test_without_a_unet_there_is_no_ratio():
 
 
 def test_the_published_numbers_stand_beside_ours_with_their_ratio():
-    tables = tables_of(evaluation(entry("lrp", right=30), entry("unet", right=60)), TASK)
-    f1, count, *_ = all_beside(tables)
+    tables = make_tables(evaluation(entry("lrp", right=30), entry("unet", right=60)), TASK)
+    f1, count, *_ = compare_published(tables)
 
     rows = {row["method"]: row for row in f1.rows}
     assert rows["lrp"]["published"].mean == pytest.approx(0.3743)
@@ -117,8 +123,8 @@ def test_the_published_numbers_stand_beside_ours_with_their_ratio():
     assert count.title == "Count, MAE"
 
 
-def test_of_growth_no_unet_is_published():
-    *_, width = all_beside(tables_of(evaluation(entry("lrp"), entry("unet")), TASK))
+def test_no_unet_is_published_for_growth():
+    *_, width = compare_published(make_tables(evaluation(entry("lrp"), entry("unet")), TASK))
 
     assert [c.title for c in width.shown] == ["method", "published", "here, study", "here, ours"]
     assert "| lrp | 37.8 | 30.0 | - |" in to_markdown(width)
@@ -126,8 +132,8 @@ def test_of_growth_no_unet_is_published():
 
 def test_networks_and_numbers_of_models_are_shown_where_they_differ():
     one = entry("lrp")
-    facts = replace(one.seat.facts, network="resnet18", model_sha256="r")
-    other = replace(one, seat=replace(one.seat, facts=facts))
+    facts = replace(one.method.facts, network="resnet18", model_sha256="r")
+    other = replace(one, method=replace(one.method, facts=facts))
 
     def titles(*entries):
         return [column.title for column in table_1(evaluation(*entries), TASK).shown]
@@ -137,12 +143,14 @@ def test_networks_and_numbers_of_models_are_shown_where_they_differ():
     assert "models" in titles(one, entry("lrp", model="b"))
 
 
-def test_false_alarms_are_told_in_our_protocol_only():
+def test_false_positives_are_given_in_our_protocol_only():
     rows = table_1(evaluation(entry("lrp"), entry("lrp", OURS)), TASK).rows
 
-    alarms = {(row["protocol"], row["tolerance_px"]): row["false_alarms_pct"].mean for row in rows}
-    assert math.isnan(alarms[STUDY, 0])
-    assert alarms[OURS, 0] == alarms[OURS, 2] == 0.01
+    fractions = {
+        (row["protocol"], row["tolerance_px"]): row["false_alarms_pct"].mean for row in rows
+    }
+    assert math.isnan(fractions[STUDY, 0])
+    assert fractions[OURS, 0] == fractions[OURS, 2] == 0.01
 
 
 def test_several_sets_are_pooled_too():
@@ -153,15 +161,15 @@ def test_several_sets_are_pooled_too():
     assert table.rows[2]["f1_pct"].mean == table.rows[0]["f1_pct"].mean
 
 
-def test_methods_stand_in_the_order_of_the_study_and_the_true_pixels_last():
+def test_methods_have_the_order_of_the_paper_with_the_true_pixels_last():
     names = ("zebra", "unet", "lrp", "inputxgrad")
-    _, _, growth = tables_of(evaluation(*map(entry, names)), TASK)
+    _, _, growth = make_tables(evaluation(*map(entry, names)), TASK)
 
     methods = [row["method"] for row in growth.rows]
     assert methods == ["inputxgrad", "lrp", "unet", "zebra", "true pixels"]
 
 
-def test_a_table_for_people_and_for_programs():
+def test_a_table_as_markdown_csv_and_records(tmp_path):
     table = Table(
         "Numbers",
         (Column("method", "method"), Column("f1_pct", "F1", 1, 100.0), Column("seconds", "s", 2)),
@@ -177,7 +185,9 @@ def test_a_table_for_people_and_for_programs():
         "A note.",
         "",
     ]
-    (row,) = csv.DictReader(io.StringIO(to_csv(table)))
+    write_table(tmp_path / "table.csv", table)
+
+    (row,) = csv.DictReader((tmp_path / "table.csv").read_text().splitlines())
     assert (row["method"], row["f1_pct"], row["seconds"]) == ("lrp", "55", "")
     assert float(row["f1_pct_sd"]) == pytest.approx(7.07107)
     assert to_records(table)[0]["f1_pct_each"] == [50, 60]
