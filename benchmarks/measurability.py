@@ -45,7 +45,7 @@ from crackcli.engines.opening import open_engine
 from crackcli.inference.explainer import Explainer
 from crackcli.rasters.reader import CRACK, read_band
 from crackcli.scan.raster import ScanTask, scan_raster
-from crackcli.synthesis.brushes import darkened
+from crackcli.synthesis.brushes import darken
 from crackcli.synthesis.cover import coverage
 from crackcli.synthesis.random_cracks import CrackStyle, random_crack
 from crackcli.synthesis.visibility import Camera
@@ -126,8 +126,8 @@ def picture_of(folder: Path, seed: int) -> Made | None:
     widths_px = np.exp(rng.uniform(*np.log(WIDTHS_PX))) * rng.permutation(SPREAD)
     covers = [crack(rng, width_px) for width_px in widths_px]
     cover = np.vstack([np.hstack(covers[:2]), np.hstack(covers[2:])])
-    cracked = darkened(rng, base, cover, CONTRAST)
-    picture = Camera.of(base[:SIDE_PX, :SIDE_PX]).took(base, cracked, rng)
+    cracked = darken(rng, base, cover, CONTRAST)
+    picture = Camera.of(base[:SIDE_PX, :SIDE_PX]).finish(base, cracked, rng)
     amount = 1.0
     if change == "blurred":
         amount = float(np.exp(rng.uniform(np.log(0.7), np.log(4))))

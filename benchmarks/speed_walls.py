@@ -7,7 +7,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 
-from crackcli.synthesis.cover import Look, coverage, paint
+from crackcli.synthesis.cover import PaintStyle, coverage, paint
 from crackcli.synthesis.random_cracks import CrackStyle, random_crack
 from crackcli.synthesis.surfaces import photographed
 
@@ -38,7 +38,7 @@ def draw(name: str, shape: tuple[int, int]) -> np.ndarray:
         y = (row + np.array([0.4, 0.6])) * TILE_PX
         x = col * TILE_PX + 8, (col + count) * TILE_PX - 8
         paths = random_crack(rng, (x[0], y[0]), (x[1], y[1]), STYLE)
-        image = paint(image, coverage(paths, shape), rng, Look(contrast=0.65))
+        image = paint(image, coverage(paths, shape), rng, PaintStyle(contrast=0.65))
     return photographed(np.random.default_rng([SEED, 1]), image)
 
 

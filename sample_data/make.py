@@ -20,9 +20,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scenery import SHAPE, random_wall, sample_wall
 
-from crackcli.files import write_text, written_aside
+from crackcli.files import atomic_write, write_text
 from crackcli.rasters.crs import to_wgs84
-from crackcli.synthesis.cover import CrackPath, Look, coverage, paint
+from crackcli.synthesis.cover import CrackPath, PaintStyle, coverage, paint
 from crackcli.synthesis.random_cracks import CrackStyle, random_crack
 from crackcli.synthesis.surfaces import Field, Image, noise, photographed, ramp, spot
 
@@ -32,7 +32,7 @@ TRANSFORM = Affine(PIXEL_M, 0, 2533000.0, 0, -PIXEL_M, 1152000.0)
 CRS = rasterio.CRS.from_epsg(2056)
 JPEG_QUALITY = 90
 
-HAIR, FINE, OPEN = Look(contrast=0.5), Look(contrast=0.62), Look(contrast=0.74)
+HAIR, FINE, OPEN = PaintStyle(contrast=0.5), PaintStyle(contrast=0.62), PaintStyle(contrast=0.74)
 
 PATCH_PX = 256
 PATCH_STEP_PX = 64
@@ -53,7 +53,7 @@ class Planned:
     start: tuple[float, float]
     end: tuple[float, float]
     style: CrackStyle
-    look: Look
+    look: PaintStyle
     fate: str = "stable"  # or grown, new, repaired: from the first campaign to the second
     jointed: bool = False  # follows the joints of the masonry
     wider_px: float = 0.0  # of a grown crack
@@ -191,7 +191,7 @@ def write_raster(path: Path, image: Image) -> None:
         "photometric": "ycbcr",
         "jpeg_quality": JPEG_QUALITY,
     }
-    with written_aside(path) as aside, rasterio.open(aside, "w", **profile) as target:
+    with atomic_write(path) as aside, rasterio.open(aside, "w", **profile) as target:
         target.write(np.moveaxis(image, -1, 0))
 
 
@@ -227,7 +227,7 @@ def write_patches(
     image, all_cracks = wall.image, np.zeros(PATCH_WALL, np.float32)
     for paths in cracks:
         cover = coverage(paths, PATCH_WALL)
-        image = paint(image, cover, rng, Look(contrast=rng.uniform(0.5, 0.75)))
+        image = paint(image, cover, rng, PaintStyle(contrast=rng.uniform(0.5, 0.75)))
         all_cracks = np.maximum(all_cracks, cover)
     image = photographed(rng, image, rng.uniform(0.35, 0.6), rng.uniform(1, 3))
 
@@ -253,7 +253,7 @@ def write_patches(
             continue
         cut[label].append((row, col))
         path = folder / label / f"{kind}_w{number}_x{col}y{row}.jpg"
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             quality = [cv2.IMWRITE_JPEG_QUALITY, PATCH_JPEG_QUALITY]
             cv2.imwrite(str(aside), cv2.cvtColor(image[part], cv2.COLOR_RGB2BGR), quality)
     if any(len(places) < least for places in cut.values()):

@@ -58,7 +58,7 @@ def sample_wall(rng: Generator) -> Wall:
     surfaces.soil(rng, wall, 430)
     surfaces.lichen(rng, wall, ramp(y, 1450, 2050) * 0.9)
     surfaces.lichen(rng, wall, spot(shape, 1180, 380, 130, 160))
-    wall.shaded(1 + 0.05 * noise(rng, shape, 1500, 200, 3))
+    wall.shade(1 + 0.05 * noise(rng, shape, 1500, 200, 3))
     nail(rng, wall, x, y)
     for at_x, at_y, radius in HOLES:
         hole(wall, np.hypot(x - at_x, y - at_y), radius)
@@ -102,7 +102,7 @@ def patch(rng: Generator, coat: Surface, x: Field, y: Field) -> None:
     ragged = 26 * noise(rng, SHAPE, 300, 12, 2.6)
     inside = np.minimum(230 - np.abs(x - 1960), 150 - np.abs(y - 1700)) + ragged
     share = ramp(inside, 0, 14)
-    coat.tinted((168, 166, 160), 0.65 * share)
+    coat.tint((168, 166, 160), 0.65 * share)
     coat.height += 1.6 * share + 0.5 * share * noise(rng, SHAPE, 40, 4, 1.8, 7, -20)
 
 
@@ -115,9 +115,9 @@ def ledge(rng: Generator, wall: Surface, x: Field, y: Field) -> None:
     on = ramp(inside, -0.7, 0.7)
     face = 48 - 12 * ramp(inside, 9, 0) ** 2 + 0.35 * noise(rng, SHAPE, 20, 2.2, 1.2)
     wall.height += on * (face - wall.height)
-    wall.tinted((150, 147, 140), on)
-    wall.shaded(1 + on * (0.06 * noise(rng, SHAPE, 5, 2, 0.5) + 0.09 * noise(rng, SHAPE, 90, 6)))
-    wall.tinted((92, 88, 78), 0.5 * on * ramp(noise(rng, SHAPE, 140, 5, 2), 0.3, 2))
+    wall.tint((150, 147, 140), on)
+    wall.shade(1 + on * (0.06 * noise(rng, SHAPE, 5, 2, 0.5) + 0.09 * noise(rng, SHAPE, 90, 6)))
+    wall.tint((92, 88, 78), 0.5 * on * ramp(noise(rng, SHAPE, 140, 5, 2), 0.3, 2))
 
 
 def cable(wall: Surface, x: Field, y: Field) -> None:
@@ -128,19 +128,19 @@ def cable(wall: Surface, x: Field, y: Field) -> None:
     on = np.clip(radius + 0.5 - np.abs(off), 0, 1)
     round_ = 4 + np.sqrt(np.maximum(radius**2 - off**2, 0))
     wall.height += on * (surfaces.COAT_PX + round_ - wall.height)
-    wall.tinted((112, 113, 112), on)
+    wall.tint((112, 113, 112), on)
     from_clip = np.abs((y + 130) % 410 - 205) - 7
     clip = np.clip(0.5 - np.maximum(from_clip, np.abs(off + 4) - 15), 0, 1)
     wall.height += clip * np.maximum(surfaces.COAT_PX + 6 + on * (round_ - 4) - wall.height, 0)
-    wall.tinted((176, 174, 168), clip)
+    wall.tint((176, 174, 168), clip)
 
 
 def hole(wall: Surface, away: Field, radius: float) -> None:
     """A drilled hole with a chipped, dusty rim."""
     deep = ramp(away, radius + 0.7, radius - 0.7)
-    wall.tinted((196, 190, 180), 0.5 * ramp(away, radius + 5, radius))
+    wall.tint((196, 190, 180), 0.5 * ramp(away, radius + 5, radius))
     wall.height -= 14 * deep + 0.8 * ramp(away, radius + 4, radius)
-    wall.tinted((26, 24, 22), 0.93 * deep)
+    wall.tint((26, 24, 22), 0.93 * deep)
 
 
 def nail(rng: Generator, wall: Surface, x: Field, y: Field) -> None:
@@ -149,10 +149,10 @@ def nail(rng: Generator, wall: Surface, x: Field, y: Field) -> None:
     below = np.maximum(y - at_y, 0)
     narrow = np.exp(-(((x - at_x) / (4 + 0.03 * below)) ** 2) / 2)
     ragged = ramp(noise(rng, SHAPE, 50, 4, 1.8, 12, 90), -1.5, 1)
-    wall.tinted((122, 74, 44), 0.8 * narrow * np.exp(-below / 120) * ragged * (y > at_y))
+    wall.tint((122, 74, 44), 0.8 * narrow * np.exp(-below / 120) * ragged * (y > at_y))
     head = ramp(np.hypot(x - at_x, y - at_y), 5.6, 4.4)
     wall.height += 5 * head
-    wall.tinted((74, 54, 44), head)
+    wall.tint((74, 54, 44), head)
 
 
 def write(
@@ -171,7 +171,7 @@ def write(
         points = np.vstack([fractal_line(rng, a, b, 0.15, 6.0) for a, b in parts])
         lines.append(CrackPath.of(points + np.array(at), width_px))
     skips = ramp(noise(rng, SHAPE, 14, 2.2, 0.8), -1.1, 0.7)
-    wall.tinted(rgb, strength * coverage(lines, SHAPE) * skips)
+    wall.tint(rgb, strength * coverage(lines, SHAPE) * skips)
 
 
 def roof_shadow(x: Field, y: Field) -> Field:

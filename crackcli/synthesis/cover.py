@@ -1,43 +1,46 @@
-"""Cracks of exactly known width, drawn onto photographs.
+"""Cracks of exactly known width: their paths, coverage of pixels, and painting.
 
-A crack is a list of `CrackPath`, the stem first, its branches after it (`random_cracks` invents
-them).  `coverage` says which share of each pixel they open, and `paint` darkens a photograph by
-that share.  The share is the exact area between the two edges, so a crack w px wide measures w px
-when the coverage is summed across it, at any angle, and 0.5 px is as true as 20 px.
+A crack is a list of `CrackPath`: the stem, then its branches (made by `random_cracks`).  `coverage`
+computes the fraction of each pixel that they cover, and `paint` darkens a photograph by it.  The
+coverage is the exact area between the two edges.  Summed across a crack it gives the width, at any
+angle, for 0.5 px as exactly as for 20 px.
 
 Coordinates are (x right, y down) in pixels; (0, 0) is the centre of the first pixel.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from crackcli.arrays import Float32, Float64, UInt8
+from crackcli.arrays import Float32, Float64, Floats, UInt8
 
-LONGEST_PX = 16.0  # segments are cut to this before they are drawn, so that boxes stay small
-BATCH = 500_000  # pixels that are worked on at once
+Real = TypeVar("Real", bound=np.floating[Any])
 
-SURROUND_PX = 12.0  # sigma of what counts as the surroundings of a crack's pixel
-GRAIN_PX = 1.0  # sigma: finer than this is grain and stays visible inside the crack
+MAX_SEGMENT_PX = 16.0  # of a segment; longer ones are divided, so that their boxes stay small
+BATCH = 500_000  # pixels processed at once
+
+SURROUND_PX = 12.0  # sigma of the surroundings of a crack pixel
+GRAIN_PX = 1.0  # sigma; finer detail is grain and stays visible inside the crack
 RELIEF_PX = 2.0  # sigma of the rims; hairlines have none
-DEEP = (1.5, 5.0)  # times the rim's: shade on one inner wall, light on the other
-VARIES_PX = 14  # over which the darkness varies
-DARKEST, BRIGHTEST = 0.6, 1.9  # times the crack's own brightness, of its inner walls
-CRUMBS_PX = 4  # over which the rims vary
-REACH_PX = 10  # beyond this from the coverage (and 3 times the blur) nothing is changed
+INNER_WALLS = (1.5, 5.0)  # shade on one inner wall, light on the other; relative to the rim's
+DARKNESS_WAVE_PX = 14  # over which the contrast varies
+DARKEST, BRIGHTEST = 0.6, 1.9  # of the inner walls, relative to the crack's brightness
+RIM_WAVE_PX = 4  # over which the rims vary
+CHANGED_WITHIN_PX = 10  # of a crack (plus 3 times the blur) pixels may change, not beyond
 
 
 @dataclass(frozen=True, eq=False)
 class CrackPath:
-    """A crack without branches: N points and what is open there.
+    """A crack without branches: N points with its width.
 
     points    (N, 2)  x and y
     width_px  (N)     between the two edges, across the path; 0 where it is interrupted
-    shift_px  (N)     of the opening's middle, to the right of the path: ragged edges at true width
+    shift_px  (N)     of the opening's middle to the right of the path, for ragged edges
     """
 
     points: Float64
@@ -46,30 +49,30 @@ class CrackPath:
 
     @classmethod
     def of(cls, points: ArrayLike, width_px: ArrayLike) -> "CrackPath":
-        """A path of one width, or of one width per point, with its opening in the middle."""
+        """Make a path from points and one width, or one width per point, without shift."""
         points = np.asarray(points, np.float64)
         widths = np.broadcast_to(np.asarray(width_px, np.float64), len(points))
         return cls(points, widths.copy(), np.zeros(len(points)))
 
     @property
     def along_px(self) -> Float64:
-        """Way from the first point to each point (N)."""
+        """Arc length from the first point to each point (N)."""
         steps = np.linalg.norm(np.diff(self.points, axis=0), axis=1)
         return np.concatenate([[0.0], np.cumsum(steps)])
 
     @property
     def length_px(self) -> float:
-        """Length of what is open."""
+        """Length of the open parts."""
         open_ = np.maximum(self.width_px[1:], self.width_px[:-1]) > 0
         return float(np.diff(self.along_px)[open_].sum())
 
     @property
     def area_px(self) -> float:
-        """Area between the edges: the width along the path."""
+        """Area between the edges."""
         return float(np.trapezoid(self.width_px, self.along_px))
 
     def sampled(self, along_px: Float64) -> "CrackPath":
-        """The path at these ways along it."""
+        """Return the path interpolated at these arc lengths."""
         way = self.along_px
         x, y, width, shift = (
             np.interp(along_px, way, values)
@@ -78,12 +81,12 @@ class CrackPath:
         return CrackPath(np.column_stack([x, y]), width, shift)
 
     def widened(self, by_px: float) -> "CrackPath":
-        """``by_px`` wider where it is open, less towards closed tips."""
+        """Return the path ``by_px`` wider, with less growth towards closed tips."""
         tip = np.clip(2 * self.width_px / max(self.width_px.max(), 1e-9), 0, 1)
         return replace(self, width_px=self.width_px + by_px * tip)
 
     def shortened(self, keep: float, taper_px: float) -> "CrackPath":
-        """The first share ``keep`` of the path, closing over its last ``taper_px``."""
+        """Return the first fraction ``keep`` of the path, closing over its last ``taper_px``."""
         way = self.along_px
         end = keep * way[-1]
         first = self.sampled(np.append(way[way < end], end))
@@ -91,20 +94,20 @@ class CrackPath:
         return replace(first, width_px=first.width_px * closing)
 
 
-def coverage(paths: Iterable[CrackPath], shape: tuple[int, int]) -> Float32:
-    """The share (rows, cols) of each pixel that lies between the edges of the paths, 0 to 1."""
+def coverage(paths: Iterable[CrackPath], shape: tuple[int, ...]) -> Float32:
+    """Return the fraction (rows, cols) of each pixel that lies between the edges of the paths."""
     cover = np.zeros(shape, np.float32)
-    inside = np.full(shape, -np.inf, np.float32)  # how far within an edge, of what was drawn
+    inside = np.full(shape, -np.inf, np.float32)  # px from the nearest edge, of drawn pixels
     for path in paths:
         way = path.along_px
-        parts = np.maximum(1, np.ceil(np.diff(way) / LONGEST_PX)).astype(int)
+        parts = np.maximum(1, np.ceil(np.diff(way) / MAX_SEGMENT_PX)).astype(int)
         if parts.max(initial=1) > 1:
             cuts = [
                 np.linspace(a, b, n + 1)[1:]
                 for a, b, n in zip(way[:-1], way[1:], parts, strict=True)
             ]
             path = path.sampled(np.concatenate([[0.0], *cuts]))
-        reach = LONGEST_PX / 2 + path.width_px.max() / 2 + np.abs(path.shift_px).max() + 1.5
+        reach = MAX_SEGMENT_PX / 2 + path.width_px.max() / 2 + np.abs(path.shift_px).max() + 1.5
         batch = max(1, int(BATCH / (2 * reach + 1) ** 2))
         for first in range(0, len(path.points) - 1, batch):
             part = slice(first, first + batch + 1)
@@ -114,9 +117,9 @@ def coverage(paths: Iterable[CrackPath], shape: tuple[int, int]) -> Float32:
 
 
 def cover_segments(path: CrackPath, cover: Float32, inside: Float32) -> None:
-    """Draws the S segments of a path into ``cover``, each in its own box of K by K pixels.
+    """Draw the S segments of a path into ``cover`` (rows, cols), each in a box of K by K pixels.
 
-    Where segments overlap, the one that a pixel lies deepest in decides: see ``inside``.
+    Where segments overlap, the one whose edges are farthest from a pixel wins: see ``inside``.
     """
     start, chord = path.points[:-1], np.diff(path.points, axis=0)  # (S, 2)
     length = np.linalg.norm(chord, axis=1)
@@ -128,17 +131,17 @@ def cover_segments(path: CrackPath, cover: Float32, inside: Float32) -> None:
     rows = middle[:, 1, None, None] + box[None, :, None]  # (S, K, 1)
     x, y = cols - start[:, 0, None, None], rows - start[:, 1, None, None]
     dx, dy = chord[:, 0, None, None], chord[:, 1, None, None]
-    share = np.clip((x * dx + y * dy) / np.maximum(dx**2 + dy**2, 1e-12), 0, 1)  # (S, K, K)
-    off_x, off_y = x - share * dx, y - share * dy  # from the nearest point of the segment
+    fraction = np.clip((x * dx + y * dy) / np.maximum(dx**2 + dy**2, 1e-12), 0, 1)  # (S, K, K)
+    off_x, off_y = x - fraction * dx, y - fraction * dy  # from the nearest point of the segment
     distance = np.hypot(off_x, off_y)
     to_right = np.where(dx * y - dy * x < 0, -distance, distance)
 
     def along(values: Float64) -> Float64:
-        return values[:-1, None, None] + share * np.diff(values)[:, None, None]
+        return values[:-1, None, None] + fraction * np.diff(values)[:, None, None]
 
     half, to_right = along(half), to_right - along(shift)
     within = (half - np.abs(to_right)).astype(np.float32)
-    # The direction across: from the segment to the pixel, or the segment's own on its line.
+    # The unit vector across: from the segment to the pixel, or the normal for pixels on it.
     on_line = distance < 1e-6
     safe = np.maximum(distance, 1e-6)
     unit = np.maximum(length, 1e-9)[:, None, None]
@@ -157,10 +160,11 @@ def cover_segments(path: CrackPath, cover: Float32, inside: Float32) -> None:
 
 
 def area_before(distance: Float64, across_x: Float64, across_y: Float64) -> Float64:
-    """The share of a pixel that lies before a straight edge, which runs at ``distance`` beyond the
-    pixel's centre; (across_x, across_y) is the edge's unit normal, without signs.
+    """Return the fraction of a pixel that lies before a straight edge.
 
-    Seen along the normal, a pixel is a trapezoid; this is the area of its part.
+    The edge runs at ``distance`` px beyond the pixel's centre; (across_x, across_y) is its unit
+    normal, without signs.  Projected onto the normal, a pixel is a trapezoid; this is the area of
+    the part before the edge.
     """
     long = np.maximum(np.maximum(across_x, across_y), 0.5)  # 0 where a segment has no length
     short = np.maximum(np.minimum(across_x, across_y), 1e-9)
@@ -171,43 +175,45 @@ def area_before(distance: Float64, across_x: Float64, across_y: Float64) -> Floa
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a crack appears in a photograph."""
+class PaintStyle:
+    """How `paint` draws a crack."""
 
-    contrast: float = 0.6  # how much darker than its surroundings, where it fills a pixel
-    variation: float = 0.15  # of the contrast, along the crack, up or down
+    contrast: float = 0.6  # to its surroundings, where it fills a pixel
+    variation: float = 0.15  # of the contrast along the crack, as a fraction
     blur_px: float = 0.5  # sigma of the edges
-    tint: float = 0.8  # 0 a grey crack, 1 the colour of the dark parts around it
-    rim: float = 0.2  # how much lighter the lit lip of a wide crack is, and darker the other
-    light_deg: float = 225.0  # where light comes from: 0 right, 90 below, 225 above left
+    tint: float = 0.8  # 0 grey, 1 the colour of the dark parts around it
+    rim: float = 0.2  # relative brightening of the lit lip of a wide crack, darkening of the other
+    light_deg: float = 225.0  # direction of the light: 0 right, 90 below, 225 above left
 
 
-def paint(image: UInt8, cover: Float32, rng: Generator, look: Look = Look()) -> UInt8:
-    """A photograph (rows, cols, 3) with a crack in it.
+def paint(image: UInt8, cover: Float32, rng: Generator, style: PaintStyle = PaintStyle()) -> UInt8:
+    """Return a photograph (rows, cols, 3) with a crack drawn where ``cover`` (rows, cols) is not 0.
 
-    A pixel of surroundings S becomes S * (1 - contrast) where ``cover`` is 1; where it is less,
-    the pixel itself shows through by the rest.
+    Where ``cover`` is 1, a pixel with surroundings S becomes S * (1 - contrast).  Elsewhere this is
+    blended with the pixel by ``cover``.
     """
     open_rows, open_cols = (np.flatnonzero(cover.any(axis=axis)) for axis in (1, 0))
     result = image.copy()
     if not len(open_rows):
         return result
-    rim = REACH_PX + int(np.ceil(3 * look.blur_px))
+    rim = CHANGED_WITHIN_PX + int(np.ceil(3 * style.blur_px))
     far = rim + int(3 * SURROUND_PX)
     box = tuple(
         slice(max(0, spots[0] - far), spots[-1] + far + 1) for spots in (open_rows, open_cols)
     )
     part, opening = image[box].astype(np.float32), cover[box]
-    soft = blurred(opening, look.blur_px)[..., None]
-    depth = look.contrast * (1 + look.variation * patchy(rng, opening.shape, VARIES_PX))
-    grain = part - blurred(part, GRAIN_PX)
-    dark = surroundings(part, look.tint) * (1 - depth[..., None])
-    crumbs = (1 + patchy(rng, opening.shape, CRUMBS_PX)) * (
-        1 + patchy(rng, opening.shape, VARIES_PX)
+    soft = blur(opening, style.blur_px)[..., None]
+    depth = style.contrast * (
+        1 + style.variation * coarse_noise(rng, opening.shape, DARKNESS_WAVE_PX)
     )
-    lips = (relief(opening, look.light_deg) * crumbs * look.rim)[..., None]
-    inner = np.where(lips < 0, DEEP[0] * lips, DEEP[1] * lips)
-    dark = dark * np.clip(1 + inner, DARKEST, BRIGHTEST) + grain * (1 - look.contrast / 2)
+    grain = part - blur(part, GRAIN_PX)
+    dark = surroundings(part, style.tint) * (1 - depth[..., None])
+    crumbs = (1 + coarse_noise(rng, opening.shape, RIM_WAVE_PX)) * (
+        1 + coarse_noise(rng, opening.shape, DARKNESS_WAVE_PX)
+    )
+    lips = (relief(opening, style.light_deg) * crumbs * style.rim)[..., None]
+    inner = np.where(lips < 0, INNER_WALLS[0] * lips, INNER_WALLS[1] * lips)
+    dark = dark * np.clip(1 + inner, DARKEST, BRIGHTEST) + grain * (1 - style.contrast / 2)
     painted = part * (1 + lips) * (1 - soft) + dark * soft
     near = cv2.dilate((opening > 0).astype(np.uint8), np.ones((2 * rim + 1, 2 * rim + 1)))
     painted = np.where(near[..., None] > 0, np.rint(painted), part)
@@ -215,37 +221,43 @@ def paint(image: UInt8, cover: Float32, rng: Generator, look: Look = Look()) -> 
     return result
 
 
-def surroundings(part: Float32, tint: float) -> Float32:
-    """As bright as the neighbourhood of each pixel, in the tint of its darker parts."""
-    mean = blurred(part, SURROUND_PX)
+def surroundings(part: Float32, tint: float) -> Floats:
+    """Return the mean brightness around each pixel, in the colour of the darker parts there."""
+    mean = blur(part, SURROUND_PX)
     brightness = mean.mean(axis=2, keepdims=True)
-    weight = np.exp(-part.mean(axis=2, keepdims=True) / 32)  # a third for each 32 levels lighter
-    tinted = blurred(part * weight, SURROUND_PX)
+    weight = np.exp(-part.mean(axis=2, keepdims=True) / 32)  # falls to 1/e per 32 levels
+    tinted = blur(part * weight, SURROUND_PX)
     tinted /= np.maximum(tinted.mean(axis=2, keepdims=True), 1e-9)
-    return brightness * (1 + tint * (tinted - 1))
+    coloured: Floats = brightness * (1 + tint * (tinted - 1))
+    return coloured
 
 
-def relief(opening: Float32, light_deg: float) -> Float32:
-    """1 on the lip that faces the light, -1 on the other, 0 along hairlines and far away."""
-    smooth = blurred(opening, RELIEF_PX)
+def relief(opening: Floats, light_deg: float) -> Floats:
+    """Return 1 on the lip that faces the light, -1 on the other, 0 along hairlines and far away."""
+    smooth = blur(opening, RELIEF_PX)
     wide = np.clip(2 * cv2.dilate(smooth, np.ones((9, 9))) - 1, 0, 1)
     rise_x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=RELIEF_PX / 4)
     rise_y = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=RELIEF_PX / 4)
     angle = np.deg2rad(light_deg)
-    return np.clip(rise_x * np.cos(angle) + rise_y * np.sin(angle), -1, 1) * wide
+    lips: Floats = np.clip(rise_x * np.cos(angle) + rise_y * np.sin(angle), -1, 1) * wide
+    return lips
 
 
-def patchy(rng: Generator, shape: tuple[int, int], wave_px: int) -> Float32:
-    """Noise (rows, cols) between -1 and 1 that changes over about ``wave_px``."""
-    knots = [side // wave_px + 2 for side in shape]
-    knots = rng.uniform(-1, 1, knots).astype(np.float32)
-    return cv2.resize(knots, shape[::-1], interpolation=cv2.INTER_LINEAR)
+def coarse_noise(rng: Generator, shape: tuple[int, ...], wave_px: int) -> Float32:
+    """Return noise (rows, cols) between -1 and 1 that changes over about ``wave_px``."""
+    knots = rng.uniform(-1, 1, [side // wave_px + 2 for side in shape]).astype(np.float32)
+    return resize(knots, shape, cv2.INTER_LINEAR)
 
 
-def blurred(values: Float32, sigma_px: float) -> Float32:
-    """Under a Gaussian filter, cut off at 3 sigma; channels apart."""
+def resize(values: NDArray[Real], shape: tuple[int, ...], interpolation: int) -> NDArray[Real]:
+    """Resize an array to (rows, cols); channels are kept."""
+    return np.asarray(cv2.resize(values, shape[::-1], interpolation=interpolation), values.dtype)
+
+
+def blur(values: NDArray[Real], sigma_px: float) -> NDArray[Real]:
+    """Apply a Gaussian filter, cut off at 3 sigma, to each channel of (rows, cols, ...)."""
     if sigma_px <= 0:
         return values
     side = 2 * int(np.ceil(3 * sigma_px)) + 1
     smooth = cv2.GaussianBlur(values, (side, side), sigma_px, borderType=cv2.BORDER_REFLECT_101)
-    return smooth.reshape(values.shape)
+    return np.asarray(smooth, values.dtype).reshape(values.shape)

@@ -1,9 +1,9 @@
-"""What stands on walls and is no crack: the table of distractors.
+"""The table of distractors: families of things on surfaces that resemble cracks.
 
-A distractor is a function (rng, picture) -> picture in one of three modules: `joints`
-(what is built straight), `things` (what hangs, lies, grows or is written on a wall) and
-`marks` (shadows, stains and coatings).  Their widths, contrasts and colours overlap
-with those of cracks; what sets them apart is their course, their edges, or their relief.
+A distractor is a function (rng, picture) -> picture in one of three modules: `joints` (straight
+parts of a construction), `objects` (in front of a surface, or written on it) and `marks` (shadows,
+stains and coatings).  Their widths, contrasts and colours overlap with those of cracks; they differ
+in their course, their edges or their relief.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from crackcli.synthesis import joints, marks, things
+from crackcli.synthesis import joints, marks, objects
 from crackcli.synthesis.brushes import Picture
 
 
 @dataclass(frozen=True)
 class Distractor:
-    """One family: how it is drawn, how often, and whether it lies over a crack or under it."""
+    """A family: its function, its weight in random choices, and if it covers cracks."""
 
     draw: Callable[[Generator, Picture], Picture]
     weight: float = 1.0
@@ -37,17 +37,17 @@ DISTRACTORS: dict[str, Distractor] = {
     "ledges": Distractor(joints.ledges, 1.5),
     "window": Distractor(joints.window, over=True),
     "bars": Distractor(joints.bars, over=True),
-    "cables": Distractor(things.cables, 2, over=True),
-    "pipes": Distractor(things.pipes, over=True),
-    "ruler": Distractor(things.ruler, over=True),
-    "scratches": Distractor(things.scratches, 1.5),
-    "chalk": Distractor(things.chalk, over=True),
-    "pencil": Distractor(things.pencil, 1.5),
-    "text": Distractor(things.text, over=True),
-    "threads": Distractor(things.threads, over=True),
-    "branches": Distractor(things.branches, 1.5, over=True),
-    "grass": Distractor(things.grass, over=True),
-    "leaves": Distractor(things.leaves, over=True),
+    "cables": Distractor(objects.cables, 2, over=True),
+    "pipes": Distractor(objects.pipes, over=True),
+    "ruler": Distractor(objects.ruler, over=True),
+    "scratches": Distractor(objects.scratches, 1.5),
+    "chalk": Distractor(objects.chalk, over=True),
+    "pencil": Distractor(objects.pencil, 1.5),
+    "text": Distractor(objects.text, over=True),
+    "threads": Distractor(objects.threads, over=True),
+    "branches": Distractor(objects.branches, 1.5, over=True),
+    "grass": Distractor(objects.grass, over=True),
+    "leaves": Distractor(objects.leaves, over=True),
     "holes": Distractor(marks.holes, 2),
     "roughcast": Distractor(marks.roughcast, 1.5),
     "shadow_edge": Distractor(marks.shadow_edge, 2, over=True),
@@ -61,8 +61,8 @@ DISTRACTORS: dict[str, Distractor] = {
 }
 
 
-def chosen(rng: Generator, most: int) -> list[str]:
-    """One to ``most`` families, each at most once."""
+def choose_families(rng: Generator, most: int) -> list[str]:
+    """Choose one to ``most`` different families."""
     weights = np.array([distractor.weight for distractor in DISTRACTORS.values()])
     count = int(rng.integers(1, most + 1))
     return list(rng.choice(list(DISTRACTORS), count, replace=False, p=weights / weights.sum()))

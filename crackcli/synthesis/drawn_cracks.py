@@ -1,9 +1,8 @@
-"""Cracks drawn onto photographs for training: where they run, and how they look there.
+"""Cracks drawn onto photographs for training: their courses, and their appearance.
 
-A crack runs as a random walk with kinks, or where the surface is weakest (along joints, around
-stones: the cheapest way through the photograph), as a net, or as two lines side by side.  Its look
-is taken from its surroundings: faint to nearly black, bridged by stones, with broken rims, and with
-rubble where it is wide.
+A crack follows a random walk with kinks, or the weakest path of the surface (along joints, around
+stones), or forms a net, or two parallel lines.  Its appearance is adapted to its surroundings:
+faint to nearly black, bridged by stones, with broken rims, and with rubble where it is wide.
 """
 
 import itertools
@@ -14,75 +13,74 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import Voronoi
 
-from crackcli.arrays import Float32, Float64
+from crackcli.arrays import Float64, Floats, Int64
 from crackcli.synthesis.brushes import (
+    Alpha,
     Field,
     Picture,
     Shape,
-    Share,
     chance,
-    clouds,
-    contrast_of,
-    darkened,
-    grid,
-    laid,
-    light_of,
+    darken,
+    draw_tapered_lines,
+    fractal_noise,
+    local_texture,
     luma,
-    patches,
+    normals,
+    overlay,
+    pixel_grid,
     ramp,
-    shaded,
-    shifted,
-    sideways,
-    sign,
-    tapered,
-    texture_of,
+    random_contrast,
+    random_light_deg,
+    random_sign,
+    shade,
+    translate,
+    value_noise,
 )
-from crackcli.synthesis.cover import CrackPath, blurred, coverage, relief
+from crackcli.synthesis.cover import CrackPath, blur, coverage, relief, resize
 from crackcli.synthesis.random_cracks import (
     CrackStyle,
     fractal_line,
-    opened,
     ragged_noise,
     random_branch,
     smooth_noise,
-    wavered,
+    waver,
+    with_random_width,
 )
 
-CELL_PX = 4  # the cheapest way is found on a grid of such cells
-WEAK = 1.6  # how much cheaper, as a power of e, one deviation of weakness makes a cell
-KINK = 0.075  # of its length: how far a kink of the walk lies off the straight line
-FRAYED_PX = 2.5  # from this width on each edge of a crack breaks on its own
-MANY = 6  # paths; of more the cover is found faster and less exactly
-RUBBLE_PX = 4.0  # from this width on there is rubble in a crack
-DEEP = 5.0  # times the rim's: how much lighter the lit inner wall is
-SHORTEST = 0.45  # of the short side: a crack's ends are at least so far apart
+CELL_PX = 4  # of the grid on which the cheapest path is found
+WEAK = 1.6  # log of the factor by which one deviation of weakness lowers the cost of a cell
+KINK = 0.075  # deviation of a kink from the straight line, relative to the length
+FRAYED_PX = 2.5  # width from which the two edges of a crack are frayed independently
+MANY = 6  # paths; the coverage of more is computed faster and less exactly
+RUBBLE_PX = 4.0  # width from which a crack contains rubble
+INNER_WALL = 5.0  # brightening of the lit inner wall, relative to that of the rim
+SHORTEST = 0.45  # distance between the ends of a crack, relative to the short side
 
 
 @dataclass(frozen=True)
-class CrackLook:
-    """How a crack appears; see `open_up`."""
+class CrackAppearance:
+    """The appearance of a crack, see `draw_crack`; changes of brightness are relative."""
 
-    contrast: float  # how much darker than its surroundings, where it fills a pixel
+    contrast: float  # to its surroundings, where it fills a pixel
     tint: float = 0.6  # 0 grey, 1 the colour of its surroundings
-    soft_px: float = 0.0  # sigma of its edges, besides the photograph's blur
-    bridged: float = 0.0  # how much light grains stay in it
-    rim: float = 0.0  # how much lighter its lit lip is, and darker the other
-    chips: float = 0.0  # how much lighter or darker its broken rim is
-    rubble: float = 0.0  # how full of rubble it is, if wide
-    wall: float = 0.0  # share of its width where the inner wall shows, if wide
-    halo: float = 0.0  # how much lighter or darker the surface is beside it
-    light_deg: float = 225.0
+    soft_px: float = 0.0  # sigma of its edges, in addition to the photograph's blur
+    bridged: float = 0.0  # how much of it is bridged by light grains
+    rim: float = 0.0  # brightening of the lit lip, darkening of the other
+    chips: float = 0.0  # change of brightness of its broken rim
+    rubble: float = 0.0  # amount of rubble in it, if wide
+    wall: float = 0.0  # fraction of its width where the inner wall shows, if wide
+    halo: float = 0.0  # change of brightness of the surface beside it
+    light_deg: float = 225.0  # direction of the light
 
     @classmethod
-    def of(cls, rng: Generator, width_px: float) -> "CrackLook":
-        """Any look that a crack of this width has: a wide one is deep, and so is dark."""
+    def of(cls, rng: Generator, width_px: float) -> "CrackAppearance":
+        """Draw a random appearance for this width; wide cracks are deep and therefore dark."""
         return cls(
-            contrast=max(contrast_of(rng), min(0.08 * width_px, rng.uniform(0.6, 0.9))),
+            contrast=max(random_contrast(rng), min(0.08 * width_px, rng.uniform(0.6, 0.9))),
             tint=rng.uniform(0, 1.3),
             soft_px=rng.uniform(0.2, 0.9) if chance(rng, 0.35) else 0.0,
             bridged=rng.uniform(0, 0.8),
@@ -91,50 +89,54 @@ class CrackLook:
             rubble=rng.uniform(0, 0.9) if chance(rng, 0.6) else 0.0,
             wall=rng.uniform(0.15, 0.6) if chance(rng, 0.5) else 0.0,
             halo=rng.normal(0, 0.08) if chance(rng, 0.25) else 0.0,
-            light_deg=light_of(rng),
+            light_deg=random_light_deg(rng),
         )
 
 
 def random_cracks_on(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
-    """Cracks on a photograph; the widest place has ``width_px``."""
-    kinds, weights = zip(*KINDS.values(), strict=True)
-    kind = kinds[rng.choice(len(kinds), p=np.array(weights) / sum(weights))]
-    return kind(rng, picture, width_px)
+    """Return random cracks for a photograph, with a largest width of ``width_px``."""
+    courses, weights = zip(*COURSES.values(), strict=True)
+    course: Course = courses[rng.choice(len(courses), p=np.array(weights) / sum(weights))]
+    return course(rng, picture, width_px)
 
 
 def walk(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
-    """A random walk with kinks, and its branches."""
-    return along(rng, kinked_line(rng, picture.shape[:2], width_px), width_px)
+    """Return a random walk with kinks, and its branches."""
+    return with_branches(rng, kinked_line(rng, picture.shape[:2], width_px), width_px)
 
 
-def weakest(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
-    """The cheapest way through the photograph, and branches off it."""
-    start, end = ends_on(rng, picture.shape[:2])
+def weakest_path(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
+    """Return the cheapest path through the photograph, and its branches."""
+    start, end = random_ends(rng, picture.shape[:2])
     line = cheapest_line(rng, picture, start, end)
-    return along(rng, wavered(rng, line, rng.uniform(0.3, 1.0)), width_px)
+    return with_branches(rng, waver(rng, line, rng.uniform(0.3, 1.0)), width_px)
 
 
 def double(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
-    """A crack and a narrower one that keeps beside it for a while."""
+    """Return a crack, and a narrower one parallel to a part of it."""
     stem, *branches = walk(rng, picture, width_px)
     count = len(stem.points)
     first, last = (np.sort(rng.uniform([0, 0.6], [0.4, 1])) * (count - 1)).astype(int)
     apart = width_px + rng.uniform(3, 14) * (1.2 + 0.5 * smooth_noise(rng, count, 12))
-    beside = stem.points + sign(rng) * apart[:, None] * sideways(stem.points)
+    beside = stem.points + random_sign(rng) * apart[:, None] * normals(stem.points)
     beside = beside[first : last + 1]
     if len(beside) < 8:
         return [stem, *branches]
     beside = beside + rng.normal(0, 0.5, beside.shape)
-    second = opened(rng, beside, style_of(rng, max(0.5, width_px * rng.uniform(0.3, 0.8))))
-    return [stem, broken(rng, second), *branches]
+    second = with_random_width(
+        rng, beside, style_of(rng, max(0.5, width_px * rng.uniform(0.3, 0.8)))
+    )
+    return [stem, break_up(rng, second), *branches]
 
 
 def net(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
-    """A map of fine cracks: the borders of cells, some of them closed."""
+    """Return a net of fine cracks along the borders of Voronoi cells, some of them missing."""
     rows, cols = picture.shape[:2]
     short = min(rows, cols)
     cell = short * rng.uniform(0.16, 0.34)
-    seeds = rng.uniform([-cell, -cell], [cols + cell, rows + cell], (count_of(rows, cols, cell), 2))
+    seeds = rng.uniform(
+        [-cell, -cell], [cols + cell, rows + cell], (cell_count(rows, cols, cell), 2)
+    )
     cells = Voronoi(seeds)
     ridges = np.array(cells.ridge_vertices)
     ends = cells.vertices[ridges[(ridges >= 0).all(axis=1)]]  # (N, 2, 2)
@@ -153,40 +155,41 @@ def net(rng: Generator, picture: Picture, width_px: float) -> list[CrackPath]:
     return paths or walk(rng, picture, width_px)
 
 
-KINDS: dict[str, tuple[Callable[[Generator, Picture, float], list[CrackPath]], float]] = {
+Course = Callable[[Generator, Picture, float], list[CrackPath]]
+COURSES: dict[str, tuple[Course, float]] = {
     "walk": (walk, 0.45),
-    "weakest": (weakest, 0.35),
+    "weakest": (weakest_path, 0.35),
     "double": (double, 0.1),
     "net": (net, 0.1),
-}  # and how often
+}  # with the probability of each
 
 
-def count_of(rows: int, cols: int, cell: float) -> int:
-    """Cells of a net that reaches one cell beyond the picture."""
+def cell_count(rows: int, cols: int, cell: float) -> int:
+    """Return the number of cells of a net that extends one cell beyond the picture."""
     return max(6, round((rows + 2 * cell) * (cols + 2 * cell) / cell**2))
 
 
 def style_of(rng: Generator, width_px: float) -> CrackStyle:
-    """Width along a crack: from narrow to ``width_px``, closing at its ends."""
+    """Draw a style with widths up to ``width_px``, closing at its ends."""
     return CrackStyle(
         (width_px * rng.uniform(0.25, 0.75), width_px),
         closing=(rng.uniform(0, 0.35), rng.uniform(0, 0.35)),
     )
 
 
-def along(rng: Generator, line: Float64, width_px: float) -> list[CrackPath]:
-    """A crack along a line, and its branches."""
+def with_branches(rng: Generator, line: Float64, width_px: float) -> list[CrackPath]:
+    """Return a crack along a line (N, 2), and its branches."""
     style = style_of(rng, width_px)
-    stem = broken(rng, opened(rng, line, style))
+    stem = break_up(rng, with_random_width(rng, line, style))
     paths = [stem]
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.5, 0.25, 0.15, 0.1]))):
         branch = replace(style, roughness=rng.uniform(0.5, 1.3), branches=int(chance(rng, 0.25)))
-        paths += [broken(rng, path) for path in random_branch(rng, stem, branch)]
+        paths += [break_up(rng, path) for path in random_branch(rng, stem, branch)]
     return paths
 
 
-def broken(rng: Generator, path: CrackPath) -> CrackPath:
-    """The path as material breaks: short straight teeth, a width that jumps, interruptions."""
+def break_up(rng: Generator, path: CrackPath) -> CrackPath:
+    """Roughen a path as material breaks: short straight teeth, jumps in width, interruptions."""
     count = len(path.points)
     wide = float(path.width_px.max())
     by_px = rng.uniform(0.15, 0.7) * (1 + 0.12 * wide) * ragged_noise(rng, count, wide)
@@ -198,12 +201,12 @@ def broken(rng: Generator, path: CrackPath) -> CrackPath:
         away = np.abs(way - at) - half
         width *= np.clip(away / (rng.uniform(1, 5) * (2 + wide)), 0, 1) ** 0.7
     width *= wide / max(float(width.max()), 1e-9)
-    points = path.points + by_px[:, None] * sideways(path.points)
+    points = path.points + by_px[:, None] * normals(path.points)
     return CrackPath(points, width, path.shift_px)
 
 
-def ends_on(rng: Generator, shape: Shape) -> tuple[Float64, Float64]:
-    """Both ends (x, y) of a crack: through the picture, ending in it, or all inside."""
+def random_ends(rng: Generator, shape: Shape) -> tuple[Float64, Float64]:
+    """Draw both ends (x, y) of a crack: across the picture, ending in it, or inside it."""
     rows, cols = shape
     short = min(rows, cols)
     inside = int(rng.choice([0, 1, 2], p=[0.45, 0.35, 0.2]))  # ends
@@ -226,8 +229,8 @@ def ends_on(rng: Generator, shape: Shape) -> tuple[Float64, Float64]:
 
 
 def kinked_line(rng: Generator, shape: Shape, width_px: float) -> Float64:
-    """A rough line with a few kinks (N, 2) from end to end."""
-    start, end = ends_on(rng, shape)
+    """Return a rough line (N, 2) with a few kinks between random ends."""
+    start, end = random_ends(rng, shape)
     length = float(np.linalg.norm(end - start))
     kinks = int(rng.integers(0, 5 if width_px < 6 else 3))
     at = np.sort(rng.uniform(0.1, 0.9, kinks))[:, None]
@@ -242,15 +245,18 @@ def kinked_line(rng: Generator, shape: Shape, width_px: float) -> Float64:
 
 
 def cheapest_line(rng: Generator, picture: Picture, start: Float64, end: Float64) -> Float64:
-    """The way (N, 2) that costs least where weak places are cheap: dark ones, edges, or light ones
-    (joints of mortar), and places that are weak by chance."""
+    """Return the cheapest path (N, 2) between two points; weak places are cheap.
+
+    Weak are dark places, edges or light places (mortar joints), and random ones.
+    """
     rows, cols = (-(-side // CELL_PX) + 1 for side in picture.shape[:2])
-    small = cv2.resize(luma(picture), (cols, rows), interpolation=cv2.INTER_AREA)
-    small = small - blurred(small, 12.0)
-    edges = cv2.magnitude(cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1))
+    small = resize(luma(picture), (rows, cols), cv2.INTER_AREA)
+    small = small - blur(small, 12.0)
+    rise_x, rise_y = cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1)
+    edges = np.asarray(cv2.magnitude(rise_x, rise_y), np.float32)
     weak = (-small, edges, edges, small)[int(rng.integers(4))]
     weak = (weak - weak.mean()) / max(float(weak.std()), 1e-3)
-    by_chance = clouds(rng, (rows, cols), 12, 1) + 0.5 * patches(rng, (rows, cols), 1)
+    by_chance = fractal_noise(rng, (rows, cols), 12, 1) + 0.5 * value_noise(rng, (rows, cols), 1)
     cost = np.exp(-WEAK * rng.uniform(0.2, 1) * weak.clip(-1.5, 2.5) - 1.6 * by_chance).ravel()
     a, b, apart = neighbours(rows, cols)
     weights = apart * (cost[a] + cost[b])
@@ -259,19 +265,19 @@ def cheapest_line(rng: Generator, picture: Picture, start: Float64, end: Float64
         np.rint(point / CELL_PX).astype(int).clip(0, [cols - 1, rows - 1]) for point in (start, end)
     ]
     first, last = (int(cell[1] * cols + cell[0]) for cell in cells)
-    _, before = dijkstra(graph, indices=first, return_predecessors=True)
+    _, before = dijkstra(graph, indices=[first], return_predecessors=True)
     way = [last]
     while way[-1] != first:
-        way.append(int(before[way[-1]]))
+        way.append(int(before[0, way[-1]]))
     nodes = np.array(way[::-1])
     line = np.column_stack([nodes % cols, nodes // cols]) * float(CELL_PX)
     return np.vstack([start, line[1:-1], end])
 
 
 @lru_cache(maxsize=8)
-def neighbours(rows: int, cols: int) -> tuple[NDArray, NDArray, NDArray]:
-    """Pairs of neighbouring cells of a grid, both ways, and how far apart they are in cells."""
-    number = np.arange(rows * cols).reshape(rows, cols)
+def neighbours(rows: int, cols: int) -> tuple[Int64, Int64, Float64]:
+    """Return the pairs of neighbouring cells of a grid, both ways, and their distance in cells."""
+    number = np.arange(rows * cols, dtype=np.int64).reshape(rows, cols)
     pairs = [
         (number[:, :-1], number[:, 1:], 1.0),
         (number[:-1], number[1:], 1.0),
@@ -284,77 +290,87 @@ def neighbours(rows: int, cols: int) -> tuple[NDArray, NDArray, NDArray]:
     return np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([apart, apart])
 
 
-def cover_of(rng: Generator, paths: list[CrackPath], shape: Shape, width_px: float) -> Float32:
-    """The share (rows, cols) that cracks open.  Fine ones are exact; of wide ones each edge is
-    broken on its own, pulled about by noise."""
+def frayed_coverage(
+    rng: Generator, paths: list[CrackPath], shape: Shape, width_px: float
+) -> Floats:
+    """Return the coverage (rows, cols) of cracks.
+
+    That of fine cracks is exact.  The edges of wide ones are frayed: displaced by noise.
+    """
     if width_px < FRAYED_PX and len(paths) <= MANY:
         return coverage(paths, shape)
-    middles = [path.points + path.shift_px[:, None] * sideways(path.points) for path in paths]
+    middles = [path.points + path.shift_px[:, None] * normals(path.points) for path in paths]
     widths = [path.width_px for path in paths]
-    cover = tapered(shape, zip(middles, widths, strict=True))
+    cover = draw_tapered_lines(shape, zip(middles, widths, strict=True))
     if width_px < FRAYED_PX:
         return cover
-    x, y = grid(shape)
+    x, y = pixel_grid(shape)
     by_px = np.float32(min(0.35 * width_px, 4.0) * rng.uniform(0.5, 1.2))
-    right, down = (by_px * clouds(rng, shape, 1.2 * width_px + 4, 1.5) for _ in range(2))
-    return cv2.remap(cover, x + right, y + down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    right, down = (by_px * fractal_noise(rng, shape, 1.2 * width_px + 4, 1.5) for _ in range(2))
+    map_x, map_y = (np.asarray(field, np.float32) for field in (x + right, y + down))
+    frayed = cv2.remap(cover, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(frayed, np.float32)
 
 
-def opening(cover: Share, texture: Field, look: CrackLook) -> Share:
-    """How open (rows, cols) a crack looks: its cover, softened, less where light grains of the
-    photograph's ``texture`` bridge it."""
-    return blurred(cover, look.soft_px) * (1 - look.bridged * ramp(texture, 1.06, 1.35))
+def visible_opening(cover: Alpha, texture: Field, appearance: CrackAppearance) -> Alpha:
+    """Return the alpha (rows, cols) of a crack: its coverage, softened, and reduced where light
+    grains of the photograph's ``texture`` bridge it."""
+    return blur(cover, appearance.soft_px) * (1 - appearance.bridged * ramp(texture, 1.06, 1.35))
 
 
-def open_up(
-    rng: Generator, picture: Picture, open_: Share, width_px: float, look: CrackLook
+def draw_crack(
+    rng: Generator, picture: Picture, open_: Alpha, width_px: float, appearance: CrackAppearance
 ) -> Picture:
-    """The picture with a crack where ``open_`` is 1, usually ``width_px`` wide."""
+    """Draw a crack where ``open_`` (rows, cols) is 1; ``width_px`` is its median width."""
     shape = open_.shape
     result = picture
-    if look.halo:
-        beside = blurred(open_, 2 + 1.5 * width_px)
-        beside = beside / max(float(beside.max()), 1e-6) * (1 + patches(rng, shape, 20))
-        result = shaded(result, 1 + look.halo * beside)
-    if look.chips and width_px > 1.5:
-        near = blurred(open_, 0.7 + 0.4 * width_px) + 0.28 * clouds(rng, shape, 3 * width_px + 4)
-        inner = shifted(picture, 11.5, 7.5) * np.float32(1 + look.chips)
-        result = laid(result, inner, ramp(near, 0.42, 0.6))
-    lips = relief_of(rng, open_, look)
-    if look.rim:
-        result = shaded(result, 1 + lips)
-    inside = np.clip(1 + np.where(lips < 0, 1.5, DEEP) * lips, 0.6, 1.9)
-    if width_px >= RUBBLE_PX:  # its walls are seen better than its bottom
-        inside = inside * (1.6 - 0.8 * blurred(open_, 0.2 * width_px))
-    if width_px >= RUBBLE_PX and (look.rubble or look.wall):
-        fill = rubble(rng, shape, look, width_px) + inner_wall(rng, open_, look, width_px)
-        inside = inside + fill * texture_of(picture)
-    return darkened(rng, result, open_, look.contrast, look.tint, inside)
+    if appearance.halo:
+        beside = blur(open_, 2 + 1.5 * width_px)
+        beside = beside / max(float(beside.max()), 1e-6) * (1 + value_noise(rng, shape, 20))
+        result = shade(result, 1 + appearance.halo * beside)
+    if appearance.chips and width_px > 1.5:
+        near = blur(open_, 0.7 + 0.4 * width_px) + 0.28 * fractal_noise(
+            rng, shape, 3 * width_px + 4
+        )
+        inner = translate(picture, 11.5, 7.5) * np.float32(1 + appearance.chips)
+        result = overlay(result, inner, ramp(near, 0.42, 0.6))
+    lips = crumbly_relief(rng, open_, appearance)
+    if appearance.rim:
+        result = shade(result, 1 + lips)
+    inside = np.clip(1 + np.where(lips < 0, 1.5, INNER_WALL) * lips, 0.6, 1.9)
+    if width_px >= RUBBLE_PX:  # its walls are brighter than its bottom
+        inside = inside * (1.6 - 0.8 * blur(open_, 0.2 * width_px))
+    if width_px >= RUBBLE_PX and (appearance.rubble or appearance.wall):
+        fill = rubble(rng, shape, appearance, width_px) + inner_wall(
+            rng, open_, appearance, width_px
+        )
+        inside = inside + fill * local_texture(picture)
+    return darken(rng, result, open_, appearance.contrast, appearance.tint, inside)
 
 
-def relief_of(rng: Generator, open_: Share, look: CrackLook) -> Field:
-    """How much lighter (rows, cols) the lips of a crack are than flat surface; crumbly."""
-    crumbs = (1 + patches(rng, open_.shape, 4)) * (1 + patches(rng, open_.shape, 16))
-    return relief(open_, look.light_deg) * crumbs * np.float32(look.rim)
+def crumbly_relief(rng: Generator, open_: Alpha, appearance: CrackAppearance) -> Field:
+    """Return the change of brightness (rows, cols) of the lips of a crack, with crumbs."""
+    crumbs = (1 + value_noise(rng, open_.shape, 4)) * (1 + value_noise(rng, open_.shape, 16))
+    return relief(open_, appearance.light_deg) * crumbs * np.float32(appearance.rim)
 
 
-def rubble(rng: Generator, shape: Shape, look: CrackLook, width_px: float) -> Field:
-    """How much lighter (rows, cols) than its dark a wide crack is where crumbs lie in it, 1 as much
-    again; more of them lie here than there."""
-    if not look.rubble:
+def rubble(rng: Generator, shape: Shape, appearance: CrackAppearance, width_px: float) -> Field:
+    """Return the brightening (rows, cols) of a wide crack by rubble, relative to its darkness."""
+    if not appearance.rubble:
         return np.zeros(shape, np.float32)
-    crumbs = clouds(rng, shape, 0.6 * width_px + 3, 1.5) + 0.7 * patches(rng, shape, 40)
-    lying = ramp(crumbs, 0.9 - look.rubble, 1.3 - look.rubble)
-    dark = max(1 - look.contrast, 0.05)
-    return lying * np.float32(rng.uniform(0.1, 0.6) * look.contrast / dark)
+    crumbs = fractal_noise(rng, shape, 0.6 * width_px + 3, 1.5) + 0.7 * value_noise(rng, shape, 40)
+    lying = ramp(crumbs, 0.9 - appearance.rubble, 1.3 - appearance.rubble)
+    dark = max(1 - appearance.contrast, 0.05)
+    return lying * np.float32(rng.uniform(0.1, 0.6) * appearance.contrast / dark)
 
 
-def inner_wall(rng: Generator, open_: Share, look: CrackLook, width_px: float) -> Field:
-    """How much lighter (rows, cols) than its dark a wide crack is where one of its inner walls
-    faces the camera."""
-    deeper = look.wall * width_px * (1 + 0.5 * rng.uniform(-1, 1))
-    angle = np.deg2rad(look.light_deg)
-    core = shifted(open_, -deeper * np.cos(angle), -deeper * np.sin(angle))
-    shows = np.clip(open_ - core, 0, 1) * ramp(clouds(rng, open_.shape, 30, 4), -0.5, 0.4)
-    dark = max(1 - look.contrast, 0.05)
-    return shows * np.float32(rng.uniform(0.2, 0.6) * look.contrast / dark)
+def inner_wall(rng: Generator, open_: Alpha, appearance: CrackAppearance, width_px: float) -> Field:
+    """Return the brightening (rows, cols) of a wide crack where an inner wall faces the camera,
+    relative to its darkness."""
+    deeper = appearance.wall * width_px * (1 + 0.5 * rng.uniform(-1, 1))
+    angle = np.deg2rad(appearance.light_deg)
+    core = translate(open_, -deeper * np.cos(angle), -deeper * np.sin(angle))
+    shows: Alpha = np.clip(open_ - core, 0, 1)
+    shows = shows * ramp(fractal_noise(rng, open_.shape, 30, 4), -0.5, 0.4)
+    dark = max(1 - appearance.contrast, 0.05)
+    return shows * np.float32(rng.uniform(0.2, 0.6) * appearance.contrast / dark)

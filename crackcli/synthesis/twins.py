@@ -1,11 +1,11 @@
-"""Counterfactual twins: the same photograph with a crack, and with what is none.
+"""Counterfactual twins: a crack-free photograph with a drawn crack, or with distractors.
 
 A crack-free photograph becomes a *cracked* twin (label crack) or a *distracted* twin (no crack).
-Both are drawn by the same brushes, in widths and contrasts from the same laws, and finished by the
-same camera; half of the cracked ones have the distractors too.  So a classifier that is told one
-bit per photograph can tell them apart by what makes a crack a crack, and by nothing else.
+Both are drawn by the same brushes, with widths and contrasts from the same distributions, and get
+the same blur and grain.  Half of the cracked twins have distractors, too.  A classifier with one
+label per photograph can therefore separate them only by what makes a crack a crack.
 
-All chance comes from the generator that is handed in: the same seed gives the same twin.
+All randomness comes from the given generator: the same seed gives the same twin.
 """
 
 from collections.abc import Sequence
@@ -15,169 +15,183 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from crackcli.arrays import Float32, Float64, UInt8
+from crackcli.arrays import Float64, Floats, UInt8
 from crackcli.synthesis.brushes import (
+    Alpha,
     Field,
     Picture,
-    Share,
     chance,
+    local_texture,
+    local_tone,
     luma,
-    texture_of,
-    tone_of,
-    width_of,
+    random_width,
 )
-from crackcli.synthesis.cover import CrackPath, blurred
-from crackcli.synthesis.distractors import DISTRACTORS, chosen
-from crackcli.synthesis.drawn_cracks import CrackLook, cover_of, open_up, opening, random_cracks_on
-from crackcli.synthesis.visibility import Camera, noise_at, scale_of, visibility
+from crackcli.synthesis.cover import CrackPath, blur
+from crackcli.synthesis.distractors import DISTRACTORS, choose_families
+from crackcli.synthesis.drawn_cracks import (
+    CrackAppearance,
+    draw_crack,
+    frayed_coverage,
+    random_cracks_on,
+    visible_opening,
+)
+from crackcli.synthesis.visibility import Camera, eye_sigma, local_noise, visibility
 
-VISIBLE = 6.0  # d' from which a stretch of a crack is seen; see `visibility`
-LEAST_LENGTH = 60 / 256  # of the short side: visible length of a cracked twin
-MOSTLY = 0.7  # of a crack's length is to be visible
-DISTRACTED = 0.5  # of the cracked twins
+VISIBLE = 6.0  # d' from which a stretch of a crack is visible, see `visibility`
+LEAST_LENGTH = 60 / 256  # visible length in a cracked twin, relative to the short side
+VISIBLE_FRACTION = 0.7  # of a crack's length
+DISTRACTED = 0.5  # fraction of the cracked twins that have distractors
 ATTEMPTS = 6
-WIDENED = 2  # times at most that a crack is widened to be seen
-MARGIN = 1.15  # contrast above what is needed
-BLACKEST = 0.95  # contrast
-DARKEST = 40.0  # mean brightness below which a photograph is lightened, for nothing shows in it
-CHANGED = (6.0, 0.004)  # levels, and share of the pixels: a distracted twin differs at least so
-SHOWS = 3.0  # levels by which a crack still differs where something lies over it
+MAX_WIDENINGS = 2  # of a crack that would not be visible
+MARGIN = 1.15  # factor on the contrast that is needed
+BLACKEST = 0.95  # largest contrast
+DARKEST = 40.0  # mean brightness; darker photographs are lightened, so that drawings are visible
+CHANGED = (6.0, 0.004)  # grey levels, and fraction of pixels that a distracted twin must change
+SHOWS = 3.0  # grey levels; where a distractor leaves less difference, the crack is covered
 
 
 def twin(photograph: UInt8, label: int, rng: Generator) -> UInt8:
-    """A twin of a crack-free photograph: 1 cracked, 0 distracted."""
+    """Return a twin of a crack-free photograph (rows, cols, 3): cracked if label is 1, else
+    distracted."""
     return cracked_twin(photograph, rng)[0] if label else distracted_twin(photograph, rng)
 
 
 def cracked_twin(
     photograph: UInt8, rng: Generator, width_px: float | None = None
-) -> tuple[UInt8, Float32]:
-    """A photograph (rows, cols, 3) with a crack that a person sees, and its cover (rows, cols).
+) -> tuple[UInt8, Floats]:
+    """Return a photograph (rows, cols, 3) with a crack that a person can see, and its coverage.
 
-    ``cover`` is the share of each pixel that the crack opens, 0 where something lies over it.
-    ``width_px`` is its widest, as far as it is visible then; else it is drawn by chance.
+    The coverage (rows, cols) is the fraction of each pixel that the crack covers, 0 where an object
+    hides it.  ``width_px`` is the largest width, if the crack is visible with it; default random.
     """
-    base = exposed(photograph)
+    base = to_picture(photograph)
     camera = Camera.of(base)
-    best: tuple[float, Picture, Float32] | None = None
+    picture = base
+    visible: Floats = np.zeros(base.shape[:2], np.float32)
+    longest = -1.0  # visible length, relative to the short side
     for attempt in range(ATTEMPTS):
-        names = chosen(rng, most=2) if chance(rng, DISTRACTED) else []
+        names = choose_families(rng, most=2) if chance(rng, DISTRACTED) else []
         over = [name for name in names if DISTRACTORS[name].over]
-        under = with_distractors(rng, base, [name for name in names if name not in over])
-        crack = visible_crack(rng, under, width_px or width_of(rng), camera, attempt)
-        cracked = open_up(rng, under, crack.open_, crack.width_px, crack.look)
+        under = draw_distractors(rng, base, [name for name in names if name not in over])
+        crack = visible_crack(rng, under, width_px or random_width(rng), camera, attempt)
+        cracked = draw_crack(rng, under, crack.open_, crack.width_px, crack.appearance)
         cover = crack.cover
         if over:
-            under = with_distractors(deepcopy(rng), under, over)  # the same things on both
-            cracked = with_distractors(rng, cracked, over)
+            under = draw_distractors(deepcopy(rng), under, over)  # the same objects on both
+            cracked = draw_distractors(rng, cracked, over)
             cover = cover * (np.abs(luma(cracked) - luma(under)) > SHOWS)
-        darkening = blurred(luma(under) - luma(cracked), camera.blur_px)
-        sigma_px = scale_of(crack.width_px)
-        noise = noise_at(luma(under), sigma_px) if over else crack.noise
-        seen, lengths = visibility(darkening, noise, crack.paths, sigma_px)
-        length = float(lengths[seen >= VISIBLE].sum()) / min(cover.shape)
-        if best is None or length > best[0]:
-            best = length, camera.took(base, cracked, rng), cover
+        darkening = blur(luma(under) - luma(cracked), camera.blur_px)
+        sigma_px = eye_sigma(crack.width_px)
+        noise = local_noise(luma(under), sigma_px) if over else crack.noise
+        dprime, lengths = visibility(darkening, noise, crack.paths, sigma_px)
+        length = float(lengths[dprime >= VISIBLE].sum()) / min(cover.shape)
+        if length > longest:
+            longest, picture, visible = length, camera.finish(base, cracked, rng), cover
         if length >= LEAST_LENGTH:
             break
-    _, picture, cover = best
-    return as_image(picture), cover
+    return to_uint8(picture), visible
 
 
 @dataclass(frozen=True)
 class VisibleCrack:
-    """A crack that is about to be drawn.
+    """A crack before it is drawn.
 
-    paths     its stems and branches
-    cover     (rows, cols)  share of each pixel that it opens
-    open_     (rows, cols)  the same as it looks: softened, and bridged by light grains
-    noise     (rows, cols)  of the surface, to an eye that looks for this width
-    width_px  the usual one
+    paths       stems and branches
+    cover       (rows, cols)  fraction of each pixel that it covers
+    open_       (rows, cols)  the same, softened and bridged by light grains
+    noise       (rows, cols)  of the surface, for an eye that searches for this width
+    width_px    median
+    appearance  with enough contrast to be visible
     """
 
     paths: list[CrackPath]
-    cover: Float32
-    open_: Share
+    cover: Floats
+    open_: Alpha
     noise: Field
     width_px: float
-    look: CrackLook
+    appearance: CrackAppearance
 
 
 def visible_crack(
     rng: Generator, picture: Picture, width_px: float, camera: Camera, attempt: int
 ) -> VisibleCrack:
-    """A crack on a picture, with a look in which it is visible: darker than chance had it, or
-    wider, where the surface asks for it; more so with each attempt."""
-    look = CrackLook.of(rng, width_px)
+    """Return a random crack with an appearance in which it is visible on the picture.
+
+    If the surface requires it, the crack gets a higher contrast or becomes wider, the more the
+    higher ``attempt`` is.
+    """
+    appearance = CrackAppearance.of(rng, width_px)
     if attempt:
-        look = replace(look, bridged=look.bridged / 2, contrast=max(look.contrast, 0.6))
+        appearance = replace(
+            appearance, bridged=appearance.bridged / 2, contrast=max(appearance.contrast, 0.6)
+        )
     paths = random_cracks_on(rng, picture, width_px)
-    tone = tone_of(picture)
-    brightness, texture, tone = luma(picture), texture_of(picture, tone), luma(tone)
-    for widen in range(WIDENED + 1):
-        usual_px = usual_width(paths)
-        cover = cover_of(rng, paths, brightness.shape, usual_px)
-        open_ = opening(cover, texture, look)
-        sigma_px = scale_of(usual_px)
-        noise = noise_at(brightness, sigma_px)
-        darkest = blurred(open_ * tone, camera.blur_px)
+    tone = local_tone(picture)
+    brightness, texture, tone = luma(picture), local_texture(picture, tone), luma(tone)
+    for widen in range(MAX_WIDENINGS + 1):
+        usual_px = median_width(paths)
+        cover = frayed_coverage(rng, paths, brightness.shape, usual_px)
+        open_ = visible_opening(cover, texture, appearance)
+        sigma_px = eye_sigma(usual_px)
+        noise = local_noise(brightness, sigma_px)
+        darkest = blur(open_ * tone, camera.blur_px)
         needed = needed_contrast(*visibility(darkest, noise, paths, sigma_px), min(cover.shape))
-        if needed <= BLACKEST or widen == WIDENED:
+        if needed <= BLACKEST or widen == MAX_WIDENINGS:
             break
         by_px = (min(needed / BLACKEST, 2.5) - 1) * usual_px
         paths = [path.widened(by_px) for path in paths]
-    look = replace(look, contrast=min(max(look.contrast, needed), BLACKEST))
-    return VisibleCrack(paths, cover, open_, noise, usual_px, look)
+    appearance = replace(appearance, contrast=min(max(appearance.contrast, needed), BLACKEST))
+    return VisibleCrack(paths, cover, open_, noise, usual_px, appearance)
 
 
-def needed_contrast(seen: Float64, lengths: Float64, short_px: int) -> float:
-    """The contrast in which enough of a crack is visible, from its d' (N) at contrast 1 and the
-    lengths (N) that each value stands for."""
-    order = np.argsort(-seen)
-    enough = min(MOSTLY * lengths.sum(), 2 * LEAST_LENGTH * short_px)
+def needed_contrast(dprime: Floats, lengths: Float64, short_px: int) -> float:
+    """Return the contrast at which enough of a crack is visible, from d' (N) at contrast 1 and the
+    lengths in px (N) that the values stand for."""
+    order = np.argsort(-dprime)
+    enough = min(VISIBLE_FRACTION * lengths.sum(), 2 * LEAST_LENGTH * short_px)
     rank = int(np.searchsorted(np.cumsum(lengths[order]), enough))
     if rank >= len(order):
         return float("inf")
-    return MARGIN * VISIBLE / max(float(seen[order[rank]]), 1e-3)
+    return MARGIN * VISIBLE / max(float(dprime[order[rank]]), 1e-3)
 
 
 def distracted_twin(
     photograph: UInt8, rng: Generator, families: Sequence[str] | None = None
 ) -> UInt8:
-    """A photograph (rows, cols, 3) with one to three things that are no cracks.
+    """Return a photograph (rows, cols, 3) with one to three distractors.
 
-    ``families`` names them; else they are drawn by chance.
+    ``families`` are their names in `DISTRACTORS`; default random.
     """
-    base = exposed(photograph)
+    base = to_picture(photograph)
     camera = Camera.of(base)
     for _ in range(ATTEMPTS):
-        names = families or chosen(rng, most=3)
-        picture = camera.took(base, with_distractors(rng, base, names), rng)
+        names = families or choose_families(rng, most=3)
+        picture = camera.finish(base, draw_distractors(rng, base, names), rng)
         differs = np.abs(luma(picture) - luma(base)) > CHANGED[0]
         if differs.mean() >= CHANGED[1]:
             break
-    return as_image(picture)
+    return to_uint8(picture)
 
 
-def with_distractors(rng: Generator, picture: Picture, names: Sequence[str]) -> Picture:
-    """The picture with these things on it, one after the other."""
+def draw_distractors(rng: Generator, picture: Picture, names: Sequence[str]) -> Picture:
+    """Draw distractors onto the picture, one after the other."""
     for name in names:
         picture = np.clip(DISTRACTORS[name].draw(rng, picture), 0, 255)
     return picture
 
 
-def usual_width(paths: list[CrackPath]) -> float:
-    """Median width in px of the first crack where it is open."""
+def median_width(paths: list[CrackPath]) -> float:
+    """Return the median width in px of the first path where it is open."""
     widths = paths[0].width_px
     return float(np.median(widths[widths > 0.2])) if (widths > 0.2).any() else 0.2
 
 
-def exposed(photograph: UInt8) -> Picture:
-    """The photograph as a picture; a very dark one is lightened so that something shows in it."""
+def to_picture(photograph: UInt8) -> Picture:
+    """Convert a photograph to float; a very dark one is lightened so that drawings are visible."""
     picture = photograph.astype(np.float32)
     return picture + max(0.0, DARKEST - float(luma(picture).mean()))
 
 
-def as_image(picture: Picture) -> UInt8:
-    """A picture as it is stored."""
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+def to_uint8(picture: Picture) -> UInt8:
+    """Round a picture to 8 bits."""
+    return np.asarray(np.rint(picture).clip(0, 255), np.uint8)

@@ -6,7 +6,7 @@ import pytest
 
 from crackcli.errors import UsageError
 from crackcli.masking.refinement import Masking, close, darkness, isodata, refine, study_candidates
-from crackcli.synthesis.cover import CrackPath, Look, coverage, paint
+from crackcli.synthesis.cover import CrackPath, PaintStyle, coverage, paint
 
 SIDE = 320
 THRESHOLD = 0.01
@@ -62,7 +62,7 @@ def test_a_drawn_crack_covers_the_area_that_was_painted(width_px, off_px, angle_
     half = np.array([np.cos(angle), np.sin(angle)]) * 90
     middle = np.array([160.3, 159.8])
     path = CrackPath.of([middle - half, middle + half / 3, middle + half], width_px)
-    look = Look(contrast=0.6, variation=0.0, rim=0.0)
+    look = PaintStyle(contrast=0.6, variation=0.0, rim=0.0)
     cover = coverage([path], (SIDE, SIDE))
     image = paint(rgb(surface()), cover, np.random.default_rng(3), look)
 

@@ -1,11 +1,11 @@
-"""Cracks for a self-test: the light that is missing across them is their width."""
+"""Cracks for a self-test: the missing light across them is proportional to their width."""
 
 import numpy as np
 import pytest
 
 from crackcli.rasters.srgb import to_linear, to_srgb
 from crackcli.synthesis.brushes import luma
-from crackcli.synthesis.known_cracks import draw_known, known_crack, relative_darkness
+from crackcli.synthesis.known_cracks import draw_known, known_crack, relative_contrast
 from crackcli.synthesis.visibility import Camera
 
 SIDE = 240
@@ -18,12 +18,12 @@ def photograph(seed=5, grain=4.0):
 
 
 def missing(before, after):
-    """The share of white light that was taken away (rows, cols)."""
+    """Missing light (rows, cols) as a fraction of white."""
     return luma(to_linear(before / 255)) - luma(to_linear(after / 255))
 
 
 @pytest.mark.parametrize("width_px", [0.5, 1.0, 2.0, 5.0, 12.0])
-def test_the_median_width_along_the_path_is_what_was_asked_for(width_px):
+def test_the_median_width_along_the_path_is_the_given_width(width_px):
     for seed in range(5):
         path = known_crack(np.random.default_rng(seed), MIDDLE, width_px)
 
@@ -35,7 +35,7 @@ def test_the_median_width_along_the_path_is_what_was_asked_for(width_px):
 @pytest.mark.parametrize("blur_px", [0.4, 1.2])
 @pytest.mark.parametrize("width_px", [0.7, 2.0, 6.0])
 @pytest.mark.parametrize("contrast", [0.3, 0.65])
-def test_the_light_that_is_missing_is_the_opening_whatever_the_blur(width_px, blur_px, contrast):
+def test_the_missing_light_is_the_opening_for_any_blur(width_px, blur_px, contrast):
     image, ratios = np.full((SIDE, SIDE, 3), 150, np.uint8), []
     full = missing(image[:1, :1], image[:1, :1] * (1 - contrast)).item()
     for seed in range(12):
@@ -47,7 +47,7 @@ def test_the_light_that_is_missing_is_the_opening_whatever_the_blur(width_px, bl
     assert np.mean(ratios) == pytest.approx(1.0, abs=0.04)
 
 
-def test_away_from_the_crack_nothing_changes_and_the_input_is_kept():
+def test_pixels_away_from_the_crack_and_the_input_do_not_change():
     image, rng = photograph(), np.random.default_rng(2)
     before = image.copy()
     path = known_crack(rng, MIDDLE, 3.0)
@@ -86,20 +86,20 @@ def test_a_blurred_photograph_has_blurred_cracks():
 def test_the_same_seed_draws_the_same_crack():
     image = photograph()
 
-    def drawn(seed):
+    def draw_lines(seed):
         rng = np.random.default_rng(seed)
         return draw_known(rng, image, known_crack(rng, MIDDLE, 2.0), 0.4, Camera(0.8, 2.0))
 
-    np.testing.assert_array_equal(drawn(1), drawn(1))
-    assert (drawn(1) != drawn(2)).any()
+    np.testing.assert_array_equal(draw_lines(1), draw_lines(1))
+    assert (draw_lines(1) != draw_lines(2)).any()
 
 
 @pytest.mark.parametrize("contrast", [0.3, 0.6])
-def test_the_darkness_of_a_wide_crack_is_read_a_little_low(contrast):
+def test_the_measured_contrast_of_a_wide_crack_is_slightly_low(contrast):
     rng, image = np.random.default_rng(6), photograph(grain=2.0)
     path = known_crack(rng, MIDDLE, 6.0)
     after = draw_known(rng, image, path, contrast, Camera(0.5, 1.0))
 
-    read = relative_darkness(after, path.points[10:-10])
+    read = relative_contrast(after, path.points[10:-10])
 
     assert 0.75 * contrast < read < 1.05 * contrast

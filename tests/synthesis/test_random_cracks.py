@@ -1,18 +1,18 @@
-"""Drawn cracks: their width is what was asked for, and a photograph changes only where they are."""
+"""Random cracks have the given width, and painting changes only the pixels at a crack."""
 
 import numpy as np
 import pytest
 
-from crackcli.synthesis.cover import REACH_PX, CrackPath, Look, coverage, paint
+from crackcli.synthesis.cover import CHANGED_WITHIN_PX, CrackPath, PaintStyle, coverage, paint
 from crackcli.synthesis.random_cracks import CrackStyle, random_crack
 
 SHAPE = (160, 200)  # rows, cols
-PLAIN = Look(contrast=0.6, variation=0.0, rim=0.0)
+PLAIN = PaintStyle(contrast=0.6, variation=0.0, rim=0.0)
 
 
 @pytest.fixture
 def photograph():
-    """A reddish wall with grain."""
+    """A reddish surface with grain."""
     rng = np.random.default_rng(5)
     return np.clip(rng.normal((170, 140, 120), 4, (*SHAPE, 3)), 0, 255).astype(np.uint8)
 
@@ -25,7 +25,7 @@ def straight(angle_deg, width_px, middle=(100.3, 79.8), length_px=110):
 
 
 def width_across(cover, angle_deg):
-    """Widths from sums over columns or rows, whichever cross the crack more squarely."""
+    """Widths from sums over columns or rows, those that cross the crack at the larger angle."""
     angle = np.deg2rad(angle_deg)
     if abs(np.cos(angle)) >= abs(np.sin(angle)):
         return cover[:, 80:120].sum(axis=0) * abs(np.cos(angle))
@@ -33,7 +33,7 @@ def width_across(cover, angle_deg):
 
 
 def covered_by_hand(path, shape, finer=16):
-    """Coverage from the share of sub-pixels that lie nearer to the path than half its width."""
+    """Coverage as the fraction of sub-pixels closer to the path than half its width."""
     cover = np.zeros(shape)
     offsets = (np.arange(finer) + 0.5) / finer - 0.5
     for row, col in np.ndindex(shape):
@@ -58,7 +58,7 @@ def test_a_crack_measures_its_width_at_any_angle(angle_deg, width_px):
     np.testing.assert_allclose(width_across(cover, angle_deg), width_px, atol=0.03)
 
 
-def test_a_bent_crack_of_changing_width_agrees_with_sub_pixels():
+def test_the_coverage_of_a_bent_crack_of_changing_width_agrees_with_sub_pixels():
     path = CrackPath.of([[4, 5], [14, 8], [20, 18], [31, 20]], [2.0, 4.0, 3.0, 6.0])
 
     actual = coverage([path], (28, 40))
@@ -68,7 +68,7 @@ def test_a_bent_crack_of_changing_width_agrees_with_sub_pixels():
     assert actual.sum() == pytest.approx(expected.sum(), rel=0.02)
 
 
-def test_ragged_edges_leave_the_width_as_it_is():
+def test_ragged_edges_do_not_change_the_width():
     path = straight(0, 6.0)
     way = np.linspace(0, path.along_px[-1], 56)
     waving = path.sampled(way)
@@ -81,7 +81,7 @@ def test_ragged_edges_leave_the_width_as_it_is():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_coverage_is_a_share_and_adds_up_to_the_area(seed):
+def test_coverage_is_from_0_to_1_and_sums_to_the_area(seed):
     style = CrackStyle((1.0, 6.0), branches=0, gaps=1)
     paths = random_crack(np.random.default_rng(seed), (20, 20), (180, 130), style)
 
@@ -94,7 +94,7 @@ def test_coverage_is_a_share_and_adds_up_to_the_area(seed):
     assert cover.sum() == pytest.approx(paths[0].area_px, rel=0.05)
 
 
-def test_what_lies_outside_the_image_is_left_out():
+def test_parts_outside_the_image_are_left_out():
     inside = coverage([straight(33, 5)], SHAPE)
     shifted = coverage([straight(33, 5, middle=(40.3, 79.8))], SHAPE)
 
@@ -108,7 +108,7 @@ def test_overlapping_paths_count_once():
     np.testing.assert_array_equal(once, twice)
 
 
-def test_a_crack_follows_from_its_seed():
+def test_the_same_seed_gives_the_same_crack():
     def draw(seed):
         rng = np.random.default_rng(seed)
         return coverage(random_crack(rng, (10, 10), (180, 150), CrackStyle(branches=2)), SHAPE)
@@ -117,7 +117,7 @@ def test_a_crack_follows_from_its_seed():
     assert (draw(1) != draw(2)).any()
 
 
-def test_a_random_crack_keeps_to_its_ends_and_its_widest():
+def test_a_random_crack_has_the_given_ends_and_largest_width():
     paths = random_crack(np.random.default_rng(3), (10, 20), (190, 140), CrackStyle((2, 9)))
 
     (stem,) = paths
@@ -138,7 +138,7 @@ def test_branches_start_on_their_stem_and_are_narrower():
     assert sorted(away)[3] < 2  # others are branches of branches
 
 
-def test_a_gap_interrupts_and_is_not_counted_as_length():
+def test_a_gap_interrupts_a_crack_and_is_not_part_of_its_length():
     whole, broken = (
         random_crack(np.random.default_rng(2), (0, 50), (190, 50), CrackStyle(gaps=gaps))[0]
         for gaps in (0, 1)
@@ -148,7 +148,7 @@ def test_a_gap_interrupts_and_is_not_counted_as_length():
     assert broken.length_px < whole.length_px - 3
 
 
-def test_a_crack_along_joints_goes_in_steps():
+def test_a_crack_along_joints_is_stepped():
     beds = [np.array([[x, y] for x in range(0, 201, 20)], float) for y in range(0, 161, 20)]
     heads = [
         np.array([[x, y], [x, y + 20]], float)
@@ -164,14 +164,14 @@ def test_a_crack_along_joints_goes_in_steps():
     assert stem.length_px > 300  # 200 across and 160 down, corners rounded; 253 straight
 
 
-def test_joints_that_do_not_meet_are_refused():
+def test_joints_that_do_not_meet_raise_an_error():
     joints = [np.array([[0, 0], [20, 0]], float), np.array([[100, 90], [140, 90]], float)]
 
     with pytest.raises(ValueError, match="not connected"):
         random_crack(np.random.default_rng(0), (0, 0), (140, 90), joints=joints)
 
 
-def test_growth_is_exactly_what_was_asked_for():
+def test_a_path_is_widened_by_exactly_the_given_amount():
     stem = random_crack(np.random.default_rng(4), (0, 0), (400, 90), CrackStyle((2, 6)))[0]
 
     wider, shorter = stem.widened(1.5), stem.shortened(0.5, taper_px=30)
@@ -186,16 +186,16 @@ def test_paint_changes_nothing_away_from_the_crack(photograph):
     cover = np.zeros(SHAPE, np.float32)
     cover[75:85, 40:160] = 1
     far = np.ones(SHAPE, bool)
-    reach = REACH_PX + 3
+    reach = CHANGED_WITHIN_PX + 3
     far[75 - reach : 85 + reach, 40 - reach : 160 + reach] = False
 
-    painted = paint(photograph, cover, np.random.default_rng(0), Look(blur_px=1.0))
+    painted = paint(photograph, cover, np.random.default_rng(0), PaintStyle(blur_px=1.0))
 
     np.testing.assert_array_equal(painted[far], photograph[far])
     assert (painted[cover == 1] < photograph[cover == 1]).mean() > 0.99
 
 
-def test_paint_without_coverage_gives_the_photograph_back(photograph):
+def test_paint_without_coverage_returns_the_photograph(photograph):
     painted = paint(photograph, np.zeros(SHAPE, np.float32), np.random.default_rng(0))
 
     np.testing.assert_array_equal(painted, photograph)
@@ -204,7 +204,7 @@ def test_paint_without_coverage_gives_the_photograph_back(photograph):
 @pytest.mark.parametrize("contrast", [0.3, 0.6, 0.8])
 def test_paint_reaches_the_contrast_where_the_crack_fills_the_pixel(photograph, contrast):
     cover = coverage([straight(0, 14)], SHAPE)
-    look = Look(contrast=contrast, variation=0.0, rim=0.0)
+    look = PaintStyle(contrast=contrast, variation=0.0, rim=0.0)
 
     painted = paint(photograph, cover, np.random.default_rng(0), look)
 
@@ -212,7 +212,7 @@ def test_paint_reaches_the_contrast_where_the_crack_fills_the_pixel(photograph, 
     assert 1 - bottom / surroundings == pytest.approx(contrast, abs=0.02)
 
 
-def test_a_painted_hairline_is_fainter_by_its_share_of_the_pixel(photograph):
+def test_a_painted_hairline_is_fainter_by_its_coverage_of_the_pixel(photograph):
     cover = coverage([straight(0, 0.5, middle=(100, 80))], SHAPE)
 
     painted = paint(photograph, cover, np.random.default_rng(0), PLAIN)
@@ -221,7 +221,7 @@ def test_a_painted_hairline_is_fainter_by_its_share_of_the_pixel(photograph):
     assert missing / photograph.mean() == pytest.approx(0.5 * PLAIN.contrast, abs=0.05)
 
 
-def test_paint_keeps_the_tint_of_the_wall(photograph):
+def test_paint_keeps_the_tint_of_the_surface(photograph):
     cover = coverage([straight(0, 14)], SHAPE)
 
     painted = paint(photograph, cover, np.random.default_rng(0), PLAIN)
@@ -230,7 +230,7 @@ def test_paint_keeps_the_tint_of_the_wall(photograph):
     assert red > green > blue
 
 
-def test_paint_follows_from_its_seed_and_keeps_the_input(photograph):
+def test_the_same_seed_gives_the_same_painting_and_the_input_is_kept(photograph):
     before, cover = photograph.copy(), coverage([straight(40, 7)], SHAPE)
 
     one, other = (paint(photograph, cover, np.random.default_rng(9)) for _ in range(2))

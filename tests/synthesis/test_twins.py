@@ -1,13 +1,21 @@
-"""Twins: cracks that are seen, things that are none, on any photograph, the same from one seed."""
+"""Twins have visible cracks or distractors on any photograph, the same for the same seed."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from crackcli.synthesis import visibility
-from crackcli.synthesis.brushes import across, clouds, drawn, luma, patches, tapered, within
-from crackcli.synthesis.distractors import DISTRACTORS, chosen
-from crackcli.synthesis.drawn_cracks import KINDS, cover_of
+from crackcli.synthesis.brushes import (
+    band_alpha,
+    draw_lines,
+    draw_tapered_lines,
+    fractal_noise,
+    line_coordinates,
+    luma,
+    value_noise,
+)
+from crackcli.synthesis.distractors import DISTRACTORS, choose_families
+from crackcli.synthesis.drawn_cracks import COURSES, frayed_coverage
 from crackcli.synthesis.twins import (
     DARKEST,
     LEAST_LENGTH,
@@ -15,26 +23,26 @@ from crackcli.synthesis.twins import (
     VISIBLE,
     cracked_twin,
     distracted_twin,
-    exposed,
     needed_contrast,
+    to_picture,
     twin,
 )
-from crackcli.synthesis.visibility import STRETCH_PX, Camera, blur_of, noise_at, steadier
+from crackcli.synthesis.visibility import STRETCH_PX, Camera, blur_of, local_noise, noise_reduction
 
 SHAPES = [(128, 128), (96, 150), (161, 110)]  # rows, cols
 
 
 def wall(shape=(160, 160), mean=150.0, grain=5.0, seed=3):
-    """A slightly reddish wall with grain and soft blotches."""
+    """A slightly reddish surface with grain and soft blotches."""
     rng = np.random.default_rng(seed)
-    tone = mean * np.array([1.05, 1.0, 0.93]) + 0.05 * mean * patches(rng, shape, 30)[..., None]
+    tone = mean * np.array([1.05, 1.0, 0.93]) + 0.05 * mean * value_noise(rng, shape, 30)[..., None]
     image = tone + ndimage.gaussian_filter(rng.normal(0, 2.5 * grain, shape), 0.7)[..., None]
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
 def stands_out(before, after, cover, rng, tries=60):
-    """How far the darkening under a crack's own shape lies above what this shape, moved about,
-    meets on the photograph alone; in deviations."""
+    """The darkening under the shape of a crack, in standard deviations of that under the same shape
+    at other places of the photograph."""
     rough = before - ndimage.gaussian_filter(before, 12)
     moved = []
     for _ in range(tries):
@@ -44,7 +52,7 @@ def stands_out(before, after, cover, rng, tries=60):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_crack_is_seen_where_its_cover_says(seed):
+def test_a_crack_is_visible_where_it_has_coverage(seed):
     photograph = wall(seed=seed)
 
     image, cover = cracked_twin(photograph, np.random.default_rng(seed))
@@ -70,7 +78,7 @@ def test_a_crack_stands_out_from_the_grain(seed, monkeypatch):
     assert stands_out(luma(photograph), luma(image), cover, rng) > VISIBLE
 
 
-def test_the_contrast_is_what_the_least_visible_part_that_counts_needs():
+def test_the_contrast_is_that_needed_by_the_least_visible_part_that_counts():
     seen, lengths = np.array([1.0, 20.0, 5.0, 10.0]), np.full(4, 2.0)  # at contrast 1
 
     actual = needed_contrast(seen, lengths, short_px=1000)
@@ -93,7 +101,7 @@ def test_twins_keep_any_shape_and_their_photograph(shape):
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_a_twin_follows_from_its_seed(label):
+def test_the_same_seed_gives_the_same_twin(label):
     one, same, other = (twin(wall(), label, np.random.default_rng(seed)) for seed in (4, 4, 5))
 
     np.testing.assert_array_equal(one, same)
@@ -125,7 +133,7 @@ def test_every_distractor_works_on_grey_dark_and_bright_photographs(name):
 
 
 @pytest.mark.parametrize("name", DISTRACTORS)
-def test_every_distractor_can_be_asked_for(name):
+def test_every_distractor_can_be_chosen_by_name(name):
     photograph = wall((128, 128))
 
     image = distracted_twin(photograph, np.random.default_rng(2), [name])
@@ -133,9 +141,9 @@ def test_every_distractor_can_be_asked_for(name):
     assert (image != photograph).any()
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_every_kind_of_crack_opens_something_inside(name):
-    draw, _ = KINDS[name]
+@pytest.mark.parametrize("name", COURSES)
+def test_every_course_covers_pixels_inside_the_picture(name):
+    draw, _ = COURSES[name]
     picture = wall().astype(np.float32)
     for width_px in (0.5, 3.0, 20.0):
         rng = np.random.default_rng(9)
@@ -143,43 +151,43 @@ def test_every_kind_of_crack_opens_something_inside(name):
         paths = draw(rng, picture, width_px)
 
         assert max(path.width_px.max() for path in paths) <= 1.8 * width_px
-        assert cover_of(rng, paths, (160, 160), width_px).sum() > 5
+        assert frayed_coverage(rng, paths, (160, 160), width_px).sum() > 5
 
 
-def test_families_are_chosen_once_each():
+def test_each_family_is_chosen_at_most_once():
     rng = np.random.default_rng(0)
     for _ in range(50):
-        names = chosen(rng, most=3)
+        names = choose_families(rng, most=3)
 
         assert 1 <= len(names) == len(set(names)) <= 3
         assert set(names) <= set(DISTRACTORS)
 
 
-def test_a_black_photograph_is_lightened_until_a_crack_shows():
+def test_a_black_photograph_is_lightened_so_that_a_crack_is_visible():
     photograph = wall(mean=6, grain=1)
 
     image, cover = cracked_twin(photograph, np.random.default_rng(0))
 
-    assert luma(exposed(photograph)).mean() == pytest.approx(DARKEST, abs=1)
+    assert luma(to_picture(photograph)).mean() == pytest.approx(DARKEST, abs=1)
     dark, light = luma(image)[cover > 0.7].mean(), luma(image)[cover == 0].mean()
     assert dark < light - 10
 
 
 @pytest.mark.parametrize("sigma_px", [0.8, 2.0])
-def test_the_noise_that_is_seen_is_that_of_filtered_grain(sigma_px):
+def test_the_local_noise_is_that_of_filtered_grain(sigma_px):
     grain = np.random.default_rng(0).normal(128, 20, (256, 256)).astype(np.float32)
 
-    actual = noise_at(grain, sigma_px)[60:-60, 60:-60].mean()
+    actual = local_noise(grain, sigma_px)[60:-60, 60:-60].mean()
 
     low, high = (ndimage.gaussian_filter(grain, sigma) for sigma in (sigma_px, 2.5 * sigma_px + 4))
     assert actual == pytest.approx(np.hypot((low - high).std(), 1.2 + 0.012 * 128), rel=0.1)
 
 
-def test_a_stretch_is_steadier_than_a_pixel_by_its_independent_values():
+def test_the_noise_along_a_stretch_falls_with_its_independent_values():
     grain = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(400, 400)), 1.2)
     along = ndimage.uniform_filter1d(grain, int(STRETCH_PX), axis=1)
 
-    assert steadier(1.2) == pytest.approx(grain.std() / along.std(), rel=0.15)
+    assert noise_reduction(1.2) == pytest.approx(grain.std() / along.std(), rel=0.15)
 
 
 @pytest.mark.parametrize("blur_px", [0.6, 1.2, 2.0])
@@ -192,12 +200,12 @@ def test_the_blur_of_an_edge_is_found(blur_px):
     assert blur_of(picture) == pytest.approx(blur_px, abs=0.25)
 
 
-def test_a_camera_leaves_alone_what_was_not_drawn_on():
+def test_a_camera_does_not_change_pixels_without_a_drawing():
     photograph = wall().astype(np.float32)
     picture = photograph.copy()
     picture[70:80, 70:80] = 20
 
-    taken = Camera(blur_px=1.0, grain=2.0).took(photograph, picture, np.random.default_rng(0))
+    taken = Camera(blur_px=1.0, grain=2.0).finish(photograph, picture, np.random.default_rng(0))
 
     far = np.ones(photograph.shape[:2], bool)
     far[64:86, 64:86] = False
@@ -206,31 +214,31 @@ def test_a_camera_leaves_alone_what_was_not_drawn_on():
 
 
 @pytest.mark.parametrize("width_px", [0.5, 1.0, 3.0, 7.0])
-def test_brushes_draw_the_width_that_was_asked_for(width_px):
+def test_brushes_draw_lines_of_the_given_width(width_px):
     line = np.array([[-20, 31.3], [40, 32.1], [90, 32.8]])
-    off, _ = across((64, 64), (32.0, 31.7), 12.0)
+    off, _ = line_coordinates((64, 64), (32.0, 31.7), 12.0)
 
-    as_line = drawn((64, 64), [line], width_px).sum(axis=0)
-    as_ribbon = tapered((64, 64), [(line, np.full(3, width_px))]).sum(axis=0)
-    as_band = within(off, width_px).sum(axis=0) * np.cos(np.deg2rad(12.0))
+    as_line = draw_lines((64, 64), [line], width_px).sum(axis=0)
+    as_ribbon = draw_tapered_lines((64, 64), [(line, np.full(3, width_px))]).sum(axis=0)
+    as_band = band_alpha(off, width_px).sum(axis=0) * np.cos(np.deg2rad(12.0))
 
     for actual in (as_line, as_ribbon, as_band):
         np.testing.assert_allclose(actual[8:-8].mean(), width_px, atol=0.3)
 
 
-def test_noise_is_centred_and_fills_any_shape():
+def test_noise_has_mean_0_and_any_shape():
     rng = np.random.default_rng(0)
     for shape, wave_px in (((97, 130), 1.0), ((64, 31), 9.0), ((40, 200), 300.0)):
-        for field in (patches(rng, shape, wave_px), clouds(rng, shape, wave_px)):
+        for field in (value_noise(rng, shape, wave_px), fractal_noise(rng, shape, wave_px)):
             assert field.shape == shape
             assert np.abs(field).max() < 2.5
-    assert abs(patches(rng, (200, 200), 4).mean()) < 0.1
+    assert abs(value_noise(rng, (200, 200), 4).mean()) < 0.1
 
 
-def test_visibility_grows_with_darkness_and_falls_with_noise():
-    draw, _ = KINDS["walk"]
+def test_visibility_grows_with_contrast_and_falls_with_noise():
+    draw, _ = COURSES["walk"]
     paths = draw(np.random.default_rng(0), wall().astype(np.float32), 2.0)
-    cover = cover_of(np.random.default_rng(0), paths, (160, 160), 2.0)
+    cover = frayed_coverage(np.random.default_rng(0), paths, (160, 160), 2.0)
     noise = np.full((160, 160), 4.0, np.float32)
 
     once, lengths = visibility.visibility(20 * cover, noise, paths, 1.0)

@@ -1,4 +1,4 @@
-"""What hangs, lies, grows or is written on a wall and is no crack."""
+"""Distractors in front of a surface, or written on it: cables, plants, rulers, chalk, text."""
 
 import cv2
 import numpy as np
@@ -6,34 +6,35 @@ from numpy.random import Generator
 
 from crackcli.arrays import Float64
 from crackcli.synthesis.brushes import (
+    Alpha,
     Picture,
     Shape,
-    Share,
-    across,
+    band_alpha,
     chance,
-    clouds,
-    curve,
-    drawn,
-    embossed,
-    filled,
-    laid,
-    light_of,
-    lit_like,
-    meander,
-    patches,
-    picked,
+    downsample,
+    draw_lines,
+    draw_tapered_lines,
+    emboss,
+    fill_polygons,
+    fractal_noise,
+    line_coordinates,
+    local_texture,
+    local_tone,
+    match_light,
+    overlay,
+    pick_colour,
     ramp,
-    shaded,
-    shifted,
-    sign,
-    tapered,
-    texture_of,
-    tone_of,
-    width_of,
-    within,
+    random_course,
+    random_light_deg,
+    random_sign,
+    random_width,
+    shade,
+    smooth_curve,
+    translate,
+    value_noise,
 )
-from crackcli.synthesis.cover import blurred
-from crackcli.synthesis.joints import METAL, somewhere, upright
+from crackcli.synthesis.cover import blur
+from crackcli.synthesis.joints import METAL, random_direction, random_point
 
 CABLE = [(28, 28, 30), (60, 60, 62), (130, 130, 130), (215, 213, 206), (96, 66, 46), (120, 40, 36)]
 CHALK = [(238, 238, 234), (235, 215, 110), (220, 120, 110), (130, 165, 215), (150, 205, 150)]
@@ -52,89 +53,93 @@ FONTS = [
 LETTERS = "ABCDEFGHKLMNPRSTUVXZ"
 
 
-def raised(
-    rng: Generator, picture: Picture, share: Share, colour: np.ndarray, away_px: float
+def draw_raised(
+    rng: Generator, picture: Picture, alpha: Alpha, colour: Picture, away_px: float
 ) -> Picture:
-    """A thing in front of the wall: its shadow, then itself, round and lit from the same side."""
-    light = light_of(rng)
+    """Draw a rounded object in front of the surface, with its shadow."""
+    light = random_light_deg(rng)
     down = -away_px * np.array([np.cos(np.deg2rad(light)), np.sin(np.deg2rad(light))])
-    shade = blurred(shifted(share, *down), 0.5 + rng.uniform(0.1, 0.6) * away_px)
-    picture = shaded(picture, 1 - rng.uniform(0.1, 0.65) * shade)
-    round_ = embossed(blurred(share, 1.2), light)
-    surface = 1 + rng.uniform(0.6, 1.8) * round_ + 0.08 * clouds(rng, share.shape, 10, 2)
-    return laid(picture, colour, share, np.clip(surface, 0.35, 1.7))
+    shadow = blur(translate(alpha, *down), 0.5 + rng.uniform(0.1, 0.6) * away_px)
+    picture = shade(picture, 1 - rng.uniform(0.1, 0.65) * shadow)
+    round_ = emboss(blur(alpha, 1.2), light)
+    surface = 1 + rng.uniform(0.6, 1.8) * round_ + 0.08 * fractal_noise(rng, alpha.shape, 10, 2)
+    return overlay(picture, colour, alpha, np.clip(surface, 0.35, 1.7))
 
 
 def cables(rng: Generator, picture: Picture) -> Picture:
-    """One to three cables or ropes: smooth courses, even width, a highlight, a shadow, clips."""
+    """Draw one to three cables or ropes of even width, with highlight, shadow and clips."""
     shape = picture.shape[:2]
-    wide = width_of(rng, 1.2, 10)
-    line = curve(meander(rng, shape, rng.choice([0.004, 0.02, 0.07])), rng.uniform(15, 50))
+    wide = random_width(rng, 1.2, 10)
+    line = smooth_curve(
+        random_course(rng, shape, rng.choice([0.004, 0.02, 0.07])), rng.uniform(15, 50)
+    )
     count = int(rng.choice([1, 2, 3], p=[0.7, 0.2, 0.1]))
     beside = rng.uniform(1.1, 5) * wide * np.array([rng.normal(0, 1), 1])
     lines = [line + number * beside for number in range(count)]
-    colour = lit_like(picked(rng, CABLE), picture)
-    picture = raised(rng, picture, drawn(shape, lines, wide), colour, rng.uniform(0.3, 2) * wide)
+    colour = match_light(pick_colour(rng, CABLE), picture)
+    picture = draw_raised(
+        rng, picture, draw_lines(shape, lines, wide), colour, rng.uniform(0.3, 2) * wide
+    )
     if wide > 2.5:
-        light = drawn(shape, [one - 0.22 * wide for one in lines], 0.25 * wide)
-        picture = picture + (rng.uniform(0.05, 0.3) * blurred(light, 0.4))[..., None] * (
-            255 - picture
-        )
+        light = draw_lines(shape, [one - 0.22 * wide for one in lines], 0.25 * wide)
+        picture = picture + (rng.uniform(0.05, 0.3) * blur(light, 0.4))[..., None] * (255 - picture)
     if chance(rng, 0.4):
         at = lines[0][:: max(4, len(line) // int(rng.integers(2, 5)))]
         clips = [point + np.array([[-1.0, 0], [1, 0]]) * wide for point in at]
-        metal = lit_like(picked(rng, METAL), picture)
-        picture = raised(rng, picture, drawn(shape, clips, max(2.0, 0.8 * wide)), metal, 1.0)
+        metal = match_light(pick_colour(rng, METAL), picture)
+        picture = draw_raised(
+            rng, picture, draw_lines(shape, clips, max(2.0, 0.8 * wide)), metal, 1.0
+        )
     return picture
 
 
 def pipes(rng: Generator, picture: Picture) -> Picture:
-    """A straight pipe or post: shaded round, a soft shadow beside it, brackets."""
+    """Draw a straight pipe or post with rounded shading, a soft shadow and brackets."""
     shape = picture.shape[:2]
-    off, way = across(shape, somewhere(rng, shape), upright(rng, 1.5, 0.1))
+    off, way = line_coordinates(shape, random_point(rng, shape), random_direction(rng, 1.5, 0.1))
     wide = rng.uniform(0.03, 0.2) * min(shape)
-    side = sign(rng)
+    side = random_sign(rng)
     shadow = np.clip(1 - (side * off - wide / 2) / (rng.uniform(0.3, 1.5) * wide), 0, 1)
     shadow = shadow * (side * off > 0)
-    picture = shaded(picture, 1 - rng.uniform(0.15, 0.6) * shadow ** rng.uniform(0.3, 1.5))
+    picture = shade(picture, 1 - rng.uniform(0.15, 0.6) * shadow ** rng.uniform(0.3, 1.5))
     bent = np.clip(2 * off / wide, -1, 1)
     surface = 0.55 + 0.5 * np.sqrt(np.maximum(1 - (bent + 0.4 * side) ** 2, 0)) + 0.03 * bent
-    surface = surface * (1 + 0.06 * clouds(rng, shape, 50, 3))
-    metal = lit_like(picked(rng, METAL), picture)
-    picture = laid(picture, metal, within(off, wide), surface)
+    surface = surface * (1 + 0.06 * fractal_noise(rng, shape, 50, 3))
+    metal = match_light(pick_colour(rng, METAL), picture)
+    picture = overlay(picture, metal, band_alpha(off, wide), surface)
     if chance(rng, 0.5):
         apart = rng.uniform(0.35, 0.9) * min(shape)
         bracket = np.abs(np.mod(way, np.float32(apart)) - apart / 2) < rng.uniform(2, 6)
-        picture = laid(picture, 0.8 * metal, within(off, 1.12 * wide) * bracket, surface)
+        picture = overlay(picture, 0.8 * metal, band_alpha(off, 1.12 * wide) * bracket, surface)
     return picture
 
 
 def ruler(rng: Generator, picture: Picture) -> Picture:
-    """A ruler, measuring tape or scale bar with ticks, numbers or alternating fields."""
+    """Draw a ruler, measuring tape or scale bar with ticks or alternating fields."""
     shape = picture.shape[:2]
-    deg = upright(rng, 6.0, 0.4)
-    off, way = across(shape, somewhere(rng, shape), deg)
+    deg = random_direction(rng, 6.0, 0.4)
+    off, way = line_coordinates(shape, random_point(rng, shape), deg)
     wide = rng.uniform(8, 0.16 * min(shape) + 6)
-    share = within(off, wide) * (np.abs(way) < rng.uniform(0.3, 1.2) * min(shape))
-    picture = shaded(picture, 1 - 0.4 * blurred(shifted(share, 1.5, 2), 1.2) * (1 - share))
-    tape = lit_like(picked(rng, TAPE), picture)
-    picture = laid(picture, tape, share, 1 + 0.05 * patches(rng, shape, 60))
+    alpha = band_alpha(off, wide) * (np.abs(way) < rng.uniform(0.3, 1.2) * min(shape))
+    picture = shade(picture, 1 - 0.4 * blur(translate(alpha, 1.5, 2), 1.2) * (1 - alpha))
+    tape = match_light(pick_colour(rng, TAPE), picture)
+    picture = overlay(picture, tape, alpha, 1 + 0.05 * value_noise(rng, shape, 60))
     step = rng.uniform(2.5, 9)
     if chance(rng, 0.3):
-        ink = share * (np.mod(way, 6 * step) < 3 * step) * (off > 0)
+        ink = alpha * (np.mod(way, 6 * step) < 3 * step) * (off > 0)
     else:
         ink = np.zeros(shape, np.float32)
         for every, long_ in ((1, 0.25), (5, 0.4), (10, 0.6)):
-            tick = within(np.mod(way, every * step) - every * step / 2, min(1.2, 0.3 * step))
+            tick = band_alpha(np.mod(way, every * step) - every * step / 2, min(1.2, 0.3 * step))
             ink = np.maximum(ink, tick * (off + wide / 2 < long_ * wide))
-        ink = ink * share
-    return laid(picture, lit_like(np.float32([30, 30, 32]), picture), ink * rng.uniform(0.6, 1))
+        ink = ink * alpha
+    return overlay(picture, match_light((30, 30, 32), picture), ink * rng.uniform(0.6, 1))
 
 
 def scratches(rng: Generator, picture: Picture) -> Picture:
-    """Bundles of thin bright scores, nearly parallel, broken where the surface is rough."""
+    """Draw bundles of thin bright scratches, nearly parallel, interrupted on rough surface."""
     shape = picture.shape[:2]
-    stem = curve(meander(rng, shape, rng.uniform(0, 0.05)), 30.0)
+    stem = smooth_curve(random_course(rng, shape, rng.uniform(0, 0.05)), 30.0)
     first = int(rng.uniform(0.15, 0.45) * len(stem))
     stem = stem[first : first + max(8, int(rng.uniform(0.2, 0.5) * len(stem)))]
     spread = rng.uniform(1, 0.1 * min(shape))
@@ -143,15 +148,15 @@ def scratches(rng: Generator, picture: Picture) -> Picture:
         a = int(rng.integers(0, max(1, len(stem) // 2)))
         b = a + int(rng.integers(4, len(stem)))
         lines.append(stem[a:b] * rng.normal(1, 0.01) + rng.normal(0, spread, 2))
-    share = drawn(shape, [line for line in lines if len(line) > 2], rng.uniform(0.5, 1.6))
-    share = share * ramp(patches(rng, shape, 8) + patches(rng, shape, 30), -0.9, 0.4)
-    picture = shaded(picture, 1 + rng.uniform(0.2, 0.6) * share)
-    return shaded(picture, 1 - rng.uniform(0, 0.35) * shifted(share, 0.8, 1.0))
+    alpha = draw_lines(shape, [line for line in lines if len(line) > 2], rng.uniform(0.5, 1.6))
+    alpha = alpha * ramp(value_noise(rng, shape, 8) + value_noise(rng, shape, 30), -0.9, 0.4)
+    picture = shade(picture, 1 + rng.uniform(0.2, 0.6) * alpha)
+    return shade(picture, 1 - rng.uniform(0, 0.35) * translate(alpha, 0.8, 1.0))
 
 
-def by_hand(rng: Generator, shape: Shape, wavy: bool) -> list[Float64]:
-    """Strokes (N, 2) as people make them: lines, crosses, arrows, rings, and if ``wavy`` waves."""
-    at = np.array(somewhere(rng, shape))
+def hand_strokes(rng: Generator, shape: Shape, wavy: bool) -> list[Float64]:
+    """Return hand-drawn strokes (N, 2): lines, crosses, arrows, rings, and waves if ``wavy``."""
+    at = np.array(random_point(rng, shape))
     size = rng.uniform(0.08, 0.45) * min(shape)
     turn = rng.uniform(0, 2 * np.pi)
     ahead = np.array([np.cos(turn), np.sin(turn)])
@@ -178,70 +183,73 @@ def by_hand(rng: Generator, shape: Shape, wavy: bool) -> list[Float64]:
     return lines
 
 
-def dry(rng: Generator, picture: Picture, share: Share) -> Share:
-    """A stroke of chalk or pencil: it marks what stands out and skips the hollows."""
-    grip = texture_of(picture) + 0.25 * clouds(rng, share.shape, 5, 1.5)
-    return share * ramp(grip, 0.7, rng.uniform(0.9, 1.4))
+def dry_stroke(rng: Generator, picture: Picture, alpha: Alpha) -> Alpha:
+    """Return the alpha of a stroke of chalk or pencil, which skips the hollows of the surface."""
+    grip = local_texture(picture) + 0.25 * fractal_noise(rng, alpha.shape, 5, 1.5)
+    return alpha * ramp(grip, 0.7, rng.uniform(0.9, 1.4))
 
 
 def chalk(rng: Generator, picture: Picture) -> Picture:
-    """Marks in chalk or crayon."""
+    """Draw marks in chalk or crayon."""
     shape = picture.shape[:2]
-    lines = [line for _ in range(int(rng.integers(1, 4))) for line in by_hand(rng, shape, True)]
-    share = dry(
-        rng, picture, drawn(shape, [curve(line, 3.0) for line in lines], width_of(rng, 1, 7))
+    lines = [
+        line for _ in range(int(rng.integers(1, 4))) for line in hand_strokes(rng, shape, True)
+    ]
+    alpha = dry_stroke(
+        rng,
+        picture,
+        draw_lines(shape, [smooth_curve(line, 3.0) for line in lines], random_width(rng, 1, 7)),
     )
-    colour = lit_like(picked(rng, CHALK + CRAYON), picture)
-    return laid(picture, colour, rng.uniform(0.5, 0.95) * share)
+    colour = match_light(pick_colour(rng, CHALK + CRAYON), picture)
+    return overlay(picture, colour, rng.uniform(0.5, 0.95) * alpha)
 
 
 def pencil(rng: Generator, picture: Picture) -> Picture:
-    """Pencil: ruled lines with ticks, crosses and arrows; grey and straight, never wandering."""
+    """Draw ruled pencil lines with ticks, crosses and arrows: grey and straight."""
     shape = picture.shape[:2]
     lines = []
     for _ in range(int(rng.integers(1, 4))):
-        lines += by_hand(rng, shape, False)
+        lines += hand_strokes(rng, shape, False)
     start, ahead = lines[0][0], lines[0][1] - lines[0][0]
     for at in rng.uniform(0, 1, int(rng.integers(0, 5))):
         side = ahead[::-1] * [-1, 1] / max(float(np.linalg.norm(ahead)), 1)
         lines.append(start + at * ahead + np.array([[-5.0], [5]]) * side)
-    share = dry(rng, picture, drawn(shape, lines, rng.uniform(0.6, 1.8)))
-    grey = lit_like(np.float32([70, 70, 74]), picture)
-    return laid(picture, grey, rng.uniform(0.3, 0.8) * share)
+    alpha = dry_stroke(rng, picture, draw_lines(shape, lines, rng.uniform(0.6, 1.8)))
+    grey = match_light((70, 70, 74), picture)
+    return overlay(picture, grey, rng.uniform(0.3, 0.8) * alpha)
 
 
 def text(rng: Generator, picture: Picture) -> Picture:
-    """Letters and numbers: sprayed, stencilled or written."""
+    """Draw letters and numbers: sprayed, stencilled or written."""
     shape = picture.shape[:2]
     words = "".join(rng.choice(list(LETTERS + "0123456789"), int(rng.integers(1, 6))))
     size = rng.uniform(0.1, 0.45) * min(shape)
-    thick = max(1, round(2 * min(width_of(rng, 1, 12), size / 5)))
+    thick = max(1, round(2 * min(random_width(rng, 1, 12), size / 5)))
     big = np.zeros((2 * shape[0], 2 * shape[1]), np.uint8)
     font = int(FONTS[int(rng.integers(len(FONTS)))])
     (long_, _), _ = cv2.getTextSize(words, font, size / 11, thick)
-    at = np.array(somewhere(rng, shape)) * 2 - [long_ / 2, 0]
+    at = np.array(random_point(rng, shape)) * 2 - [long_ / 2, 0]
     cv2.putText(
         big, words, tuple(at.astype(int).tolist()), font, size / 11, 255, thick, cv2.LINE_AA
     )
     turn = cv2.getRotationMatrix2D((shape[1], shape[0]), rng.normal(0, 12), 1)
-    big = cv2.warpAffine(big, turn, big.shape[::-1])
-    share = cv2.resize(big, shape[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    alpha = downsample(np.asarray(cv2.warpAffine(big, turn, big.shape[::-1]), np.uint8), shape)
     how = int(rng.integers(3))
     if how == 0:  # sprayed
-        mist = blurred(share, rng.uniform(1, 3.5))
-        share = np.maximum(
-            0.8 * mist, 0.5 * ramp(blurred(share, 4) + patches(rng, shape, 2), 0.7, 1)
+        mist = blur(alpha, rng.uniform(1, 3.5))
+        alpha = np.maximum(
+            0.8 * mist, 0.5 * ramp(blur(alpha, 4) + value_noise(rng, shape, 2), 0.7, 1)
         )
     elif how == 1:
-        share = dry(rng, picture, share)
-    colour = lit_like(picked(rng, SPRAY + CHALK), picture)
-    return laid(picture, colour, rng.uniform(0.5, 1) * share, texture_of(picture) ** 0.5)
+        alpha = dry_stroke(rng, picture, alpha)
+    colour = match_light(pick_colour(rng, SPRAY + CHALK), picture)
+    return overlay(picture, colour, rng.uniform(0.5, 1) * alpha, local_texture(picture) ** 0.5)
 
 
 def threads(rng: Generator, picture: Picture) -> Picture:
-    """Hairs in round bows, or threads of a cobweb: even, smooth, light or brown."""
+    """Draw curved hairs, or threads of a cobweb: even, smooth, light or brown."""
     shape = picture.shape[:2]
-    at = np.array(somewhere(rng, shape))
+    at = np.array(random_point(rng, shape))
     size = rng.uniform(0.15, 0.5) * min(shape)
     if chance(rng, 0.5):
         lines = []
@@ -249,24 +257,24 @@ def threads(rng: Generator, picture: Picture) -> Picture:
             turn = np.cumsum(np.full(60, rng.normal(0, 0.09)) + rng.normal(0, 0.01, 60))
             steps = np.column_stack([np.cos(turn), np.sin(turn)]) * size / 20
             lines.append(at + np.cumsum(steps, axis=0) + rng.normal(0, 0.1 * size, 2))
-        colour = picked(rng, [(90, 60, 40), (50, 40, 36), (210, 205, 195), (150, 110, 70)])
+        colour = pick_colour(rng, [(90, 60, 40), (50, 40, 36), (210, 205, 195), (150, 110, 70)])
         strength = rng.uniform(0.4, 0.9)
     else:
         ends = at + size * rng.normal(0, 1, (int(rng.integers(4, 12)), 2))
         lines = [np.array([at, end]) for end in ends]
-        for share in np.linspace(0.2, 0.9, int(rng.integers(0, 7))):
-            lines.append(curve(at + share * (np.vstack([ends, ends[:1]]) - at), 4.0))
-        colour, strength = picked(rng, [(232, 232, 230)]), rng.uniform(0.2, 0.7)
-    share = drawn(shape, lines, rng.uniform(0.5, 1.3))
-    return laid(picture, lit_like(colour, picture), strength * share)
+        for ring in np.linspace(0.2, 0.9, int(rng.integers(0, 7))):
+            lines.append(smooth_curve(at + ring * (np.vstack([ends, ends[:1]]) - at), 4.0))
+        colour, strength = pick_colour(rng, [(232, 232, 230)]), rng.uniform(0.2, 0.7)
+    alpha = draw_lines(shape, lines, rng.uniform(0.5, 1.3))
+    return overlay(picture, match_light(colour, picture), strength * alpha)
 
 
 def branches(rng: Generator, picture: Picture) -> Picture:
-    """Ivy, twigs or roots on the wall: round and lit, with shadow, often with leaves."""
+    """Draw ivy, twigs or roots: round and lit, with shadow, often with leaves."""
     shape = picture.shape[:2]
     wide = rng.uniform(2.0, 9.0)
-    stem = curve(meander(rng, shape, rng.uniform(0.02, 0.08), 7), 10.0)
-    lines = [(stem, np.linspace(wide, 0.5 * wide, len(stem)))]
+    stem = smooth_curve(random_course(rng, shape, rng.uniform(0.02, 0.08), 7), 10.0)
+    twigs = []
     leaves_at = []
     for _ in range(int(rng.integers(1, 9))):
         root = stem[int(rng.uniform(0.1, 0.9) * len(stem))]
@@ -275,22 +283,20 @@ def branches(rng: Generator, picture: Picture) -> Picture:
             2, 0.03 * min(shape) + 3
         )
         twig = root + np.cumsum(steps, axis=0)
-        lines.append((curve(twig, 4.0), None))
+        twigs.append(smooth_curve(twig, 4.0))
         leaves_at.append(twig[-1])
-    lines = [
-        (line, np.linspace(0.6 * wide, 0.8, len(line)) if widths is None else widths)
-        for line, widths in lines
-    ]
-    share = tapered(shape, lines, 3)
-    bark = lit_like(picked(rng, BARK), picture)
-    picture = raised(rng, picture, share, bark, rng.uniform(0.5, 3))
+    lines = [(stem, np.linspace(wide, 0.5 * wide, len(stem)))]
+    lines += [(line, np.linspace(0.6 * wide, 0.8, len(line))) for line in twigs]
+    alpha = draw_tapered_lines(shape, lines, 3)
+    bark = match_light(pick_colour(rng, BARK), picture)
+    picture = draw_raised(rng, picture, alpha, bark, rng.uniform(0.5, 3))
     if chance(rng, 0.5):
-        picture = with_leaves(rng, picture, np.array(leaves_at), rng.uniform(4, 16))
+        picture = draw_leaves(rng, picture, np.array(leaves_at), rng.uniform(4, 16))
     return picture
 
 
-def with_leaves(rng: Generator, picture: Picture, at: Float64, size_px: float) -> Picture:
-    """Leaves with a midrib at these places (N, 2), each in its own direction and green."""
+def draw_leaves(rng: Generator, picture: Picture, at: Float64, size_px: float) -> Picture:
+    """Draw leaves with a midrib at points (N, 2), each in a random direction and green."""
     shape = picture.shape[:2]
     outlines, ribs = [], []
     around = np.linspace(0, 2 * np.pi, 24)
@@ -305,17 +311,19 @@ def with_leaves(rng: Generator, picture: Picture, at: Float64, size_px: float) -
         leaf = leaf * (lobes * long_)[:, None] + rng.normal(0, 0.03 * long_, (24, 1))
         outlines.append(point + leaf @ np.array([ahead, ahead[::-1] * [-1, 1]]))
         ribs.append(point + np.array([[-1.0], [1]]) * long_ * ahead)
-    green = lit_like(picked(rng, GREEN), picture)
-    mottled = green * (1 + 0.3 * patches(rng, shape, 8) + 0.2 * patches(rng, shape, 3))[..., None]
-    share = filled(shape, outlines, 3)
-    picture = raised(rng, picture, share, mottled, rng.uniform(1, 5))
-    return laid(picture, 1.35 * green, 0.5 * share * drawn(shape, ribs, 0.8))
+    green = match_light(pick_colour(rng, GREEN), picture)
+    mottled = (
+        green * (1 + 0.3 * value_noise(rng, shape, 8) + 0.2 * value_noise(rng, shape, 3))[..., None]
+    )
+    alpha = fill_polygons(shape, outlines, 3)
+    picture = draw_raised(rng, picture, alpha, mottled, rng.uniform(1, 5))
+    return overlay(picture, 1.35 * green, 0.5 * alpha * draw_lines(shape, ribs, 0.8))
 
 
 def grass(rng: Generator, picture: Picture) -> Picture:
-    """Blades of grass or weeds from a foot, bent outwards, green to straw."""
+    """Draw a tuft of grass or weeds, bent outwards, green to straw."""
     shape = picture.shape[:2]
-    foot = np.array(somewhere(rng, shape))
+    foot = np.array(random_point(rng, shape))
     up = rng.uniform(0, 2 * np.pi)
     blades = []
     for _ in range(int(rng.integers(5, 28))):
@@ -326,24 +334,28 @@ def grass(rng: Generator, picture: Picture) -> Picture:
         line = line + rng.normal(0, 0.02 * min(shape), 2)
         blades.append((line, np.linspace(rng.uniform(1.0, 4.0), 0.4, len(line))))
     for part in (blades[::2], blades[1::2]):
-        green = lit_like(picked(rng, GREEN), picture)
-        picture = raised(rng, picture, tapered(shape, part, 3), green, rng.uniform(0.5, 3))
+        green = match_light(pick_colour(rng, GREEN), picture)
+        picture = draw_raised(
+            rng, picture, draw_tapered_lines(shape, part, 3), green, rng.uniform(0.5, 3)
+        )
     return picture
 
 
 def leaves(rng: Generator, picture: Picture) -> Picture:
-    """Fallen or growing leaves, litter and pebbles, each with a shadow."""
+    """Draw fallen or growing leaves, or pebbles, each with a shadow."""
     shape = picture.shape[:2]
     for _ in range(int(rng.integers(1, 3))):
         count = int(rng.integers(1, 10))
-        middle = np.array(somewhere(rng, shape))
+        middle = np.array(random_point(rng, shape))
         at = middle + rng.normal(0, rng.uniform(0.05, 0.3) * min(shape), (count, 2))
         size = rng.uniform(0.01, 0.07) * min(shape) + 1
         if chance(rng, 0.7):
-            picture = with_leaves(rng, picture, at, size)
+            picture = draw_leaves(rng, picture, at, size)
         else:
-            stone = tone_of(picture).mean(axis=(0, 1)) * rng.uniform(0.6, 1.5)
+            stone = local_tone(picture).mean(axis=(0, 1)) * rng.uniform(0.6, 1.5)
             stones = [point + rng.normal(0, 0.7 * size, (7, 2)) for point in at]
-            hulls = [cv2.convexHull(np.float32(one))[:, 0] for one in stones]
-            picture = raised(rng, picture, filled(shape, hulls, 3), stone, rng.uniform(0.5, 2))
+            hulls = [cv2.convexHull(one.astype(np.float32))[:, 0] for one in stones]
+            picture = draw_raised(
+                rng, picture, fill_polygons(shape, hulls, 3), stone, rng.uniform(0.5, 2)
+            )
     return picture
