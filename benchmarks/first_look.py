@@ -21,10 +21,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from crackcli.engines.onnx import Quick
+from crackcli.engines.onnx import Int8Engine
 from crackcli.engines.opening import open_engine
 from crackcli.inference.opening import LOOKS
-from crackcli.inference.prescreen import LEAST, LEAST_QUICK, HalfResolutionPrescreen, Int8Prescreen
+from crackcli.inference.prescreen import (
+    HALF_THRESHOLD,
+    INT8_THRESHOLD,
+    HalfResolutionPrescreen,
+    Int8Prescreen,
+)
 from crackcli.inference.tile_classifier import TileClassifier
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect
@@ -36,38 +41,41 @@ LEASTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
 
 
 def looks(
-    seer: TileClassifier, look: HalfResolutionPrescreen | Int8Prescreen, path: Path
+    classifier: TileClassifier, prescreen: HalfResolutionPrescreen | Int8Prescreen, path: Path
 ) -> tuple[float, float]:
     """P(crack) of the tile in the middle of a patch, and what the first look gives there."""
     info = inspect(path)
-    grid = seer.grid(info.rows, info.cols, STRIP_PX)
-    row, col = (side // 2 // seer.stride for side in (info.rows, info.cols))
+    grid = classifier.grid(info.rows, info.cols, STRIP_PX)
+    row, col = (side // 2 // classifier.lattice.stride_px for side in (info.rows, info.cols))
     with Raster(info) as raster:
-        middle = Window(row - seer.edge, col - seer.edge, 1, 1)
-        full = seer.judge(raster, grid, middle)[0]
-        first = look.around(raster, Window(row, col, 1, 1), STRIP_PX)
+        centre = Window(row, col, 1, 1)
+        full = classifier.classify(raster, grid, classifier.lattice.tiles_centred_on(centre))
+        first = prescreen.probability(raster, centre, STRIP_PX)
     return float(full[0, 0]), float(first[0, 0])
 
 
 def tiles(
-    seer: TileClassifier, look: HalfResolutionPrescreen | Int8Prescreen, path: Path
+    classifier: TileClassifier, prescreen: HalfResolutionPrescreen | Int8Prescreen, path: Path
 ) -> np.ndarray:
     """The same (N, 2) of all tiles of a photograph."""
     info = inspect(path)
-    grid = seer.grid(info.rows, info.cols, STRIP_PX)
-    asked = seer.tiles_of_lattice(grid)
+    grid = classifier.grid(info.rows, info.cols, STRIP_PX)
+    asked = classifier.lattice.tiles_of_raster(grid)
     with Raster(info) as raster:
         full = [
-            seer.judge(raster, grid, Window(row, asked.col, 1, asked.cols))[0]
+            classifier.classify(raster, grid, Window(row, asked.col, 1, asked.cols))
             for row in range(asked.row, asked.end_row)
         ]
-        centres = Window(asked.row + seer.edge, asked.col + seer.edge, *asked.shape)
-        first = look.around(raster, centres, STRIP_PX)
+        centres = classifier.lattice.centres_of(asked)
+        first = prescreen.probability(raster, centres, STRIP_PX)
     return np.stack([np.concatenate(full).ravel(), first.ravel()], axis=1)
 
 
 def of_photographs(
-    seer: TileClassifier, look: HalfResolutionPrescreen | Int8Prescreen, folder: Path, limit: int
+    classifier: TileClassifier,
+    prescreen: HalfResolutionPrescreen | Int8Prescreen,
+    folder: Path,
+    limit: int,
 ) -> None:
     """Measure all tiles of the photographs in a folder, and print a table."""
     print(
@@ -77,7 +85,7 @@ def of_photographs(
     print(" | " + " | ".join(f"opened at {x:g}" for x in LEASTS) + " |")
     print("|---" * (2 + 2 * len(LEASTS)) + "|")
     for path in [*patches(folder, limit)]:
-        full, first = tiles(seer, look, path).T
+        full, first = tiles(classifier, prescreen, path).T
         found = full >= GATE
         lost = [int((found & (first < least)).sum()) for least in LEASTS]
         opened = [f"{(first >= least).mean():.0%}" for least in LEASTS]
@@ -101,16 +109,16 @@ def main() -> None:
     parser.add_argument("--tiles", action="store_true", help="of large photographs in a folder")
     given = parser.parse_args()
     engine = open_engine(given.model)
-    seer = TileClassifier(engine, gate=2.0)
-    chosen = LEAST if given.look_in == "half" else LEAST_QUICK
+    classifier = TileClassifier(engine)
+    chosen = HALF_THRESHOLD if given.look_in == "half" else INT8_THRESHOLD
 
-    def look() -> HalfResolutionPrescreen | Int8Prescreen:
+    def prescreen() -> HalfResolutionPrescreen | Int8Prescreen:
         if given.look_in == "half":
             return HalfResolutionPrescreen(engine)
-        return Int8Prescreen(Quick(engine, shipped(".int8.onnx")))
+        return Int8Prescreen(Int8Engine(engine, shipped(".int8.onnx")))
 
     if given.tiles:
-        of_photographs(seer, look(), given.patches, given.limit)
+        of_photographs(classifier, prescreen(), given.patches, given.limit)
         return
     seen: dict[str, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -122,7 +130,7 @@ def main() -> None:
                     continue
                 copy = Path(name) / "patch.png"  # without what the file says of itself
                 cv2.imwrite(str(copy), image)
-                pairs.append(looks(seer, look(), copy))
+                pairs.append(looks(classifier, prescreen(), copy))
                 print(f"{label} {path.name} {pairs[-1]}", file=sys.stderr)
             seen[label] = np.array(pairs).reshape(-1, 2)
     cracked, sound = seen["crack"], seen["no_crack"]

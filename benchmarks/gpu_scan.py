@@ -84,12 +84,13 @@ class Timed:
 
 def opened(device: str, precision: str) -> Any:
     """A warm explainer, and how long that took."""
-    from crackcli.inference.opening import open_explainer
-    from crackcli.inference.options import ModelOptions
+    from crackcli.engines.opening import open_engine
+    from crackcli.inference.opening import explainer_of
+    from crackcli.registry import DEFAULT_GATE
 
     began = time.monotonic()
-    explainer = open_explainer(ModelOptions(engine="torch", device=device, precision=precision))
-    explainer.engine = Timed(explainer.engine)
+    engine = open_engine(engine="torch", device=device, precision=precision)
+    explainer = explainer_of(Timed(engine), DEFAULT_GATE)
     side_px = 320 + 2 * explainer.engine.facts.reach_px
     explainer.engine.features(np.zeros((1, side_px, side_px, 3), np.uint8))
     return explainer, time.monotonic() - began

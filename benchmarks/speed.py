@@ -49,10 +49,11 @@ def measure(
     """One run of a contender on a wall, in this process."""
     import torch
 
+    from crackcli.engines.opening import open_engine
     from crackcli.engines.torch import TorchEngine
-    from crackcli.inference.opening import open_explainer
-    from crackcli.inference.options import ModelOptions
-    from crackcli.inference.prescreen import LEAST, LEAST_QUICK
+    from crackcli.inference.opening import explainer_of
+    from crackcli.inference.prescreen import HALF_THRESHOLD, INT8_THRESHOLD
+    from crackcli.registry import DEFAULT_GATE
     from crackcli.scan.process_memory import peak_memory_mb
     from crackcli.shipped_models import shipped
 
@@ -72,15 +73,12 @@ def measure(
             "matrix": (before + matrix_rate(precision)) / 2,
         }
     engine, look, _ = SCANS[name]
-    least = {"": 0.0, "half": LEAST, "int8": LEAST_QUICK}[look]
-    options = ModelOptions(
-        engine=engine, device="cpu", precision=precision, look=least, look_in=look or "half"
-    )
-    explainer = open_explainer(options)
-    explainer.engine = Counted(explainer.engine)
-    if explainer.look is not None:
-        seer = explainer.look.seer
-        seer.engine = explainer.engine if look == "half" else Counted(seer.engine)
+    least = {"": 0.0, "half": HALF_THRESHOLD, "int8": INT8_THRESHOLD}[look]
+    opened = Counted(open_engine(engine=engine, device="cpu", precision=precision))
+    explainer = explainer_of(opened, DEFAULT_GATE, least, look or "half")
+    if look == "int8" and explainer.prescreen is not None:
+        classifier = explainer.prescreen.classifier
+        classifier.engine = Counted(classifier.engine)
     side_px = 320 + 2 * explainer.engine.facts.reach_px
     explainer.engine.features(np.zeros((1, side_px, side_px, 3), np.uint8))  # buffers, threads
     explainer.engine.calls.clear()

@@ -1,11 +1,9 @@
-"""From strips of a raster to scores of a method that judges each pixel itself, without a gate.
+"""Score the strips of a raster with a method that scores every pixel itself, without a gate.
 
-It is called like `crackcli.inference.explainer.Explainer`, so that a scan need not know which one
-it has. There are two kinds (see `crackcli.engines.engine.Engine`): one sees a window, of which the
-rim that would see its edges is cut off; the other sees tiles only, which then lie at every half
-tile of the raster, so that a pixel gets the mean of the four tiles over it, whatever the cuts."""
-
-from dataclasses import dataclass
+There are two kinds (see `crackcli.engines.engine.Engine`).  One takes windows of any size; the rim,
+which depends on pixels outside, is cut off.  The other takes single tiles; they lie at every half
+tile of the raster, and a pixel gets the mean of the four tiles over it.
+"""
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from crackcli.arrays import Float32, UInt8
 from crackcli.engines.engine import Engine
 from crackcli.inference.strips import (
     CORE_PX,
+    Int8TileEngine,
     Prescreen,
     StripScores,
     as_half,
@@ -26,50 +25,55 @@ from crackcli.rasters.nodata import FilledWindow, RasterReader
 BATCH = 4  # tiles at once
 
 
-@dataclass
 class DenseScorer:
-    """An engine whose maps need no gate; all is explained."""
+    """Scores strips with an engine whose maps need no gate."""
 
-    engine: Engine
-    gate: float = 0.0
-    core_px: int = CORE_PX
-    look: Prescreen | None = None
+    gate = 0.0
+    core_px = CORE_PX
+    channels = 0
+    prescreen: Prescreen | None = None
 
-    def __post_init__(self) -> None:
-        facts = self.engine.facts
-        self.stride = facts.stride_px
-        self.halo_px = -(-facts.reach_px // self.stride) * self.stride
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.stride_px = engine.facts.stride_px
+        self.halo_px = -(-engine.facts.reach_px // self.stride_px) * self.stride_px
+
+    def on(self, engine: Engine, int8_engine: Int8TileEngine) -> "DenseScorer":
+        """Return the same on another engine."""
+        return DenseScorer(engine)
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
-        """The blocks in which a raster is explained."""
-        return Grid(rows, cols, core_px, self.halo_px, self.stride)
+        """Return the strips and blocks in which a raster is scored."""
+        return Grid(rows, cols, core_px, self.halo_px, self.stride_px)
 
-    def explain_strip(
+    def score_strip(
         self, raster: RasterReader, grid: Grid, index: int, report: FractionDone = ignore
     ) -> StripScores:
-        """The score of every pixel of a strip; no tile has a P(crack)."""
+        """Return the score of every pixel of a strip; P(crack) is empty."""
         strip = grid.strip(index)
-        wide = FilledWindow(raster, span(strip))
-        valid = wide.valid(strip.window)
+        filled = FilledWindow(raster, span(strip))
+        valid = filled.valid(strip.window)
         relevance = np.zeros(strip.window.shape, np.float16)
         for number, block in enumerate(strip.blocks):
             report(number / len(strip.blocks))
             within = block.core.within(strip.window)
-            rgb = wide.filled(block.padded)
+            rgb = filled.filled(block.padded)
             if rgb is None or not valid[within].any():
                 continue
-            maps = self.maps(rgb)
+            maps = self.map_of(rgb)
             check_finite(maps, self.engine)
             relevance[within] = as_half(maps[block.crop])
         if not valid.all():
             relevance[~valid] = 0
         return StripScores(relevance, valid, np.zeros((0, 0), np.float32))
 
-    def maps(self, rgb: UInt8) -> Float32:
-        """The map (H, W) of a padded block (H, W, 3); of tiles, the mean of those over a pixel."""
+    def map_of(self, rgb: UInt8) -> Float32:
+        """Return the map (H, W) of a padded block (H, W, 3): the mean over the tiles, if it is
+        computed by tiles."""
         facts = self.engine.facts
         if facts.kind == "window":
-            return self.engine.maps(rgb[None])[0]
+            only: Float32 = self.engine.maps(rgb[None])[0]
+            return only
         side, step = facts.tile_px, facts.stride_px
         rows, cols = rgb.shape[:2]
         places = [
@@ -85,4 +89,5 @@ class DenseScorer:
             ):
                 total[place] += residual
                 count[place] += 1
-        return total / count.clip(min=1)
+        mean: Float32 = total / count.clip(min=1)
+        return mean

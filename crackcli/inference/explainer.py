@@ -22,9 +22,10 @@ from functools import partial
 import numpy as np
 
 from crackcli.arrays import Bools, Float16, Float32, UInt8
-from crackcli.engines.engine import Engine, TileEngine
+from crackcli.engines.engine import Engine
 from crackcli.inference.strips import (
     CORE_PX,
+    Int8TileEngine,
     Prescreen,
     StripScores,
     as_half,
@@ -71,7 +72,7 @@ class Explainer:
         """Channels of a feature cell."""
         return len(self.classifier.fill_cell)
 
-    def on(self, engine: Engine, int8_engine: TileEngine) -> "Explainer":
+    def on(self, engine: Engine, int8_engine: Int8TileEngine) -> "Explainer":
         """Return the same on another engine, a prescreen in int8 on ``int8_engine``."""
         prescreen = self.prescreen and self.prescreen.on(engine, int8_engine)
         return Explainer(engine, self.gate, prescreen)
@@ -105,7 +106,7 @@ class Explainer:
 
         report_attribution(0.0)
         value = cells.count[None] if self.passes else cells.mean()
-        relevant = value.any(axis=0)
+        relevant: Bools = np.logical_or.reduce(value, axis=0)
         if not relevant.any():
             valid = raster.read_valid(strip.window)
             return StripScores(np.zeros(valid.shape, np.float16), valid, probability)

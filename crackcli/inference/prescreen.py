@@ -13,13 +13,13 @@ A scan does not prescreen by default.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
 from crackcli.arrays import Float32, Int64
 from crackcli.engines.engine import TileEngine
 from crackcli.inference.lattice import Lattice
+from crackcli.inference.strips import Int8TileEngine
 from crackcli.inference.tile_classifier import GROUP, TileClassifier
 from crackcli.rasters.grid import Window
 from crackcli.rasters.nodata import RasterReader
@@ -30,16 +30,10 @@ HALF_THRESHOLD = 0.1  # P(crack) at half resolution from which on a place is cla
 INT8_THRESHOLD = 0.35  # the same in int8; well below the default gate of 0.5
 
 
-class Int8Engine(TileEngine, Protocol):
-    """An engine that computes its cells in int8; ``sha256`` is the checksum of its model file."""
-
-    sha256: str
-
-
 class HalfResolutionPrescreen:
     """Classifies tiles of a raster at half its resolution."""
 
-    int8_engine = None
+    int8_engine: Int8TileEngine | None = None
 
     def __init__(self, engine: TileEngine, threshold: float = HALF_THRESHOLD) -> None:
         lattice = Lattice.of(engine.facts)
@@ -74,7 +68,7 @@ class HalfResolutionPrescreen:
         """Return the threshold; None for scans without zoom 1, on which it has no effect."""
         return self.threshold if 1.0 in zooms else None
 
-    def on(self, engine: TileEngine, int8_engine: TileEngine) -> "HalfResolutionPrescreen":
+    def on(self, engine: TileEngine, int8_engine: Int8TileEngine) -> "HalfResolutionPrescreen":
         """Return the same on another engine."""
         return HalfResolutionPrescreen(engine, self.threshold)
 
@@ -82,7 +76,7 @@ class HalfResolutionPrescreen:
 class Int8Prescreen:
     """Classifies tiles of a raster in int8."""
 
-    def __init__(self, engine: Int8Engine, threshold: float = INT8_THRESHOLD) -> None:
+    def __init__(self, engine: Int8TileEngine, threshold: float = INT8_THRESHOLD) -> None:
         lattice = Lattice.of(engine.facts)
         rows = lattice.rows_below + GROUP - 1  # that the full pass asks for
         self.classifier = TileClassifier(engine, rows_below=rows + lattice.tile - 1)
@@ -99,7 +93,7 @@ class Int8Prescreen:
         """Return the threshold and the checksum of the model, whose numbers enter the score."""
         return ["int8", self.threshold, self.int8_engine.sha256]
 
-    def on(self, engine: TileEngine, int8_engine: TileEngine) -> "Int8Prescreen":
+    def on(self, engine: TileEngine, int8_engine: Int8TileEngine) -> "Int8Prescreen":
         """Return the same on another int8 engine."""
         return Int8Prescreen(int8_engine, self.threshold)
 

@@ -133,7 +133,8 @@ class TileClassifier:
         suspected = np.zeros(squares.shape, bool)
         threshold = 0.0 if self.prescreen is None else self.prescreen.threshold
         suspected[known.within(squares)] = self.prescreened(raster, grid, known) >= threshold
-        squared = suspected.reshape(shape[0], GROUP, shape[1], GROUP).any(axis=(1, 3))
+        by_square = suspected.reshape(shape[0], GROUP, shape[1], GROUP)
+        squared: Bools = np.logical_or.reduce(by_square, axis=(1, 3))
         for window in rectangles(squared):
             row, col = squares.row + GROUP * window.row, squares.col + GROUP * window.col
             part = grow_within(Window(row, col, GROUP * window.rows, GROUP * window.cols), 0, asked)
@@ -184,7 +185,9 @@ class TileClassifier:
         filled = FilledWindow(raster, self.lattice.receptive_field(strip))
         found: Cells = []
         if not filled.complete:
-            found.append((strip, np.broadcast_to(self.fill_cell, (len(self.fill_cell), *strip.shape))))
+            found.append(
+                (strip, np.broadcast_to(self.fill_cell, (len(self.fill_cell), *strip.shape)))
+            )
             needed = needed & self.near_data(filled.valid(filled.outer), filled.outer, strip)
 
         def features(_: Window, rgb: UInt8 | None) -> Float32:
@@ -217,7 +220,10 @@ class TileClassifier:
     def fill_cell(self) -> Float32:
         """The cell (C, 1, 1) of grey fill only."""
         window = self.lattice.receptive_field(Window(0, 0, 1, 1))
-        return self.engine.features(np.full((1, *window.shape, 3), FILL_GREY, np.uint8))[0]
+        cells: Float32 = self.engine.features(np.full((1, *window.shape, 3), FILL_GREY, np.uint8))[
+            0
+        ]
+        return cells
 
     @cached_property
     def fill_probability(self) -> float:

@@ -1,8 +1,8 @@
-"""P(crack) of every tile of a whole photograph, as a scan sees it, and tiles cut from it.
+"""P(crack) of every tile of a whole photograph, for training on hard negatives.
 
-Tiles are at native scale, however large the photograph: it is read in strips by
-`crackcli.inference.explainer`, whose gate is set so high that nothing is explained.  Position (r,
-c) is the tile whose centre lies r and c strides from the upper left corner."""
+Tiles are at full resolution.  The photograph is read in strips, so its size does not matter.
+Position (r, c) is the tile whose centre lies r and c strides from the upper left corner.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from crackcli.arrays import Bools, Float32
-from crackcli.engines.engine import Engine
-from crackcli.inference.explainer import Explainer
+from crackcli.engines.engine import TileEngine
+from crackcli.inference.tile_classifier import TileClassifier
 from crackcli.progress import FractionDone, ignore
+from crackcli.rasters.covering import grow_within
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo
 
-CORE_PX = 512  # of a strip
-NOTHING = 2.0  # a gate that no tile passes
+CORE_PX = 512  # height of a strip
 ALARM = 0.5  # P(crack) from which on a tile counts as cracked
 
 Place = tuple[int, int]  # row and column of a tile, in positions
@@ -25,8 +25,8 @@ Place = tuple[int, int]  # row and column of a tile, in positions
 
 @dataclass(frozen=True, eq=False)
 class TileProbabilities:
-    """``probability`` (h, w) at every position; ``usable`` (h, w) where the tile lies within the
-    photograph and all of its pixels are data."""
+    """``probability`` (h, w) at every position; ``usable`` (h, w) is set where the tile lies inside
+    the photograph and all of its pixels are valid."""
 
     probability: Float32
     usable: Bools
@@ -35,21 +35,25 @@ class TileProbabilities:
 
     @property
     def positions(self) -> int:
+        """Number of usable positions."""
         return int(self.usable.sum())
 
     @property
     def alarms(self) -> int:
-        """Positions at which a crack is seen."""
+        """Number of usable positions classified as cracked."""
         return int((self.usable & (self.probability >= ALARM)).sum())
 
     def window(self, place: Place) -> Window:
-        """The pixels of a tile."""
+        """Return the pixels of a tile."""
         row, col = (index * self.stride_px - self.tile_px // 2 for index in place)
         return Window(row, col, self.tile_px, self.tile_px)
 
     def apart(self, order: Iterable[int], most: int, taken: Iterable[Place] = ()) -> list[Place]:
-        """The first ``most`` of flat positions in ``order`` whose tiles overlap neither each other
-        nor those ``taken``."""
+        """Return the first ``most`` usable positions whose tiles do not overlap.
+
+        ``order`` are flat positions, the first preferred; tiles at ``taken`` are not overlapped
+        either.
+        """
         free = self.usable.copy()
         reach = self.tile_px // self.stride_px - 1
         chosen: list[Place] = []
@@ -71,24 +75,28 @@ class TileProbabilities:
 
 
 def tile_probabilities(
-    info: RasterInfo, engine: Engine, report: FractionDone = ignore
+    info: RasterInfo, engine: TileEngine, report: FractionDone = ignore
 ) -> TileProbabilities:
-    """P(crack) of all tiles of a photograph; memory is that of a few strips."""
-    explainer = Explainer(engine, NOTHING)
-    grid = explainer.grid(info.rows, info.cols, CORE_PX)
+    """Classify all tiles of a photograph; memory is that of a few strips."""
+    classifier = TileClassifier(engine)
+    lattice, grid = classifier.lattice, classifier.grid(info.rows, info.cols, CORE_PX)
     stride, tile = engine.facts.stride_px, engine.facts.tile_px
     probability: list[Float32] = []
     whole: list[Bools] = []
     with Raster(info) as raster:
         for index in range(len(grid)):
-            scores = explainer.explain_strip(
-                raster,
-                grid,
-                index,
-                lambda share, before=index: report((before + share) / len(grid)),
-            )
-            probability.append(scores.probability)
-            whole.append(whole_cells(scores.valid, stride))
+
+            def report_strip(fraction: float, index: int = index) -> None:
+                report((index + fraction) / len(grid))
+
+            strip = grid.strip(index).window
+            core = lattice.cells_of(strip)
+            # The same windows as in a scan, as the last bits depend on them.
+            near = grow_within(core, lattice.reach, lattice.cells_of_raster(grid))
+            asked = lattice.tiles_over(near, grid)
+            tiles = classifier.classify(raster, grid, asked, report=report_strip)
+            probability.append(tiles[lattice.tiles_centred_on(core).within(asked)])
+            whole.append(whole_cells(raster.read_valid(strip), stride))
             report((index + 1) / len(grid))
     cells = tile // stride
     within = np.outer(
@@ -100,23 +108,30 @@ def tile_probabilities(
 
 
 def whole_cells(valid: Bools, stride: int) -> Bools:
-    """Cells (h, w) all of whose pixels (rows, cols) are data; what lies beyond the edge counts."""
+    """Return the cells (h, w) all of whose pixels (rows, cols) are valid; pixels beyond the edge
+    count as valid."""
     rows, cols = (-(-side // stride) * stride for side in valid.shape)
     padded = np.ones((rows, cols), bool)
     padded[: valid.shape[0], : valid.shape[1]] = valid
-    return padded.reshape(rows // stride, stride, cols // stride, stride).all(axis=(1, 3))
+    by_cell = padded.reshape(rows // stride, stride, cols // stride, stride)
+    whole: Bools = np.logical_and.reduce(by_cell, axis=(1, 3))
+    return whole
 
 
 def covered(whole: Bools, cells: int) -> Bools:
-    """Positions (h, w) whose tiles of ``cells`` a side have nothing but whole cells."""
+    """Return the positions (h, w) whose tiles, ``cells`` wide, hold whole cells only."""
     before = cells // 2
     padded = np.pad(whole, (before, cells - 1 - before), constant_values=True)
-    return np.lib.stride_tricks.sliding_window_view(padded, (cells, cells)).all(axis=(2, 3))
+    under = np.lib.stride_tricks.sliding_window_view(padded, (cells, cells))
+    whole_tiles: Bools = np.logical_and.reduce(under, axis=(2, 3))
+    return whole_tiles
 
 
 def places(side: int, tile: int, stride: int, positions: int) -> Bools:
-    """Along a side, which positions have their tile within; the middle one if none fits."""
+    """Return which positions along a side have their tile inside; the middle one if none fits."""
     first = np.arange(positions) * stride - tile // 2
     if side < tile:
-        return np.abs(first + (tile - side) / 2).argmin() == np.arange(positions)
-    return (first >= 0) & (first + tile <= side)
+        middle: Bools = np.arange(positions) == np.abs(first + (tile - side) / 2).argmin()
+        return middle
+    inside: Bools = (first >= 0) & (first + tile <= side)
+    return inside

@@ -1,18 +1,18 @@
-"""A raster seen larger or smaller by the network, and scores of several views put together.
+"""Views of a raster at several zooms, and how their scores are merged.
 
-The network knows cracks of the widths that it was shown.  A hairline is one of these when it is
-seen at twice its resolution, a gap that fills half a tile when it is seen at half of it.
+The network detects cracks of the widths it was trained on.  At twice the resolution a hairline has
+such a width; at half of it, a gap that fills half a tile does.
 
-Positions: a view at zoom z has z pixels where the raster has one, counted from its upper left
-corner: pixel i of the raster, whose centre is i + 0.5, has its centre in the view at (i + 0.5) z.
-Zooms are powers of two, so that every window of a view is resampled in the same phases: a pixel
-of it is the same in whatever window it is read.  Beyond the edges the raster is reflected first.
+Positions: a view at zoom z has z pixels per pixel of the raster, counted from its upper left
+corner.  Pixel i of the raster, with its centre at i + 0.5, has its centre in the view at
+(i + 0.5) z.  Zooms are powers of two, so that every window of a view is resampled in the same
+phases: a pixel is the same in any window.  Beyond the edges the raster is reflected first.
 
-Unit: a score says what one pixel *of the view* gets of the relevance of the tiles over it.  So a
-crack that looks the same to the network scores the same at every zoom, and one threshold is right
-for all.  (As a density, relevance per pixel of the raster, it would be z * z times that.)  Hence
-going back to the raster takes the mean of z * z pixels, or repeats one; and views are put together
-by their maximum: what one of them sees clearly is not diluted by one that cannot see it.
+Unit: a score is the relevance that one pixel *of the view* gets from the tiles over it.  So a crack
+that looks alike to the network scores alike at every zoom, and one threshold suits all.  (Relevance
+per pixel of the raster would be z * z times that.)  Hence resampling back to the raster takes the
+mean of z * z pixels, or repeats one.  Views are merged by their maximum: a clear crack in one view
+is not diluted by another view that cannot show it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,49 +31,52 @@ from crackcli.rasters.resampled import ResampledRaster, resampled_shape
 
 @dataclass(frozen=True)
 class View:
-    """A raster at one zoom, and how it is cut there."""
+    """A raster at one zoom, and the grid that it is cut by there."""
 
     zoom: float
     grid: Grid
 
     @classmethod
     def of(cls, info: RasterInfo, zoom: float, explainer: StripScorer, core_px: int) -> "View":
-        """``core_px`` are pixels of the view: blocks are as large at every zoom, and a strip of a
-        larger view is as many times as wide."""
+        """Return the view of a raster at a zoom.
+
+        ``core_px`` are pixels of the view: blocks have the same size at every zoom, and a strip of
+        a larger view is as many times as wide.
+        """
         rows, cols = resampled_shape(info, zoom)
         return cls(zoom, explainer.grid(rows, cols, core_px))
 
     def pixels(self, index: int) -> int:
-        """How many the network sees of a strip: what it costs."""
+        """Return the number of pixels of a strip that the network processes."""
         return self.grid.row_spans[index][1] * self.grid.cols
 
     def window(self, index: int, info: RasterInfo) -> Window:
-        """The pixels of the raster that a strip of the view shows."""
+        """Return the pixels of the raster that a strip of the view shows."""
         row, rows = self.grid.row_spans[index]
         first = round(row / self.zoom)
         end = min(info.rows, round((row + rows) / self.zoom))
         return Window(first, 0, end - first, info.cols)
 
 
-def explain_view(
+def score_view(
     explainer: StripScorer,
     raster: RasterReader,
     view: View,
     index: int,
     report: FractionDone = ignore,
 ) -> StripScores:
-    """The scores of a strip of a view, on the pixels of the raster."""
+    """Return the scores of a strip of a view, at the resolution of the raster."""
     if view.zoom == 1:
-        return explainer.explain_strip(raster, view.grid, index, report)
-    scores = explainer.explain_strip(ResampledRaster(raster, view.zoom), view.grid, index, report)
+        return explainer.score_strip(raster, view.grid, index, report)
+    scores = explainer.score_strip(ResampledRaster(raster, view.zoom), view.grid, index, report)
     window = view.window(index, raster.info)
-    relevance = brought_back(scores.relevance, view.zoom)[: window.rows, : window.cols]
+    relevance = resample_back(scores.relevance, view.zoom)[: window.rows, : window.cols]
     valid = raster.read_valid(window)
     return StripScores(np.where(valid, relevance, np.float16(0)), valid, scores.probability)
 
 
-def brought_back(relevance: Float16, zoom: float) -> Float16:
-    """Relevance (rows, cols) of a view at the resolution of the raster."""
+def resample_back(relevance: Float16, zoom: float) -> Float16:
+    """Return relevance (rows, cols) of a view at the resolution of the raster."""
     if zoom < 1:
         side = round(1 / zoom)
         return relevance.repeat(side, axis=0).repeat(side, axis=1)
@@ -85,9 +88,12 @@ def brought_back(relevance: Float16, zoom: float) -> Float16:
     return (total / side**2).astype(np.float16)
 
 
-def together(views: Sequence[Iterator[StripScores]]) -> Iterator[StripScores]:
-    """The relevance of all views put together, part by part from the top; views may be cut in
-    different places.  The tiles of several views have no P(crack) in common: it is left empty."""
+def merge_views(views: Sequence[Iterator[StripScores]]) -> Iterator[StripScores]:
+    """Yield the maximum relevance over all views, part by part from the top.
+
+    Views may be cut in different places.  P(crack) is left empty if there are several views, as
+    their tiles differ in size on the raster.
+    """
     if len(views) == 1:
         yield from views[0]
         return

@@ -1,4 +1,5 @@
-"""What a score was made from: the same again gives the same score, so it need not be made again."""
+"""Fingerprint of everything that a score depends on; an unchanged fingerprint means the score can
+be reused."""
 
 import hashlib
 import json
@@ -15,7 +16,7 @@ from crackcli.scenes.record import EngineRecord, ScoredRecord
 def fingerprint(
     info: RasterInfo, explainer: StripScorer, core_px: int, zooms: Sequence[float]
 ) -> ScoredRecord:
-    """All that a score depends on; the device is not among it."""
+    """Return everything that a score depends on; the device is not part of it."""
     engine = {k: v for k, v in asdict(explainer.engine.facts).items() if k != "device"}
     return {
         "source_sha256": info.digest,
@@ -23,7 +24,7 @@ def fingerprint(
         "crs_wkt": info.crs_wkt,
         "engine": cast(EngineRecord, engine),
         "gate": explainer.gate,
-        "look": None if explainer.look is None else explainer.look.noted(zooms),
+        "look": None if explainer.prescreen is None else explainer.prescreen.fingerprint(zooms),
         "core_px": core_px,
         "zooms": list(zooms),
         "crackcli_version": __version__,
@@ -31,5 +32,5 @@ def fingerprint(
 
 
 def scan_digest(scored: ScoredRecord) -> str:
-    """What a score was made from, in short."""
+    """Return the SHA-256 of a fingerprint."""
     return hashlib.sha256(json.dumps(scored, sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,7 @@ MB = 1024**2
 
 
 def peak_memory_mb() -> float | None:
-    """The most memory this process has held so far; None where the system does not tell."""
+    """Return the most memory (MB) this process has held so far; None if the system cannot say."""
     try:
         import resource
     except ModuleNotFoundError:
@@ -17,7 +17,7 @@ def peak_memory_mb() -> float | None:
 
 
 def resident_mb() -> float:
-    """The memory that this process holds now; its peak where the system does not tell."""
+    """Return the memory (MB) this process holds now; its peak where /proc does not exist."""
     try:
         import resource
 

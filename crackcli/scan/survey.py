@@ -127,7 +127,7 @@ def scan_survey(
 def opened(task: SurveyTask) -> tuple[StripScorer, int]:
     """What explains the strips of a task, and the side of its blocks."""
     explainer = open_explainer(task.model_options)
-    if task.model_options.look and explainer.look is None:
+    if task.model_options.look and explainer.prescreen is None:
         log.info("all is looked at in full, since a first look would save nothing here")
     core_px = explainer.core_px if task.core_px is None else task.core_px
     explainer.grid(MIN_SIDE_PX, MIN_SIDE_PX, core_px)  # refuses what does not suit the network

@@ -28,7 +28,7 @@ def explained(path, engine, core_px):
     explainer = DenseScorer(engine)
     grid = explainer.grid(info.rows, info.cols, core_px)
     with Raster(info) as raster:
-        strips = [explainer.explain_strip(raster, grid, index) for index in range(len(grid))]
+        strips = [explainer.score_strip(raster, grid, index) for index in range(len(grid))]
     return np.concatenate([strip.relevance for strip in strips]).astype(np.float32)
 
 
@@ -89,15 +89,15 @@ def test_the_picture_itself_is_a_score(tmp_path):
 
 
 def test_a_damaged_model_is_named(tmp_path):
-    with pytest.raises(ModelError, match="is damaged: its scores"):
+    with pytest.raises(ModelError, match=r"fake\.onnx: damaged, its scores are not finite"):
         explained(photograph(tmp_path), DirectEngine("window", broken=True), 512)
 
 
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"model": Path("a.onnx")}, "needs no model; leave a.onnx out"),
-        ({"engine": "raw", "method": "lrp"}, "engine raw has no method lrp"),
+        ({"model": Path("a.onnx")}, r"--model a\.onnx: method raw needs no model; leave it out"),
+        ({"engine": "raw", "method": "lrp"}, r"--method lrp: engine raw lacks it; leave --engine out"),
         ({"baseline": "mean"}, "method raw has no baseline"),
     ],
 )

@@ -68,10 +68,10 @@ def in_all_passes(engine, padded, gated, rim):
     import torch
 
     place = torch.tensor([-rim * engine.facts.stride_px] * 2)
-    images, method = engine.device.scaled(padded), engine.explainer
+    images, method = engine.device.send_images(padded), engine.explainer
     with torch.inference_mode():
         return sum(
-            method.share(
+            method.pass_map(
                 images, torch.from_numpy(gated).float()[:, None], torch.tensor(number), place
             )
             for number in range(engine.facts.passes)
@@ -260,7 +260,9 @@ def test_a_network_that_gives_no_numbers_is_called_damaged(tmp_path):
     engine = LocalEngine()
     engine.back = lambda images, value: np.full(images.shape[:3], np.nan, np.float32)
 
-    with pytest.raises(ModelError, match=r"local\.onnx is damaged: its scores are not finite"):
+    with pytest.raises(
+        ModelError, match=r"local\.onnx: damaged, its scores are not finite; get the file again"
+    ):
         explained(write(tmp_path / "wall.tif", wall(128, 128)), engine, 64)
 
 
@@ -269,7 +271,7 @@ def test_a_classifier_that_gives_no_numbers_is_called_damaged(tmp_path):
     head = engine.head
     engine.head = lambda cells, gate: (np.full_like(head(cells, gate)[0], np.nan), cells)
 
-    with pytest.raises(ModelError, match=r"local\.onnx is damaged") as error:
+    with pytest.raises(ModelError, match=r"local\.onnx: damaged") as error:
         explained(write(tmp_path / "wall.tif", wall(128, 128)), engine, 64)
 
     assert error.value.exit_code == 6

@@ -12,7 +12,7 @@ from crackcli.inference.explainer import Explainer
 from crackcli.inference.opening import open_explainer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import HalfResolutionPrescreen, Int8Prescreen
-from crackcli.inference.views import View, explain_view
+from crackcli.inference.views import View, score_view
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect
 from crackcli.scan.raster import ScanTask, scan_raster
@@ -65,7 +65,7 @@ def looked(path, engine, core_px, gate=GATE, least=LEAST):
     explainer = Explainer(engine, gate, HalfResolutionPrescreen(LocalEngine(), least))
     grid = explainer.grid(info.rows, info.cols, core_px)
     with Raster(info) as raster:
-        strips = [explainer.explain_strip(raster, grid, index) for index in range(len(grid))]
+        strips = [explainer.score_strip(raster, grid, index) for index in range(len(grid))]
     return (
         np.concatenate([strip.relevance for strip in strips]).astype(np.float64),
         np.concatenate([strip.probability for strip in strips]),
@@ -109,7 +109,7 @@ def test_a_strip_asks_for_no_pixel_further_below_than_its_tiles_see(tmp_path, lo
     grid = explainer.grid(1536, 300, 512)
     with Farthest(inspect(path)) as raster:
         for index, strip in enumerate(grid):
-            explainer.explain_strip(raster, grid, index)
+            explainer.score_strip(raster, grid, index)
             assert raster.end_row <= strip.window.end_row + 32 * cells + 32
 
     assert raster.end_row > 1536
@@ -144,8 +144,8 @@ def test_a_raster_of_one_strip_may_have_any_number_of_rows(tmp_path, rows, zoom,
     assert len(view.grid) == 1
 
     with Raster(info) as raster:
-        scores = explain_view(explainer, raster, view, 0)
-        expected = explain_view(Explainer(LocalEngine(), GATE), raster, view, 0)
+        scores = score_view(explainer, raster, view, 0)
+        expected = score_view(Explainer(LocalEngine(), GATE), raster, view, 0)
 
     np.testing.assert_array_equal(scores.relevance, expected.relevance)
 
@@ -157,7 +157,7 @@ def test_strips_in_any_order_see_the_same(cracked):
     with Raster(info) as raster:
         for index in (4, 0, 3, 1):
             again = Explainer(LocalEngine(), GATE, HalfResolutionPrescreen(LocalEngine(), LEAST))
-            one, other = (each.explain_strip(raster, grid, index) for each in (explainer, again))
+            one, other = (each.score_strip(raster, grid, index) for each in (explainer, again))
             np.testing.assert_array_equal(one.relevance, other.relevance)
             np.testing.assert_array_equal(one.probability, other.probability)
 
@@ -165,7 +165,9 @@ def test_strips_in_any_order_see_the_same(cracked):
 def test_around_a_place_the_highest_p_crack_of_the_smaller_view_counts(cracked):
     info = inspect(cracked)
     with Raster(info) as raster:
-        first = HalfResolutionPrescreen(LocalEngine()).around(raster, Window(0, 0, 20, 26), 256)
+        first = HalfResolutionPrescreen(LocalEngine()).probability(
+            raster, Window(0, 0, 20, 26), 256
+        )
 
     assert first.shape == (20, 26)
     assert first[4, 10] == 1  # amid the crack
@@ -177,7 +179,7 @@ def test_around_a_place_the_highest_p_crack_of_the_smaller_view_counts(cracked):
 def test_there_is_none_where_the_gate_is_no_higher(cracked):
     explainer = Explainer(LocalEngine(), LEAST, HalfResolutionPrescreen(LocalEngine(), LEAST))
 
-    assert explainer.look is None
+    assert explainer.prescreen is None
 
 
 def test_a_scan_records_its_first_look_and_is_done_again_without(cracked, tmp_path):
@@ -199,7 +201,10 @@ def test_a_first_look_is_asked_for_by_a_probability():
 
 
 def test_a_method_that_sees_all_has_no_first_look():
-    with pytest.raises(UsageError, match="raw sees all of an image and has no first look; leave"):
+    with pytest.raises(
+        UsageError,
+        match="--look does not apply to method raw, which scores every pixel; leave it out",
+    ):
         open_explainer(ModelOptions(method="raw", look=0.1))
 
 
@@ -221,5 +226,7 @@ def test_a_device_without_memory_for_a_single_tile_is_told_of(cracked):
         def back(self, images, value):
             raise OutOfMemory("full")
 
-    with pytest.raises(DeviceError, match="not enough free memory for a single tile; free some"):
+    with pytest.raises(
+        DeviceError, match="--device cpu: not enough free memory for a single tile; free some"
+    ):
         explained(cracked, Tiny(), 1024, 0.0)

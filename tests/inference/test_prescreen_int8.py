@@ -7,7 +7,7 @@ import pytest
 from explaining import write
 from fakes import wall
 
-from crackcli.engines.onnx import Quick
+from crackcli.engines.onnx import Int8Engine
 from crackcli.engines.opening import open_engine
 from crackcli.errors import UsageError
 from crackcli.files import sha256
@@ -15,7 +15,7 @@ from crackcli.inference import opening as opening_module
 from crackcli.inference.explainer import Explainer
 from crackcli.inference.opening import explainer_of, open_explainer
 from crackcli.inference.options import ModelOptions
-from crackcli.inference.prescreen import LEAST_QUICK, Int8Prescreen
+from crackcli.inference.prescreen import INT8_THRESHOLD, Int8Prescreen
 from crackcli.rasters.reader import Raster, inspect
 from crackcli.scan.fingerprint import fingerprint
 from crackcli.scan.survey import SurveyTask
@@ -56,7 +56,7 @@ def half_cracked(tmp_path_factory):
 
 
 def test_p_crack_in_whole_numbers_is_that_of_the_network(engine):
-    quick = Quick(engine, GRAPH)
+    quick = Int8Engine(engine, GRAPH)
     random, apart = np.random.default_rng(3), []
     for cracks in range(3):
         image = wall(374, 374, cracks=cracks) // 2 + random.integers(0, 90, (374, 374, 1), np.uint8)
@@ -76,12 +76,12 @@ def test_what_is_sound_in_whole_numbers_is_not_looked_at_again(engine, half_crac
     found = []
     for each, look in (
         (plain, None),
-        (looking, Int8Prescreen(Quick(engine, GRAPH), LEAST_QUICK)),
+        (looking, Int8Prescreen(Int8Engine(engine, GRAPH), INT8_THRESHOLD)),
     ):
         explainer = Explainer(each, 0.5, look)
         grid = explainer.grid(info.rows, info.cols, 512)
         with Raster(info) as raster:
-            found.append(explainer.explain_strip(raster, grid, 0))
+            found.append(explainer.score_strip(raster, grid, 0))
 
     assert found[0].relevance.any()
     expected = found[0].relevance.astype(np.float32)
@@ -100,10 +100,10 @@ def test_it_looks_where_the_processor_multiplies_whole_numbers(
     there = Counting(engine)
     there.facts = replace(engine.facts, device=device)
 
-    explainer = explainer_of(there, 0.5, LEAST_QUICK, "int8")
+    explainer = explainer_of(there, 0.5, INT8_THRESHOLD, "int8")
 
-    assert (explainer.look is not None) == looks
-    assert explainer.look is None or explainer.look.least == LEAST_QUICK
+    assert (explainer.prescreen is not None) == looks
+    assert explainer.prescreen is None or explainer.prescreen.threshold == INT8_THRESHOLD
 
 
 def test_the_processor_tells_whether_it_does(monkeypatch, tmp_path):
@@ -126,7 +126,9 @@ def test_a_score_knows_how_it_was_looked_at(engine, half_cracked, monkeypatch):
 
 
 def test_whole_numbers_are_of_the_shipped_model(tmp_path):
-    with pytest.raises(UsageError, match="is for the shipped model; leave --model or it out"):
+    with pytest.raises(
+        UsageError, match="--look-in int8 needs the shipped model; leave --model or --look-in out"
+    ):
         open_explainer(ModelOptions(tmp_path / "mine.onnx", look=0.3, look_in="int8"))
 
 
@@ -137,5 +139,5 @@ def test_another_way_to_look_is_answered_with_the_menu(tmp_path):
 
 
 def test_a_way_to_look_without_a_look_is_not_passed_over():
-    with pytest.raises(UsageError, match="is of a first look; add --look 0"):
+    with pytest.raises(UsageError, match=r"--look-in int8 needs --look; try --look 0\.35"):
         open_explainer(ModelOptions(look_in="int8"))

@@ -16,13 +16,20 @@ from crackcli.inference.dense import DenseScorer
 from crackcli.inference.explainer import Explainer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import Int8Prescreen
-from crackcli.inference.views import View, explain_view
+from crackcli.inference.views import View, score_view
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.reader import Raster, inspect
 from crackcli.scan.dry_run.estimate import LIKELY_GATED, estimate_survey
 from crackcli.scan.dry_run.memory import peak_mb
 from crackcli.scan.dry_run.speed import measure
-from crackcli.scan.dry_run.workload import PATCH_PX, STRIPS, blocks_hit, counted, counts_of, pass_px
+from crackcli.scan.dry_run.workload import (
+    COUNTED_STRIPS,
+    PATCH_PX,
+    blocks_hit,
+    counted,
+    counts_of,
+    pass_px,
+)
 from crackcli.scan.survey import SurveyTask, scan_survey
 
 CORE_PX = 96
@@ -103,7 +110,7 @@ def test_a_wall_that_is_explained_all_over_takes_what_was_counted(tmp_path, zoom
 
     with Raster(info) as raster:
         for index in strips:
-            explain_view(explainer, raster, view, index)
+            score_view(explainer, raster, view, index)
     load = counted(explainer, info, view, strips, cracked=True).load
 
     assert engine.counts == (load.cells_px, load.head, load.maps_px)
@@ -118,7 +125,7 @@ def test_a_first_look_in_whole_numbers_is_counted_and_timed_by_itself(tmp_path):
 
     with Raster(info) as raster:
         for index in strips:
-            explainer.explain_strip(raster, view.grid, index)
+            explainer.score_strip(raster, view.grid, index)
     sound, cracked = (counted(explainer, info, view, strips, cracked=c).load for c in (False, True))
 
     assert quick.cells_px == sound.look_px == cracked.look_px > 0
@@ -142,7 +149,7 @@ def test_a_method_without_a_gate_takes_what_was_counted(tmp_path, kind):
 
     with Raster(info) as raster:
         for index in range(len(view.grid)):
-            explainer.explain_strip(raster, view.grid, index)
+            explainer.score_strip(raster, view.grid, index)
 
     counts = counts_of(explainer, info, view, range(len(view.grid)), cracked=True)
     assert engine.maps_px == counts.load.maps_px
@@ -151,7 +158,9 @@ def test_a_method_without_a_gate_takes_what_was_counted(tmp_path, kind):
 @pytest.mark.parametrize("cracked", [False, True])
 @pytest.mark.parametrize("zoom", [1.0, 2.0])
 def test_many_strips_are_told_from_fewer(tmp_path, cracked, zoom):
-    info = replace(inspect(photograph(tmp_path / "wall.png")), rows=4 * STRIPS * CORE_PX - 50)
+    info = replace(
+        inspect(photograph(tmp_path / "wall.png")), rows=4 * COUNTED_STRIPS * CORE_PX - 50
+    )
     explainer = Explainer(Counted(), gate=0.5)
     view = View.of(info, zoom, explainer, CORE_PX)
     strips = range(len(view.grid))
@@ -159,7 +168,7 @@ def test_many_strips_are_told_from_fewer(tmp_path, cracked, zoom):
     told = counts_of(explainer, info, view, strips, cracked=cracked).load
     each = counted(explainer, info, view, strips, cracked=cracked).load
 
-    assert len(strips) > 3 * STRIPS
+    assert len(strips) > 3 * COUNTED_STRIPS
     assert astuple(told) == pytest.approx(astuple(each), rel=0.02)
     assert (told.maps_px > 0) == cracked
 

@@ -28,7 +28,7 @@ def explained(path, engine, core_px, gate=0.0):
     explainer = Explainer(engine, gate)
     grid = explainer.grid(info.rows, info.cols, core_px)
     with Raster(info) as raster:
-        strips = [explainer.explain_strip(raster, grid, index) for index in range(len(grid))]
+        strips = [explainer.score_strip(raster, grid, index) for index in range(len(grid))]
     return (
         np.concatenate([strip.relevance for strip in strips]).astype(np.float64),
         np.concatenate([strip.probability for strip in strips]),

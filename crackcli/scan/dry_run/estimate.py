@@ -1,10 +1,11 @@
-"""What a scan would take, before it is started: time, memory and disk of each image.
+"""Predict time, memory and disk space of a scan, image by image.
 
-The counts come from the grid (`crackcli.scan.dry_run.workload`), the seconds of each from a
-calibration on this machine (`crackcli.scan.dry_run.speed`).  What is not known before a scan is how
-much of it will be explained: so each figure is a `Range` from a sound wall, where all is judged and
-nothing explained, to one that is cracked all over, with a likely one between.  Nothing is written
-but to a temporary folder."""
+The counts come from the grid (`crackcli.scan.dry_run.workload`), the seconds per count from a
+calibration on this machine (`crackcli.scan.dry_run.speed`).  How much of an image will be explained
+is not known before a scan.  So each figure is a `Range` from a crack-free surface, where all tiles
+are classified and none explained, to one cracked all over, with a likely one between.  Nothing is
+written but to a temporary folder.
+"""
 
 import contextlib
 import shutil
@@ -17,31 +18,37 @@ from typing import Any
 from crackcli.errors import CrackError, InputError
 from crackcli.inference.strips import StripScorer
 from crackcli.inference.views import View
-from crackcli.progress import Progress
+from crackcli.progress import Progress, ignore
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo, inspect
 from crackcli.scan.dry_run.memory import peak_mb
 from crackcli.scan.dry_run.speed import Clock, Overhead, Speed, mask_px, measure
-from crackcli.scan.dry_run.workload import Data, WorkloadCount, blocks_hit, counts_of, sampled
-from crackcli.scan.fingerprint import fingerprint, scan_digest
+from crackcli.scan.dry_run.workload import (
+    DataShare,
+    WorkloadCount,
+    blocks_hit,
+    counts_of,
+    sample_data_share,
+)
+from crackcli.scan.fingerprint import fingerprint
 from crackcli.scan.inputs import Failure, find_rasters
 from crackcli.scan.process_memory import MB, resident_mb
-from crackcli.scan.raster import ScanTask, StripStore, finished
+from crackcli.scan.raster import ScanTask
+from crackcli.scan.remaining_work import TO_MASK, UNCHANGED, RemainingWork, remaining_work
 from crackcli.scan.survey import SurveyTask, opened
 from crackcli.scenes.scene import Scene, finished_folders
 
-LIKELY_GATED = 0.25  # share of tiles that are explained, where no earlier scan tells
-LOOK_PX = 1_000_000  # read once, to time it
-LEAST_READ = 0.05  # share of these that is taken for data, at least
-OVERVIEWS = 4 / 3  # of a raster: it and its overviews, each of a quarter of the pixels before
+LIKELY_GATED = 0.25  # fraction of tiles that are explained, if there is no earlier scan
+TIMED_PX = 1_000_000  # read once, to time it
+MIN_DATA = 0.05  # fraction of these that counts as valid, at least
+OVERVIEWS = 4 / 3  # size of a raster with its overviews, each of a quarter of the pixels before
 COPIES = 2  # of a raster while it is written: its tiles, then all of it in order
-LOOKING, CALIBRATED = 0.3, 0.6  # shares of the time, for the progress
-NEW, INTERRUPTED, TO_MASK, UNCHANGED = "new", "interrupted", "to mask", "unchanged"
+INSPECTED, CALIBRATED = 0.3, 0.6  # fractions of the time when these are done, for the progress
 
 
 @dataclass(frozen=True)
 class Range:
-    """A figure for a sound wall, a likely one, and one that is cracked all over."""
+    """A figure for a crack-free surface (``sound``), a likely one, and one cracked all over."""
 
     sound: float
     likely: float
@@ -58,9 +65,12 @@ NONE = Range(0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class SceneEstimate:
-    """What one image takes.  ``status`` is new, interrupted, to mask (its score is there) or
-    unchanged; ``blocks`` are those that are left; ``data_share`` is the share of the raster's
-    blocks that hold data, from a sample; ``peak_mb`` is that of the whole process."""
+    """The predicted cost of one image.
+
+    ``status`` is new, interrupted, to mask (its score is finished) or unchanged; ``blocks`` is the
+    number left to score; ``data_share`` is the fraction of blocks with valid pixels, from a sample;
+    ``peak_mb`` is that of the whole process.
+    """
 
     scene: str
     source: Path
@@ -81,7 +91,7 @@ class SceneEstimate:
 
 @dataclass(frozen=True)
 class Assumption:
-    """The share of tiles that reach the gate, and where it is from."""
+    """The assumed fraction of tiles at the gate or above, and its source."""
 
     tiles_gated: float
     source: str
@@ -89,9 +99,12 @@ class Assumption:
 
 @dataclass(frozen=True)
 class SurveyEstimate:
-    """What all images take, one after the other: ``seconds`` with the program's start, ``peak_mb``
-    of the largest, ``result_mb`` of all, ``work_mb`` of the largest; ``free_mb`` is what the disk
-    of the output folder has."""
+    """The predicted cost of all images, one after the other.
+
+    ``seconds`` includes the start of the program; ``peak_mb`` and ``work_mb`` are those of the
+    largest image, ``result_mb`` is the sum; ``free_mb`` is the free space on the disk of the output
+    folder.
+    """
 
     scenes: list[SceneEstimate] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -108,16 +121,16 @@ class SurveyEstimate:
 
 def estimate_survey(
     task: SurveyTask,
-    progress: Progress = lambda share, words: None,
+    progress: Progress = ignore,
     on_failure: Callable[[Failure], None] = lambda failure: None,
     clock: Clock = time.perf_counter,
 ) -> SurveyEstimate:
-    """What ``crackcli.scan.survey.scan_survey`` would take with the same task.
+    """Predict the cost of `crackcli.scan.survey.scan_survey` with the same task.
 
-    Inputs that cannot be opened are failures, as there; what is damaged further inside shows only
+    Inputs that cannot be opened are failures, as there; damage further inside a file shows only
     when it is scanned.  The exit code is 0 unless there is nothing to scan.
     """
-    imported = time.process_time()  # what it took to get here is mostly importing
+    imported = time.process_time()  # mostly spent on imports so far
     rasters, missing = find_rasters(task.sources)
     failures: list[Failure] = []
 
@@ -129,7 +142,7 @@ def estimate_survey(
         fail(failure)
     known: dict[str, RasterInfo] = {}
     for number, (name, source) in enumerate(rasters.items()):
-        progress(LOOKING * number / len(rasters), source.name)
+        progress(INSPECTED * number / len(rasters), source.name)
         try:
             known[name] = inspect(source)
         except CrackError as error:
@@ -143,10 +156,10 @@ def estimate_survey(
     started = imported + clock() - began
     facts = explainer.engine.facts
     at_rest_mb = resident_mb()
-    progress(LOOKING, "calibration")
+    progress(INSPECTED, "calibration")
     masking = task.masking.suited(facts.method)
-    pace, assumption = measure(explainer, masking, clock), assumed(task, explainer)
-    estimator = Estimator(explainer, pace, assumption, at_rest_mb, clock)
+    speed, assumption = measure(explainer, masking, clock), assumed(task, explainer)
+    estimator = Estimator(explainer, speed, assumption, at_rest_mb, clock)
     scenes: list[SceneEstimate] = []
     for number, (name, info) in enumerate(known.items()):
         progress(CALIBRATED + (1 - CALIBRATED) * number / len(known), info.path.name)
@@ -160,44 +173,51 @@ def estimate_survey(
         scenes=scenes,
         failures=failures,
         engine=asdict(facts),
-        pace=pace,
+        pace=speed,
         assumption=assumption,
         seconds=sum((each.seconds for each in scenes), Range(started, started, started)),
         peak_mb=max((each.peak_mb for each in scenes), default=0.0),
         result_mb=sum((each.result_mb for each in scenes), NONE),
-        work_mb=max((each.work_mb for each in scenes), key=lambda it: it.cracked, default=NONE),
+        work_mb=max((each.work_mb for each in scenes), key=lambda each: each.cracked, default=NONE),
         free_mb=free_mb(task.output),
     )
 
 
 class Estimator:
-    """Turns images into estimates by the pace of one explainer."""
+    """Predicts the cost of images from the measured speed of one scorer."""
 
     def __init__(
         self,
         explainer: StripScorer,
-        pace: Speed,
+        speed: Speed,
         assumption: Assumption,
         at_rest_mb: float,
         clock: Clock,
     ) -> None:
-        self.explainer, self.pace, self.at_rest_mb = explainer, pace, at_rest_mb
+        self.explainer, self.speed, self.at_rest_mb = explainer, speed, at_rest_mb
         self.assumption, self.clock = assumption, clock
-        self.reading: dict[str, float] = {}  # seconds of a pixel, by the suffix of the file
+        self.reading: dict[str, float] = {}  # seconds per pixel, by the suffix of the file
 
     def estimate(self, task: ScanTask, info: RasterInfo) -> SceneEstimate:
-        """What one image takes; raises an `InputError` if it cannot be read."""
+        """Predict the cost of one image; raises an `InputError` if it cannot be read."""
         views = [View.of(info, zoom, self.explainer, task.core_px) for zoom in task.zooms]
-        status, left = standing(task, info, views, self.explainer)
-        counts = [self.counts(info, view, strips) for view, strips in zip(views, left, strict=True)]
-        data = Data(1.0, 1.0) if status == UNCHANGED else self.look(info, task.core_px)
+        scored = fingerprint(info, self.explainer, task.core_px, task.zooms)
+        left = remaining_work(
+            task.folder, info, views, scored, task.masking, overwrite=task.overwrite
+        )
+        status, missing = left.status, left.missing
+        counts = [
+            self.counts(info, view, strips) for view, strips in zip(views, missing, strict=True)
+        ]
+        unchanged = status == UNCHANGED
+        data = DataShare(1.0, 1.0) if unchanged else self.data_share(info, task.core_px)
         shares = self.explained(task.core_px)
         strips = sum(len(view.grid) for view in views)
 
         def seconds(share: float) -> float:
-            return self.seconds(info, views, left, counts, data, share, status)
+            return self.seconds(left, counts, data, share)
 
-        own = [mixed(self.pace, data.blocks * share) for share in astuple(shares)]
+        own = [mixed(self.speed, data.blocks * share) for share in astuple(shares)]
         pixels = info.rows * info.cols / MB
         return SceneEstimate(
             scene=task.folder.name,
@@ -208,26 +228,26 @@ class Estimator:
             megapixels=round(info.megapixels, 3),
             zooms=task.zooms,
             strips=strips,
-            strips_done=strips - sum(map(len, left)),
+            strips_done=strips - sum(map(len, missing)),
             blocks=sum(
                 len(strips) * len(view.grid.col_spans)
-                for view, strips in zip(views, left, strict=True)
+                for view, strips in zip(views, missing, strict=True)
             ),
             data_share=data.blocks,
-            seconds=NONE if status == UNCHANGED else Range(*map(seconds, astuple(shares))),
+            seconds=NONE if unchanged else Range(*map(seconds, astuple(shares))),
             peak_mb=peak_mb(
                 self.explainer, info, views, [all_over for _, all_over in counts], self.at_rest_mb
             ),
             result_mb=Range(*(pixels * result_bytes(each) for each in own)),
             work_mb=NONE
-            if status == UNCHANGED
+            if unchanged
             else Range(*(pixels * work_bytes(each, len(views), status) for each in own)),
         )
 
     def counts(
         self, info: RasterInfo, view: View, strips: Sequence[int]
     ) -> tuple[WorkloadCount, WorkloadCount]:
-        """What the strips of a view take on a sound wall, and on one cracked all over."""
+        """Count the workload of strips of a view if crack-free, and if cracked all over."""
         sound, cracked = (
             counts_of(self.explainer, info, view, strips, cracked=cracked)
             for cracked in (False, True)
@@ -235,108 +255,80 @@ class Estimator:
         return sound, cracked
 
     def explained(self, core_px: int) -> Range:
-        """The share of the blocks with data that are explained."""
+        """Return the fraction of the blocks with valid pixels that are explained."""
         facts = self.explainer.engine.facts
         if facts.direct or self.explainer.gate <= 0:
             return Range(1.0, 1.0, 1.0)
-        # Only methods of several passes go by blocks; others by cells.
+        # Only methods of several passes work on blocks; others on cells.
         side_px = core_px if facts.kind == "passes" else facts.stride_px
         return Range(0.0, blocks_hit(self.assumption.tiles_gated, side_px, facts), 1.0)
 
     def seconds(
         self,
-        info: RasterInfo,
-        views: Sequence[View],
-        left: Sequence[Sequence[int]],
+        left: RemainingWork,
         counts: Sequence[tuple[WorkloadCount, WorkloadCount]],
-        data: "Data",
+        data: DataShare,
         share: float,
-        status: str,
     ) -> float:
-        """Of the engine, of reading, and of the scan's own work, if a ``share`` of blocks is
-        explained."""
-        pace, marked = self.pace, data.blocks * share
-        own, pixels = mixed(pace, marked), info.rows * info.cols
+        """Return the seconds of engine, reading and the rest of a scan, if a fraction ``share`` of
+        the blocks with valid pixels is explained."""
+        info, speed, marked = left.info, self.speed, data.blocks * share
+        own, pixels = mixed(speed, marked), info.rows * info.cols
         read_s = self.reading[info.path.suffix.lower()]
-        total = pace.scene_s
-        for view, strips, (sound, cracked) in zip(views, left, counts, strict=True):
+        total = speed.scene_s
+        for view, strips, (sound, cracked) in zip(left.views, left.missing, counts, strict=True):
             more = cracked.load + sound.load.times(-1)
             cells_px = sound.load.cells_px * data.wide + more.cells_px * marked
             head = sound.load.head * data.blocks + more.head * marked
             maps_px = sound.load.maps_px * data.blocks + more.maps_px * marked
-            total += pace.look_s * sound.load.look_px * data.wide
-            total += pace.cells_s * cells_px + pace.head_s * head + pace.maps_s * maps_px
+            total += speed.look_s * sound.load.look_px * data.wide
+            total += speed.cells_s * cells_px + speed.head_s * head + speed.maps_s * maps_px
             total += read_s * (sound.load.read_px * data.wide + more.read_px * marked)
             total += own.pack_s * pixels * len(strips) / len(view.grid)
-        if status != TO_MASK:
+        if left.status != TO_MASK:
             total += own.score_s * pixels
         return total + mask_px(info.rows, info.cols) * (own.mask_s + read_s * marked)
 
-    def look(self, info: RasterInfo, core_px: int) -> "Data":
-        """Where a raster holds data, from a sample of its blocks; the first of its kind of file
-        is read a little, some rows with data, to see how fast that is."""
+    def data_share(self, info: RasterInfo, core_px: int) -> DataShare:
+        """Return where a raster has valid pixels, from a sample of its blocks.
+
+        Of the first file of each type some rows are read, to time it.
+        """
         with Raster(info) as raster:
-            data = sampled(raster, core_px)
+            data = sample_data_share(raster, core_px)
             suffix = info.path.suffix.lower()
             if suffix not in self.reading:
-                rows = min(info.rows, max(1, LOOK_PX // info.cols))
+                rows = min(info.rows, max(1, TIMED_PX // info.cols))
                 row = min(data.row, info.rows - rows)
                 began = self.clock()
                 pixels = raster.read(Window(row, 0, rows, info.cols))
                 taken = self.clock() - began
                 known = float(pixels.valid.mean())
-                self.reading[suffix] = taken / (max(LEAST_READ, known) * rows * info.cols)
+                self.reading[suffix] = taken / (max(MIN_DATA, known) * rows * info.cols)
             return data
 
 
-def mixed(pace: Speed, marked: float) -> Overhead:
-    """The scan's own work where a share of the raster is ``marked`` as if cracked."""
-    pairs = zip(astuple(pace.sound), astuple(pace.cracked), strict=True)
+def mixed(speed: Speed, marked: float) -> Overhead:
+    """Return the overhead of a scan if a fraction ``marked`` of the raster is explained."""
+    pairs = zip(astuple(speed.sound), astuple(speed.cracked), strict=True)
     return Overhead(*(sound + (cracked - sound) * marked for sound, cracked in pairs))
 
 
 def result_bytes(own: Overhead) -> float:
-    """Of a pixel, in both rasters of a scene."""
+    """Return the bytes per pixel of both rasters of a scene."""
     return OVERVIEWS * (own.score_bytes + own.mask_bytes)
 
 
 def work_bytes(own: Overhead, views: int, status: str) -> float:
-    """Of a pixel, in the work folder at its fullest: strips and both rasters, of which the last
-    is there twice while it is written."""
+    """Return the bytes per pixel of the work folder at its fullest: strips and both rasters, the
+    last one twice while it is written."""
     strips = 0.0 if status == TO_MASK else views * own.strip_bytes
     return strips + max(COPIES * own.score_bytes, result_bytes(own) + own.mask_bytes)
 
 
-def standing(
-    task: ScanTask, info: RasterInfo, views: Sequence[View], explainer: StripScorer
-) -> tuple[str, list[list[int]]]:
-    """What a scan would find in the folder of its scene: its status, and for each view the strips
-    that are left."""
-    scored = fingerprint(info, explainer, task.core_px, task.zooms)
-    scene = Scene(task.folder, info.rows, info.cols, info.transform, info.crs_wkt)
-    work = StripStore(task.folder / "work", scan_digest(scored))
-    earlier = None if task.overwrite else finished(scene, scored)
-    nothing: list[list[int]] = [[] for _ in views]
-    if earlier is not None and earlier.record.masking == asdict(task.masking):
-        return UNCHANGED, nothing
-    if not task.overwrite and any(map(work.made, (work.score, scene.score))):
-        return TO_MASK, nothing
-    ours = work.is_ours()
-    left = [
-        [
-            index
-            for index in range(len(view.grid))
-            if not (ours and work.has(view.zoom, index, view.window(index, info).shape))
-        ]
-        for view in views
-    ]
-    some = sum(map(len, left)) < sum(len(view.grid) for view in views)
-    return INTERRUPTED if some else NEW, left
-
-
 def assumed(task: SurveyTask, explainer: StripScorer) -> Assumption:
-    """The share of tiles at the gate that the same model found in the scenes that the output
-    folder holds, of all their megapixels; else `LIKELY_GATED`."""
+    """Return the fraction of gated tiles in the scenes of the output folder that were scanned with
+    this model and gate, weighted by megapixels; `LIKELY_GATED` if there are none."""
     facts = explainer.engine.facts
     if facts.direct:
         return Assumption(1.0, f"method {facts.method} has no gate")
@@ -359,6 +351,6 @@ def assumed(task: SurveyTask, explainer: StripScorer) -> Assumption:
 
 
 def free_mb(folder: Path) -> float:
-    """What is free where a folder is, or would be."""
+    """Return the free space (MB) on the disk that holds a folder, or would hold it."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return shutil.disk_usage(there).free / MB

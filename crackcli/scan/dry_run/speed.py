@@ -1,9 +1,9 @@
-"""How fast this machine is: the engine's parts and a scan's own work, timed on small blocks.
+"""Measure how fast this machine is: the steps of the engine, and the rest of a scan.
 
-The engine computes noise, as large as a few tiles: what a network takes does not depend on what it
-sees, and grows with the pixels.  All else that a scan does (strips packed, the score, the mask) is
-timed by scanning a small picture of noise with an explainer that replays relevance, once as of a
-sound wall and once as of one that is cracked all over.
+The engine computes noise as large as a few tiles: its time depends on the number of pixels, not on
+their values.  The rest of a scan (packing strips, score, mask) is timed by scanning a small image
+of noise with a scorer that replays relevance: once as of a crack-free surface, once as of one
+cracked all over.
 """
 
 import math
@@ -11,36 +11,38 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from crackcli.arrays import Float32
-from crackcli.engines.engine import Engine
-from crackcli.inference.explainer import Explainer, RasterReader
-from crackcli.inference.strips import Prescreen, StripScorer, StripScores
+from crackcli.arrays import Float32, UInt8
+from crackcli.engines.engine import Engine, TileEngine
+from crackcli.inference.lattice import Lattice
+from crackcli.inference.strips import Int8TileEngine, Prescreen, StripScorer, StripScores
 from crackcli.inference.views import View
-from crackcli.masking.refinement import Masking
-from crackcli.masking.scene_mask import CORE_PX, HALO_PX, find_threshold, write_mask
+from crackcli.masking.refinement import HALO_PX, Masking
+from crackcli.masking.scene_mask import CORE_PX, find_threshold, write_mask
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.crops import write_png
 from crackcli.rasters.grid import Grid
+from crackcli.rasters.nodata import RasterReader
 from crackcli.rasters.reader import inspect
-from crackcli.scan.dry_run.workload import in_whole_numbers, pass_px
-from crackcli.scan.raster import StripStore, explain, write_score
+from crackcli.scan.dry_run.workload import pass_px
+from crackcli.scan.raster import explain, write_score
+from crackcli.scan.strip_store import StripStore
 
-SECONDS = 2.0  # of the engine, warm-up left out; more where one block of a part takes longer
-CELLS, HEAD, MAPS = 0.3, 0.15, 0.55  # shares of it
+SECONDS = 2.0  # to time the engine, without warm-up; more if one run of a step takes longer
+CELLS, HEAD, MAPS = 0.3, 0.15, 0.55  # fractions of it
 MOST = 50  # repetitions
-SIDE_CELLS = 8  # of a block whose cells are computed
-BLOCK_CELLS = 6  # of one that is explained
+SIDE_CELLS = 8  # cells; side of a window whose cells are computed
+BLOCK_CELLS = 6  # cells; side of a window that is attributed
 TILES = 4  # in a batch of a method by tiles
-NOISE_PX = 512  # side of the picture
-SMALL_PX = 64  # side of one that takes what any scene takes
+NOISE_PX = 512  # side of the image
+SMALL_PX = 64  # side of an image so small that only the fixed cost of a scene counts
 SEED = 5
-TAIL = 9  # power of normal numbers that spread like relevance: few of its pixels make up the most
+TAIL = 9  # power of normal numbers that is distributed like relevance: few pixels hold most of it
 STAGES = ("explain", "score", "mask")
 
 Clock = Callable[[], float]
@@ -48,8 +50,10 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Overhead:
-    """Seconds and bytes of a scan without its engine, of each pixel of the raster: ``pack_s`` and
-    ``strip_bytes`` for each view, ``mask_s`` of pixels with the halos of their blocks."""
+    """Seconds and bytes of a scan without its engine, per pixel of the raster.
+
+    ``pack_s`` and ``strip_bytes`` are per view, ``mask_s`` per pixel with the halos of its block.
+    """
 
     pack_s: float
     score_s: float
@@ -61,9 +65,9 @@ class Overhead:
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of one pixel of cells, cell of the head, pixel of maps (see
-    `crackcli.scan.dry_run.workload.Load`) and scene, and what a sound and a cracked wall take
-    beside; ``look_s`` of one pixel of a first look in whole numbers."""
+    """Seconds per pixel of cells, cell of the head, pixel of maps, scene, and pixel of cells in
+    int8 (``look_s``), see `crackcli.scan.dry_run.workload.Workload`; and the rest of a scan of a
+    crack-free (``sound``) and of a ``cracked`` surface."""
 
     cells_s: float
     head_s: float
@@ -75,14 +79,14 @@ class Speed:
 
 
 def measure(explainer: StripScorer, masking: Masking, clock: Clock = time.perf_counter) -> Speed:
-    """The pace of an explainer on this machine, as busy as it is now."""
+    """Measure the speed of a scorer on this machine, as busy as it is now."""
     rng = np.random.default_rng(SEED)
-    quick = in_whole_numbers(explainer)
-    look_s = pace_of_cells(quick, explainer.stride, rng, clock) if quick else 0.0
-    if isinstance(explainer, Explainer):
-        cells_s, head_s, maps_s = pace_of_parts(explainer, rng, clock)
+    int8_engine = explainer.prescreen.int8_engine if explainer.prescreen else None
+    look_s = time_cells(int8_engine, rng, clock) if int8_engine else 0.0
+    if explainer.engine.facts.direct:
+        cells_s, head_s, maps_s = 0.0, 0.0, time_maps(explainer.engine, rng, clock)
     else:
-        cells_s, head_s, maps_s = 0.0, 0.0, pace_of_maps(explainer.engine, rng, clock)
+        cells_s, head_s, maps_s = time_steps(explainer.engine, rng, clock)
     with tempfile.TemporaryDirectory(prefix="crackcli-") as name:
         folder = Path(name)
         small_scan(folder / "warm", explainer, masking, SMALL_PX, rng, clock=clock, cracked=True)
@@ -93,63 +97,64 @@ def measure(explainer: StripScorer, masking: Masking, clock: Clock = time.perf_c
         sound, cracked = (
             small_scan(
                 folder / words, explainer, masking, NOISE_PX, rng, clock=clock, cracked=cracked
-            ).own(small)
+            ).overhead(small)
             for words, cracked in (("sound", False), ("cracked", True))
         )
     return Speed(cells_s, head_s, maps_s, scene_s, sound, cracked, look_s)
 
 
-def pace_of_parts(
-    explainer: Explainer, rng: np.random.Generator, clock: Clock
+def time_steps(
+    engine: Engine, rng: np.random.Generator, clock: Clock
 ) -> tuple[float, float, float]:
-    """Seconds of a pixel of cells, of a cell of the head, of a pixel of maps."""
-    engine, facts, stride = explainer.engine, explainer.engine.facts, explainer.stride
-    cells_s = pace_of_cells(engine, stride, rng, clock)
+    """Return the seconds per pixel of cells, per cell of the head, per pixel of maps."""
+    facts, lattice, stride = engine.facts, Lattice.of(engine.facts), engine.facts.stride_px
+    cells_s = time_cells(engine, rng, clock)
     images = noise(rng, 1, SIDE_CELLS * stride + 2 * facts.reach_px)
-    cells = wide(engine.features(images), explainer.tile + SIDE_CELLS)
+    cells = repeat_cells(engine.features(images), lattice.tile + SIDE_CELLS)
     head_s = timed(lambda: engine.head(cells, 0.0), HEAD * SECONDS, clock) / cells[0, 0].size
 
     if facts.kind == "passes":
-        block = 2 * explainer.reach + BLOCK_CELLS  # as of a window with a core
-        window = block + 2 * (explainer.tile - 1)
+        block = 2 * lattice.reach + BLOCK_CELLS  # as of a window with a core
+        window = block + 2 * (lattice.tile - 1)
         images = noise(rng, 1, window * stride)
-        tiles = window - 2 * explainer.reach - explainer.tile + 1
+        tiles = window - 2 * lattice.reach - lattice.tile + 1
         gated = np.ones((1, tiles, tiles), np.float32)
         maps = lambda: engine.pass_map(images, gated, 0, (0, 0))  # noqa: E731
         size = pass_px((window * stride) ** 2, (block * stride) ** 2)
     else:
         images = noise(rng, 1, BLOCK_CELLS * stride + 2 * facts.reach_px)
-        value = wide(engine.head(cells, 0.0)[1], BLOCK_CELLS)
+        value = repeat_cells(engine.head(cells, 0.0)[1], BLOCK_CELLS)
         maps = lambda: engine.back(images, value)  # noqa: E731
         size = images[..., 0].size
     return cells_s, head_s, timed(maps, MAPS * SECONDS, clock) / size
 
 
-def pace_of_cells(engine: Engine, stride: int, rng: np.random.Generator, clock: Clock) -> float:
-    """Seconds of a pixel of cells."""
-    images = noise(rng, 1, SIDE_CELLS * stride + 2 * engine.facts.reach_px)
+def time_cells(engine: TileEngine, rng: np.random.Generator, clock: Clock) -> float:
+    """Return the seconds per pixel of cells."""
+    images = noise(rng, 1, SIDE_CELLS * engine.facts.stride_px + 2 * engine.facts.reach_px)
     return timed(lambda: engine.features(images), CELLS * SECONDS, clock) / images[..., 0].size
 
 
-def pace_of_maps(engine: Engine, rng: np.random.Generator, clock: Clock) -> float:
-    """Seconds of a pixel of maps, of a method without a gate."""
+def time_maps(engine: Engine, rng: np.random.Generator, clock: Clock) -> float:
+    """Return the seconds per pixel of maps, for a method without a gate."""
     tiles = engine.facts.kind == "tiles"
     images = noise(rng, TILES if tiles else 1, engine.facts.tile_px)
     return timed(lambda: engine.maps(images), SECONDS, clock) / images[..., 0].size
 
 
-def noise(rng: np.random.Generator, number: int, side: int) -> np.ndarray:
+def noise(rng: np.random.Generator, number: int, side: int) -> UInt8:
+    """Return images (number, side, side, 3) of noise."""
     return rng.integers(0, 256, (number, side, side, 3), np.uint8)
 
 
-def wide(cells: Float32, side: int) -> Float32:
-    """Cells (1, C, side, side) of which all are some of these."""
+def repeat_cells(cells: Float32, side: int) -> Float32:
+    """Return cells (1, C, side, side) that repeat these."""
     at = np.arange(side)
     return np.ascontiguousarray(cells[:, :, at % cells.shape[2]][:, :, :, at % cells.shape[3]])
 
 
 def timed(work: Callable[[], object], seconds: float, clock: Clock) -> float:
-    """What ``work`` takes once it is warm: the median of as many as fit into ``seconds``."""
+    """Return the median time of ``work`` when warm, of as many runs as fit into ``seconds``."""
     work()
     taken: list[float] = []
     end = time.perf_counter() + seconds
@@ -162,18 +167,22 @@ def timed(work: Callable[[], object], seconds: float, clock: Clock) -> float:
 
 @dataclass
 class Replayed:
-    """A `StripScorer` that knows the relevance: what is left is the scan's own work."""
+    """A `StripScorer` that returns given scores, so that only the rest of the scan takes time."""
 
     engine: Engine
     gate: float
     scores: StripScores
     core_px: int = NOISE_PX
-    look: Prescreen | None = None
+    channels: int = 0
+    prescreen: Prescreen | None = None
+
+    def on(self, engine: Engine, int8_engine: Int8TileEngine) -> "Replayed":
+        return replace(self, engine=engine)
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
         return Grid(rows, cols, core_px, 0, core_px)
 
-    def explain_strip(
+    def score_strip(
         self, raster: RasterReader, grid: Grid, index: int, report: FractionDone = ignore
     ) -> StripScores:
         return self.scores
@@ -181,14 +190,14 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Small:
-    """A scan of a small picture: seconds of its stages, bytes of its files."""
+    """A scan of a small image: seconds of its stages, bytes of its files."""
 
     side: int
     seconds: dict[str, float]
     bytes: dict[str, int]
 
-    def own(self, smallest: "Small") -> Overhead:
-        """What a pixel takes, without what ``smallest`` takes too."""
+    def overhead(self, smallest: "Small") -> Overhead:
+        """Return the cost per pixel; the time that ``smallest`` takes too counts for no pixel."""
         px = self.side**2 - smallest.side**2
         padded_px = mask_px(self.side, self.side) - mask_px(smallest.side, smallest.side)
 
@@ -206,7 +215,7 @@ class Small:
 
 
 def mask_px(rows: int, cols: int) -> int:
-    """Pixels of a scene's blocks as its mask is made, with their halos."""
+    """Return the pixels of all blocks of a scene's mask, halos included."""
     grid = Grid(rows, cols, CORE_PX, HALO_PX)
     return sum(math.prod(block.padded.shape) for strip in grid for block in strip.blocks)
 
@@ -221,7 +230,7 @@ def small_scan(
     clock: Clock,
     cracked: bool,
 ) -> Small:
-    """Scan noise of ``side`` squared with relevance of nothing or of all."""
+    """Scan noise of ``side`` squared, with relevance nowhere or, if ``cracked``, everywhere."""
     facts = explainer.engine.facts
     source = folder / "noise.png"
     write_png(source, noise(rng, 1, side)[0])
@@ -238,7 +247,7 @@ def small_scan(
     info = inspect(source)
     views = [View.of(info, 1.0, replayed, side)]
     work.begin()
-    explain(work, info, views, replayed, lambda share, words: None)
+    explain(work, info, views, replayed, ignore)
     ends.append(clock())
     score = write_score(work, info, views, replayed)
     ends.append(clock())

@@ -1,0 +1,115 @@
+"""What is left to do for a scene, given the files in its folder.
+
+`crackcli scan` does it, and `crackcli scan --dry-run` predicts what it costs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from crackcli.errors import InputError
+from crackcli.inference.views import View
+from crackcli.masking.refinement import Masking
+from crackcli.rasters.reader import RasterInfo
+from crackcli.scan.fingerprint import scan_digest
+from crackcli.scan.strip_store import StripStore
+from crackcli.scenes.record import ScoredRecord
+from crackcli.scenes.scene import Scene
+
+NEW, INTERRUPTED, TO_MASK, UNCHANGED = "new", "interrupted", "to mask", "unchanged"
+
+
+@dataclass(frozen=True)
+class RemainingWork:
+    """The state of a scene's folder, and the steps that a scan with these options still takes.
+
+    ``scene`` is the scene as it will be, without its record; ``earlier`` is the finished scene of
+    the same image, scored by the same model and options, if there is one.
+    """
+
+    scene: Scene
+    earlier: Scene | None
+    masking: Masking
+    store: StripStore
+    info: RasterInfo
+    views: tuple[View, ...]
+    overwrite: bool
+
+    @property
+    def unchanged(self) -> bool:
+        """True if the scene is finished, its mask included."""
+        return self.earlier is not None and self.earlier.record.masking == asdict(self.masking)
+
+    @cached_property
+    def score(self) -> Path | None:
+        """The finished score raster, in the work folder or in the scene; None if there is none."""
+        if self.overwrite:
+            return None
+        return next(filter(self.store.made, (self.store.score, self.scene.score)), None)
+
+    @cached_property
+    def missing(self) -> list[list[int]]:
+        """The strips to score, by view; none if the score raster is finished."""
+        if self.unchanged or self.score is not None:
+            return [[] for _ in self.views]
+        return missing_strips(self.store, self.info, self.views)
+
+    @property
+    def status(self) -> str:
+        """One of new, interrupted, to mask, unchanged."""
+        if self.unchanged:
+            return UNCHANGED
+        if self.score is not None:
+            return TO_MASK
+        all_strips = sum(len(view.grid) for view in self.views)
+        return INTERRUPTED if sum(map(len, self.missing)) < all_strips else NEW
+
+
+def remaining_work(
+    folder: Path,
+    info: RasterInfo,
+    views: Sequence[View],
+    scored: ScoredRecord,
+    masking: Masking,
+    *,
+    overwrite: bool,
+) -> RemainingWork:
+    """Look into the ``folder`` of a scene; nothing is written.
+
+    ``scored`` is the fingerprint of the score, ``masking`` must name its recipe.  With
+    ``overwrite`` a finished score does not count, but the strips of an interrupted scan do.
+    """
+    scene = Scene(folder, info.rows, info.cols, info.transform, info.crs_wkt)
+    return RemainingWork(
+        scene=scene,
+        earlier=None if overwrite else finished_scene(scene, scored),
+        masking=masking,
+        store=StripStore(folder / "work", scan_digest(scored)),
+        info=info,
+        views=tuple(views),
+        overwrite=overwrite,
+    )
+
+
+def finished_scene(scene: Scene, scored: ScoredRecord) -> Scene | None:
+    """Return the scene in the folder if it is complete and its score has this fingerprint."""
+    try:
+        earlier = Scene.read(scene.folder)
+    except InputError:
+        return None
+    complete = scene.mask.exists() and scene.score.exists() and earlier.record.complete
+    return earlier if complete and earlier.record.scored == scored else None
+
+
+def missing_strips(store: StripStore, info: RasterInfo, views: Sequence[View]) -> list[list[int]]:
+    """Return the strips of each view that the store does not hold."""
+    ours = store.is_ours()
+    return [
+        [
+            index
+            for index in range(len(view.grid))
+            if not (ours and store.has(view.zoom, index, view.window(index, info).shape))
+        ]
+        for view in views
+    ]
