@@ -53,6 +53,7 @@ class Line:
 
     @property
     def length(self) -> float:
+        """Length in px along the line."""
         return float(self.arc[-1])
 
 

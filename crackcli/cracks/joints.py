@@ -190,14 +190,14 @@ def next_piece(pieces: Sequence[Piece], number: int, end: Float64) -> int | None
 
 
 def companions(pieces: Sequence[Piece], crack_of_piece: Int64) -> Float64:
-    """Return for each piece (N,), from 0 to 1, how many parallel or perpendicular pieces are
-    nearby.
+    """Return how many parallel or perpendicular pieces are nearby, 0 to 1, for each piece (N,).
 
     Nearby means within `SEARCH_LENGTHS` times its own length, and among its about `MAX_NEIGHBOURS`
     nearest. Another piece counts by its length over the own length, at most 1, and twice if it is
-    one of at least three parallels at equal spacing. Counts c give 1 - 2^-c. Pieces in line are
-    continuations and do not count. Of the same crack, given by ``crack_of_piece`` (N,), only those
-    count that it meets as in a grid: a crack in steps has many that are parallel or perpendicular.
+    one of at least three parallels at equal spacing. A total of c gives 1 - 2^-c. Pieces in line
+    are continuations and do not count. Of the same crack, given by ``crack_of_piece`` (N,), only
+    those count that it meets as in a grid: a crack in steps has many that are parallel or
+    perpendicular.
     """
     if not pieces:
         return np.zeros(0)

@@ -61,6 +61,7 @@ class PixelSet:
 
     @cached_property
     def keys(self) -> Int64:
+        """The `key` of each pixel (N,)."""
         return self.key(self.rows, self.cols)
 
     @cached_property
@@ -97,10 +98,10 @@ class PixelSet:
         return np.where(hit & (cols >= first) & (cols <= last), at, len(self))
 
     def radii(self, chosen: Bools) -> Float64:
-        """Return the distance (M,) of each chosen pixel to the nearest pixel outside, between
-        centres.
+        """Return the distance (M,) in px of each chosen pixel to the nearest pixel outside.
 
-        This is the exact Euclidean distance transform; all that is not in the list is outside.
+        This is the exact Euclidean distance transform, between pixel centres; all that is not in
+        the list is outside.
         """
         edges = []
         for direction in SIDES:
@@ -112,8 +113,7 @@ class PixelSet:
 
 
 def deletable(phase: int) -> Bools:
-    """Return for each of the 256 neighbourhoods if sub-iteration ``phase`` (0, 1) deletes its
-    centre.
+    """Return which of the 256 neighbourhoods make sub-iteration ``phase`` (0, 1) delete the centre.
 
     The conditions are those of Guo and Hall 1989 (Comm. ACM 32, 359-373): the centre joins exactly
     one 8-connected component, is neither inside nor an end, and lies on the side of this phase.
@@ -131,11 +131,11 @@ DELETABLE = (deletable(0), deletable(1))
 
 
 def thin(pixels: PixelSet) -> Bools:
-    """Return which pixels (N,) remain as the skeleton: lines 1 px wide, connected as the pixels
-    were.
+    """Return which pixels (N,) remain as the skeleton.
 
-    This is Guo-Hall thinning on a list. A pixel is examined again only after a neighbour was
-    removed, so that a broad blob costs its area once, not once per layer.
+    Its lines are 1 px wide and connected as the pixels were. This is Guo-Hall thinning on a list. A
+    pixel is examined again only after a neighbour was removed, so that a broad blob costs its area
+    once, not once per layer.
     """
     alive = np.append(np.ones(len(pixels), bool), False)
     neighbours = pixels.neighbours

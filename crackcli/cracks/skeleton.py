@@ -45,6 +45,7 @@ class Branch:
         return float(np.hypot(*np.diff(self.points, axis=0).T).sum())
 
     def reversed(self) -> "Branch":
+        """Return the branch from ``end`` to ``start``."""
         return Branch(self.end, self.start, self.points[::-1], self.radii[::-1])
 
 
@@ -102,8 +103,8 @@ def skeleton_graphs(pixels: PixelSet, radii: Float64, labels: Int64, count: int)
 def pixel_links(pixels: PixelSet) -> NDArray[np.int32]:
     """Return the neighbours (M, 8) without superfluous diagonals; M where there is none.
 
-    A diagonal is superfluous if two sides lead to the same pixel. What remains branches only where
-    the line does.
+    A diagonal is superfluous if a side neighbour leads to the same pixel. What remains branches
+    only where the line does.
     """
     links = pixels.neighbours.copy()
     there = links < len(pixels)

@@ -28,8 +28,9 @@ KNOTS = 32  # points that are joined in pairs to find straight lines
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Straight piece of a crack: ``ends`` (2, 2) of (x, y), and the median width of the whole
-    crack.
+    """Straight piece of a crack.
+
+    ``ends`` (2, 2) are (x, y); ``crack_width_px`` is the median width of the whole crack.
     """
 
     ends: Float64
@@ -37,6 +38,7 @@ class Piece:
 
     @property
     def length(self) -> float:
+        """Length in px."""
         return math.dist(*self.ends)
 
     @property
@@ -98,10 +100,10 @@ def straight_pieces(crack: Crack) -> list[Piece]:
 
 
 def resample(crack: Crack) -> tuple[Float64, Float64]:
-    """Return evenly spaced points (N, 2) on all lines of the centreline, and the length (N,) of
-    each.
+    """Return evenly spaced points (N, 2) on all lines of the centreline.
 
-    The spacing is about 1 px, or more where there would be more than `MAX_POINTS`.
+    Also return the length (N,) in px of each: about 1, or more where there would be more than
+    `MAX_POINTS`.
     """
     points = np.concatenate(crack.centreline)
     steps = np.hypot(*np.diff(points, axis=0).T)

@@ -68,8 +68,7 @@ def trace(
     strip_rows: int | None = None,
     report: FractionDone = ignore,
 ) -> Traced:
-    """Return all cracks of a mask raster, numbered by first pixel in reading order: ``scene-0001``
-    ...
+    """Return all cracks of a mask raster, with the ids ``scene-0001`` ... in reading order.
 
     Mask and score have ``shape`` (rows, cols). Raises `InputError` if one of them is damaged or has
     another shape.

@@ -111,8 +111,10 @@ class Assessed:
 
 @dataclass(frozen=True)
 class Area:
-    """Rectangle of blocks with limits of one class: its window in pixels, its number of valid
-    pixels and the largest of its limits.
+    """Rectangle of blocks with limits of one class.
+
+    ``window`` is in pixels, ``valid_px`` the number of valid pixels; the limits are the largest of
+    its blocks.
     """
 
     window: Window

@@ -66,9 +66,7 @@ class Batch:
         return replace(found, width=found.width * refined.slant)
 
     def without_profiles(self) -> "Batch":
-        """Return the batch without its profiles, its largest part, which a measured batch does not
-        need.
-        """
+        """Return the batch without its profiles, which need most of its memory."""
         return replace(self, refined=replace(self.refined, profiles=NO_PROFILES))
 
 

@@ -17,7 +17,13 @@ from crackcli.cracks.crack import Crack
 from crackcli.measuring import summary
 from crackcli.measuring.batches import Batch, join_stretches, read_batches
 from crackcli.measuring.optics import find_optics
-from crackcli.measuring.photometric_width import CLEAR_PX, CLEAR_WIDTHS, Optics, PhotometricWidths
+from crackcli.measuring.photometric_width import (
+    CLEAR_BLURS,
+    CLEAR_PX,
+    CLEAR_WIDTHS,
+    Optics,
+    PhotometricWidths,
+)
 from crackcli.measuring.profiles import GreyReader
 from crackcli.measuring.summary import MeasuredWidths
 from crackcli.measuring.tone import ToneCurve
@@ -85,7 +91,9 @@ def measured_cracks(
             )
         )
     ends = np.minimum(samples.from_start, samples.from_end)
-    clear = ends >= CLEAR_PX + np.maximum(2 * optics.blur.px, CLEAR_WIDTHS * initial_widths)
+    clear = ends >= CLEAR_PX + np.maximum(
+        CLEAR_BLURS * optics.blur.px, CLEAR_WIDTHS * initial_widths
+    )
     of_line = labels[samples.line_offsets[:-1]]
     limits = np.searchsorted(of_line, np.arange(len(batch.indices) + 1))
     for place, index in enumerate(batch.indices):

@@ -44,7 +44,7 @@ SAMPLES = 8_000  # of the widest cracks, and as many of others, from which optic
 ROUNDS = 4  # iterations of blur and tone curve
 PRIOR_CRACKS = 4  # weight, in cracks, of the typical spread of contrasts
 NARROW_BLURS = 4.0  # blurs; the contrast of a crack up to that width depends on the blur
-MAX_LAG_PX = 3.0
+MAX_LAG_PX = 3.0  # longest correlation of noise across a line
 MIN_CORRELATION = 0.05  # smaller ones end the sum over lags
 LAGS = 20  # samples; longest correlation of noise along a line
 
@@ -88,11 +88,11 @@ def find_optics(
 
 
 def with_contrasts(optics: Optics, full_contrasts: Float64, weights: Float64) -> Optics:
-    """Return the optics with the contrast of the scene's cracks, from contrasts (N,) and weights
-    (N,).
+    """Return the optics with the contrast of the scene's cracks.
 
-    The typical contrast is the prior; the spread is combined from that of the N cracks and the
-    typical one, which counts like `PRIOR_CRACKS` cracks.
+    ``full_contrasts`` and ``weights`` (N,) are those of cracks with a contrast of their own. The
+    typical contrast is the prior; the spread is combined from that of the N cracks and the typical
+    one, which counts like `PRIOR_CRACKS` cracks.
     """
     if len(full_contrasts) == 0:
         return optics

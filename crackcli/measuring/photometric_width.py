@@ -69,15 +69,15 @@ CONTRAST_SPREAD = 0.04  # least relative variation of the contrast along a crack
 # Deviation of half the plateau from the contrast at an edge, over the variation of the contrast:
 # half of it at each of two edges.
 UNEVEN = 1 / math.sqrt(2)
-SKEW = 9.0  # second-order term of the variance of 1 / K, for a normal K of mean 1
+SKEW = 9.0  # E[(1/X - 1)^2] = s^2 (1 + 9 s^2) for a normal X of mean 1 and small deviation s
 MIN_SAMPLES = 8  # with a contrast, for a crack to have a contrast of its own
 MIN_SNR = 3.0  # peak contrast over noise; below it there is no width
 MAX_ASYMMETRY = 0.5  # of the peak; both sides of the surface may differ by that
 GROWN, GROWN_PX = 1.5, 3.0  # a width above 1.5 times the mask's plus 3 px belongs to something else
 MIN_WIDTH_PX = 0.05
 # Near free ends and junctions a centreline is extended straight, in a direction that a corner may
-# spoil; so there is no width within the sum of both (px, and widths) of them.
-CLEAR_PX, CLEAR_WIDTHS = 1.5, 0.8
+# spoil.  There is no width within this of them: px, and the larger of 2 blurs and 0.8 widths.
+CLEAR_PX, CLEAR_BLURS, CLEAR_WIDTHS = 1.5, 2.0, 0.8
 
 # Contrast of cracks in encoded values and in linear light: mean and deviation over photographs (two
 # deviations contain nine of ten; the faint cracks make it large), and the deviation within one
@@ -193,12 +193,8 @@ def estimate(
     peak = mean_within(contrast.values, core)
     half = approx_widths / 2 + TAIL_BLURS * blur
     area = integral(contrast.values, half)
-    clear = (
-        complete
-        & (peak > MIN_SNR * noise)
-        & (area > 0)
-        & (contrast.asymmetry < MAX_ASYMMETRY * peak)
-    )
+    clear = complete & (peak > MIN_SNR * noise) & (area > 0)
+    clear &= contrast.asymmetry < MAX_ASYMMETRY * peak
 
     # Noise makes single profiles of a thin crack look wide and pale, so neighbours are averaged.
     trusted = clear.astype(np.float64)
@@ -225,13 +221,13 @@ def estimate(
     length = 2 * half
     # Noise was measured on the surface.  In linear light it is proportional to the root of
     # brightness (shot noise; noise of encoded values nearly so), so less inside the crack.  In
-    # encoded values it is the same inside.
+    # encoded values it is the same inside.  The last term is the uncertainty of the background.
     darker = optics.tone.linear_fraction * (area / length).clip(0, 1)
     area_noise = noise * np.sqrt(optics.noise_px * length * (1 - darker + length / (3 * BAND_PX)))
     area_sigma = area_noise / full_contrast
     # The width is proportional to 1 / K; the second order counts where K is uncertain.
     relative = full_contrast_sigma / full_contrast
-    area_common = by_area * relative * np.sqrt(1 + SKEW * relative**2)
+    area_systematic = by_area * relative * np.sqrt(1 + SKEW * relative**2)
 
     low, high = (limit * blur for limit in EDGE_BLURS)
     edge_weight = np.where(wide, ((by_area - low) / (high - low)).clip(0, 1), 0)
@@ -243,13 +239,14 @@ def estimate(
     by_edges = np.where(edge_weight > 0, by_edges, 0)
     slope = full_contrast / (blur * math.sqrt(2 * math.pi))
     half_dark = optics.tone.linear_fraction * full_contrast / 2
+    # Noise at two edges, and of the plateau, over the slope of an edge.
     edge_noise = noise * np.sqrt(2 * (1 - half_dark) + 0.5) / slope
     edge_sigma = np.hypot(edge_noise, UNEVEN * varies / slope)
     width = (1 - edge_weight) * by_area + edge_weight * by_edges
     return PhotometricWidths(
         np.where(clear, width, np.nan),
         (1 - edge_weight) * area_sigma + edge_weight * edge_sigma,
-        (1 - edge_weight) * area_common,
+        (1 - edge_weight) * area_systematic,
         of_crack,
     )
 
@@ -280,11 +277,11 @@ def estimate_contrasts(
     labels: Int64,
     optics: Optics,
 ) -> tuple[Float64, Float64, Float64, Float64]:
-    """Return K at each sample, its uncertainty, its variation along the crack (S,), and K of each
-    crack.
+    """Return K, its uncertainty and its variation along the crack (S,), and K of each crack (C,).
 
     K is the local one where the crack is wide, that of the crack elsewhere, and that of the scene
-    where the crack is narrow everywhere, each weighted by how well it is known.
+    where the crack is narrow everywhere, each weighted by how well it is known. K of a crack is nan
+    if it has no wide places.
 
     ``own`` (S,) is the contrast by the shape of a sample, valid where it is ``wide``. ``noise`` is
     its random uncertainty, and ``away`` its change with a blur that is off by one sigma. All of a
@@ -293,7 +290,7 @@ def estimate_contrasts(
     """
     cracks = int(labels.max()) + 1 if len(labels) else 0
     middle = np.full(cracks, optics.full_contrast)
-    sigma_of_crack = np.zeros(cracks)
+    sigma_of_crack = np.zeros(cracks)  # 0 without a contrast of its own: `spread` has it all
     spread = np.full(cracks, optics.full_contrast_sigma)
     along_it = np.full(cracks, CONTRAST_SPREAD * optics.full_contrast)
     known = np.full(cracks, np.nan)
@@ -320,7 +317,7 @@ def estimate_contrasts(
         sigma_of_crack[known_cracks] = np.sqrt(trust**2 * by_chance + (1 - trust) ** 2 * prior)
         spread[known_cracks] = along_it[known_cracks] = varies
         known[known_cracks] = full_contrast
-    # A wide place has its own contrast, weighted by variance: that of noise, that along the crack.
+    # The local contrast of a wide place counts the more, the less its noise and the more K varies.
     near = smooth_along(np.where(wide, noise, 0) ** 2, line_offsets, LOCAL, wide.astype(np.float64))
     near /= max(1.0, 2 * math.sqrt(math.pi) * LOCAL / optics.noise_samples)
     trust = smooth_along(wide.astype(np.float64), line_offsets, LOCAL)

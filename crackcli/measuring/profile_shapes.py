@@ -97,8 +97,7 @@ def misfit(means: Float64, counted: Float64, noises: Float64, noise_px: float) -
 
 
 def combine_with_shapes(blur: Blur, shape_misfit: Float64, count: int) -> Blur:
-    """Return a ``blur`` known otherwise, combined with the ``shape_misfit`` (B,) of ``count``
-    stretches.
+    """Return a known ``blur`` combined with the misfit (B,) of ``count`` stretches.
 
     The known blur is a normal prior; the result is the posterior mean and deviation.
     """

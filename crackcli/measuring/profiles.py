@@ -113,8 +113,7 @@ class GreyProfiles:
     complete: Bools
 
     def filled(self, line_offsets: list[int]) -> "GreyProfiles":
-        """Return the profiles with the nearest complete one of the line in place of incomplete
-        ones.
+        """Return the profiles, incomplete ones replaced by the nearest complete one of their line.
 
         So no nodata goes into means along the line. ``line_offsets`` are the first profile of each
         line, and S. A line without a complete profile stays as it is.

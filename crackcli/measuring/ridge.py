@@ -59,11 +59,11 @@ def refine(
     tone: ToneCurve,
     widest_px: float,
 ) -> RefinedLines:
-    """Return ``lines`` moved onto ridges of contrast, with profiles across them at ``offsets``
-    (M,).
+    """Return ``lines`` moved onto ridges of contrast, with profiles across them.
 
-    ``widths`` (S,) are approximate widths at the samples (`sample_lines`) of the lines, at most
-    ``widest_px``. The photograph is read once: points move along the profiles that were read.
+    ``offsets`` (M,) are those of the profiles. ``widths`` (S,) are approximate widths at the
+    samples (`sample_lines`) of the lines, at most ``widest_px``. The photograph is read once:
+    points move along the profiles that were read.
     """
     before = sample_lines(lines)
     most = MAX_PX + MAX_WIDTHS * widths

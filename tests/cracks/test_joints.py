@@ -1,7 +1,7 @@
-"""Joints: straight, even lines in company have a high likelihood; wandering, tapering or short ones
-do not.
+"""Joints: straight, even lines in company have a high likelihood, and others a low one.
 
-The likelihood depends neither on place nor on strips.
+Wandering, tapering and short lines are not joints. The likelihood depends neither on place nor on
+strips.
 """
 
 from dataclasses import replace

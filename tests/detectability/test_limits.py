@@ -37,8 +37,9 @@ WHOLE = np.ones((256, 256), bool)
 
 
 def rendered(rough=10.0, side=256, seed=0, level=140.0):
-    """Return an image (side, side, 3) of flat stones with sharp edges and grain, of brightness
-    ``level``.
+    """Return an image (side, side, 3) of flat stones with sharp edges and grain.
+
+    ``level`` is the brightness of its background.
     """
     rng = np.random.default_rng(seed)
     image = np.full((side, side), level, np.float32)

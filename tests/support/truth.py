@@ -65,8 +65,9 @@ def coverage(polygons, shape):
 
 
 def curve(rng, middle, length, angle_deg, bend_px):
-    """Return points (N, 2) along a line of about this length that bends to both sides by
-    ``bend_px``.
+    """Return points (N, 2) along a line of about this length.
+
+    It bends to both sides by ``bend_px``.
     """
     way = np.linspace(-length / 2, length / 2, 4 * int(length))
     wave = bend_px * np.sin(way * 2 * np.pi / rng.uniform(90, 160) + rng.uniform(0, 6))
