@@ -1,16 +1,16 @@
-"""crackcli report: the masks of a scan in, tables and maps of cracks out."""
+"""crackcli report: from the masks of a scan to tables and maps of cracks."""
 
 import gc
 import json
-from dataclasses import asdict
 
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress_bar import progress, say_log
+from crackcli.cli.logs import configure_logging
+from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import SomeInputsFailed
 
-COLLECT = 100_000  # objects between looks for cycles: a report makes millions, and none in cycles
+COLLECT = 100_000  # objects between garbage collections: a report makes millions, none in cycles
 
 
 def report(
@@ -25,28 +25,32 @@ def report(
     asset_id: options.AssetId = None,
     campaign_id: options.CampaignId = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Measure the cracks of every scene in OUT: cracks.csv, .geojson and .gpkg, scenes.csv.
 
-    Lengths and widths are in pixels, and in millimetres too where the raster's map, the scan
-    (--marker-mm, --distance-m) or --gsd-mm tells the size of a pixel.  Widths in millimetres are
-    graded by each --severity, whose caveat goes with the grades.  Cracks are told from the masks: a
-    mask that was corrected by hand is reported as it is.  The photograph tells how wide they are
-    (without it, the mask does: column width_method), which others would have been seen, and on how
-    much of the wall.  Long straight lines that are likely joints, cables or edges are counted apart
-    and go to the joints layer of cracks.gpkg and to joints.geojson.  A wall without a map has
-    cracks.local.geojson and joints.local.geojson.  A scene that cannot be read is named; the others
-    are done.
+    Lengths and widths are in pixels. They are also in millimetres if the size of a pixel is known:
+    from the map of the raster, from the scan (--marker-mm, --distance-m) or from --gsd-mm. Each
+    --severity grades the widths in millimetres and adds its caveat to the tables.
+
+    Cracks are traced in the masks; a mask that was corrected by hand is reported as it is. Widths
+    are measured on the photograph, or on the mask if the photograph is not available (column
+    width_method). The photograph also gives the detection limits, and the part of the surface that
+    they apply to. Long straight lines that are likely joints, cables or edges are counted
+    separately; they are in the joints layer of cracks.gpkg and in joints.geojson. Without a map
+    the files are cracks.local.geojson and joints.local.geojson.
+
+    Scenes that cannot be read are listed as errors; the others are reported.
 
         crackcli report out
         crackcli report out --gsd-mm 0.5 --min-length-px 50
         crackcli report out --asset-id "pier 3" --campaign-id 2026
         crackcli report out --severity en1992-xc3 --severity burland
     """
-    from crackcli.report.write import ReportTask, write_report
+    from crackcli.report import ReportTask, write_report
 
-    say_log(quiet=quiet)
+    configure_logging(quiet=quiet, verbose=verbose)
     task = ReportTask(
         out=out,
         gsd_mm=gsd_mm,
@@ -60,14 +64,17 @@ def report(
         campaign_id=campaign_id,
     )
     gc.set_threshold(COLLECT)
-    with progress("report", quiet=quiet) as tell:
-        summary = write_report(task, progress=tell)
+    with show_progress("report", quiet=quiet) as report_progress:
+        summary = write_report(task, report_progress)
 
     if as_json:
-        typer.echo(json.dumps(asdict(summary), default=str))
+        typer.echo(json.dumps(summary.facts(), default=str))
     else:
         for path in summary.paths:
             typer.echo(path)
+    if not quiet:
+        for line in summary.table():
+            typer.echo(line, err=True)
     for name, error in summary.failed.items():
         typer.echo(f"Error: {name}: {error}", err=True)
     if summary.failed:

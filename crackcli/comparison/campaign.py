@@ -1,4 +1,4 @@
-"""A campaign: what a report tells of one scene, read back to be compared with another one."""
+"""Campaigns: scenes read back from a report, and the differences between two of them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,41 +18,45 @@ from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
 from crackcli.shipped_models import shipped_sha256
 
-SAME_TRANSFORM_PX = 0.01  # how far the corners of two equal grids may lie apart
-DIGEST = 8  # digits that tell two models apart
+MAX_CORNER_SHIFT_PX = 0.01  # between the corners of two equal grids
+DIGEST_LENGTH = 8  # digits of a digest in a message
 
-# Options of a report that tell which cracks it has, and the columns of scenes.csv that tell them.
-REPORTED_BY = {"min-length-px": "min_length_px", "joint-likelihood": "joints_from"}
+# Options of a report that decide which cracks it contains, and their columns in scenes.csv.
+REPORT_OPTIONS = {"min-length-px": "min_length_px", "joint-likelihood": "joints_from"}
 
 
 @dataclass(frozen=True, eq=False)
 class Campaign:
-    """One scene of one report: its cracks, then its joints, as MultiLineStrings in pixels, and
-    their columns; ``joint`` (N,) tells which are joints, ``tone`` by which tone those were measured
-    that were on the photograph, empty where the report does not tell."""
+    """One scene of one report.
+
+    ``lines`` (N,) are its cracks, then its joints, as MultiLineStrings in pixels; ``columns`` are
+    their values; ``joint`` (N,) marks the joints.  ``tone`` is the transfer function of widths
+    measured on the photograph, empty if unknown.
+    """
 
     scene: Scene
     scale: Scale | None
     lines: Geometries
-    columns: dict[str, NDArray]
+    columns: dict[str, NDArray[Any]]
     joint: Bools
     tone: str = ""
 
     @property
     def ids(self) -> NDArray[np.object_]:
+        """The ids of the lines (N,)."""
         return self.columns["crack_id"]
 
-    def measured_by(self, lines: list[int]) -> set[tuple[str, str]]:
-        """The ways in which the widths of these lines were measured: method, and tone where the
-        method reads the photograph."""
+    def width_methods(self, lines: list[int]) -> set[tuple[str, str]]:
+        """Return the methods by which the widths of these lines were measured, each with its tone
+        if it reads the photograph, else with an empty text."""
         methods = set(self.columns["width_method"][lines])
         return {(method, "" if method == MASK_METHOD else self.tone) for method in methods}
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A report read back: its cracks, its joints, and of each scene that it covers the scale, the
-    tone, and what `REPORTED_BY` tells."""
+    """A report read from its files: cracks and joints, and scale, tone and `REPORT_OPTIONS` by
+    scene."""
 
     folder: Path
     cracks: dict[str, Recorded]
@@ -62,7 +66,8 @@ class Report:
     options: dict[str, dict[str, float]]
 
     @classmethod
-    def of(cls, folder: Path) -> "Report":
+    def read(cls, folder: Path) -> "Report":
+        """Read a report; raises `InputError` if it is missing or damaged."""
         layers = read(folder)
         path = folder / "scenes.csv"
         try:
@@ -77,7 +82,7 @@ class Report:
             options = {
                 row["scene_id"]: {
                     name: float(row[column])
-                    for name, column in REPORTED_BY.items()
+                    for name, column in REPORT_OPTIONS.items()
                     if row.get(column)
                 }
                 for row in table
@@ -89,18 +94,18 @@ class Report:
         return cls(folder, layers["cracks"], layers["joints"], scales, tones, options)
 
     def campaign(self, scene: Scene) -> Campaign:
-        """What the report tells of one scene."""
+        """Return one scene of the report; raises `InputError` if the report lacks it."""
         if scene.name not in self.scales:
             raise InputError(
                 f"the report of {self.folder} does not cover {scene.name}; "
                 f"run crackcli report {self.folder} again"
             )
         scale, tone = self.scales[scene.name], self.tones[scene.name]
-        parts = [(self.cracks.get(scene.name), False), (self.joints.get(scene.name), True)]
-        found = [(part, joint) for part, joint in parts if part is not None]
+        layers = [(self.cracks.get(scene.name), False), (self.joints.get(scene.name), True)]
+        found = [(part, joint) for part, joint in layers if part is not None]
         if not found:
-            none = np.zeros(0, object)
-            return Campaign(scene, scale, none, {"crack_id": none}, np.zeros(0, bool), tone)
+            empty = np.zeros(0, object)
+            return Campaign(scene, scale, empty, {"crack_id": empty}, np.zeros(0, bool), tone)
         lines = np.concatenate([part.geometries for part, _ in found])
         return Campaign(
             scene,
@@ -118,7 +123,7 @@ class Report:
 
 
 def check_grids(before: Scene, after: Scene) -> None:
-    """Raise an `InputError` that names the first difference between two grids."""
+    """Raise an `InputError` with the first difference between two grids, if there is one."""
     names = f"{before.folder} and {after.folder}"
     advice = "bring both photographs onto one grid and scan again"
     sizes = [f"{scene.cols} x {scene.rows} px" for scene in (before, after)]
@@ -129,46 +134,49 @@ def check_grids(before: Scene, after: Scene) -> None:
     corners = np.array([(0, 0), (after.cols, 0), (0, after.rows), (after.cols, after.rows)])
     back = apply_affine(~after.transform, apply_affine(before.transform, corners))
     apart = np.hypot(*(back - corners).T).max()
-    if apart > SAME_TRANSFORM_PX:
+    if apart > MAX_CORNER_SHIFT_PX:
         raise InputError(f"{names} differ in their transform, by up to {apart:.3g} px; {advice}")
 
 
-def scanned_apart(before: Scene, after: Scene) -> list[str]:
-    """In what two scans differ, in words, that may let a crack be found in one of them only; what
-    one of them does not tell is no difference."""
-    found = models_apart(before, after)
+def scan_differences(before: Scene, after: Scene) -> list[str]:
+    """List the differences in model and options between two scans that can make a crack appear in
+    only one of them.  Values missing from either scan are ignored."""
+    found = model_differences(before, after)
     used = [scene.record.options() for scene in (before, after)]
     for name in OPTIONS:
         if all(name in options for options in used):
-            words = [worded(name, options[name]) for options in used]
+            words = [option_text(name, options[name]) for options in used]
             if words[0] != words[1]:
                 found.append(f"{name} ({words[0]}; {words[1]})")
     return found
 
 
-def reported_apart(before: dict[str, float], after: dict[str, float]) -> list[str]:
-    """The same of two reports, by their `Report.options`."""
+def report_differences(before: dict[str, float], after: dict[str, float]) -> list[str]:
+    """List such differences between two reports, by their `Report.options`."""
     return [
         f"{name} ({before[name]}; {after[name]})"
-        for name in REPORTED_BY
+        for name in REPORT_OPTIONS
         if name in before and name in after and before[name] != after[name]
     ]
 
 
-def models_apart(before: Scene, after: Scene) -> list[str]:
-    """The same of the model.  The shipped checkpoint and the graph made from it are one."""
+def model_differences(before: Scene, after: Scene) -> list[str]:
+    """List the difference in the model, if any.  The shipped checkpoint and its ONNX graph count as
+    the same model."""
     engines = [scene.record.engine for scene in (before, after)]
     digests = [engine.get("model_sha256") for engine in engines]
     if None in digests or digests[0] == digests[1] or shipped_sha256().issuperset(digests):
         return []
-    words = (f"{engine.get('model')} {engine['model_sha256'][:DIGEST]}" for engine in engines)
+    words = (
+        f"{engine.get('model')} {engine['model_sha256'][:DIGEST_LENGTH]}" for engine in engines
+    )
     return [f"model ({'; '.join(words)})"]
 
 
-def worded(name: str, value: Any) -> str:
-    """An option of a scan for a person."""
+def option_text(name: str, value: Any) -> str:
+    """Return the value of an option as text for a message."""
     if name == "look" and isinstance(value, list):
-        value = None  # a look in whole numbers leaves masks as they are
+        value = None  # prescreening in int8 does not change masks
     if value is None:
         return "its own" if name == "threshold" else "none"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -6,18 +6,16 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from crackcli.comparison.campaign import (
-    Campaign,
-)
+from crackcli.comparison.campaign import Campaign
 from crackcli.comparison.matching import Match, match
 
-JOINT_GROWN_SHARE = 0.25  # of what its length or mean width was: a joint that grew by more did grow
+JOINT_GROWTH = 0.25  # fraction of its length or mean width by which a joint must grow to count
 QUANTITIES = ("length", "width_mean", "width_max", "area")
 
 
 @dataclass(frozen=True)
 class CompareTask:
-    """Two output folders with a report each, and where the result goes.
+    """Two output folders with a report each, the output folder, and thresholds.
 
     A crack has grown if its length grew by more than ``grown_length_px``, or its mean or its
     largest width by more than ``grown_width_px``.
@@ -33,9 +31,9 @@ class CompareTask:
 
 @dataclass(frozen=True)
 class Totals:
-    """What one campaign shows of a change; 0 where it shows nothing.
+    """Size of a change in one campaign, in px; 0 if the campaign does not contain it.
 
-    Lengths and areas are summed over cracks; ``width_mean`` is weighted with length.
+    Lengths and areas are summed over cracks; ``width_mean`` is weighted by length.
     """
 
     length: float = 0.0
@@ -49,9 +47,9 @@ class Change:
     """A crack, or several that belong together, in two campaigns; in pixels.
 
     ``kind``           new, grown, stable or gone
-    ``same_way``       whether all widths of both campaigns were measured in one way
-    ``matched_share``  of all samples of both campaigns: how many have a partner
-    ``geometry``       centreline of the later campaign, of the earlier one for what is gone
+    ``comparable``     True if all widths of both campaigns were measured by one method and tone
+    ``matched_share``  fraction of the samples of both campaigns that have a partner
+    ``geometry``       centreline of the later campaign; of the earlier one if it is gone
     """
 
     id: str
@@ -60,7 +58,7 @@ class Change:
     ids_after: tuple[str, ...]
     before: Totals
     after: Totals
-    same_way: bool
+    comparable: bool
     matched_share: float
     geometry: shapely.MultiLineString
 
@@ -68,16 +66,19 @@ class Change:
 def compare(
     before: Campaign, after: Campaign, task: CompareTask
 ) -> tuple[list[Change], list[Change]]:
-    """The changes between two campaigns of one scene, first what was there, by id, then new; and
-    apart from them what both take for joints."""
+    """Return the changes of cracks between two campaigns of one scene, and those of joints.
+
+    Cracks of the earlier campaign come first, by id, then new ones.  A change is one of joints if
+    joints make up most of its length in both campaigns, unless it grew by much.
+    """
     changes: list[Change] = []
     joints: list[Change] = []
     for found in match(before.lines, after.lines, task.tolerance_px):
         was, now = measure(before, found.before), measure(after, found.after)
-        same_way = measured_in_one_way(before, after, found)
-        kind = kind_of(found, was, now, task, same_way=same_way)
+        comparable = widths_comparable(before, after, found)
+        kind = kind_of(found, was, now, task, comparable=comparable)
         joint = mostly_joints(before, found.before) and mostly_joints(after, found.after)
-        joint &= not (kind == "grown" and grown_by_much(was, now, same_way=same_way))
+        joint &= not (kind == "grown" and grown_by_much(was, now, comparable=comparable))
         own, letter = (joints, "j") if joint else (changes, "c")
         lines = after.lines[found.after] if found.after else before.lines[found.before]
         own.append(
@@ -88,52 +89,53 @@ def compare(
                 ids_after=tuple(after.ids[found.after]),
                 before=was,
                 after=now,
-                same_way=same_way,
-                matched_share=found.share,
-                geometry=shapely.multilinestrings(shapely.get_parts(lines)),
+                comparable=comparable,
+                matched_share=found.fraction,
+                geometry=shapely.MultiLineString([*shapely.get_parts(lines)]),
             )
         )
     return changes, joints
 
 
 def mostly_joints(campaign: Campaign, lines: list[int]) -> bool:
-    """Whether joints hold most of the length of these lines; so they do of none."""
+    """Return True if joints make up over half of the total length, or if ``lines`` is empty."""
     if not lines:
         return True
     length = campaign.columns["length_px"][lines].astype(float)
-    return float(length[campaign.joint[lines]].sum()) > length.sum() / 2
+    return float(length[campaign.joint[lines]].sum()) > float(length.sum()) / 2
 
 
-def measured_in_one_way(before: Campaign, after: Campaign, found: Match) -> bool:
-    """Whether the widths of a match can be compared; so they can where one side has none."""
+def widths_comparable(before: Campaign, after: Campaign, found: Match) -> bool:
+    """Return True if the widths of a match were measured by one method and tone, or if one side is
+    empty."""
     if not found.before or not found.after:
         return True
-    return len(before.measured_by(found.before) | after.measured_by(found.after)) == 1
+    return len(before.width_methods(found.before) | after.width_methods(found.after)) == 1
 
 
-def grown_by_much(before: Totals, after: Totals, *, same_way: bool) -> bool:
-    """Whether a joint is so much longer or wider that it is none, or has become a crack."""
-    most = 1 + JOINT_GROWN_SHARE
-    wider = same_way and after.width_mean > most * before.width_mean
-    return wider or after.length > most * before.length
+def grown_by_much(before: Totals, after: Totals, *, comparable: bool) -> bool:
+    """Return True if a joint grew by more than `JOINT_GROWTH`, so that it may be a crack."""
+    limit = 1 + JOINT_GROWTH
+    wider = comparable and after.width_mean > limit * before.width_mean
+    return wider or after.length > limit * before.length
 
 
 def kind_of(
-    found: Match, before: Totals, after: Totals, task: CompareTask, *, same_way: bool
+    found: Match, before: Totals, after: Totals, task: CompareTask, *, comparable: bool
 ) -> str:
-    """The kind of a `Change`; widths that were not measured in the ``same_way`` say nothing."""
+    """Return the kind of a `Change`; widths count only if they are ``comparable``."""
     if not found.before:
         return "new"
     if not found.after:
         return "gone"
     wider = max(after.width_mean - before.width_mean, after.width_max - before.width_max)
     longer = after.length - before.length
-    grown = longer > task.grown_length_px or (same_way and wider > task.grown_width_px)
+    grown = longer > task.grown_length_px or (comparable and wider > task.grown_width_px)
     return "grown" if grown else "stable"
 
 
 def measure(campaign: Campaign, cracks: list[int]) -> Totals:
-    """What a campaign shows of some of its cracks together."""
+    """Return the size of some cracks of a campaign together."""
     if not cracks:
         return Totals()
     length, mean, largest, area = (

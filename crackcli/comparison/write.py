@@ -1,18 +1,17 @@
-"""A comparison: the cracks of two campaigns matched, and what changed.
+"""Writes a comparison: the cracks of two campaigns matched, and their changes.
 
-Both campaigns show the same wall on the same grid and have a report.  Cracks that belong together
-by `crackcli.comparison.matching` make one `Change`, so that a crack which was one and is two now is
-neither new nor gone.
+Both campaigns show the same surface on the same grid and have a report.  Cracks that belong
+together by `crackcli.comparison.matching` make one `Change`, so a crack that became two is neither
+new nor gone.
 
-What both reports take for a joint is no change: where joints hold most of the length on each side,
-or on the only one, a match is counted apart (`SceneChanges`).  It is a change like others if it
-grew by much, `JOINT_GROWN_SHARE`: joints are found again with other ends, but not twice as long or
-wide.  What only one report takes for a joint is a crack here, else it would seem to come or go.
+Joints are counted separately (`SceneChanges`): a match is one of joints if joints make up most of
+its length in both reports, or in the only one that contains it.  It counts as a crack if it grew by
+more than `JOINT_GROWTH`: the ends of joints vary between scans, but not by as much.  A line that is
+a joint in one report only is compared as a crack; else it would seem new or gone.
 
-Widths are compared only where all cracks of a match were measured in one way, by one method and
-tone: else the difference is that of the ways.  Whether a change is more than noise is not judged:
-the thresholds of `CompareTask` are plain numbers, and the uncertainties of widths stand in the
-tables of both reports.
+Widths are compared only if all cracks of a match were measured by one method and tone; else the
+difference would be one of methods.  Changes are not tested for significance: the thresholds of
+`CompareTask` are plain numbers, and the tables of both reports contain the uncertainties of widths.
 """
 
 import logging
@@ -25,21 +24,19 @@ from crackcli.comparison.campaign import (
     Campaign,
     Report,
     check_grids,
-    reported_apart,
-    scanned_apart,
+    report_differences,
+    scan_differences,
 )
 from crackcli.comparison.changes import QUANTITIES, Change, CompareTask, compare
 from crackcli.errors import InputError
-from crackcli.report.columns import rounded
-from crackcli.report.formats.csv import write_rows
+from crackcli.files import write_csv
+from crackcli.report.columns import Row, rounded
 from crackcli.report.formats.geojson import Collections
-from crackcli.report.rows import Row
 from crackcli.scenes.frames import exchange_frame
 from crackcli.scenes.scale import in_mm, in_mm2
 from crackcli.scenes.scene import finished_scenes
 
 log = logging.getLogger(__name__)
-
 
 COLUMNS = (
     "change_id",
@@ -59,9 +56,11 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class SceneChanges:
-    """How many changes of each kind one scene has, and what is in none of them: ``joints`` lines
-    (or several that belong together) that are joints in both reports or in the only one that has
-    them, how long they are, and how many are new, grown or gone by the thresholds for cracks."""
+    """The number of changes of each kind in one scene.
+
+    ``joints`` is the number of matches that are joints and count in no kind, ``joints_length_px``
+    their length, and ``joints_changed`` how many would be new, grown or gone as cracks.
+    """
 
     before: str
     after: str
@@ -76,8 +75,11 @@ class SceneChanges:
 
 @dataclass(frozen=True)
 class ComparisonSummary:
-    """What was written, and the scenes that were compared; ``made_apart``, by the name of the later
-    scene, in what its two scans and reports differ, where they do."""
+    """The files written, and the scenes compared.
+
+    ``made_apart`` lists, by the name of the later scene, the differences between the options of
+    its two scans and reports.
+    """
 
     paths: list[Path]
     scenes: list[SceneChanges]
@@ -87,37 +89,37 @@ class ComparisonSummary:
 
 
 def write_comparison(task: CompareTask) -> ComparisonSummary:
-    """Compare the scenes that both reports have and write ``changes.csv`` and ``.geojson``.
+    """Compare the scenes that are in both reports; write ``changes.csv`` and ``changes.geojson``.
 
-    Scenes match by name, or because each folder has just one.  Raises `InputError` if a report is
+    Scenes match by name, or because each folder has only one.  Raises `InputError` if a report is
     missing, no scene matches, or the grids of two scenes differ.
     """
     before = {scene.name: scene for scene in finished_scenes(task.before)}
     after = {scene.name: scene for scene in finished_scenes(task.after)}
     pairs = [(name, name) for name in before if name in after]
     if len(before) == len(after) == 1:
-        pairs = [(*before, *after)]
+        pairs = [(next(iter(before)), next(iter(after)))]
     if not pairs:
         raise InputError(
             f"{task.before} and {task.after} have no scene of the same name; "
-            "scan both campaigns under the same file names"
+            "give the photographs of both campaigns the same file names and scan them again"
         )
     for earlier, later in pairs:
         check_grids(before[earlier], after[later])
-    reports = Report.of(task.before), Report.of(task.after)
+    reports = Report.read(task.before), Report.read(task.after)
 
     rows: list[Row] = []
     scenes = []
-    apart = {}
+    differences = {}
     table = task.output / "changes.csv"
     with Collections(task.output, ("changes",)) as collections:
         for earlier, later in pairs:
             campaigns = reports[0].campaign(before[earlier]), reports[1].campaign(after[later])
-            apart[later] = scanned_apart(before[earlier], after[later]) + reported_apart(
-                reports[0].options[earlier], reports[1].options[later]
-            )
+            differences[later] = scan_differences(
+                before[earlier], after[later]
+            ) + report_differences(reports[0].options[earlier], reports[1].options[later])
             changes, joints = compare(*campaigns, task)
-            tell_ways(changes + joints, *campaigns, (task.before, task.after))
+            warn_of_width_methods(changes + joints, *campaigns, (task.before, task.after))
             own = [row_of(change, *campaigns) for change in changes]
             shapes = np.array([change.geometry for change in changes], dtype=object)
             frame = exchange_frame(after[later], campaigns[1].scale)
@@ -135,70 +137,70 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
                     joints_changed=sum(joint.kind != "stable" for joint in joints),
                 )
             )
-        write_rows(table, COLUMNS, rows)
+        write_csv(table, COLUMNS, rows)
     summary = ComparisonSummary(
         paths=[table, *collections.paths],
         scenes=scenes,
         only_before=sorted(before.keys() - {earlier for earlier, _ in pairs}),
         only_after=sorted(after.keys() - {later for _, later in pairs}),
-        made_apart={name: found for name, found in apart.items() if found},
+        made_apart={name: found for name, found in differences.items() if found},
     )
     for folder, names in ((task.before, summary.only_before), (task.after, summary.only_after)):
         if names:
             log.warning("only in %s, not compared: %s", folder, ", ".join(names))
-    tell_apart(summary.made_apart)
-    tell_joints(scenes)
+    warn_of_differences(summary.made_apart)
+    log_joints(scenes)
     return summary
 
 
-def tell_ways(
+def warn_of_width_methods(
     changes: list[Change], before: Campaign, after: Campaign, folders: tuple[Path, Path]
 ) -> None:
-    """Warn of widths of a scene that were not compared, if any, and say what to do."""
-    apart = [change for change in changes if not change.same_way]
-    if apart:
+    """Warn if widths of a scene were not compared, and propose a remedy."""
+    skipped = [change for change in changes if not change.comparable]
+    if skipped:
         log.warning(
-            "%s: the widths of %d of %d matches were measured in different ways (%s; %s), and are "
-            "not compared; run crackcli report again on %s and %s with the photographs at hand and "
-            "the same --tone",
+            "%s: the widths of %d of %d matches were measured by different methods (%s; %s) and "
+            "are not compared; run crackcli report again on %s and %s with the photographs "
+            "available and the same --tone",
             after.scene.name,
-            len(apart),
+            len(skipped),
             sum(bool(change.ids_before and change.ids_after) for change in changes),
-            ways(before, apart[0].ids_before),
-            ways(after, apart[0].ids_after),
+            methods_text(before, skipped[0].ids_before),
+            methods_text(after, skipped[0].ids_after),
             *folders,
         )
 
 
-def ways(campaign: Campaign, ids: tuple[str, ...]) -> str:
-    """In which ways the widths of some cracks of a campaign were measured, in words."""
+def methods_text(campaign: Campaign, ids: tuple[str, ...]) -> str:
+    """Return the methods by which the widths of some cracks were measured, as text."""
     lines = np.flatnonzero(np.isin(campaign.ids, ids)).tolist()
-    found = sorted(campaign.measured_by(lines))
+    found = sorted(campaign.width_methods(lines))
     words = (f"{method}, tone {tone}" if tone else method for method, tone in found)
     return f"{', '.join(ids)} by {', '.join(words)}"
 
 
-def tell_apart(apart: dict[str, list[str]]) -> None:
-    """Warn of scenes whose campaigns were made apart, once for all that differ in the same."""
+def warn_of_differences(differences: dict[str, list[str]]) -> None:
+    """Warn of scenes that were processed differently, once for all with the same differences."""
     alike: dict[str, list[str]] = {}
-    for scene, found in apart.items():
+    for scene, found in differences.items():
         alike.setdefault(", ".join(found), []).append(scene)
     for words, names in alike.items():
         log.warning(
-            "%s: the campaigns differ in %s, so that cracks may seem new, grown or gone; scan and "
-            "report both in one way to be sure",
-            names[0] if len(names) == 1 else f"{len(names)} scenes, {names[0]} the first",
+            "%s: the two surveys were processed differently (%s), so changes may be artefacts; "
+            "scan and report both with the same options",
+            names[0] if len(names) == 1 else f"{len(names)} scenes ({names[0]}, ...)",
             words,
         )
 
 
-def tell_joints(scenes: list[SceneChanges]) -> None:
-    """Log how many lines of all scenes were not compared because they are joints, if any."""
+def log_joints(scenes: list[SceneChanges]) -> None:
+    """Log how many matches of all scenes are joints, if any."""
     joints = sum(scene.joints for scene in scenes)
     if joints:
         log.info(
-            "%d joints (%.0f px) not compared; %d of them would be new, grown or gone as cracks, "
-            "which crackcli report --joint-likelihood 1 takes them for",
+            "%d joints (%.0f px) not compared; %d of them would be new, grown or gone as cracks "
+            "(to compare them as cracks: crackcli report --joint-likelihood 1)",
             joints,
             sum(scene.joints_length_px for scene in scenes),
             sum(scene.joints_changed for scene in scenes),
@@ -206,13 +208,15 @@ def tell_joints(scenes: list[SceneChanges]) -> None:
 
 
 def longest_px(change: Change) -> float:
-    """Its length in the campaign that shows more of it."""
+    """Return the longer of its lengths in both campaigns."""
     return max(change.before.length, change.after.length)
 
 
 def row_of(change: Change, before: Campaign, after: Campaign) -> Row:
-    """A change as a row by `COLUMNS`; differences are in mm if both campaigns have a scale, and of
-    widths only if these were measured in the same way."""
+    """Return a change as a row by `COLUMNS`.
+
+    Differences are in mm if both campaigns have a scale; those of widths only if comparable.
+    """
     row: Row = dict.fromkeys(COLUMNS)
     row |= {
         "change_id": change.id,
@@ -232,7 +236,7 @@ def row_of(change: Change, before: Campaign, after: Campaign) -> Row:
         for suffix, (was, now) in values.items():
             row[f"before_{name}_{suffix}"] = rounded(was, 4)
             row[f"after_{name}_{suffix}"] = rounded(now, 4)
-            known = change.same_way or not name.startswith("width")
+            known = change.comparable or not name.startswith("width")
             if known and was is not None and now is not None:
                 row[f"d_{name}_{suffix}"] = rounded(now - was, 4)
     return row

@@ -1,2 +1,7 @@
 """crackcli report: cracks as rows with units, uncertainties and severity; CSV, GeoJSON,
 GeoPackage."""
+
+from crackcli.report.tracing import ReportTask
+from crackcli.report.write import write_report
+
+__all__ = ["ReportTask", "write_report"]

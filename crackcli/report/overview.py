@@ -69,17 +69,17 @@ class View:
         return cls(max(1, round(rows * factor)), max(1, round(cols * factor)), factor)
 
 
-def write_overview(table: SceneCracks, info: RasterInfo | None) -> Path:
+def write_overview(table: SceneCracks) -> Path:
     """Write the overview of a scene into its folder and return its path.
 
-    ``info`` is the photograph; None, or one that cannot be read, leaves the background plain.
+    Where the photograph is not available or cannot be read, the background is plain.
     """
     view = View.of(table.scene.rows, table.scene.cols)
-    image = background(info, view)
+    image = background(table.photograph, view)
     draw_lines(image, table, view)
     draw_labels(image, widest(table.cracks), table.scale, view)
     path = table.scene.folder / FILE
-    write_png(path, with_legend(image, table, view, photograph=info is not None))
+    write_png(path, with_legend(image, table, view))
     return path
 
 
@@ -212,7 +212,7 @@ def width_text(crack: Crack, scale: Scale | None) -> str:
     return f"{width_mm:.2f} +/- {sigma_mm:.2f} mm"
 
 
-def with_legend(image: UInt8, table: SceneCracks, view: View, *, photograph: bool) -> UInt8:
+def with_legend(image: UInt8, table: SceneCracks, view: View) -> UInt8:
     """Return the image with a legend below: title, classes with their counts, scale bar."""
     entries = legend_entries(table)
     cols = max(image.shape[1], 480)
@@ -221,7 +221,7 @@ def with_legend(image: UInt8, table: SceneCracks, view: View, *, photograph: boo
     rows = MARGIN_PX + ROW_PX * (lines + 2) + MARGIN_PX // 2
     canvas = Canvas(cols, rows)
     middle = MARGIN_PX + ROW_PX / 2 - 4
-    title = summary(table) + ("" if photograph else "; photograph not available")
+    title = summary(table) + ("" if table.photograph else "; photograph not available")
     canvas.text((MARGIN_PX, middle), title, height_px=TEXT_PX)
     for number, (text, colour, dashed) in enumerate(entries):
         y = middle + ROW_PX * (1 + number // columns)

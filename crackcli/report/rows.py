@@ -1,10 +1,11 @@
-"""Cracks as others see them: rows of a table and features of a map.
+"""Rows of the tables, and geometries in pixel coordinates, of the cracks of a scene.
 
-The columns are one literal table, used by every format.  ``_px`` columns always hold numbers,
-their ``_mm`` and ``_mm2`` twins only where the scene has a scale.  A ``_unc`` is one standard
-uncertainty, empty where it is unknown; in mm it includes that of the scale, if ``gsd_unc_mm`` tells
-it.  Columns of grades come behind these (`crackcli.report.severity_columns`).  Geometries are built
-in pixel coordinates (of edges) and then placed in a frame (`crackcli.scenes.frames`)."""
+All formats share the columns of `crackcli.report.columns`.  ``_px`` columns always contain numbers,
+``_mm`` and ``_mm2`` only if the scene has a scale.  ``_unc`` is one standard uncertainty, empty if
+unknown; in mm it includes that of the scale, if ``gsd_unc_mm`` is known.  Columns of grades follow
+these (`crackcli.report.severity_columns`).  Geometries are built in coordinates of pixel edges and
+then transformed to a frame (`crackcli.scenes.frames`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,72 +18,79 @@ from crackcli.cracks.widths import MASK_METHOD
 from crackcli.detectability.assessment import Assessed
 from crackcli.detectability.statements import DetectionLimits, SceneFindings, statement
 from crackcli.measuring.photometric_width import Optics
+from crackcli.rasters.reader import RasterInfo
 from crackcli.report.columns import COLUMNS, MASK_ONLY, MEASURED, SCENE_COLUMNS, Row, rounded
-from crackcli.report.identity import About, scan_facts
+from crackcli.report.identity import Identity, scan_facts
 from crackcli.report.limit_columns import crack_limits, scene_limits
 from crackcli.report.severity_columns import SeverityProfiles, crack_grades, scene_grades, unc_in_mm
 from crackcli.scenes.frames import Geometries, exchange_frame, map_frame
 from crackcli.scenes.scale import Scale, in_mm, in_mm2
 from crackcli.scenes.scene import Scene
 
-SIMPLIFIED_PX = 0.1  # how far a written centreline may stray from the measured one
+SIMPLIFIED_PX = 0.1  # largest deviation of a written centreline from the measured one
 
 
 @dataclass(frozen=True, eq=False)
 class SceneCracks:
-    """What was traced in one scene, cracks and lines that are likely joints apart, and what turns
-    both into rows and features.  ``joints`` are `Crack` too: they were measured like cracks.
-    ``left_out`` lines, shorter than ``min_length_px``, are in neither.  ``tone`` was given, or is
-    told by `EDGES`; ``optics`` are those that widths were measured with on the photograph: both
-    None where none was."""
+    """The cracks and joints of one scene, and everything that their rows and features need.
+
+    ``joints`` are lines classified as joints; they are measured like cracks.  ``left_out`` lines,
+    shorter than ``min_length_px``, are in neither list.  ``tone`` is the given transfer function,
+    or `EDGES`; ``optics`` are those of the width measurement.  Both are None if no width was
+    measured on the photograph.
+    """
 
     scene: Scene
     scale: Scale | None
     cracks: Sequence[Crack]
     assessed_px: int
     joints: Sequence[Crack] = ()
-    assessed: Assessed | None = None  # None: the photograph is not at hand
+    assessed: Assessed | None = None  # None: photograph not available
     left_out: int = 0
     min_length_px: float = 0.0
-    joint_from: float | None = None  # the likelihood from which on lines were set aside
+    joint_from: float | None = None  # lines with this likelihood or more are joints
     tone: str | None = None
     optics: Optics | None = None
-    about: About = About()
-    relevance_top: float | None = None  # None: scores are of something else
-    by_default: bool = True  # scanned by the shipped model with default options, as limits are for
+    identity: Identity = Identity()
+    relevance_top: float | None = None  # None: scores are not of relevance
+    photograph: RasterInfo | None = None  # None: not available
+    by_default: bool = True  # scanned with the options that the limits were calibrated for
 
 
 def centrelines(cracks: Sequence[Crack]) -> Geometries:
-    """The centrelines as MultiLineStrings, in coordinates of pixel edges."""
+    """Return the centrelines as MultiLineStrings, in coordinates of pixel edges."""
     if not cracks:
         return np.zeros(0, object)
     lines = [line for crack in cracks for line in crack.centreline]
     points = np.concatenate([*lines, np.zeros((0, 2))]) + 0.5
     ends = np.cumsum([0, *map(len, lines)])
-    parts = np.cumsum([0, *(len(crack.centreline) for crack in cracks)])
+    rings = np.cumsum([0, *(len(crack.centreline) for crack in cracks)])
     kind = shapely.GeometryType.MULTILINESTRING
-    exact = shapely.from_ragged_array(kind, points, (ends, parts))
+    exact = shapely.from_ragged_array(kind, points, (ends, rings))
     simple = shapely.simplify(exact, SIMPLIFIED_PX, preserve_topology=False)
     simple = np.where(shapely.is_empty(simple), exact, simple)
-    lines, owner = shapely.get_parts(simple, return_index=True)  # of one line GEOS makes that line
-    return shapely.multilinestrings(lines, indices=owner)
+    # GEOS turns a MultiLineString of one line into a LineString; turn all into the former again.
+    parts, owner = shapely.get_parts(simple, return_index=True)
+    return np.asarray(shapely.multilinestrings(parts, indices=owner))
 
 
 def areas(cracks: Sequence[Crack]) -> Geometries:
-    """The outlines as MultiPolygons, in coordinates of pixel edges."""
+    """Return the outlines as MultiPolygons, in coordinates of pixel edges."""
     return np.array([crack.outline for crack in cracks], dtype=object)
 
 
 def rows(table: SceneCracks, cracks: Sequence[Crack], profiles: SeverityProfiles = ()) -> list[Row]:
-    """``cracks`` of a scene, or its joints, as rows by `COLUMNS` and, graded by ``profiles``, by
-    `crack_columns`; None is unknown."""
+    """Return ``cracks``, or joints, of a scene as rows by `COLUMNS` and, graded by ``profiles``,
+    by `crack_columns`."""
     if not cracks:
         return []
     scene, scale = table.scene, table.scale
     frame, exchange = map_frame(scene, scale), exchange_frame(scene, scale)
     widest = np.array([crack.widths.max_at for crack in cracks]) + 0.5
     middles = shapely.get_coordinates(shapely.centroid(centrelines(cracks)))
-    places = np.hstack([frame.points_from_pixels(widest), frame.points_from_pixels(middles)]).tolist()
+    places = np.hstack(
+        [frame.points_from_pixels(widest), frame.points_from_pixels(middles)]
+    ).tolist()
     degrees: list[list[float | None]] = [[None, None]] * len(cracks)
     if exchange.space == "wgs84":
         degrees = exchange.points_from_pixels(middles).tolist()
@@ -96,7 +104,7 @@ def rows(table: SceneCracks, cracks: Sequence[Crack], profiles: SeverityProfiles
 
 
 def row_of(crack: Crack, table: SceneCracks) -> Row:
-    """The values of `COLUMNS` but for places on a map."""
+    """Return the values of `COLUMNS` except map coordinates."""
     widths, scale = crack.widths, table.scale
     min_col, min_row, max_col, max_row = crack.bbox
     lengths = {
@@ -116,13 +124,13 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
     top = table.relevance_top
     squares = crack.squared_score_sum
     relevance = None if top is None or squares is None else top * squares
-    # Where a crack has no width, as near junctions, it counts as wide as elsewhere.
+    # Parts without a width, as near junctions, get the mean width of the rest.
     by_width = None if widths.method == MASK_METHOD else widths.mean_px * crack.length_px
     return {
         "crack_id": crack.id,
         "scene_id": table.scene.name,
-        "asset_id": table.about.asset_id,
-        "campaign_id": table.about.campaign_id,
+        "asset_id": table.identity.asset_id,
+        "campaign_id": table.identity.campaign_id,
         "acquired_utc": table.scene.record.acquired_utc,
         **{f"{name}_px": round(value, 3) for name, value in lengths.items()},
         **{f"{name}_mm": in_mm(value, scale) for name, value in lengths.items()},
@@ -134,7 +142,7 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "area_px": crack.area_px,
         "area_mm2": in_mm2(crack.area_px, scale),
         "area_width_px": rounded(by_width, 3),
-        "area_width_mm2": in_mm2(by_width, scale) if by_width is not None else None,
+        "area_width_mm2": in_mm2(by_width, scale),
         "width_max_col": round(widths.max_at[0], 2),
         "width_max_row": round(widths.max_at[1], 2),
         "width_method": widths.method,
@@ -159,12 +167,12 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
 
 
 def limits_of(crack: Crack, table: SceneCracks) -> Row:
-    """What can be seen and measured where a crack lies, and whether it was measurable."""
+    """Return the limits along a crack, and whether it is measurable."""
     return crack_limits(table.assessed, table.scale, crack.centreline, crack.widths.median_px)
 
 
 def findings_of(table: SceneCracks) -> SceneFindings:
-    """What a scene adds to a statement."""
+    """Return the findings of a scene for a detection statement."""
     mm_per_px = table.scale.mm_per_px if table.scale else None
     return SceneFindings(
         cracks=len(table.cracks),
@@ -178,8 +186,8 @@ def findings_of(table: SceneCracks) -> SceneFindings:
 
 
 def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
-    """The row of a scene by `SCENE_COLUMNS` and, graded by ``profiles``, by `scene_columns`; None
-    is unknown."""
+    """Return the row of a scene by `SCENE_COLUMNS` and, graded by ``profiles``, by
+    `scene_columns`."""
     scene, scale, cracks = table.scene, table.scale, table.cracks
     record = scene.record
     worst = max(cracks, key=lambda crack: crack.widths.max_px, default=None)
@@ -190,7 +198,7 @@ def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
     assessed = table.assessed_px * scale.mm_per_px**2 / 1e6 if scale else None
     known = {
         "scene_id": scene.name,
-        **asdict(table.about),
+        **asdict(table.identity),
         "status": MASK_ONLY if table.assessed is None and table.optics is None else MEASURED,
         **scan_facts(scene, table.assessed_px, len(cracks)),
         "rows": scene.rows,
@@ -222,7 +230,7 @@ def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
         "min_length_px": table.min_length_px,
         "n_left_out": table.left_out,
         "tone": table.tone,
-        "tone_share": rounded(table.optics.tone.share if table.optics else None, 3),
+        "tone_share": rounded(table.optics.tone.linear_fraction if table.optics else None, 3),
         "tone_doubt": rounded(table.optics.tone.doubt if table.optics else None, 4),
         "blur_px": rounded(table.optics.blur.px if table.optics else None, 3),
         "assessed_px": table.assessed_px,

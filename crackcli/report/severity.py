@@ -1,13 +1,12 @@
-"""Severity: crack widths graded by the limits of standards, as far as the width is known.
+"""Severity: crack widths graded by the limits of standards, within their uncertainty.
 
-A `SeverityProfile` is data: ``severity_profiles.toml`` has those of the package, a file of the same
-form those of a contract.  A grade never says more than the measurement: with one standard
-uncertainty u, a limit is *exceeded* by a width w where w - u lies above it, and *possibly exceeded*
-where w + u does.  A crack is in the worst class whose limit it exceeds or possibly exceeds.  A
-width that was not measured on the photograph, or whose uncertainty is unknown, exceeds nothing for
-certain.
+A `SeverityProfile` is data: ``severity_profiles.toml`` contains those of the package; a file of the
+same form may contain those of a contract.  With one standard uncertainty u, a width w *exceeds* a
+limit if w - u lies above it, and *possibly exceeds* it if w + u does.  A crack gets the worst class
+whose limit it exceeds or possibly exceeds.  A width of the mask, or one of unknown uncertainty,
+exceeds a limit at most possibly.
 
-No profile decides what is safe: its caveat belongs to every grade.
+No profile decides what is safe: its caveat accompanies every grade.
 """
 
 import math
@@ -22,8 +21,8 @@ from typing import Any
 from crackcli.errors import CrackError, InputError, UsageError
 
 SHIPPED = Path(__file__).with_name("severity_profiles.toml")
-SIGMAS = 1.0  # uncertainties that are held against, and for, a width
-EXCEEDED, POSSIBLY, NOT = "exceeded", "possibly exceeded", "not exceeded"
+SIGMAS = 1.0  # standard uncertainties on either side of a width
+EXCEEDED, POSSIBLY, NOT_EXCEEDED = "exceeded", "possibly exceeded", "not exceeded"
 WIDTHS = {
     "max": "largest mean width over a running window, never of one pixel",
     "p95": "95th percentile along the crack",
@@ -31,7 +30,7 @@ WIDTHS = {
     "mean": "mean along the crack",
 }
 TEXTS = ("title", "clause", "source", "caveat")
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # in a label; texts may be of several lines
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # forbidden, but texts may have several lines
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 COLUMN = re.compile(r"[a-z0-9_]{1,14}")
 CLASS = re.compile(r"[A-Za-z0-9_]{1,10}")
@@ -39,7 +38,7 @@ CLASS = re.compile(r"[A-Za-z0-9_]{1,10}")
 
 @dataclass(frozen=True)
 class Class:
-    """A class of a profile; a crack of it is wider than ``above_mm``, 0 of the first."""
+    """A class of a profile: cracks wider than ``above_mm``, which is 0 for the first."""
 
     name: str
     label: str
@@ -48,8 +47,10 @@ class Class:
 
 @dataclass(frozen=True)
 class SeverityProfile:
-    """Limits of a standard, from the least class to the worst; ``width`` is one of `WIDTHS`,
-    ``column`` the name within names of columns."""
+    """Limits of a standard, from the mildest class to the worst.
+
+    ``width`` is the graded width, one of `WIDTHS`; ``column`` is the part of column names.
+    """
 
     name: str
     title: str
@@ -62,23 +63,27 @@ class SeverityProfile:
 
     @property
     def graded(self) -> str:
-        """The column with the width that is graded."""
+        """The column of the graded width."""
         return f"width_{self.width}_mm"
 
     @property
     def limits_mm(self) -> list[float]:
+        """The limits of all classes after the first."""
         return [one.above_mm for one in self.classes[1:]]
 
     def rank(self, name: str) -> int:
-        """The place of a class, 0 for the least."""
+        """Return the index of a class, 0 for the mildest."""
         return [one.name for one in self.classes].index(name)
 
 
 @dataclass(frozen=True)
 class Grade:
-    """What a profile says of one width: the class, its label, whether ``limit_mm`` is exceeded
-    (its own; the first one for the least class), by how much, and by how many standard
-    uncertainties, None where they are unknown."""
+    """The class of one width by a profile.
+
+    ``limit_mm`` is the limit of the class, or the first limit for the mildest class; ``status``
+    says whether it is exceeded, ``exceed_mm`` by how much, and ``exceed_sigma`` by how many
+    standard uncertainties (None: unknown).
+    """
 
     name: str
     label: str
@@ -88,17 +93,21 @@ class Grade:
     exceed_sigma: float | None
 
 
-def grade(profile: SeverityProfile, width_mm: float, unc_mm: float | None, *, sure: bool) -> Grade:
-    """The grade of a width with its standard uncertainty (None: unknown); what is not ``sure``
-    exceeds a limit possibly at most."""
+def grade(
+    profile: SeverityProfile, width_mm: float, unc_mm: float | None, *, certain: bool
+) -> Grade:
+    """Return the grade of a width with its standard uncertainty (None: unknown).
+
+    A width that is not ``certain`` exceeds a limit at most possibly.
+    """
     margin = SIGMAS * (unc_mm or 0.0)
     found = max(
         i for i, one in enumerate(profile.classes) if i == 0 or width_mm + margin > one.above_mm
     )
     limit = profile.classes[max(found, 1)].above_mm
     if found == 0:
-        status = NOT
-    elif sure and unc_mm is not None and width_mm - margin > limit:
+        status = NOT_EXCEEDED
+    elif certain and unc_mm is not None and width_mm - margin > limit:
         status = EXCEEDED
     else:
         status = POSSIBLY
@@ -114,7 +123,7 @@ def grade(profile: SeverityProfile, width_mm: float, unc_mm: float | None, *, su
 
 
 def worst(profile: SeverityProfile, grades: Sequence[Grade]) -> Grade | None:
-    """The worst of some grades: by class, then what is certain before what is possible."""
+    """Return the worst grade: by class, then exceeded before possibly exceeded."""
     return max(
         grades,
         key=lambda one: (profile.rank(one.name), one.status == EXCEEDED),
@@ -123,39 +132,39 @@ def worst(profile: SeverityProfile, grades: Sequence[Grade]) -> Grade | None:
 
 
 def find_profiles(wanted: Sequence[str]) -> tuple[SeverityProfile, ...]:
-    """The profiles of these names; a name may be a file of profiles, or ``user=`` and such a file.
+    """Return the profiles of these names; a name may also be a file of profiles, or ``user=FILE``.
 
-    Raises `UsageError` for a name that is not known, with the menu, and for one that is there
-    twice; `InputError` for a file that cannot be read or is not as it must be.
+    Raises `UsageError` for an unknown name and for two profiles of one name, `InputError` for a
+    file that cannot be read or is invalid.
     """
     found: dict[str, SeverityProfile] = {}
     for word in wanted:
         path = word.removeprefix("user=")
         if path != word or path.endswith(".toml"):
             own = read_profiles(Path(path))
-        elif word in shipped():
-            own = {word: shipped()[word]}
+        elif word in shipped_profiles():
+            own = {word: shipped_profiles()[word]}
         else:
             raise UsageError(
-                f"'{word}' is no severity profile; choose one of: {', '.join(shipped())}; or give "
-                "a file of your own, user=limits.toml"
+                f"--severity {word}: unknown profile; use {', '.join(shipped_profiles())}, or a "
+                "file of your own (user=limits.toml)"
             )
         for name, profile in own.items():
             columns = {other.column for other in found.values() if other != profile}
             if profile.column in columns or found.get(name, profile) != profile:
-                raise UsageError(f"two severity profiles are named '{name}'; rename one of them")
+                raise UsageError(f"--severity: two profiles are named '{name}'; rename one of them")
             found[name] = profile
     return tuple(found.values())
 
 
 @cache
-def shipped() -> dict[str, SeverityProfile]:
-    """The profiles of the package."""
+def shipped_profiles() -> dict[str, SeverityProfile]:
+    """Return the profiles of the package by name."""
     return read_profiles(SHIPPED)
 
 
 def read_profiles(path: Path) -> dict[str, SeverityProfile]:
-    """The profiles of a file by name; an `InputError` that says what is wrong with it."""
+    """Read the profiles of a file, by name; raises `InputError` if it is invalid."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -165,82 +174,85 @@ def read_profiles(path: Path) -> dict[str, SeverityProfile]:
             "crackcli/severity_profiles.toml"
         ) from error
     if not tables:
-        raise InputError(f"{path} holds no severity profile; begin one with [its-name]")
+        raise InputError(f"{path} contains no severity profile; begin one with [its-name]")
     profiles = {}
     for name, table in tables.items():
         try:
             profiles[name] = parse(name, table)
-        except WrongProfile as wrong:
+        except InvalidProfile as wrong:
             raise InputError(f"{path}: [{name}] {wrong}") from wrong
     return profiles
 
 
-class WrongProfile(CrackError):
-    """A profile is not as it must be; the text goes on after its name."""
+class InvalidProfile(CrackError):
+    """A profile is invalid; the text continues a sentence that begins with its name."""
 
 
 def parse(name: str, table: Any) -> SeverityProfile:
-    """A profile from its table."""
-    require(isinstance(table, dict), "is no table; write [name] above its keys")
-    require(NAME.fullmatch(name), "is no name; use small letters, digits and hyphens")
+    """Return a profile from its TOML table; raises `InvalidProfile`."""
+    require(isinstance(table, dict), "is not a table; write [name] above its keys")
+    require(NAME.fullmatch(name), "is not a valid name; use lower-case letters, digits and hyphens")
     unknown = sorted(table.keys() - {*TEXTS, "classes", "width", "column"})
-    require(not unknown, f"has keys that are not known: {', '.join(unknown)}")
+    require(not unknown, f"has unknown keys: {', '.join(unknown)}")
     for key in TEXTS:
         text = table.get(key)
-        require(isinstance(text, str) and text.strip(), f"lacks {key}: say it in a text")
+        require(isinstance(text, str) and text.strip(), f"lacks {key}; add it as text")
         plain = text.replace("\n", " ").replace("\t", " ")
         require(not CONTROL.search(plain), f"has control characters in {key}; take them out")
     width = table.get("width", "max")
-    require(width in WIDTHS, f"grades by width '{width}'; choose one of: {', '.join(WIDTHS)}")
+    require(width in WIDTHS, f"grades by width '{width}'; use one of: {', '.join(WIDTHS)}")
     column = table.get("column", name.replace("-", "_"))
     require(
         isinstance(column, str) and COLUMN.fullmatch(column),
-        "needs a column of 14 characters at most: small letters, digits and _",
+        "needs a column of at most 14 characters: lower-case letters, digits and _",
     )
     texts = {key: table[key].strip() for key in TEXTS}
     return SeverityProfile(name, **texts, classes=parse_classes(table), width=width, column=column)
 
 
 def parse_classes(table: dict[str, Any]) -> tuple[Class, ...]:
-    """The classes of a profile, from its table."""
+    """Return the classes of a profile from its TOML table; raises `InvalidProfile`."""
     entries = table.get("classes")
-    require(
-        isinstance(entries, list)
-        and len(entries) >= 2
-        and all(isinstance(e, dict) for e in entries),
-        "lacks classes: give two or more, from the least to the worst",
-    )
+    if (
+        not isinstance(entries, list)
+        or len(entries) < 2
+        or not all(isinstance(e, dict) for e in entries)
+    ):
+        raise InvalidProfile("lacks classes; add two or more, from the mildest to the worst")
     classes: list[Class] = []
     for place, entry in enumerate(entries, 1):
         which = f"class {place}"
         unknown = sorted(entry.keys() - {"class", "label", "above_mm"})
-        require(not unknown, f"{which} has keys that are not known: {', '.join(unknown)}")
+        require(not unknown, f"{which} has unknown keys: {', '.join(unknown)}")
         name, label, above = entry.get("class"), entry.get("label"), entry.get("above_mm")
         require(
             isinstance(name, str) and CLASS.fullmatch(name),
-            f"{which} needs a class of 10 letters or digits at most",
+            f"{which} needs a class of at most 10 letters or digits",
         )
         require(
             name.casefold() not in (one.name.casefold() for one in classes),
             f"{which} is named '{name}' like another",
         )
-        require(isinstance(label, str) and label.strip(), f"{which} lacks a label: say it in words")
+        require(
+            isinstance(label, str) and label.strip(), f"{which} lacks a label; add one in words"
+        )
         require(
             not CONTROL.search(label), f"{which} has control characters in its label; take them out"
         )
         if place == 1:
-            require(above is None, "class 1 is the least and has no above_mm")
+            require(above is None, "class 1 is the mildest and has no above_mm; remove it")
             classes.append(Class(name, label, 0.0))
             continue
         number = isinstance(above, int | float) and not isinstance(above, bool)
         require(
             number and math.isfinite(above) and above > classes[-1].above_mm,
-            f"{which} needs above_mm, millimetres, more than {classes[-1].above_mm:g}",
+            f"{which} needs above_mm in mm, more than {classes[-1].above_mm:g}",
         )
         classes.append(Class(name, label, float(above)))
     return tuple(classes)
 
 
 def require(holds: object, otherwise: str) -> None:
+    """Raise `InvalidProfile` with the text ``otherwise`` unless a condition holds."""
     if not holds:
-        raise WrongProfile(otherwise)
+        raise InvalidProfile(otherwise)

@@ -1,7 +1,7 @@
-"""Grades of cracks as columns, and profiles as a table, so that no file has one without the other.
+"""Grades of cracks as columns, and profiles as a table: no file has grades without caveats.
 
-``cracks.csv`` and ``scenes.csv`` carry the caveats in a column of their own, GeoJSON in its foreign
-member, the GeoPackage in the table ``severity_profiles``.
+``cracks.csv`` and ``scenes.csv`` contain the caveats in a column of their own, GeoJSON in its
+foreign member, the GeoPackage in the table ``severity_profiles``.
 """
 
 from collections import Counter
@@ -40,7 +40,7 @@ PROFILE_COLUMNS: dict[str, type] = {
 
 
 def crack_columns(profiles: SeverityProfiles) -> dict[str, type]:
-    """Columns of the grades of a crack: ``sev_<column>_class`` and so on."""
+    """Return the columns of the grades of a crack: ``sev_<column>_class`` and so on."""
     return {
         f"sev_{profile.column}_{field}": kind
         for profile in profiles
@@ -49,8 +49,8 @@ def crack_columns(profiles: SeverityProfiles) -> dict[str, type]:
 
 
 def scene_columns(profiles: SeverityProfiles) -> dict[str, type]:
-    """Columns of the grades of a scene: the worst class, its status, and how many cracks are in
-    each class and only possibly in theirs."""
+    """Return the columns of the grades of a scene: the worst class and its status, the number of
+    cracks in each class, and of those that only possibly exceed their limit."""
     return {
         name: kind
         for profile in profiles
@@ -64,8 +64,8 @@ def scene_columns(profiles: SeverityProfiles) -> dict[str, type]:
 
 
 def unc_in_mm(sigma_px: float | None, value_px: float, scale: Scale | None) -> float | None:
-    """Standard uncertainty in mm of a length in pixels, with that of the scale as far as it is
-    known; None where the scale or the uncertainty in pixels is not."""
+    """Return the standard uncertainty in mm of a length in pixels, including that of the scale if
+    known; None if the scale or the uncertainty in pixels is unknown."""
     if scale is None or sigma_px is None:
         return None
     return float(
@@ -76,20 +76,23 @@ def unc_in_mm(sigma_px: float | None, value_px: float, scale: Scale | None) -> f
 def grade_crack(
     profile: SeverityProfile, crack: Crack, scale: Scale | None, measurable: bool | None = None
 ) -> Grade | None:
-    """The grade of a crack; None without a scale.  One whose width is of the mask, or that is not
-    ``measurable`` where it lies (None: unknown), exceeds a limit possibly at most."""
+    """Return the grade of a crack; None without a scale.
+
+    If its width is of the mask, or it is not ``measurable`` (None: unknown), it exceeds a limit at
+    most possibly.
+    """
     if scale is None:
         return None
     width_px = getattr(crack.widths, f"{profile.width}_px")
     unc = unc_in_mm(getattr(crack.widths, f"{profile.width}_sigma_px"), width_px, scale)
-    sure = crack.widths.method != MASK_METHOD and measurable is not False
-    return grade(profile, width_px * scale.mm_per_px, unc, sure=sure)
+    certain = crack.widths.method != MASK_METHOD and measurable is not False
+    return grade(profile, width_px * scale.mm_per_px, unc, certain=certain)
 
 
 def crack_grades(
     crack: Crack, scale: Scale | None, profiles: SeverityProfiles, measurable: bool | None = None
 ) -> Row:
-    """The values of `crack_columns`; None without a scale."""
+    """Return the values of `crack_columns`; None without a scale."""
     row: Row = {}
     for profile in profiles:
         found = grade_crack(profile, crack, scale, measurable)
@@ -99,6 +102,7 @@ def crack_grades(
 
 
 def fields_of(found: Grade, profile: SeverityProfile) -> Row:
+    """Return the values of `FIELDS` of a grade."""
     facts = asdict(found) | {"clause": profile.clause}
     facts["class"] = facts.pop("name")
     for name, decimals in (("exceed_mm", 4), ("exceed_sigma", 2)):
@@ -112,8 +116,10 @@ def scene_grades(
     profiles: SeverityProfiles,
     measurable: Sequence[bool | None] | None = None,
 ) -> Row:
-    """The values of `scene_columns`; None without a scale.  ``measurable`` has one for each of
-    ``cracks``, None where it is unknown of all."""
+    """Return the values of `scene_columns`; None without a scale.
+
+    ``measurable`` has a value for each of ``cracks``, or is None if unknown for all.
+    """
     row: Row = dict.fromkeys(scene_columns(profiles))
     if scale is None:
         return row
@@ -136,7 +142,7 @@ def scene_grades(
 
 
 def nested(rows: list[Row], profiles: SeverityProfiles) -> list[Row]:
-    """Rows as GeoJSON has them: the grades in one member ``severity``, by profile."""
+    """Return rows in the form of GeoJSON: grades in one member ``severity``, by profile."""
     if not profiles:
         return rows
     taken = {
@@ -157,7 +163,7 @@ def nested(rows: list[Row], profiles: SeverityProfiles) -> list[Row]:
 
 
 def profile_rows(profiles: SeverityProfiles) -> list[Row]:
-    """The profiles as rows by `PROFILE_COLUMNS`."""
+    """Return the profiles as rows by `PROFILE_COLUMNS`."""
     return [
         {
             "profile": profile.name,
@@ -175,7 +181,7 @@ def profile_rows(profiles: SeverityProfiles) -> list[Row]:
 
 
 def caveats(profiles: SeverityProfiles) -> str:
-    """The caveats of all profiles in one text."""
+    """Return the caveats of all profiles in one text."""
     return " | ".join(
         f"{profile.name} ({profile.clause}; {profile.graded}): {profile.caveat}"
         for profile in profiles

@@ -1,6 +1,7 @@
-"""The width all along each crack, a row per sample, where it was measured on the photograph."""
+"""Width profiles: the width along each crack measured on the photograph, one row per sample."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +12,24 @@ from crackcli.scenes.frames import map_frame
 
 COLUMNS: dict[str, type] = {
     "crack_id": str,
-    "line": int,  # of the crack's centreline, in the order of its MultiLineString
-    "along_px": float,  # the way from the start of the line
+    "line": int,  # index within the MultiLineString of the crack
+    "along_px": float,  # distance from the start of the line
     "along_mm": float,
-    "x": float,  # in the units of the map, or of the local frame
+    "x": float,  # in map units, or in the local frame
     "y": float,
     "width_px": float,
     "width_mm": float,
-    "unc_px": float,  # one standard uncertainty; in mm with that of the scale, if it is known
+    "unc_px": float,  # one standard uncertainty; in mm it includes that of the scale, if known
     "unc_mm": float,
 }
 DECIMALS = 4
 
 
-def width_profiles(table: SceneCracks, cracks: Sequence[Crack]) -> dict[str, NDArray]:
-    """Arrays (N,) by `COLUMNS` of all samples of all ``cracks`` that were measured on the
-    photograph; nan is unknown, or that there is no width, as near junctions."""
+def width_profiles(table: SceneCracks, cracks: Sequence[Crack]) -> dict[str, NDArray[Any]]:
+    """Return arrays (N,) by `COLUMNS` of all samples of ``cracks`` measured on the photograph.
+
+    nan means unknown, or no width, as near junctions.
+    """
     known = [(crack.id, crack.widths.profile) for crack in cracks]
     kept = [
         (name, profile)
@@ -46,7 +49,7 @@ def width_profiles(table: SceneCracks, cracks: Sequence[Crack]) -> dict[str, NDA
     frame = map_frame(table.scene, table.scale)
     x, y = frame.points_from_pixels(points + 0.5).T
     mm = table.scale.mm_per_px if table.scale else np.nan
-    of_scale = (table.scale.sigma or 0.0) if table.scale else np.nan
+    scale_sigma = (table.scale.sigma or 0.0) if table.scale else np.nan
     return {
         "crack_id": np.repeat(names, counts),
         "line": line.astype(np.int32),
@@ -57,5 +60,5 @@ def width_profiles(table: SceneCracks, cracks: Sequence[Crack]) -> dict[str, NDA
         "width_px": width.round(DECIMALS),
         "width_mm": (width * mm).round(DECIMALS),
         "unc_px": sigma.round(DECIMALS),
-        "unc_mm": np.hypot(sigma * mm, width * of_scale).round(DECIMALS),
+        "unc_mm": np.hypot(sigma * mm, width * scale_sigma).round(DECIMALS),
     }

@@ -1,15 +1,15 @@
-"""Two scans of one wall: in what they differ is told before their cracks are."""
+"""Differences between the options of two scans and reports of one wall."""
 
 import logging
 
 import pytest
 from walls import polyline, write_scene
 
-from crackcli.comparison.campaign import scanned_apart
+from crackcli.comparison.campaign import scan_differences
 from crackcli.comparison.changes import CompareTask
 from crackcli.comparison.write import write_comparison
 from crackcli.files import sha256
-from crackcli.report.write import ReportTask, write_report
+from crackcli.report import ReportTask, write_report
 from crackcli.shipped_models import shipped
 
 MASK = polyline((120, 200), [(20.0, 30.0), (170.0, 30.0)], 3)
@@ -17,31 +17,31 @@ ENGINE = {"model": "a.safetensors", "model_sha256": "0123456789abcdef", "method"
 
 
 def scan(folder, engine=ENGINE, **changes):
-    """A finished scene that says what it was scanned by."""
+    """A finished scene with a record of its model and options."""
     scored = {"engine": engine, "gate": 0.5, "look": None, "zooms": [1.0]} | changes
     masking = {"recipe": "refined", "threshold": None, "min_area_px": None}
     return write_scene(folder, MASK, scored=scored, masking=masking)
 
 
-def test_scans_by_the_same_do_not_differ(tmp_path):
+def test_scans_with_the_same_options_do_not_differ(tmp_path):
     before, after = scan(tmp_path / "before"), scan(tmp_path / "after", source_sha256="another")
-    untold = write_scene(tmp_path / "early", MASK)
+    without = write_scene(tmp_path / "early", MASK)
     quick = scan(tmp_path / "quick", look=["int8", 0.35, "01ab"])
 
-    assert scanned_apart(before, after) == scanned_apart(untold, after) == []
-    assert scanned_apart(before, quick) == []  # it leaves masks as they are
+    assert scan_differences(before, after) == scan_differences(without, after) == []
+    assert scan_differences(before, quick) == []  # prescreening in int8 does not change masks
 
 
 def test_the_shipped_checkpoint_and_its_graph_are_one_model(tmp_path):
-    """A GPU takes one of them by default, a processor the other."""
+    """A GPU uses one of them by default, a CPU the other."""
     suffixes = ".safetensors", ".lrp.margin.onnx", ".gradient.margin.onnx"
     before, after, another = (
         scan(tmp_path / path.name, ENGINE | {"model": path.name, "model_sha256": sha256(path)})
         for path in map(shipped, suffixes)
     )
 
-    assert scanned_apart(before, after) == scanned_apart(before, another) == []
-    assert scanned_apart(before, scan(tmp_path / "own")) != []
+    assert scan_differences(before, after) == scan_differences(before, another) == []
+    assert scan_differences(before, scan(tmp_path / "own")) != []
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_the_shipped_checkpoint_and_its_graph_are_one_model(tmp_path):
     ],
     ids=["gate", "zooms", "weights", "several"],
 )
-def test_what_differs_is_told_with_both_values(tmp_path, changes, words):
-    assert scanned_apart(scan(tmp_path / "before"), scan(tmp_path / "after", **changes)) == words
+def test_differences_are_listed_with_both_values(tmp_path, changes, words):
+    assert scan_differences(scan(tmp_path / "before"), scan(tmp_path / "after", **changes)) == words
 
 
-def test_a_comparison_warns_once_of_all_scenes_that_differ_in_the_same(tmp_path, caplog):
+def test_a_comparison_warns_once_of_scenes_with_the_same_differences(tmp_path, caplog):
     folders = tmp_path / "2024", tmp_path / "2026"
     for name, gate in (("east", 0.7), ("north", 0.7), ("south", 0.5), ("west", 0.9)):
         scan(folders[0] / name)
@@ -78,13 +78,15 @@ def test_a_comparison_warns_once_of_all_scenes_that_differ_in_the_same(tmp_path,
 
     several, one = (record.getMessage() for record in caplog.records)
     assert several.startswith(
-        "2 scenes, east the first: the campaigns differ in gate (0.5; 0.7), so"
+        "2 scenes (east, ...): the two surveys were processed differently (gate (0.5; 0.7)), so"
     )
-    assert one.startswith("west: the campaigns differ in gate (0.5; 0.9), so that cracks may seem")
+    assert one.startswith(
+        "west: the two surveys were processed differently (gate (0.5; 0.9)), so changes may be"
+    )
     assert list(summary.made_apart) == ["east", "north", "west"]
 
 
-def test_reports_by_other_options_are_told_too(tmp_path):
+def test_differences_between_reports_are_listed(tmp_path):
     folders = tmp_path / "2024", tmp_path / "2026"
     for folder, shortest, joints in zip(folders, (0.0, 60.0), (1.0, 0.5), strict=True):
         scan(folder / "wall")

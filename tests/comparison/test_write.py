@@ -1,4 +1,4 @@
-"""Comparisons: what grew, what is new, and that nothing changes between equal campaigns."""
+"""Comparisons: grown, new and gone cracks, and no changes between equal campaigns."""
 
 import json
 
@@ -9,11 +9,10 @@ from affine import Affine
 from rasterio.crs import CRS
 from walls import crackcli, photographed, polyline, random_mask, write_scene
 
-from crackcli.comparison.changes import CompareTask
-from crackcli.comparison.write import write_comparison
+from crackcli.comparison import CompareTask, write_comparison
 from crackcli.errors import InputError
+from crackcli.report import ReportTask, write_report
 from crackcli.report.formats.csv import read_rows
-from crackcli.report.write import ReportTask, write_report
 
 SHAPE = (120, 200)
 UTM = CRS.from_epsg(25832).to_wkt()
@@ -65,7 +64,7 @@ def test_a_longer_crack_has_grown_by_the_difference(tmp_path):
     assert float(row["matched_share"]) == pytest.approx((71 + 76) / (71 + 151), abs=0.03)
 
 
-def test_a_wider_crack_has_grown_and_its_width_says_by_how_much(tmp_path):
+def test_a_wider_crack_has_grown_by_the_difference_of_its_widths(tmp_path):
     (row,) = changes(tmp_path, line(LEFT, RIGHT), line(LEFT, RIGHT, width_px=5))
 
     assert row["kind"] == "grown"
@@ -80,7 +79,7 @@ def test_thresholds_of_growth_are_options(tmp_path):
     assert row["kind"] == "stable"
 
 
-def test_new_and_gone_cracks_are_told_by_the_campaign_that_shows_them(tmp_path):
+def test_new_and_gone_cracks_have_the_geometry_of_their_campaign(tmp_path):
     gone, new = line((20.0, 100.0), (90.0, 110.0)), line((120.0, 60.0), (180.0, 110.0))
 
     rows = changes(tmp_path, line(LEFT, RIGHT) | gone, line(LEFT, RIGHT) | new)
@@ -95,7 +94,7 @@ def test_new_and_gone_cracks_are_told_by_the_campaign_that_shows_them(tmp_path):
         assert col == pytest.approx(middle, abs=8)
 
 
-def test_a_crack_that_was_interrupted_and_now_is_whole_is_one_change(tmp_path):
+def test_two_pieces_that_became_one_crack_are_one_change(tmp_path):
     whole = line(LEFT, RIGHT, width_px=4)
     pieces = whole.copy()
     pieces[:, 90:95] = 0
@@ -108,7 +107,7 @@ def test_a_crack_that_was_interrupted_and_now_is_whole_is_one_change(tmp_path):
     assert float(row["before_length_px"]) == pytest.approx(145, abs=2)
 
 
-def test_a_crack_beside_another_is_another_beyond_the_tolerance(tmp_path):
+def test_parallel_cracks_match_within_the_tolerance_only(tmp_path):
     before, after = line(LEFT, (170.0, 30.0)), line((20.0, 38.0), (170.0, 38.0))
 
     near = changes(tmp_path / "near", before, after, tolerance_px=9)
@@ -140,15 +139,15 @@ def test_without_a_scale_on_both_sides_differences_are_in_pixels_only(tmp_path):
     assert (row["before_length_mm"], float(row["after_length_mm"]) > 0) == ("", True)
 
 
-def test_walls_without_cracks_compare(tmp_path):
-    sound = np.zeros(SHAPE, np.uint8)
+def test_walls_without_cracks_are_compared(tmp_path):
+    clean = np.zeros(SHAPE, np.uint8)
 
-    assert changes(tmp_path / "none", sound, sound) == []
-    assert [r["kind"] for r in changes(tmp_path / "one", sound, line(LEFT, RIGHT))] == ["new"]
-    assert [r["kind"] for r in changes(tmp_path / "two", line(LEFT, RIGHT), sound)] == ["gone"]
+    assert changes(tmp_path / "none", clean, clean) == []
+    assert [r["kind"] for r in changes(tmp_path / "one", clean, line(LEFT, RIGHT))] == ["new"]
+    assert [r["kind"] for r in changes(tmp_path / "two", line(LEFT, RIGHT), clean)] == ["gone"]
 
 
-def test_scenes_match_by_name_or_because_they_are_alone(tmp_path):
+def test_scenes_match_by_name_or_if_each_folder_has_one(tmp_path):
     mask = line(LEFT, RIGHT)
     one, other = campaign(tmp_path / "one", mask, "2024"), campaign(tmp_path / "two", mask, "2026")
     task = CompareTask(one, other, tmp_path / "changes")
@@ -162,13 +161,13 @@ def test_scenes_match_by_name_or_because_they_are_alone(tmp_path):
     assert named.only_after == ["2026"]
 
 
-def test_a_missing_report_is_asked_for(tmp_path):
+def test_the_error_for_a_missing_report_names_the_command(tmp_path):
     mask = line(LEFT, RIGHT)
     before = campaign(tmp_path / "before", mask, report=False)
     after = campaign(tmp_path / "after", mask)
 
     with pytest.raises(
-        InputError, match=r"before holds no cracks.gpkg; run crackcli report .*before"
+        InputError, match=r"before contains no cracks.gpkg; run crackcli report .*before"
     ):
         write_comparison(CompareTask(before, after, tmp_path / "changes"))
 
@@ -182,7 +181,7 @@ def test_a_missing_report_is_asked_for(tmp_path):
     ],
     ids=["size", "crs", "transform"],
 )
-def test_different_grids_are_refused_and_the_difference_is_named(
+def test_the_error_for_different_grids_names_the_difference(
     tmp_path, shape, transform, crs_wkt, message
 ):
     before = campaign(tmp_path / "before", line(LEFT, RIGHT), transform=HALF, crs_wkt=UTM)
@@ -198,16 +197,16 @@ def test_the_command_writes_into_after_and_counts_on_stderr(tmp_path):
     after = campaign(tmp_path / "after", line(LEFT, MIDDLE, RIGHT))
 
     done = crackcli("compare", before, after)
-    told = crackcli("compare", before, after, "--json", "-q", "-o", tmp_path / "changes")
+    quiet = crackcli("compare", before, after, "--json", "-q", "-o", tmp_path / "changes")
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(after / "changes.csv"), str(after / "changes.local.geojson")]
     assert done.stderr.strip() == "wall: 0 new, 1 grown, 0 stable, 0 gone"
-    assert json.loads(told.stdout)["scenes"][0]["grown"] == 1
-    assert told.stderr == ""
+    assert json.loads(quiet.stdout)["scenes"][0]["grown"] == 1
+    assert quiet.stderr == ""
 
 
-def test_the_command_ends_with_4_where_a_report_is_missing(tmp_path):
+def test_the_command_ends_with_4_if_a_report_is_missing(tmp_path):
     before = campaign(tmp_path / "before", line(LEFT, MIDDLE), report=False)
 
     done = crackcli("compare", before, before)
@@ -217,14 +216,14 @@ def test_the_command_ends_with_4_where_a_report_is_missing(tmp_path):
     assert "run crackcli report" in done.stderr
 
 
-def test_joints_are_not_taken_for_cracks(tmp_path):
-    sound = np.zeros(SHAPE, np.uint8)
+def test_joints_are_not_compared_as_cracks(tmp_path):
+    clean = np.zeros(SHAPE, np.uint8)
     joints = line((0.0, 30.0), (199.0, 30.0)) | line((0.0, 60.0), (199.0, 60.0))
     folders = [
         campaign(
             tmp_path / name, mask | line((20.0, 90.0), (60.0, 100.0), (90.0, 88.0)), report=False
         )
-        for name, mask in (("before", sound), ("after", joints))
+        for name, mask in (("before", clean), ("after", joints))
     ]
     for folder in folders:
         write_report(ReportTask(folder))
@@ -235,7 +234,7 @@ def test_joints_are_not_taken_for_cracks(tmp_path):
 
 
 @pytest.mark.parametrize("likelihoods", [(0.5, 1.0), (1.0, 0.5)], ids=["before", "after"])
-def test_what_only_one_report_takes_for_a_joint_neither_comes_nor_goes(tmp_path, likelihoods):
+def test_a_joint_of_one_report_only_is_neither_new_nor_gone(tmp_path, likelihoods):
     mask = line((0.0, 30.0), (199.0, 30.0)) | line((0.0, 60.0), (199.0, 60.0))
     folders = [campaign(tmp_path / name, mask, report=False) for name in ("before", "after")]
     for folder, likelihood in zip(folders, likelihoods, strict=True):
@@ -250,7 +249,7 @@ WIDE = (400, 1000)
 
 
 def scene_changes(tmp_path, before, after, **options):
-    """What `write_comparison` counts of two masks that are reported as by default."""
+    """The counts of `write_comparison` for two masks reported with default options."""
     folders = [
         campaign(tmp_path / name, mask, report=False)
         for name, mask in (("before", before), ("after", after))
@@ -275,7 +274,7 @@ def two_lines(gaps=()):
 
 @pytest.mark.parametrize("mirrored", [False, True], ids=["split", "merged"])
 def test_a_joint_that_falls_into_pieces_is_neither_new_nor_gone(tmp_path, mirrored):
-    masks = two_lines(), two_lines(gaps=(450, 500))  # what is left between says nothing
+    masks = two_lines(), two_lines(gaps=(450, 500))  # the piece between two gaps is short
 
     scene = scene_changes(tmp_path, *(masks[::-1] if mirrored else masks))
 
@@ -285,7 +284,7 @@ def test_a_joint_that_falls_into_pieces_is_neither_new_nor_gone(tmp_path, mirror
     assert scene.joints_length_px == pytest.approx(2 * 990, abs=4)
 
 
-def test_a_straight_crack_that_grows_by_much_has_grown(tmp_path):
+def test_a_joint_that_grows_by_much_has_grown_as_a_crack(tmp_path):
     before = polyline(WIDE, [(100.0, 200.0), (501.0, 200.0)], 3)
     after = polyline(WIDE, [(100.0, 200.0), (800.0, 200.0)], 9)
 
@@ -299,7 +298,7 @@ def test_a_straight_crack_that_grows_by_much_has_grown(tmp_path):
     assert (scene.joints, scene.joints_changed) == (0, 0)
 
 
-def test_a_joint_that_is_found_again_somewhat_longer_is_counted_apart(tmp_path):
+def test_a_joint_that_is_somewhat_longer_is_counted_as_a_joint(tmp_path):
     before = polyline(WIDE, [(100.0, 200.0), (800.0, 200.0)], 3)
     after = polyline(WIDE, [(80.0, 200.0), (820.0, 200.0)], 3)
 
@@ -310,19 +309,19 @@ def test_a_joint_that_is_found_again_somewhat_longer_is_counted_apart(tmp_path):
     assert read_rows(tmp_path / "changes" / "changes.csv") == []
 
 
-def test_joints_that_are_not_compared_are_told(tmp_path):
-    sound, joints = np.zeros(WIDE, np.uint8), two_lines()
-    scene_changes(tmp_path, sound, joints)
+def test_the_number_of_joints_is_logged(tmp_path):
+    clean, joints = np.zeros(WIDE, np.uint8), two_lines()
+    scene_changes(tmp_path, clean, joints)
 
     done = crackcli("compare", tmp_path / "before", tmp_path / "after")
-    told = crackcli("compare", tmp_path / "before", tmp_path / "after", "--json", "-q")
+    quiet = crackcli("compare", tmp_path / "before", tmp_path / "after", "--json", "-q")
 
     assert "2 joints (1980 px) not compared" in done.stderr
     assert "2 of them would be new, grown or gone as cracks" in done.stderr
-    (scene,) = json.loads(told.stdout)["scenes"]
+    (scene,) = json.loads(quiet.stdout)["scenes"]
     assert (scene["new"], scene["joints"], scene["joints_changed"]) == (0, 2, 2)
     assert scene["joints_length_px"] == pytest.approx(1980, abs=4)
-    assert told.stderr == ""
+    assert quiet.stderr == ""
 
 
 def photographed_twice(tmp_path, tones=(None, None), lengths=(180.0, 180.0)):
@@ -342,8 +341,8 @@ def photographed_twice(tmp_path, tones=(None, None), lengths=(180.0, 180.0)):
     return folders
 
 
-def apart(folders, output, caplog):
-    """The one change of two campaigns, and the warnings on the way."""
+def compare_widths(folders, output, caplog):
+    """The one change of two campaigns, and the warnings."""
     caplog.clear()
     write_comparison(CompareTask(*folders, output, grown_width_px=0.2))
     (row,) = read_rows(output / "changes.csv")
@@ -352,20 +351,22 @@ def apart(folders, output, caplog):
 
 def test_widths_of_a_mask_and_of_a_photograph_are_not_compared(tmp_path, caplog):
     folders = photographed_twice(tmp_path, lengths=(150.0, 150.0))
-    same, none = apart(folders, tmp_path / "same", caplog)
+    same, none = compare_widths(folders, tmp_path / "same", caplog)
     (tmp_path / "after" / "wall.png").unlink()
     write_report(ReportTask(folders[1], joint_likelihood=1))
 
-    row, (warning,) = apart(folders, tmp_path / "other", caplog)
+    row, (warning,) = compare_widths(folders, tmp_path / "other", caplog)
 
     assert (same["kind"], same["d_width_mean_px"], none) == ("stable", "0.0", [])
     assert row["kind"] == "stable"
     assert float(row["after_width_mean_px"]) - float(row["before_width_mean_px"]) > 2
     assert {row[name] for name in row if name.startswith("d_width")} == {""}
     assert float(row["d_length_px"]) == pytest.approx(0, abs=5)
-    assert warning.startswith("wall: the widths of 1 of 1 matches were measured in different ways")
+    assert warning.startswith(
+        "wall: the widths of 1 of 1 matches were measured by different methods"
+    )
     assert "(wall-0001 by photometric, tone edges; wall-0001 by area_length)" in warning
-    assert f"on {folders[0]} and {folders[1]} with the photographs at hand" in warning
+    assert f"on {folders[0]} and {folders[1]} with the photographs available" in warning
 
 
 def test_widths_by_different_tones_are_not_compared_but_lengths_are(tmp_path, caplog):
@@ -373,8 +374,8 @@ def test_widths_by_different_tones_are_not_compared_but_lengths_are(tmp_path, ca
     folders = photographed_twice(tmp_path / "same", tones)
     longer = photographed_twice(tmp_path / "longer", tones, (130.0, 180.0))
 
-    row, (warning,) = apart(folders, tmp_path / "one", caplog)
-    grown, _ = apart(longer, tmp_path / "two", caplog)
+    row, (warning,) = compare_widths(folders, tmp_path / "one", caplog)
+    grown, _ = compare_widths(longer, tmp_path / "two", caplog)
 
     assert float(row["after_width_mean_px"]) - float(row["before_width_mean_px"]) > 0.2
     assert (row["kind"], row["d_width_max_px"]) == ("stable", "")

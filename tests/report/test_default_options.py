@@ -1,4 +1,4 @@
-"""Scans by default: what a scene names decides, what it does not tell is taken for the default."""
+"""Scans by default options: recorded options decide, missing ones count as defaults."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +26,7 @@ def scanned(engine=(), masking=(), **scored):
     return scene(scored=scored, masking={**asdict(Masking()), **dict(masking)})
 
 
-def test_what_names_nothing_else_is_a_scan_by_default():
+def test_a_scan_without_other_options_is_by_default():
     graph = sha256(shipped(".lrp.margin.onnx"))
 
     assert by_default(scene())
@@ -48,7 +48,7 @@ def test_what_names_nothing_else_is_a_scan_by_default():
     ],
     ids=["model", "method", "start", "gate", "look", "zoom", "recipe", "threshold"],
 )
-def test_another_model_or_option_is_none(other):
+def test_another_model_or_option_is_not_by_default(other):
     assert not by_default(other)
 
 

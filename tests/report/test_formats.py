@@ -1,4 +1,4 @@
-"""Files of a report: what a GIS and a spreadsheet read from them is what was measured."""
+"""Files of a report: a GIS and a spreadsheet read from them the values that were measured."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ from crackcli.scenes.scale import find_scale
 from crackcli.scenes.scene import Scene
 
 UTM = CRS.from_epsg(25832)
-# Pixels of 0.1 mm, turned by 17 degrees.
+# Pixels of 0.1 mm, rotated by 17 degrees.
 COS, SIN = 0.0001 * np.cos(np.radians(17)), 0.0001 * np.sin(np.radians(17))
 TENTH = Affine(COS, -SIN, 500_000, -SIN, -COS, 5_500_000)
 LAYERS = ("cracks", "crack_areas", "joints")
@@ -74,7 +74,7 @@ def test_millimetres_are_pixels_times_the_scale(mask, tmp_path):
         assert float(row["area_mm2"]) == pytest.approx(int(row["area_px"]) / 16, abs=1e-3)
 
 
-def test_scenes_csv_has_the_measures_of_severity_and_the_provenance(mask, tmp_path):
+def test_scenes_csv_contains_the_severity_measures_and_the_provenance(mask, tmp_path):
     record = {
         "source": {"file": "facade, north.tif"},
         "scored": {"engine": {"model": "m.onnx", "model_sha256": "ab", "method": "lrp"}},
@@ -96,7 +96,7 @@ def test_scenes_csv_has_the_measures_of_severity_and_the_provenance(mask, tmp_pa
     assert (full["scale_source"], empty["gsd_mm"], empty["n_cracks"]) == ("crs", "", "0")
 
 
-def test_geojson_is_where_the_cracks_are_on_earth(mask, tmp_path):
+def test_geojson_coordinates_are_those_of_the_cracks_on_earth(mask, tmp_path):
     cracks = table(mask, tmp_path, TENTH, UTM.to_wkt())
 
     paths = geojson.write(tmp_path, [cracks])
@@ -135,7 +135,7 @@ def test_polygons_of_tenth_millimetre_pixels_stay_valid_and_right_handed(mask, t
 @pytest.mark.parametrize(
     ("gsd_mm", "space", "size"), [(0.5, "local_mm", 0.5), (None, "local_px", 1.0)]
 )
-def test_a_wall_without_a_map_has_local_coordinates_and_says_so(tmp_path, gsd_mm, space, size):
+def test_a_scene_without_a_map_has_local_coordinates_with_their_unit(tmp_path, gsd_mm, space, size):
     mask = np.zeros((40, 60), np.uint8)
     mask[30:33, 10:50] = 1
 
@@ -166,7 +166,7 @@ def test_three_kinds_of_coordinates_make_nine_files(mask, tmp_path):
     assert "joints.local_px.geojson" in names
 
 
-def test_a_local_map_is_no_place_on_earth(mask, tmp_path):
+def test_a_local_map_gives_local_coordinates(mask, tmp_path):
     cracks = table(mask, tmp_path, Affine.scale(0.0002, -0.0002), LOCAL)
 
     path, *_ = geojson.write(tmp_path, [cracks])
@@ -175,7 +175,7 @@ def test_a_local_map_is_no_place_on_earth(mask, tmp_path):
     assert read_json(path)["coordinate_space"] == "local_mm"
 
 
-def test_scenes_with_and_without_a_map_go_to_files_of_their_own(mask, tmp_path):
+def test_scenes_with_and_without_a_map_go_to_separate_files(mask, tmp_path):
     (tmp_path / "cracks.local_px.geojson").write_text("left from an earlier report")
     tables = [table(mask, tmp_path, TENTH, UTM.to_wkt()), table(mask, tmp_path, gsd_mm=1)]
 
@@ -195,7 +195,7 @@ def test_scenes_with_and_without_a_map_go_to_files_of_their_own(mask, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
 
 
-def test_a_geopackage_holds_map_coordinates_and_nulls(mask, tmp_path):
+def test_a_geopackage_contains_map_coordinates_and_nulls(mask, tmp_path):
     cracks = table(mask, tmp_path, TENTH, UTM.to_wkt())
 
     (path,) = geopackage.write(tmp_path, [cracks])
@@ -208,7 +208,7 @@ def test_a_geopackage_holds_map_coordinates_and_nulls(mask, tmp_path):
     assert area == pytest.approx(cracks.cracks[0].area_px, rel=0.01)
 
 
-def test_what_is_written_to_a_geopackage_is_read_back(mask, tmp_path):
+def test_a_geopackage_is_read_back_as_written(mask, tmp_path):
     cracks = table(mask, tmp_path)
     geopackage.write(tmp_path, [cracks])
 
@@ -221,7 +221,7 @@ def test_what_is_written_to_a_geopackage_is_read_back(mask, tmp_path):
     np.testing.assert_allclose(shapely.length(found.geometries), lengths, rtol=0.01)
 
 
-def test_each_crs_has_its_own_pair_of_layers(mask, tmp_path):
+def test_each_crs_has_its_own_layers(mask, tmp_path):
     other = CRS.from_epsg(32633).to_wkt()
     tables = [
         table(mask, tmp_path, TENTH, UTM.to_wkt()),
@@ -242,7 +242,7 @@ def test_each_crs_has_its_own_pair_of_layers(mask, tmp_path):
 def test_joints_are_read_back_from_the_layers_of_every_crs(mask, tmp_path):
     other = CRS.from_epsg(32633).to_wkt()
     tables = [
-        set_aside(table(mask, tmp_path / name, TENTH, crs))
+        with_joint(table(mask, tmp_path / name, TENTH, crs))
         for name, crs in (("a", UTM.to_wkt()), ("b", other))
     ]
     tables[1] = replace(tables[1], scene=replace(tables[1].scene, folder=tmp_path / "b" / "east"))
@@ -257,7 +257,7 @@ def test_joints_are_read_back_from_the_layers_of_every_crs(mask, tmp_path):
     assert len(found["joints"]["east"].geometries) == 1
 
 
-def test_a_wall_without_cracks_has_files_without_cracks(tmp_path):
+def test_a_scene_without_cracks_has_files_without_features(tmp_path):
     empty = table(np.zeros((40, 50), np.uint8), tmp_path)
 
     paths = [
@@ -272,16 +272,16 @@ def test_a_wall_without_cracks_has_files_without_cracks(tmp_path):
     assert geopackage.read(tmp_path) == {"cracks": {}, "joints": {}}
 
 
-def set_aside(table):
-    """The same scene with its first crack taken for a joint."""
+def with_joint(table):
+    """The same scene with its first crack classified as a joint."""
     return replace(table, cracks=table.cracks[1:], joints=table.cracks[:1])
 
 
-def test_joints_have_a_layer_of_their_own_and_are_in_no_other(mask, tmp_path):
+def test_joints_are_in_their_own_layer_only(mask, tmp_path):
     every = table(mask, tmp_path, TENTH, UTM.to_wkt())
     first = every.cracks[0].id
     rest = [crack.id for crack in every.cracks[1:]]
-    tables = [set_aside(every)]
+    tables = [with_joint(every)]
 
     paths = [
         path
@@ -303,11 +303,11 @@ def test_joints_have_a_layer_of_their_own_and_are_in_no_other(mask, tmp_path):
     assert found["joints"]["wall"].columns["crack_id"].tolist() == [first]
 
 
-def test_scenes_csv_counts_joints_apart(mask, tmp_path):
+def test_scenes_csv_counts_joints_separately(mask, tmp_path):
     every = table(mask, tmp_path, gsd_mm=0.5)
     joint = every.cracks[0]
 
-    csv_format.write(tmp_path, [every, set_aside(every)])
+    csv_format.write(tmp_path, [every, with_joint(every)])
 
     before, after = csv_format.read_rows(tmp_path / "scenes.csv")
     assert (before["n_joints"], before["joints_length_px"]) == ("0", "0.0")
@@ -318,7 +318,7 @@ def test_scenes_csv_counts_joints_apart(mask, tmp_path):
     assert int(before["total_area_px"]) - int(after["total_area_px"]) == joint.area_px
 
 
-def test_a_report_from_before_joints_is_named_with_the_next_move(mask, tmp_path, monkeypatch):
+def test_the_error_for_a_report_without_joints_proposes_a_remedy(mask, tmp_path, monkeypatch):
     older = {name: kind for name, kind in COLUMNS.items() if name != "joint_likelihood"}
     with monkeypatch.context() as then:
         then.setattr(geopackage, "COLUMNS", older)

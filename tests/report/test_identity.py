@@ -1,4 +1,4 @@
-"""What a report is about: names as given, the scan as it was, nothing where nothing is known."""
+"""Identity of a report: names as given, facts of the scan, empty if unknown."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from crackcli.masking.runs import find_runs
 from crackcli.report.columns import COLUMNS
 from crackcli.report.formats import csv as csv_format
 from crackcli.report.formats import geojson, geopackage
-from crackcli.report.identity import About, about, check_names, relevance_top, scan_facts
+from crackcli.report.identity import Identity, check_names, identify, relevance_top, scan_facts
 from crackcli.report.rows import SceneCracks
 from crackcli.report.severity import find_profiles
 from crackcli.scenes.record import SceneRecord
@@ -38,7 +38,7 @@ RECORD = SceneRecord(
         "seconds": {"explain": 2.5, "score": 0.25, "mask": 0.75},
     }
 )
-NAMED = About("pier 3", "<2026>", "0123456789abcdef", "2026-05-01T10:00:00+00:00")
+NAMED = Identity("pier 3", "<2026>", "0123456789abcdef", "2026-05-01T10:00:00+00:00")
 
 
 def table(folder, transform=None, crs_wkt=None, **given):
@@ -50,8 +50,8 @@ def table(folder, transform=None, crs_wkt=None, **given):
     return SceneCracks(scene, scale, trace_array(mask), mask.size - 700, **given)
 
 
-def test_names_stand_in_every_format_as_they_were_given(tmp_path):
-    tables = [table(tmp_path, TENTH, UTM, about=NAMED)]
+def test_names_are_in_every_format_as_given(tmp_path):
+    tables = [table(tmp_path, TENTH, UTM, identity=NAMED)]
 
     for module in (csv_format, geojson, geopackage):
         module.write(tmp_path, tables)
@@ -65,8 +65,8 @@ def test_names_stand_in_every_format_as_they_were_given(tmp_path):
     assert {(row["asset_id"], row["campaign_id"]) for row in rows} == {("pier 3", "<2026>")}
     assert set(columns["asset_id"]) == {"pier 3"}
     assert set(columns["campaign_id"]) == {"<2026>"}
-    (told,) = collection["crackcli"]["scenes"]
-    for where in (scene, told):
+    (provenance,) = collection["crackcli"]["scenes"]
+    for where in (scene, provenance):
         assert (where["run_id"], where["created_utc"]) == (NAMED.run_id, NAMED.created_utc)
 
 
@@ -83,12 +83,15 @@ def test_without_names_columns_are_empty(tmp_path):
 @pytest.mark.parametrize(
     "name", ["", " ", "a\nb", "\x00", "=HYPERLINK(1)", " @x", "-1", "pier\udcff"]
 )
-def test_a_name_that_cannot_stand_in_a_table_is_refused(name):
-    with pytest.raises(UsageError, match=r"^--asset-id .* is no name; give a word"):
+def test_a_name_that_is_unfit_for_a_table_is_refused(name):
+    with pytest.raises(
+        UsageError,
+        match=r"^--asset-id .*: must be text without control characters .*; choose another name",
+    ):
         check_names(asset_id=name)
 
 
-def test_the_scan_is_told_as_scene_json_has_it(tmp_path):
+def test_facts_of_the_scan_are_those_of_scene_json(tmp_path):
     found = scan_facts(table(tmp_path).scene, 14_000 - 700, 3)
 
     assert found == {
@@ -103,20 +106,20 @@ def test_the_scan_is_told_as_scene_json_has_it(tmp_path):
     assert {value for name, value in bare.items() if name != "nodata_pct"} == {None}
 
 
-def test_a_run_is_known_by_its_run_json_for_the_scenes_that_this_lists(tmp_path):
+def test_a_run_is_identified_by_run_json_for_the_scenes_listed_there(tmp_path):
     scene = Scene(tmp_path / "wall", 10, 10, Affine.identity(), None)
-    assert about(tmp_path, scene, "a", None) == About("a")
+    assert identify(tmp_path, scene, "a", None) == Identity("a")
 
     run = {"written_utc": "2026-05-01T10:00:00+00:00", "scenes": [{"scene": "wall"}]}
     (tmp_path / "run.json").write_text(json.dumps(run))
-    first = about(tmp_path, scene, None, None)
+    first = identify(tmp_path, scene, None, None)
     assert first.created_utc == run["written_utc"]
     assert len(first.run_id) == 16
-    assert about(tmp_path, replace(scene, folder=tmp_path / "other"), None, "b") == About(
+    assert identify(tmp_path, replace(scene, folder=tmp_path / "other"), None, "b") == Identity(
         campaign_id="b"
     )
     (tmp_path / "run.json").write_text(json.dumps(run | {"exit_code": 0}))
-    assert about(tmp_path, scene, None, None).run_id != first.run_id
+    assert identify(tmp_path, scene, None, None).run_id != first.run_id
 
 
 def test_the_area_by_widths_is_the_mean_width_times_the_length(tmp_path):
@@ -133,8 +136,8 @@ def test_the_area_by_widths_is_the_mean_width_times_the_length(tmp_path):
     assert {other["area_width_px"] for other in rest} == {""}
 
 
-def test_relevance_is_summed_over_the_pixels_of_a_crack_where_scores_are_of_relevance(tmp_path):
-    """Scores are the root of relevance, 1 of the largest."""
+def test_relevance_is_summed_over_the_pixels_of_a_crack_if_scores_are_of_relevance(tmp_path):
+    """Scores are the square root of relevance; the largest is 1."""
     tags = {"CRACKCLI_SCORE": "root of positive relevance", "CRACKCLI_SCORE_TOP": "0.5"}
     mask = np.zeros((20, 40), np.uint8)
     mask[8:12, 5:35] = 1
@@ -173,7 +176,7 @@ def test_a_report_of_an_earlier_version_is_still_read(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("transform", "crs"), [(TENTH, UTM), (None, None)])
-def test_all_geometries_are_valid_where_they_are_written(tmp_path, transform, crs):
+def test_all_written_geometries_are_valid(tmp_path, transform, crs):
     tables = [table(tmp_path, transform, crs)]
     paths = [*geojson.write(tmp_path, tables), *geopackage.write(tmp_path, tables)]
 
@@ -192,24 +195,24 @@ def test_all_geometries_are_valid_where_they_are_written(tmp_path, transform, cr
 
 
 @pytest.mark.skipif(shutil.which("ogrinfo") is None, reason="GDAL's programs are not installed")
-def test_the_programs_of_gdal_read_what_is_written(tmp_path):
+def test_the_programs_of_gdal_read_the_files(tmp_path):
     """They are another build of GDAL than the one that writes."""
-    tables = [table(tmp_path, TENTH, UTM, about=NAMED)]
+    tables = [table(tmp_path, TENTH, UTM, identity=NAMED)]
     paths = [*geojson.write(tmp_path, tables), *geopackage.write(tmp_path, tables)]
 
     for path in paths:
-        told = subprocess.run(
+        done = subprocess.run(
             ["ogrinfo", "-ro", "-al", str(path)], capture_output=True, text=True, check=True
         )
-        assert "ERROR" not in told.stderr
+        assert "ERROR" not in done.stderr
         if "joints" not in path.name:
-            assert told.stdout.count("OGRFeature(") >= len(tables[0].cracks)
-            assert "pier 3" in told.stdout
-    turned = tmp_path / "turned.geojson"
-    command = ["ogr2ogr", "-t_srs", "EPSG:4326", str(turned), str(paths[3]), "cracks"]
+            assert done.stdout.count("OGRFeature(") >= len(tables[0].cracks)
+            assert "pier 3" in done.stdout
+    other_crs = tmp_path / "other_crs.geojson"
+    command = ["ogr2ogr", "-t_srs", "EPSG:4326", str(other_crs), str(paths[3]), "cracks"]
     subprocess.run(command, check=True, capture_output=True)
     own = json.loads((tmp_path / "cracks.geojson").read_text())["features"]
-    other = json.loads(turned.read_text())["features"]
+    other = json.loads(other_crs.read_text())["features"]
     for one, same in zip(own, other, strict=True):
         ends = [np.concatenate(f["geometry"]["coordinates"])[0] for f in (one, same)]
         assert ends[0] == pytest.approx(ends[1], abs=1e-7)

@@ -124,7 +124,7 @@ def test_a_report_from_masks_alone_has_no_table_of_widths(mask, tmp_path):
     assert "width_profiles" not in list_layers(path)[:, 0]
 
 
-def test_places_are_told_on_the_map_and_on_earth(mask, tmp_path):
+def test_places_are_given_in_map_coordinates_and_in_degrees(mask, tmp_path):
     cracks = table(mask, tmp_path, TENTH, UTM.to_wkt())
 
     csv_format.write(tmp_path, [cracks])
@@ -137,7 +137,7 @@ def test_places_are_told_on_the_map_and_on_earth(mask, tmp_path):
     assert cracks.cracks[0].outline.envelope.contains(shapely.Point(col, row_px))
 
 
-def test_no_file_has_a_grade_without_its_caveat(mask, tmp_path):
+def test_no_file_contains_a_grade_without_its_caveat(mask, tmp_path):
     profiles = find_profiles(["burland", "en1992-xc3"])
     tables = [
         table(mask, tmp_path, TENTH, UTM.to_wkt()),
@@ -173,15 +173,15 @@ def test_grades_are_the_same_in_every_format(mask, tmp_path):
     facts, _, _, fields = raw.read(tmp_path / "cracks.gpkg", layer="cracks")
     columns = dict(zip(facts["fields"], fields, strict=True))
     for field in ("class", "status", "label"):
-        told = [row[f"sev_burland_{field}"] for row in rows]
-        assert told == [f["properties"]["severity"]["burland"][field] for f in features]
-        assert told == columns[f"sev_burland_{field}"].tolist()
+        values = [row[f"sev_burland_{field}"] for row in rows]
+        assert values == [f["properties"]["severity"]["burland"][field] for f in features]
+        assert values == columns[f"sev_burland_{field}"].tolist()
     assert set(columns["sev_burland_status"]) == {"exceeded"}
     joints = raw.read(tmp_path / "cracks.gpkg", layer="joints")[0]["fields"]
-    assert joints.tolist() == list(COLUMNS)  # which are not graded
+    assert joints.tolist() == list(COLUMNS)  # not graded
 
 
-def test_geojson_tells_where_its_cracks_come_from(mask, tmp_path):
+def test_geojson_contains_the_provenance_of_its_cracks(mask, tmp_path):
     record = {
         "source": {"file": "a.tif", "sha256": "12"},
         "scored": {"engine": {"model_sha256": "ab", "method": "lrp"}},
@@ -208,7 +208,7 @@ def test_geojson_tells_where_its_cracks_come_from(mask, tmp_path):
 
 
 def styles_of(path):
-    """Rows of layer_styles by layer, as SQLite has them."""
+    """Rows of layer_styles by layer, read with SQLite."""
     with contextlib.closing(sqlite3.connect(path)) as file:
         file.row_factory = sqlite3.Row
         return {row["f_table_name"]: row for row in file.execute("SELECT * FROM layer_styles")}
@@ -249,7 +249,7 @@ def test_every_layer_has_a_default_style_where_qgis_looks_for_it(mask, tmp_path,
 
 @pytest.mark.parametrize("names", [[], ["burland"], ["en1992-xc3"], ["d6433-ac"]])
 def test_a_style_draws_every_crack_once(mask, tmp_path, names):
-    """Its rules and ranges run as SQL, an engine that knows nothing of this package."""
+    """Its rules and ranges are evaluated as SQL, independently of this package."""
     profiles = find_profiles(names)
     mapped = table(mask, tmp_path, gsd_mm=0.7)
     (path,) = geopackage.write(tmp_path, [mapped, table(mask, tmp_path / "b", gsd_mm=8)], profiles)

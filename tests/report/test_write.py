@@ -19,7 +19,8 @@ from crackcli.cracks.joints import JOINT_THRESHOLD
 from crackcli.errors import InputError, UsageError
 from crackcli.rasters.reader import inspect
 from crackcli.report.formats.csv import read_rows
-from crackcli.report.write import ReportTask, write_report
+from crackcli.report.tracing import ReportTask
+from crackcli.report.write import write_report
 
 FILES = {
     "cracks.csv",
@@ -79,11 +80,10 @@ def scanned(tmp_path):
     return out, photograph
 
 
-def test_a_report_tells_what_would_have_been_seen(scanned, caplog):
+def test_a_report_states_its_detection_limits(scanned):
     out, _ = scanned
 
-    with caplog.at_level("INFO", logger="crackcli"):
-        summary = write_report(ReportTask(out, gsd_mm=0.1, joint_likelihood=1))
+    summary = write_report(ReportTask(out, gsd_mm=0.1, joint_likelihood=1))
 
     (scene,) = summary.scenes
     assert scene.not_assessable_pct == 50
@@ -93,16 +93,22 @@ def test_a_report_tells_what_would_have_been_seen(scanned, caplog):
         r"50 % not assessable \(overexposed\)",
         summary.statement,
     )
-    assert f"wall: {summary.statement}" in caplog.messages
+    header, line = (re.split(r"  +", line) for line in summary.table())
+    assert header == [
+        *("scene", "cracks", "joints", "length mm", "widest mm", "crack", "column,row"),
+        *("assessed %", "detection limit mm"),
+    ]
+    assert (line[0], line[1], line[2], line[7]) == ("wall", "2", "0", "50.0")
+    assert float(line[8]) == pytest.approx(scene.detect_limit_px / 10, abs=0.0051)
     (row,) = read_rows(out / "scenes.csv")
     assert row["statement"] == summary.statement
     assert float(row["detect_limit_mm"]) == pytest.approx(scene.detect_limit_px / 10, abs=1e-4)
-    told = json.loads((out / "cracks.local.geojson").read_text())
-    (about,) = told["crackcli"]["scenes"]
-    assert (about["scene_id"], about["statement"]) == ("wall", summary.statement)
+    collection = json.loads((out / "cracks.local.geojson").read_text())
+    (provenance,) = collection["crackcli"]["scenes"]
+    assert (provenance["scene_id"], provenance["statement"]) == ("wall", summary.statement)
 
 
-def test_each_crack_has_the_limits_of_the_place_where_it_lies(scanned):
+def test_each_crack_has_the_limits_at_its_place(scanned):
     out, _ = scanned
     (scene,) = write_report(ReportTask(out, joint_likelihood=1)).scenes
 
@@ -116,7 +122,7 @@ def test_each_crack_has_the_limits_of_the_place_where_it_lies(scanned):
     assert (fine["measurable"], wide["measurable"]) == ("false", "true")
 
 
-def test_the_map_of_what_can_be_seen_is_a_layer_of_the_geopackage(scanned):
+def test_detection_limits_are_a_layer_of_the_geopackage(scanned):
     out, _ = scanned
     write_report(ReportTask(out, joint_likelihood=1))
 
@@ -133,15 +139,15 @@ def test_the_map_of_what_can_be_seen_is_a_layer_of_the_geopackage(scanned):
     styles = dict(zip(facts["fields"], fields, strict=True))
     (qml,) = styles["styleQML"][styles["f_table_name"] == "measurability"]
     rules = ElementTree.fromstring(qml.partition("\n")[2]).findall(".//rule")
-    ways = [rule.get("filter") for rule in rules]
+    filters = [rule.get("filter") for rule in rules]
     limit = columns["detect_limit_px"][0]
-    bounds = [[*map(float, re.findall(r"[\d.]+", way)), np.inf] for way in ways[:-1]]
+    bounds = [[*map(float, re.findall(r"[\d.]+", way)), np.inf] for way in filters[:-1]]
     assert len([low for low, high, *_ in bounds if low < limit <= high]) == 1
-    assert ways[-1] == "ELSE"
+    assert filters[-1] == "ELSE"
     assert rules[-1].get("label") == "not assessable"
 
 
-def test_lines_that_were_set_aside_are_not_left_out_of_the_statement(scanned):
+def test_joints_are_mentioned_in_the_statement(scanned):
     out, _ = scanned
 
     summary = write_report(ReportTask(out))
@@ -150,7 +156,7 @@ def test_lines_that_were_set_aside_are_not_left_out_of_the_statement(scanned):
     assert summary.statement.endswith("; 2 lines set aside as likely joints")
 
 
-def test_without_its_photograph_a_report_claims_nothing(scanned):
+def test_without_its_photograph_a_report_has_no_detection_limits(scanned):
     out, photograph = scanned
     photograph.write_bytes(photograph.read_bytes() + b"edited")
 
@@ -172,7 +178,7 @@ def test_short_cracks_are_left_out_and_the_others_keep_their_ids(out):
     assert "north-0002" not in table
 
 
-def test_a_report_written_twice_is_the_same(out):
+def test_a_report_written_twice_has_the_same_files(out):
     first = write_report(ReportTask(out))
     texts = {path: path.read_bytes() for path in first.paths if path.suffix != ".gpkg"}
 
@@ -181,7 +187,7 @@ def test_a_report_written_twice_is_the_same(out):
     assert {path: path.read_bytes() for path in texts} == texts
 
 
-def test_progress_rises_to_the_end(out):
+def test_progress_rises(out):
     shares = []
 
     write_report(ReportTask(out), progress=lambda share, words: shares.append(share))
@@ -191,7 +197,7 @@ def test_progress_rises_to_the_end(out):
     assert shares[-1] <= 1
 
 
-def test_a_damaged_scene_is_named_and_the_others_are_done(out, mask):
+def test_a_damaged_scene_is_listed_and_the_others_are_done(out, mask):
     damage(out / "north" / "mask.tif")
     write_scene(out / "west", mask)
     (out / "west" / "scene.json").write_text("{")
@@ -203,7 +209,7 @@ def test_a_damaged_scene_is_named_and_the_others_are_done(out, mask):
     assert "mask.tif: not a readable image, or damaged" in summary.failed["north"]
 
 
-def test_nothing_readable_is_an_error(out):
+def test_an_output_folder_without_a_readable_scene_is_an_error(out):
     for name in ("north", "south"):
         damage(out / name / "mask.tif")
 
@@ -216,7 +222,7 @@ def test_nothing_readable_is_an_error(out):
 def test_an_option_that_contradicts_the_map_stops_before_any_work(tmp_path, mask):
     write_scene(tmp_path / "wall", mask, Affine.scale(0.001, -0.001), CRS.from_epsg(25832).to_wkt())
 
-    with pytest.raises(UsageError, match="is 1 mm by its map"):
+    with pytest.raises(UsageError, match="a pixel is 1 mm by its map"):
         write_report(ReportTask(tmp_path, gsd_mm=2))
 
 
@@ -225,7 +231,10 @@ def test_the_command_prints_paths_and_nothing_else_on_stdout(out):
 
     assert done.returncode == 0, done.stderr
     assert {line.rpartition("/")[2] for line in done.stdout.splitlines()} == FILES
-    assert "north has no map tied to the Earth: coordinates in local mm" in done.stderr
+    message = (
+        "2 of 2 scenes have no map tied to the Earth (north, south): coordinates are local, in mm"
+    )
+    assert message in done.stderr
 
 
 def test_the_command_prints_json_and_is_quiet_if_asked(tmp_path, mask):
@@ -235,9 +244,10 @@ def test_the_command_prints_json_and_is_quiet_if_asked(tmp_path, mask):
     done = crackcli("report", tmp_path / "out", "--json", "-q")
 
     assert done.stderr == ""
-    told = json.loads(done.stdout)
-    assert [scene["cracks"] for scene in told["scenes"]] == [2, 0]
-    assert told["scenes"][0]["mm_per_px"] is None
+    summary = json.loads(done.stdout)
+    assert list(summary) == ["paths", "scenes", "failed", "statement", "caveats"]
+    assert [scene["cracks"] for scene in summary["scenes"]] == [2, 0]
+    assert summary["scenes"][0]["mm_per_px"] is None
 
 
 def test_the_command_ends_with_3_if_some_scenes_failed_and_4_if_all(out):
@@ -257,7 +267,7 @@ def test_the_command_ends_with_3_if_some_scenes_failed_and_4_if_all(out):
 
 @pytest.fixture
 def gridded(tmp_path):
-    """A grid of straight lines from rim to rim, and a crack that wanders beside it."""
+    """A grid of straight lines from edge to edge, and a winding crack beside it."""
     lines = np.zeros((400, 400), np.uint8)
     for at in (100.0, 200.0, 300.0):
         lines |= polyline((400, 400), [(at, 0.0), (at, 240.0)], 3)
@@ -272,34 +282,65 @@ def read_joints(folder):
     return [feature["properties"] for feature in features]
 
 
-def test_straight_parallel_lines_are_set_aside_and_ids_stay(gridded):
+def test_straight_parallel_lines_are_joints_and_ids_stay(gridded):
     (scene,) = write_report(ReportTask(gridded)).scenes
-    aside = read_rows(gridded / "cracks.csv")
+    cracks = read_rows(gridded / "cracks.csv")
     (kept,) = write_report(ReportTask(gridded, joint_likelihood=1)).scenes
     everything = read_rows(gridded / "cracks.csv")
 
     assert (scene.cracks, scene.joints) == (1, 3)
     assert scene.joints_length_px == pytest.approx(3 * 240, abs=6)
     assert (kept.cracks, kept.joints) == (4, 0)
-    assert aside == everything[3:]
+    assert cracks == everything[3:]
     likelihoods = [float(row["joint_likelihood"]) for row in everything]
     assert min(likelihoods[:3]) > 0.5 > likelihoods[3]
 
 
-def test_no_line_is_set_aside_silently(gridded):
+def test_the_table_counts_joints_in_their_own_column(gridded):
     done = crackcli("report", gridded)
     kept = crackcli("report", gridded, "--joint-likelihood", "1")
-    told = json.loads(crackcli("report", gridded, "--json", "-q").stdout)
+    summary = json.loads(crackcli("report", gridded, "--json", "-q").stdout)
 
-    (line,) = [line for line in done.stderr.splitlines() if "aside as joints" in line]
-    assert line.startswith("set aside as joints (likelihood from 0.5): 3 lines, 72")
-    assert "joint" not in kept.stderr
-    assert told["scenes"][0]["joints"] == 3
+    for run, counts in ((done, ["1", "3"]), (kept, ["4", "0"])):
+        header, line = (line.split() for line in run.stderr.splitlines()[-2:])
+        assert header[:3] == ["scene", "cracks", "joints"]
+        assert line[:3] == ["wall", *counts]
+    assert summary["scenes"][0]["joints"] == 3
+    assert summary["scenes"][0]["joints_length_px"] == pytest.approx(3 * 240, abs=6)
 
 
-def test_what_is_a_joint_does_not_depend_on_the_least_length(tmp_path):
+def test_the_table_ends_with_the_total_and_names_the_widest_crack(out):
+    done = crackcli("report", out, "--gsd-mm", "0.5")
+
+    header, north, south, total = (re.split(r"  +", line) for line in done.stderr.splitlines()[-4:])
+    assert header[3:5] == ["length mm", "widest mm"]
+    (row, *_) = sorted(read_rows(out / "cracks.csv"), key=lambda row: -float(row["width_max_mm"]))
+    place = f"{float(row['width_max_col']):.0f},{float(row['width_max_row']):.0f}"
+    (first, _) = read_rows(out / "scenes.csv")
+    length = f"{float(first['total_length_mm']):.0f}"
+    widest = f"{float(row['width_max_mm']):.2f}"
+    assert north == ["north", "2", "0", length, widest, row["crack_id"], place, "-", "-"]
+    assert south == ["south", "0", "0", "0", "-", "-", "-", "-", "-"]
+    assert total == ["total", *north[1:]]
+
+
+def test_the_table_has_at_most_20_scenes_and_numbers_at_the_right(tmp_path):
+    mask = np.zeros((40, 60), np.uint8)
+    mask[20:23, 10:50] = 1
+    for number in range(22):
+        write_scene(tmp_path / f"s{number:02}", mask)
+
+    header, *rows, more, total = write_report(ReportTask(tmp_path, joint_likelihood=1)).table()
+
+    assert [row.split()[0] for row in rows] == [f"s{number:02}" for number in range(20)]
+    assert more == "and 2 more"
+    assert total.split()[:2] == ["total", "22"]
+    assert {row.index("  1  ") + 3 for row in rows} == {header.index("cracks") + len("cracks")}
+
+
+def test_the_joint_likelihood_does_not_depend_on_the_least_length(tmp_path):
     long = polyline((400, 400), [(40.0, 20.0), (40.0, 300.0)], 3)
-    for at in (60.0, 100.0, 140.0):  # what is left out is what makes it a joint
+    for at in (60.0, 100.0, 140.0):  # the lines left out make it a joint
         long |= polyline((400, 400), [(at, 30.0), (at, 280.0)], 3)
     write_scene(tmp_path / "wall", long)
     write_report(ReportTask(tmp_path, joint_likelihood=1))
@@ -313,13 +354,13 @@ def test_what_is_a_joint_does_not_depend_on_the_least_length(tmp_path):
 
 
 @pytest.mark.parametrize("likelihood", [0, -0.5, 1.01, float("nan")])
-def test_a_likelihood_that_is_none_is_refused(out, likelihood):
-    with pytest.raises(UsageError, match="a joint likelihood of"):
+def test_a_joint_likelihood_out_of_range_is_refused(out, likelihood):
+    with pytest.raises(UsageError, match=r"--joint-likelihood .*: must be above 0 and at most 1"):
         ReportTask(out, joint_likelihood=likelihood)
 
 
 @pytest.mark.parametrize("likelihood", ["0", "5", "nan"])
-def test_the_command_refuses_it_too(out, likelihood):
+def test_the_command_refuses_a_joint_likelihood_out_of_range(out, likelihood):
     done = crackcli("report", out, "--joint-likelihood", likelihood)
 
     assert done.returncode == 2
@@ -327,7 +368,7 @@ def test_the_command_refuses_it_too(out, likelihood):
     assert not (out / "cracks.csv").exists()
 
 
-def test_lengths_of_nothing_are_numbers_with_decimals(out):
+def test_lengths_without_cracks_have_decimals(out):
     write_report(ReportTask(out))
 
     _, south = read_rows(out / "scenes.csv")
@@ -340,7 +381,7 @@ def test_the_command_and_the_library_have_the_same_default():
     assert signature(default.callback).parameters["joint_likelihood"].default == JOINT_THRESHOLD
 
 
-def test_the_command_grades_and_tells_the_caveat_once(out):
+def test_the_command_grades_and_prints_the_caveat_once(out):
     done = crackcli("report", out, "--gsd-mm", "0.5", "--severity", "burland", "-q")
 
     assert done.returncode == 0, done.stderr
@@ -353,12 +394,12 @@ def test_the_command_grades_and_tells_the_caveat_once(out):
     assert "should not be used on its own" in south["severity_caveats"]
 
 
-def test_without_a_scale_there_is_no_grade_and_that_is_said_once(out):
+def test_without_a_scale_there_is_no_grade_and_one_warning(out):
     done = crackcli("report", out, "--severity", "burland", "--severity", "aci224-dry")
 
     assert done.returncode == 0, done.stderr
-    told = "no grades for 2 of 2 scenes, which have no scale (north, south); give --gsd-mm"
-    assert done.stderr.count("no grades") == done.stderr.count(told) == 1
+    warning = "no grades for 2 of 2 scenes, which have no scale (north, south); give --gsd-mm"
+    assert done.stderr.count("no grades") == done.stderr.count(warning) == 1
     rows = read_rows(out / "cracks.csv")
     assert {row["sev_burland_class"] + row["sev_aci224_dry_class"] for row in rows} == {""}
 
@@ -367,11 +408,11 @@ def test_an_unknown_profile_stops_before_any_work(out):
     done = crackcli("report", out, "--severity", "bs8110")
 
     assert done.returncode == 2
-    assert done.stderr.startswith("Error: 'bs8110' is no severity profile; choose one of: ")
+    assert done.stderr.startswith("Error: --severity bs8110: unknown profile; use ")
     assert not (out / "cracks.csv").exists()
 
 
-def test_own_limits_that_are_wrong_are_an_unreadable_input(out):
+def test_an_invalid_file_of_limits_is_an_input_error(out):
     (out / "limits.toml").write_text("[ours]\ntitle = 'x'\n")
 
     done = crackcli("report", out, "--severity", f"user={out / 'limits.toml'}")
@@ -380,7 +421,7 @@ def test_own_limits_that_are_wrong_are_an_unreadable_input(out):
     assert "limits.toml: [ours] lacks clause" in done.stderr
 
 
-def test_a_scene_whose_sources_of_scale_disagree_is_named_and_the_others_are_done(out, mask):
+def test_a_scene_with_contradictory_scales_is_listed_and_the_others_are_done(out, mask):
     scales = [
         {"mm_per_px": size, "sigma": 0.001, "source": source}
         for size, source in ((0.5, "exif"), (0.6, "marker"))

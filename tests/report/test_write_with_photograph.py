@@ -1,4 +1,4 @@
-"""Reports with their photograph, without it, and with another one: which widths they have."""
+"""Widths of reports with their photograph, without it, and with another one."""
 
 import json
 
@@ -10,7 +10,7 @@ from walls import crackcli, photographed, polyline, write_scene
 from crackcli.errors import UsageError
 from crackcli.files import sha256
 from crackcli.report.formats.csv import read_rows
-from crackcli.report.write import ReportTask
+from crackcli.report.tracing import ReportTask
 
 
 @pytest.fixture
@@ -24,34 +24,34 @@ def wall(tmp_path):
     return tmp_path / "out", photographed(tmp_path / "out", "wall", mask, image)
 
 
-def told(out, *options):
-    """The rows of a report and the warnings on the way, by the command."""
+def report(out, *options):
+    """The rows of a report by the command, and its warnings."""
     done = crackcli("report", out, *options)
     assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stderr.splitlines() if "widths of its mask" in line]
+    lines = [line for line in done.stderr.splitlines() if "widths are measured on the mask" in line]
     return read_rows(out / "cracks.csv"), lines
 
 
 def test_widths_are_those_of_the_photograph(wall):
     out, _ = wall
 
-    (row,), warnings = told(out, "--tone", "encoded")
+    (row,), warnings = report(out, "--tone", "encoded")
 
     assert warnings == []
     assert row["width_method"] == "photometric"
     assert float(row["width_mean_px"]) == pytest.approx(3, abs=0.3)
 
 
-def test_a_scene_tells_what_its_widths_were_measured_with(wall):
+def test_a_scene_contains_the_conditions_of_its_width_measurement(wall):
     out, source = wall
     names = ("tone", "tone_share", "min_length_px", "n_left_out", "joints_from")
 
-    told(out, "--tone", "encoded", "--min-length-px", "12", "--joint-likelihood", "0.9")
+    report(out, "--tone", "encoded", "--min-length-px", "12", "--joint-likelihood", "0.9")
     (given,) = read_rows(out / "scenes.csv")
-    told(out)
+    report(out)
     (found,) = read_rows(out / "scenes.csv")
     source.unlink()
-    told(out)
+    report(out)
     (by_mask,) = read_rows(out / "scenes.csv")
 
     assert [given[name] for name in names] == ["encoded", "0.0", "12.0", "0", "0.9"]
@@ -61,11 +61,11 @@ def test_a_scene_tells_what_its_widths_were_measured_with(wall):
     assert {by_mask[name] for name in ("tone", "tone_share", "blur_px")} == {""}
 
 
-def test_a_missing_photograph_is_named_once_and_the_mask_is_measured(wall):
+def test_a_missing_photograph_gives_one_warning_and_widths_of_the_mask(wall):
     out, source = wall
     source.unlink()
 
-    (row,), (warning,) = told(out)
+    (row,), (warning,) = report(out)
 
     assert str(source) in warning
     assert "bring it back" in warning
@@ -77,41 +77,41 @@ def test_another_photograph_of_that_name_is_not_measured(wall):
     out, source = wall
     cv2.imwrite(str(source), np.full((90, 200), 128, np.uint8))
 
-    (row,), (warning,) = told(out)
+    (row,), (warning,) = report(out)
 
     assert f"{source} is not the photograph that was scanned, or was changed since" in warning
     assert "bring that one back, or scan this one into another folder" in warning
     assert row["width_method"] == "area_length"
 
 
-def test_a_photograph_that_is_damaged_is_not_measured(wall):
+def test_a_damaged_photograph_is_not_measured(wall):
     out, source = wall
     source.write_bytes(source.read_bytes()[:600])
     record = json.loads((out / "wall" / "scene.json").read_text())
     record["source"]["sha256"] = sha256(source)
     (out / "wall" / "scene.json").write_text(json.dumps(record))
 
-    (row,), (warning,) = told(out)
+    (row,), (warning,) = report(out)
 
     assert str(source) in warning
     assert row["width_method"] == "area_length"
 
 
-def test_a_scan_that_does_not_tell_its_photograph_has_the_widths_of_its_mask(tmp_path):
+def test_a_scan_without_the_path_of_its_photograph_has_widths_of_the_mask(tmp_path):
     mask = polyline((80, 100), [(9.5, 20.0), (69.5, 20.0)], 3)
     write_scene(tmp_path / "north", mask)
     write_scene(tmp_path / "south", 0 * mask)  # nothing to measure, nothing to warn of
 
-    rows, (warning,) = told(tmp_path)
+    rows, (warning,) = report(tmp_path)
 
     assert "run.json cannot be read" in warning
     assert {row["width_method"] for row in rows} == {"area_length"}
 
 
-def test_a_crack_that_was_left_out_as_too_short_is_not_claimed_not_to_be_there(wall):
+def test_a_crack_that_is_too_short_is_mentioned_in_the_statement(wall):
     out, _ = wall
 
-    rows, _ = told(out, "--min-length-px", "500")
+    rows, _ = report(out, "--min-length-px", "500")
 
     assert rows == []
     (scene,) = read_rows(out / "scenes.csv")
@@ -120,13 +120,13 @@ def test_a_crack_that_was_left_out_as_too_short_is_not_claimed_not_to_be_there(w
 
 
 @pytest.mark.parametrize("tone", ["dark", ""])
-def test_a_tone_that_is_none_is_refused(tmp_path, tone):
-    with pytest.raises(UsageError, match="is none; give linear or encoded"):
+def test_an_unknown_tone_is_refused(tmp_path, tone):
+    with pytest.raises(UsageError, match=f"--tone {tone}: unknown tone; use linear or encoded"):
         ReportTask(tmp_path, tone=tone)
 
 
 @pytest.mark.parametrize("folders", [("a", "b"), ("b", "a")])
-def test_of_photographs_with_one_name_that_which_was_scanned_is_measured(wall, folders):
+def test_the_scanned_one_of_two_photographs_with_the_same_name_is_measured(wall, folders):
     out, source = wall
     facts = json.loads((out / "wall" / "scene.json").read_text())
     facts["source"]["file"] = source.name
@@ -139,14 +139,14 @@ def test_of_photographs_with_one_name_that_which_was_scanned_is_measured(wall, f
     later = [{"scene": folder, "source": str(out.parent / folder / "x.png")} for folder in folders]
     (out / "run.json").write_text(json.dumps({"scenes": later}))
 
-    (row,), warnings = told(out)
+    (row,), warnings = report(out)
 
     assert warnings == []
     assert row["width_method"] == "photometric"
 
 
-def test_a_scene_of_an_earlier_run_into_the_folder_finds_its_photograph_beside(wall):
-    """run.json tells of the last run only."""
+def test_the_photograph_of_an_earlier_run_is_found_beside_those_of_the_last(wall):
+    """run.json lists the photographs of the last run only."""
     out, source = wall
     facts = json.loads((out / "wall" / "scene.json").read_text())
     facts["source"]["file"] = source.name
@@ -154,13 +154,13 @@ def test_a_scene_of_an_earlier_run_into_the_folder_finds_its_photograph_beside(w
     later = [{"scene": "other", "source": str(source.parent / "other.png")}]
     (out / "run.json").write_text(json.dumps({"scenes": later}))
 
-    (row,), warnings = told(out)
+    (row,), warnings = report(out)
 
     assert warnings == []
     assert row["width_method"] == "photometric"
 
 
-def test_a_crack_that_is_not_measurable_exceeds_nothing_for_certain(tmp_path):
+def test_a_crack_that_is_not_measurable_exceeds_a_limit_at_most_possibly(tmp_path):
     """Its blur is as wide as the crack, whose width is measured, but not to 25 %."""
     points = [(20.0, 80.3), (130.0, 92.0), (240.0, 80.4)]
     mask = polyline((256, 256), points, 3)
@@ -171,7 +171,7 @@ def test_a_crack_that_is_not_measurable_exceeds_nothing_for_certain(tmp_path):
     photographed(out, "wall", mask, image)
     options = ("--tone", "encoded", "--joint-likelihood", "1", "--severity", "burland")
 
-    (row,), _ = told(out, *options, "--gsd-mm", "40")
+    (row,), _ = report(out, *options, "--gsd-mm", "40")
 
     assert (row["width_method"], row["measurable"]) == ("photometric", "false")
     assert (row["sev_burland_class"], row["sev_burland_status"]) == ("5", "possibly exceeded")
@@ -180,7 +180,7 @@ def test_a_crack_that_is_not_measurable_exceeds_nothing_for_certain(tmp_path):
     assert scene["sev_burland_max_status"] == "possibly exceeded"
 
 
-def test_json_has_the_caveats_of_the_profiles(wall):
+def test_json_contains_the_caveats_of_the_profiles(wall):
     out, _ = wall
 
     done = crackcli("report", out, "--severity", "burland", "--json", "-q")

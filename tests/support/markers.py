@@ -1,4 +1,4 @@
-"""ArUco markers as a camera sees them: tilted, blurred, in coarse pixels; used by tests."""
+"""Images of ArUco markers by a simulated camera: tilted, blurred, sampled; used by tests."""
 
 import cv2
 import numpy as np
@@ -8,8 +8,8 @@ FOCAL_PX = 3000.0
 
 
 def corners(middle, side_px, angle_deg=0.0, tilt_deg=0.0):
-    """Corners (4, 2) of a square turned in the picture and tilted around the picture's vertical
-    axis through its middle, by a pinhole camera."""
+    """Corners (4, 2) of a square seen by a pinhole camera: rotated in the image plane, then tilted
+    about the vertical axis through its middle."""
     angle, tilt = np.radians(angle_deg), np.radians(tilt_deg)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     square = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]) * side_px @ turn.T
@@ -19,7 +19,7 @@ def corners(middle, side_px, angle_deg=0.0, tilt_deg=0.0):
 
 
 def draw(shape, quads, *, dictionary="DICT_4X4_50", blur_px=1.0, noise=3.0, gamma=2.2):
-    """A white wall (rows, cols) uint8 with marker number i at the corners ``quads[i]`` (4, 2)."""
+    """A white wall (rows, cols), uint8, with marker number i at the corners ``quads[i]`` (4, 2)."""
     rng = np.random.default_rng(5)
     code = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, dictionary))
     light = np.full(np.array(shape) * FINER, 0.75)

@@ -1,4 +1,4 @@
-"""Small masks with known cracks, and scene folders made of masks; used by several tests."""
+"""Small masks with known cracks, and scene folders made from masks; used by several tests."""
 
 import json
 import os
@@ -19,12 +19,12 @@ from crackcli.rasters.reader import RasterInfo
 from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scene import Scene
 
-# Runs the command as it is where neither torch nor ONNX Runtime is installed.
+# Runs the command as if neither torch nor ONNX Runtime were installed.
 BARE = "import sys; sys.modules.update(torch=None, onnxruntime=None); import crackcli.__main__"
 
 
 def crackcli(*arguments):
-    """A finished run of the command line, with its texts and exit code."""
+    """Run the command line; return its exit code and its output."""
     return subprocess.run(
         [sys.executable, "-c", BARE, *map(str, arguments)],
         capture_output=True,
@@ -35,7 +35,7 @@ def crackcli(*arguments):
 
 
 def picture(text):
-    """A mask drawn with characters: # is crack, ? is no data, all else is sound."""
+    """A mask drawn with characters: # is crack, ? is nodata, anything else is no crack."""
     lines = text.strip("\n").split("\n")
     values = {"#": 1, "?": 255}
     width = max(map(len, lines))
@@ -43,7 +43,7 @@ def picture(text):
 
 
 def polyline(shape, points, width_px, finer=5):
-    """A crack along ``points`` (x, y): pixels that are covered by half or more are 1."""
+    """A crack along ``points`` (x, y): pixels covered by half or more are 1."""
     offsets = (np.arange(finer) + 0.5) / finer - 0.5
     y = (np.arange(shape[0])[:, None] + offsets).reshape(-1, 1)
     x = (np.arange(shape[1])[:, None] + offsets).reshape(1, -1)
@@ -55,8 +55,8 @@ def polyline(shape, points, width_px, finer=5):
         across = (y - ay) * ux - (x - ax) * uy
         inside |= (along >= 0) & (along <= length) & (abs(across) < width_px / 2)
         inside |= (np.hypot(x - bx, y - by) < width_px / 2) & ((bx, by) != tuple(points[-1]))
-    share = inside.reshape(shape[0], finer, shape[1], finer).mean(axis=(1, 3))
-    return (share >= 0.5).astype(np.uint8)
+    covered = inside.reshape(shape[0], finer, shape[1], finer).mean(axis=(1, 3))
+    return (covered >= 0.5).astype(np.uint8)
 
 
 def bar(width_px, angle_deg, length_px=90, middle=(60.0, 60.0), side=120):
@@ -67,7 +67,7 @@ def bar(width_px, angle_deg, length_px=90, middle=(60.0, 60.0), side=120):
 
 
 def trace_array(mask, strip_rows=1000, score=None, scene="wall"):
-    """The cracks of a mask (rows, cols) that is read in strips."""
+    """The cracks of a mask (rows, cols) read in strips."""
     score = np.where(mask == 255, 255, 127).astype(np.uint8) if score is None else score
     starts = range(0, len(mask), strip_rows)
     strips = ((mask[i : i + strip_rows], score[i : i + strip_rows]) for i in starts)
@@ -75,7 +75,7 @@ def trace_array(mask, strip_rows=1000, score=None, scene="wall"):
 
 
 def write_scene(folder, mask, transform=None, crs_wkt=None, **record):
-    """A finished scan with this mask and a score of 127 out of 254 everywhere."""
+    """Write a finished scan with this mask and a score of 127 out of 254 everywhere."""
     folder = Path(folder)
     folder.mkdir(parents=True)
     transform = transform or Affine.identity()
@@ -90,7 +90,7 @@ def write_scene(folder, mask, transform=None, crs_wkt=None, **record):
 
 
 def photographed(out, name, mask, image):
-    """A finished scan of ``image`` (rows, cols), which lies beside ``out``; its path."""
+    """Write a finished scan of ``image`` (rows, cols), stored beside ``out``; return its path."""
     source = out.parent / f"{name}.png"
     cv2.imwrite(str(source), image)
     write_scene(out / name, mask, source={"sha256": sha256(source)})
@@ -102,7 +102,7 @@ def photographed(out, name, mask, image):
 
 
 def random_mask(seed, shape=(60, 90)):
-    """Blots and threads of all sizes."""
+    """A random mask with blobs and threads of all sizes."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=shape)
     spectrum = np.fft.rfft2(noise)

@@ -1,8 +1,7 @@
-"""Tables for spreadsheets and scripts: UTF-8, a header, commas, decimal points, empty is unknown.
+"""CSV tables: UTF-8, a header, commas, decimal points; empty means unknown.
 
-``cracks.csv`` has a row per crack, ``scenes.csv`` a row per scene; in it n_cracks, total_area and
-width_max are the study's three measures of severity.  A grade never stands without its caveat: a
-graded table ends with the column ``severity_caveats``.
+``cracks.csv`` has a row per crack, ``scenes.csv`` a row per scene.  A table with grades ends with
+the column ``severity_caveats``.
 """
 
 import csv
@@ -10,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from crackcli.errors import InputError
-from crackcli.files import atomic_write
-from crackcli.report.columns import COLUMNS, SCENE_COLUMNS
-from crackcli.report.rows import Row, SceneCracks, rows, scene_row
+from crackcli.files import write_csv
+from crackcli.report.columns import COLUMNS, SCENE_COLUMNS, Row
+from crackcli.report.rows import SceneCracks, rows, scene_row
 from crackcli.report.severity_columns import (
     CAVEATS,
     SeverityProfiles,
@@ -25,7 +24,7 @@ from crackcli.report.severity_columns import (
 def write(
     folder: Path, tables: Iterable[SceneCracks], profiles: SeverityProfiles = ()
 ) -> list[Path]:
-    """``cracks.csv`` and ``scenes.csv`` of all scenes."""
+    """Write ``cracks.csv`` and ``scenes.csv`` of all scenes; return their paths."""
     scenes: list[Row] = []
     caveat = {CAVEATS: caveats(profiles)} if profiles else {}
 
@@ -35,28 +34,13 @@ def write(
             yield from (row | caveat for row in rows(table, table.cracks, profiles))
 
     paths = [folder / "cracks.csv", folder / "scenes.csv"]
-    write_rows(paths[0], [*COLUMNS, *crack_columns(profiles), *caveat], cracks())
-    write_rows(paths[1], [*SCENE_COLUMNS, *scene_columns(profiles), *caveat], scenes)
+    write_csv(paths[0], [*COLUMNS, *crack_columns(profiles), *caveat], cracks())
+    write_csv(paths[1], [*SCENE_COLUMNS, *scene_columns(profiles), *caveat], scenes)
     return paths
 
 
-def write_rows(path: Path, columns: Iterable[str], table: Iterable[Row]) -> None:
-    """A whole file of rows, or no file; lists within a row are joined by semicolons."""
-    with atomic_write(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(columns), lineterminator="\n")
-        writer.writeheader()
-        for row in table:
-            writer.writerow({name: plain(value) for name, value in row.items()})
-
-
-def plain(value: object) -> object:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ";".join(value) if isinstance(value, list | tuple) else value
-
-
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a table, as text; an `InputError` that names a table which cannot be read."""
+    """Read the rows of a table as text; raises `InputError` if it cannot be read."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))

@@ -1,29 +1,31 @@
-"""GeoJSON, twice: in longitude and latitude for exchange, and in the wall's own coordinates.
+"""GeoJSON, in longitude and latitude for exchange, or in local coordinates of a photograph.
 
 ``cracks.geojson``, ``crack_areas.geojson`` and ``joints.geojson`` follow RFC 7946: WGS 84,
-right-hand rings, no ``crs`` member, as many decimals as a tenth of a pixel needs.  Scenes whose map
-is not tied to the Earth go to ``*.local.geojson``, which looks the same but is not RFC 7946:
-its coordinates are millimetres (pixels without a scale), x right and y up from the lower left
-corner of the photograph, and ``coordinate_space`` says so.  Where some walls have a scale and
-others have not, the later kind has ``local_mm`` or ``local_px`` in the name.
+right-hand rings, no ``crs`` member, as many decimals as a tenth of a pixel needs.  Scenes without a
+map that is tied to the Earth go to ``*.local.geojson``.  It has the same form but is not RFC 7946:
+coordinates are millimetres (pixels without a scale), x right and y up from the lower left corner of
+the photograph; ``coordinate_space`` contains the unit.  If some of these scenes have a scale and
+others have not, the files of the later kind have ``local_mm`` or ``local_px`` in their name.
 
-The foreign member ``crackcli`` tells where the cracks come from (`crackcli.report.provenance`),
-which would have been seen (the ``statement`` of each scene), and by which profiles they are graded,
-with their caveats.  Grades are one member ``severity`` of a crack."""
+The foreign member ``crackcli`` contains the provenance (`crackcli.report.formats.provenance`), the
+detection ``statement`` of each scene, and the severity profiles with their caveats.  The member
+``severity`` of a crack contains its grades.
+"""
 
 import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TextIO
 
 import shapely
 
 from crackcli.detectability.statements import statement
 from crackcli.files import atomic_write
-from crackcli.report.provenance import of_report, of_scene
+from crackcli.report.columns import Row
+from crackcli.report.formats.provenance import of_report, of_scene
 from crackcli.report.rows import (
-    Row,
     SceneCracks,
     areas,
     centrelines,
@@ -44,35 +46,38 @@ UNITS = {"local_mm": "millimetres", "local_px": "pixels"}
 def write(
     folder: Path, tables: Iterable[SceneCracks], profiles: SeverityProfiles = ()
 ) -> list[Path]:
-    """Centrelines and outlines of all cracks, centrelines of joints: three files for each kind of
-    coordinates that the scenes have, so three to nine."""
+    """Write centrelines and outlines of cracks and centrelines of joints; return the paths.
+
+    There are three files for each kind of coordinates, three to nine in all.
+    """
     stems = ("cracks", "crack_areas", "joints")
     with Collections(folder, stems, of_report(profiles)) as collections:
         for table in tables:
             frame = exchange_frame(table.scene, table.scale)
-            about = of_scene(table, frame.space) | {"statement": statement([findings_of(table)])}
+            provenance = of_scene(table, frame.space)
+            provenance["statement"] = statement([findings_of(table)])
             cracks = nested(rows(table, table.cracks, profiles), profiles)
-            joints = rows(table, table.joints)  # which are not graded
-            collections.add("cracks", frame, centrelines(table.cracks), cracks, about)
-            collections.add("crack_areas", frame, areas(table.cracks), cracks, about)
-            collections.add("joints", frame, centrelines(table.joints), joints, about)
+            joints = rows(table, table.joints)  # not graded
+            collections.add("cracks", frame, centrelines(table.cracks), cracks, provenance)
+            collections.add("crack_areas", frame, areas(table.cracks), cracks, provenance)
+            collections.add("joints", frame, centrelines(table.joints), joints, provenance)
     return collections.paths
 
 
 class Collections:
-    """GeoJSON files of a folder that grow scene by scene; use as a context manager.
+    """Writer of GeoJSON files that grow scene by scene; use as a context manager.
 
-    For each of ``stems`` there is a file per kind of coordinates that was added, and none other
-    is left from an earlier run.  ``about`` and what is told of each scene becomes the member
-    ``crackcli`` at the end of a file.
+    Each of ``stems`` gets a file per kind of coordinates; files of other kinds, left by an earlier
+    run, are removed.  ``provenance`` and that of each scene become the member ``crackcli`` at the
+    end of a file.
     """
 
     def __init__(
-        self, folder: Path, stems: Sequence[str], about: dict[str, Any] | None = None
+        self, folder: Path, stems: Sequence[str], provenance: dict[str, Any] | None = None
     ) -> None:
         self.folder = folder
         self.stems = stems
-        self.about = about
+        self.provenance = provenance
         self.scenes: dict[Path, list[dict[str, Any]]] = {}
         self.stack = contextlib.ExitStack()
         self.files: dict[Path, TextIO] = {}
@@ -80,25 +85,31 @@ class Collections:
 
     @property
     def paths(self) -> list[Path]:
+        """The files written so far."""
         return list(self.files)
 
     def __enter__(self) -> "Collections":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> bool | None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
         if kind is None:
             for path, file in self.files.items():
-                told = {"crackcli": {**(self.about or {}), "scenes": self.scenes[path]}}
-                member = json.dumps(told, ensure_ascii=False)[1:-1]
-                file.write(f"\n], {member}}}\n" if self.about else "\n]}\n")
-        swallowed = self.stack.__exit__(kind, *rest)
+                foreign = {"crackcli": {**(self.provenance or {}), "scenes": self.scenes[path]}}
+                member = json.dumps(foreign, ensure_ascii=False)[1:-1]
+                file.write(f"\n], {member}}}\n" if self.provenance else "\n]}\n")
+        suppressed = self.stack.__exit__(kind, error, traceback)
         if kind is None:
             for stem in self.stems:
                 for suffix in SUFFIXES:
                     path = self.folder / f"{stem}{suffix}"
                     if path not in self.files:
                         path.unlink(missing_ok=True)
-        return swallowed
+        return suppressed
 
     def add(
         self,
@@ -108,8 +119,8 @@ class Collections:
         properties: list[Row],
         scene: dict[str, Any] | None = None,
     ) -> None:
-        """Features of one scene: ``geometries`` in pixel coordinates, a row for each, and what is
-        to be told of the scene."""
+        """Write the features of one scene: ``geometries`` in pixel coordinates, a row for each, and
+        the provenance of the ``scene``."""
         suffix = ".geojson" if frame.space == "wgs84" else ".local.geojson"
         path = self.folder / f"{stem}{suffix}"
         if self.spaces.setdefault(path, frame.space) != frame.space:
@@ -130,8 +141,8 @@ class Collections:
             file.write('"features": [')
         placed = shapely.orient_polygons(frame.from_pixels(geometries))
         for shape, row in zip(shapely.to_geojson(placed), properties, strict=True):
-            about = json.dumps(row, ensure_ascii=False)
+            values = json.dumps(row, ensure_ascii=False)
             self.files[path].write(
-                f'{separator}{{"type": "Feature", "properties": {about}, "geometry": {shape}}}'
+                f'{separator}{{"type": "Feature", "properties": {values}, "geometry": {shape}}}'
             )
             separator = ",\n"

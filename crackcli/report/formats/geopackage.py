@@ -1,15 +1,14 @@
-"""GeoPackage, the reference file: cracks in the coordinates of the map itself.
+"""GeoPackage, the reference file: cracks in map coordinates.
 
-Layers ``cracks`` (centrelines), ``crack_areas`` (outlines), ``joints`` (centrelines of what was
-set aside) and ``measurability`` (rectangles, with the narrowest crack that can be seen there).  A
-layer has one CRS, so scenes in another CRS than the first go to ``cracks_2``,
-``crack_areas_2`` and ``joints_2``, and so on.  Scenes without a map have an undefined Cartesian CRS
-and local coordinates: millimetres (pixels without a scale), x right and y up from the lower left
-corner of the photograph.
+Layers: ``cracks`` (centrelines), ``crack_areas`` (outlines), ``joints`` (centrelines) and
+``measurability`` (rectangles with detection and quantification limits).  A layer has one CRS, so
+scenes in another CRS than the first go to ``cracks_2``, ``crack_areas_2`` and ``joints_2``, and so
+on.  Scenes without a map have an undefined Cartesian CRS and local coordinates: millimetres (pixels
+without a scale), x right and y up from the lower left corner of the photograph.
 
-Beside the layers there are tables: ``width_profiles``, the width all along each crack (x and y in
-the CRS of its layer), ``severity_profiles``, by which cracks are graded, with their caveats, both
-only if there are such; and ``layer_styles``, which QGIS looks for.
+Tables: ``width_profiles``, the width along each crack (x and y in the CRS of its layer);
+``severity_profiles``, the limits and caveats of grades; both only if there are any; and
+``layer_styles``, from which QGIS takes default styles.
 """
 
 import contextlib
@@ -20,6 +19,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
@@ -30,10 +30,10 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from crackcli.detectability.assessment import areas_of
 from crackcli.errors import InputError, OutputError
 from crackcli.files import atomic_write
-from crackcli.report.columns import COLUMNS
-from crackcli.report.formats.qgis_style import name_of, style
-from crackcli.report.limit_columns import AREA_COLUMNS, area_rows, boxes
-from crackcli.report.rows import Row, SceneCracks, areas, centrelines, rows
+from crackcli.report.columns import COLUMNS, Row
+from crackcli.report.formats.qgis_style import layer_style, style_name
+from crackcli.report.limit_columns import AREA_COLUMNS, area_polygons, area_rows
+from crackcli.report.rows import SceneCracks, areas, centrelines, rows
 from crackcli.report.severity_columns import (
     PROFILE_COLUMNS,
     SeverityProfiles,
@@ -61,7 +61,7 @@ LAYER_STYLES = """CREATE TABLE layer_styles (
     ui TEXT(30),
     update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 )"""
-# Columns that reports of earlier versions lack; what reads a report back does without them.
+# Columns that reports of earlier versions lack; reading a report does not require them.
 NEWER = {
     *("asset_id", "campaign_id", "area_width_px", "area_width_mm2", "relevance_sum", "note"),
     *("detect_limit_px", "detect_limit_mm", "measure_limit_px", "measure_limit_mm", "measurable"),
@@ -71,20 +71,20 @@ KINDS = {str: object, float: np.float64, int: np.int32, bool: np.bool_}
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """Cracks, or joints, of one scene as a report tells them: centrelines in map or local
-    coordinates, and their properties by column."""
+    """Cracks, or joints, of one scene read from a report: centrelines (N,) in map or local
+    coordinates, and values (N,) by column."""
 
     geometries: Geometries
-    columns: dict[str, NDArray]
+    columns: dict[str, NDArray[Any]]
 
 
 def write(
     folder: Path, tables: Iterable[SceneCracks], profiles: SeverityProfiles = ()
 ) -> list[Path]:
-    """``cracks.gpkg`` with the cracks and joints of all scenes.
+    """Write ``cracks.gpkg`` with the cracks and joints of all scenes; return its path.
 
-    It grows in a local folder for temporary files and is copied when whole: SQLite locks files,
-    which network drives do not always bear.
+    It grows in a local temporary folder and is copied when complete: SQLite locks files, which
+    network drives do not always support.
     """
     path = folder / NAME
     columns = COLUMNS | crack_columns(profiles)
@@ -98,7 +98,7 @@ def write(
                 suffix = "" if number == 1 else f"_{number}"
                 properties = rows(table, table.cracks, profiles)
                 graded = arrays(properties, columns)
-                joints = arrays(rows(table, table.joints), COLUMNS)  # which are not graded
+                joints = arrays(rows(table, table.joints), COLUMNS)  # not graded
                 for layer, geometries, kind, about in (
                     ("cracks", centrelines(table.cracks), "MultiLineString", graded),
                     ("crack_areas", areas(table.cracks), "MultiPolygon", graded),
@@ -112,7 +112,7 @@ def write(
                     found = areas_of(table.assessed)
                     limits = arrays(area_rows(table.scene.name, table.scale, found), AREA_COLUMNS)
                     layer = f"measurability{suffix}"
-                    append(grown, layer, "Polygon", frame, boxes(found), limits)
+                    append(grown, layer, "Polygon", frame, area_polygons(found), limits)
             if profiles:
                 about = arrays(profile_rows(profiles), PROFILE_COLUMNS)
                 append_table(grown, "severity_profiles", about)
@@ -130,12 +130,12 @@ def append(
     kind: str,
     frame: Frame,
     geometries: Geometries,
-    columns: dict[str, NDArray],
+    columns: dict[str, NDArray[Any]],
 ) -> None:
-    """Features of one scene, ``geometries`` in pixel coordinates, at the end of a layer."""
+    """Append features of one scene to a layer; ``geometries`` are in pixel coordinates."""
     options = {} if frame.crs_wkt else {"SRID": UNDEFINED_CARTESIAN}
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "'crs' was not provided")  # as is meant
+        warnings.filterwarnings("ignore", "'crs' was not provided")  # as intended
         raw.write(
             path,
             shapely.to_wkb(frame.from_pixels(geometries)),
@@ -151,8 +151,8 @@ def append(
         )
 
 
-def append_table(path: Path, name: str, columns: dict[str, NDArray]) -> None:
-    """Rows without a geometry at the end of a table."""
+def append_table(path: Path, name: str, columns: dict[str, NDArray[Any]]) -> None:
+    """Append rows without a geometry to a table."""
     raw.write(
         path,
         None,
@@ -165,7 +165,7 @@ def append_table(path: Path, name: str, columns: dict[str, NDArray]) -> None:
 
 
 def add_styles(path: Path, profiles: SeverityProfiles) -> None:
-    """The table ``layer_styles`` in the form that QGIS gives it, a default style for each layer."""
+    """Add the table ``layer_styles`` of QGIS with a default style for each layer."""
     with contextlib.closing(sqlite3.connect(path)) as file, file:
         layers = file.execute(
             "SELECT table_name, column_name FROM gpkg_geometry_columns"
@@ -179,23 +179,23 @@ def add_styles(path: Path, profiles: SeverityProfiles) -> None:
             kind = "crack_areas" if layer.startswith("crack_areas") else layer.partition("_")[0]
             graded = kind in ("cracks", "crack_areas")
             own = profiles if graded else ()
-            name = name_of(own) if graded else kind
+            name = style_name(own) if graded else kind
             file.execute(
                 "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
                 "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, "
                 "owner, ui) VALUES ('', '', ?, ?, ?, ?, '', 1, ?, 'crackcli', NULL)",
-                (layer, geometry, name, style(kind, own), f"crackcli: {name}"),
+                (layer, geometry, name, layer_style(kind, own), f"crackcli: {name}"),
             )
 
 
-def arrays(properties: list[Row], columns: dict[str, type]) -> dict[str, NDArray]:
-    """Rows as arrays by column."""
+def arrays(properties: list[Row], columns: dict[str, type]) -> dict[str, NDArray[Any]]:
+    """Return rows as arrays by column."""
     return {name: column(properties, name, kind) for name, kind in columns.items()}
 
 
-def column(properties: list[Row], name: str, kind: type) -> NDArray:
-    """The values of one column; an unknown number is nan, an unknown flag is masked, and both are
-    written as null."""
+def column(properties: list[Row], name: str, kind: type) -> NDArray[Any]:
+    """Return the values of one column; unknown numbers are nan and unknown flags are masked, and
+    both are written as null."""
     values = [row[name] for row in properties]
     if kind is float:
         values = [np.nan if value is None else value for value in values]
@@ -205,13 +205,13 @@ def column(properties: list[Row], name: str, kind: type) -> NDArray:
 
 
 def read(folder: Path) -> dict[str, dict[str, Recorded]]:
-    """The "cracks" and the "joints" of a report, each by scene; scenes without any are missing.
+    """Read the "cracks" and the "joints" of a report, by scene; scenes without any are missing.
 
-    Raises `InputError` where the folder has no readable report.
+    Raises `InputError` if the folder has no readable report.
     """
     path = folder / NAME
     if not path.exists():
-        raise InputError(f"{folder} holds no {NAME}; run crackcli report {folder} first")
+        raise InputError(f"{folder} contains no {NAME}; run crackcli report {folder} first")
     found: dict[str, dict[str, Recorded]] = {kind: {} for kind in LINES}
     wanted = tuple(name for name in COLUMNS if name not in NEWER)
     for kind, geometries, columns in read_lines(path, wanted, f"crackcli report {folder}"):
@@ -224,18 +224,18 @@ def read(folder: Path) -> dict[str, dict[str, Recorded]]:
 
 def read_lines(
     path: Path, wanted: Sequence[str], command: str
-) -> list[tuple[str, Geometries, dict[str, NDArray]]]:
-    """The centrelines of every layer of a report's file: "cracks" or "joints", their geometries
-    (N,) and the ``wanted`` columns (N,).
+) -> list[tuple[str, Geometries, dict[str, NDArray[Any]]]]:
+    """Read the centrelines of a report's GeoPackage: for each layer "cracks" or "joints", its
+    geometries (N,), and the ``wanted`` columns (N,).
 
-    Raises `InputError` with the ``command`` that writes such a file where it is none.
+    Raises `InputError` that names the ``command`` to run if the file is not of a report.
     """
     found = []
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # GDAL's, of a foreign file
+            warnings.simplefilter("ignore", RuntimeWarning)  # of GDAL, for other files
             for layer in list_layers(path)[:, 0]:
-                kind = str(layer).partition("_")[0]  # of cracks_2, too
+                kind = str(layer).partition("_")[0]  # "cracks" for cracks_2
                 if kind not in LINES:
                     continue
                 missing = sorted(set(wanted) - set(read_info(path, layer=layer)["fields"]))

@@ -1,9 +1,9 @@
-"""Styles as QGIS writes them (QML), for the layers of a report's GeoPackage.
+"""QGIS styles (QML) for the layers of a report's GeoPackage.
 
-Lines are coloured by the first severity profile of the report, dashed where its limit is exceeded
-only possibly, else by classes of their largest width in pixels; labels tell that width.  The six
-colours go from blue to violet and are told apart by people who do not see red or green.  What can
-be seen is a light wash over the photograph in the same classes, grey where no crack would be.
+Lines are coloured by the first severity profile of the report, dashed if they only possibly exceed
+its limit; without a profile, by classes of their largest width in pixels.  Labels show that width.
+The six colours go from blue to violet and suit people with red-green colour blindness.  Detection
+limits are a light wash over the photograph in the same classes, grey where no crack is detectable.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from xml.etree import ElementTree
 from crackcli.report.severity import POSSIBLY, SeverityProfile
 from crackcli.report.severity_columns import SeverityProfiles
 
-VERSION = "3.28.0-Firenze"  # the oldest QGIS whose form this is; later ones read it
+VERSION = "3.28.0-Firenze"  # oldest QGIS that reads this form; later ones do too
 COLOURS = ("#4575b4", "#91bfdb", "#fee090", "#fc8d59", "#d73027", "#7a0177")
 GREY = "#8c8c8c"
-WIDTHS_PX = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # from which on a class begins
-LINE_MM, OUTLINE_MM = 0.8, 0.2  # on the screen or on paper
+WIDTHS_PX = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # lower limits of the classes
+LINE_MM, OUTLINE_MM = 0.8, 0.2  # line widths on the screen or on paper
 FILL_OPACITY, WASH_OPACITY = 0.55, 0.25
 LABEL = """CASE WHEN "width_max_mm" IS NOT NULL
 THEN format_number("width_max_mm", 2)
@@ -28,8 +28,8 @@ DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 Element = ElementTree.Element
 
 
-def style(layer: str, profiles: SeverityProfiles = ()) -> str:
-    """The QML of a layer: ``cracks``, ``crack_areas``, ``joints`` or ``measurability``."""
+def layer_style(layer: str, profiles: SeverityProfiles = ()) -> str:
+    """Return the QML of a layer: ``cracks``, ``crack_areas``, ``joints`` or ``measurability``."""
     kind = "fill" if layer in ("crack_areas", "measurability") else "line"
     root = ElementTree.Element(
         "qgis",
@@ -50,25 +50,26 @@ def style(layer: str, profiles: SeverityProfiles = ()) -> str:
     return DOCTYPE + ElementTree.tostring(root, encoding="unicode")
 
 
-def name_of(profiles: SeverityProfiles) -> str:
-    """The name of a style, 30 characters at most."""
+def style_name(profiles: SeverityProfiles) -> str:
+    """Return the name of a style, at most 30 characters."""
     return f"severity {profiles[0].column}" if profiles else "width in pixels"
 
 
 def renderer(kind: str, **attributes: str) -> Element:
+    """Return an empty renderer of a type of QGIS."""
     common = {"forceraster": "0", "symbollevels": "0", "enableorderby": "0", "referencescale": "-1"}
-    return ElementTree.Element("renderer-v2", type=kind, **common, **attributes)
+    return ElementTree.Element("renderer-v2", {"type": kind, **common, **attributes})
 
 
 def single(drawn: Element) -> Element:
-    """The same symbol for all."""
+    """Return a renderer with one symbol for all features."""
     root = renderer("singleSymbol")
     ElementTree.SubElement(root, "symbols").append(drawn)
     return root
 
 
 def by_width(kind: str) -> Element:
-    """Classes of the largest width in pixels."""
+    """Return a renderer with classes of the largest width in pixels."""
     root = renderer("graduatedSymbol", attr="width_max_px", graduatedMethod="GraduatedColor")
     ranges = ElementTree.SubElement(root, "ranges")
     symbols = ElementTree.SubElement(root, "symbols")
@@ -90,7 +91,7 @@ def by_width(kind: str) -> Element:
 
 
 def by_limit() -> Element:
-    """A rule for each class of the narrowest crack that can be seen, and one for no such crack."""
+    """Return a renderer with a rule for each class of detection limits, and one for no limit."""
     root = renderer("RuleRenderer")
     for low, high, colour in zip(WIDTHS_PX, [*WIDTHS_PX[1:], None], COLOURS, strict=True):
         words = f"cracks of {high:g} px are seen" if high else f"cracks above {low:g} px are seen"
@@ -105,7 +106,7 @@ def by_limit() -> Element:
 def add_rule(
     root: Element, label: str, condition: str, kind: str, colour: str, *, dashed: bool = False
 ) -> None:
-    """One more rule of a renderer, with a symbol of its own."""
+    """Add a rule with its symbol to a renderer."""
     if not len(root):
         ElementTree.SubElement(root, "rules", key="{crackcli}")
         ElementTree.SubElement(root, "symbols")
@@ -117,8 +118,8 @@ def add_rule(
 
 
 def by_severity(profile: SeverityProfile, kind: str) -> Element:
-    """A rule for each class of a profile, another for what is in it only possibly, and one for
-    cracks that have no grade."""
+    """Return a renderer with two rules for each class of a profile, for cracks that exceed its
+    limit and that possibly do, and one rule for cracks without a grade."""
     root = renderer("RuleRenderer")
     prefix = f"sev_{profile.column}"
     for one, colour in zip(profile.classes, spread(len(profile.classes)), strict=True):
@@ -136,15 +137,15 @@ def by_severity(profile: SeverityProfile, kind: str) -> Element:
 
 
 def spread(count: int) -> list[str]:
-    """Colours for ``count`` classes, from the least to the worst of `COLOURS` but the last, which
-    only six classes or more need."""
+    """Return ``count`` colours spread over `COLOURS`; the last of these is used only for six
+    classes or more."""
     last = len(COLOURS) - (1 if count >= len(COLOURS) else 2)
     return [COLOURS[round(number * last / (count - 1))] for number in range(count)]
 
 
 def symbol(name: str, kind: str, colour: str, *, dashed: bool = False) -> Element:
-    """A symbol of one simple layer: a ``line``, a ``fill`` with its outline, or a ``wash`` of light
-    colour without one."""
+    """Return a symbol of one simple layer: a ``line``, a ``fill`` with an outline, or a ``wash``, a
+    light fill without one."""
     root = ElementTree.Element(
         "symbol",
         type="line" if kind == "line" else "fill",
@@ -189,13 +190,13 @@ def symbol(name: str, kind: str, colour: str, *, dashed: bool = False) -> Elemen
 
 
 def rgba(colour: str, opacity: float = 1.0) -> str:
-    """A colour as QGIS writes it: red, green, blue, alpha, 0 to 255."""
+    """Return a colour in the form of QGIS: red, green, blue, alpha, 0 to 255."""
     parts: Sequence[int] = [*bytes.fromhex(colour[1:]), round(255 * opacity)]
     return ",".join(map(str, parts))
 
 
 def labeling() -> Element:
-    """Labels along the lines, with a light edge around the letters."""
+    """Return labels along the lines, with a light edge around the letters."""
     root = ElementTree.Element("labeling", type="simple")
     settings = ElementTree.SubElement(root, "settings", calloutType="simple")
     text = ElementTree.SubElement(

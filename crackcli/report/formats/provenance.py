@@ -1,8 +1,8 @@
-"""Where the cracks of a map come from: member ``crackcli`` of a GeoJSON collection.
+"""Provenance of the cracks: member ``crackcli`` of a GeoJSON collection.
 
-A collection may hold several scenes, and so has a list of them.  ``created_utc`` is when the
-scan last wrote its ``run.json``; no time of the report is in it: the same report written twice is
-the same, byte for byte.
+A collection may contain several scenes, so they are a list.  ``created_utc`` is when the scan last
+wrote its ``run.json``.  The time of the report is not stored: a report written twice is the same,
+byte for byte.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from crackcli.report.severity_columns import SeverityProfiles, profile_rows
 from crackcli.scenes.record import SceneRecord
 
 SCHEMA_VERSION = 1
-PARAMETERS = ("scored", "masking", "threshold")  # of scene.json: what a mask was made by
+PARAMETERS = ("scored", "masking", "threshold")  # keys of scene.json that determine a mask
 
 
 def of_report(profiles: SeverityProfiles) -> dict[str, Any]:
-    """What holds for all scenes, with the severity profiles and their caveats."""
+    """Return the provenance common to all scenes, with severity profiles and their caveats."""
     return {
         "schema_version": SCHEMA_VERSION,
         "crackcli_version": __version__,
@@ -30,13 +30,15 @@ def of_report(profiles: SeverityProfiles) -> dict[str, Any]:
 
 
 def of_scene(table: SceneCracks, space: str) -> dict[str, Any]:
-    """What holds for one scene; None is unknown.  ``transform`` takes pixels (col, row), counted
-    from the corner of the first, to the map of ``crs_wkt``."""
+    """Return the provenance of one scene; None is unknown.
+
+    ``transform`` takes pixel edges (col, row) to map coordinates of ``crs_wkt``.
+    """
     scene, scale, record = table.scene, table.scale, table.scene.record
     assessed = table.assessed_px * scale.mm_per_px**2 / 1e6 if scale else None
     return {
         "scene_id": scene.name,
-        **asdict(table.about),
+        **asdict(table.identity),
         "file": record.source_file,
         "source_sha256": record.source_sha256,
         "acquired_utc": record.acquired_utc,
@@ -56,7 +58,7 @@ def of_scene(table: SceneCracks, space: str) -> dict[str, Any]:
 
 
 def parameters_sha256(record: SceneRecord) -> str | None:
-    """A digest of all that a mask was made by; None of a scene that does not tell."""
+    """Return a digest of everything that a mask depends on; None if it is not in the record."""
     known = record.subset(PARAMETERS)
     if not known:
         return None
