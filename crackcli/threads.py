@@ -8,11 +8,11 @@ writing, arithmetic on large arrays. An exception in a thread is raised where it
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 Tool = TypeVar("Tool")
 Item = TypeVar("Item")
@@ -53,7 +53,7 @@ class ThreadPool(Generic[Tool]):
         self.threads: list[threading.Thread] = []
         self.over = False
 
-    def __enter__(self) -> "ThreadPool[Tool]":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -94,7 +94,7 @@ class ThreadPool(Generic[Tool]):
         work: Callable[[Tool, Item], Result],
         items: Iterable[Item],
         most: int | None = None,
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """Yield the results of ``work`` for each of ``items``, in order.
 
         At most ``most`` results (default: twice the number of threads) are computed ahead.
