@@ -78,9 +78,8 @@ def summarise_photometric(
     means, noises = window_mean[known], window_sigma[known]
     real = max(0.0, float(((means - mean) ** 2 - noises**2) @ steps / length))
     shrunk = mean + (means - mean) * real / (real + noises**2 + 1e-12)
-    left = np.sqrt(
-        real * noises**2 / (real + noises**2 + 1e-12)
-    )  # random uncertainty of a shrunk width
+    # Random uncertainty of a shrunk width.
+    left = np.sqrt(real * noises**2 / (real + noises**2 + 1e-12))
     median, p95, p10, p90 = quantiles(shrunk, steps, [0.5, 0.95, 0.1, 0.9])
     widest = int(np.argmax(shrunk))
     at = samples.points[known][widest]
@@ -116,9 +115,8 @@ def running(
         np.cumsum(np.where(known, part, 0), out=line[1:])
     first, last = np.zeros((2, len(known)), np.int64)
     for begin, end in pairwise(samples.line_offsets):
-        step = max(
-            MIN_WIDTH_PX, float(samples.steps[begin:end].mean())
-        )  # steps of a refined line differ
+        # Steps of a refined line differ, so the window follows their mean.
+        step = max(MIN_WIDTH_PX, float(samples.steps[begin:end].mean()))
         reach = round(window_px / step / 2 - 0.5)
         at = np.arange(begin, end)
         first[begin:end] = np.maximum(at - reach, begin)
