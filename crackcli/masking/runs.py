@@ -1,16 +1,16 @@
-"""A mask of any size, read strip by strip and kept as runs of crack pixels.
+"""Run-length encoding of a mask of any size, and its connected components.
 
 A run is a stretch of crack pixels in one row.  Runs of neighbouring rows that touch, diagonals
-included, belong to one crack; which ones do is decided on the whole list at once, so that strips
-leave no trace.  Memory grows with the number of runs, not with the raster.
+included, belong to one crack.  Components are found on the whole list of runs, so they do not
+depend on the strips.  Memory grows with the number of runs, not with the raster.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -20,11 +20,11 @@ from crackcli.rasters.reader import CRACK, NODATA, SCORE_MAX
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """R runs in reading order, each from ``start`` up to but not with ``end`` of its ``row``.
+    """R runs in reading order, each from column ``start`` of its ``row`` up to before ``end``.
 
-    ``score`` is the sum of the scores (0 to 1) of the run's pixels, ``squared`` that of their
-    squares, ``scored`` their number; ``beside_nodata`` tells whether one of them touches no data.
-    ``assessed_px`` counts the pixels of the mask that are not no data.
+    ``score`` is the sum of the scores (0 to 1) of the run's pixels, ``squared`` the sum of their
+    squares, ``scored`` the number of pixels with a score; ``beside_nodata`` is set if one of them
+    touches nodata.  ``assessed_px`` is the number of valid pixels of the mask.
     """
 
     row: Int64
@@ -43,21 +43,48 @@ class Runs:
 
     @property
     def length(self) -> Int64:
+        """Pixels of each run."""
         return self.end - self.start
 
     @property
     def at_edge(self) -> Bools:
-        """Whether a run touches the edge of the raster."""
+        """True for runs that touch the edge of the raster."""
         outer = (self.row == 0) | (self.row == self.rows - 1)
-        return outer | (self.start == 0) | (self.end == self.cols)
+        touching: Bools = outer | (self.start == 0) | (self.end == self.cols)
+        return touching
+
+    def select(self, chosen: Bools) -> "Runs":
+        """Return the runs for which ``chosen`` (R,) is set."""
+        return replace(
+            self,
+            row=self.row[chosen],
+            start=self.start[chosen],
+            end=self.end[chosen],
+            score=self.score[chosen],
+            squared=self.squared[chosen],
+            scored=self.scored[chosen],
+            beside_nodata=self.beside_nodata[chosen],
+        )
+
+
+class StripRuns(NamedTuple):
+    """The columns of `Runs` for one strip."""
+
+    row: Int64
+    start: Int64
+    end: Int64
+    score: Float64
+    squared: Float64
+    scored: Int64
+    beside_nodata: Bools
 
 
 def find_runs(strips: Iterable[tuple[UInt8, UInt8 | None]], rows: int, cols: int) -> Runs:
-    """The runs of a mask that comes in ``strips``, from top to bottom: mask and score (h, cols).
+    """Find the runs of a mask given in ``strips`` from top to bottom: mask and score (h, cols).
 
-    A strip without crack pixels may come without its score.
+    The score of a strip without crack pixels may be None.
     """
-    parts: list[tuple[NDArray, ...]] = []
+    parts: list[StripRuns] = []
     assessed, row = 0, 0
     above, held = np.zeros((1, cols), np.uint8), None
     for mask, score in strips:
@@ -69,50 +96,62 @@ def find_runs(strips: Iterable[tuple[UInt8, UInt8 | None]], rows: int, cols: int
         row += len(mask)
     if held is not None:
         parts.append(runs_of(*held, above, np.zeros((1, cols), np.uint8), row - len(held[0])))
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return Runs(*columns, rows=rows, cols=cols, assessed_px=assessed)
+    return Runs(
+        row=np.concatenate([part.row for part in parts]),
+        start=np.concatenate([part.start for part in parts]),
+        end=np.concatenate([part.end for part in parts]),
+        score=np.concatenate([part.score for part in parts]),
+        squared=np.concatenate([part.squared for part in parts]),
+        scored=np.concatenate([part.scored for part in parts]),
+        beside_nodata=np.concatenate([part.beside_nodata for part in parts]),
+        rows=rows,
+        cols=cols,
+        assessed_px=assessed,
+    )
 
 
 def runs_of(
     mask: UInt8, score: UInt8 | None, above: UInt8, below: UInt8, first_row: int
-) -> tuple[NDArray, ...]:
-    """Row, start, end, score, squared, scored and beside_nodata of the runs of one strip, given the
-    row above it and the row below."""
+) -> StripRuns:
+    """Find the runs of one strip, given the row of the mask above it and the row below."""
     crack = mask == CRACK if mask.any() else np.zeros((0, mask.shape[1]), bool)
     used = np.flatnonzero(crack.any(axis=1))
     cols = mask.shape[1]
     fenced = np.zeros((len(used), cols + 2), bool)
     fenced[:, 1:-1] = crack[used]
-    line, at = np.nonzero(fenced[:, 1:] != fenced[:, :-1])  # starts and ends take turns
+    line, at = np.nonzero(fenced[:, 1:] != fenced[:, :-1])  # starts and ends alternate
     line, start, end = line[::2], at[::2], at[1::2]
 
     values = np.zeros(0, np.uint8) if score is None else score[used][crack[used]]
     valid = values != NODATA
-    begins = np.concatenate([[0], np.cumsum(end - start)[:-1]]).astype(np.int64)
+    first = np.concatenate([[0], np.cumsum(end - start)[:-1]]).astype(np.int64)
     if len(values) == 0:
         sums, squares = np.zeros((2, len(start)))
         counts = np.zeros(len(start), np.int64)
     else:
         known = np.where(valid, values / SCORE_MAX, 0.0)
-        sums, squares = (np.add.reduceat(part, begins) for part in (known, known**2))
-        counts = np.add.reduceat(valid.astype(np.int64), begins)
+        sums, squares = (np.add.reduceat(part, first) for part in (known, known**2))
+        counts = np.add.reduceat(valid.astype(np.int64), first)
 
     beside = np.zeros(len(start), bool)
     framed = np.concatenate([above, mask, below]) == NODATA if len(used) else crack
     if framed.any():
         near = cv2.dilate(framed.astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1][used] > 0
         touching = near[crack[used]]
-        beside = np.logical_or.reduceat(touching, begins)
-    return first_row + used[line], start, end, sums, squares, counts, beside
+        beside = np.logical_or.reduceat(touching, first)
+    return StripRuns(first_row + used[line], start, end, sums, squares, counts, beside)
 
 
 def number_cracks(runs: Runs) -> tuple[Int64, int]:
-    """The crack (R,) that each run belongs to, numbered by first pixel, and how many there are."""
+    """Return the number (R,) of the crack that each run belongs to, and how many cracks there are.
+
+    Cracks are numbered by their first pixels in reading order.
+    """
     count = len(runs)
     stride = runs.cols + 2
     starts, ends = runs.row * stride + runs.start, runs.row * stride + runs.end
     # Runs of the next row that touch run i end at or after its start and start at or before its
-    # end: a stretch of the list.
+    # end; they are neighbours in the list.
     first = np.searchsorted(ends, starts + stride, "left")
     last = np.searchsorted(starts, ends + stride, "right")
     touching = (last - first).clip(min=0)
@@ -121,7 +160,7 @@ def number_cracks(runs: Runs) -> tuple[Int64, int]:
     lower = np.arange(len(upper)) - skipped + np.repeat(first, touching)
     edges = coo_array((np.ones(len(upper), bool), (upper, lower)), (count, count))
     cracks, label = connected_components(edges, directed=False)
-    _, seen = np.unique(label, return_index=True)
+    _, first_run = np.unique(label, return_index=True)
     rank = np.empty(cracks, np.int64)
-    rank[np.argsort(seen)] = np.arange(cracks)
+    rank[np.argsort(first_run)] = np.arange(cracks)
     return rank[label], cracks

@@ -1,24 +1,24 @@
-"""The mask of a scene from its score and its photograph, strip by strip.
+"""Make the mask of a scene from its score and its photograph, strip by strip.
 
-Candidates are found in blocks with a halo, kept as runs of pixels, and judged as components of the
-whole scene: a component that reaches the scene's threshold somewhere, and is large enough, is
-crack.  Blocks that the score does not point at are not even read.
+Candidates are found in blocks with a halo and kept as runs of pixels.  Their components are those
+of the whole scene: a component that exceeds the scene's threshold somewhere, and is large enough,
+is crack.  The photograph is not read where the score is zero.
 """
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
-from crackcli.arrays import Bools, Float32, Int64, UInt8
+from crackcli.arrays import Bools, Float32, Float64, Int64, UInt8
 from crackcli.masking.refinement import (
     BOUNDS,
     HALF_PROBABILITY,
     HALO_PX,
-    SEEN_PX,
+    REACH_PX,
     SMOOTHED_PX,
     STUDY_CLOSINGS_PX,
     Candidates,
@@ -32,7 +32,7 @@ from crackcli.masking.refinement import (
     study_candidates,
 )
 from crackcli.masking.runs import Runs, find_runs, number_cracks
-from crackcli.progress import Progress
+from crackcli.progress import Progress, ignore
 from crackcli.rasters.cog import write_cog
 from crackcli.rasters.grid import Block, Grid, Strip, Window
 from crackcli.rasters.nodata import fill_nodata
@@ -42,7 +42,7 @@ from crackcli.threads import ThreadPool, thread_count
 
 CORE_PX = 1024
 BINS = 1024  # of the histogram of smoothed scores
-STRIPS = 4  # of the mask that are made at once
+STRIPS = 4  # of the mask that are painted at once
 
 
 class Scores:
@@ -59,15 +59,20 @@ class Scores:
         self.band.__enter__()
         return self
 
-    def __exit__(self, *exception: object) -> bool | None:
-        return self.band.__exit__(*exception)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return self.band.__exit__(kind, error, traceback)
 
     def read(self, window: Window) -> tuple[Float32, Bools]:
-        """Scores (rows, cols), 0 where there is no data, and where there is data."""
+        """Return the scores (rows, cols) of a window, 0 for nodata, and which pixels are valid."""
         return self.decoded(self.band.read(window))
 
     def decoded(self, coded: UInt8) -> tuple[Float32, Bools]:
-        """The same of values as they are stored."""
+        """Decode stored values likewise."""
         valid = coded != NODATA
         return np.where(valid, coded, 0).astype(np.float32) * (self.top / SCORE_MAX), valid
 
@@ -75,16 +80,18 @@ class Scores:
 Files = tuple[Scores, Raster]
 
 
-def points(coded: UInt8) -> bool:
-    """Whether scores as they are stored point anywhere."""
+def any_score(coded: UInt8) -> bool:
+    """Return True if some stored score is above zero."""
     highest = int(coded.max())
     return highest > 0 and (highest < NODATA or bool(((coded > 0) & (coded < NODATA)).any()))
 
 
 def find_threshold(score: Path, masking: Masking) -> float:
-    """One threshold for the scene: half-way between the mean scores below and above it, within
-    bounds that keep a sound wall from being split into a less and a more cracked half; fixed where
-    the score is a probability."""
+    """Return the threshold of a scene: half-way between the mean scores below and above it.
+
+    Bounds keep a crack-free image from being split into a less and a more cracked half.  The
+    threshold is fixed if the score is a probability.
+    """
     with Scores(score) as scores:
         (method, _), study = scores.maker, masking.recipe == "study"
         if find_method(method).probability and not study:
@@ -92,35 +99,35 @@ def find_threshold(score: Path, masking: Masking) -> float:
         grid = Grid(*scores.band.shape, CORE_PX, HALO_PX)
     counts = np.zeros(BINS, np.int64)
     refined = masking.recipe == "refined"
-    with ThreadPool(lambda: Scores(score), thread_count()) as crew:
+    with ThreadPool(lambda: Scores(score), thread_count()) as pool:
         blocks = (block for strip in grid for block in strip.blocks)
-        for part in crew.imap(partial(block_counts, refined=refined), blocks):
+        for part in pool.imap(partial(block_counts, refined=refined), blocks):
             counts += part
-    centres = (np.arange(BINS) + 0.5) * (scores.top / BINS)
-    if study:  # it thresholds relevance, not its root
+    centres: Float64 = np.arange(0.5, BINS, dtype=np.float64) * (scores.top / BINS)
+    if study:  # Forest et al. 2024 threshold relevance, not its root
         return float(np.sqrt(isodata(counts, centres**2)))
     low, high = BOUNDS.get(scores.maker, (0.0, np.inf))
     return float(np.clip(isodata(counts, centres), low * scores.unit, high * scores.unit))
 
 
 def block_counts(scores: Scores, block: Block, *, refined: bool) -> Int64:
-    """How many of the valid pixels of a block's core have which score, smoothed if ``refined``."""
+    """Return the histogram of the scores in a block's core, smoothed if ``refined``."""
     coded = scores.band.read(block.padded)
-    if not points(coded):
+    if not any_score(coded):
         counts = np.zeros(BINS, np.int64)
         counts[0] = np.count_nonzero(coded[block.crop] != NODATA)
         return counts
     values, valid = scores.decoded(coded)
     values = smoothed(values) if refined else values
     chosen = values[block.crop][valid[block.crop]]
-    some = chosen[chosen > 0].astype(np.float64).clip(max=scores.top)  # in float32 above itself
+    some = chosen[chosen > 0].astype(np.float64).clip(max=scores.top)  # float32 may exceed top
     counts = np.histogram(some, BINS, (0, scores.top))[0]
     counts[0] += len(chosen) - len(some)
     return counts
 
 
 def smoothed(score: Float32) -> Float32:
-    """`smooth_score` where it points, which is not computed where all is zero."""
+    """Return `smooth_score`, computed only near scores above zero."""
     part = around(score > 0, SMOOTHED_PX)
     at, q = part.within(Window(0, 0, *score.shape)), np.zeros_like(score)
     q[at] = smooth_score(score[at])
@@ -133,21 +140,21 @@ def write_mask(
     info: RasterInfo,
     masking: Masking,
     threshold: float,
-    progress: Progress = lambda share, words: None,
+    progress: Progress = ignore,
 ) -> int:
     """Write the raster ``mask`` and return the number of its crack pixels."""
     grid = Grid(info.rows, info.cols, CORE_PX, HALO_PX)
     tags = {"CRACKCLI_RECIPE": masking.recipe, "CRACKCLI_THRESHOLD": repr(threshold)}
-    with ThreadPool(lambda: both_opened(score, info), threads(info)) as crew:
+    with ThreadPool(lambda: both_opened(score, info), threads(info)) as pool:
         runs = find_runs(
-            candidates(grid, crew, info, masking, threshold, progress), info.rows, info.cols
+            candidates(grid, pool, info, masking, threshold, progress), info.rows, info.cols
         )
         kept = runs_of_cracks(runs, masking.least_px)
         crack_px = 0
 
         def strips() -> Iterator[UInt8]:
             nonlocal crack_px
-            for values in crew.imap(partial(strip_of, kept, masking), grid, STRIPS):
+            for values in pool.imap(partial(strip_of, kept, masking), grid, STRIPS):
                 crack_px += int(np.count_nonzero(values == CRACK)) if values.any() else 0
                 yield values
 
@@ -156,20 +163,20 @@ def write_mask(
 
 
 def threads(info: RasterInfo) -> int:
-    """How many of them may read a photograph: one, if its file is read from top to bottom."""
+    """Return how many threads may read a photograph: one if its file is read from top to bottom."""
     with Raster(info) as raster:
         return thread_count() if raster.in_parts else 1
 
 
 @contextlib.contextmanager
 def both_opened(score: Path, info: RasterInfo) -> Iterator[Files]:
-    """What one thread reads: the score and the photograph."""
+    """Open the score and the photograph for one thread."""
     with Scores(score) as scores, Raster(info) as raster:
         yield scores, raster
 
 
 def strip_of(kept: Runs, masking: Masking, files: Files, strip: Strip) -> UInt8:
-    """A strip of the mask, of the runs that are crack."""
+    """Return a strip of the mask that shows the runs ``kept``."""
     coded = files[0].band.read(strip.window)
     values = painted(kept, strip.window, masking)
     if coded.max() == NODATA:
@@ -179,18 +186,19 @@ def strip_of(kept: Runs, masking: Masking, files: Files, strip: Strip) -> UInt8:
 
 def candidates(
     grid: Grid,
-    crew: ThreadPool[Files],
+    pool: ThreadPool[Files],
     info: RasterInfo,
     masking: Masking,
     threshold: float,
     progress: Progress,
 ) -> Iterator[tuple[UInt8, UInt8 | None]]:
-    """Of each strip the weak candidates, and as their score the strong ones."""
+    """Yield the weak candidates of each strip, and the strong ones as their score."""
     blocks = (block for strip in grid for block in strip.blocks)
-    found = crew.imap(partial(block_candidates, masking, threshold), blocks)
-    nothing = np.zeros((CORE_PX, info.cols), np.uint8)
+    found = pool.imap(partial(block_candidates, masking, threshold), blocks)
+    empty = np.zeros((CORE_PX, info.cols), np.uint8)
     for strip in grid:
-        weak, strong = nothing[: strip.window.rows], None
+        weak: UInt8 = empty[: strip.window.rows]
+        strong: UInt8 | None = None
         for block in strip.blocks:
             part = next(found)
             if part is None:
@@ -200,17 +208,17 @@ def candidates(
             within = block.core.within(strip.window)
             weak[within] = part.weak
             strong[within] = part.strong * np.uint8(SCORE_MAX)
-        progress((strip.index + 1) / len(grid), f"{info.path.name} mask")
+        progress((strip.index + 1) / len(grid), f"{info.path.name}: mask")
         yield weak, strong
 
 
 def block_candidates(
     masking: Masking, threshold: float, files: Files, block: Block
 ) -> Candidates | None:
-    """Candidates in the core of a block, or None where the score does not point at it."""
+    """Return the candidates in the core of a block, None if no score is above the threshold."""
     scores, raster = files
     coded = scores.band.read(block.padded)
-    if not points(coded):
+    if not any_score(coded):
         return None
     score, valid = scores.decoded(coded)
     if masking.recipe == "study":
@@ -218,14 +226,14 @@ def block_candidates(
     if masking.recipe == "plain":
         return plain_candidates(score, threshold).cut(block.crop)
     q = smoothed(score)
-    pointed = np.zeros(q.shape, bool)
-    pointed[block.crop] = q[block.crop] > threshold / 2
-    if not pointed.any():
+    asked = np.zeros(q.shape, bool)
+    asked[block.crop] = q[block.crop] > threshold / 2
+    if not asked.any():
         return None
-    part = around(pointed, SEEN_PX) if valid.all() else Window(0, 0, *q.shape)
+    part = around(asked, REACH_PX) if valid.all() else Window(0, 0, *q.shape)
     at = part.within(Window(0, 0, *q.shape))
     window = Window(block.padded.row + part.row, block.padded.col + part.col, *part.shape)
-    found = refine(fill_nodata(raster.read(window).rgb, valid[at]), q[at], threshold, pointed[at])
+    found = refine(fill_nodata(raster.read(window).rgb, valid[at]), q[at], threshold, asked[at])
     return Candidates(
         *(
             placed(flags & valid[at], at, q.shape)[block.crop]
@@ -235,43 +243,37 @@ def block_candidates(
 
 
 def placed(flags: Bools, at: tuple[slice, slice], shape: tuple[int, int]) -> Bools:
-    """Flags in an array of ``shape`` that has none elsewhere."""
+    """Return an array of ``shape`` with ``flags`` in its part ``at``, False elsewhere."""
     whole = np.zeros(shape, bool)
     whole[at] = flags
     return whole
 
 
 def runs_of_cracks(runs: Runs, min_area_px: int) -> Runs:
-    """The runs of components that hold a strong candidate and are not too small."""
+    """Return the runs of components that hold a strong candidate and are large enough."""
     component, count = number_cracks(runs)
     area = np.bincount(component, runs.length, count)
     strong = np.bincount(component, runs.score, count)
-    return some_of(runs, ((area >= min_area_px) & (strong > 0))[component])
-
-
-def some_of(runs: Runs, chosen: Bools) -> Runs:
-    """The runs (R) that are ``chosen`` (R,)."""
-    per_run = ("row", "start", "end", "score", "squared", "scored", "beside_nodata")
-    return replace(runs, **{name: getattr(runs, name)[chosen] for name in per_run})
+    return runs.select(((area >= min_area_px) & (strong > 0))[component])
 
 
 def paint(runs: Runs, window: Window) -> UInt8:
-    """A full-width window with 1 where a run lies."""
+    """Return a full-width window with 1 in every run."""
     mask = np.zeros(window.shape, np.uint8)
     first, last = np.searchsorted(runs.row, (window.row, window.end_row))
     if first == last:
         return mask
     used, place = np.unique(runs.row[first:last] - window.row, return_inverse=True)
-    begin = place * window.cols
+    row_start = place * window.cols
     steps = np.zeros(len(used) * window.cols + 1, np.int8)
-    steps[begin + runs.start[first:last]] += 1  # a run may begin where the row above has ended
-    steps[begin + runs.end[first:last]] -= 1
+    steps[row_start + runs.start[first:last]] += 1  # a run may start where the row above ended
+    steps[row_start + runs.end[first:last]] -= 1
     mask[used] = np.cumsum(steps[:-1], dtype=np.int8).reshape(len(used), -1)
     return mask
 
 
 def painted(runs: Runs, window: Window, masking: Masking) -> UInt8:
-    """The runs inside a full-width window as a mask; the study's last closing included."""
+    """Return the runs of a full-width window as a mask; recipe study closes it once more."""
     halo_px = STUDY_CLOSINGS_PX[1] if masking.recipe == "study" else 0
     outer = Window(window.row - halo_px, 0, window.rows + 2 * halo_px, window.cols)
     mask = paint(runs, outer)

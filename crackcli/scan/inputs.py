@@ -1,4 +1,4 @@
-"""The images of a survey, their scene names, and what cannot be found."""
+"""Find the images of a survey and name their scenes."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,12 +8,12 @@ from pathlib import Path
 from crackcli.errors import InputError
 from crackcli.rasters.reader import SUFFIXES, check_exists
 
-OURS = {".lock", "run.json"}  # files of the output folder that a scene's folder may not displace
+OURS = {".lock", "run.json"}  # files of the output folder; no scene may have such a name
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An input that could not be scanned, and why."""
+    """An input that could not be scanned, and the reason."""
 
     source: Path
     message: str
@@ -21,11 +21,11 @@ class Failure:
 
 
 def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure]]:
-    """Scene names and their files, and what cannot be found.
+    """Return the files of all scenes by scene name, and the sources that cannot be found.
 
-    A folder gives the images in it.  A scene is named by its file's stem; where two files share
-    one, by stem and suffix, and where these are shared too, with the folder's name before them.
-    Names that differ in case only count as shared: some file systems do not tell them apart.
+    A folder stands for the images in it.  A scene is named after the stem of its file; if two files
+    share it, after stem and suffix; if these are shared too, with the name of the folder in front.
+    Names that differ only in case count as shared, as some file systems treat them as equal.
     """
     files: dict[Path, Path] = {}
     failures: list[Failure] = []
@@ -50,14 +50,14 @@ def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure
         named |= {name(path): path for path in unique}
         left = [path for path in left if path not in unique]
     for path in left:
-        error = InputError(f"{path} cannot be told from another file of the same name; rename one")
-        failures.append(Failure(path, str(error), error.exit_code))
+        message = f"{path}: another file leads to the same scene name; rename one"
+        failures.append(Failure(path, message, InputError.exit_code))
     ordered = {path: name for name, path in named.items()}
     return {ordered[path]: path for path in files.values() if path in ordered}, failures
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The image files of a folder by name, without its folders and hidden files."""
+    """Return the image files of a folder sorted by name, without folders and hidden files."""
     try:
         found = sorted(
             path
@@ -66,10 +66,10 @@ def images_in(folder: Path) -> list[Path]:
         )
     except OSError as error:
         raise InputError(
-            f"{folder} cannot be read ({error.strerror}); change its rights"
+            f"{folder}: cannot be read ({error.strerror}); change its permissions"
         ) from error
     if not found:
         raise InputError(
-            f"{folder} holds no images; give a folder with {', '.join(sorted(SUFFIXES))}"
+            f"{folder}: no images in it; give a folder with {', '.join(sorted(SUFFIXES))}"
         )
     return found

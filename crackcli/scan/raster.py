@@ -32,7 +32,7 @@ from crackcli.inference.strips import StripScorer
 from crackcli.inference.views import View, merge_views, score_view
 from crackcli.masking.refinement import Masking
 from crackcli.masking.scene_mask import find_threshold, write_mask
-from crackcli.progress import Progress, ignore, part
+from crackcli.progress import Progress, ignore, in_pixels, part
 from crackcli.rasters.cog import write_cog
 from crackcli.rasters.read_ahead import ReadAhead
 from crackcli.rasters.reader import NODATA, SCORE_MAX, RasterInfo, inspect, read_tags
@@ -116,7 +116,8 @@ def scan_raster(task: ScanTask, explainer: StripScorer, progress: Progress = ign
         earlier = None
         store.begin()
         try:
-            explain(store, info, views, explainer, part(progress, 0, EXPLAINING))
+            explaining = in_pixels(part(progress, 0, EXPLAINING), info.megapixels)
+            explain(store, info, views, explainer, explaining)
         except InputError:  # a file that is exported again starts anew
             store.remove()
             raise
@@ -128,10 +129,11 @@ def scan_raster(task: ScanTask, explainer: StripScorer, progress: Progress = ign
     threshold = masking.threshold
     if threshold is None:
         threshold = find_threshold(score, masking)
-    crack_px = write_mask(
-        store.mask, score, info, masking, threshold, part(progress, EXPLAINING, 1)
-    )
+    masked = in_pixels(part(progress, EXPLAINING, 1), info.megapixels)
+    crack_px = write_mask(store.mask, score, info, masking, threshold, masked)
     seconds["mask"] = time.monotonic() - began_masking
+    for name, value in seconds.items():
+        log.debug("%s: %s took %.2f s", info.path.name, name, value)
 
     tags = read_tags(score)
     record: SceneFacts = {
@@ -198,18 +200,28 @@ def explain(
             all_strips - len(missing),
             all_strips,
         )
+    stage = f"{info.path.name}: scores"
     with ReadAhead(info) as raster, BackgroundWorker() as behind:
         for view, index in missing:
+            began = time.monotonic()
             pixels = view.pixels(index)
             raster.begin_strip(view.window(index, info))
 
             def report(fraction: float, pixels: int = pixels, done: int = done) -> None:
-                progress((done + fraction * pixels) / total, info.path.name)
+                progress((done + fraction * pixels) / total, stage)
 
             scores = score_view(explainer, raster, view, index, report)
+            log.debug(
+                "%s: strip %d of %d at zoom %g scored in %.2f s",
+                info.path.name,
+                index + 1,
+                len(view.grid),
+                view.zoom,
+                time.monotonic() - began,
+            )
             behind.hand_over(partial(store.put, view.zoom, index, scores))
             done += pixels
-            progress(done / total, info.path.name)
+            progress(done / total, stage)
 
 
 def write_score(

@@ -1,8 +1,8 @@
-"""The folder of a scan in progress, and how its strips are kept there.
+"""Store the strips of a scan in progress in its work folder.
 
-Of a strip only the squares are stored in which something is explained: a sound one takes no more
-than its P(crack).  They are not compressed: relevance hardly can be, and compressing it took longer
-than anything else on the way to the disk.
+Of a strip only the squares with relevance are stored; a crack-free strip takes hardly more space
+than its P(crack).  They are not compressed: relevance hardly shrinks, and compressing it took
+longer than all other steps of writing it.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +27,17 @@ from crackcli.scenes.scene import Scene
 
 SQUARE_PX = 32
 
+Number = TypeVar("Number", bound=np.generic)
+
 
 @dataclass(frozen=True)
 class PackedStrip:
-    """The scores of a strip of ``shape`` (rows, cols): of the squares ``marked`` (R, C) the
-    relevance (N, 32, 32) float16, filled up with zeros at the edges, all else is zero; ``valid``
-    (rows, cols), None where all pixels are; ``probability`` as in `StripScores`."""
+    """The scores of a strip of ``shape`` (rows, cols).
+
+    ``squares`` (N, 32, 32) float16 is the relevance in the N squares ``marked`` (R, C), padded with
+    zeros at the edges; it is zero elsewhere.  ``valid`` (rows, cols) is None if all pixels are
+    valid; ``probability`` is that of `StripScores`.
+    """
 
     shape: tuple[int, int]
     marked: Bools
@@ -41,7 +47,8 @@ class PackedStrip:
 
     @classmethod
     def of(cls, scores: StripScores) -> "PackedStrip":
-        bits = scores.relevance.view(np.uint16)  # all are kept as they are, a negative zero too
+        """Pack the scores of a strip."""
+        bits = scores.relevance.view(np.uint16)  # as bits, so that negative zeros are kept
         rows, cols = bits.shape
         marked = np.zeros((-(-rows // SQUARE_PX), -(-cols // SQUARE_PX)), bool)
         squares = [np.zeros((0, SQUARE_PX, SQUARE_PX), np.uint16)]
@@ -57,17 +64,18 @@ class PackedStrip:
         return cls((rows, cols), marked, half, valid, scores.probability)
 
     def scores(self) -> StripScores:
+        """Return the scores that were packed."""
         valid = np.ones(self.shape, bool) if self.valid is None else self.valid
         return StripScores(self.spread_out(self.squares), valid, self.probability)
 
-    def spread_out(self, squares: NDArray) -> NDArray:
-        """An array (rows, cols) that has these (N, 32, 32) where the marked ones lie, and is zero
-        elsewhere."""
+    def spread_out(self, squares: NDArray[Number]) -> NDArray[Number]:
+        """Return an array (rows, cols) with ``squares`` (N, 32, 32) in place of the marked ones,
+        zero elsewhere."""
         whole = np.zeros(self.shape, squares.dtype)
         first = 0
         for number in np.flatnonzero(self.marked.any(axis=1)):
             flags = self.marked[number]
-            end = first + np.count_nonzero(flags)
+            end = first + int(np.count_nonzero(flags))
             line = np.zeros((SQUARE_PX, len(flags), SQUARE_PX), squares.dtype)
             line[:, flags] = squares[first:end].swapaxes(0, 1)
             part = whole[number * SQUARE_PX : (number + 1) * SQUARE_PX]
@@ -76,6 +84,7 @@ class PackedStrip:
         return whole
 
     def write(self, path: Path) -> None:
+        """Write the strip as an uncompressed npz file."""
         valid = np.zeros((0, 0), np.uint8) if self.valid is None else np.packbits(self.valid, 1)
         np.savez(
             path,
@@ -88,7 +97,7 @@ class PackedStrip:
 
     @classmethod
     def read(cls, path: Path) -> "PackedStrip":
-        """What was written, or an error: every byte has its check sum."""
+        """Read a strip; checksums of all bytes make a damaged file raise an error."""
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             rows, cols = map(int, arrays["shape"])
             valid = arrays["valid"]
@@ -102,10 +111,10 @@ class PackedStrip:
 
 
 class StripStore:
-    """The folder: one file for each finished strip.
+    """The work folder of a scene: one file for each finished strip.
 
-    It belongs to one source, model and set of options; work for another is thrown away.  The
-    rasters of the scene are made here too.
+    It belongs to one fingerprint (``digest``); strips with another are deleted.  The rasters of the
+    scene are made here too.
     """
 
     def __init__(self, folder: Path, digest: str) -> None:
@@ -114,35 +123,38 @@ class StripStore:
 
     @property
     def note(self) -> Path:
+        """The file that holds the digest."""
         return self.folder / "work.json"
 
     def begin(self) -> None:
+        """Delete strips with another fingerprint, and claim the folder for this one."""
         if not self.is_ours():
             self.remove()
             write_json(self.note, {"digest": self.digest})
 
     def is_ours(self) -> bool:
-        """Whether what is there was made from the same."""
+        """Return True if the strips in the folder have the same fingerprint."""
         try:
-            return json.loads(self.note.read_text(encoding="utf-8"))["digest"] == self.digest
+            noted = json.loads(self.note.read_text(encoding="utf-8"))
+            return bool(noted["digest"] == self.digest)
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
     def remove(self) -> None:
-        """Leave nothing: nor the scene's folder if there is nothing else in it."""
+        """Delete the folder, and that of the scene if it is empty then."""
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.folder.parent.rmdir()
 
     def made(self, score: Path) -> bool:
-        """Whether a score raster is there that was made from the same."""
+        """Return True if a score raster exists and has the same fingerprint."""
         try:
             return read_tags(score).get("CRACKCLI_SCORED") == self.digest
         except InputError:
             return False
 
     def publish(self, scene: Scene, score: Path) -> None:
-        """Replace the files of a scene by those that were made here; ``score`` may be its own."""
+        """Replace the files of a scene by those made here; ``score`` may be its own already."""
         with output_errors(scene.folder):
             (scene.folder / "scene.json").unlink(missing_ok=True)
             score.replace(scene.score)
@@ -151,28 +163,31 @@ class StripStore:
         self.remove()
 
     def path(self, zoom: float, index: int) -> Path:
+        """Return the file of a strip."""
         return self.folder / f"strip_x{zoom:g}_{index:06d}.npz"
 
     def has(self, zoom: float, index: int, shape: tuple[int, int]) -> bool:
-        """Whether a strip is there and whole."""
+        """Return True if a strip is stored, undamaged and of this shape."""
         try:
             return self.packed(zoom, index).shape == shape
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
             return False
 
     def put(self, zoom: float, index: int, scores: StripScores) -> None:
+        """Store a strip."""
         with atomic_write(self.path(zoom, index)) as aside:
             PackedStrip.of(scores).write(aside)
 
     def packed(self, zoom: float, index: int) -> PackedStrip:
+        """Read a strip."""
         return PackedStrip.read(self.path(zoom, index))
 
     def strips(self, view: View) -> Iterator[StripScores]:
-        """All strips of a view, from top to bottom."""
+        """Yield all strips of a view from top to bottom."""
         return (self.packed(view.zoom, index).scores() for index in range(len(view.grid)))
 
     def probability(self, view: View) -> Float32:
-        """P(crack) (h, w) of all tiles of a view."""
+        """Return P(crack) (h, w) of all tiles of a view."""
         parts = []
         for index in range(len(view.grid)):
             with np.load(self.path(view.zoom, index), allow_pickle=False) as arrays:

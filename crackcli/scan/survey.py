@@ -1,6 +1,7 @@
-"""Many rasters, one output folder: names, lock, failures that do not stop the others.
+"""Scan many rasters into one output folder.
 
-``run.json`` tells versions, options and the status of every scene, and is written after each.
+The folder is locked meanwhile, and a raster that fails does not stop the others.  ``run.json``
+holds versions, options and the status of every scene; it is written after each scene.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from crackcli.inference.opening import open_explainer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
-from crackcli.progress import Progress
+from crackcli.progress import Progress, ignore, part
 from crackcli.rasters.reader import MIN_SIDE_PX
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
 from crackcli.scan.inputs import Failure, find_rasters
@@ -33,7 +34,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SurveyTask:
-    """Files and folders, and how each raster is scanned."""
+    """The files and folders to scan, the output folder, and the options for every raster.
+
+    ``core_px`` None: what suits the method.
+    """
 
     sources: tuple[Path, ...]
     output: Path
@@ -50,7 +54,8 @@ class SurveyTask:
 
 @dataclass
 class SurveyResult:
-    """What became of every input; ``stopped`` is the exit code of what ended the run early."""
+    """The scanned scenes and the failed inputs; ``stopped`` is the exit code of the error that
+    ended the run early."""
 
     scenes: list[ScanSummary] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -58,7 +63,7 @@ class SurveyResult:
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 3 some, else the code of what went wrong."""
+        """0 if all inputs were scanned, 3 if some were, otherwise the code of the failures."""
         if self.stopped is not None:
             return self.stopped
         if not self.failures:
@@ -69,10 +74,14 @@ class SurveyResult:
 
 def scan_survey(
     task: SurveyTask,
-    progress: Progress = lambda share, words: None,
+    progress: Progress = ignore,
     on_failure: Callable[[Failure], None] = lambda failure: None,
 ) -> SurveyResult:
-    """Scan every raster of ``task.sources`` into its folder of ``task.output``."""
+    """Scan every raster of ``task.sources`` into a folder of its own in ``task.output``.
+
+    A raster that cannot be scanned is reported to ``on_failure``, and the run continues.  Raises an
+    `OutputError` if the output folder cannot be written, which ends the run.
+    """
     rasters, missing = find_rasters(task.sources)
     result = SurveyResult()
 
@@ -82,7 +91,7 @@ def scan_survey(
 
     for failure in missing:
         fail(failure)
-    if not rasters:  # neither loads a model nor leaves an output folder
+    if not rasters:  # so neither a model is loaded nor a folder made
         return result
     explainer, core_px = opened(task)
     engine = explainer.engine
@@ -101,11 +110,9 @@ def scan_survey(
                     overwrite=task.overwrite,
                 )
 
-                def report(share: float, words: str, number: int = number) -> None:
-                    progress((number + share) / len(rasters), words)
-
+                own = part(progress, number / len(rasters), (number + 1) / len(rasters))
                 try:
-                    result.scenes.append(scan_raster(one, explainer, report))
+                    result.scenes.append(scan_raster(one, explainer, own))
                 except OutputError:
                     raise
                 except CrackError as error:
@@ -125,24 +132,28 @@ def scan_survey(
 
 
 def opened(task: SurveyTask) -> tuple[StripScorer, int]:
-    """What explains the strips of a task, and the side of its blocks."""
+    """Open the model of a task and return its scorer and the side of its blocks in pixels."""
     explainer = open_explainer(task.model_options)
-    if task.model_options.look and explainer.prescreen is None:
-        log.info("all is looked at in full, since a first look would save nothing here")
+    look, gate = task.model_options.look, task.model_options.gate
+    if look and look >= gate:
+        log.info("--look %g is ignored: it is not below --gate %g", look, gate)
+    elif look and explainer.prescreen is None:
+        log.info("--look is ignored: it would save no time on this machine")
     core_px = explainer.core_px if task.core_px is None else task.core_px
-    explainer.grid(MIN_SIDE_PX, MIN_SIDE_PX, core_px)  # refuses what does not suit the network
+    explainer.grid(MIN_SIDE_PX, MIN_SIDE_PX, core_px)  # raises if unsuitable
     return explainer, core_px
 
 
 def unforeseen(source: Path, error: Exception) -> str:
+    """Return the message about an error that is not a `CrackError`."""
     return (
-        f"{source} could not be scanned (unexpected {type(error).__name__}: {error}); "
+        f"{source}: could not be scanned (unexpected {type(error).__name__}: {error}); "
         "CRACKCLI_TRACEBACK=1 shows where"
     )
 
 
 def write_run(task: SurveyTask, explainer: StripScorer, result: SurveyResult) -> None:
-    """``run.json``: enough to do it again, and to know what was done."""
+    """Write ``run.json``: the options of the run, so that it can be repeated, and its results."""
     options = asdict(task.model_options) | {
         name: value
         for name, value in asdict(task).items()

@@ -1,4 +1,4 @@
-"""The command as it is typed: one line for each error, documented exit codes, data on stdout."""
+"""The commands as typed: one line per error, documented exit codes, data on stdout."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def errors(done):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A photograph, and what only looks like a photograph or a model."""
+    """A photograph, and files that are neither a photograph nor a model."""
     folder = tmp_path_factory.mktemp("cli")
     cv2.imwrite(str(folder / "wall.png"), wall(96, 130))
     (folder / "text.tif").write_text("no image")
@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_the_version_is_data():
+def test_the_version_is_printed_to_stdout():
     done = crackcli("--version")
 
     assert done.returncode == 0
@@ -51,18 +51,18 @@ def test_the_version_is_data():
         ("scan wall.png --model text.onnx", 6, "text.onnx: not a usable ONNX graph"),
         ("scan wall.png --model text.safetensors", 6, ": not a complete safetensors file"),
         ("scan text.tif", 4, "text.tif: not a readable image"),
-        ("scan empty", 4, "empty holds no images"),
+        ("scan empty", 4, "empty: no images in it"),
         ("scan nothere.jpg", 4, "nothere.jpg: does not exist; check the name"),
         ("scan wall.png -o file", 73, "file: cannot be written"),
         ("report empty", 4, "run crackcli scan -o empty first"),
         ("selftest nothere.jpg -o tested", 4, "nothere.jpg: does not exist; check the name"),
         ("selftest wall.png -o tested", 4, "wall.png is 130 x 96 px, too small"),
-        ("selftest wall.png -o tested --widths a,b", 2, "'a,b' are no widths; give numbers"),
+        ("selftest wall.png -o tested --widths a,b", 2, "--widths a,b: not numbers; give widths"),
         ("selftest wall.png -o file", 73, "file: cannot be written"),
         ("train empty -o mine.safetensors", 4, "empty: no subfolder 'no_crack'"),
     ],
 )
-def test_a_mistake_is_one_line_and_a_code(folder, monkeypatch, command, code, says):
+def test_an_error_is_one_line_and_an_exit_code(folder, monkeypatch, command, code, says):
     monkeypatch.chdir(folder)
 
     done = crackcli(*command.split())
@@ -74,13 +74,13 @@ def test_a_mistake_is_one_line_and_a_code(folder, monkeypatch, command, code, sa
     assert done.stdout == ""
 
 
-def test_an_empty_name_is_not_the_current_folder(folder, tmp_path, monkeypatch):
+def test_an_empty_path_is_not_the_current_folder(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
 
     done = crackcli("scan", "", "-o", tmp_path / "out")
 
     assert done.returncode == 2
-    assert "a name is empty; give images or folders" in errors(done)[0]
+    assert "a path is empty; give images or folders" in errors(done)[0]
     assert not (tmp_path / "out").exists()
 
 
@@ -118,7 +118,7 @@ def test_one_bad_file_is_named_and_the_other_is_done(folder, tmp_path):
         "evaluate labelled --methods raw -o out",
     ],
 )
-def test_cuda_that_is_not_there_is_no_silent_cpu_run(folder, tmp_path, command):
+def test_missing_cuda_is_an_error_not_a_run_on_the_cpu(folder, tmp_path, command):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("CUDA is there")
@@ -138,7 +138,7 @@ def test_cuda_that_is_not_there_is_no_silent_cpu_run(folder, tmp_path, command):
 
 
 @pytest.mark.parametrize("engine", ["onnx", "torch"])
-def test_auto_says_once_what_it_took_and_records_it(folder, tmp_path, engine):
+def test_the_device_chosen_by_auto_is_logged_once_and_recorded(folder, tmp_path, engine):
     pytest.importorskip(engine)
 
     done = crackcli("scan", folder / "wall.png", "-o", tmp_path, "--engine", engine)
@@ -151,7 +151,7 @@ def test_auto_says_once_what_it_took_and_records_it(folder, tmp_path, engine):
 
 
 @pytest.mark.parametrize("method", ["lrp", "raw"])
-def test_a_device_that_does_not_exist_is_wrong_usage(folder, tmp_path, method):
+def test_an_unknown_device_is_wrong_usage(folder, tmp_path, method):
     asked = ("scan", folder / "wall.png", "-o", tmp_path / "out", "--method", method)
     done = crackcli(*asked, "--device", "gpu")
 
@@ -162,7 +162,7 @@ def test_a_device_that_does_not_exist_is_wrong_usage(folder, tmp_path, method):
 @pytest.mark.parametrize(
     "command", ["train photos -o mine.safetensors", "export m.safetensors -o m"]
 )
-def test_a_missing_extra_says_what_to_type(command):
+def test_a_missing_extra_shows_the_command_to_install_it(command):
     done = without_torch(*command.split())
 
     assert done.returncode == 2
@@ -176,7 +176,7 @@ def sample(name):
 
 
 def without_torch(*arguments):
-    """A run where torch is not installed, but ONNX Runtime is."""
+    """Run crackcli as if torch were not installed; ONNX Runtime is."""
     program = "import sys; sys.modules.update(torch=None); import crackcli.__main__"
     return subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
@@ -186,7 +186,7 @@ def without_torch(*arguments):
     )
 
 
-def test_a_terminated_scan_says_how_to_go_on(tmp_path):
+def test_a_terminated_scan_can_be_resumed(tmp_path):
     """SIGTERM during a long scan: 143, one line, and the strips that are done stay."""
     import signal
     import time
@@ -206,6 +206,6 @@ def test_a_terminated_scan_says_how_to_go_on(tmp_path):
     _, said = run.communicate(timeout=120)
 
     assert run.returncode == 143
-    assert said.strip() == "Error: terminated; the same command goes on where it stopped"
+    assert said.strip() == "Error: terminated; give the same command again to resume"
     assert list(out.rglob("strip_*.npz"))
     assert json.loads((out / "run.json").read_text())["exit_code"] == 143

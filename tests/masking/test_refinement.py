@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from crackcli.errors import UsageError
-from crackcli.masking.refinement import Masking, close, darkness, isodata, refine, study_candidates
+from crackcli.masking.refinement import (
+    Masking,
+    close,
+    isodata,
+    refine,
+    study_candidates,
+    two_sided_contrast,
+)
 from crackcli.synthesis.cover import CrackPath, PaintStyle, coverage, paint
 
 SIDE = 320
@@ -125,22 +132,22 @@ def test_light_lines_are_no_cracks():
     assert refine(image, corridor(), THRESHOLD).weak.mean() < 0.002
 
 
-def test_darkness_is_the_depth_of_a_line_and_nothing_at_an_edge():
+def test_two_sided_contrast_is_the_depth_of_a_line_and_nothing_at_an_edge():
     line = np.full((SIDE, SIDE), 150, np.float32)
     line[:, 158:163] = 90
     edge = np.full((SIDE, SIDE), 150, np.float32)
     edge[:, 160:] = 90
 
-    np.testing.assert_allclose(darkness(line)[100, 158:163], 60)
-    assert darkness(line)[100, 100] == 0
-    assert darkness(edge).max() == 0
+    np.testing.assert_allclose(two_sided_contrast(line)[100, 158:163], 60)
+    assert two_sided_contrast(line)[100, 100] == 0
+    assert two_sided_contrast(edge).max() == 0
 
 
 def test_the_corner_of_a_shadow_is_not_dark():
     corner = np.full((SIDE, SIDE), 150, np.float32)
     corner[160:, 160:] = 90  # most of what surrounds its tip is light
 
-    assert darkness(corner).max() == 0
+    assert two_sided_contrast(corner).max() == 0
 
 
 def textbook_isodata(values):
@@ -218,11 +225,13 @@ def test_small_components_are_left_out_by_recipe(masking, least_px):
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_threshold_is_a_number_above_0(threshold):
-    with pytest.raises(UsageError, match="choose a number above 0"):
+    with pytest.raises(
+        UsageError, match=r"--threshold \S+: must be a finite number above 0; leave it out"
+    ):
         Masking(threshold=threshold)
 
 
 def test_an_unknown_recipe_is_answered_with_the_menu():
     menu = "choose one of: auto, plain, refined, study"
-    with pytest.raises(UsageError, match=f"'closing' is not known; {menu}"):
+    with pytest.raises(UsageError, match=f"--masking closing: unknown recipe; {menu}"):
         Masking("closing")

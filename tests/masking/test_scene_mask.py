@@ -8,7 +8,7 @@ from walls import picture
 from crackcli.masking import scene_mask as mask_scene
 from crackcli.masking.refinement import (
     BOUNDS,
-    SEEN_PX,
+    REACH_PX,
     Masking,
     around,
     close,
@@ -323,7 +323,7 @@ def test_what_is_refined_does_not_depend_on_what_lies_far_away(shape, place):
     q[place[0] - 30 : place[0] + 33, place[1] - 37 : place[1] + 41] = 2 * THRESHOLD
     pointed = q > THRESHOLD / 2
 
-    part = around(pointed, SEEN_PX)
+    part = around(pointed, REACH_PX)
     at = part.within(Window(0, 0, *shape))
     whole, cut = refine(rgb, q, THRESHOLD), refine(rgb[at], q[at], THRESHOLD, pointed[at])
 

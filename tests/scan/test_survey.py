@@ -139,7 +139,7 @@ def test_a_folder_without_images_is_an_input_error(engine, tmp_path):
     result = scan_survey(SurveyTask((tmp_path / "in",), tmp_path / "out"))
 
     assert result.exit_code == InputError.exit_code
-    assert "holds no images; give a folder with" in result.failures[0].message
+    assert "no images in it; give a folder with" in result.failures[0].message
 
 
 def test_an_interrupted_run_says_so(engine, tmp_path, monkeypatch):
