@@ -57,7 +57,7 @@ def results(work: Path) -> tuple[Path, Path, Path]:
         out = work / name
         if not (out / name / "scene.json").is_file():
             crackcli("scan", SAMPLES / f"{name}.tif", "-o", out)
-        if not (out / "cracks.gpkg").is_file():
+        if not (out / name / "overview.png").is_file():
             crackcli("report", out)
         folders.append(out)
     changes = work / "changes"
@@ -238,8 +238,7 @@ def main() -> None:
     out, later, changes = results(given.work)
     draw_steps(out)
     draw_tiles()
-    if (out / "wall/overview.png").is_file():
-        draw_overview(out)
+    draw_overview(out)
     draw_changes(out, later, changes)
 
 
