@@ -30,6 +30,8 @@ def report(
 ) -> None:
     """Measure the cracks of every scene in OUT: cracks.csv, .geojson and .gpkg, scenes.csv.
 
+    Each scene also gets overview.png: the photograph with its cracks coloured by width.
+
     Lengths and widths are in pixels. They are also in millimetres if the size of a pixel is known:
     from the map of the raster, from the scan (--marker-mm, --distance-m) or from --gsd-mm. Each
     --severity grades the widths in millimetres and adds its caveat to the tables.

@@ -8,14 +8,16 @@ one scene in memory at a time.
 import logging
 import pickle
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
 from crackcli.detectability.statements import statement
 from crackcli.errors import InputError
-from crackcli.progress import Progress, ignore, part
+from crackcli.progress import Progress, ignore, in_pixels, part
 from crackcli.registry import FORMATS, load
+from crackcli.report.overview import write_overview
 from crackcli.report.rows import SceneCracks
 from crackcli.report.severity import find_profiles
 from crackcli.report.severity_columns import SeverityProfiles
@@ -53,11 +55,19 @@ def write_report(task: ReportTask, progress: Progress = ignore) -> ReportSummary
     with tempfile.TemporaryDirectory(prefix="crackcli-") as waiting:
         spool = SceneSpool(Path(waiting))
         for number, (scene, scale) in enumerate(known):
-            own = part(tracing, number / len(known), (number + 1) / len(known))
+            began = time.monotonic()
+            own = in_pixels(
+                part(tracing, number / len(known), (number + 1) / len(known)),
+                scene.rows * scene.cols / 1e6,
+            )
             try:
-                spool.add(trace_scene(scene, scale, task, own))
+                table = trace_scene(scene, scale, task, own)
             except InputError as error:
                 failed[scene.name] = str(error)
+            else:
+                spool.add(table)
+                write_overview(table)
+            log.debug("%s: measured in %.2f s", scene.name, time.monotonic() - began)
         if not spool.figures:
             raise InputError(f"no scene of {task.out} could be read: {next(iter(failed.values()))}")
         paths: list[Path] = []
