@@ -95,6 +95,7 @@ def test_every_option_of_a_command_has_a_row(name):
     reference = GENERATOR.COMMANDS.read_text(encoding="utf-8")
     section = reference.split(f"\n## crackcli {name}\n")[1].split("\n## ")[0]
 
+    shown = re.sub(r"\x1b\[[\d;]*m", "", shown)  # colours, where they are forced
     listed = set(re.findall(r"^│\s+\*?\s*(--[a-z0-9-]+)", shown, re.MULTILINE)) - {"--help"}
 
     assert listed
