@@ -28,5 +28,12 @@ def part(progress: Progress, first: float, last: float) -> Progress:
     return lambda fraction, words: progress(first + (last - first) * fraction, words)
 
 
+def in_pixels(progress: Progress, megapixels: float) -> Progress:
+    """Return the `Progress` of work on ``megapixels``, which adds the megapixels done."""
+    return lambda fraction, words: progress(
+        fraction, Stage(words, fraction * megapixels, megapixels)
+    )
+
+
 def ignore(fraction: float, words: str = "") -> None:
     """Do nothing; serves as a `Progress` and as a `FractionDone`."""

@@ -1,7 +1,7 @@
-"""The command line: one command a file; here they are gathered and their errors become one line.
+"""The command line, one command per file; `main` runs them and prints errors as one line.
 
-Command modules import what computes inside their function, so that ``crackcli --help`` loads
-neither torch nor onnxruntime nor rasterio.
+Command modules import the packages that compute inside their function, so that
+``crackcli --help`` loads neither torch nor onnxruntime nor rasterio.
 """
 
 import os
@@ -9,7 +9,7 @@ import signal
 import sys
 import warnings
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import typer
 
@@ -25,7 +25,7 @@ from crackcli.errors import CrackError, Interrupted, MissingExtra
 from crackcli.registry import EXTRAS
 
 EXIT_CODES = (
-    "Exit codes: 0 done, 1 unexpected error, 2 wrong usage or a package is missing, 3 some inputs "
+    "Exit codes: 0 done, 1 unexpected error, 2 wrong usage or missing package, 3 some inputs "
     "failed, 4 unreadable input, 5 device not usable, 6 model does not fit, 73 output cannot be "
     "written, 75 output in use, 130 and 143 interrupted."
 )
@@ -45,12 +45,12 @@ for command in (train, learn, export, scan, report, compare, evaluate, selftest)
 
 @app.callback(invoke_without_command=True)
 def crackcli(
-    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
     """Find, measure and compare cracks on photographs of any size.
 
-    A classifier that was trained on one bit per photograph (crack / no crack) is explained pixel
-    by pixel: the explanation says where a crack is, the photograph how wide.
+    A classifier is trained on one bit per photograph (crack / no crack). An attribution of its
+    decision, pixel by pixel, locates the cracks; their widths are measured on the photograph.
     """
     if version:
         from crackcli import __version__
@@ -59,16 +59,17 @@ def crackcli(
         raise typer.Exit
 
 
-# Typer brings its own copy of click or uses click itself: these are the classes of either.
-USAGE_ERROR = typer.BadParameter.__base__
-CLICK_ERROR = USAGE_ERROR.__base__
+# click's UsageError and ClickException, from the copy of click that typer uses (its own or the
+# installed one). Both have the attributes of BadParameter that are used below.
+USAGE_ERROR = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
+CLICK_ERROR = cast(type[typer.BadParameter], typer.BadParameter.__mro__[2])
 
 
 def main() -> NoReturn:
-    """Run a command; every foreseen error leaves one line on stderr and its exit code."""
+    """Run a command; an expected error prints one line on stderr and sets the exit code."""
     catch_signals()
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # what libraries tell developers
+        warnings.simplefilter("ignore")  # warnings of libraries are meant for developers
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
         if sys.stdout is not None:
@@ -89,10 +90,10 @@ def main() -> NoReturn:
         extra = MissingExtra(f"{' '.join(sys.argv[1:2])} ({package})", EXTRAS[package])
         fail(str(extra), extra.exit_code)
     except BrokenPipeError:
-        unheard()
+        exit_unread()
     except SystemExit as leaving:
         if isinstance(leaving.__context__, BrokenPipeError):
-            unheard()
+            exit_unread()
         raise
     except Exception as error:
         if os.environ.get("CRACKCLI_TRACEBACK"):
@@ -103,24 +104,28 @@ def main() -> NoReturn:
 
 
 def catch_signals() -> None:
-    """SIGTERM, as cron and clusters send it, and Ctrl-C end a run tidily; a run that was started
-    in the background, where Ctrl-C is ignored, goes on ignoring it."""
+    """Turn SIGTERM (sent by cron and clusters) and Ctrl-C into `Interrupted`.
+
+    A run that was started in the background ignores Ctrl-C, and keeps ignoring it.
+    """
     signal.signal(signal.SIGTERM, stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, stop)
 
 
 def stop(signum: int, frame: FrameType | None) -> NoReturn:
+    """Raise `Interrupted` for a signal."""
     how = "interrupted" if signum == signal.SIGINT else "terminated"
-    raise Interrupted(f"{how}; the same command goes on where it stopped", 128 + signum)
+    raise Interrupted(f"{how}; give the same command again to resume", 128 + signum)
 
 
-def unheard() -> NoReturn:
-    """Leave quietly where nobody reads what is printed: the work itself is done."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be flushed
+def exit_unread() -> NoReturn:
+    """Exit silently if the reader of stdout is gone (`| head`): the work itself is done."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for text that is still to be flushed
     sys.exit(0)
 
 
 def fail(message: str, code: int) -> NoReturn:
+    """Print an error as one line on stderr and exit with ``code``."""
     typer.echo(f"Error: {' '.join(message.split())}", err=True)
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""crackcli compare: two reports of the same wall in, what changed out."""
+"""crackcli compare: from two reports of the same surface to the changes between them."""
 
 import json
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress_bar import say_log
+from crackcli.cli.logs import configure_logging
 
 if TYPE_CHECKING:
     from crackcli.comparison.write import SceneChanges
@@ -21,25 +21,26 @@ def compare(
     grown_length_px: options.GrownLengthPx = 10.0,
     grown_width_px: options.GrownWidthPx = 0.5,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Match the cracks of two campaigns and write changes.csv and changes.geojson.
 
-    BEFORE and AFTER hold a scan and its report each, on the same grid.  Scenes match by name, or
-    because there is one on either side.  A crack is new, grown, stable or gone; cracks that split
-    or merged are one change.  What both reports set aside as joints is counted apart, unless it has
-    become much longer or wider.  Widths that were measured in different ways, by the mask in one
-    report and by the photograph in the other or by another --tone, are not compared.
-    Scans by another model or by other options that tell which cracks are found are compared, with
-    a warning.
+    BEFORE and AFTER each contain a scan and its report, on the same pixel grid. Scenes match by
+    name, or if there is only one on either side. A crack is new, grown, stable or gone; cracks that
+    split or merged are one change. Lines that both reports classify as joints are counted
+    separately, unless they became much longer or wider.
+
+    Widths are compared only if both were measured in the same way: on the photograph or on the
+    mask, and with the same --tone. Scans with different models or detection options are compared
+    with a warning.
 
         crackcli compare 2024/out 2026/out
         crackcli compare 2024/out 2026/out -o changes --tolerance-px 8
     """
-    from crackcli.comparison.changes import CompareTask
-    from crackcli.comparison.write import write_comparison
+    from crackcli.comparison import CompareTask, write_comparison
 
-    say_log(quiet=quiet)
+    configure_logging(quiet=quiet, verbose=verbose)
     task = CompareTask(
         before=before,
         after=after,
@@ -66,6 +67,6 @@ def compare(
 
 
 def named(scene: "SceneChanges") -> str:
-    """The scene of the later campaign, with that of the earlier one where it has another name."""
+    """Return the name of the later scene, with that of the earlier one if it differs."""
     same = scene.before == scene.after
-    return scene.after if same else f"{scene.after}, against {scene.before}"
+    return scene.after if same else f"{scene.after} (earlier: {scene.before})"

@@ -1,4 +1,4 @@
-"""What crackcli scan --dry-run prints: a line for each image, totals, and what was assumed."""
+"""Text of crackcli scan --dry-run: a line per image, totals, and the assumptions."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ HEADS = (
 
 
 def lines(found: "SurveyEstimate") -> Iterator[str]:
-    """The estimate as text: a table, then sentences."""
+    """Yield the lines of an estimate: a table, then sentences."""
     rows = [HEADS, *map(cells, found.scenes)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -38,14 +38,14 @@ def lines(found: "SurveyEstimate") -> Iterator[str]:
     if engine is not None:
         yield f"engine {engine['engine']} on {engine['device']}: {engine['model']}"
     if assumption is not None:
-        told = "from a sound wall, of which no tile is explained, to one cracked all over; likely: "
+        ends = "range: from no crack, where no tile is explained, to cracks everywhere; likely: "
         if found.seconds.sound == found.seconds.cracked:
-            told = ""
-        yield f"{told}{assumption.tiles_gated:.0%} of tiles explained ({assumption.source})"
+            ends = ""
+        yield f"{ends}{assumption.tiles_gated:.0%} of tiles explained ({assumption.source})"
 
 
 def cells(scene: "SceneEstimate") -> tuple[str, ...]:
-    """One image."""
+    """Return the table cells of one image."""
     done = f"{scene.strips_done}/{scene.strips} done" if scene.strips_done else str(scene.strips)
     return (
         scene.source.name,
@@ -66,13 +66,13 @@ def cells(scene: "SceneEstimate") -> tuple[str, ...]:
 
 
 def span(seconds: "Range") -> str:
-    """From a sound wall to one that is cracked all over."""
+    """Return the range from an image without cracks to one that is cracked all over."""
     low, high = duration(seconds.sound), duration(seconds.cracked)
     return low if low == high else f"{low} to {high}"
 
 
 def duration(seconds: float) -> str:
-    """A time in two figures or so."""
+    """Return a time with about two figures."""
     if seconds < 90:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     if seconds < 90 * 60:
@@ -81,7 +81,7 @@ def duration(seconds: float) -> str:
 
 
 def size(mb: float) -> str:
-    """So much memory or disk."""
+    """Return an amount of memory or disk with about two figures."""
     if mb < 1000:
         return f"{mb:.1f} MB" if mb < 10 else f"{mb:.0f} MB"
     return f"{mb / 1024:.1f} GB"

@@ -1,4 +1,4 @@
-"""crackcli evaluate: labelled photographs in, tables of methods out."""
+"""crackcli evaluate: from labelled photographs to tables that compare methods."""
 
 import json
 import sys
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress_bar import progress, say_log
+from crackcli.cli.logs import configure_logging
+from crackcli.cli.progress_bar import show_progress
 from crackcli.registry import check
 
-LOG_COLUMNS = 120  # of a table where there is no terminal
+LOG_COLUMNS = 120  # width of a table without a terminal
 
 if TYPE_CHECKING:
     from crackcli.evaluation.tabular import Table
@@ -26,22 +27,23 @@ def evaluate(
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)
+        Path, typer.Option("--output", "-o", help="Output folder.", show_default=False)
     ],
-    methods: Annotated[
-        str, typer.Option(help="Methods by name, separated by commas, or all.")
-    ] = "all",
+    methods: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
     protocol: Annotated[
         str,
         typer.Option(
-            help="study: a photograph is one tile, thresholded and closed, cracked ones only; "
-            "ours: scanned and refined, sound ones too; or both."
+            help="study: the protocol of Forest et al. 2024 (each cracked photograph is one tile, "
+            "thresholded and closed); ours: scanned and refined, crack-free photographs too; or "
+            "both."
         ),
     ] = "both",
     tolerance_px: Annotated[
         int,
         typer.Option(
-            "--tolerance-px", min=0, help="In our protocol: how far off a pixel may lie, beside 0."
+            "--tolerance-px",
+            min=0,
+            help="Protocol ours: second tolerance for the position of a pixel, besides 0.",
         ),
     ] = 2,
     model: Annotated[
@@ -49,16 +51,16 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            help="Model file; may be given more than once: seeds of one network are averaged, "
-            "other networks serve the methods that need them \\[default: the shipped ones].",
+            help="Model file; may be repeated: seeds of one network are averaged, other networks "
+            "are used by the methods that need them \\[default: the shipped models].",
             show_default=False,
         ),
     ] = None,
     start: Annotated[
         str | None,
         typer.Option(
-            help=f"What is explained: {options.START_MENU} \\[default: margin; by the study's "
-            "protocol both for lrp, crack for the others].",
+            help=f"Target of the attribution: {options.START_MENU} \\[default: margin; in protocol "
+            "study both for lrp, crack for the others].",
             show_default=False,
         ),
     ] = None,
@@ -66,23 +68,28 @@ def evaluate(
     device: options.DeviceName = "auto",
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="At most so many photographs of a folder.", show_default=False),
+        typer.Option(min=1, help="Maximum number of photographs per folder.", show_default=False),
     ] = None,
     growth: Annotated[
-        bool, typer.Option("--growth", help="The growth experiment too: table 3.")
+        bool, typer.Option("--growth", help="Also run the growth experiment: table 3.")
     ] = False,
-    trajectories: Annotated[int, typer.Option(min=1, help="Of each growth experiment.")] = 100,
+    trajectories: Annotated[
+        int, typer.Option(min=1, help="Number of growing cracks per growth experiment.")
+    ] = 100,
     seed: options.Seed = 0,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Judge methods by the labelled photographs in DATA: table1.csv (pixels), table2.csv (count,
-    area, largest width), evaluation.md with the study's numbers beside them, contact.png.
+    """Evaluate methods on the labelled photographs in DATA.
 
-    A mask has the name of its photograph; photographs in no_crack/, or whose mask is empty, are
-    sound.  With --growth, cracks that grow are drawn onto the sound ones: how well does each method
-    follow?  A method that lacks a model or a package is left out by name, unless it was asked for.
+    Writes table1.csv (pixels), table2.csv (count, area, largest width), evaluation.md (with the
+    numbers of Forest et al. 2024 beside them) and contact.png. A mask has the name of its
+    photograph. Photographs in no_crack/, or with an empty mask, are crack-free. With --growth,
+    growing cracks are drawn on the crack-free photographs, and table3.csv shows how well each
+    method follows them. Methods without a model or package are skipped with a warning, unless they
+    were asked for by name.
 
         crackcli evaluate test/ -o evaluation
         crackcli evaluate test/walls -o evaluation --methods lrp,deeplift --protocol study
@@ -92,7 +99,7 @@ def evaluate(
     from crackcli.evaluation.evaluate import PROTOCOLS, EvaluateTask
     from crackcli.evaluation.write import write_evaluation
 
-    say_log(quiet=quiet)
+    configure_logging(quiet=quiet, verbose=verbose)
     names = tuple(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
     choice = MethodChoice(
         methods=ALL if not names or "all" in names else names,
@@ -113,7 +120,7 @@ def evaluate(
         seed=seed,
         overwrite=overwrite,
     )
-    with progress("evaluate", quiet=quiet) as report:
+    with show_progress("evaluate", quiet=quiet) as report:
         summary = write_evaluation(task, report)
 
     if not quiet:
@@ -130,7 +137,7 @@ def evaluate(
 
 
 def show(table: "Table") -> None:
-    """A table on stderr; of several sets all together, the last ones."""
+    """Print a table to stderr; with several sets, only the rows of all sets together (the last)."""
     from dataclasses import replace
 
     from rich.box import SIMPLE_HEAD

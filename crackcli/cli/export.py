@@ -1,4 +1,4 @@
-"""crackcli export: a checkpoint in, one ONNX graph of classifier and explanation out."""
+"""crackcli export: from a checkpoint to one ONNX graph of classifier and attribution."""
 
 import json
 from dataclasses import asdict
@@ -8,36 +8,43 @@ from typing import Annotated
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress_bar import say_log
+from crackcli.cli.logs import configure_logging
 from crackcli.registry import DEFAULT_METHOD, DEFAULT_START
 
 
 def export(
     model: options.Checkpoint,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where the graph goes.", show_default=False)
+        Path, typer.Option("--output", "-o", help="ONNX file to write.", show_default=False)
     ],
     method: options.GraphMethod = DEFAULT_METHOD,
     start: options.GraphStart = DEFAULT_START,
     baseline: options.Baseline = None,
     weights_beside: Annotated[
         bool,
-        typer.Option("--weights-beside", help="Leave the weights in MODEL, in the same folder."),
+        typer.Option(
+            "--weights-beside",
+            help="Do not copy the weights: the graph reads them from MODEL, in the same folder.",
+        ),
     ] = False,
     qgis: Annotated[
         bool,
-        typer.Option("--qgis", help="One tile size, one output: for the QGIS plugin Deepness."),
+        typer.Option(
+            "--qgis", help="Fixed tile size and a single output, for the QGIS plugin Deepness."
+        ),
     ] = False,
     gsd_mm: options.GraphGsdMm = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Write MODEL and its explanation as one plain ONNX graph, checked against torch.
+    """Write MODEL and an attribution method as one plain ONNX graph, checked against torch.
 
-    The base installation scans with it, to the same masks, and other programs run it: it has no
-    operators of its own.  It is compared with torch on fresh images before it is put into place; a
-    graph for QGIS, which scan does not take, before it is cut down to one tile.
+    The base installation scans with the graph and gives the same masks. Other programs can run it
+    too: it uses standard operators only. Before the file appears, its results are compared with
+    those of torch on random images. A graph for QGIS is compared before it is reduced to one tile
+    size; crackcli scan does not take it.
 
         crackcli export model.safetensors -o model.onnx
         crackcli export model.safetensors -o qgis.onnx --qgis --gsd-mm 0.5
@@ -45,7 +52,7 @@ def export(
     from crackcli.export.onnx_file import ExportTask
     from crackcli.export.onnx_file import export as write
 
-    say_log(quiet=quiet)
+    configure_logging(quiet=quiet, verbose=verbose)
     task = ExportTask(
         model=model,
         output=output,

@@ -1,15 +1,16 @@
-"""crackcli learn: a reviewed report in, a model that knows that wall better out."""
+"""crackcli learn: from a reviewed report to a model that is fine-tuned to its surface."""
 
 import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress_bar import progress, say_log
+from crackcli.cli.logs import configure_logging
+from crackcli.cli.progress_bar import show_progress
 
 if TYPE_CHECKING:
     from crackcli.finetuning.learning import LearnResult
@@ -20,7 +21,7 @@ def learn(
     reviewed: Annotated[
         Path,
         typer.Option(
-            help="The report's cracks.gpkg, with accepted or rejected in its column 'review'.",
+            help="cracks.gpkg of the report, with accepted or rejected in its column 'review'.",
             show_default=False,
         ),
     ],
@@ -29,32 +30,37 @@ def learn(
     photographs: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with crack/ and no_crack/ of other walls, to be trained on too.",
+            help="Folder with photographs of other surfaces in crack/ and no_crack/, added to the "
+            "training.",
             show_default=False,
         ),
     ] = None,
     minutes: Annotated[
-        float, typer.Option(min=0.01, help="How long to train; looking at the wall comes on top.")
+        float,
+        typer.Option(min=0.01, help="Training time; predictions before and after come on top."),
     ] = 5.0,
     seed: options.Seed = 0,
     device: options.DeviceName = "auto",
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Learn from corrections: cracks of a report in OUT that were accepted or rejected in QGIS.
+    """Fine-tune a model on cracks of a report in OUT that were accepted or rejected in QGIS.
 
     Open cracks.gpkg, write accepted or rejected into the column review of the layer cracks, save.
-    Accepted cracks are trained on as cracks, rejected ones as none, and sound tiles of the same
-    photographs so that they stay sound.  What changed is told crack by crack in a CSV beside the
-    new model; some reviewed cracks are held out where there are enough, and marked in it.
+    Accepted cracks are positive examples, rejected ones negative. Crack-free tiles of the same
+    photographs are negative examples too, so that they stay free of false positives.
+
+    A CSV beside the new model lists P(crack) before and after, crack by crack. If there are enough
+    reviewed cracks, some are held out; the CSV marks them.
 
         crackcli learn out --reviewed out/cracks.gpkg -o mine.safetensors
     """
     from crackcli.finetuning.learning import LearnTask
     from crackcli.finetuning.learning import learn as run
 
-    say_log(quiet=quiet)
+    configure_logging(quiet=quiet, verbose=verbose)
     task = LearnTask(
         out=out,
         reviewed=reviewed,
@@ -66,7 +72,7 @@ def learn(
         device=device,
         overwrite=overwrite,
     )
-    with progress("learn", quiet=quiet) as report:
+    with show_progress("learn", quiet=quiet) as report:
         learned = run(task, report)
 
     if not quiet:
@@ -81,8 +87,8 @@ def learn(
         typer.echo(f"{shlex.join([*again, '--model', str(output)])}", err=True)
 
 
-def facts(learned: "LearnResult") -> dict:
-    """The result for --json."""
+def facts(learned: "LearnResult") -> dict[str, Any]:
+    """Return the result for --json."""
     from crackcli.finetuning.learning import summarise
 
     return {
@@ -98,13 +104,13 @@ def facts(learned: "LearnResult") -> dict:
 
 
 def show(learned: "LearnResult") -> None:
-    """What changed, on stderr."""
+    """Print the table of changes to stderr."""
     from rich.console import Console
     from rich.table import Table
 
     from crackcli.finetuning.learning import summarise
 
-    table = Table(title="what changed on this wall")
+    table = Table(title="changes on the reviewed scenes")
     table.add_column("cracks of the report")
     table.add_column("all", justify="right")
     table.add_column("held out", justify="right")

@@ -9,18 +9,24 @@ from crackcli.registry import BASELINES, METHODS
 
 METHOD_MENU = ", ".join(METHODS)
 BASELINE_MENU = ", ".join(f"{name} ({what})" for name, what in BASELINES.items())
-START_MENU = "margin (crack against no crack), crack (its logit), both (the study's)"
+START_MENU = (
+    "margin (crack logit - no-crack logit), crack (crack logit), "
+    "both (sum of the logits, as in Forest et al. 2024)"
+)
 
 
 def named(text: str) -> Path:
-    """A path as it is typed; an empty one, as of a variable that is not set, is no folder."""
+    """Return a path as typed; refuse an empty one, such as an unset shell variable."""
     if not text:
-        raise BadParameter("a name is empty; give images or folders")
+        raise BadParameter("a path is empty; give images or folders")
     return Path(text)
 
 
-Out = Annotated[Path, Argument(help="Output folder of a scan.", show_default=False)]
-Quiet = Annotated[bool, Option("--quiet", "-q", help="Say nothing but warnings and errors.")]
+Out = Annotated[Path, Argument(help="Output folder of crackcli scan.", show_default=False)]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Print only warnings and errors.")]
+Verbose = Annotated[
+    bool, Option("--verbose", "-v", help="Log details too, such as the time of each strip.")
+]
 AsJson = Annotated[bool, Option("--json", help="Print the result as JSON.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
 GsdMm = Annotated[
@@ -28,7 +34,8 @@ GsdMm = Annotated[
     Option(
         "--gsd-mm",
         min=1e-6,
-        help="Size of a pixel in millimetres, where the image does not tell.",
+        help="Ground sampling distance: size of a pixel in millimetres, if the image does not "
+        "give it.",
         show_default=False,
     ),
 ]
@@ -37,7 +44,7 @@ GsdSigmaMm = Annotated[
     Option(
         "--gsd-sigma-mm",
         min=0,
-        help="Standard uncertainty of --gsd-mm.",
+        help="Standard uncertainty of --gsd-mm, in millimetres.",
         show_default=False,
     ),
 ]
@@ -45,8 +52,8 @@ ScaleSource = Annotated[
     str | None,
     Option(
         "--scale-source",
-        help="Which source of scale to trust where several disagree, which is an error otherwise: "
-        "option (--gsd-mm), marker, crs (the map), exif.",
+        help="Source of the ground sampling distance to use if several disagree (else an error): "
+        "option (--gsd-mm), marker, crs (the map) or exif.",
         show_default=False,
     ),
 ]
@@ -65,8 +72,8 @@ MarkerMm = Annotated[
     Option(
         "--marker-mm",
         min=1e-3,
-        help="Side of the black square, in mm, of ArUco markers that every image shows on the "
-        "wall: they tell the size of a pixel.",
+        help="Side of the black square of an ArUco marker, in millimetres. Every image must show "
+        "such markers on the surface; they give the size of a pixel.",
         show_default=False,
     ),
 ]
@@ -75,8 +82,8 @@ DistanceM = Annotated[
     Option(
         "--distance-m",
         min=1e-3,
-        help="How far from the wall every image was taken, in metres: with the focal length in "
-        "its EXIF tags this tells the size of a pixel.",
+        help="Distance from camera to surface, in metres, the same for every image. With the focal "
+        "length in the EXIF tags it gives the size of a pixel.",
         show_default=False,
     ),
 ]
@@ -85,8 +92,8 @@ GraphGsdMm = Annotated[
     Option(
         "--gsd-mm",
         min=1e-6,
-        help="Size of a pixel in millimetres of the photographs it is meant for; Deepness "
-        "resamples others to it.",
+        help="Size of a pixel in millimetres of the photographs that the graph is meant for; "
+        "Deepness resamples others to it.",
         show_default=False,
     ),
 ]
@@ -99,22 +106,23 @@ JointLikelihood = Annotated[
         "--joint-likelihood",
         min=0.01,
         max=1,
-        help="Likelihood from which on a line is set aside as a joint; 1 keeps all as cracks.",
+        help="Minimum likelihood of a joint: lines at or above it are classified as joints. 1 "
+        "keeps all lines as cracks.",
     ),
 ]
 ToneName = Annotated[
     str | None,
     Option(
         "--tone",
-        help="How pixels on an edge mix wall and crack, if you know: linear (light, as in a "
-        "camera) or encoded (grey values, as in drawn or averaged pictures).",
+        help="How a pixel on an edge mixes crack and surface, if known: linear (light, as in a "
+        "camera) or encoded (grey values, as in drawn or averaged images).",
     ),
 ]
 AssetId = Annotated[
     str | None,
     Option(
         "--asset-id",
-        help="What the photographs show, as a structure or a part of it: a name for the tables.",
+        help="Name of the structure, or the part of it, on the photographs; written to the tables.",
         show_default=False,
     ),
 ]
@@ -122,7 +130,7 @@ CampaignId = Annotated[
     str | None,
     Option(
         "--campaign-id",
-        help="The survey they belong to: a name for the tables.",
+        help="Name of the survey that the photographs belong to; written to the tables.",
         show_default=False,
     ),
 ]
@@ -141,7 +149,7 @@ Model = Annotated[
         "--model",
         "-m",
         help="Model file: .onnx of crackcli export or .safetensors of crackcli train "
-        "\\[default: the shipped one].",
+        "\\[default: the shipped model].",
         show_default=False,
     ),
 ]
@@ -149,28 +157,32 @@ Method = Annotated[
     str | None,
     Option(
         "--method",
-        help=f"What scores a pixel, most by explaining the classifier: {METHOD_MENU}.  lrp, "
-        "gradient, inputxgrad, raw, cae and unet run in the base installation, the others need "
-        "torch or an exported graph \\[default: lrp, or that of an .onnx file].",
+        help=f"Method that scores the pixels, for most an attribution of the classifier: "
+        f"{METHOD_MENU}. lrp, gradient, inputxgrad, raw, cae and unet run in the base "
+        "installation, the others need torch or an exported graph "
+        "\\[default: lrp, or the method of an .onnx file].",
         show_default=False,
     ),
 ]
-GraphMethod = Annotated[str, Option("--method", help=f"What scores a pixel: {METHOD_MENU}.")]
+GraphMethod = Annotated[
+    str, Option("--method", help=f"Method that scores the pixels: {METHOD_MENU}.")
+]
 Start = Annotated[
     str | None,
     Option(
         "--start",
-        help=f"What is explained: {START_MENU} \\[default: margin, or that of an .onnx file].",
+        help=f"Target of the attribution: {START_MENU} "
+        "\\[default: margin, or that of an .onnx file].",
         show_default=False,
     ),
 ]
-GraphStart = Annotated[str, Option("--start", help=f"What is explained: {START_MENU}.")]
+GraphStart = Annotated[str, Option("--start", help=f"Target of the attribution: {START_MENU}.")]
 Baseline = Annotated[
     str | None,
     Option(
         "--baseline",
-        help=f"What deeplift, deepliftshap, gradientshap and intgrad compare a photograph with: "
-        f"{BASELINE_MENU} \\[default: mean; photographs for the two shap methods].",
+        help=f"Reference of deeplift, deepliftshap, gradientshap and intgrad: {BASELINE_MENU} "
+        "\\[default: mean; photographs for the two shap methods].",
         show_default=False,
     ),
 ]
@@ -178,9 +190,9 @@ Recipe = Annotated[
     str,
     Option(
         "--masking",
-        help="refined: the photograph decides inside the corridor that the explanation marks; "
-        "study: threshold and morphology of Forest et al. 2024; plain: the threshold alone; auto: "
-        "plain for unet, else refined.",
+        help="How scores become a mask. refined: the photograph decides within the corridor marked "
+        "by the scores; study: threshold and morphology of Forest et al. 2024; plain: threshold "
+        "only; auto: plain for unet, else refined.",
     ),
 ]
 Threshold = Annotated[
@@ -188,8 +200,9 @@ Threshold = Annotated[
     Option(
         "--threshold",
         min=0.0,
-        help="Score from which on a crack is seen, the root of relevance or of what else a method "
-        "gives \\[default: one for each scene, from its scores; of unet the root of a half].",
+        help="Minimum score of a crack pixel (square root of relevance, or of the score of another "
+        "method) \\[default: computed for each scene from its scores; for unet, the square root of "
+        "0.5].",
         show_default=False,
     ),
 ]
@@ -199,7 +212,8 @@ Gate = Annotated[
         "--gate",
         min=0.0,
         max=1.0,
-        help="P(crack) from which on a tile is explained; raw, cae and unet have no gate.",
+        help="Threshold on P(crack): tiles below it get no attribution. Not used by raw, cae and "
+        "unet.",
     ),
 ]
 Look = Annotated[
@@ -208,38 +222,38 @@ Look = Annotated[
         "--look",
         min=0.0,
         max=1.0,
-        help="P(crack) of a first look from which on a place is looked at in full; 0 looks at all "
-        "in full. At half the resolution, 0.1 saves time on smooth sound walls, and costs up to a "
-        "fifth more on others.",
+        help="Threshold on P(crack) of a prescreening pass: places below it are skipped. 0: no "
+        "prescreening. At half resolution, 0.1 saves time on smooth surfaces without cracks and "
+        "costs up to a fifth more on others.",
     ),
 ]
 LookIn = Annotated[
     str,
     Option(
         "--look-in",
-        help="half: the first look is at half the resolution; int8: in whole numbers of 8 bits, of "
-        "the shipped model on processors with VNNI: with --look 0.35 a sound wall takes half the "
-        "time.",
+        help="How to prescreen. half: at half resolution; int8: the shipped model in 8-bit "
+        "integers, on processors with VNNI. With int8 and --look 0.35, a surface "
+        "without cracks takes half the time.",
     ),
 ]
 EngineName = Annotated[
     str,
     Option(
         "--engine",
-        help="onnx, torch, raw (for --method raw), auto: by the model file's suffix; a shipped "
-        "model by torch where that has a GPU, else by onnx if it has a graph; zennit: the "
-        "library Zennit explains, with the composite of rules that --method names.",
+        help="onnx, torch, raw (for --method raw), zennit (the library Zennit, with the composite "
+        "named by --method), or auto: by the suffix of the model file. A shipped model runs in "
+        "torch if torch has a GPU, else in onnx if it has a graph.",
     ),
 ]
 DeviceName = Annotated[
-    str, Option("--device", help="cpu, cuda (an error where it is not usable), or auto.")
+    str, Option("--device", help="cpu, cuda (an error if it is not usable), or auto.")
 ]
 Precision = Annotated[
     str,
     Option(
         "--precision",
-        help="Of the convolutions, by engine torch: float32, bfloat16 (about twice as fast where "
-        "the processor has it), or auto: the faster of the two.",
+        help="Precision of the convolutions in engine torch: float32, bfloat16 (about twice as "
+        "fast if the processor supports it), or auto: the faster of the two.",
     ),
 ]
 CorePx = Annotated[
@@ -247,9 +261,9 @@ CorePx = Annotated[
     Option(
         "--core-px",
         min=32,
-        help="Height of a strip in pixels, a multiple of 32, of 128 for cae; less where it would "
-        "have more than 16.8 million pixels.  Of raw, cae, unet and methods that take several "
-        "passes the side of a block, whose memory grows with its square \\[default: 1024 or 512].",
+        help="Height of a strip in pixels, a multiple of 32 (of 128 for cae); reduced if the strip "
+        "would have more than 16.8 million pixels. For raw, cae, unet and methods of several "
+        "passes: side of a block, whose memory grows with its square \\[default: 1024 or 512].",
         show_default=False,
     ),
 ]
@@ -257,22 +271,22 @@ Zoom = Annotated[
     str,
     Option(
         "--zoom",
-        help="At how many times its resolution the network sees an image: 0.25, 0.5, 1, 2, 4, "
-        "several as 1,2, or auto (0.5,1). For hairlines 1,2: it takes 5 times as long.",
+        help="Scales at which the network processes the image: 0.25, 0.5, 1, 2 or 4, several "
+        "of them as 1,2, or auto (0.5,1). For hairline cracks use 1,2: it takes 5 times as long.",
     ),
 ]
 DryRun = Annotated[
     bool,
     Option(
         "--dry-run",
-        help="Scan nothing and write nothing: tell how many blocks each image has, and from two "
-        "seconds of trial on this machine how long they take, and how much memory and disk.",
+        help="Scan and write nothing. Print the number of blocks of each image, and an estimate of "
+        "time (from two seconds of trial on this machine), memory and disk.",
     ),
 ]
 Photographs = Annotated[
     Path | None,
     Argument(
-        help="Folder with photographs in crack/ and no_crack/; may be left out with --mine.",
+        help="Folder with photographs in crack/ and no_crack/; optional with --mine.",
         show_default=False,
     ),
 ]
@@ -283,7 +297,7 @@ StartFrom = Annotated[
     Path | None,
     Option(
         "--from",
-        help="Checkpoint to start from, or 'shipped' \\[default: none, learn from nothing].",
+        help="Checkpoint to start from, or 'shipped' \\[default: none, train from scratch].",
         show_default=False,
     ),
 ]
@@ -295,7 +309,7 @@ LearnFrom = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int, Option(min=0, help="Of all random draws.")]
+Seed = Annotated[int, Option(min=0, help="Seed of all random numbers.")]
 Checkpoint = Annotated[
     Path, Argument(help="Checkpoint (.safetensors) of crackcli train.", show_default=False)
 ]
@@ -305,22 +319,23 @@ Before = Annotated[
 After = Annotated[Path, Argument(help="Output folder of the later campaign.", show_default=False)]
 ChangesFolder = Annotated[
     Path | None,
-    Option("--output", "-o", help="Folder for the result; else AFTER.", show_default=False),
+    Option("--output", "-o", help="Output folder \\[default: AFTER].", show_default=False),
 ]
 TolerancePx = Annotated[
-    float, Option("--tolerance-px", min=0, help="Distance within which centrelines match.")
+    float, Option("--tolerance-px", min=0, help="Maximum distance between matching centrelines.")
 ]
 GrownLengthPx = Annotated[
-    float, Option("--grown-length-px", min=0, help="A crack that is longer by more has grown.")
+    float,
+    Option("--grown-length-px", min=0, help="A crack has grown if it is longer by more than this."),
 ]
 GrownWidthPx = Annotated[
     float,
-    Option("--grown-width-px", min=0, help="A crack that is wider by more has grown."),
+    Option("--grown-width-px", min=0, help="A crack has grown if it is wider by more than this."),
 ]
 
 
 def resolve(start_from: Path | None) -> Path | None:
-    """The path that --from means."""
+    """Return the path of a checkpoint; 'shipped' is the shipped classifier."""
     from crackcli import shipped_models
 
     return shipped_models.shipped(".safetensors") if start_from == Path("shipped") else start_from

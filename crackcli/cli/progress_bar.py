@@ -1,31 +1,34 @@
-"""Progress on stderr: a bar on a terminal, else one line every 30 seconds; nothing if quiet."""
+"""Progress on stderr: a bar on a terminal, else a line every 30 s; nothing with ``--quiet``.
+
+Both show the fraction done, the megapixels done and their rate where work is measured in pixels,
+the time left, and the stage of the work.
+"""
 
 import contextlib
-import logging
 import sys
 import time
 from collections.abc import Iterator
 
-from crackcli.progress import Progress
+from crackcli.progress import Progress, Stage, ignore
 
 EVERY_S = 30.0
 
 
 @contextlib.contextmanager
-def progress(what: str, *, quiet: bool) -> Iterator[Progress]:
-    """A function to be called with the share done and a few words."""
+def show_progress(command: str, *, quiet: bool) -> Iterator[Progress]:
+    """Yield the `Progress` of a command, in the form that suits stderr."""
     if quiet:
-        yield lambda share, words: None
+        yield ignore
     elif sys.stderr.isatty():
-        with bar(what) as report:
+        with terminal_bar(command) as report:
             yield report
     else:
-        yield lines(what)
+        yield plain_lines(command)
 
 
 @contextlib.contextmanager
-def bar(what: str) -> Iterator[Progress]:
-    """A line that is drawn again and again, with the time left."""
+def terminal_bar(command: str) -> Iterator[Progress]:
+    """Yield a `Progress` that redraws one line of a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
@@ -34,36 +37,73 @@ def bar(what: str) -> Iterator[Progress]:
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:3.0f}%"),
+        TextColumn("{task.fields[pixels]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("left"),
+        TextColumn("{task.fields[stage]}", markup=False),  # file names may contain brackets
     )
+    throughput = Throughput()
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as display:
-        task = display.add_task(what, total=1.0, words="")
-        yield lambda share, words: display.update(task, completed=share, words=words)
+        task = display.add_task(command, total=1.0, pixels="", stage="")
+
+        def report(fraction: float, words: str) -> None:
+            pixels = throughput.describe(words, time.monotonic())
+            display.update(task, completed=fraction, pixels=pixels, stage=str(words))
+
+        yield report
 
 
-def lines(what: str) -> Progress:
-    """Plain lines for cron mail and log files; the time left is told from the share that was done
-    since the first, as a run may go on where an earlier one stopped."""
-    said: float | None = None
+def plain_lines(command: str) -> Progress:
+    """Return a `Progress` that prints a line every `EVERY_S`, for cron mail and log files.
+
+    The time left follows from the work since the first report: a resumed run starts above 0.
+    """
+    throughput = Throughput()
+    printed: float | None = None  # time of the last line
     began, first = 0.0, 0.0
 
-    def report(share: float, words: str) -> None:
-        nonlocal said, began, first
+    def report(fraction: float, words: str) -> None:
+        nonlocal printed, began, first
         now = time.monotonic()
-        if said is None:
-            began, first, said = now, share, now
-        if now - said >= EVERY_S:
-            said = now
-            left = (now - began) * (1 - share) / max(share - first, 1e-6)
-            print(f"{what}: {share:.0%}, {left / 60:.0f} min left {words}", file=sys.stderr)
+        pixels = throughput.describe(words, now)
+        if printed is None:
+            began, first, printed = now, fraction, now
+        if now - printed >= EVERY_S:
+            printed = now
+            left = (now - began) * (1 - fraction) / max(fraction - first, 1e-6)
+            parts = [f"{fraction:.0%}", *([pixels] if pixels else []), f"{left / 60:.0f} min left"]
+            print(f"{command}: {', '.join(parts)}: {words}", file=sys.stderr)
 
     return report
 
 
-def say_log(*, quiet: bool, verbose: bool = False) -> None:
-    """Log records of the package to stderr: warnings always, news unless quiet."""
-    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
-    logging.getLogger("crackcli").setLevel(level)
-    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what matters of it is our error
+class Throughput:
+    """The megapixels and the rate of the current stage, since its first report.
+
+    A stage that an earlier run has begun starts above 0; its rate counts only what is done now.
+    """
+
+    def __init__(self) -> None:
+        self.stage: tuple[str, float] | None = None
+        self.began_s = self.first_mp = 0.0
+
+    def describe(self, words: str, now_s: float) -> str:
+        """Return "120 of 400 MP, 3.2 MP/s"; "" for a stage that is not measured in pixels."""
+        if not isinstance(words, Stage):
+            return ""
+        stage = str(words), words.total_mp
+        if stage != self.stage:
+            self.stage, self.began_s, self.first_mp = stage, now_s, words.done_mp
+        text = f"{words.done_mp:{decimals(words.total_mp)}} of {in_mp(words.total_mp)}"
+        done, seconds = words.done_mp - self.first_mp, now_s - self.began_s
+        return f"{text}, {in_mp(done / seconds)}/s" if done > 0 and seconds > 0 else text
+
+
+def in_mp(megapixels: float) -> str:
+    """Return megapixels as text."""
+    return f"{megapixels:{decimals(megapixels)}} MP"
+
+
+def decimals(megapixels: float) -> str:
+    """Return the format of numbers of this size: whole from 100, else two figures or so."""
+    return ".0f" if megapixels >= 100 else ".1f" if megapixels >= 1 else ".2f"

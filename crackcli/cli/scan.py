@@ -1,4 +1,4 @@
-"""crackcli scan: photographs in, crack scores and masks on their grids out."""
+"""crackcli scan: from photographs to crack scores and masks on their pixel grids."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,8 @@ import typer
 
 from crackcli.cli import options
 from crackcli.cli.dry_run import lines
-from crackcli.cli.progress_bar import progress, say_log
+from crackcli.cli.logs import configure_logging
+from crackcli.cli.progress_bar import show_progress
 from crackcli.registry import DEFAULT_GATE
 
 if TYPE_CHECKING:
@@ -40,13 +41,14 @@ def scan(
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Scan SOURCES (images, or folders of images) for cracks.
+    """Find cracks on SOURCES: images, or folders of images.
 
-    Each image gets a folder named by its stem, with score.tif, mask.tif (1 crack, 0 sound, 255 no
-    data) and scene.json.  Memory is bounded whatever the size of an image.  A scan that was
-    interrupted goes on where it stopped when the same command is given again.
+    Each image gets a folder with the name of its file, without suffix. It contains score.tif,
+    mask.tif (1 crack or joint, 0 no crack, 255 nodata) and scene.json. Memory is bounded for images
+    of any size. To resume an interrupted scan, give the same command again.
 
         crackcli scan wall.tif -o cracks
         crackcli scan survey/ -o cracks --method lrp --json
@@ -61,9 +63,9 @@ def scan(
     from crackcli.scan.survey import SurveyTask, scan_survey
     from crackcli.scenes.recorded_scale import Hints
 
-    say_log(quiet=quiet)
+    configure_logging(quiet=quiet, verbose=verbose)
 
-    def say(failure: Failure) -> None:
+    def print_failure(failure: Failure) -> None:
         typer.echo(f"Error: {failure.message}", err=True)
 
     task = SurveyTask(
@@ -88,9 +90,9 @@ def scan(
         overwrite=overwrite,
     )
     if dry_run:
-        estimate(task, say, quiet=quiet, as_json=as_json)
-    with progress("scan", quiet=quiet) as report:
-        result = scan_survey(task, report, on_failure=say)
+        estimate(task, print_failure, quiet=quiet, as_json=as_json)
+    with show_progress("scan", quiet=quiet) as report:
+        result = scan_survey(task, report, on_failure=print_failure)
 
     if as_json:
         typer.echo(json.dumps(asdict(result), indent=2, default=str))
@@ -101,13 +103,13 @@ def scan(
 
 
 def estimate(
-    task: "SurveyTask", say: Callable[["Failure"], None], *, quiet: bool, as_json: bool
+    task: "SurveyTask", on_failure: Callable[["Failure"], None], *, quiet: bool, as_json: bool
 ) -> NoReturn:
-    """Print what a scan would take, and leave."""
+    """Print the estimated time, memory and disk of a scan, and exit."""
     from crackcli.scan.dry_run.estimate import estimate_survey
 
-    with progress("estimate", quiet=quiet) as report:
-        found = estimate_survey(task, report, on_failure=say)
+    with show_progress("estimate", quiet=quiet) as report:
+        found = estimate_survey(task, report, on_failure=on_failure)
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=2, default=str))
     elif found.scenes:

@@ -1,4 +1,4 @@
-"""crackcli selftest: a photograph in, what width of crack is found on it out."""
+"""crackcli selftest: from a photograph to the crack width that is reliably found on it."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress_bar import progress, say_log
+from crackcli.cli.logs import configure_logging
+from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import UsageError
 from crackcli.registry import DEFAULT_GATE
 
@@ -15,29 +16,31 @@ from crackcli.registry import DEFAULT_GATE
 def selftest(
     image: Annotated[
         Path,
-        typer.Argument(help="The photograph or orthophoto to test on.", show_default=False),
+        typer.Argument(help="Photograph or orthophoto to test on.", show_default=False),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)
+        Path, typer.Option("--output", "-o", help="Output folder.", show_default=False)
     ],
     scan: Annotated[
         Path | None,
         typer.Option(
             "--scan",
-            help="Output folder of a finished scan of the image: it is not scanned again, and the "
-            "options of that scan count.",
+            help="Output folder of a finished scan of IMAGE: it is used instead of a new scan, "
+            "with its options.",
             show_default=False,
         ),
     ] = None,
     widths: Annotated[
         str, typer.Option(help="Widths of the cracks in pixels, separated by commas.")
     ] = "0.7,1,1.4,2,2.8,4,5.6,8",
-    count: Annotated[int, typer.Option(min=1, help="Cracks that are drawn, of all widths.")] = 64,
+    count: Annotated[
+        int, typer.Option(min=1, help="Number of cracks to draw, all widths together.")
+    ] = 64,
     contrast: Annotated[
         float | None,
         typer.Option(
-            help="How much darker than the surface they are, 0 to 1 \\[default: as the fainter "
-            "cracks of the image, else 0.4].",
+            help="Contrast of the cracks to the surface, 0 to 1 \\[default: that of the fainter "
+            "cracks of IMAGE, else 0.4].",
             show_default=False,
         ),
     ] = None,
@@ -59,21 +62,22 @@ def selftest(
         float,
         typer.Option(
             min=1.0,
-            help="Of a larger image only windows are tested, chosen by chance, of so many "
-            "megapixels together.",
+            help="Largest area to test, in megapixels: of a larger image, random windows with this "
+            "area in total.",
         ),
     ] = 30.0,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Draw cracks of known width into the sound areas of IMAGE, find them again, and tell which
-    width is found in 90 % of cases with 95 % confidence (a90/95 of non-destructive testing).
+    """Draw cracks of known width on crack-free areas of IMAGE, scan them, and print the width that
+    is found in 90 % of cases with 95 % confidence (a90/95 of non-destructive testing).
 
-    pod.csv has a row for each crack, curve.csv the probability of detection by width, pod.png
-    shows it, overlay.png shows the cracks themselves, selftest.json holds all, and the sentence
-    that is said on stderr.  The image is not changed.  A test that was interrupted goes on where it
-    stopped when the same command is given again.
+    Writes pod.csv (a row per crack), curve.csv (probability of detection by width), pod.png (its
+    chart), overlay.png (the drawn cracks and what was found) and selftest.json (all results, and
+    the summary that is printed). IMAGE is not changed. To resume an interrupted test, give the same
+    command again.
 
         crackcli selftest wall.tif -o selftest
         crackcli selftest wall.jpg -o selftest --gsd-mm 0.2 --contrast 0.3 --zoom 1,2
@@ -85,7 +89,7 @@ def selftest(
     from crackcli.selftest.run import SelftestTask
     from crackcli.selftest.write import write_selftest
 
-    say_log(quiet=quiet)
+    configure_logging(quiet=quiet, verbose=verbose)
     task = SelftestTask(
         source=image,
         output=output,
@@ -111,7 +115,7 @@ def selftest(
         most_mp=megapixels,
         overwrite=overwrite,
     )
-    with progress("selftest", quiet=quiet) as report:
+    with show_progress("selftest", quiet=quiet) as report:
         summary = write_selftest(task, report)
 
     if as_json:
@@ -126,10 +130,10 @@ def selftest(
 
 
 def parse_widths(text: str) -> tuple[float, ...]:
-    """Widths as they are typed: "1,2,4"."""
+    """Parse widths as typed after --widths: "1,2,4"."""
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(
-            f"'{text}' are no widths; give numbers of pixels such as 1,2,4,8"
+            f"--widths {text}: not numbers; give widths in pixels such as 1,2,4,8"
         ) from error

@@ -1,19 +1,20 @@
-"""crackcli train: labelled photographs in, a checkpoint out."""
+"""crackcli train: from labelled photographs to a checkpoint."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.progress_bar import progress, say_log
+from crackcli.cli.logs import configure_logging
+from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import UsageError
 from crackcli.registry import CLASSIFIER, check
 
 AUGMENT = {"drawn": "", "plain": ""}
-DRAWN = 0.25  # share of drawn photographs
+DRAWN = 0.25  # default fraction of drawn photographs
 
 if TYPE_CHECKING:
     from crackcli.finetuning.hard_negatives import NegativePhotograph
@@ -28,8 +29,8 @@ def train(
     mine: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of photographs without cracks, of any size: what the model of --from "
-            "takes for cracks there is trained on.  May be given more than once.",
+            help="Folder of crack-free photographs of any size: tiles in which the model of --from "
+            "finds cracks become negative examples. May be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -37,7 +38,7 @@ def train(
         int | None,
         typer.Option(
             min=0,
-            help="Convolutions left as they are \\[default: 5 with --from, else 0].",
+            help="Number of convolutions that are not trained \\[default: 5 with --from, else 0].",
             show_default=False,
         ),
     ] = None,
@@ -46,29 +47,33 @@ def train(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="With --from: share of its weights in the result; what it knew stays known.",
+            help="With --from: fraction of its weights in the result, to keep what it knows.",
         ),
     ] = 0.5,
-    epochs: Annotated[float, typer.Option(min=0.01, help="Passes over the photographs.")] = 20,
+    epochs: Annotated[
+        float, typer.Option(min=0.01, help="Passes over the photographs (epochs).")
+    ] = 20,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.01, help="End the schedule at this time.", show_default=False),
+        typer.Option(
+            min=0.01, help="Time limit in minutes; the schedule ends there.", show_default=False
+        ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Tiles in a step.")] = 16,
+    batch_size: Annotated[int, typer.Option(min=1, help="Tiles per step.")] = 16,
     learning_rate: Annotated[
         float | None,
         typer.Option(
             min=0.0,
-            help="Peak \\[default: 1e-3, autoencoder 3e-4; with --from 4e-5, unet 2e-4, "
-            "autoencoder 1e-4].",
+            help="Peak learning rate \\[default: 1e-3, autoencoder 3e-4; with --from 4e-5, unet "
+            "2e-4, autoencoder 1e-4].",
             show_default=False,
         ),
     ] = None,
     augment: Annotated[
         str,
         typer.Option(
-            help="drawn: cracks, and what is no crack, are drawn onto crack-free photographs; "
-            "plain: only light, colour, sharpness, turns and scale are changed."
+            help="Augmentation. drawn: cracks and distractors are drawn on crack-free photographs; "
+            "plain: only light, colour, sharpness, rotation and scale are changed."
         ),
     ] = "drawn",
     drawn: Annotated[
@@ -76,12 +81,13 @@ def train(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Share of drawn photographs \\[default: 0.25].",
+            help="Fraction of drawn photographs \\[default: 0.25].",
             show_default=False,
         ),
     ] = None,
     held_out: Annotated[
-        float, typer.Option(min=0.01, max=0.9, help="Share of photographs to judge by.")
+        float,
+        typer.Option(min=0.01, max=0.9, help="Fraction of photographs held out for validation."),
     ] = 0.15,
     table: Annotated[
         Path | None,
@@ -95,8 +101,8 @@ def train(
     network: Annotated[
         str,
         typer.Option(
-            help="vgg11: a classifier, which learns from the folders alone; unet: from masks/; "
-            "autoencoder: from no_crack/ alone."
+            help="vgg11: a classifier, learns from the folders only; unet: learns from masks/; "
+            "autoencoder: learns from no_crack/ only."
         ),
     ] = CLASSIFIER,
     seed: options.Seed = 0,
@@ -105,40 +111,40 @@ def train(
         int | None,
         typer.Option(
             min=0,
-            help="Processes that read and draw tiles \\[default: 0 on a CPU, up to 8 with a GPU].",
+            help="Worker processes that make tiles \\[default: 0 on a CPU, up to 8 with a GPU].",
             show_default=False,
         ),
     ] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train a network on PHOTOGRAPHS: one bit each, by the folders crack/ and no_crack/.
+    """Train a network on PHOTOGRAPHS: one bit each, given by the folders crack/ and no_crack/.
 
-    Beside the checkpoint stand how it fares on each source (CSV), its learning curve and, for a
-    classifier, the reliability of its probabilities (PNG).
-    A run that was stopped goes on where it was last saved when the same command is given again.
+    Beside the checkpoint, files show the scores per source (CSV), the learning curve (PNG) and, for
+    a classifier, the reliability of its probabilities (PNG). To resume an interrupted run from the
+    last saved state, give the same command again.
 
-    Two other networks of the study stand for comparison.  A unet learns from labelled pixels:
-    PHOTOGRAPHS/masks/NAME.png is the mask of NAME in crack/ or no_crack/, 255 where there is
-    crack, else 0; photographs without one are left out.  An autoencoder learns what no_crack/
-    looks like.
+    Two other networks of Forest et al. 2024 are for comparison. A unet learns from labelled pixels:
+    PHOTOGRAPHS/masks/NAME.png is the mask of NAME in crack/ or no_crack/, 255 for crack, else 0;
+    photographs without a mask are left out. An autoencoder learns from no_crack/ only.
 
-    With --mine, the tiles that the model of --from gets wrong on photographs without cracks are
-    taken into no_crack, from a folder beside the output.  These photographs alone are enough:
-    without PHOTOGRAPHS, cracks are drawn onto them.
+    With --mine, tiles of crack-free photographs that the model of --from gets wrong are added to
+    no_crack, from a folder beside the output (hard negative mining). PHOTOGRAPHS are then optional:
+    without them, cracks are drawn on the crack-free photographs.
 
         crackcli train photos/ -o mine.safetensors --from shipped
-        crackcli train --mine my_sound_walls/ -o mine.safetensors --from shipped
+        crackcli train --mine crack_free/ -o mine.safetensors --from shipped
         crackcli train photos/ -o unet.safetensors --network unet
     """
     from crackcli.training.charts import write_curve, write_reliability, write_scores
-    from crackcli.training.loop import TrainConfig
+    from crackcli.training.config import TrainConfig
     from crackcli.training.loop import train as run
 
-    say_log(quiet=quiet)
+    configure_logging(quiet=quiet, verbose=verbose)
     if mine and network != CLASSIFIER:
-        raise UsageError(f"--mine says nothing to --network {network}; leave it out")
+        raise UsageError(f"--mine has no effect with --network {network}; leave it out")
     config = TrainConfig(
         photographs=photographs,
         output=output,
@@ -151,20 +157,20 @@ def train(
         minutes=minutes,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        drawn=share_drawn(network, augment, drawn),
+        drawn=fraction_drawn(network, augment, drawn),
         held_out=held_out,
         seed=seed,
         device=device,
         workers=workers,
         overwrite=overwrite,
     )
-    with progress("train", quiet=quiet) as report:
+    with show_progress("train", quiet=quiet) as report:
         if mine:
             from crackcli.finetuning.hard_negatives import train_mined
 
-            result, walls = train_mined(config, mine, report)
+            result, mined = train_mined(config, mine, report)
         else:
-            result, walls = run(config, lambda at: report(at.fraction, at.summary)), []
+            result, mined = run(config, lambda at: report(at.fraction, at.summary)), []
 
     paths = [
         output,
@@ -175,17 +181,17 @@ def train(
         paths.append(write_reliability(result.reliability, output.with_suffix(".reliability.png")))
     if not quiet:
         show(result.scores)
-        if walls:
-            show_walls(walls)
+        if mined:
+            show_mined(mined)
     if as_json:
-        typer.echo(json.dumps(facts(result, walls, paths), indent=2))
+        typer.echo(json.dumps(facts(result, mined, paths), indent=2))
     else:
         for path in paths:
             typer.echo(path)
 
 
-def share_drawn(network: str, augment: str, drawn: float | None) -> float:
-    """The share of drawn photographs; without a wish only a classifier gets some."""
+def fraction_drawn(network: str, augment: str, drawn: float | None) -> float:
+    """Return the fraction of drawn photographs; by default only a classifier gets some."""
     if check(AUGMENT, augment) == "plain":
         return 0.0
     if drawn is None:
@@ -193,9 +199,11 @@ def share_drawn(network: str, augment: str, drawn: float | None) -> float:
     return drawn
 
 
-def facts(result: "TrainResult", walls: list["NegativePhotograph"], paths: list[Path]) -> dict:
-    """The result for --json."""
-    facts = {
+def facts(
+    result: "TrainResult", mined: list["NegativePhotograph"], paths: list[Path]
+) -> dict[str, Any]:
+    """Return the result for --json."""
+    facts: dict[str, Any] = {
         "files": [str(path) for path in paths],
         "training": result.training,
         "held_out": result.held_out,
@@ -207,17 +215,17 @@ def facts(result: "TrainResult", walls: list["NegativePhotograph"], paths: list[
     if result.reliability is not None:
         facts |= {
             "calibration_error": result.reliability.error,
-            "mined": [asdict(wall) | {"path": str(wall.path)} for wall in walls],
+            "mined": [asdict(each) | {"path": str(each.path)} for each in mined],
         }
     return facts
 
 
 def show(scores: list["Score"]) -> None:
-    """The table of sources on stderr."""
+    """Print the table of sources to stderr."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="photographs held out")
+    table = Table(title="held-out photographs")
     for name in scores[0].texts():
         table.add_column(name, justify="left" if name == "source" else "right")
     for score in scores:
@@ -225,15 +233,15 @@ def show(scores: list["Score"]) -> None:
     Console(stderr=True).print(table)
 
 
-def show_walls(walls: list["NegativePhotograph"]) -> None:
-    """The false alarms on mined photographs on stderr."""
+def show_mined(mined: list["NegativePhotograph"]) -> None:
+    """Print the false positives on mined photographs to stderr."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="photographs without cracks: share of tiles in which one is seen")
+    table = Table(title="crack-free photographs: tiles classified as crack")
     for name in ("photograph", "tile positions", "tiles trained on", "before", "after"):
         table.add_column(name, justify="left" if name == "photograph" else "right")
-    for wall in walls:
-        shares = (f"{seen / max(wall.positions, 1):.1%}" for seen in (wall.before, wall.after))
-        table.add_row(wall.name, str(wall.positions), str(wall.mined), *shares)
+    for each in mined:
+        rates = (f"{(n or 0) / max(each.positions, 1):.1%}" for n in (each.before, each.after))
+        table.add_row(each.name, str(each.positions), str(each.mined), *rates)
     Console(stderr=True).print(table)

@@ -1,19 +1,130 @@
-"""What a run says on stderr where there is no terminal."""
+"""Progress on stderr: lines without a terminal, a bar on one, megapixels and their rate in both."""
 
+import io
+import logging
 import re
+import sys
 
-from crackcli.cli import progress_bar as progress
+import pytest
+
+from crackcli.cli import progress_bar
+from crackcli.cli.logs import StderrHandler, configure_logging
+from crackcli.cli.progress_bar import Throughput, plain_lines, show_progress
+from crackcli.progress import Stage, in_pixels, part
 
 
-def test_lines_every_half_minute_tell_the_time_left_of_a_run_that_goes_on(monkeypatch, capsys):
+@pytest.fixture
+def clock(monkeypatch):
+    """Return the time in seconds that the module gets, as a list of one number."""
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    report = progress.lines("scan")
+    monkeypatch.setattr(progress_bar.time, "monotonic", lambda: now[0])
+    return now
 
-    for seconds, share in ((0, 0.5), (10, 0.52), (30, 0.6), (40, 0.62), (60, 0.7)):
-        now[0] = 100.0 + seconds
-        report(share, "wall.tif")
 
-    said = capsys.readouterr().err.splitlines()
-    assert [line.split(",")[0] for line in said] == ["scan: 60%", "scan: 70%"]
-    assert [re.search(r"(\d+) min left wall\.tif", line)[1] for line in said] == ["2", "2"]
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_lines_every_half_minute_show_the_time_left_of_a_resumed_run(clock, capsys):
+    report = plain_lines("scan")
+
+    for seconds, fraction in ((0, 0.5), (10, 0.52), (30, 0.6), (40, 0.62), (60, 0.7)):
+        clock[0] = 100.0 + seconds
+        report(fraction, "wall.tif")
+
+    printed = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in printed] == ["scan: 60%", "scan: 70%"]
+    assert [re.search(r"(\d+) min left: wall\.tif", line)[1] for line in printed] == ["2", "2"]
+
+
+def test_lines_show_megapixels_and_their_rate(clock, capsys):
+    report = in_pixels(part(plain_lines("scan"), 0, 0.5), 400)
+
+    for seconds, fraction in ((0, 0.1), (30, 0.25)):
+        clock[0] = 100.0 + seconds
+        report(fraction, "wall.tif: scores")
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "scan: 12%, 100 of 400 MP, 2.0 MP/s, 6 min left: wall.tif: scores"
+
+
+def test_the_rate_is_that_of_the_stage():
+    throughput = Throughput()
+
+    texts = [
+        throughput.describe(Stage(words, done, 20), now)
+        for words, done, now in (("a", 5, 0), ("a", 10, 10), ("b", 0, 11), ("b", 8, 13))
+    ]
+
+    assert texts == [
+        "5.0 of 20.0 MP",
+        "10.0 of 20.0 MP, 0.50 MP/s",
+        "0.0 of 20.0 MP",
+        "8.0 of 20.0 MP, 4.0 MP/s",
+    ]
+    assert throughput.describe("writing csv", 14) == ""
+
+
+def test_a_stage_is_text_to_all_functions_that_pass_it_on():
+    reported = []
+
+    part(lambda fraction, words: reported.append((fraction, words)), 0.5, 1)(0, Stage("a", 1, 2))
+
+    assert reported == [(0.5, "a")]
+    assert (reported[0][1].done_mp, reported[0][1].total_mp) == (1, 2)
+
+
+def test_the_bar_shows_stage_and_megapixels(monkeypatch, clock):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    with show_progress("scan", quiet=False) as report:
+        measured = in_pixels(report, 400)
+        measured(0.0, "wall[1].tif: scores")
+        clock[0] += 10
+        measured(0.25, "wall[1].tif: scores")
+
+    shown = terminal.getvalue()
+    for text in ("scan", " 25%", "100 of 400 MP, 10.0 MP/s", "left", "wall[1].tif: scores"):
+        assert text in shown
+
+
+def test_log_lines_go_above_the_bar(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    log = logging.Logger("crackcli.test")
+    log.addHandler(StderrHandler())
+
+    with show_progress("scan", quiet=False) as report:
+        report(0.5, "wall.tif")
+        log.warning("a warning")
+
+    cleared = "\r\x1b[2K"  # the line of the bar
+    assert f"{cleared}a warning\n" in terminal.getvalue()
+
+
+def test_quiet_shows_no_progress(capsys):
+    with show_progress("scan", quiet=True) as report:
+        report(0.5, "wall.tif")
+
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("quiet", "verbose", "level"),
+    [
+        (False, False, logging.INFO),
+        (False, True, logging.DEBUG),
+        (True, False, logging.WARNING),
+        (True, True, logging.WARNING),
+    ],
+)
+def test_verbose_logs_details_unless_quiet(monkeypatch, quiet, verbose, level):
+    log = logging.getLogger("crackcli")
+    monkeypatch.setattr(log, "level", log.level)
+
+    configure_logging(quiet=quiet, verbose=verbose)
+
+    assert log.level == level

@@ -1,0 +1,27 @@
+"""Log records of the package on stderr."""
+
+import logging
+import sys
+
+
+class StderrHandler(logging.Handler):
+    """Write records to the current `sys.stderr`, which a progress bar replaces while it is drawn.
+
+    The bar then moves down and stays whole.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            if sys.stderr is not None:
+                sys.stderr.write(f"{self.format(record)}\n")
+                sys.stderr.flush()
+        except Exception:
+            self.handleError(record)
+
+
+def configure_logging(*, quiet: bool, verbose: bool = False) -> None:
+    """Log warnings and errors; without ``quiet`` also messages, with ``verbose`` also details."""
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[StderrHandler()])
+    logging.getLogger("crackcli").setLevel(level)
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # its errors become errors of ours
