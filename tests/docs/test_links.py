@@ -25,6 +25,9 @@ def read(path):
     return path.read_text(encoding="utf-8")
 
 
+ARCHITECTURE = read(ROOT / "docs/architecture.md")
+
+
 def without_code(text):
     """The text without fenced blocks and code spans."""
     return re.sub(r"`[^`\n]*`", "", re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S))
@@ -98,6 +101,30 @@ def test_pictures_are_small_and_used():
 
     assert pictures == used & pictures
     assert all(path.stat().st_size < PICTURE_BYTES for path in pictures)
+
+
+FOLDERS = "benchmarks|crackcli|docs|models|sample_data|tests"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_of_the_repository_that_is_named_exists(page):
+    named = re.findall(rf"(?<![\w/.-])((?:{FOLDERS})/[\w./]*\w)(?![\w<*])", read(page))
+
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def modules():
+    """Dotted names `package.name` in docs/architecture.md."""
+    packages = "|".join(path.parent.name for path in (ROOT / "crackcli").glob("*/__init__.py"))
+    return sorted(set(re.findall(rf"`((?:{packages})(?:\.\w+)+)`", ARCHITECTURE)))
+
+
+@pytest.mark.parametrize("name", modules())
+def test_a_module_named_in_the_architecture_exists(name):
+    path = ROOT / "crackcli" / name.replace(".", "/")
+    face = read(ROOT / "crackcli" / name.partition(".")[0] / "__init__.py")
+
+    assert path.with_suffix(".py").is_file() or f'"{name.rpartition(".")[2]}"' in face
 
 
 def functions():
