@@ -34,8 +34,7 @@ from crackcli.rasters.bands import (
     read_mask,
     to_rgb,
 )
-from crackcli.rasters.grid import Window
-from crackcli.rasters.orientation import ORIENTATIONS
+from crackcli.rasters.grid import ORIENTATIONS, Window
 
 log = logging.getLogger(__name__)
 

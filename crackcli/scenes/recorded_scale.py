@@ -8,7 +8,7 @@ import logging
 from dataclasses import asdict, dataclass, replace
 
 from crackcli.errors import InputError, UsageError
-from crackcli.rasters.orientation import ORIENTATIONS
+from crackcli.rasters.grid import ORIENTATIONS
 from crackcli.rasters.reader import RasterInfo, read_tags
 from crackcli.scenes import exif
 from crackcli.scenes.markers import marker_scale

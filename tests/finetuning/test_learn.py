@@ -249,7 +249,7 @@ def test_a_changed_or_missing_photograph_is_named(scan):
     with pytest.raises(InputError, match=r"wall.png is not the photograph that was scanned"):
         learn(task(scan))
     source.unlink()
-    with pytest.raises(InputError, match=r"wall.png, the photograph of wall, is not there"):
+    with pytest.raises(InputError, match=r"wall.png, the photograph of wall, does not exist"):
         learn(task(scan))
 
 
