@@ -1,9 +1,9 @@
-"""How often a classifier is right, source by source.
+"""Measures the accuracy of a classifier, source by source.
 
     python benchmarks/classification.py DATA/test/patches --table DATA/manifest.csv
 
-PATCHES has crack/ and no_crack/, of photographs that were not trained on.  A patch counts as
-cracked where logit(crack) exceeds logit(no crack), that is, at a gate of 0.5.
+PATCHES contains crack/ and no_crack/, from photographs that were not trained on.  A patch counts as
+cracked if logit(crack) exceeds logit(no crack), that is, at a gate of 0.5.
 """
 
 import argparse

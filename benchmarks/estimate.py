@@ -1,11 +1,11 @@
-"""How good is crackcli scan --dry-run?  What it says beside what scans really took.
+"""Compares the estimates of crackcli scan --dry-run with real scans.
 
     OMP_NUM_THREADS=1 python benchmarks/estimate.py sample_data/wall.tif --options="--method lrp"
 
-Each photograph is estimated and scanned into a folder of its own, in processes of their own.
-Seconds are those of the processor, which stay nearly the same on a machine that others use too;
-with one thread they are the seconds of a quiet machine.  The estimate is told twice: with the
-default share of explained tiles, and with the share that the scan then found.
+Each photograph is estimated and scanned into a folder of its own, in separate processes.  Seconds
+are processor seconds, which hardly change on a machine that others use too; with one thread they
+are those of a quiet machine.  Estimates are given twice: with the default fraction of explained
+tiles, and with the fraction that the scan found.
 """
 
 import argparse

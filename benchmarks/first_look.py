@@ -1,16 +1,16 @@
-"""What a first look loses, and what it saves, on labelled patches.
+"""Measures what prescreening (--look) loses and saves on labelled patches.
 
     python benchmarks/first_look.py DATA/train --limit 200
     python benchmarks/first_look.py DATA/test/patches
     python benchmarks/first_look.py PHOTOGRAPHS --tiles
     python benchmarks/first_look.py DATA/train --limit 50 --look-in int8
 
-``crack/`` and ``no_crack/`` hold patches of about a tile.  Each is seen as a scan sees it, mirrored
-at its edges.  Lost is a patch of ``crack/`` in whose middle the full look finds a crack, and which
-the first look passes over; opened is a patch of ``no_crack/`` that is looked at in full all the
-same.  At half the resolution a tile is twice as large as a patch, and sees the crack again in the
-mirror: so a patch is lost less easily than a place of a wall.  With ``--tiles`` all tiles of large
-photographs are seen both ways: lost are tiles in which the full look finds a crack.
+``crack/`` and ``no_crack/`` contain patches of about a tile.  Each is processed as in a scan,
+mirrored at its edges.  A patch of ``crack/`` is lost if the network finds a crack in its middle and
+the prescreen skips it.  A patch of ``no_crack/`` is opened if the prescreen does not skip it.  At
+half the resolution a tile is twice as large as a patch and contains the mirrored crack again, so a
+patch is lost less easily than a place on an image.  With ``--tiles`` all tiles of large photographs
+are processed both ways; lost are tiles in which the network finds a crack.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import numpy as np
 
 from crackcli.engines.onnx import Int8Engine
 from crackcli.engines.opening import open_engine
-from crackcli.inference.opening import LOOKS
+from crackcli.inference.opening import PRESCREENS
 from crackcli.inference.prescreen import (
     HALF_THRESHOLD,
     INT8_THRESHOLD,
@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("patches", type=Path)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--look-in", choices=list(LOOKS), default="half")
+    parser.add_argument("--look-in", choices=list(PRESCREENS), default="half")
     parser.add_argument("--limit", type=int, default=100_000, help="patches of each class")
     parser.add_argument("--tiles", action="store_true", help="of large photographs in a folder")
     given = parser.parse_args()

@@ -1,18 +1,18 @@
-"""How a model fares on a source it never saw: leave one source out, source by source.
+"""Measures a model on sources that it was not trained on: leave one source out.
 
     python benchmarks/generalisation.py DATA --folder models_loso --minutes 20
     python benchmarks/generalisation.py DATA --folder models_loso --sources walls --limit 24
 
 DATA is a data pack with train/ and test/patches (crack/, no_crack/), manifest.csv, and
-test/<source>/images and masks where a source has masks.  For each source a network is trained from
-nothing on all the others, by one short recipe, and judged on every patch of the source; beside it
-stands a network that was trained by the same recipe on all sources, judged on the test patches
-only, as it has seen the rest.  Both are in FOLDER afterwards, and are trained again only if they
-are asked for by another recipe.  ``--zoom 0.5`` trains and judges at half the resolution, on tiles
-of half the side: a step takes a quarter of the time, and fine cracks are lost.
+test/<source>/images and masks for sources with masks.  For each source a network is trained from
+scratch on all the others, by one short recipe, and evaluated on every patch of the source.  A
+network trained by the same recipe on all sources is evaluated on the test patches only, as it was
+trained on the rest.  Both are kept in FOLDER, and trained again only if the recipe changes.
+``--zoom 0.5`` trains and evaluates at half the resolution, on tiles of half the side: a step takes
+a quarter of the time, and fine cracks are lost.
 
-For each source FOLDER/<source>.worst.png shows the patches that the first is most wrongly sure of:
-those it calls cracked above, those it passes below.
+FOLDER/<source>.worst.png shows the patches with the most confident errors of the first network:
+false positives above, false negatives below.
 """
 
 import argparse
@@ -35,8 +35,8 @@ from crackcli.inference.explainer import Explainer
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.rasters.crops import write_png
 from crackcli.registry import check
-from crackcli.training.config import EVALUATIONS
-from crackcli.training.loop import TrainConfig, train
+from crackcli.training.config import EVALUATIONS, TrainConfig
+from crackcli.training.loop import train
 from crackcli.training.patches import read_photograph, resize
 from crackcli.training.validation import ClassifierValidation, validate
 

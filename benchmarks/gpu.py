@@ -1,15 +1,15 @@
-"""What a GPU does: its matrix rate, both passes through windows, loops over tiles, whole scans.
+"""Measures a GPU: matrix products, both passes through windows, loops over tiles, whole scans.
 
     python benchmarks/gpu.py -o gpu              # 2 to 3 minutes on a data centre's GPU
     python benchmarks/gpu.py -o gpu --smoke      # every line of it in tiny, on any processor
 
-Rasters are made meanwhile: one drawn texture of plaster, mirrored on and on, without cracks and
+Meanwhile rasters are made: one drawn texture of plaster, mirrored repeatedly, without cracks and
 with 5 % of its tiles cracked, as tiled JPEG TIFFs of up to ``--megapixels``.  Scans are those of
-``crackcli scan``, from the file to its COGs: of 67 megapixels, and of the largest raster that takes
-no longer than ``--limit`` seconds by that.  FLOPs are those of the convolutions that a method
-needs in the precision at hand, without padding, beside a product of two matrices of 8192 squared,
-random numbers.  Each part has a limit of its own and may fail by itself; ``gpu.md`` and
-``gpu.json`` are written anew after each.
+``crackcli scan``, from the file to its COGs: of 67 megapixels, and of the largest raster that
+should take no longer than ``--limit`` seconds.  FLOPs are those of the convolutions that a method
+needs in the given precision, without padding; they are compared with a product of two random
+matrices of 8192 squared.  Each part has a time limit and may fail by itself; ``gpu.md`` and
+``gpu.json`` are written again after each.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What `gpu` found, in tables."""
+"""Tables of the results of `gpu`."""
 
 import math
 from typing import Any

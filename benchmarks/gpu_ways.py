@@ -1,4 +1,4 @@
-"""How windows may be carried through a network on a GPU: what `gpu` compares."""
+"""Implementations of both passes through a network on a GPU, which `gpu` compares."""
 
 from collections.abc import Callable
 from typing import Any

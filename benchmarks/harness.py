@@ -1,4 +1,4 @@
-"""What several benchmarks need: a process that is measured, a large raster that is mostly empty."""
+"""Shared by several benchmarks: a measured process, and a large raster that is mostly nodata."""
 
 import os
 import subprocess

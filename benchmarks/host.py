@@ -1,14 +1,14 @@
-"""What a scan costs beside its network: reading, cutting, work files, score, threshold, mask, COG.
+"""Measures a scan without its network: reading, cutting, work files, score, threshold, mask, COG.
 
     PYTHONPATH=. python benchmarks/host.py -o host               # 34 megapixels, a minute
     PYTHONPATH=. python benchmarks/host.py -o host --rows 32768 --cols 32768   # a gigapixel
 
-The network is replaced by one that answers at once, with cells, P(crack) and relevance of the real
-shapes and sizes: a tile is cracked where the photograph has very dark pixels, and relevance is
-their darkness.  So what is measured is all that stands between a fast device and the disk.  The
-walls are drawn, tiled JPEG in a TIFF, once sound, once with 5 % of the tiles cracked.  Seconds are
-those of the clock and of all threads of the process; a stage that runs beside others is part of
-both.  ``host.md`` holds the table.
+The network is replaced by one that answers immediately, with cells, P(crack) and relevance of the
+real shapes and sizes: a tile is cracked if it has very dark pixels, and relevance is their
+darkness.  So everything between a fast device and the disk is measured.  The images are drawn,
+tiled JPEG in a TIFF, once crack-free, once with 5 % of the tiles cracked.  Seconds are wall-clock
+seconds and those of all threads of the process; a stage that runs beside others is part of both.
+``host.md`` contains the table.
 """
 
 import argparse

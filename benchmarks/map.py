@@ -1,10 +1,10 @@
-"""Draws a report as QGIS shows it, from the GeoPackage alone: its lines, its styles, its labels.
+"""Draws a report as QGIS shows it, from the GeoPackage alone: lines, styles, labels.
 
     python benchmarks/map.py OUT WALL -o map.png [--window COL,ROW,COLS,ROWS]
 
-OUT is the folder of a report on the one photograph WALL.  There is no QGIS in it: colours, dashes
-and classes are read from the table layer_styles, and what a class draws, from its rule or range.  A
-line that no class, or more than one, draws is an error: in QGIS it would be missing or drawn twice.
+OUT is the folder of a report on the photograph WALL.  QGIS is not used: colours, dashes and classes
+are read from the table layer_styles, and the lines of a class from its rule or range.  A line that
+no class draws, or more than one, is an error: QGIS would omit it or draw it twice.
 """
 
 import argparse

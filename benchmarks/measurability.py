@@ -1,21 +1,18 @@
-"""How far the limits of crackcli.detectability.limits can be trusted: cracks drawn, scanned,
-counted.
+"""Checks the limits of crackcli.detectability.limits: draws cracks, scans them, counts those found.
 
     python benchmarks/measurability.py DATA/train/no_crack --fit --keep fit.jsonl
     python benchmarks/measurability.py DATA/test/patches/no_crack --seed 1000 --keep held_out.jsonl
 
-DATA/.../no_crack are crack-free photographs; their kinds (the first word of a file's name) take
-turns.  Each is mirrored into a picture of four blocks, and onto each block a crack of one even
-width, from 0.4 to 14 px, is drawn as dark as the module assumes; of five pictures two stay as they
-are and the others are blurred, darkened, overexposed, enlarged or made noisy.  Each is scanned as
-crackcli scan does it.  A crack is *found* if half of its length or more has a marked pixel within
-3 px.
+DATA/.../no_crack are crack-free photographs; their kinds (the first word of a file name) alternate.
+Each is mirrored into a picture of four blocks.  A crack of constant width, from 0.4 to 14 px, is
+drawn onto each block with the contrast that the module assumes.  Two of five pictures are
+unchanged; the others are blurred, darkened, overexposed, enlarged or made noisy.  Each is scanned
+by crackcli scan.  A crack is *found* if at least half of its length has a marked pixel within 3 px.
 
-Two tables tell how many were found: by their width as a multiple of the limit that the block
-foretold, and by width.  With --fit it also tells the constants that foretell best what was found:
-P(found) is a logistic function of the logarithm of d' / blur ** BLUR_EXPONENT and reaches 0.9 at
-D_PRIME_90.  What was scanned is kept in --keep (JSON lines) and not scanned again; a picture takes
-about 2 s on two cores.
+Two tables give the fraction found: by width as a multiple of the predicted limit of the block, and
+by width.  With --fit the constants that predict best are printed as well: P(found) is a logistic
+function of the logarithm of d' / blur ** BLUR_EXPONENT and reaches 0.9 at D_PRIME_90.  Results are
+kept in --keep (JSON lines) and not scanned again; a picture takes about 2 s on two cores.
 """
 
 import argparse

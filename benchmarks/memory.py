@@ -1,11 +1,11 @@
-"""How much memory a scan takes as a raster grows.
+"""Measures the memory of a scan as a raster grows.
 
     python benchmarks/memory.py sample_data/wall.tif --sides 2048 8192 32768
 
-Each raster is a square of ``side`` px: a facade, the photograph repeated, runs across its full
-width, and all above and below is no data.  So each strip of the facade is as wide as that of a
-raster full of pixels, while a gigapixel is scanned in minutes.  Every scan is a process of its own;
-its peak is what it wrote into run.json.
+Each raster is a square of ``side`` px: a facade, the photograph repeated, fills its full width, and
+all above and below is nodata.  So each strip of the facade is as wide as in a raster full of
+pixels, but a gigapixel is scanned in minutes.  Every scan is a separate process; its peak memory is
+read from its run.json.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Masks drawn onto their photographs, to be looked at.
+"""Draws masks onto their photographs, for visual inspection.
 
     python benchmarks/overlay.py OUT wall.tif -o overlays --side 1600
 
-OUT is the output folder of crackcli scan.  Each scene becomes one PNG: the photograph shrunk to
-``--side``, with cracks in red and what crackcli report sets aside as joints by default in blue; a
-pixel is marked where any of those it stands for is, so that hairlines are seen.  ``--window COL ROW
-SIDE`` shows a part at full size, plain beside marked.
+OUT is the output folder of crackcli scan.  Each scene becomes one PNG: the photograph reduced to
+``--side``, with cracks in red and joints, as classified by crackcli report, in blue.  A pixel is
+coloured if any of the pixels it stands for is marked, so that hairlines stay visible.  ``--window
+COL ROW SIDE`` shows a part at full size, plain beside marked.
 """
 
 import argparse

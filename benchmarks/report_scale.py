@@ -1,15 +1,14 @@
-"""Does crackcli report hold ten thousand cracks of a million pixels?  Time and memory of one run.
+"""Measures time and memory of crackcli report for ten thousand cracks and a million pixels.
 
     python benchmarks/report_scale.py
     python benchmarks/report_scale.py --cracks 40000 --length-px 30
 
-A georeferenced photograph is drawn, a wall of grey grain with a short wandering crack in each cell
-of a lattice, and scanned by its darkness (``--method raw --masking plain``): so the output folder
-is what a scan writes, and what is crack in its mask is known.  Then it is reported, twice: with the
-photograph at hand, and without.  Each report is a process of its own; the kernel tells its seconds
-and its peak.  What was promised holds of two cores that nobody else uses.  Beside them stands what
-no report can do without: a process that starts Python with the same libraries and reads mask and
-score once.
+A georeferenced photograph is drawn, grey grain with a short wandering crack in each cell of a
+lattice, and scanned by its darkness (``--method raw --masking plain``).  So the output folder is
+that of a scan, and the crack pixels of its mask are known.  It is reported twice: with the
+photograph available, and without.  Each report is a separate process; seconds and peak memory are
+those of the kernel.  The limits hold for two cores that nobody else uses.  For comparison a process
+starts Python with the same libraries and reads mask and score once.
 """
 
 import argparse

@@ -1,15 +1,15 @@
-"""Which widths of cracks are found at which zoom: recall against drawn width.
+"""Measures recall against the width of drawn cracks, for several zooms.
 
     python benchmarks/scales.py DATA/train/no_crack --zooms 1 2 1,2 --limit 8
 
-DATA/train/no_crack are crack-free photographs that the model may have seen in training.  A crack of
-each width is drawn onto each of them, the same photographs for every width; each picture is scanned
-as crackcli scan does it.  The width is that of its widest stretch, ``mean`` the median over the
-pictures of area by length; a crack that would not be seen is drawn darker or a little wider.
+DATA/train/no_crack are crack-free photographs, possibly of the training set.  A crack of each width
+is drawn onto each of them, the same photographs for every width, and each picture is scanned by
+crackcli scan.  The width is the largest along the crack, ``mean`` the median over the pictures of
+area by length; a crack that would not be visible is drawn darker or slightly wider.
 
-Recall is the share of drawn crack pixels that have a marked one within 2 px, ``false`` the share of
-pixels marked among those that lie further from any crack.  Joints, cables and stains are drawn onto
-half of the pictures, too.
+Recall is the fraction of drawn crack pixels with a marked pixel within 2 px, ``false`` the fraction
+marked of the pixels farther from any crack.  Half of the pictures also have joints, cables and
+stains.
 """
 
 import argparse

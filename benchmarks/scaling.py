@@ -1,14 +1,14 @@
-"""Does a scan cost so much for each megapixel, and hold no more memory, however large a raster is?
+"""Measures time per megapixel and peak memory of scans as a raster grows.
 
     python benchmarks/scaling.py sample_data/wall.tif -o scaling --largest-mp 100
     nohup nice python benchmarks/scaling.py sample_data/wall.tif -o scaling --largest-mp 1000 &
 
 Each raster is a square of about 10, 30, 100, 300, 1100 megapixels, a sparse GeoTIFF made for the
-run.  A ninth of it is wall, in islands that all show the same piece of the photograph; the rest is
-no data, which a survey's orthophoto has around its buildings and which costs little: so a
-gigapixel is feasible on two cores.  The cost of wall is told by the last but one column, that of a
-whole raster with this share by the one before.  Each scan is a process of its own; the kernel tells
-its seconds and its peak.  A table goes to ``scaling.md``, a chart to ``scaling.png``.
+run.  A ninth of it are islands that all show the same piece of the photograph.  The rest is nodata,
+as around the buildings of a survey's orthophoto, and costs little, so that a gigapixel is feasible
+on two cores.  The last but one column gives the cost per megapixel of photograph, the one before
+that of a whole raster with this fraction.  Each scan is a separate process; seconds and peak memory
+are those of the kernel.  A table goes to ``scaling.md``, a chart to ``scaling.png``.
 """
 
 import argparse

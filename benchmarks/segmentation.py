@@ -1,11 +1,10 @@
-"""How well masks outline cracks: one table of methods, post-processing and tolerance for each set.
+"""Measures pixel scores of masks: a table of methods, post-processing and tolerance for each set.
 
     python benchmarks/segmentation.py DATA --sets deepcrack cfd masonry_dais
 
-DATA is a data pack with test/<set>/images and test/<set>/masks, and test/patches/no_crack for the
-false alarms.  Every photograph is scanned as a user would scan it, as a scene of its own; ``tile``
-rows explain it as one tile, shrunk or enlarged to 256 px, as the study does.  Nothing is tuned
-here: options are those of crackcli scan.
+DATA is a data pack with test/<set>/images and test/<set>/masks, and test/patches/no_crack for false
+positives.  Every photograph is scanned as a scene, with the options of crackcli scan; ``tile`` rows
+process it as one tile, resized to 256 px, as in Forest et al. 2024.  Nothing is tuned here.
 """
 
 import argparse

@@ -1,15 +1,15 @@
-"""How fast walls are explained, side by side: loops over tiles by Zennit and Captum, and scans.
+"""Compares the speed of attribution: loops over tiles by Zennit and Captum, and scans.
 
     python benchmarks/speed.py -o speed            # under 15 minutes on two quiet cores
     python benchmarks/speed.py -o speed --quick    # a smaller wall and fewer tiles
 
-The obvious loop cuts tiles of 256 px at every 128 and explains each, in batches.  It takes the same
-time on any wall, so a few tiles of it are timed and multiplied by their number.  The scans are
+The obvious loop cuts tiles of 256 px at every 128 and computes attributions in batches.  It takes
+the same time on any image, so a few tiles are timed and multiplied by their number.  The scans are
 whole commands, from the file to its mask, with tiles at every 32 px, 4 times the overlap in each
-direction.  Every contender runs in a process of its own, one after the other, as often as
-``--repeats`` says; the median counts.  FLOP/s are those of the convolutions in the time spent in
-the network, beside a product of two matrices in the same process.  ``speed.md`` and ``speed.png``
-hold the results.
+direction.  Every candidate runs in a separate process, one after the other, ``--repeats`` times;
+the median counts.  FLOP/s are those of the convolutions in the time spent in the network, compared
+with a product of two matrices in the same process.  ``speed.md`` and ``speed.png`` contain the
+results.
 """
 
 import argparse
@@ -46,7 +46,7 @@ STAGES = ("read", "forward", "backward", "mask", "write", "rest")
 def measure(
     name: str, wall: Path, folder: Path, tiles: int, batch: int, cpu_time: bool
 ) -> dict[str, Any]:
-    """One run of a contender on a wall, in this process."""
+    """Run one candidate on a wall, in this process."""
     import torch
 
     from crackcli.engines.opening import open_engine
@@ -126,9 +126,9 @@ def middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(results: dict[tuple[str, str], list[dict[str, Any]]], megapixels: float) -> list[str]:
-    """Markdown: a row for each contender on each wall."""
+    """Return Markdown: a row for each candidate on each wall."""
     lines = [
-        "| wall | who | s/MP | MP/s | times the loop | peak, MB | "
+        "| wall | candidate | s/MP | MP/s | times the loop | peak, MB | "
         + " | ".join(STAGES)
         + " | GFLOP/s | of a matrix product | IoU |",
         "|---" * (9 + len(STAGES)) + "|",
@@ -155,7 +155,7 @@ def table(results: dict[tuple[str, str], list[dict[str, Any]]], megapixels: floa
 
 
 def chart(path: Path, results: dict[tuple[str, str], list], megapixels: float) -> None:
-    """Megapixels per second of all contenders on all walls."""
+    """Draw megapixels per second of all candidates on all walls."""
     import matplotlib
 
     matplotlib.use("agg")

@@ -1,4 +1,4 @@
-"""Who explains a wall in `speed`: loops over tiles, and scans."""
+"""The candidates of `speed`: loops over tiles, and scans."""
 
 import time
 from collections import defaultdict

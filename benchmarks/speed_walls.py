@@ -1,4 +1,4 @@
-"""The walls that `speed` scans: drawn plaster, sound, cracked in a few tiles, or everywhere."""
+"""The walls that `speed` scans: drawn plaster, with no, few or only cracked tiles."""
 
 import sys
 from pathlib import Path

@@ -1,17 +1,17 @@
-"""Widths on photographs: of the sample wall beside what was drawn, of masks beside labels.
+"""Compares widths on photographs: of the sample wall with the drawn ones, of masks with labels.
 
     python benchmarks/width_photographs.py wall OUT  # OUT: of crackcli scan sample_data/wall.tif
     python benchmarks/width_photographs.py masks DATA/test/deepcrack
     python benchmarks/width_photographs.py masks DATA/train --depths --limit 400
 
-``wall`` compares sample by sample where a measured crack lies on a drawn one.  Drawn paths wind and
-a width across a winding path is less than that across the smooth line that is measured: what was
-drawn is taken across the smoothed path (its width times how much longer the path is), so that
-length times width stays the same area.
+``wall`` compares samples where a measured crack lies on a drawn one.  Drawn paths wind, and a width
+across a winding path is less than that across the smooth line that is measured.  The true width is
+therefore taken across the smoothed path (width times the ratio of the lengths), so that length
+times width stays the same area.
 
 ``masks`` compares widths of labelled masks with photometric ones inside the same masks.  Masks are
-no truth of widths: who labels draws a pixel or two too wide, or too narrow.  With ``--depths`` it
-tells how dark cracks are where they are wide, which `crackcli.measuring.photometric_width` starts
+not exact: labels are often a pixel or two too wide or too narrow.  With ``--depths`` the contrast
+of wide cracks is printed, which `crackcli.measuring.photometric_width` starts
 from (`DEPTHS` and `ONE_PHOTOGRAPH`, from the training photographs)."""
 
 import argparse

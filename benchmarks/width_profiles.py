@@ -1,9 +1,9 @@
-"""How long the width profiles of a report take to write, against SQLite alone.
+"""Measures the time to write the width profiles of a report, compared with SQLite alone.
 
     python benchmarks/width_profiles.py [--cracks 10000] [--samples 30]
 
 The same rows go into a GeoPackage as a report writes them, and into a plain table by sqlite3's
-executemany: what is more than that is the price of a table that a GIS knows.
+executemany.  The difference is the cost of a table that a GIS recognises.
 """
 
 import argparse

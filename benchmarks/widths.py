@@ -1,4 +1,4 @@
-"""How wide a crack is measured, beside how wide it is.
+"""Compares measured crack widths with the true widths of drawn cracks.
 
     python benchmarks/widths.py truth -n 20 -o widths.png
     python benchmarks/widths.py truth --quick

@@ -1,10 +1,10 @@
-"""Write ``vgg11_128.int8.onnx``: the features of the shipped classifier in whole numbers of 8 bits.
+"""Writes ``vgg11_128.int8.onnx``: the features of the shipped classifier in int8.
 
     python models/quantise.py DATA/train
 
-Weights are scaled channel by channel, activations by the smallest and largest that occur in the
-middles of 64 photographs of ``crack/`` and ``no_crack/``, drawn by a fixed seed; the same network
-sees windows, without padding.
+Weights are scaled per channel, activations by their smallest and largest values in the centres of
+64 photographs of ``crack/`` and ``no_crack/``, chosen with a fixed seed.  The network is the same,
+without padding.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from crackcli.engines.onnx import INT8_INPUT, as_input
-from crackcli.export.graph_surgery import halve, point_into
+from crackcli.export.graph_surgery import refer_to_weights, store_in_half
 from crackcli.networks.chain import unpadded
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.shipped_models import shipped
@@ -33,7 +33,7 @@ PATCHES, SIDE_PX = 64, 256
 
 
 class Patches(CalibrationDataReader):
-    """The middles of photographs."""
+    """Calibration images: the centres of photographs."""
 
     def __init__(self, folder: Path) -> None:
         paths = sorted(
@@ -49,7 +49,7 @@ class Patches(CalibrationDataReader):
 
 
 def middle(image: np.ndarray) -> dict[str, np.ndarray]:
-    """What the graph takes, of the middle of a photograph (BGR)."""
+    """Return the input of the graph for the centre of a photograph (BGR)."""
     row, col = ((side - SIDE_PX) // 2 for side in image.shape[:2])
     part = image[row : row + SIDE_PX, col : col + SIDE_PX, ::-1]
     return {INT8_INPUT: as_input(part[None])}
@@ -82,8 +82,8 @@ def main() -> None:
             extra_options={"AddQDQPairToWeight": True},  # weights stay those of the checkpoint
         )
         graph = onnx.load(whole)
-        halve(graph)
-        point_into(graph, shipped(".safetensors"))
+        store_in_half(graph)
+        refer_to_weights(graph, shipped(".safetensors"))
         onnx.save(graph, shipped(".int8.onnx"))
 
 

@@ -2,8 +2,8 @@
 
     python sample_data/make.py [FOLDER]
 
-FOLDER is this script's own if not given.  Every pixel is invented here (see `scenery`), and is the
-same on each run.  What the files mean is told in README.md.
+FOLDER is the folder of this script by default.  Every pixel is synthetic (see `scenery`) and the
+same on each run.  README.md describes the files.
 """
 
 import json
@@ -47,7 +47,7 @@ LEAST_CRACK_PX2 = 150.0  # area of crack in a patch that is to show one
 
 @dataclass(frozen=True)
 class Planned:
-    """A crack of the wall: from where to where, how it looks, and what becomes of it."""
+    """A crack of the wall: its ends, its style, and its change between the campaigns."""
 
     crack_id: int
     start: tuple[float, float]
@@ -89,7 +89,7 @@ PLAN = [
 
 
 def main(folder: Path) -> None:
-    """Writes all files into ``folder``."""
+    """Write all files into ``folder``."""
     wall = sample_wall(np.random.default_rng(SEED))
     truth: dict[str, Any] = {"pixel_mm": 1000 * PIXEL_M, "fates": {}}
     first: dict[int, list[CrackPath]] = {}
@@ -151,7 +151,7 @@ def a_year_later(rng: Generator, image: Image, filled: list[CrackPath]) -> Image
 
 
 def record(crack_id: int, paths: list[CrackPath], cover: Field, fate: str) -> dict[str, Any]:
-    """What is known of a crack; its first path is the stem.  Pixels are millimetres."""
+    """Return the properties of a crack; its first path is the stem.  Pixels are millimetres."""
     length = sum(path.length_px for path in paths)
     area = sum(path.area_px for path in paths)
     widest = max(paths, key=lambda path: path.width_px.max())
@@ -174,7 +174,7 @@ def record(crack_id: int, paths: list[CrackPath], cover: Field, fate: str) -> di
 
 
 def write_raster(path: Path, image: Image) -> None:
-    """A photograph as a tiled, georeferenced JPEG-in-TIFF."""
+    """Write a photograph as a tiled, georeferenced JPEG-in-TIFF."""
     rows, cols = image.shape[:2]
     profile = {
         "driver": "GTiff",

@@ -1,7 +1,7 @@
-"""The walls of the sample data: what stands on them, hangs on them and is written on them.
+"""The walls of the sample data, with objects and marks on them.
 
-Everything here is scenery to be told apart from cracks: a ledge and its water runs, a cable, drill
-holes, a rusty nail, chalk and pencil.  Coordinates are (x, y) in pixels of 1 mm.
+These resemble cracks but are none: a ledge and its water runs, a cable, drill holes, a rusty nail,
+chalk and pencil.  Coordinates are (x, y) in pixels of 1 mm.
 """
 
 import itertools

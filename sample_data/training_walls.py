@@ -1,4 +1,4 @@
-"""Patches of other drawn walls, to train on: none of them is in the sample data.
+"""Writes training patches of other drawn walls; none of them is in the sample data.
 
     python sample_data/training_walls.py FOLDER --walls 40
 
