@@ -13,11 +13,11 @@ from crackcli.inference.strips import StripScorer
 from crackcli.registry import check
 from crackcli.shipped_models import shipped
 
-LOOKS = {
+PRESCREENS = {
     "half": "at half the resolution",
     "int8": "in int8, with the shipped model, on processors with VNNI",
 }
-CPU = Path("/proc/cpuinfo")
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 def open_explainer(options: ModelOptions | None = None) -> StripScorer:
@@ -27,7 +27,7 @@ def open_explainer(options: ModelOptions | None = None) -> StripScorer:
     model file does not fit them.
     """
     options = options or ModelOptions()
-    check(LOOKS, options.look_in)
+    check(PRESCREENS, options.look_in)
     if options.look_in != "half" and not options.look:
         raise UsageError(f"--look-in {options.look_in} needs --look; try --look {INT8_THRESHOLD:g}")
     if options.look_in == "int8" and options.model is not None:
@@ -70,6 +70,6 @@ def explainer_of(
 def multiplies_int8() -> bool:
     """Return True if the processor has VNNI, which sums four products of int8 at once."""
     try:
-        return "vnni" in CPU.read_text(encoding="utf-8", errors="replace")
+        return "vnni" in CPU_INFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False

@@ -26,7 +26,7 @@ class ModelOptions:
     precision: str = "auto"
     gate: float = DEFAULT_GATE  # P(crack); tiles below it get no attribution
     look: float = 0.0  # P(crack) of the prescreen; 0: no prescreen
-    look_in: str = "half"  # kind of prescreen, one of `crackcli.inference.opening.LOOKS`
+    look_in: str = "half"  # kind of prescreen, one of `crackcli.inference.opening.PRESCREENS`
 
     def __post_init__(self) -> None:
         if not 0 <= self.gate <= 1:

@@ -18,7 +18,7 @@ from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo
 
 CORE_PX = 512  # height of a strip
-ALARM = 0.5  # P(crack) from which on a tile counts as cracked
+CRACKED_FROM = 0.5  # P(crack) from which on a tile counts as cracked
 
 Place = tuple[int, int]  # row and column of a tile, in positions
 
@@ -39,9 +39,9 @@ class TileProbabilities:
         return int(self.usable.sum())
 
     @property
-    def alarms(self) -> int:
+    def positives(self) -> int:
         """Number of usable positions classified as cracked."""
-        return int((self.usable & (self.probability >= ALARM)).sum())
+        return int((self.usable & (self.probability >= CRACKED_FROM)).sum())
 
     def window(self, place: Place) -> Window:
         """Return the pixels of a tile."""

@@ -44,7 +44,7 @@ NOISE_PX = 32  # sigma; the contrast of crack-free texture is averaged over it
 TWO_SIDED = 1.25  # the difference to the surroundings may exceed d by this factor
 HALF_WAY = 0.5
 
-MENU = ("auto", "plain", "refined", "study")
+RECIPES = ("auto", "plain", "refined", "study")
 
 STUDY_CLOSINGS_PX = (5, 25)  # sides of the closings before and after components are selected
 STUDY_AREA_PX = 50
@@ -65,9 +65,9 @@ class Masking:
     min_area_px: int | None = None  # None: 40, for recipe study 50
 
     def __post_init__(self) -> None:
-        if self.recipe not in MENU:
+        if self.recipe not in RECIPES:
             raise UsageError(
-                f"--masking {self.recipe}: unknown recipe; choose one of: {', '.join(MENU)}"
+                f"--masking {self.recipe}: unknown recipe; choose one of: {', '.join(RECIPES)}"
             )
         if self.threshold is not None and not 0 < self.threshold < np.inf:
             raise UsageError(

@@ -52,7 +52,7 @@ class Scores:
         self.band = Band(path)
         tags = read_tags(path)
         self.top = float(tags["CRACKCLI_SCORE_TOP"])
-        self.maker = tags["CRACKCLI_METHOD"], tags["CRACKCLI_START"]
+        self.method, self.start = tags["CRACKCLI_METHOD"], tags["CRACKCLI_START"]
         self.unit = float(tags["CRACKCLI_MARGIN"]) ** 0.5
 
     def __enter__(self) -> "Scores":
@@ -93,8 +93,8 @@ def find_threshold(score: Path, masking: Masking) -> float:
     threshold is fixed if the score is a probability.
     """
     with Scores(score) as scores:
-        (method, _), study = scores.maker, masking.recipe == "study"
-        if find_method(method).probability and not study:
+        study = masking.recipe == "study"
+        if find_method(scores.method).probability and not study:
             return HALF_PROBABILITY
         grid = Grid(*scores.band.shape, CORE_PX, HALO_PX)
     counts = np.zeros(BINS, np.int64)
@@ -106,7 +106,7 @@ def find_threshold(score: Path, masking: Masking) -> float:
     centres: Float64 = np.arange(0.5, BINS, dtype=np.float64) * (scores.top / BINS)
     if study:  # Forest et al. 2024 threshold relevance, not its root
         return float(np.sqrt(isodata(counts, centres**2)))
-    low, high = BOUNDS.get(scores.maker, (0.0, np.inf))
+    low, high = BOUNDS.get((scores.method, scores.start), (0.0, np.inf))
     return float(np.clip(isodata(counts, centres), low * scores.unit, high * scores.unit))
 
 

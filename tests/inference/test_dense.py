@@ -1,4 +1,4 @@
-"""Scores without a gate: the same however a raster is cut, for windows and for tiles."""
+"""Dense scores, of methods without a gate, do not depend on how a raster is cut."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def test_a_pixel_gets_the_mean_of_the_four_tiles_over_it(tmp_path):
     np.testing.assert_allclose(actual, (total / count)[inside], atol=1e-3)
 
 
-def test_a_scan_marks_what_is_probable_and_gives_no_probability_of_tiles(tmp_path):
+def test_a_scan_masks_probable_pixels_and_has_no_tile_probabilities(tmp_path):
     task = ScanTask(photograph(tmp_path), tmp_path / "wall", Masking("auto"))
 
     summary = scan_raster(task, DenseScorer(DirectEngine("window")))
@@ -74,10 +74,10 @@ def test_a_scan_marks_what_is_probable_and_gives_no_probability_of_tiles(tmp_pat
         marked = band.read(Window(0, 0, *band.shape)) == 1
     expected = explained(task.source, DirectEngine("window"), 512) > 0.5
     assert expected.any()
-    assert (marked == expected).mean() > 0.999  # but for the steps of a stored score
+    assert (marked == expected).mean() > 0.999  # except where the rounding of stored scores decides
 
 
-def test_the_picture_itself_is_a_score(tmp_path):
+def test_method_raw_scores_the_image_itself(tmp_path):
     path = photograph(tmp_path)
 
     explainer = open_explainer(ModelOptions(method="raw"))
@@ -85,7 +85,7 @@ def test_the_picture_itself_is_a_score(tmp_path):
 
     image = cv2.imread(str(path)).mean(axis=2)
     np.testing.assert_allclose(actual, 1 - image / 255, atol=1e-3)
-    scan_raster(ScanTask(path, tmp_path / "wall"), explainer)  # and can be scanned with
+    scan_raster(ScanTask(path, tmp_path / "wall"), explainer)  # a scan works too
 
 
 def test_a_damaged_model_is_named(tmp_path):
@@ -97,17 +97,17 @@ def test_a_damaged_model_is_named(tmp_path):
     ("asked", "says"),
     [
         ({"model": Path("a.onnx")}, r"--model a\.onnx: method raw needs no model; leave it out"),
-        ({"engine": "raw", "method": "lrp"}, r"--method lrp: engine raw lacks it; leave --engine out"),
+        ({"engine": "raw", "method": "lrp"}, "--method lrp: engine raw lacks it; leave --engine"),
         ({"baseline": "mean"}, "method raw has no baseline"),
     ],
 )
-def test_what_the_picture_itself_has_no_use_for_is_refused(asked, says):
+def test_options_without_effect_on_method_raw_are_errors(asked, says):
     with pytest.raises(UsageError, match=says):
         open_explainer(ModelOptions(**{"method": "raw"} | asked))
 
 
 @pytest.mark.parametrize("engine", ["auto", "onnx", "torch", "zennit"])
-def test_the_picture_itself_is_shown_by_any_engine(engine):
+def test_method_raw_works_with_any_engine(engine):
     facts = open_explainer(ModelOptions(method="raw", engine=engine)).engine.facts
 
     assert (facts.engine, facts.device) == ("raw", "cpu")

@@ -1,4 +1,4 @@
-"""The map of a raster is the same however the raster is cut, and is as good at its edges."""
+"""The relevance map does not depend on how a raster is cut, and is as good at its edges."""
 
 from dataclasses import replace
 
@@ -32,19 +32,19 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def network(checkpoint):
-    """The same explained by LRP, in torch."""
+    """The torch engine of the tiny network, with LRP."""
     from crackcli.engines.torch import TorchEngine
 
     return TorchEngine(checkpoint, device="cpu")
 
 
 def in_one_pass(engine, image, gate):
-    """The same of a whole image, mirrored at its edges and not cut at all."""
+    """Relevance and P(crack) of a whole image, mirrored at its edges and not cut at all."""
     facts = engine.facts
     step, tile = facts.stride_px, facts.tile_px // facts.stride_px
-    beyond = tile // 2  # cells whose tiles count
+    beyond = tile // 2  # cells beyond the edge whose tiles count
     reach = -(-facts.reach_px // step)
-    rim = beyond + reach  # and those that they see
+    rim = beyond + reach  # plus their receptive field
     rows, cols = (-(-side // step) for side in image.shape[:2])
     fill_up = [
         (rim * step, (rim + cells) * step - side)
@@ -55,7 +55,7 @@ def in_one_pass(engine, image, gate):
     window = padded[:, more : -more or None, more : -more or None]
     tiles, value = engine.head(engine.features(window), gate)
     if facts.kind == "passes":
-        none = 2 * [(rim - beyond, rim - beyond)]  # of those further out
+        none = 2 * [(rim - beyond, rim - beyond)]  # no tiles further out
         maps = in_all_passes(engine, padded, np.pad(tiles >= gate, [(0, 0), *none]), rim)
     else:
         maps = np.pad(engine.back(window, value), [(0, 0), (more, more), (more, more)])
@@ -64,7 +64,7 @@ def in_one_pass(engine, image, gate):
 
 
 def in_all_passes(engine, padded, gated, rim):
-    """The maps of a method of several passes; ``padded`` begins ``rim`` cells before the raster."""
+    """Maps of a method of several passes; ``padded`` starts ``rim`` cells before the raster."""
     import torch
 
     place = torch.tensor([-rim * engine.facts.stride_px] * 2)
@@ -80,7 +80,7 @@ def in_all_passes(engine, padded, gated, rim):
 
 @pytest.mark.parametrize("method", ["deepliftshap", "gradientshap"])
 @pytest.mark.parametrize("gated", [False, True])
-def test_passes_of_blocks_give_what_passes_of_the_whole_give(checkpoint, tmp_path, method, gated):
+def test_passes_of_blocks_equal_passes_of_the_whole_image(checkpoint, tmp_path, method, gated):
     from crackcli.engines.torch import TorchEngine
 
     engine = TorchEngine(checkpoint, method, device="cpu")
@@ -96,7 +96,7 @@ def test_passes_of_blocks_give_what_passes_of_the_whole_give(checkpoint, tmp_pat
 
 
 @pytest.mark.parametrize("gated", [False, True])
-def test_blocks_and_strips_give_what_one_pass_gives(network, tmp_path, gated):
+def test_blocks_and_strips_equal_one_pass(network, tmp_path, gated):
     image = wall(205, 331, cracks=2)
     _, tiles = in_one_pass(network, image, 0.0)
     gate = in_the_widest_gap(tiles) if gated else 0.0
@@ -111,16 +111,16 @@ def test_blocks_and_strips_give_what_one_pass_gives(network, tmp_path, gated):
 
 
 def in_the_widest_gap(values):
-    """A number that none of the ``values`` is near to."""
+    """The middle of the widest gap between the values."""
     rising = np.sort(values, axis=None)
     widest = np.diff(rising).argmax()
     return float(rising[widest : widest + 2].mean())
 
 
-def test_a_tile_that_reaches_beyond_the_edge_sees_a_mirror(tmp_path):
+def test_pixels_beyond_the_edge_are_mirrored(tmp_path):
     half = wall(161, 225, cracks=0)
-    half[:, :9] = 30  # only a tile with its centre on the edge has enough of it to be gated
-    mirrored = np.concatenate([half[:, :0:-1], half], axis=1)  # the first column stands once
+    half[:, :9] = 30  # only tiles centred on the edge reach the gate
+    mirrored = np.concatenate([half[:, :0:-1], half], axis=1)  # the first column occurs once
     paths = write(tmp_path / "half.tif", half), write(tmp_path / "mirrored.tif", mirrored)
 
     at_edge, edge_tiles, _ = explained(paths[0], LocalEngine(), 96, gate=0.95)
@@ -144,14 +144,14 @@ def test_the_map_does_not_depend_on_the_blocks(network, tmp_path, rows, cols):
     np.testing.assert_allclose(small, large, atol=2e-3 * np.abs(large).max())
 
 
-def test_a_wide_raster_has_lower_strips_so_that_none_has_more_pixels():
+def test_strips_of_a_wide_raster_are_lower():
     explainer = Explainer(LocalEngine(), 0.5)
     for cols, rows in ((3000, 1024), (16384, 1024), (30000, 544), (65536, 256), (10**6, 256)):
         assert explainer.grid(10**5, cols, 1024).core_px == rows
-    assert explainer.grid(10**5, 30000, 256).core_px == 256  # as was asked for
+    assert explainer.grid(10**5, 30000, 256).core_px == 256  # as requested
 
 
-def test_a_map_moves_with_its_photograph(network, tmp_path):
+def test_a_map_shifts_with_its_photograph(network, tmp_path):
     image = wall(640, 640, cracks=3)
     moved = np.roll(image, (64, 128), axis=(0, 1))
 
@@ -163,7 +163,7 @@ def test_a_map_moves_with_its_photograph(network, tmp_path):
     np.testing.assert_allclose(there[inner, inner], expected, atol=2e-3 * np.abs(here).max())
 
 
-def test_edges_are_explained_as_the_middle_is(tmp_path):
+def test_relevance_at_edges_is_that_of_the_middle(tmp_path):
     image = np.full((256, 256, 3), 150, np.uint8)
 
     relevance, tiles, _ = explained(write(tmp_path / "even.tif", image), LocalEngine(), 128)
@@ -173,7 +173,7 @@ def test_edges_are_explained_as_the_middle_is(tmp_path):
     assert np.ptp(tiles) == 0
 
 
-def test_a_closed_gate_costs_no_way_back(tmp_path):
+def test_nothing_is_back_propagated_if_no_tile_reaches_the_gate(tmp_path):
     engine = LocalEngine()
 
     relevance, tiles, _ = explained(
@@ -197,7 +197,7 @@ def test_only_blocks_near_a_gated_tile_are_explained(tmp_path):
     assert engine.backs < 9  # of 30 blocks
 
 
-def test_pixels_without_data_get_no_relevance_and_black_ones_do(tmp_path):
+def test_nodata_gets_no_relevance_and_black_pixels_do(tmp_path):
     image = wall(256, 256, cracks=0)
     image[:, 100:110] = 0
     valid = np.ones((256, 256), bool)
@@ -210,9 +210,9 @@ def test_pixels_without_data_get_no_relevance_and_black_ones_do(tmp_path):
     assert relevance[:200, 100:110].all()
 
 
-def test_holes_leave_no_trace_of_the_blocks(network, tmp_path):
+def test_the_map_around_nodata_does_not_depend_on_the_blocks(network, tmp_path):
     valid = np.ones((200, 520), bool)
-    valid[20:180, 150:400] = False  # wider than the fill takes to fade
+    valid[20:180, 150:400] = False  # wider than the fade of the fill
     path = write(tmp_path / "wall.tif", wall(200, 520, cracks=4), valid)
 
     small, *_ = explained(path, network, core_px=64)
@@ -221,7 +221,7 @@ def test_holes_leave_no_trace_of_the_blocks(network, tmp_path):
     np.testing.assert_allclose(small, large, atol=2e-3 * np.abs(large).max())
 
 
-def test_p_crack_is_kept_where_the_tile_has_its_centre(tmp_path):
+def test_p_crack_is_stored_at_the_centre_of_its_tile(tmp_path):
     image = np.full((160, 256, 3), 255, np.uint8)
     image[64:128, 128:192] = 0  # one tile of 64 px, its centre at (96, 160)
 
@@ -233,7 +233,7 @@ def test_p_crack_is_kept_where_the_tile_has_its_centre(tmp_path):
     assert not tiles[:, 7].any()
 
 
-def test_a_raster_without_any_data_is_sound(tmp_path):
+def test_a_raster_of_nodata_gets_no_relevance(tmp_path):
     path = write(tmp_path / "empty.tif", np.zeros((96, 160, 3), np.uint8), np.zeros((96, 160)))
 
     relevance, _, known = explained(path, LocalEngine(), 64)
@@ -242,7 +242,7 @@ def test_a_raster_without_any_data_is_sound(tmp_path):
     assert not relevance.any()
 
 
-def test_holes_are_filled_with_the_nearest_colour_that_fades_to_grey():
+def test_nodata_is_filled_with_the_nearest_colour_fading_to_grey():
     rgb = np.zeros((3, 200, 3), np.uint8)
     rgb[:, 0] = (200, 100, 50)
     valid = np.zeros((3, 200), bool)
@@ -256,7 +256,7 @@ def test_holes_are_filled_with_the_nearest_colour_that_fades_to_grey():
     assert (filled[1, FADE_PX + 1 :] == FILL_GREY).all()
 
 
-def test_a_network_that_gives_no_numbers_is_called_damaged(tmp_path):
+def test_maps_that_are_not_finite_are_an_error(tmp_path):
     engine = LocalEngine()
     engine.back = lambda images, value: np.full(images.shape[:3], np.nan, np.float32)
 
@@ -266,7 +266,7 @@ def test_a_network_that_gives_no_numbers_is_called_damaged(tmp_path):
         explained(write(tmp_path / "wall.tif", wall(128, 128)), engine, 64)
 
 
-def test_a_classifier_that_gives_no_numbers_is_called_damaged(tmp_path):
+def test_probabilities_that_are_not_finite_are_an_error(tmp_path):
     engine = LocalEngine()
     head = engine.head
     engine.head = lambda cells, gate: (np.full_like(head(cells, gate)[0], np.nan), cells)
@@ -278,18 +278,18 @@ def test_a_classifier_that_gives_no_numbers_is_called_damaged(tmp_path):
     assert engine.backs == 0
 
 
-def test_blocks_far_from_data_have_the_probability_of_fill_without_the_head(network, tmp_path):
+def test_tiles_far_from_data_get_the_probability_of_fill_without_the_head(network, tmp_path):
     valid = np.zeros((64, 3072), bool)
     valid[:, :64] = True
     path = write(tmp_path / "wall.tif", wall(*valid.shape), valid)
-    looked = []
+    calls = []
 
     class Counting:
         facts, features, back = network.facts, network.features, network.back
         window_cells = network.window_cells
 
         def head(self, cells, gate):
-            looked.append(cells.shape)
+            calls.append(cells.shape)
             return network.head(cells, gate)
 
     _, probability, _ = explained(path, Counting(), 64, gate=0.9)
@@ -299,10 +299,10 @@ def test_blocks_far_from_data_have_the_probability_of_fill_without_the_head(netw
     expected = network.head(fill_only, 0.0)[0].flat[0]
     np.testing.assert_allclose(probability[:, 64:], expected, atol=1e-6)
     assert abs(probability[:, :2] - expected).max() > 1e-4
-    assert len(looked) <= 2
+    assert len(calls) <= 2
 
 
-def test_what_is_as_grey_as_the_fill_is_explained_where_it_counts_as_crack(tmp_path):
+def test_an_image_as_grey_as_the_fill_is_explained_if_it_reaches_the_gate(tmp_path):
     grey = np.full((96, 128, 3), FILL_GREY, np.uint8)
 
     relevance, probability, _ = explained(
@@ -313,7 +313,7 @@ def test_what_is_as_grey_as_the_fill_is_explained_where_it_counts_as_crack(tmp_p
     assert (relevance > 0).all()
 
 
-def test_a_block_without_data_is_not_explained_though_a_crack_is_near(tmp_path):
+def test_a_block_of_nodata_is_not_explained_even_near_a_crack(tmp_path):
     valid = np.ones((192, 192), bool)
     valid[64:128, 64:128] = False
     path = write(tmp_path / "wall.tif", np.full((192, 192, 3), 20, np.uint8), valid)

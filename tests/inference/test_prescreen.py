@@ -1,4 +1,4 @@
-"""The first look leaves out what is clearly sound, and nothing else."""
+"""The prescreen skips tiles that clearly show no crack, and no others."""
 
 import json
 
@@ -17,11 +17,11 @@ from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect
 from crackcli.scan.raster import ScanTask, scan_raster
 
-LEAST, GATE = 0.6, 0.9  # to this engine a sound wall is one of P(crack) 0.47
+THRESHOLD, GATE = 0.6, 0.9  # P(crack) of crack-free tiles is 0.47 with this engine
 
 
 class Counting(LocalEngine):
-    """An engine that tells how many pixels it has seen, and at most at once."""
+    """An engine that counts its pixels, and those of the largest image of `back`."""
 
     def __init__(self):
         super().__init__()
@@ -37,7 +37,7 @@ class Counting(LocalEngine):
 
 
 class Full(Counting):
-    """A device whose memory ends at so many pixels of an image."""
+    """A device that runs out of memory on images with more than ``most`` values."""
 
     most = 200 * 200 * 3
 
@@ -59,10 +59,10 @@ class Full(Counting):
             raise OutOfMemory("full")
 
 
-def looked(path, engine, core_px, gate=GATE, least=LEAST):
-    """Relevance and P(crack) of a whole raster by an explainer with a first look."""
+def prescreened(path, engine, core_px, gate=GATE, threshold=THRESHOLD):
+    """Relevance and P(crack) of a whole raster by an explainer with a prescreen."""
     info = inspect(path)
-    explainer = Explainer(engine, gate, HalfResolutionPrescreen(LocalEngine(), least))
+    explainer = Explainer(engine, gate, HalfResolutionPrescreen(LocalEngine(), threshold))
     grid = explainer.grid(info.rows, info.cols, core_px)
     with Raster(info) as raster:
         strips = [explainer.score_strip(raster, grid, index) for index in range(len(grid))]
@@ -79,10 +79,10 @@ def cracked(tmp_path):
     return write(tmp_path / "cracked.tif", image)
 
 
-def test_a_crack_scores_the_same_and_the_sound_rest_is_not_looked_at(cracked):
+def test_a_crack_scores_the_same_and_crack_free_tiles_are_skipped(cracked):
     engine, all_of_it = Counting(), Counting()
 
-    relevance, tiles = looked(cracked, engine, 256)
+    relevance, tiles = prescreened(cracked, engine, 256)
 
     expected, expected_tiles, _ = explained(cracked, all_of_it, 256, GATE)
     assert expected.any()
@@ -91,21 +91,21 @@ def test_a_crack_scores_the_same_and_the_sound_rest_is_not_looked_at(cracked):
     assert engine.seen < all_of_it.seen / 3
 
 
-def test_what_is_looked_at_does_not_depend_on_the_strips(cracked):
-    small, tiles = looked(cracked, LocalEngine(), 64)
-    large, same_tiles = looked(cracked, LocalEngine(), 1024)
+def test_the_result_does_not_depend_on_the_strips(cracked):
+    small, tiles = prescreened(cracked, LocalEngine(), 64)
+    large, same_tiles = prescreened(cracked, LocalEngine(), 1024)
 
     np.testing.assert_allclose(tiles, same_tiles, atol=1e-6)
     np.testing.assert_allclose(small, large, atol=1e-3 * large.max())
 
 
 @pytest.mark.parametrize(
-    ("look", "cells"),  # below a strip: under its tiles; under those that the look is asked about
+    ("prescreen", "cells"),  # rows below a strip: of its tiles; of those that are prescreened
     [(None, 3), (Int8Prescreen, 5), (HalfResolutionPrescreen, 10)],
 )
-def test_a_strip_asks_for_no_pixel_further_below_than_its_tiles_see(tmp_path, look, cells):
+def test_a_strip_reads_no_pixel_further_below_than_its_tiles_need(tmp_path, prescreen, cells):
     path = write(tmp_path / "wall.tif", wall(1536, 300, cracks=2))
-    explainer = Explainer(LocalEngine(), GATE, look and look(Named(), LEAST))
+    explainer = Explainer(LocalEngine(), GATE, prescreen and prescreen(Named(), THRESHOLD))
     grid = explainer.grid(1536, 300, 512)
     with Farthest(inspect(path)) as raster:
         for index, strip in enumerate(grid):
@@ -116,13 +116,13 @@ def test_a_strip_asks_for_no_pixel_further_below_than_its_tiles_see(tmp_path, lo
 
 
 class Named(LocalEngine):
-    """An engine that says what it computes by."""
+    """An engine with the checksum of its file."""
 
     sha256 = "0" * 64
 
 
 class Farthest(Raster):
-    """A raster that tells how far down it was read."""
+    """A raster that records how far down it was read."""
 
     end_row = 0
 
@@ -131,15 +131,15 @@ class Farthest(Raster):
         return super().read(window)
 
 
-@pytest.mark.parametrize("rows", [64, 300, 700])  # the last two no multiple of a cell
+@pytest.mark.parametrize("rows", [64, 300, 700])  # the last two are no multiples of a cell
 @pytest.mark.parametrize("zoom", [0.5, 1.0])
-@pytest.mark.parametrize("look", [HalfResolutionPrescreen, Int8Prescreen])
-def test_a_raster_of_one_strip_may_have_any_number_of_rows(tmp_path, rows, zoom, look):
+@pytest.mark.parametrize("prescreen", [HalfResolutionPrescreen, Int8Prescreen])
+def test_a_raster_of_one_strip_may_have_any_number_of_rows(tmp_path, rows, zoom, prescreen):
     image = wall(rows, 400, cracks=0)
     image[10:60, 100:140] = 10
     path = write(tmp_path / "wall.tif", image)
     info = inspect(path)
-    explainer = Explainer(LocalEngine(), GATE, look(Named(), LEAST))
+    explainer = Explainer(LocalEngine(), GATE, prescreen(Named(), THRESHOLD))
     view = View.of(info, zoom, explainer, 1024)
     assert len(view.grid) == 1
 
@@ -150,19 +150,21 @@ def test_a_raster_of_one_strip_may_have_any_number_of_rows(tmp_path, rows, zoom,
     np.testing.assert_array_equal(scores.relevance, expected.relevance)
 
 
-def test_strips_in_any_order_see_the_same(cracked):
+def test_strips_in_any_order_get_the_same_scores(cracked):
     info = inspect(cracked)
-    explainer = Explainer(LocalEngine(), GATE, HalfResolutionPrescreen(LocalEngine(), LEAST))
+    explainer = Explainer(LocalEngine(), GATE, HalfResolutionPrescreen(LocalEngine(), THRESHOLD))
     grid = explainer.grid(info.rows, info.cols, 128)
     with Raster(info) as raster:
         for index in (4, 0, 3, 1):
-            again = Explainer(LocalEngine(), GATE, HalfResolutionPrescreen(LocalEngine(), LEAST))
+            again = Explainer(
+                LocalEngine(), GATE, HalfResolutionPrescreen(LocalEngine(), THRESHOLD)
+            )
             one, other = (each.score_strip(raster, grid, index) for each in (explainer, again))
             np.testing.assert_array_equal(one.relevance, other.relevance)
             np.testing.assert_array_equal(one.probability, other.probability)
 
 
-def test_around_a_place_the_highest_p_crack_of_the_smaller_view_counts(cracked):
+def test_half_resolution_takes_the_highest_p_crack_near_a_place(cracked):
     info = inspect(cracked)
     with Raster(info) as raster:
         first = HalfResolutionPrescreen(LocalEngine()).probability(
@@ -170,37 +172,39 @@ def test_around_a_place_the_highest_p_crack_of_the_smaller_view_counts(cracked):
         )
 
     assert first.shape == (20, 26)
-    assert first[4, 10] == 1  # amid the crack
+    assert first[4, 10] == 1  # in the middle of the crack
     near = np.zeros(first.shape, bool)
     near[:12, 4:17] = True  # half a tile of the view, 64 px of the raster, and a step
-    assert first[~near].max() < LEAST
+    assert first[~near].max() < THRESHOLD
 
 
-def test_there_is_none_where_the_gate_is_no_higher(cracked):
-    explainer = Explainer(LocalEngine(), LEAST, HalfResolutionPrescreen(LocalEngine(), LEAST))
+def test_a_prescreen_whose_threshold_is_not_below_the_gate_is_left_out(cracked):
+    explainer = Explainer(
+        LocalEngine(), THRESHOLD, HalfResolutionPrescreen(LocalEngine(), THRESHOLD)
+    )
 
     assert explainer.prescreen is None
 
 
-def test_a_scan_records_its_first_look_and_is_done_again_without(cracked, tmp_path):
-    look = HalfResolutionPrescreen(LocalEngine(), LEAST)
+def test_a_scan_records_its_prescreen_and_is_repeated_without(cracked, tmp_path):
+    prescreen = HalfResolutionPrescreen(LocalEngine(), THRESHOLD)
     task = ScanTask(cracked, tmp_path / "out", core_px=256)
-    scan_raster(task, Explainer(LocalEngine(), GATE, look))
+    scan_raster(task, Explainer(LocalEngine(), GATE, prescreen))
     record = json.loads((tmp_path / "out/scene.json").read_text())
 
     again = scan_raster(task, Explainer(LocalEngine(), GATE))
 
-    assert record["scored"]["look"] == LEAST
+    assert record["scored"]["look"] == THRESHOLD
     assert again.status == "done"
     assert json.loads((tmp_path / "out/scene.json").read_text())["scored"]["look"] is None
 
 
-def test_a_first_look_is_asked_for_by_a_probability():
+def test_the_threshold_of_the_prescreen_must_be_a_probability():
     with pytest.raises(UsageError, match=r"--look 1\.5: must be a probability; use 0 to 1"):
         ModelOptions(look=1.5)
 
 
-def test_a_method_that_sees_all_has_no_first_look():
+def test_a_method_without_a_gate_has_no_prescreen():
     with pytest.raises(
         UsageError,
         match="--look does not apply to method raw, which scores every pixel; leave it out",
@@ -208,7 +212,7 @@ def test_a_method_that_sees_all_has_no_first_look():
         open_explainer(ModelOptions(method="raw", look=0.1))
 
 
-def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_tried_again(cracked):
+def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_is_tried_again(cracked):
     engine, roomy = Full(), Counting()
 
     relevance, tiles, _ = explained(cracked, engine, 1024, 0.0)
@@ -221,7 +225,7 @@ def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_tried_aga
         assert refused == sorted(set(refused), reverse=True) != []
 
 
-def test_a_device_without_memory_for_a_single_tile_is_told_of(cracked):
+def test_a_device_without_memory_for_a_single_tile_is_an_error(cracked):
     class Tiny(LocalEngine):
         def back(self, images, value):
             raise OutOfMemory("full")

@@ -1,4 +1,4 @@
-"""A first look in whole numbers tells what the full look tells, and saves what is sound."""
+"""A prescreen in int8 finds the same cracks, and skips tiles without any."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def engine():
 
 
 class Counting:
-    """An engine that counts the pixels of which it computed cells."""
+    """An engine that counts the pixels whose cells it computes."""
 
     def __init__(self, engine):
         self.engine, self.facts, self.seen_px = engine, engine.facts, 0
@@ -55,28 +55,28 @@ def half_cracked(tmp_path_factory):
     return write(tmp_path_factory.mktemp("wall") / "wall.tif", image)
 
 
-def test_p_crack_in_whole_numbers_is_that_of_the_network(engine):
-    quick = Int8Engine(engine, GRAPH)
+def test_p_crack_in_int8_is_close_to_that_in_float32(engine):
+    int8_engine = Int8Engine(engine, GRAPH)
     random, apart = np.random.default_rng(3), []
     for cracks in range(3):
         image = wall(374, 374, cracks=cracks) // 2 + random.integers(0, 90, (374, 374, 1), np.uint8)
 
-        cells = quick.features(image[None])
+        cells = int8_engine.features(image[None])
 
         expected = engine.features(image[None])
         assert cells.shape == expected.shape
         assert 0 < np.linalg.norm(cells - expected) < 0.2 * np.linalg.norm(expected)
-        apart.append(quick.head(cells, 2.0)[0] - engine.head(expected, 2.0)[0])
+        apart.append(int8_engine.head(cells, 2.0)[0] - engine.head(expected, 2.0)[0])
     assert np.abs(apart).max() < 0.1
 
 
-def test_what_is_sound_in_whole_numbers_is_not_looked_at_again(engine, half_cracked):
-    plain, looking = Counting(engine), Counting(engine)
+def test_tiles_without_a_crack_in_int8_are_skipped(engine, half_cracked):
+    plain, prescreening = Counting(engine), Counting(engine)
     info = inspect(half_cracked)
     found = []
     for each, look in (
         (plain, None),
-        (looking, Int8Prescreen(Int8Engine(engine, GRAPH), INT8_THRESHOLD)),
+        (prescreening, Int8Prescreen(Int8Engine(engine, GRAPH), INT8_THRESHOLD)),
     ):
         explainer = Explainer(each, 0.5, look)
         grid = explainer.grid(info.rows, info.cols, 512)
@@ -87,33 +87,31 @@ def test_what_is_sound_in_whole_numbers_is_not_looked_at_again(engine, half_crac
     expected = found[0].relevance.astype(np.float32)
     np.testing.assert_allclose(found[1].relevance, expected, atol=2e-3 * np.abs(expected).max())
     np.testing.assert_allclose(found[1].probability, found[0].probability, atol=0.1)
-    assert looking.seen_px < 0.8 * plain.seen_px
+    assert prescreening.seen_px < 0.8 * plain.seen_px
 
 
 @pytest.mark.parametrize(
-    ("vnni", "device", "looks"), [(True, "cpu", True), (False, "cpu", False), (True, "cuda", False)]
+    ("vnni", "device", "used"), [(True, "cpu", True), (False, "cpu", False), (True, "cuda", False)]
 )
-def test_it_looks_where_the_processor_multiplies_whole_numbers(
-    engine, monkeypatch, vnni, device, looks
-):
+def test_int8_is_used_on_processors_with_int8_instructions(engine, monkeypatch, vnni, device, used):
     monkeypatch.setattr(opening_module, "multiplies_int8", lambda: vnni)
     there = Counting(engine)
     there.facts = replace(engine.facts, device=device)
 
     explainer = explainer_of(there, 0.5, INT8_THRESHOLD, "int8")
 
-    assert (explainer.prescreen is not None) == looks
+    assert (explainer.prescreen is not None) == used
     assert explainer.prescreen is None or explainer.prescreen.threshold == INT8_THRESHOLD
 
 
-def test_the_processor_tells_whether_it_does(monkeypatch, tmp_path):
-    monkeypatch.setattr(opening_module, "CPU", tmp_path / "cpuinfo")
+def test_cpuinfo_decides_whether_a_processor_has_int8_instructions(monkeypatch, tmp_path):
+    monkeypatch.setattr(opening_module, "CPU_INFO", tmp_path / "cpuinfo")
     assert not opening_module.multiplies_int8()
-    opening_module.CPU.write_text("flags : fpu avx512_vnni\n")
+    opening_module.CPU_INFO.write_text("flags : fpu avx512_vnni\n")
     assert opening_module.multiplies_int8()
 
 
-def test_a_score_knows_how_it_was_looked_at(engine, half_cracked, monkeypatch):
+def test_the_fingerprint_names_the_prescreen(engine, half_cracked, monkeypatch):
     monkeypatch.setattr(opening_module, "multiplies_int8", lambda: True)
     info = inspect(half_cracked)
 
@@ -125,19 +123,19 @@ def test_a_score_knows_how_it_was_looked_at(engine, half_cracked, monkeypatch):
     assert looks == [None, 0.1, ["int8", 0.35, sha256(GRAPH)]]
 
 
-def test_whole_numbers_are_of_the_shipped_model(tmp_path):
+def test_int8_needs_the_shipped_model(tmp_path):
     with pytest.raises(
         UsageError, match="--look-in int8 needs the shipped model; leave --model or --look-in out"
     ):
         open_explainer(ModelOptions(tmp_path / "mine.onnx", look=0.3, look_in="int8"))
 
 
-def test_another_way_to_look_is_answered_with_the_menu(tmp_path):
+def test_an_unknown_prescreen_is_answered_with_the_menu(tmp_path):
     with pytest.raises(UsageError, match="choose one of: half, int8"):
         open_explainer(ModelOptions(look=0.3, look_in="quarter"))
     assert SurveyTask((tmp_path,), tmp_path).model_options.look_in == "half"
 
 
-def test_a_way_to_look_without_a_look_is_not_passed_over():
+def test_look_in_without_look_is_an_error():
     with pytest.raises(UsageError, match=r"--look-in int8 needs --look; try --look 0\.35"):
         open_explainer(ModelOptions(look_in="int8"))

@@ -1,4 +1,4 @@
-"""Tiles of whole photographs: as a scan sees them, at native scale, each in its place."""
+"""The tile map of a photograph holds the P(crack) of a scan, each at its place."""
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ def saved(image, path):
     return inspect(path)
 
 
-def test_each_position_is_the_tile_s_own_probability(tmp_path):
+def test_each_position_has_the_probability_of_its_tile(tmp_path):
     image = wall(700, 300, cracks=2)  # more than one strip
     engine = LocalEngine()
 
@@ -32,7 +32,7 @@ def test_each_position_is_the_tile_s_own_probability(tmp_path):
     assert tiles.positions == 20 * 8  # tiles of 64 px every 32 px within 700 x 300 px
 
 
-def test_a_tile_without_data_is_not_used(tmp_path):
+def test_a_tile_with_nodata_is_not_usable(tmp_path):
     image = np.dstack([wall(160, 160), np.full((160, 160), 255, np.uint8)])
     image[100:, 100:, 3] = 0
 
@@ -43,7 +43,7 @@ def test_a_tile_without_data_is_not_used(tmp_path):
     assert tiles.usable[1:3, 1:5].all()
 
 
-def test_a_photograph_smaller_than_a_tile_has_one(tmp_path):
+def test_a_photograph_smaller_than_a_tile_has_one_position(tmp_path):
     tiles = tile_probabilities(saved(wall(50, 60), tmp_path / "wall.png"), LocalEngine())
 
     ((row, col),) = np.argwhere(tiles.usable)

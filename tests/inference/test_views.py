@@ -1,4 +1,4 @@
-"""Views of a raster: the same whatever window is read, in the right place, and put together."""
+"""Views of a raster do not depend on the window read, lie in place, and merge."""
 
 import json
 from dataclasses import replace
@@ -45,7 +45,7 @@ def noise(rows, cols, seed=0):
 
 
 def seen(path, zoom, window=None):
-    """A window of a view, else the whole."""
+    """Pixels of a window of a view, or of all of it."""
     info = inspect(path)
     with Raster(info) as raster:
         return ResampledRaster(raster, zoom).read(
@@ -67,18 +67,18 @@ def everything(path):
     ("text", "zooms"),
     [("1", (1,)), ("2", (2,)), ("1,0.5", (0.5, 1)), (" 2, 1 ,2", (1, 2)), ("auto", AUTO_ZOOMS)],
 )
-def test_zooms_are_read_as_they_are_typed(text, zooms):
+def test_zooms_are_parsed(text, zooms):
     assert parse_zooms(text) == zooms
 
 
 @pytest.mark.parametrize("text", ["", "3", "1,3", "1;2", "two", "nan", "-1", "1,,2"])
-def test_what_is_no_zoom_is_answered_with_the_menu(text):
+def test_an_unknown_zoom_is_answered_with_the_menu(text):
     with pytest.raises(UsageError, match=r"not supported; use 0\.25, 0\.5, 1, 2 or 4, "):
         parse_zooms(text)
 
 
 @pytest.mark.parametrize("zooms", [(), (3.0,), (1.0, 1.5)])
-def test_zooms_that_are_given_in_python_are_checked_too(tmp_path, zooms):
+def test_zooms_given_in_python_are_checked_too(tmp_path, zooms):
     for make in (
         lambda: ScanTask(tmp_path, tmp_path, zooms=zooms),
         lambda: SurveyTask((tmp_path,), tmp_path, zooms=zooms),
@@ -87,7 +87,7 @@ def test_zooms_that_are_given_in_python_are_checked_too(tmp_path, zooms):
             make()
 
 
-def test_the_order_in_which_zooms_are_given_says_nothing(tmp_path):
+def test_the_order_of_zooms_has_no_effect(tmp_path):
     tasks = [ScanTask(tmp_path, tmp_path, zooms=zooms) for zooms in ((1, 2), (2.0, 1.0, 1))]
 
     assert [task.zooms for task in tasks] == [(1.0, 2.0)] * 2
@@ -122,7 +122,7 @@ def test_a_pixel_of_a_view_is_the_same_in_any_window(tmp_path, monkeypatch, zoom
 
 
 @pytest.mark.parametrize("zoom", OTHERS)
-def test_what_is_valid_is_read_alone_as_with_the_pixels(tmp_path, zoom):
+def test_read_valid_equals_the_valid_pixels_of_read(tmp_path, zoom):
     valid = np.random.default_rng(0).random((67, 90)) > 0.9
     path = write(tmp_path / "noise.tif", noise(67, 90), valid)
     info = inspect(path)
@@ -137,8 +137,8 @@ def test_what_is_valid_is_read_alone_as_with_the_pixels(tmp_path, zoom):
 
 
 @pytest.mark.parametrize("zoom", OTHERS)
-def test_a_view_shows_everything_in_its_place(tmp_path, zoom):
-    """A slope is resampled without error where its pixels are where they are said to be."""
+def test_a_view_keeps_positions(tmp_path, zoom):
+    """A linear slope is resampled exactly if positions are exact."""
     rows, cols = np.mgrid[:64, :80]
     slope = np.stack([3 * rows, 3 * cols, rows + cols], axis=-1).astype(np.uint8)
 
@@ -161,7 +161,7 @@ def test_a_view_of_a_mirrored_photograph_is_the_mirrored_view(tmp_path, zoom):
 
 
 @pytest.mark.parametrize("zoom", OTHERS)
-def test_what_lies_under_no_data_is_not_seen(tmp_path, zoom):
+def test_colours_under_nodata_do_not_count(tmp_path, zoom):
     valid = np.ones((64, 96), bool)
     valid[10:30, 17:60] = False
     image = wall(64, 96)
@@ -177,7 +177,7 @@ def test_what_lies_under_no_data_is_not_seen(tmp_path, zoom):
 
 
 @pytest.mark.parametrize("zoom", OTHERS)
-def test_what_is_brought_back_keeps_place_and_mean(zoom):
+def test_resampling_back_keeps_position_and_mean(zoom):
     relevance = np.random.default_rng(0).random((32, 64)).astype(np.float16)
 
     back = resample_back(relevance, zoom)
@@ -191,7 +191,7 @@ def test_what_is_brought_back_keeps_place_and_mean(zoom):
 
 
 @pytest.mark.parametrize("cuts", [[(100,), (100,)], [(30, 60, 10), (45, 55)], [(64, 36), (100,)]])
-def test_views_that_were_cut_in_different_places_are_put_together(cuts):
+def test_views_cut_in_different_places_are_merged(cuts):
     rng = np.random.default_rng(0)
     wholes = [rng.random((100, 7)).astype(np.float16) for _ in cuts]
     valid = rng.random((100, 7)) > 0.5
@@ -221,7 +221,7 @@ def photograph(tmp_path):
 
 
 @pytest.mark.parametrize("zooms", [(2.0,), (0.5,), (1.0, 2.0), (0.5, 1.0, 2.0)])
-def test_cracks_are_marked_where_they_are_at_any_zoom(photograph, tmp_path, zooms):
+def test_cracks_are_masked_in_place_at_any_zoom(photograph, tmp_path, zooms):
     summary = scan(photograph, tmp_path / "out", zooms)
 
     mask = everything(summary.mask)
@@ -233,7 +233,7 @@ def test_cracks_are_marked_where_they_are_at_any_zoom(photograph, tmp_path, zoom
 
 @pytest.mark.parametrize("zoom", OTHERS)
 @pytest.mark.parametrize(("rows", "cols"), [(32, 32), (33, 130), (99, 63)])
-def test_any_size_can_be_seen_at_any_zoom(tmp_path, zoom, rows, cols):
+def test_any_size_can_be_scanned_at_any_zoom(tmp_path, zoom, rows, cols):
     summary = scan(write(tmp_path / "small.tif", wall(rows, cols)), tmp_path / "out", (zoom,))
 
     assert everything(summary.mask).shape == (rows, cols)
@@ -251,7 +251,7 @@ def test_the_mask_does_not_depend_on_the_blocks(photograph, tmp_path, monkeypatc
     assert both / ((actual == 1) | (expected == 1)).sum() >= 0.99
 
 
-def test_edges_are_seen_as_the_middle_is(tmp_path):
+def test_scores_at_edges_are_those_of_the_middle(tmp_path):
     path = write(tmp_path / "even.tif", np.full((64, 96, 3), 100, np.uint8))
 
     for zoom in OTHERS:
@@ -261,7 +261,7 @@ def test_edges_are_seen_as_the_middle_is(tmp_path):
         assert score.min() == score.max() > 0
 
 
-def test_no_data_stays_no_data_at_every_zoom(tmp_path):
+def test_nodata_stays_nodata_at_every_zoom(tmp_path):
     valid = np.ones((101, 150), bool)
     valid[:, :37], valid[50:, 140:] = False, False
     path = write(tmp_path / "wall.tif", wall(101, 150), valid)
@@ -272,11 +272,11 @@ def test_no_data_stays_no_data_at_every_zoom(tmp_path):
 
 
 class Stopped(BaseException):
-    """Stands for a signal."""
+    """Stands in for a signal."""
 
 
 @pytest.mark.parametrize("strips", [1, 5])
-def test_a_scan_that_was_interrupted_goes_on_at_the_zoom_it_had_reached(
+def test_an_interrupted_scan_continues_at_the_zoom_it_had_reached(
     photograph, tmp_path, strips, monkeypatch
 ):
     zooms = (0.5, 1.0, 2.0)
@@ -305,7 +305,7 @@ def test_a_scan_that_was_interrupted_goes_on_at_the_zoom_it_had_reached(
         assert whole.read_bytes() == again.read_bytes()
 
 
-def test_at_another_zoom_it_is_scanned_again(photograph, tmp_path):
+def test_another_zoom_is_scanned_again(photograph, tmp_path):
     scan(photograph, tmp_path / "out", (1.0,))
 
     summaries = [scan(photograph, tmp_path / "out", zooms) for zooms in ((1.0, 2.0),) * 2]
@@ -315,7 +315,7 @@ def test_at_another_zoom_it_is_scanned_again(photograph, tmp_path):
     assert read_tags(tmp_path / "out" / "score.tif")["CRACKCLI_ZOOMS"] == "1,2"
 
 
-def test_the_record_sums_up_p_crack_of_each_view(tmp_path):
+def test_the_record_summarises_p_crack_of_each_view(tmp_path):
     image = np.full((160, 256, 3), 255, np.uint8)
     image[64:128, 128:192] = 0  # one tile of 64 px at zoom 1
     summary = scan(write(tmp_path / "wall.tif", image), tmp_path / "out", (0.5, 1.0))
@@ -323,7 +323,7 @@ def test_the_record_sums_up_p_crack_of_each_view(tmp_path):
     half, plain = json.loads((tmp_path / "out" / "scene.json").read_text())["probability"]
     assert (half["zoom"], half["rows"], half["cols"], half["stride_px"]) == (0.5, 3, 4, 64)
     assert (plain["zoom"], plain["rows"], plain["cols"], plain["stride_px"]) == (1, 5, 8, 32)
-    # 4 tiles see a quarter of the square or more and are sure, as P is four times the darkness
+    # 4 tiles hold a quarter of the square or more; P is 1 there, as it is four times the darkness
     assert plain["max"] == 1
     assert sum(plain["histogram"]) == 40
     assert plain["histogram"][9] == round(plain["share_at_gate"] * 40) == 9

@@ -1,4 +1,4 @@
-"""Refinement cuts a drawn crack at its true edges; the study's recipe does what the study did."""
+"""Refinement cuts a drawn crack at its true edges; recipe study follows Forest et al. 2024."""
 
 import cv2
 import numpy as np
@@ -36,7 +36,7 @@ def rgb(grey):
 
 
 def corridor(col=160, half_px=20, height=2 * THRESHOLD):
-    """A score that points at a broad stripe, as an explanation does."""
+    """A score in a broad stripe, as an attribution gives."""
     q = np.zeros((SIDE, SIDE), np.float32)
     q[:, max(0, col - half_px) : col + half_px] = height
     return q
@@ -54,7 +54,7 @@ def test_a_crack_is_as_wide_as_it_was_drawn(width_px):
 
 
 def blob_around(path, sigma_px=15):
-    """A score that swells along a path, far wider than the crack itself."""
+    """A score along a path, far wider than the crack itself."""
     trace = np.zeros((SIDE, SIDE), np.float32)
     cv2.polylines(trace, [np.rint(path.points).astype(np.int32)], False, 1.0)
     blob = cv2.GaussianBlur(trace, (0, 0), sigma_px)
@@ -64,7 +64,7 @@ def blob_around(path, sigma_px=15):
 @pytest.mark.parametrize("angle_deg", [12, 27, 63, 110])  # edges on all parts of a pixel
 @pytest.mark.parametrize(("width_px", "off_px"), [(2, 0.8), (4, 0.4), (8, 0.2), (15, 0.2)])
 def test_a_drawn_crack_covers_the_area_that_was_painted(width_px, off_px, angle_deg):
-    """``off_px`` is what the width may be off by: blur makes hairlines wider."""
+    """``off_px`` is the tolerance of the width: blur makes hairlines wider."""
     angle = np.deg2rad(angle_deg)
     half = np.array([np.cos(angle), np.sin(angle)]) * 90
     middle = np.array([160.3, 159.8])
@@ -76,10 +76,10 @@ def test_a_drawn_crack_covers_the_area_that_was_painted(width_px, off_px, angle_
     mask = refine(image, blob_around(path), THRESHOLD).weak
 
     assert mask.sum() == pytest.approx(cover.sum(), abs=off_px * path.length_px)
-    assert mask[cover < 0.05].sum() <= 0.05 * mask.sum()  # and it lies where the crack lies
+    assert mask[cover < 0.05].sum() <= 0.05 * mask.sum()  # so it lies on the crack
 
 
-def test_a_hairline_beside_a_wide_crack_is_judged_by_its_own_contrast():
+def test_a_hairline_beside_a_wide_crack_is_outlined_by_its_own_contrast():
     grey = with_line(surface(), 14, col=100, level=30)
     image = rgb(with_line(grey, 2, col=220, level=135))
     q = np.maximum(corridor(100), corridor(220))
@@ -98,14 +98,14 @@ def test_the_edge_of_a_shadow_is_no_crack():
     assert refine(rgb(grey), corridor(), THRESHOLD).weak.mean() < 0.002
 
 
-def test_a_dark_line_where_the_score_does_not_point_is_no_crack():
+def test_a_dark_line_without_score_is_no_crack():
     image = rgb(with_line(surface(), 5, col=60))
 
     assert not refine(image, corridor(220), THRESHOLD).weak[:, 40:80].any()
 
 
 def test_a_tail_below_the_threshold_is_weak_wherever_its_crack_is_strong():
-    """What makes it a crack may lie in another block."""
+    """The strong pixels of a component may lie in another block."""
     image = rgb(with_line(surface(), 5))
 
     found = refine(image, corridor(height=0.9 * THRESHOLD), THRESHOLD)
@@ -132,7 +132,7 @@ def test_light_lines_are_no_cracks():
     assert refine(image, corridor(), THRESHOLD).weak.mean() < 0.002
 
 
-def test_two_sided_contrast_is_the_depth_of_a_line_and_nothing_at_an_edge():
+def test_two_sided_contrast_is_that_of_a_line_and_zero_at_an_edge():
     line = np.full((SIDE, SIDE), 150, np.float32)
     line[:, 158:163] = 90
     edge = np.full((SIDE, SIDE), 150, np.float32)
@@ -143,7 +143,7 @@ def test_two_sided_contrast_is_the_depth_of_a_line_and_nothing_at_an_edge():
     assert two_sided_contrast(edge).max() == 0
 
 
-def test_the_corner_of_a_shadow_is_not_dark():
+def test_the_corner_of_a_shadow_has_no_two_sided_contrast():
     corner = np.full((SIDE, SIDE), 150, np.float32)
     corner[160:, 160:] = 90  # most of what surrounds its tip is light
 
@@ -160,7 +160,7 @@ def textbook_isodata(values):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_isodata_is_that_of_the_textbook(seed):
+def test_isodata_equals_the_textbook_algorithm(seed):
     rng = np.random.default_rng(seed)
     values = np.concatenate([rng.gamma(2, 0.03, 5000), rng.normal(0.7, 0.08, 400)]).clip(0, 1)
     levels = np.arange(1024) / 1023
@@ -171,7 +171,7 @@ def test_isodata_is_that_of_the_textbook(seed):
     assert actual == pytest.approx(textbook_isodata(levels[index]), abs=1e-5)
 
 
-def test_isodata_of_nothing_is_nothing():
+def test_isodata_of_an_empty_histogram_is_zero():
     assert isodata(np.zeros(8, np.int64), np.arange(8.0)) == 0
 
 
@@ -181,7 +181,7 @@ def test_isodata_lies_half_way_between_the_means():
     assert isodata(histogram, np.arange(6.0)) == pytest.approx((1 / 5 + 32 / 7) / 2, abs=1e-5)
 
 
-def test_the_study_needs_no_photograph():
+def test_recipe_study_uses_the_score_alone():
     score = np.zeros((20, 30), np.float32)
     score[8:13, 5:25] = 0.6
 
@@ -192,7 +192,7 @@ def test_the_study_needs_no_photograph():
 
 
 @pytest.mark.parametrize(("side_px", "closed_px", "open_px"), [(5, 4, 5), (25, 24, 25)])
-def test_a_closing_fills_what_is_narrower_than_its_element(side_px, closed_px, open_px):
+def test_a_closing_fills_gaps_narrower_than_its_element(side_px, closed_px, open_px):
     mask = np.zeros((2, 101, 200), bool)
     for number, gap_px in enumerate((closed_px, open_px)):
         mask[number, 20:80, 40:80] = mask[number, 20:80, 80 + gap_px : 140] = True
@@ -203,7 +203,7 @@ def test_a_closing_fills_what_is_narrower_than_its_element(side_px, closed_px, o
     assert not closed[1][50, 80 : 80 + open_px].any()
 
 
-def test_the_study_closes_gaps_of_less_than_its_element():
+def test_recipe_study_closes_gaps_narrower_than_its_element():
     score = np.zeros((40, 60), np.float32)
     score[20:29, 10:30] = score[20:29, 33:50] = 1  # bars with a gap of 3 px
     score[5:14, 10:20] = score[5:14, 30:40] = 1  # and with one of 10
@@ -224,7 +224,7 @@ def test_small_components_are_left_out_by_recipe(masking, least_px):
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_threshold_is_a_number_above_0(threshold):
+def test_a_threshold_must_be_finite_and_above_0(threshold):
     with pytest.raises(
         UsageError, match=r"--threshold \S+: must be a finite number above 0; leave it out"
     ):

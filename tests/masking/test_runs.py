@@ -1,4 +1,4 @@
-"""Runs and the cracks they join to, against labels of the whole mask."""
+"""Runs and their components equal the labels of the whole mask."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_a_row_that_ends_with_a_crack_does_not_join_the_next_row():
 
 
 @pytest.mark.parametrize("strip_rows", [1, 2, 4])
-def test_no_data_is_felt_across_corners_and_seams_and_is_not_assessed(strip_rows):
+def test_nodata_counts_across_corners_and_seams_and_is_not_assessed(strip_rows):
     mask = picture("##.#\n..?.\n....\n.#.#\n??..".replace(" ", ""))
 
     runs = runs_in_strips(mask, mask, strip_rows)
@@ -51,7 +51,7 @@ def test_no_data_is_felt_across_corners_and_seams_and_is_not_assessed(strip_rows
     assert runs.assessed_px == 20 - 3
 
 
-def test_scores_are_summed_where_there_are_any():
+def test_scores_are_summed_over_valid_pixels():
     mask = np.array([[1, 1, 0, 1], [0, 1, 1, 1]], np.uint8)
     score = np.array([[254, 127, 9, 255], [0, 127, 255, 0]], np.uint8)
 

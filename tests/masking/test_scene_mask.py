@@ -1,4 +1,4 @@
-"""The mask of a scene is one thing, however it is cut: components are judged scene-wide."""
+"""The mask of a scene does not depend on how it is cut; components are those of the scene."""
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ from crackcli.rasters.reader import Raster, inspect, read_band, read_tags
 THRESHOLD = 0.01
 REFINED = Masking()
 MARGIN = 4.0  # of the network: scores are twice those of one with a margin of 1
-BIN = 1 / 1024  # share of the highest score that a threshold may be off by
+BIN = 1 / 1024  # tolerance of a threshold, as a fraction of the highest score
 
 
 def wall(rows, cols, *cracks, seed=0):
@@ -36,7 +36,7 @@ def wall(rows, cols, *cracks, seed=0):
 
 
 class Given:
-    """A photograph, its score raster and the mask that is made of both."""
+    """A photograph, its score raster and the mask made from both."""
 
     def __init__(self, folder, grey, score, valid=None, maker=("lrp", "margin")):
         folder.mkdir(exist_ok=True)
@@ -107,14 +107,14 @@ def test_a_component_is_kept_whole_if_it_is_strong_somewhere(strip_rows):
 
 @pytest.mark.parametrize("strip_rows", [1, 2, 3, 7])
 @pytest.mark.parametrize(("min_area_px", "kept_px"), [(8, 17), (9, 9), (10, 0)])
-def test_its_size_is_that_in_the_whole_scene(strip_rows, min_area_px, kept_px):
+def test_the_area_of_a_component_is_that_in_the_whole_scene(strip_rows, min_area_px, kept_px):
     kept = runs_of_cracks(runs_of(HYSTERESIS, strip_rows), min_area_px)
 
     assert kept.length.sum() == kept_px  # of 8 px along the diagonal, 9 in the block
 
 
 @pytest.mark.parametrize("rows", [1, 3, 20, 64])
-def test_the_last_closing_of_the_study_leaves_no_seams(rows):
+def test_the_last_closing_of_recipe_study_leaves_no_seams(rows):
     mask = np.zeros((64, 90), np.uint8)
     mask[18:24, 30:60] = mask[33:39, 30:60] = 1  # 9 rows apart
     runs = find_runs([(mask, mask)], *mask.shape)
@@ -132,7 +132,7 @@ def test_the_last_closing_of_the_study_leaves_no_seams(rows):
 
 @pytest.mark.parametrize("core_px", [64, 96])
 @pytest.mark.parametrize("recipe", ["refined", "study"])
-def test_a_mask_made_of_blocks_is_that_made_at_once(tmp_path, monkeypatch, core_px, recipe):
+def test_a_mask_made_in_blocks_equals_one_made_at_once(tmp_path, monkeypatch, core_px, recipe):
     cracks = [np.s_[30:36, 10:250], np.s_[20:170, 128:131], np.s_[140:152, 20:110]]
     corridors = [np.s_[22:44, 8:252], np.s_[18:172, 118:141], np.s_[130:162, 18:112]]
     grey = wall(190, 260, *cracks)
@@ -146,7 +146,7 @@ def test_a_mask_made_of_blocks_is_that_made_at_once(tmp_path, monkeypatch, core_
     np.testing.assert_array_equal(actual, expected)
 
 
-def test_a_crack_across_blocks_and_strips_is_one(tmp_path, monkeypatch):
+def test_a_crack_across_blocks_and_strips_is_one_component(tmp_path, monkeypatch):
     monkeypatch.setattr(mask_scene, "CORE_PX", 64)
     crack = np.s_[60:68, 60:68]  # 16 px in each of four blocks
     given = Given(
@@ -166,7 +166,7 @@ def test_hysteresis_reaches_into_other_blocks(tmp_path, monkeypatch, core_px):
     grey = wall(96, 224, np.s_[30:35, 10:210], np.s_[66:71, 10:210])
     score = score_around(np.s_[20:45, 8:212], np.s_[56:81, 8:212], shape=grey.shape)
     score *= 0.4  # both above half the threshold
-    score[20:45, 8:60] = 2 * THRESHOLD  # and the upper one above it in one block
+    score[20:45, 8:60] = 2 * THRESHOLD  # the upper one above it, in one block
 
     mask = Given(tmp_path, grey, score).masked()
 
@@ -174,10 +174,10 @@ def test_hysteresis_reaches_into_other_blocks(tmp_path, monkeypatch, core_px):
     assert not mask[50:].any()
 
 
-def test_a_sound_wall_is_neither_read_nor_marked(tmp_path, monkeypatch):
+def test_a_crack_free_image_is_neither_read_nor_masked(tmp_path, monkeypatch):
     monkeypatch.setattr(mask_scene, "CORE_PX", 64)
     seen = reads(monkeypatch)
-    grey = wall(200, 260, np.s_[100:106, 20:240])  # the score does not point at it
+    grey = wall(200, 260, np.s_[100:106, 20:240])  # without score
 
     mask = Given(tmp_path, grey, np.zeros(grey.shape, np.float32)).masked()
 
@@ -185,7 +185,7 @@ def test_a_sound_wall_is_neither_read_nor_marked(tmp_path, monkeypatch):
     assert seen == []
 
 
-def test_only_blocks_that_the_score_points_at_are_read(tmp_path, monkeypatch):
+def test_only_blocks_with_a_score_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr(mask_scene, "CORE_PX", 64)
     seen = reads(monkeypatch)
     grey = wall(256, 256, np.s_[20:26, 10:54])
@@ -200,7 +200,7 @@ def test_only_blocks_that_the_score_points_at_are_read(tmp_path, monkeypatch):
 
 
 def reads(monkeypatch):
-    """The windows of photographs that are read from now on."""
+    """Record the windows of photographs that are read from now on."""
     seen = []
     read = Raster.read
 
@@ -213,7 +213,7 @@ def reads(monkeypatch):
 
 
 @pytest.mark.parametrize("recipe", ["refined", "study"])
-def test_no_data_stays_no_data_and_is_no_crack(tmp_path, recipe):
+def test_nodata_stays_nodata_and_is_no_crack(tmp_path, recipe):
     grey = wall(120, 160, np.s_[50:58, 10:150])
     valid = np.ones(grey.shape, bool)
     valid[:, 70:90] = False
@@ -226,7 +226,7 @@ def test_no_data_stays_no_data_and_is_no_crack(tmp_path, recipe):
     assert (mask[50:58, 100:140] == 1).all()
 
 
-def test_a_scene_without_data_has_no_cracks(tmp_path):
+def test_a_scene_of_nodata_has_no_cracks(tmp_path):
     grey = wall(64, 80)
     given = Given(tmp_path, grey, np.zeros((64, 80), np.float32), np.zeros((64, 80), bool))
 
@@ -235,7 +235,7 @@ def test_a_scene_without_data_has_no_cracks(tmp_path):
     assert (mask == 255).all()
 
 
-def test_the_mask_tells_its_recipe_and_threshold(tmp_path):
+def test_the_tags_of_the_mask_hold_recipe_and_threshold(tmp_path):
     given = Given(tmp_path, wall(64, 80), np.zeros((64, 80), np.float32))
 
     given.masked(Masking("study"), threshold=0.0375)
@@ -248,13 +248,13 @@ def test_the_mask_tells_its_recipe_and_threshold(tmp_path):
 
 
 def two_levels(height):
-    """A score of 0, but for a quarter of the scene, and one pixel of it that is higher still."""
+    """A score of 0 except in a quarter of the scene, with one pixel that is higher still."""
     score = score_around(np.s_[:100, :100], shape=(200, 200), height=height)
     score[0, 0] = 1.1 * height
     return score
 
 
-def test_the_threshold_lies_half_way_between_crack_and_wall(tmp_path):
+def test_the_threshold_lies_half_way_between_crack_and_background(tmp_path):
     given = Given(tmp_path, wall(200, 200), two_levels(0.8), maker=("gradient", "crack"))
 
     threshold = find_threshold(given.score, Masking())
@@ -262,7 +262,7 @@ def test_the_threshold_lies_half_way_between_crack_and_wall(tmp_path):
     assert threshold == pytest.approx(0.4, abs=0.01)  # smoothing blurs the one edge
 
 
-def test_the_study_takes_the_half_of_relevance_not_of_its_root(tmp_path):
+def test_recipe_study_halves_relevance_not_its_root(tmp_path):
     given = Given(tmp_path, wall(200, 200), two_levels(0.8), maker=("lrp", "both"))
 
     threshold = find_threshold(given.score, Masking("study"))
@@ -273,7 +273,7 @@ def test_the_study_takes_the_half_of_relevance_not_of_its_root(tmp_path):
 @pytest.mark.parametrize(
     ("half_way", "bounded"), [(0.2, 1.0), (1.3, 1.3), (50.0, None)], ids=["sound", "some", "much"]
 )
-def test_where_the_score_has_a_unit_the_threshold_is_bounded(tmp_path, half_way, bounded):
+def test_the_threshold_is_bounded_if_the_score_has_a_unit(tmp_path, half_way, bounded):
     low, high = (bound * MARGIN**0.5 for bound in BOUNDS["lrp", "margin"])
     given = Given(tmp_path, wall(200, 200), two_levels(2 * half_way * low))
     expected = high if bounded is None else bounded * low
@@ -281,7 +281,7 @@ def test_where_the_score_has_a_unit_the_threshold_is_bounded(tmp_path, half_way,
     assert find_threshold(given.score, Masking()) == pytest.approx(expected, rel=0.05)
 
 
-def test_a_sound_wall_is_not_split_into_halves(tmp_path):
+def test_a_crack_free_image_is_not_split_into_halves(tmp_path):
     low = BOUNDS["lrp", "margin"][0] * MARGIN**0.5
     noise = np.random.default_rng(1).uniform(0, 0.7 * low, (200, 200)).astype(np.float32)
     given = Given(tmp_path, wall(200, 200, np.s_[90:96, 20:180]), noise)
@@ -301,7 +301,7 @@ def test_the_threshold_does_not_depend_on_the_blocks(tmp_path, monkeypatch):
     assert find_threshold(given.score, Masking()) == pytest.approx(expected, rel=1e-6)
 
 
-def test_pixels_without_data_do_not_count(tmp_path):
+def test_nodata_does_not_count_for_the_threshold(tmp_path):
     noise = np.random.default_rng(3).gamma(2, 0.1, (80, 100)).astype(np.float32)
     whole = Given(tmp_path / "whole", wall(80, 100), noise)
     wider = np.concatenate([noise, noise], axis=1)
@@ -315,7 +315,7 @@ def test_pixels_without_data_do_not_count(tmp_path):
 
 @pytest.mark.parametrize("shape", [(900, 1003), (1344, 777)])
 @pytest.mark.parametrize("place", [(450, 500), (300, 40), (850, 700)])
-def test_what_is_refined_does_not_depend_on_what_lies_far_away(shape, place):
+def test_refinement_does_not_depend_on_pixels_far_away(shape, place):
     rng = np.random.default_rng(place[0])
     rgb = rng.integers(0, 256, (*shape, 3), np.uint8)
     rgb[place[0] : place[0] + 4] //= 8
@@ -335,7 +335,7 @@ def test_what_is_refined_does_not_depend_on_what_lies_far_away(shape, place):
 
 
 @pytest.mark.parametrize("shape", [(300, 203), (100, 1001), (40, 37)])
-def test_scores_are_smoothed_as_if_all_were(shape):
+def test_smoothing_a_part_equals_smoothing_all(shape):
     rng = np.random.default_rng(0)
     score = np.zeros(shape, np.float32)
     score[11:30, 20:31] = rng.random((19, 11))
@@ -343,7 +343,7 @@ def test_scores_are_smoothed_as_if_all_were(shape):
     np.testing.assert_array_equal(mask_scene.smoothed(score), smooth_score(score))
 
 
-def test_candidates_are_among_the_pixels_pointed_at_and_the_same_there():
+def test_candidates_among_some_pixels_equal_those_among_all():
     rng = np.random.default_rng(2)
     rgb = rng.integers(0, 256, (500, 600, 3), np.uint8)
     q = np.full((500, 600), 2 * THRESHOLD, np.float32)

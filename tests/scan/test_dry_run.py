@@ -1,4 +1,4 @@
-"""What a scan would take: counted as the engine itself sees it, without leaving a trace."""
+"""A dry run counts what the engine would compute, and leaves no files."""
 
 import json
 from dataclasses import astuple, replace
@@ -36,7 +36,7 @@ CORE_PX = 96
 
 
 class Counted(LocalEngine):
-    """Counts what it is asked for."""
+    """An engine that counts its inputs."""
 
     def __init__(self, kind="propagation", passes=1):
         super().__init__()
@@ -67,7 +67,7 @@ class Counted(LocalEngine):
 
 
 class CountedDirect(DirectEngine):
-    """The same of a method without a gate."""
+    """The same for a method without a gate."""
 
     maps_px = 0
 
@@ -101,7 +101,7 @@ def names(folder):
 @pytest.mark.parametrize("zoom", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("kind", ["propagation", "passes"])
 @pytest.mark.parametrize("strips", [None, [1, 3, 4]])
-def test_a_wall_that_is_explained_all_over_takes_what_was_counted(tmp_path, zoom, kind, strips):
+def test_an_image_explained_all_over_takes_the_counted_workload(tmp_path, zoom, kind, strips):
     engine = Counted(kind, passes=1 if kind == "propagation" else 3)
     explainer = Explainer(engine, gate=0.0)
     info = inspect(photograph(tmp_path / "wall.png"))
@@ -116,9 +116,9 @@ def test_a_wall_that_is_explained_all_over_takes_what_was_counted(tmp_path, zoom
     assert engine.counts == (load.cells_px, load.head, load.maps_px)
 
 
-def test_a_first_look_in_whole_numbers_is_counted_and_timed_by_itself(tmp_path):
-    quick, engine = CountedQuick(), Counted()
-    explainer = Explainer(engine, 0.99, Int8Prescreen(quick, 0.9))
+def test_a_prescreen_in_int8_is_counted_and_timed_separately(tmp_path):
+    int8, engine = CountedInt8(), Counted()
+    explainer = Explainer(engine, 0.99, Int8Prescreen(int8, 0.9))
     info = inspect(photograph(tmp_path / "wall.png", cracks=0))
     view = View.of(info, 1.0, explainer, CORE_PX)
     strips = range(len(view.grid))
@@ -128,20 +128,20 @@ def test_a_first_look_in_whole_numbers_is_counted_and_timed_by_itself(tmp_path):
             explainer.score_strip(raster, view.grid, index)
     sound, cracked = (counted(explainer, info, view, strips, cracked=c).load for c in (False, True))
 
-    assert quick.cells_px == sound.look_px == cracked.look_px > 0
-    assert engine.cells_px == sound.cells_px < quick.cells_px / 50  # a cell of fill
-    assert cracked.cells_px > quick.cells_px / 2
+    assert int8.cells_px == sound.look_px == cracked.look_px > 0
+    assert engine.cells_px == sound.cells_px < int8.cells_px / 50  # a cell of fill
+    assert cracked.cells_px > int8.cells_px / 2
     assert measure(explainer, Masking("plain")).look_s > 0
 
 
-class CountedQuick(Counted):
-    """One that says what it computes by."""
+class CountedInt8(Counted):
+    """The same with the checksum of its file."""
 
     sha256 = "0" * 64
 
 
 @pytest.mark.parametrize("kind", ["window", "tiles"])
-def test_a_method_without_a_gate_takes_what_was_counted(tmp_path, kind):
+def test_a_method_without_a_gate_takes_the_counted_workload(tmp_path, kind):
     engine = CountedDirect(kind)
     explainer = DenseScorer(engine)
     info = inspect(photograph(tmp_path / "wall.png"))
@@ -157,7 +157,7 @@ def test_a_method_without_a_gate_takes_what_was_counted(tmp_path, kind):
 
 @pytest.mark.parametrize("cracked", [False, True])
 @pytest.mark.parametrize("zoom", [1.0, 2.0])
-def test_many_strips_are_told_from_fewer(tmp_path, cracked, zoom):
+def test_many_strips_are_extrapolated_from_fewer(tmp_path, cracked, zoom):
     info = replace(
         inspect(photograph(tmp_path / "wall.png")), rows=4 * COUNTED_STRIPS * CORE_PX - 50
     )
@@ -173,7 +173,7 @@ def test_many_strips_are_told_from_fewer(tmp_path, cracked, zoom):
     assert (told.maps_px > 0) == cracked
 
 
-def test_a_trial_leaves_nothing_and_names_what_cannot_be_scanned_as_a_scan_does(engine, tmp_path):
+def test_a_dry_run_leaves_no_files_and_reports_the_failures_of_a_scan(engine, tmp_path):
     photograph(tmp_path / "in/a.png")
     (tmp_path / "in/b.tif").write_text("no image")
     asked = task(tmp_path, tmp_path / "in", tmp_path / "nothere.jpg")
@@ -192,7 +192,7 @@ def test_a_trial_leaves_nothing_and_names_what_cannot_be_scanned_as_a_scan_does(
     assert found.assumption.tiles_gated == LIKELY_GATED
 
 
-def test_a_range_goes_from_sound_to_cracked(engine, tmp_path):
+def test_a_range_extends_from_crack_free_to_cracked(engine, tmp_path):
     photograph(tmp_path / "in/a.png")
     photograph(tmp_path / "in/b.png", 96, 130)
 
@@ -208,7 +208,7 @@ def test_a_range_goes_from_sound_to_cracked(engine, tmp_path):
     assert found.free_mb > 0
 
 
-def test_with_a_gate_that_all_pass_there_is_no_range(engine, tmp_path):
+def test_a_gate_of_0_leaves_no_range(engine, tmp_path):
     photograph(tmp_path / "in/a.png")
 
     (scene,) = estimate_survey(task(tmp_path, model_options=ModelOptions(gate=0.0))).scenes
@@ -239,7 +239,7 @@ def test_strips_of_an_interrupted_scan_count_as_done(engine, tmp_path):
     assert (other.status, other.strips_done) == ("new", 0)
 
 
-def test_a_finished_scene_takes_nothing_and_its_mask_alone_no_blocks(engine, tmp_path):
+def test_a_finished_scene_takes_no_time_and_a_new_mask_no_blocks(engine, tmp_path):
     photograph(tmp_path / "in/a.png")
     scan_survey(task(tmp_path))
 
@@ -254,7 +254,7 @@ def test_a_finished_scene_takes_nothing_and_its_mask_alone_no_blocks(engine, tmp
     assert (anew.status, anew.blocks) == ("new", 30)
 
 
-def test_what_is_likely_is_told_by_earlier_scenes(engine, tmp_path):
+def test_the_likely_figure_follows_earlier_scenes(engine, tmp_path):
     photograph(tmp_path / "in/a.png")
     scan_survey(task(tmp_path))
     record = json.loads((tmp_path / "out/a/scene.json").read_text())
@@ -268,7 +268,7 @@ def test_what_is_likely_is_told_by_earlier_scenes(engine, tmp_path):
     assert "default" in other.source
 
 
-def test_blocks_without_data_are_not_counted_in_time(engine, tmp_path):
+def test_blocks_of_nodata_take_no_time(engine, tmp_path):
     image = wall(384, 2048)
     whole = np.full((384, 2048, 1), 255, np.uint8)
     half = whole.copy()
@@ -283,7 +283,7 @@ def test_blocks_without_data_are_not_counted_in_time(engine, tmp_path):
     assert half.seconds.cracked < 0.75 * whole.seconds.cracked
 
 
-def test_patches_thrown_at_random_meet_as_many_blocks_as_the_formula_says():
+def test_the_formula_for_blocks_hit_agrees_with_random_patches():
     facts = LocalEngine().facts
     side, core = 40 * PATCH_PX, 512
     rng = np.random.default_rng(2)
@@ -302,7 +302,7 @@ def test_patches_thrown_at_random_meet_as_many_blocks_as_the_formula_says():
 
 
 @pytest.mark.parametrize("kind", ["propagation", "passes", "window", "tiles"])
-def test_every_kind_of_method_has_a_pace(tmp_path, kind):
+def test_every_kind_of_method_has_a_speed(tmp_path, kind):
     direct = kind in ("window", "tiles")
     explainer = DenseScorer(CountedDirect(kind)) if direct else Explainer(Counted(kind), gate=0.5)
 

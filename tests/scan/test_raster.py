@@ -1,4 +1,4 @@
-"""A scan: the same whether interrupted or not, on the photograph's grid, whole or not at all."""
+"""A scan is the same if interrupted, on the grid of its photograph, and complete or absent."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ ROTATED = Affine(0.002, 0.0005, 2600000, 0.0005, -0.002, 1200000)
 
 
 class Stopped(BaseException):
-    """Stands for a signal."""
+    """Stands in for a signal."""
 
 
 def geotiff(path, image, transform=ROTATED):
@@ -50,7 +50,7 @@ def everything(path):
         return file.read(1)
 
 
-def test_the_cracks_are_marked_and_the_wall_is_not(photograph, tmp_path):
+def test_cracks_are_masked_and_the_background_is_not(photograph, tmp_path):
     summary = scan(photograph, tmp_path / "out" / "wall")
 
     mask = everything(summary.mask)
@@ -74,7 +74,7 @@ def test_score_and_mask_lie_on_the_grid_of_the_photograph(photograph, tmp_path):
             assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
 
 
-def test_the_record_tells_what_was_done_with_what(photograph, tmp_path):
+def test_the_record_holds_options_and_results(photograph, tmp_path):
     scan(photograph, tmp_path / "wall", masking=Masking(min_area_px=30))
 
     record = json.loads((tmp_path / "wall" / "scene.json").read_text())
@@ -92,12 +92,12 @@ def test_the_record_tells_what_was_done_with_what(photograph, tmp_path):
 
 
 def strips_in(folder):
-    """The files of finished strips that a scan into ``folder`` has left."""
+    """The files of finished strips in the work folder."""
     return list((folder / "work").glob("strip_*.npz"))
 
 
 @pytest.mark.parametrize("strips", [1, 4])
-def test_a_scan_that_was_interrupted_goes_on_where_it_stopped(photograph, tmp_path, strips):
+def test_an_interrupted_scan_continues_where_it_stopped(photograph, tmp_path, strips):
     scan(photograph, tmp_path / "whole" / "wall")
     engine, shares = LocalEngine(), []
 
@@ -110,20 +110,20 @@ def test_a_scan_that_was_interrupted_goes_on_where_it_stopped(photograph, tmp_pa
         scan(photograph, tmp_path / "again" / "wall", engine, stop)
     assert not (tmp_path / "again/wall/scene.json").exists()
     assert shares == sorted(shares)
-    assert len(shares) > 3 * strips  # it tells of the blocks of a strip too
+    assert len(shares) > 3 * strips  # progress within strips is reported too
     before, engine.backs = engine.backs, 0
     scan(photograph, tmp_path / "again" / "wall", engine)
 
     fresh = LocalEngine()
     scan(photograph, tmp_path / "third" / "wall", fresh)
     again = before + engine.backs - fresh.backs
-    assert 0 <= again <= 1  # at most of the strip in which it was interrupted
+    assert 0 <= again <= 1  # at most the strip in which it was interrupted
     for name in ("score.tif", "mask.tif"):
         whole, again = (tmp_path / which / "wall" / name for which in ("whole", "again"))
         assert whole.read_bytes() == again.read_bytes()
 
 
-def test_a_strip_file_that_was_cut_off_is_computed_again(photograph, tmp_path):
+def test_a_truncated_strip_file_is_computed_again(photograph, tmp_path):
     scan(photograph, tmp_path / "whole" / "wall")
 
     def stop(share, words):
@@ -140,7 +140,7 @@ def test_a_strip_file_that_was_cut_off_is_computed_again(photograph, tmp_path):
     np.testing.assert_array_equal(everything(tmp_path / "wall" / "mask.tif"), expected)
 
 
-def test_a_finished_scan_is_not_done_again(photograph, tmp_path):
+def test_a_finished_scan_is_not_repeated(photograph, tmp_path):
     scan(photograph, tmp_path / "wall")
     engine = LocalEngine()
 
@@ -150,7 +150,7 @@ def test_a_finished_scan_is_not_done_again(photograph, tmp_path):
     assert engine.backs == 0
 
 
-def test_another_masking_needs_no_explanation(photograph, tmp_path):
+def test_other_masking_options_reuse_the_score(photograph, tmp_path):
     first = scan(photograph, tmp_path / "wall")
     engine = LocalEngine()
 
@@ -172,7 +172,7 @@ def test_a_photograph_that_changed_is_scanned_again(photograph, tmp_path):
     assert not (everything(summary.mask)[:, 120:140] == 1).any()
 
 
-def test_overwrite_does_it_all_again(photograph, tmp_path):
+def test_overwrite_repeats_everything(photograph, tmp_path):
     scan(photograph, tmp_path / "wall")
     engine = LocalEngine()
 
@@ -199,7 +199,7 @@ def test_the_mask_does_not_depend_on_the_blocks(photograph, tmp_path, monkeypatc
     assert both / ((actual == 1) | (expected == 1)).sum() >= 0.99
 
 
-def test_a_damaged_photograph_leaves_nothing(photograph, tmp_path):
+def test_a_damaged_photograph_leaves_no_files(photograph, tmp_path):
     photograph.write_bytes(photograph.read_bytes()[:150_000])
 
     with pytest.raises(InputError, match=r"wall\.tif: not a readable image, or damaged"):
@@ -208,7 +208,7 @@ def test_a_damaged_photograph_leaves_nothing(photograph, tmp_path):
     assert not (tmp_path / "out" / "wall").exists()
 
 
-def test_no_data_stays_no_data(tmp_path):
+def test_nodata_stays_nodata(tmp_path):
     image = wall(128, 300)
     path = geotiff(tmp_path / "wall.tif", image)
     valid = np.full(image.shape[:2], 255, np.uint8)
@@ -226,7 +226,7 @@ def test_no_data_stays_no_data(tmp_path):
 
 
 @pytest.mark.parametrize(("margin", "threshold"), [(1.0, 0.0044), (9.0, 0.0132)])
-def test_the_bounds_of_the_threshold_go_with_the_margin_of_the_network(
+def test_the_bounds_of_the_threshold_scale_with_the_margin_of_the_network(
     photograph, tmp_path, margin, threshold
 ):
     engine = LocalEngine()
@@ -236,7 +236,7 @@ def test_the_bounds_of_the_threshold_go_with_the_margin_of_the_network(
 
 
 class Untouchable(LocalEngine):
-    """An engine that must not be asked."""
+    """An engine that must not be called."""
 
     def features(self, images):
         raise AssertionError("the network was asked again")
@@ -245,10 +245,10 @@ class Untouchable(LocalEngine):
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_what_is_finished_needs_no_network(photograph, tmp_path, device):
+def test_a_finished_scan_runs_no_network(photograph, tmp_path, device):
     scan(photograph, tmp_path / "wall")
     engine = Untouchable()
-    engine.facts = replace(engine.facts, device=device)  # any gives the same
+    engine.facts = replace(engine.facts, device=device)  # the device does not count
 
     same = scan(photograph, tmp_path / "wall", engine)
     score = (tmp_path / "wall" / "score.tif").read_bytes()
@@ -264,7 +264,7 @@ CHANGES = {"model_sha256": "1" * 64, "method": "gradient", "start": "both", "mar
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_by_another_explanation_it_is_scanned_again(photograph, tmp_path, name):
+def test_another_model_or_method_is_scanned_again(photograph, tmp_path, name):
     scan(photograph, tmp_path / "wall")
     engine = LocalEngine()
     engine.facts = replace(engine.facts, **{name: CHANGES[name]})
@@ -288,7 +288,7 @@ def same_files(one, other):
     )
 
 
-def test_with_another_gate_nothing_of_the_earlier_scan_is_used(photograph, tmp_path):
+def test_another_gate_reuses_nothing(photograph, tmp_path):
     def stop(share, words):
         if share > 0.4:
             raise Stopped
@@ -323,7 +323,7 @@ def test_finished_strips_are_not_computed_again(photograph, tmp_path, monkeypatc
     assert asked == [0, 1, 2, 2, 3, 4, 5, 6]
 
 
-def test_a_scan_that_stopped_while_masking_goes_on_with_its_score(photograph, tmp_path):
+def test_a_scan_interrupted_while_masking_reuses_its_score(photograph, tmp_path):
     scan(photograph, tmp_path / "whole")
 
     def stop(share, words):
@@ -357,7 +357,7 @@ def test_the_record_is_written_last(photograph, tmp_path, monkeypatch):
     assert (tmp_path / "wall" / "scene.json").exists()
 
 
-def test_the_record_knows_the_file_and_the_network(photograph, tmp_path):
+def test_the_record_identifies_file_and_network(photograph, tmp_path):
     summary = scan(photograph, tmp_path / "wall", masking=Masking("study", threshold=0.1))
 
     record = Scene.read(summary.mask.parent).record.facts
@@ -389,7 +389,7 @@ def test_cracks_lie_where_a_viewer_shows_them(tmp_path, orientation, turns):
     np.testing.assert_array_equal(turned, expected)
 
 
-def test_what_a_stopped_masking_left_is_cleared_up(photograph, tmp_path):
+def test_files_of_an_interrupted_masking_are_removed(photograph, tmp_path):
     scan(photograph, tmp_path / "wall")
     (tmp_path / "wall" / "work").mkdir()
     (tmp_path / "wall" / "work" / "mask.tif").touch()

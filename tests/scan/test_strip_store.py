@@ -1,4 +1,4 @@
-"""Strips in the work folder: what comes out is what went in, to the last bit, or nothing."""
+"""Strips in the work folder are read as they were written, to the last bit, or not at all."""
 
 import errno
 
@@ -15,7 +15,7 @@ from crackcli.scan.strip_store import PackedStrip, StripStore
 
 
 def scores(shape, share, seed=0, holes=False):
-    """Relevance in a ``share`` of the pixels, of all sizes and signs."""
+    """Relevance in a fraction ``share`` of the pixels, of all magnitudes and signs."""
     rng = np.random.default_rng(seed)
     bits = rng.integers(0, 0x7C00, shape, np.uint16) | (rng.integers(0, 2, shape, np.uint16) << 15)
     bits[rng.random(shape) >= share] = 0
@@ -26,7 +26,7 @@ def scores(shape, share, seed=0, holes=False):
 @pytest.mark.parametrize("holes", [False, True])
 @pytest.mark.parametrize("share", [0, 0.0005, 0.3, 1])
 @pytest.mark.parametrize("shape", [(64, 96), (33, 71), (1, 1), (130, 31)])
-def test_what_was_put_comes_back(tmp_path, shape, share, holes):
+def test_a_stored_strip_is_read_unchanged(tmp_path, shape, share, holes):
     work, given = StripStore(tmp_path, ""), scores(shape, share, holes=holes)
 
     work.put(0.5, 3, given)
@@ -49,7 +49,7 @@ def test_a_negative_zero_is_kept(tmp_path):
     assert np.signbit(PackedStrip.of(given).scores().relevance).sum() == 1
 
 
-def test_a_sound_strip_takes_next_to_nothing(tmp_path):
+def test_a_crack_free_strip_takes_hardly_any_space(tmp_path):
     work = StripStore(tmp_path, "")
     work.put(1, 0, scores((1024, 4096), 0))
 
@@ -57,7 +57,7 @@ def test_a_sound_strip_takes_next_to_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("where", [0.3, 0.5, 0.7])
-def test_a_byte_that_changed_is_noticed(tmp_path, where):
+def test_a_changed_byte_is_an_error(tmp_path, where):
     work = StripStore(tmp_path, "")
     work.put(1, 0, scores((256, 256), 0.5))
     content = bytearray(work.path(1, 0).read_bytes())
@@ -74,7 +74,7 @@ def test_a_file_of_another_kind_is_no_strip(tmp_path):
 
 
 @pytest.mark.parametrize("full_at", [0, 1, 3])
-def test_a_strip_that_cannot_be_written_stops_the_scan_and_those_before_are_kept(
+def test_a_strip_that_cannot_be_written_ends_the_scan_and_earlier_ones_are_kept(
     tmp_path, monkeypatch, full_at
 ):
     cv2.imwrite(str(tmp_path / "wall.png"), wall(250, 200))

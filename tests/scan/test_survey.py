@@ -1,4 +1,4 @@
-"""Many photographs: names of scenes, failures that do not stop the others, one run at a time."""
+"""A survey names its scenes, survives failures of some, and locks its output folder."""
 
 import json
 import subprocess
@@ -35,14 +35,14 @@ def names(*sources):
     return {name: path.name for name, path in rasters.items()}
 
 
-def test_a_scene_is_named_by_the_stem_of_its_file(tmp_path):
+def test_a_scene_is_named_after_the_stem_of_its_file(tmp_path):
     for name in ("south.jpg", "north.png", "notes.txt", ".hidden.jpg"):
         photograph(tmp_path / "wall.png").rename(tmp_path / name)
 
     assert names(tmp_path) == {"north": "north.png", "south": "south.jpg"}
 
 
-def test_files_that_share_a_stem_are_told_apart(tmp_path):
+def test_files_that_share_a_stem_get_different_names(tmp_path):
     for path in ("a/wall.jpg", "a/wall.png", "b/wall.png", "b/Tower.png", "b/tower.tif"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
@@ -53,14 +53,14 @@ def test_files_that_share_a_stem_are_told_apart(tmp_path):
     assert sorted(found) == ["Tower_png", "a_wall_png", "b_wall_png", "tower_tif", "wall_jpg"]
 
 
-def test_a_file_that_is_given_twice_is_scanned_once(tmp_path):
+def test_a_file_given_twice_is_scanned_once(tmp_path):
     path = photograph(tmp_path / "wall.png")
 
     assert names(path, tmp_path, path) == {"wall": "wall.png"}
 
 
 @pytest.mark.parametrize("name", ["run.json.png", "RUN.JSON.png", ".lock.png"])
-def test_no_scene_takes_the_place_of_a_file_of_the_run(tmp_path, name):
+def test_no_scene_is_named_like_a_file_of_the_run(tmp_path, name):
     (tmp_path / name).touch()
 
     found, _ = find_rasters([tmp_path / name])
@@ -68,7 +68,7 @@ def test_no_scene_takes_the_place_of_a_file_of_the_run(tmp_path, name):
     assert list(found) == [name.replace(".png", "_png")]
 
 
-def test_what_cannot_be_told_apart_is_a_failure(tmp_path):
+def test_files_without_a_name_of_their_own_are_failures(tmp_path):
     for folder in ("1/a", "2/a"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "wall.png").touch()
@@ -101,7 +101,7 @@ def test_a_bad_file_does_not_stop_the_others(engine, tmp_path):
 
 
 @pytest.mark.parametrize(("bad", "code"), [(1, 4), (3, 4)])
-def test_if_nothing_could_be_done_the_code_says_why(engine, tmp_path, bad, code):
+def test_the_exit_code_is_that_of_the_only_kind_of_failure(engine, tmp_path, bad, code):
     for number in range(bad):
         (tmp_path / f"{number}.tif").write_text("no image")
 
@@ -110,13 +110,13 @@ def test_if_nothing_could_be_done_the_code_says_why(engine, tmp_path, bad, code)
     assert result.exit_code == code
 
 
-def test_if_nothing_could_be_done_for_several_reasons_the_code_is_3(tmp_path):
+def test_the_exit_code_of_several_kinds_of_failure_is_3(tmp_path):
     failures = [Failure(tmp_path, "unreadable", 4), Failure(tmp_path, "unforeseen", 1)]
 
     assert SurveyResult(failures=failures).exit_code == 3
 
 
-def test_an_unforeseen_failure_of_one_scene_is_reported_as_one(engine, tmp_path, monkeypatch):
+def test_an_unexpected_error_in_one_scene_is_a_failure_of_it(engine, tmp_path, monkeypatch):
     first, second = photograph(tmp_path / "a.png"), photograph(tmp_path / "b.png", seed=1)
     scan = survey.scan_raster
 
@@ -142,7 +142,7 @@ def test_a_folder_without_images_is_an_input_error(engine, tmp_path):
     assert "no images in it; give a folder with" in result.failures[0].message
 
 
-def test_an_interrupted_run_says_so(engine, tmp_path, monkeypatch):
+def test_an_interrupted_run_is_recorded(engine, tmp_path, monkeypatch):
     photograph(tmp_path / "a.png")
 
     def interrupt(*arguments):
@@ -158,7 +158,7 @@ def test_an_interrupted_run_says_so(engine, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "stop", [Interrupted("terminated", 143), OutputError("b: cannot be written")]
 )
-def test_what_stops_a_run_leaves_what_was_finished(engine, tmp_path, monkeypatch, stop):
+def test_finished_scenes_survive_the_end_of_a_run(engine, tmp_path, monkeypatch, stop):
     for number, name in enumerate("abc"):
         photograph(tmp_path / "in" / f"{name}.png", number)
     scan = survey.scan_raster
@@ -214,19 +214,19 @@ def test_an_output_that_cannot_be_written_ends_the_run(engine, tmp_path):
         scan_survey(SurveyTask((tmp_path / "a.png",), tmp_path / "out"))
 
 
-def test_a_block_that_does_not_suit_the_network_is_refused(engine, tmp_path):
+def test_a_block_size_that_does_not_suit_the_network_is_an_error(engine, tmp_path):
     photograph(tmp_path / "a.png")
 
     with pytest.raises(UsageError, match="--core-px 100: must be a multiple of 32; use 128"):
         scan_survey(SurveyTask((tmp_path / "a.png",), tmp_path / "out", core_px=100))
 
 
-def test_a_gate_is_a_probability(tmp_path):
+def test_the_gate_must_be_a_probability(tmp_path):
     with pytest.raises(UsageError, match=r"--gate 1\.5: must be a probability; use 0 to 1"):
         ModelOptions(gate=1.5)
 
 
-def test_names_that_do_not_exist_load_no_model_and_leave_no_folder(tmp_path, monkeypatch):
+def test_missing_files_load_no_model_and_make_no_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(opening, "open_engine", None)
     heard = []
 

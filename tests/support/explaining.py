@@ -1,4 +1,4 @@
-"""A raster on disk, and its relevance put together from strips."""
+"""Write a raster, and compute its relevance strip by strip."""
 
 import numpy as np
 import rasterio
@@ -23,7 +23,7 @@ def write(path, image, valid=None):
 
 
 def explained(path, engine, core_px, gate=0.0):
-    """Relevance (rows, cols) and P(crack) (h, w) of a whole raster, strip by strip."""
+    """Return relevance (rows, cols), P(crack) (h, w) and validity of a whole raster."""
     info = inspect(path)
     explainer = Explainer(engine, gate)
     grid = explainer.grid(info.rows, info.cols, core_px)

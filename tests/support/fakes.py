@@ -1,5 +1,4 @@
-"""An engine that a person can follow, quick enough to scan dozens of rasters in a test; a wall; and
-a disk that is full."""
+"""Stand-ins: engines fast enough to scan dozens of rasters in a test, a wall, a full disk."""
 
 import contextlib
 
@@ -11,8 +10,12 @@ from crackcli.engines.engine import EngineFacts, ScoreMaps
 
 
 class LocalEngine:
-    """Cells are the mean darkness of 32 x 32 px; a tile is 2 x 2 cells, P(crack) four times their
-    mean; a cell under a gated tile passes on its darkness, and a pixel gets its own times that."""
+    """An engine whose results can be checked by hand.
+
+    A cell is the mean darkness of 32 x 32 px.  A tile has 2 x 2 cells; its P(crack) is four times
+    their mean.  The relevance of a cell under a gated tile is its darkness; that of a pixel is its
+    own darkness times that of the cell.
+    """
 
     def __init__(self, model=None, method=None, start=None, device="auto"):
         self.facts = EngineFacts(
@@ -60,7 +63,7 @@ class LocalEngine:
 
 
 class DirectEngine:
-    """Darkness around a pixel of a window, or darkness against the mean of its tile."""
+    """An engine without a gate: darkness around a pixel, or its difference to that of the tile."""
 
     def __init__(self, kind, broken=False):
         tiles = kind == "tiles"
@@ -90,12 +93,12 @@ class DirectEngine:
 
 
 def darkness(images):
-    """1 where black, 0 where white."""
+    """Return 1 for black and 0 for white."""
     return 1 - images.mean(axis=-1, dtype=np.float32) / 255
 
 
 def wall(rows, cols, seed=0, cracks=1):
-    """A light grainy wall (rows, cols, 3) with dark vertical cracks of 6 px."""
+    """Return an image (rows, cols, 3) of a light grainy wall with dark vertical cracks of 6 px."""
     rng = np.random.default_rng(seed)
     grey = rng.normal(225, 6, (rows, cols)).clip(0, 255)
     for number in range(cracks):
@@ -106,7 +109,7 @@ def wall(rows, cols, seed=0, cracks=1):
 
 @contextlib.contextmanager
 def full_disk(at):
-    """The system refuses every byte of a file from number ``at`` on, to root as well."""
+    """Let the system refuse to write beyond byte ``at`` of a file, for root as well."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (at, hard))
