@@ -39,7 +39,7 @@ def test_the_version_is_printed_to_stdout():
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "says"),
+    ("command", "code", "message"),
     [
         ("scann", 2, "No such command 'scann'"),
         ("scan --nosuch", 2, "No such option: --nosuch"),
@@ -62,14 +62,14 @@ def test_the_version_is_printed_to_stdout():
         ("train empty -o mine.safetensors", 4, "empty: no subfolder 'no_crack'"),
     ],
 )
-def test_an_error_is_one_line_and_an_exit_code(folder, monkeypatch, command, code, says):
+def test_an_error_is_one_line_and_an_exit_code(folder, monkeypatch, command, code, message):
     monkeypatch.chdir(folder)
 
     done = crackcli(*command.split())
 
     assert done.returncode == code
     (line,) = errors(done)
-    assert says in line
+    assert message in line
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
@@ -203,9 +203,9 @@ def test_a_terminated_scan_can_be_resumed(tmp_path):
     while not list(out.rglob("strip_*.npz")) and time.monotonic() < deadline:
         time.sleep(0.2)
     run.send_signal(signal.SIGTERM)
-    _, said = run.communicate(timeout=120)
+    _, printed = run.communicate(timeout=120)
 
     assert run.returncode == 143
-    assert said.strip() == "Error: terminated; give the same command again to resume"
+    assert printed.strip() == "Error: terminated; give the same command again to resume"
     assert list(out.rglob("strip_*.npz"))
     assert json.loads((out / "run.json").read_text())["exit_code"] == 143

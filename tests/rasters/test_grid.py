@@ -55,15 +55,15 @@ def test_no_block_is_a_sliver():
 
 
 @pytest.mark.parametrize(
-    ("core_px", "halo_px", "says"),
+    ("core_px", "halo_px", "message"),
     [
         (100, 0, "--core-px 100: must be a multiple of 32; use 128"),
         (1, 0, "use 32"),
         (64, 20, "halo_px 20: must be a multiple of 32; use 32"),
     ],
 )
-def test_sizes_off_the_lattice_are_refused(core_px, halo_px, says):
-    with pytest.raises(UsageError, match=says):
+def test_sizes_off_the_lattice_are_refused(core_px, halo_px, message):
+    with pytest.raises(UsageError, match=message):
         Grid(100, 100, core_px, halo_px)
 
 

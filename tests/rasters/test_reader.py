@@ -301,7 +301,7 @@ def cmyk(path):
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (text, "not a readable image, or damaged"),
         (tiny, ": 70 x 31 px; give an image with sides of at least 32 px"),
@@ -311,11 +311,11 @@ def cmyk(path):
     ],
     ids=["text", "tiny", "complex", "cmyk", "missing"],
 )
-def test_an_unusable_file_is_named_with_the_reason(tmp_path, make, says):
+def test_an_unusable_file_is_named_with_the_reason(tmp_path, make, message):
     path = tmp_path / "wall.tif"
     make(path)
 
-    with pytest.raises(InputError, match=says) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         inspect(path)
 
     assert "wall.tif" in str(caught.value)
