@@ -19,7 +19,7 @@ from numpy.random import Generator
 from crackcli.arrays import Bools
 from crackcli.datasets.folders import LabelledImage, tile_name
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, ReviewedCrack
-from crackcli.inference.tile_map import ALARM, Place, TileProbabilities
+from crackcli.inference.tile_map import CRACKED_FROM, Place, TileProbabilities
 from crackcli.rasters.crops import read_windows, write_png
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import CRACK, Band, RasterInfo
@@ -209,4 +209,4 @@ def positions_near(line: shapely.Geometry, shape: Place, stride: int, reach_px: 
 
 def is_detected(probability: float) -> bool:
     """Return True if a tile with this P(crack) counts as cracked."""
-    return probability >= ALARM
+    return probability >= CRACKED_FROM

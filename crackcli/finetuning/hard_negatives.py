@@ -1,7 +1,7 @@
 """Hard-negative mining: trains on the false positives of a model on crack-free photographs.
 
 Of every photograph, the tiles classified as cracked are taken, in order of P(crack), and as many
-others, so that training does not see unusual tiles only. They are written beside the new model,
+others, so that training does not use unusual tiles only. They are written beside the new model,
 where a person can inspect them and an interrupted run finds them again:
 
 OUTPUT.mined/no_crack/   the tiles
@@ -26,7 +26,7 @@ from crackcli.engines.engine import Engine
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import CrackError, InputError, OutputError, UsageError
 from crackcli.files import output_errors, refuse_existing, write_json
-from crackcli.inference.tile_map import ALARM, TileProbabilities, tile_probabilities
+from crackcli.inference.tile_map import CRACKED_FROM, TileProbabilities, tile_probabilities
 from crackcli.progress import FractionDone, Progress, ignore, part
 from crackcli.rasters.crops import read_windows, write_png
 from crackcli.rasters.grid import Window
@@ -122,7 +122,7 @@ def train_mined(
     photographs = []
     for number, photograph in enumerate(mined.photographs, start=1):
         tiles = tile_probabilities(inspect(photograph.path), engine)
-        photographs.append(replace(photograph, after=tiles.alarms))
+        photographs.append(replace(photograph, after=tiles.positives))
         checked(number / len(mined.photographs), f"{photograph.name} with the new model")
     return result, photographs
 
@@ -205,7 +205,7 @@ def mine_photograph(
     return {
         "digest": info.digest,
         "positions": tiles.positions,
-        "alarms": tiles.alarms,
+        "alarms": tiles.positives,
         "tiles": sorted(tile_name(name, window) for window in chosen),
     }
 
@@ -217,8 +217,8 @@ def choose_tiles(tiles: TileProbabilities, seed: int) -> list[Window]:
     """
     flat = tiles.probability.reshape(-1)
     highest = np.argsort(-flat, kind="stable")
-    wrong = tiles.apart(highest[flat[highest] >= ALARM], MAX_FALSE_POSITIVES)
-    rest = np.random.default_rng(seed).permutation(np.flatnonzero(flat < ALARM))
+    wrong = tiles.apart(highest[flat[highest] >= CRACKED_FROM], MAX_FALSE_POSITIVES)
+    rest = np.random.default_rng(seed).permutation(np.flatnonzero(flat < CRACKED_FROM))
     most = max(len(wrong), MIN_TRUE_NEGATIVES) if wrong else 0
     right = tiles.apart(rest, most, taken=wrong)
     return [tiles.window(place) for place in (*wrong, *right)]

@@ -39,19 +39,19 @@ OPEN_PX = 0.2  # width from which on a point of a path is open
 class Hit:
     """The result for one drawn crack.
 
-    share        fraction of its centreline that was found
-    detected     True if that is enough
-    set_aside    True if it would be detected, but was classified as a joint
-    true_px      median true width along the found crack that covers most of it
-    measured_px  median width of that found crack
-    sigma_px     standard uncertainty of ``measured_px``
-    false_calls  found cracks that are neither drawn nor known from before
-    checked_px   area in which false calls are counted, in pixels
+    found_fraction  of its centreline
+    detected        True if that is enough
+    set_aside       True if it would be detected, but was classified as a joint
+    true_px         median true width along the found crack that covers most of it
+    measured_px     median width of that found crack
+    sigma_px        standard uncertainty of ``measured_px``
+    false_calls     found cracks that are neither drawn nor known from before
+    checked_px      area in which false calls are counted, in pixels
 
     A width is None if it is unknown.
     """
 
-    share: float
+    found_fraction: float
     detected: bool
     set_aside: bool
     true_px: float | None
@@ -82,9 +82,9 @@ def match_crack(
     points = open_points(path).points
     reach_px = max(REACH_PX, width_px)
     nearest = nearest_crack(points, cracks, reach_px)
-    share = float((nearest >= 0).mean())
+    found_fraction = float((nearest >= 0).mean())
     with_joints = nearest_crack(points, [*cracks, *joints], reach_px)
-    detected = share >= DETECTED_FRACTION
+    detected = found_fraction >= DETECTED_FRACTION
     true_px = measured_px = sigma_px = None
     if detected:
         main = int(np.bincount(nearest[nearest >= 0]).argmax())
@@ -95,7 +95,7 @@ def match_crack(
     drawn = cKDTree(points)
     beside_px = BESIDE_PX + width_px / 2
     return Hit(
-        share=share,
+        found_fraction=found_fraction,
         detected=detected,
         set_aside=not detected and float((with_joints >= 0).mean()) >= DETECTED_FRACTION,
         true_px=true_px,

@@ -125,7 +125,7 @@ def crack_row(each: CrackResult, test: SelftestResult) -> Row:
         "length_px": round(drawn.path.length_px, 1),
         "length_mm": in_mm(drawn.path.length_px, test.scale, 5),
         "suspected_before": drawn.place.suspected,
-        "found_share": round(hit.share, 3),
+        "found_share": round(hit.found_fraction, 3),
         "detected": hit.detected,
         "set_aside": hit.set_aside,
         "true_width_px": rounded(hit.true_px),

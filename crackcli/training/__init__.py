@@ -1,6 +1,6 @@
 """crackcli train: training loop, objectives, validation, calibration."""
 
 from crackcli.training.config import TrainConfig
-from crackcli.training.loop import TrainResult, train
+from crackcli.training.loop import train
 
-__all__ = ["TrainConfig", "TrainResult", "train"]
+__all__ = ["TrainConfig", "train"]

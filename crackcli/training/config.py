@@ -32,7 +32,7 @@ class TrainConfig:
     held_out: float = 0.15  # fraction of the photographs
     evaluations: int = EVALUATIONS
     keep: float = 0.0  # weight of the distillation loss, see `distillation_loss`
-    blend: float = 0.5  # share of the initial weights in the result of a warm start, see `blended`
+    blend: float = 0.5  # fraction of the initial weights in the result, see `blended`
     calibrate: bool = True  # by the held-out photographs; a handful of them is too few
     seed: int = 0
     device: str = "auto"

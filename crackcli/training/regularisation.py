@@ -65,15 +65,15 @@ def moving_average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Te
 
 
 @torch.no_grad()
-def blended(chain: Chain, origin: Chain, share: float) -> Chain:
-    """Return a copy of ``chain`` with weights (1 - share) * chain + share * origin.
+def blended(chain: Chain, origin: Chain, fraction: float) -> Chain:
+    """Return a copy of ``chain`` with weights (1 - fraction) * chain + fraction * origin.
 
     The loss is low all along the line between a network and its fine-tuned copy, and half-way the
     blend keeps much of both. Source: Wortsman et al. 2022 (robust fine-tuning of zero-shot models).
     """
     copy = deepcopy(chain)
     for weights, first in zip(copy.parameters(), origin.parameters(), strict=True):
-        weights.lerp_(first, share)
+        weights.lerp_(first, fraction)
     return copy
 
 

@@ -26,7 +26,7 @@ def test_a_crack_that_is_found_whole_is_detected_and_measured():
     hit = match_crack(DRAWN, 4.0, found([(40, 60), (160, 60)]), [], EMPTY_MASK)
 
     assert hit.detected
-    assert hit.share > 0.98
+    assert hit.found_fraction > 0.98
     assert hit.true_px == pytest.approx(4.0)
     assert hit.measured_px == pytest.approx(4.0, abs=0.3)
     assert hit.false_calls == 0
@@ -37,7 +37,7 @@ def test_a_crack_that_is_found_whole_is_detected_and_measured():
 def test_a_crack_is_detected_if_half_of_it_is_found(until, detected):
     hit = match_crack(DRAWN, 4.0, found([(40, 60), (until, 60)]), [], EMPTY_MASK)
 
-    assert hit.share == pytest.approx((until - 40) / 120, abs=0.05)
+    assert hit.found_fraction == pytest.approx((until - 40) / 120, abs=0.05)
     assert hit.detected is detected
     assert (hit.measured_px is not None) is detected
 
@@ -56,7 +56,7 @@ def test_a_line_beside_the_drawn_crack_is_a_false_call():
     hit = match_crack(DRAWN, 4.0, found([(40, 90), (160, 90)]), [], EMPTY_MASK)
 
     assert not hit.detected
-    assert hit.share == 0
+    assert hit.found_fraction == 0
     assert hit.false_calls == 1
 
 
@@ -86,7 +86,7 @@ def test_a_crack_classified_as_a_joint_is_missed_and_reported():
 def test_a_missed_crack_has_no_width():
     hit = match_crack(DRAWN, 4.0, [], [], EMPTY_MASK)
 
-    assert hit.share == 0
+    assert hit.found_fraction == 0
     assert not hit.set_aside
     assert hit.true_px is hit.measured_px is hit.sigma_px is None
 

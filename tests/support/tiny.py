@@ -1,11 +1,12 @@
-"""A network of 64-px tiles that learns in seconds to tell a dark line from noise."""
+"""A network of 64-px tiles that learns in seconds to distinguish a dark line from noise."""
 
 import cv2
 import numpy as np
 
 TINY = {"widths": [8, 0, 8, 0, 12, 12, 0, 12, 12, 0, 16, 16, 0], "hidden": 16, "tile_cells": 2}
 SHALLOW = {"widths": [8, 0, 12, 0, 12, 0, 16, 0, 16, 0], "hidden": 16, "tile_cells": 2}
-# The shallow one sees 31 px around a cell, so that a tile in a wall is to it much like one alone.
+# SHALLOW has a receptive-field radius of 31 px, so that P(crack) of a tile depends little on the
+# surroundings of the tile.
 SMALL_AUTOENCODER = {
     "down": (4, 0, 4, 0, 6, 6, 0, 8, 8, 0, 8, 8, 0),
     "up": ((8, 8), (8, 6), (6, 4), (4, 4), (4, 3)),
@@ -16,7 +17,7 @@ SMALL_AUTOENCODER = {
 
 
 def picture(rng, *, cracked, side=64):
-    """Grey noise, with a dark line across if cracked."""
+    """Return grey noise, with a dark line across if cracked."""
     image = rng.normal(150, 10, (side, side, 3))
     if cracked:
         row = int(rng.integers(side // 4, 3 * side // 4))
@@ -25,7 +26,7 @@ def picture(rng, *, cracked, side=64):
 
 
 def write_photographs(folder, number=24):
-    """A folder for training with ``number`` pictures of each class."""
+    """Write a training folder with ``number`` pictures of each class."""
     rng = np.random.default_rng(11)
     for label in ("crack", "no_crack"):
         (folder / label).mkdir(parents=True)
@@ -36,7 +37,7 @@ def write_photographs(folder, number=24):
 
 
 def train_shallow(photographs, output):
-    """A checkpoint that knows dark lines."""
+    """Train and return a checkpoint that recognises dark lines."""
     from crackcli.training import TrainConfig, train
 
     config = TrainConfig(

@@ -175,10 +175,8 @@ class Killed(Exception):
 
 def test_a_killed_run_resumes_where_it_was_saved(photographs, tmp_path):
     output = tmp_path / "model.safetensors"
-    seen = []
 
     def kill(state):
-        seen.append(state.step)
         if state.step == 20:
             raise Killed
 
