@@ -164,5 +164,7 @@ def test_the_map_does_not_depend_on_the_batch(tiny):
 
 
 def test_an_unknown_target_is_answered_with_the_menu(tiny):
-    with pytest.raises(UsageError, match="choose one of: both, crack, margin"):
+    with pytest.raises(
+        UsageError, match="--start sound: unknown; choose one of: both, crack, margin"
+    ):
         lrp(tiny, "sound")

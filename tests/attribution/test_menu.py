@@ -20,7 +20,7 @@ def explained():
     references = torch.rand(2, 3, 64, 64, dtype=torch.float64)
 
     def explain(method, images, gate=EVERYTHING, start="margin"):
-        return load(METHODS, method)(chain, start, references).double()(images, gate)[1]
+        return load("--method", METHODS, method)(chain, start, references).double()(images, gate)[1]
 
     return explain
 

@@ -27,19 +27,19 @@ def references():
 
 @pytest.mark.parametrize("method", ALL)
 def test_a_window_gives_the_same_as_the_whole_raster(chain, references, method):
-    explainer = method(chain, "margin", references).double()
+    attribution = method(chain, "margin", references).double()
     raster = torch.rand(1, 3, 14 * 32, 15 * 32, dtype=torch.float64)
-    probability, _ = explainer.head(explainer.features(raster), EVERYTHING)
+    probability, _ = attribution.head(attribution.features(raster), EVERYTHING)
     gated = (torch.rand_like(probability) < 0.5).double()[:, None]  # tiles, whatever their P(crack)
     number = torch.tensor(1)
 
-    whole = explainer.pass_map(raster, gated, number, torch.tensor((0, 0)))
+    whole = attribution.pass_map(raster, gated, number, torch.tensor((0, 0)))
     row, col, side = 1, 3, 11  # of the window, in cells
     pixels = (..., slice(32 * row, 32 * (row + side)), slice(32 * col, 32 * (col + side)))
-    reach = explainer.reach
+    reach = attribution.reach
     tiles = side - 2 * reach - 1
     own = gated[..., row + reach :, col + reach :][..., :tiles, :tiles]
-    core = explainer.window_pass_map(
+    core = attribution.window_pass_map(
         raster[pixels], own, number, torch.tensor((32 * row, 32 * col))
     )
 

@@ -40,32 +40,32 @@ def _head_starts_at_the_wide_convolution(monkeypatch):
 @pytest.mark.parametrize("method", [lrp, inputxgrad])
 def test_the_map_is_the_mean_of_the_maps_of_all_tiles_that_cover_a_pixel(local_chain, method):
     images = torch.rand(1, 3, 28, 24, dtype=torch.float64)
-    explainer = method(local_chain).double()
+    attribution = method(local_chain).double()
 
-    _, actual = explainer(images, torch.tensor(0.0))
+    _, actual = attribution(images, torch.tensor(0.0))
 
     total, count = torch.zeros_like(actual), torch.zeros_like(actual)
     for row in range(0, 28 - 15, 4):
         for col in range(0, 24 - 15, 4):
             tile = (slice(None), slice(row, row + 16), slice(col, col + 16))
             window = (slice(None), *tile)
-            total[tile] += explainer(images[window], torch.tensor(0.0))[1]
+            total[tile] += attribution(images[window], torch.tensor(0.0))[1]
             count[tile] += 1
     torch.testing.assert_close(actual, total / count)
 
 
 def test_a_tile_below_the_gate_does_not_change_the_map(local_chain):
     images = torch.rand(1, 3, 28, 28, dtype=torch.float64)
-    explainer = lrp(local_chain).double()
-    probability, _ = explainer(images, torch.tensor(0.0))
+    attribution = lrp(local_chain).double()
+    probability, _ = attribution(images, torch.tensor(0.0))
     gate = probability.median()
 
-    seen, actual = explainer(images, gate)
+    seen, actual = attribution(images, gate)
 
     total, count = torch.zeros_like(actual), torch.zeros_like(actual)
     for row, col in torch.nonzero(probability[0] >= gate).tolist():
         tile = (slice(None), slice(4 * row, 4 * row + 16), slice(4 * col, 4 * col + 16))
-        total[tile] += explainer(images[(slice(None), *tile)], torch.tensor(0.0))[1]
+        total[tile] += attribution(images[(slice(None), *tile)], torch.tensor(0.0))[1]
         count[tile] += 1
     torch.testing.assert_close(seen, probability)
     torch.testing.assert_close(actual, total / count.clamp(min=1))

@@ -26,17 +26,17 @@ def tiny():
     "method", [lrp, gamma_box, epsilon_plus, alpha2_beta1, gradient, inputxgrad]
 )
 def test_a_window_gets_all_that_its_cells_contribute_wherever_it_is_cut(tiny, method):
-    explainer = method(tiny).double()
+    attribution = method(tiny).double()
     images = torch.rand(2, 3, 224, 256, dtype=torch.float64)
-    cells = explainer.features(images)
+    cells = attribution.features(images)
     value = torch.zeros_like(cells)
     value[CELLS] = torch.rand_like(value[CELLS]) * (cells[CELLS] > 0)
 
     window = images[:, :, 5:-5, 5:-5]
 
-    torch.testing.assert_close(explainer.window_features(window), cells[CELLS])
-    whole = explainer.back(images, value)
-    torch.testing.assert_close(explainer.window_back(window, value[CELLS]), whole[PIXELS])
+    torch.testing.assert_close(attribution.window_features(window), cells[CELLS])
+    whole = attribution.back(images, value)
+    torch.testing.assert_close(attribution.window_back(window, value[CELLS]), whole[PIXELS])
     beyond = whole.clone()
     beyond[PIXELS] = 0
     assert not beyond.any()  # nothing goes beyond the window
@@ -53,12 +53,12 @@ def test_unpadded_layers_share_their_weights_and_do_not_change_the_originals(tin
 
 
 def test_a_cell_of_zero_passes_nothing_on(tiny):
-    explainer = lrp(tiny).double()
+    attribution = lrp(tiny).double()
     window = torch.rand(1, 3, 182, 182, dtype=torch.float64)
-    dead = explainer.window_features(window) == 0
+    dead = attribution.window_features(window) == 0
     assert dead.any()
 
-    assert not explainer.window_back(window, 1e-9 * dead).any()
+    assert not attribution.window_back(window, 1e-9 * dead).any()
 
 
 @pytest.fixture(scope="module")

@@ -158,22 +158,25 @@ def test_an_engine_gets_all_options(folder):
     [
         (
             {"method": "gradcam"},
-            "'gradcam' is not known; choose one of: cae, deeplift, deepliftshap, gradient, "
+            "--method gradcam: unknown; choose one of: cae, deeplift, deepliftshap, gradient, "
             "gradientshap, inputxgrad, intgrad, lrp, lrp-alpha2-beta1, lrp-epsilon-plus, "
             "lrp-gamma-box, raw, unet",
         ),
-        ({"start": "logit"}, "'logit' is not known; choose one of: both, crack, margin"),
-        ({"engine": "jax"}, "'jax' is not known; choose one of: auto, onnx, raw, torch, zennit"),
+        ({"start": "logit"}, "--start logit: unknown; choose one of: both, crack, margin"),
+        ({"engine": "jax"}, "--engine jax: unknown; choose one of: auto, onnx, raw, torch, zennit"),
         (
             {"precision": "float16"},
-            "'float16' is not known; choose one of: auto, bfloat16, float32",
+            "--precision float16: unknown; choose one of: auto, bfloat16, float32",
         ),
         (
             {"engine": "onnx", "precision": "bfloat16"},
             "--precision bfloat16: engine onnx computes in float32; leave it out, or use --engine "
             "torch",
         ),
-        ({"baseline": "white"}, "'white' is not known; choose one of: black, mean, photographs"),
+        (
+            {"baseline": "white"},
+            "--baseline white: unknown; choose one of: black, mean, photographs",
+        ),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_menu(folder, asked, says):
@@ -196,7 +199,7 @@ def test_a_missing_checkpoint_is_named(folder):
     pytest.importorskip("torch")
     (folder / "vgg11_128.safetensors").unlink()
 
-    with pytest.raises(ModelError, match=r"vgg11_128\.safetensors does not exist"):
+    with pytest.raises(ModelError, match=r"vgg11_128\.safetensors: does not exist"):
         open_engine(engine="torch", device="cpu")
 
 

@@ -14,7 +14,7 @@ from crackcli.engines import torch as engine_module
 from crackcli.engines.device import Device
 from crackcli.engines.torch import MOST_CELLS, TorchEngine, largest_windows
 from crackcli.errors import OutOfMemory
-from crackcli.inference.explainer import BACK_CELLS, Explainer
+from crackcli.inference.classifier_scorer import BACK_CELLS, ClassifierScorer
 from crackcli.inference.tile_classifier import FEATURE_CELLS
 from crackcli.shipped_models import shipped
 
@@ -36,7 +36,7 @@ def test_windows_grow_with_the_memory_of_a_device(engine, monkeypatch):
     sizes = []
     for free in (1 * GB, 6 * GB, 139 * GB):
         with_free(monkeypatch, free)
-        sizes.append(largest_windows(engine.device, engine.explainer, fused=True))
+        sizes.append(largest_windows(engine.device, engine.attribution, fused=True))
 
     for stage in ("features", "back"):
         small, middle, large = (each[stage] for each in sizes)
@@ -49,16 +49,16 @@ def test_no_window_has_more_numbers_than_a_kernel_can_index():
     assert MOST_CELLS * cells_px * channels < 2**31
 
 
-def test_an_explainer_uses_the_window_sizes_of_its_engine(engine):
+def test_a_scorer_uses_the_window_sizes_of_its_engine(engine):
     assert engine.window_cells == {}  # a CPU uses the defaults
-    usual = Explainer(engine, 0.5)
+    usual = ClassifierScorer(engine, 0.5)
     assert usual.classifier.runner.max_cells == FEATURE_CELLS
     assert usual.runner.max_cells == BACK_CELLS
 
     class Roomy:
         facts, window_cells = engine.facts, {"back": 9000}
 
-    roomy = Explainer(Roomy(), 0.5)
+    roomy = ClassifierScorer(Roomy(), 0.5)
     assert roomy.classifier.runner.max_cells == FEATURE_CELLS
     assert roomy.runner.max_cells == 9000
 
@@ -84,7 +84,7 @@ def test_intermediate_results_are_freed_before_out_of_memory_is_raised(engine, m
         held.append(id(half_done))
         raise error
 
-    monkeypatch.setattr(engine.explainer, "window_features", full)
+    monkeypatch.setattr(engine.attribution, "window_features", full)
     monkeypatch.setattr(Device, "release_cache", lambda self: order.append("released"))
 
     message = r"vgg11_128\.safetensors: cpu has not enough free memory"
@@ -99,7 +99,7 @@ def test_other_errors_are_not_out_of_memory(engine, monkeypatch):
     def broken(images):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(engine.explainer, "window_features", broken)
+    monkeypatch.setattr(engine.attribution, "window_features", broken)
 
     with pytest.raises(RuntimeError, match="illegal memory access"):
         engine.features(np.zeros((1, 150, 150, 3), np.uint8))
@@ -109,7 +109,7 @@ def test_without_a_tile_above_the_gate_the_way_back_is_skipped(engine, monkeypat
     cells = np.random.default_rng(0).random((1, 512, 9, 10), np.float32)
     probability, value = engine.head(cells, 0.0)
     assert value.any()
-    monkeypatch.setattr(engine.explainer, "value_of", None)
+    monkeypatch.setattr(engine.attribution, "value_of", None)
 
     same, nothing = engine.head(cells, 1.1)
 
@@ -130,7 +130,7 @@ def test_images_are_copied_as_uint8(engine, monkeypatch):
 
 def test_fused_lrp_is_for_gpus_in_bfloat16(engine):
     assert TorchEngine(MODEL, device="cpu", precision="bfloat16").fused is None
-    assert engine_module.find_fused(engine.explainer, replace(engine.device, bf16=False)) is None
+    assert engine_module.find_fused(engine.attribution, replace(engine.device, bf16=False)) is None
 
 
 def test_kernels_that_do_not_compile_are_replaced_by_functions_of_torch(
@@ -141,7 +141,7 @@ def test_kernels_that_do_not_compile_are_replaced_by_functions_of_torch(
     monkeypatch.setattr(Device, "release_cache", lambda self: None)
     monkeypatch.setattr(engine_module, "differences", lambda *given: 1 / 0)
 
-    fused = engine_module.find_fused(engine.explainer, replace(engine.device, bf16=True))
+    fused = engine_module.find_fused(engine.attribution, replace(engine.device, bf16=True))
 
     assert type(fused.steps).__name__ == "Torch"
     assert "without kernels of its own, which is slower (" in caplog.text

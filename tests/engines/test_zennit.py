@@ -55,7 +55,7 @@ def test_every_composite_gives_a_map(checkpoint, images, method):
 
 
 def test_other_methods_baselines_and_networks_are_refused(checkpoint, tmp_path):
-    with pytest.raises(UsageError, match="'deeplift' is not known; choose one of: beta_smooth"):
+    with pytest.raises(UsageError, match="--method deeplift: unknown; choose one of: beta_smooth"):
         ZennitEngine(checkpoint, "deeplift", device="cpu")
     with pytest.raises(
         UsageError, match="--baseline black: Zennit's composites have none; leave it out"
