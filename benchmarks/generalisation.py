@@ -31,10 +31,10 @@ from crackcli.datasets.folders import LABELS, LabelledImage, list_photographs, s
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.engines.device import Device
 from crackcli.engines.opening import open_engine
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.rasters.crops import write_png
-from crackcli.registry import check
+from crackcli.registry import check_choice
 from crackcli.training.config import EVALUATIONS, TrainConfig
 from crackcli.training.loop import train
 from crackcli.training.patches import read_photograph, resize
@@ -113,12 +113,12 @@ def mask_f1(model: Path, folder: Path, zoom: float, limit: int | None) -> str:
     """Refined F1 in percent at 0 and 2 px over the photographs of a set with masks."""
     if not folder.is_dir():
         return "-"
-    explainer = Explainer(open_engine(model, "lrp", None, "torch"), gate=0.5)
+    scorer = ClassifierScorer(open_engine(model, "lrp", None, "torch"), gate=0.5)
     totals = [PixelScores(), PixelScores()]
     with tempfile.TemporaryDirectory() as name:
         for photograph, mask in labelled_photographs(folder)[:limit]:
             labelled = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) > 127
-            marked = scanned(photograph, "refined", explainer, Path(name), (zoom,))
+            marked = scanned(photograph, "refined", scorer, Path(name), (zoom,))
             totals = [
                 t + compare(marked, labelled, px) for t, px in zip(totals, (0, 2), strict=True)
             ]
@@ -196,9 +196,9 @@ def main() -> None:
     )
     named = given.sources or source_names(seen)
     for source in named:
-        check(dict.fromkeys(source_names(seen)), source)
+        check_choice("--sources", source_names(seen), source)
     if given.only and given.only != ALL:
-        without(check(dict.fromkeys(source_names(seen)), given.only), seen, given)
+        without(check_choice("--only", source_names(seen), given.only), seen, given)
         return
     everything = trained(given.folder / "all.safetensors", seen, given)
     if given.only:

@@ -83,30 +83,30 @@ class Timed:
 
 
 def opened(device: str, precision: str) -> Any:
-    """A warm explainer, and how long that took."""
+    """A warm scorer, and how long that took."""
     from crackcli.engines.opening import open_engine
-    from crackcli.inference.opening import explainer_of
+    from crackcli.inference.opening import scorer_of
     from crackcli.registry import DEFAULT_GATE
 
     began = time.monotonic()
     engine = open_engine(engine="torch", device=device, precision=precision)
-    explainer = explainer_of(Timed(engine), DEFAULT_GATE)
-    side_px = 320 + 2 * explainer.engine.facts.reach_px
-    explainer.engine.features(np.zeros((1, side_px, side_px, 3), np.uint8))
-    return explainer, time.monotonic() - began
+    scorer = scorer_of(Timed(engine), DEFAULT_GATE)
+    side_px = 320 + 2 * scorer.engine.facts.reach_px
+    scorer.engine.features(np.zeros((1, side_px, side_px, 3), np.uint8))
+    return scorer, time.monotonic() - began
 
 
-def scan(source: Path, folder: Path, explainer: Any) -> dict[str, Any]:
+def scan(source: Path, folder: Path, scorer: Any) -> dict[str, Any]:
     """A scan and what it took; the engine's seconds are inside of those of ``explain``."""
     from crackcli.scan.process_memory import peak_memory_mb
     from crackcli.scan.raster import ScanTask, scan_raster
 
-    engine = explainer.engine
+    engine = scorer.engine
     engine.seconds.clear()
     engine.pixels.clear()
     began = time.monotonic()
-    task = ScanTask(source, folder, core_px=explainer.core_px, overwrite=True)
-    summary = scan_raster(task, explainer)
+    task = ScanTask(source, folder, core_px=scorer.core_px, overwrite=True)
+    summary = scan_raster(task, scorer)
     seconds = time.monotonic() - began
     record = json.loads((folder / "scene.json").read_text())
     found = {
@@ -133,11 +133,11 @@ def scan(source: Path, folder: Path, explainer: Any) -> dict[str, Any]:
 def scans(folder: Path, wall: str, device: str, limit: float, sides: list[int]) -> None:
     """Of the smallest raster, and of the largest that takes no longer than the limit by that;
     a line of JSON of each."""
-    explainer, open_s = opened(device, "bfloat16")
+    scorer, open_s = opened(device, "bfloat16")
     sides = sorted(sides)
     for number in range(2):
         source = wait_for(folder, wall, sides[0] if not number else sides[-1])
-        found = scan(source, folder / f"scan_{wall}_{number}", explainer) | {"open_s": open_s}
+        found = scan(source, folder / f"scan_{wall}_{number}", scorer) | {"open_s": open_s}
         print(json.dumps(found), flush=True)
         a_pixel = found["seconds"] / found["megapixels"] / 1e6
         sides = [side for side in sides[1:] if a_pixel * side**2 <= limit]

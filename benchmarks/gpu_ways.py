@@ -87,7 +87,7 @@ TUNED = {  # constants of the kernels' programs, and what else they might be
 
 def ways(device: str) -> dict[str, Way]:
     """All of them, by name; the first is the engine's own on a GPU."""
-    method = TorchEngine(shipped(".safetensors"), device=device).explainer
+    method = TorchEngine(shipped(".safetensors"), device=device).attribution
     plain = Fused.of(method)
 
     def quick(*, enters: bool = True) -> Fused:
@@ -121,7 +121,7 @@ class Needed:
         """Of a window (1, H, W, 3)."""
         kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
         if kind not in self.flops:
-            method = TorchEngine(shipped(".safetensors"), device="cpu").explainer
+            method = TorchEngine(shipped(".safetensors"), device="cpu").attribution
             self.flops[kind] = Flops(method.to(kind))
         torch.set_default_dtype(kind)
         try:
@@ -132,5 +132,5 @@ class Needed:
 
 def compiled(device: str) -> Compiled:
     """What torch's compiler makes of it."""
-    method = TorchEngine(shipped(".safetensors"), device=device).explainer
+    method = TorchEngine(shipped(".safetensors"), device=device).attribution
     return Compiled(Fused(Fused.of(method).stages, Torch()))

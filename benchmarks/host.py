@@ -28,7 +28,7 @@ import speed_walls
 from affine import Affine
 
 from crackcli.engines.engine import EngineFacts
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.scan import raster as scan
 from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scenes.scene import Scene
@@ -135,7 +135,7 @@ def spent() -> tuple[float, float, float]:
 def measure(source: Path, folder: Path) -> dict:
     """A scan of a wall: seconds of its stages, digests of what it wrote."""
     engine = NullEngine()
-    explainer = Explainer(engine, 0.5)
+    scorer = ClassifierScorer(engine, 0.5)
     took: dict[str, list[float]] = {}
 
     def watched(name: str, function):
@@ -152,8 +152,8 @@ def measure(source: Path, folder: Path) -> dict:
         setattr(module, attribute, watched(name, getattr(module, attribute)))
     shutil.rmtree(folder, ignore_errors=True)  # what a run that was stopped has left
     began = spent()
-    task = scan.ScanTask(source, folder, core_px=explainer.core_px, overwrite=True)
-    summary = scan.scan_raster(task, explainer)
+    task = scan.ScanTask(source, folder, core_px=scorer.core_px, overwrite=True)
+    summary = scan.scan_raster(task, scorer)
     took["whole scan"] = [end - start for start, end in zip(began, spent(), strict=True)]
     return {
         "took": took,

@@ -39,7 +39,7 @@ from crackcli.detectability.block_quality import (
 )
 from crackcli.detectability.limits import CONTRAST, d_prime, find_limits, without_nan
 from crackcli.engines.opening import open_engine
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.rasters.reader import CRACK, read_band
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.synthesis.brushes import darken
@@ -175,12 +175,12 @@ def scanned(folder: Path, pictures: int, keep: Path, seed: int = 0) -> Iterator[
         for line in keep.read_text(encoding="utf-8").splitlines():
             row = Drawn(**json.loads(line))
             known.setdefault(row.seed, []).append(row)
-    explainer = None
+    scorer = None
     done = 0
     while done < pictures:
         if seed not in known and (made := picture_of(folder, seed)) is not None:
-            explainer = explainer or Explainer(open_engine(None), gate=0.5)
-            known[seed] = found_of(seed, made, explainer)
+            scorer = scorer or ClassifierScorer(open_engine(None), gate=0.5)
+            known[seed] = found_of(seed, made, scorer)
             with keep.open("a", encoding="utf-8") as kept:
                 kept.writelines(json.dumps(asdict(row)) + "\n" for row in known[seed])
         if seed in known:
@@ -189,12 +189,12 @@ def scanned(folder: Path, pictures: int, keep: Path, seed: int = 0) -> Iterator[
         seed += 1
 
 
-def found_of(seed: int, made: Made, explainer: Explainer) -> list[Drawn]:
+def found_of(seed: int, made: Made, scorer: ClassifierScorer) -> list[Drawn]:
     """What a scan of a picture found of its four cracks."""
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "drawn.png"
         cv2.imwrite(str(file), cv2.cvtColor(made.picture, cv2.COLOR_RGB2BGR))
-        mask = scan_raster(ScanTask(file, Path(name) / "out"), explainer).mask
+        mask = scan_raster(ScanTask(file, Path(name) / "out"), scorer).mask
         marked = quarters(dilate(read_band(mask) == CRACK, NEAR_PX))
     rows = []
     for quarter, cover in enumerate(quarters(made.cover)):

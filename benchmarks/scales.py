@@ -25,7 +25,7 @@ import numpy as np
 from crackcli.cracks.pixel_set import PixelSet, thin
 from crackcli.datasets.pixel_scores import dilate
 from crackcli.engines.opening import open_engine
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.strips import StripScores
 from crackcli.progress import ignore
 from crackcli.rasters.grid import Window
@@ -41,7 +41,7 @@ TOLERANCE_PX = 2
 STEP = 1.12  # px of length that a pixel of a thinned line stands for, over all directions
 
 
-class Remembering(Explainer):
+class Remembering(ClassifierScorer):
     """Each strip of a picture is explained once, however many settings it is part of."""
 
     known: ClassVar[dict[tuple[str, int], StripScores]] = {}
@@ -84,10 +84,10 @@ def drawn_width(cover: np.ndarray, crack: np.ndarray) -> float:
     return float(cover.sum()) / max(1.0, STEP * int(thin(PixelSet.from_mask(crack)).sum()))
 
 
-def scanned(path: Path, zooms: str, explainer: Explainer) -> np.ndarray:
+def scanned(path: Path, zooms: str, scorer: ClassifierScorer) -> np.ndarray:
     """The mask of a photograph."""
     task = ScanTask(path, path.with_name(f"{path.stem} {zooms}"), zooms=parse_zooms(zooms))
-    mask = scan_raster(task, explainer).mask
+    mask = scan_raster(task, scorer).mask
     return read_band(mask, Window(0, 0, *cv2.imread(str(path)).shape[:2])) == 1
 
 
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=8, help="photographs, for every width")
     parser.add_argument("--chart", type=Path, help="a PNG of the table")
     given = parser.parse_args()
-    explainer = Remembering(open_engine(given.model), gate=0.5)
+    scorer = Remembering(open_engine(given.model), gate=0.5)
     # of each width: found, crack; marked wrongly, other pixels
     totals = defaultdict(lambda: np.zeros(4, np.int64))
     seen: dict[float, list[float]] = defaultdict(list)
@@ -131,7 +131,7 @@ def main() -> None:
             seen[width_px].append(drawn_width(cover, crack))
             Remembering.known.clear()
             for zooms in given.zooms:
-                marked = scanned(path, zooms, explainer)
+                marked = scanned(path, zooms, scorer)
                 found = crack & dilate(marked, TOLERANCE_PX)
                 sets = found, crack, marked & other, other
                 totals[width_px, zooms] += [int(pixels.sum()) for pixels in sets]

@@ -21,7 +21,7 @@ import numpy as np
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.evaluation.candidates import mask_tile
 from crackcli.evaluation.study_protocol import study_mask
-from crackcli.inference.opening import open_explainer
+from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
@@ -36,13 +36,13 @@ RECIPES = ("refined", "study")
 def scanned(
     photograph: Path,
     recipe: str,
-    explainer: StripScorer,
+    scorer: StripScorer,
     folder: Path,
     zooms: tuple[float, ...] = FULL_RESOLUTION,
 ) -> np.ndarray:
     """The mask of a photograph by a scan; the second recipe finds the score of the first."""
     task = ScanTask(photograph, folder / photograph.stem, masking=Masking(recipe), zooms=zooms)
-    summary = scan_raster(task, explainer)
+    summary = scan_raster(task, scorer)
     return read_band(summary.mask) == CRACK
 
 
@@ -69,7 +69,7 @@ def main() -> None:
     options = ModelOptions(
         given.model, given.method, given.start, engine=given.engine, precision="float32"
     )
-    explainer = open_explainer(options)
+    scorer = open_scorer(options)
     zooms = parse_zooms(given.zoom)
     rows = []
     header = ["set", "recipe", "tolerance_px", "F1", "precision", "recall", "IoU"]
@@ -84,11 +84,11 @@ def main() -> None:
             ]:
                 labelled = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) > 127
                 masks = {
-                    recipe: scanned(photograph, recipe, explainer, folder / which, zooms)
+                    recipe: scanned(photograph, recipe, scorer, folder / which, zooms)
                     for recipe in RECIPES
                 }
                 if given.tiles:
-                    tile = mask_tile(explainer, photograph, study_mask)
+                    tile = mask_tile(scorer, photograph, study_mask)
                     masks["study, one tile"] = tile.mask
                 for recipe, marked in masks.items():
                     for tolerance in TOLERANCES_PX:
@@ -100,7 +100,7 @@ def main() -> None:
             print(f"{which}: {time.monotonic() - began:.0f} s", file=sys.stderr)
         sound = PixelScores()
         for photograph in sorted((given.data / "test/patches/no_crack").iterdir())[: given.limit]:
-            marked = scanned(photograph, "refined", explainer, folder / "sound", zooms)
+            marked = scanned(photograph, "refined", scorer, folder / "sound", zooms)
             sound += compare(marked, np.zeros_like(marked))
         print(f"crack-free patches: {sound.marked_fraction:.2%} marked")
     if given.csv:

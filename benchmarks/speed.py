@@ -51,7 +51,7 @@ def measure(
 
     from crackcli.engines.opening import open_engine
     from crackcli.engines.torch import TorchEngine
-    from crackcli.inference.opening import explainer_of
+    from crackcli.inference.opening import scorer_of
     from crackcli.inference.prescreen import HALF_THRESHOLD, INT8_THRESHOLD
     from crackcli.registry import DEFAULT_GATE
     from crackcli.scan.process_memory import peak_memory_mb
@@ -75,22 +75,22 @@ def measure(
     engine, look, _ = SCANS[name]
     least = {"": 0.0, "half": HALF_THRESHOLD, "int8": INT8_THRESHOLD}[look]
     opened = Counted(open_engine(engine=engine, device="cpu", precision=precision))
-    explainer = explainer_of(opened, DEFAULT_GATE, least, look or "half")
-    if look == "int8" and explainer.prescreen is not None:
-        classifier = explainer.prescreen.classifier
+    scorer = scorer_of(opened, DEFAULT_GATE, least, look or "half")
+    if look == "int8" and scorer.prescreen is not None:
+        classifier = scorer.prescreen.classifier
         classifier.engine = Counted(classifier.engine)
-    side_px = 320 + 2 * explainer.engine.facts.reach_px
-    explainer.engine.features(np.zeros((1, side_px, side_px, 3), np.uint8))  # buffers, threads
-    explainer.engine.calls.clear()
-    seconds, watch, summary = scanned(wall, folder, explainer)
+    side_px = 320 + 2 * scorer.engine.facts.reach_px
+    scorer.engine.features(np.zeros((1, side_px, side_px, 3), np.uint8))  # buffers, threads
+    scorer.engine.calls.clear()
+    seconds, watch, summary = scanned(wall, folder, scorer)
     peak = peak_memory_mb()
-    flops = Flops(TorchEngine(shipped(".safetensors"), device="cpu").explainer)
+    flops = Flops(TorchEngine(shipped(".safetensors"), device="cpu").attribution)
     return {
         "seconds": seconds,
         "stages": watch.seconds,
         "peak_mb": peak,
         "tiles_gated": summary.tiles_gated,
-        "tflop": flops.of(explainer.engine.calls) / 1e12,
+        "tflop": flops.of(scorer.engine.calls) / 1e12,
         "matrix": (before + matrix_rate(precision)) / 2,
         "mask": str(summary.mask),
     }

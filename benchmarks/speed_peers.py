@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.masking import scene_mask as mask_scene
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.rasters.read_ahead import ReadAhead
@@ -139,17 +139,17 @@ class Flops:
         self.method.window_back(images, value)
 
 
-def scanned(source: Path, folder: Path, explainer: Explainer) -> tuple[float, Watch, Any]:
+def scanned(source: Path, folder: Path, scorer: ClassifierScorer) -> tuple[float, Watch, Any]:
     """Seconds of a scan, how they were spent, and its summary."""
     watch = Watch()
-    engine = type(explainer.engine)
+    engine = type(scorer.engine)
     places = STAGES | {
         stage: [(engine, name) for name in names] for stage, names in ENGINE_STAGES.items()
     }
     with watch.over(places):
         began = clock()
         summary = scan.scan_raster(
-            scan.ScanTask(source, folder, core_px=explainer.core_px, overwrite=True), explainer
+            scan.ScanTask(source, folder, core_px=scorer.core_px, overwrite=True), scorer
         )
         seconds = clock() - began
     watch.seconds["rest"] = seconds - sum(watch.seconds.values())

@@ -32,7 +32,7 @@ from crackcli.registry import (
 
 log = logging.getLogger(__name__)
 
-Explainer = Propagation | Passes | Residual | Probability
+AttributionModule = Propagation | Passes | Residual | Probability
 Kind = TypeVar("Kind", ClassifierMethod, Propagation, Passes)
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed")  # of torch and CUDA
@@ -62,18 +62,18 @@ class TorchEngine:
         found = Device.find(device, precision)
         checkpoint = Checkpoint.read(model)
         baseline = find_baseline(method, baseline)
-        self.explainer = build_explainer(checkpoint, model, method, start, baseline)
-        if not isinstance(self.explainer, Propagation):  # others divide by small differences
+        self.attribution = build_attribution(checkpoint, model, method, start, baseline)
+        if not isinstance(self.attribution, Propagation):  # others divide by small differences
             if precision == "bfloat16":
                 raise UsageError(
                     f"--precision bfloat16: method {method} computes in float32; leave it out"
                 )
             found = replace(found, bf16=False)
         self.device = found
-        self.explainer.to(self.device.torch)
-        self.fused = find_fused(self.explainer, found)
-        self.window_cells = largest_windows(found, self.explainer, fused=self.fused is not None)
-        extent = extent_of(self.explainer)
+        self.attribution.to(self.device.torch)
+        self.fused = find_fused(self.attribution, found)
+        self.window_cells = largest_windows(found, self.attribution, fused=self.fused is not None)
+        extent = extent_of(self.attribution)
         self.facts = EngineFacts(
             engine="torch",
             device=self.device.name,
@@ -87,7 +87,7 @@ class TorchEngine:
             reach_px=extent.reach_px,
             margin=checkpoint.margin,
             kind=extent.kind,
-            passes=self.explainer.passes if isinstance(self.explainer, Passes) else 1,
+            passes=self.attribution.passes if isinstance(self.attribution, Passes) else 1,
             baseline=baseline,
             precision=self.device.precision,
         )
@@ -100,7 +100,7 @@ class TorchEngine:
     @torch.inference_mode()
     def explain_tiles(self, images: UInt8, gate: float) -> ScoreMaps:
         """Compute maps and P(crack) by a method of the classifier."""
-        probability, maps = self.explainer(self.device.send_images(images), torch.tensor(gate))
+        probability, maps = self.attribution(self.device.send_images(images), torch.tensor(gate))
         return ScoreMaps(self.device.fetch(maps), self.device.fetch(probability))
 
     @torch.inference_mode()
@@ -121,8 +121,8 @@ class TorchEngine:
 
     def classify(self, cells: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the head; without a tile above the gate, skip the way back, which is zero."""
-        if isinstance(self.explainer, Passes):
-            return self.explainer.head(cells, gate)
+        if isinstance(self.attribution, Passes):
+            return self.attribution.head(cells, gate)
         method = self.expect(Propagation)
         probability, traced = method.classify(cells)
         if not (gated := probability >= gate).any():
@@ -154,14 +154,14 @@ class TorchEngine:
     @torch.inference_mode()
     def maps(self, images: UInt8) -> Float32:
         with self.memory_errors():
-            return self.device.fetch(self.explainer(self.device.send_images(images)))
+            return self.device.fetch(self.attribution(self.device.send_images(images)))
 
     def expect(self, kind: type[Kind]) -> Kind:
-        """Return the explainer as one of a ``kind``; a `TypeError` if a part of another kind of
+        """Return the attribution as one of a ``kind``; a `TypeError` if a part of another kind of
         method was called."""
-        if not isinstance(self.explainer, kind):
+        if not isinstance(self.attribution, kind):
             raise TypeError(f"{self.facts.method} is of kind {self.facts.kind}; see `Engine`")
-        return self.explainer
+        return self.attribution
 
     def send_windows(self, images: UInt8) -> Tensor:
         """Return images on the device, in the memory layout of the fastest convolutions."""
@@ -185,21 +185,21 @@ class TorchEngine:
             ) from error
 
 
-def find_fused(explainer: Explainer, device: Device) -> Fused | None:
+def find_fused(attribution: AttributionModule, device: Device) -> Fused | None:
     """Return the fused form of LRP for a GPU in bfloat16; None elsewhere and for other rules.
 
     Its kernels are compiled on first use, which takes seconds, and are tried on a window of noise.
     If they do not compile, or differ from functions of torch, these functions replace them.
     """
-    plain = Fused.of(explainer) if device.is_gpu and device.bf16 else None
-    if plain is None or not isinstance(explainer, Propagation):
+    plain = Fused.of(attribution) if device.is_gpu and device.bf16 else None
+    if plain is None or not isinstance(attribution, Propagation):
         return None
     for enters in (True, False):
         try:
             from crackcli.attribution.triton_kernels import Kernels
 
             quick = Fused(plain.stages, Kernels(), enters=enters)
-            chain = explainer.chain
+            chain = attribution.chain
             cells, maps = differences(quick, plain, chain.reach_px, chain.stride_px)
             if cells <= TOLERANCE and maps <= TOLERANCE:  # False for NaN
                 return quick
@@ -226,25 +226,27 @@ def differences(one: Fused, other: Fused, reach_px: int, stride_px: int) -> tupl
     return of_cells, of_maps
 
 
-def largest_windows(device: Device, explainer: Explainer, *, fused: bool) -> dict[str, int]:
+def largest_windows(
+    device: Device, attribution: AttributionModule, *, fused: bool
+) -> dict[str, int]:
     """Return the cells, halo included, of the largest windows that suit a GPU's free memory.
 
     The keys are features and back; the result is empty for a CPU, where the defaults suit.
     """
     free = device.free_bytes()
-    if free is None or not isinstance(explainer, Propagation):
+    if free is None or not isinstance(attribution, Propagation):
         return {}
     taken = FUSED_BYTES if fused else BYTES
-    pixels = explainer.chain.stride_px**2
+    pixels = attribution.chain.stride_px**2
     return {
         stage: int(min(MOST_CELLS, max(1, USED * free / (of_pixel * pixels))))
         for stage, of_pixel in taken.items()
     }
 
 
-def build_explainer(
+def build_attribution(
     checkpoint: Checkpoint, model: Path, method: str, start: str, baseline: str | None
-) -> Explainer:
+) -> AttributionModule:
     """Build a method of the menu for a checkpoint's network.
 
     Raises a `ModelError` if the method is for another network.
@@ -258,8 +260,10 @@ def build_explainer(
             "another method or another model"
         )
     references = None if baseline is None else find_references(checkpoint, baseline)
-    explainer: Explainer = load(METHODS, method)(checkpoint.build(), start, references)
-    return explainer
+    attribution: AttributionModule = load("--method", METHODS, method)(
+        checkpoint.build(), start, references
+    )
+    return attribution
 
 
 def find_references(checkpoint: Checkpoint, baseline: str) -> Tensor | None:
@@ -280,13 +284,16 @@ class Extent(NamedTuple):
     reach_px: int
 
 
-def extent_of(explainer: Explainer) -> Extent:
+def extent_of(attribution: AttributionModule) -> Extent:
     """Return the extent of a method."""
-    if isinstance(explainer, ClassifierMethod):
-        chain, kind = explainer.chain, "passes" if isinstance(explainer, Passes) else "propagation"
+    if isinstance(attribution, ClassifierMethod):
+        chain, kind = (
+            attribution.chain,
+            "passes" if isinstance(attribution, Passes) else "propagation",
+        )
         return Extent(kind, chain.tile_px, chain.stride_px, chain.reach_px)
-    if isinstance(explainer, Probability):
-        network = explainer.network
+    if isinstance(attribution, Probability):
+        network = attribution.network
         return Extent("window", network.tile_px, network.stride_px, network.reach_px)
-    tile_px = explainer.network.tile_px
+    tile_px = attribution.network.tile_px
     return Extent("tiles", tile_px, tile_px // 2, tile_px // 2)

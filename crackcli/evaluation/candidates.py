@@ -26,7 +26,7 @@ from crackcli.evaluation.study_protocol import (
     study_mask,
     study_start,
 )
-from crackcli.inference.opening import open_explainer
+from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.rasters.reader import CRACK, read_band
@@ -59,7 +59,7 @@ class Candidate:
 
     def open(self) -> StripScorer:
         """Open the model and return what scores photographs with it."""
-        return open_explainer(replace(self.model_options, method=self.method))
+        return open_scorer(replace(self.model_options, method=self.method))
 
 
 @dataclass(frozen=True)
@@ -200,33 +200,33 @@ class Masked:
 Masker = Callable[[Path], Masked]
 
 
-def make_masker(method: OpenedMethod, explainer: StripScorer, folder: Path) -> Masker:
+def make_masker(method: OpenedMethod, scorer: StripScorer, folder: Path) -> Masker:
     """Return the function from photograph to mask under the method's protocol.
 
     Scenes are written into ``folder`` and removed again.
     """
     if method.candidate.protocol == OURS:
-        return lambda photograph: mask_scene(explainer, photograph, folder)
-    return lambda photograph: mask_tile(explainer, photograph, study_mask)
+        return lambda photograph: mask_scene(scorer, photograph, folder)
+    return lambda photograph: mask_tile(scorer, photograph, study_mask)
 
 
-def make_growth_masker(method: OpenedMethod, explainer: StripScorer, folder: Path) -> Masker:
+def make_growth_masker(method: OpenedMethod, scorer: StripScorer, folder: Path) -> Masker:
     """Return the function from photograph to mask for the growth experiment.
 
     There the paper thresholds probability maps at 0.5, and uses the methods' own baselines.
     """
     candidate = method.candidate
     if candidate.protocol == OURS:
-        return make_masker(method, explainer, folder)
+        return make_masker(method, scorer, folder)
     if candidate.model_options.baseline is not None:
         own_baseline = replace(candidate.model_options, baseline=None)
-        explainer = replace(candidate, model_options=own_baseline).open()
+        scorer = replace(candidate, model_options=own_baseline).open()
     threshold = probability_mask if find_method(candidate.method).probability else study_mask
-    return lambda photograph: mask_tile(explainer, photograph, threshold)
+    return lambda photograph: mask_tile(scorer, photograph, threshold)
 
 
 def mask_tile(
-    explainer: StripScorer, photograph: Path, threshold: Callable[[Floats], Bools]
+    scorer: StripScorer, photograph: Path, threshold: Callable[[Floats], Bools]
 ) -> Masked:
     """Return the mask under the paper's protocol: the photograph resized to one tile.
 
@@ -234,19 +234,19 @@ def mask_tile(
     """
     image = LabelledPhotograph(photograph).image()
     began = time.monotonic()
-    (score_map,) = score_maps(explainer.engine, [image])
+    (score_map,) = score_maps(scorer.engine, [image])
     seconds = time.monotonic() - began
     return Masked(resize_mask(threshold(score_map), image.shape[:2]), seconds, score_map.size / 1e6)
 
 
-def mask_scene(explainer: StripScorer, photograph: Path, folder: Path) -> Masked:
+def mask_scene(scorer: StripScorer, photograph: Path, folder: Path) -> Masked:
     """Scan a photograph as a scene, with the defaults of crackcli scan, and return its mask.
 
     The time is that of the whole scan with its files.
     """
     scene = folder / "scene"
     began = time.monotonic()
-    found = scan_raster(ScanTask(photograph, scene), explainer)
+    found = scan_raster(ScanTask(photograph, scene), scorer)
     seconds = time.monotonic() - began
     mask = read_band(found.mask) == CRACK
     shutil.rmtree(scene)

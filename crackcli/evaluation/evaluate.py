@@ -220,8 +220,8 @@ def evaluate_method(
     method: OpenedMethod, inputs: Inputs, task: EvaluateTask, folder: Path, counter: Counter
 ) -> Entry:
     """Evaluate one method on all sets and trajectories; ``folder`` is for temporary scenes."""
-    explainer = method.candidate.open()
-    masker = make_masker(method, explainer, folder)
+    scorer = method.candidate.open()
+    masker = make_masker(method, scorer, folder)
     masker(inputs.sheet[0].photograph)  # not timed: the first call loads and allocates
     on_sheet = {item.photograph for item in inputs.sheet}
     masks: dict[Path, Bools] = {}
@@ -236,7 +236,7 @@ def evaluate_method(
             scores[each.name] += score(item, masked, inputs.truth, method.candidate.protocol, task)
     growth: dict[str, Growth] = {}
     if inputs.trajectories:
-        masker = make_growth_masker(method, explainer, folder)
+        masker = make_growth_masker(method, scorer, folder)
         for name, trajectories in inputs.trajectories.items():
             found: list[list[MaskMeasures]] = []
             for trajectory in trajectories:

@@ -23,7 +23,7 @@ from crackcli.attribution.dense import Probability, Residual
 from crackcli.attribution.passes import Passes
 from crackcli.attribution.propagation import ClassifierMethod, Propagation
 from crackcli.engines.onnx import BACK, FEATURES, WHOLE
-from crackcli.engines.torch import Explainer
+from crackcli.engines.torch import AttributionModule
 from crackcli.export.graph_surgery import Assembly, Sizes, constant, floats, forget_origin, scalar
 from crackcli.registry import DEFAULT_GATE
 
@@ -38,40 +38,40 @@ Outputs = Tensor | tuple[Tensor, ...]
 Step = NodeProto | tuple[str, list[str], str]  # a node, or (operator, inputs, output)
 
 
-def export_graph(explainer: Explainer) -> ModelProto:
+def export_graph(attribution: AttributionModule) -> ModelProto:
     """Export a method of any kind as one graph."""
-    if isinstance(explainer, Passes):
-        return passes_graph(explainer)
-    if isinstance(explainer, Propagation):
-        return propagation_graph(explainer)
-    return direct_graph(explainer)
+    if isinstance(attribution, Passes):
+        return passes_graph(attribution)
+    if isinstance(attribution, Propagation):
+        return propagation_graph(attribution)
+    return direct_graph(attribution)
 
 
-def propagation_graph(explainer: Propagation) -> ModelProto:
+def propagation_graph(attribution: Propagation) -> ModelProto:
     """Export the three parts of a method of one pass, in branches on ``stage``."""
-    images, features = samples(explainer)
+    images, features = samples(attribution)
     whole = Assembly()
-    add_forward(whole, explainer, images, features)
-    back = part(explainer, explainer.back, {"images": images, "value": features}, ["map"])
+    add_forward(whole, attribution, images, features)
+    back = part(attribution, attribution.back, {"images": images, "value": features}, ["map"])
     whole.branch("whole_and_gated", back, no_map(), {"map": floats("whole_map", MAPS)})
-    given = {"images": pad_window(images, explainer), "value": features}
-    inside = part(explainer, explainer.window_back, given, ["inside"])
+    given = {"images": pad_window(images, attribution), "value": features}
+    inside = part(attribution, attribution.window_back, given, ["inside"])
     otherwise = graph("all_of_it", [("Identity", ["whole_map"], "all_maps")], MAPS)
     whole.branch("from_value", inside, otherwise, {"inside": floats("relevance", MAPS)})
     return assemble(whole, features.shape[1], {})
 
 
-def passes_graph(explainer: Passes) -> ModelProto:
+def passes_graph(attribution: Passes) -> ModelProto:
     """Export the parts of a method of several passes, which run one after the other."""
-    images, features = samples(explainer)
+    images, features = samples(attribution)
     whole = Assembly()
-    add_forward(whole, explainer, images, features)
-    count, tile = len(images), explainer.chain.tile_cells
+    add_forward(whole, attribution, images, features)
+    count, tile = len(images), attribution.chain.tile_cells
     sizes = [side - tile + 1 for side in features.shape[2:]]
     number, place = torch.tensor(0), torch.tensor((0, 0))
     given = {"images": images, "tiles": torch.ones(count, 1, *sizes)}
     share = part(
-        explainer, explainer.pass_map, given | {"pass": number, "origin": place}, ["share"]
+        attribution, attribution.pass_map, given | {"pass": number, "origin": place}, ["share"]
     )
     whole.add(
         constant("origin", np.zeros(2, np.int64)),
@@ -81,12 +81,15 @@ def passes_graph(explainer: Passes) -> ModelProto:
         helper.make_node("Unsqueeze", ["gated_tiles", "channel"], ["tiles"]),
     )
     whole.repeat(
-        "whole_and_gated", share, "pass", explainer.passes, no_map(), floats("all_shares", MAPS)
+        "whole_and_gated", share, "pass", attribution.passes, no_map(), floats("all_shares", MAPS)
     )
-    inner = [side - 2 * explainer.reach for side in sizes]
+    inner = [side - 2 * attribution.reach for side in sizes]
     given = {"images": images, "value": torch.ones(count, 1, *inner)}
     core = part(
-        explainer, explainer.window_pass_map, given | {"number": number, "place": place}, ["core"]
+        attribution,
+        attribution.window_pass_map,
+        given | {"number": number, "place": place},
+        ["core"],
     )
     otherwise = graph("all_of_it", [("Identity", ["all_shares"], "whole_map")], MAPS)
     whole.branch("from_value", core, otherwise, {"core": floats("relevance", MAPS)})
@@ -94,12 +97,12 @@ def passes_graph(explainer: Passes) -> ModelProto:
     return assemble(whole, features.shape[1], more)
 
 
-def direct_graph(explainer: Residual | Probability) -> ModelProto:
+def direct_graph(attribution: Residual | Probability) -> ModelProto:
     """Export a method without a gate: ``images`` to ``relevance``."""
-    side = explainer.network.tile_px
-    fixed = isinstance(explainer, Residual)
+    side = attribution.network.tile_px
+    fixed = isinstance(attribution, Residual)
     images = torch.rand(2, 3, side, side if fixed else side + 64)
-    model = part(explainer, explainer.forward, {"images": images}, ["relevance"], fixed=fixed)
+    model = part(attribution, attribution.forward, {"images": images}, ["relevance"], fixed=fixed)
     whole = Assembly()
     whole.take(model)
     sizes: Sizes = ("B", 3, side, side) if fixed else IMAGES
@@ -111,22 +114,22 @@ def direct_graph(explainer: Residual | Probability) -> ModelProto:
     )
 
 
-def samples(explainer: ClassifierMethod) -> tuple[Tensor, Tensor]:
+def samples(attribution: ClassifierMethod) -> tuple[Tensor, Tensor]:
     """Return images, and their cells, to trace the parts with."""
-    chain = explainer.chain
+    chain = attribution.chain
     cells = -(-chain.reach_px // chain.stride_px)
     side = 3 * chain.tile_px + 4 * cells * chain.stride_px  # large enough for the core of a pass
     images = torch.rand(2, 3, side, side + chain.stride_px)
-    return images, explainer.features(images)
+    return images, attribution.features(images)
 
 
-def pad_window(images: Tensor, explainer: ClassifierMethod) -> Tensor:
+def pad_window(images: Tensor, attribution: ClassifierMethod) -> Tensor:
     """Pad ``images`` to a window that has as many cells as they have."""
-    return F.pad(images, [explainer.chain.reach_px] * 4)
+    return F.pad(images, [attribution.chain.reach_px] * 4)
 
 
 def add_forward(
-    whole: Assembly, explainer: Propagation | Passes, images: Tensor, features: Tensor
+    whole: Assembly, attribution: Propagation | Passes, images: Tensor, features: Tensor
 ) -> None:
     """Add the parts before the way back.
 
@@ -135,7 +138,7 @@ def add_forward(
     """
     gate = torch.tensor(DEFAULT_GATE)
     given = {"features": features, "gate": gate}
-    judging = part(explainer, explainer.head, given, ["seen", "passed"])
+    judging = part(attribution, attribution.head, given, ["seen", "passed"])
     whole.add(
         *(constant(f"stage_{number}", np.array(number)) for number in (WHOLE, FEATURES, BACK)),
         constant("two", np.array(2)),
@@ -147,14 +150,14 @@ def add_forward(
     )
     whole.branch(
         "is_whole",
-        part(explainer, explainer.features, {"images": images}, ["cells_seen"]),
+        part(attribution, attribution.features, {"images": images}, ["cells_seen"]),
         graph("given", [("Identity", ["cells"], "given_cells")], CELLS),
         {"cells_seen": floats("seen_or_given", CELLS)},
     )
-    window = {"images": pad_window(images, explainer)}
+    window = {"images": pad_window(images, attribution)}
     whole.branch(
         "from_window",
-        part(explainer, explainer.window_features, window, ["cells_inside"]),
+        part(attribution, attribution.window_features, window, ["cells_inside"]),
         graph("not_inside", [("Identity", ["seen_or_given"], "same_cells")], CELLS),
         {"cells_inside": floats("features", CELLS)},
     )

@@ -70,7 +70,7 @@ def export(task: ExportTask) -> Path:
             "another output, or leave it out"
         )
     engine = TorchEngine(task.model, task.method, task.start, "cpu", task.baseline)
-    model = export_graph(engine.explainer)
+    model = export_graph(engine.attribution)
     store_in_half(model)
     if task.weights_beside:
         refer_to_weights(model, task.model)

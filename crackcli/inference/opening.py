@@ -5,12 +5,12 @@ from pathlib import Path
 from crackcli.engines.engine import Engine
 from crackcli.engines.opening import open_engine
 from crackcli.errors import UsageError
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.dense import DenseScorer
-from crackcli.inference.explainer import Explainer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import INT8_THRESHOLD, HalfResolutionPrescreen, Int8Prescreen
 from crackcli.inference.strips import StripScorer
-from crackcli.registry import check
+from crackcli.registry import check_choice
 from crackcli.shipped_models import shipped
 
 PRESCREENS = {
@@ -20,14 +20,14 @@ PRESCREENS = {
 CPU_INFO = Path("/proc/cpuinfo")
 
 
-def open_explainer(options: ModelOptions | None = None) -> StripScorer:
+def open_scorer(options: ModelOptions | None = None) -> StripScorer:
     """Open a model and return what scores the strips of a scan with it.
 
     Raises a `UsageError` if options exclude each other, and a `crackcli.errors.ModelError` if the
     model file does not fit them.
     """
     options = options or ModelOptions()
-    check(PRESCREENS, options.look_in)
+    check_choice("--look-in", PRESCREENS, options.look_in)
     if options.look_in != "half" and not options.look:
         raise UsageError(f"--look-in {options.look_in} needs --look; try --look {INT8_THRESHOLD:g}")
     if options.look_in == "int8" and options.model is not None:
@@ -46,12 +46,10 @@ def open_explainer(options: ModelOptions | None = None) -> StripScorer:
             f"--look does not apply to method {engine.facts.method}, which scores every pixel; "
             "leave it out"
         )
-    return explainer_of(engine, options.gate, options.look, options.look_in)
+    return scorer_of(engine, options.gate, options.look, options.look_in)
 
 
-def explainer_of(
-    engine: Engine, gate: float, look: float = 0.0, look_in: str = "half"
-) -> StripScorer:
+def scorer_of(engine: Engine, gate: float, look: float = 0.0, look_in: str = "half") -> StripScorer:
     """Return what scores strips with an open engine.
 
     A prescreen in int8 is left out on a GPU and on processors where it would save no time.
@@ -59,12 +57,14 @@ def explainer_of(
     if engine.facts.direct:
         return DenseScorer(engine)
     if not look or (look_in == "int8" and (engine.facts.device != "cpu" or not multiplies_int8())):
-        return Explainer(engine, gate)
+        return ClassifierScorer(engine, gate)
     if look_in == "half":
-        return Explainer(engine, gate, HalfResolutionPrescreen(engine, look))
+        return ClassifierScorer(engine, gate, HalfResolutionPrescreen(engine, look))
     from crackcli.engines.onnx import Int8Engine
 
-    return Explainer(engine, gate, Int8Prescreen(Int8Engine(engine, shipped(".int8.onnx")), look))
+    return ClassifierScorer(
+        engine, gate, Int8Prescreen(Int8Engine(engine, shipped(".int8.onnx")), look)
+    )
 
 
 def multiplies_int8() -> bool:

@@ -14,7 +14,7 @@ class ModelOptions:
     The fields are the options of ``crackcli scan`` of the same name; the defaults choose the
     shipped model and what suits the machine.  Raises a `UsageError` if a threshold is no
     probability; whether model, method and engine fit each other shows when they are opened
-    (`crackcli.inference.opening.open_explainer`).
+    (`crackcli.inference.opening.open_scorer`).
     """
 
     model: Path | None = None  # None: the shipped one

@@ -26,7 +26,7 @@ from crackcli.rasters.nodata import RasterReader
 from crackcli.rasters.resampled import ResampledRaster
 
 ZOOM = 0.5
-HALF_THRESHOLD = 0.1  # P(crack) at half resolution from which on a place is classified in full
+HALF_THRESHOLD = 0.1  # P(crack) at half resolution; at or above it a tile is classified in full
 INT8_THRESHOLD = 0.35  # the same in int8; well below the default gate of 0.5
 
 
@@ -54,12 +54,12 @@ class HalfResolutionPrescreen:
         height = max(1, strip_px // 2 // lattice.stride_px) * lattice.stride_px
         grid = self.classifier.grid(view.info.rows, view.info.cols, height)
         tiles = lattice.tiles_of_raster(grid)
-        known = lattice.centres_of(tiles)
-        rows = beside(centres.row, centres.rows, known.row, known.rows)
-        cols = beside(centres.col, centres.cols, known.col, known.cols)
+        available = lattice.centres_of(tiles)
+        rows = beside(centres.row, centres.rows, available.row, available.rows)
+        cols = beside(centres.col, centres.cols, available.col, available.cols)
         first, last = int(rows.min()), int(rows.max())
-        asked = Window(tiles.row + first, tiles.col, last - first + 1, tiles.cols)
-        probability = self.classifier.classify(view, grid, asked)
+        requested = Window(tiles.row + first, tiles.col, last - first + 1, tiles.cols)
+        probability = self.classifier.classify(view, grid, requested)
         by_row: Float32 = probability[rows - first].max(axis=0)
         highest: Float32 = by_row[:, cols].max(axis=1)
         return highest
@@ -86,8 +86,8 @@ class Int8Prescreen:
     def probability(self, raster: RasterReader, centres: Window, strip_px: int) -> Float32:
         """Return P(crack) (h, w) of the tiles centred on a full-width window of cells."""
         grid = self.classifier.grid(raster.info.rows, raster.info.cols, strip_px)
-        asked = self.classifier.lattice.tiles_centred_on(centres)
-        return self.classifier.classify(raster, grid, asked)
+        requested = self.classifier.lattice.tiles_centred_on(centres)
+        return self.classifier.classify(raster, grid, requested)
 
     def fingerprint(self, zooms: Sequence[float]) -> list[str | float]:
         """Return the threshold and the checksum of the model, whose numbers enter the score."""

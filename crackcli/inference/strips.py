@@ -38,7 +38,7 @@ class Prescreen(Protocol):
 
     @property
     def threshold(self) -> float:
-        """P(crack) of the prescreen from which on a tile is classified in full."""
+        """P(crack) of the prescreen at or above which a tile is classified in full."""
         ...
 
     @property

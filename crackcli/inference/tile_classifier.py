@@ -62,7 +62,7 @@ class TileClassifier:
         self,
         raster: RasterReader,
         grid: Grid,
-        asked: Window,
+        requested: Window,
         relevance: "CellRelevance | None" = None,
         report: FractionDone = ignore,
     ) -> Float32:
@@ -71,10 +71,10 @@ class TileClassifier:
         If ``relevance`` is given, the relevance that the tiles send to their cells is added to it.
         Tiles are classified in windows, each tile in one of them only.
         """
-        cells = self.cells(raster, grid, self.lattice.cells_under(asked), report)
-        tiles = self.prescreened(raster, grid, asked)
+        cells = self.cells(raster, grid, self.lattice.cells_under(requested), report)
+        tiles = self.prescreened(raster, grid, requested)
         gate = NO_GATE if relevance is None else relevance.gate
-        chosen, channels = list(self.selected(raster, grid, asked)), len(self.fill_cell)
+        chosen, channels = list(self.selected(raster, grid, requested)), len(self.fill_cell)
 
         def gather_under(_: None, window: Window) -> Float32:
             return gather(cells, self.lattice.cells_under(window), channels)
@@ -83,61 +83,63 @@ class TileClassifier:
             ThreadPool(nullcontext, 1) as pool,
             closing(pool.imap(gather_under, chosen, 2)) as gathered,
         ):
-            for window, known in zip(chosen, gathered, strict=True):
-                if self.fill_probability < gate and self.only_fill(known):
-                    tiles[window.within(asked)] = self.fill_probability
+            for window, under in zip(chosen, gathered, strict=True):
+                if self.fill_probability < gate and self.only_fill(under):
+                    tiles[window.within(requested)] = self.fill_probability
                     continue
-                probability, passed = self.engine.head(known[None], gate)
+                probability, passed = self.engine.head(under[None], gate)
                 check_finite(probability, self.engine)
-                tiles[window.within(asked)] = probability[0]
+                tiles[window.within(requested)] = probability[0]
                 if relevance is not None:
                     relevance.add(window, probability[0] >= gate, passed[0])
         return tiles
 
-    def prescreened(self, raster: RasterReader, grid: Grid, asked: Window) -> Float32:
+    def prescreened(self, raster: RasterReader, grid: Grid, requested: Window) -> Float32:
         """Return P(crack) (h, w) of a full-width window of tiles by the prescreen; 1 without one.
 
         Results are kept as long as the raster stays the same.
         """
         if self.prescreen is None:
-            return np.ones(asked.shape, np.float32)
+            return np.ones(requested.shape, np.float32)
         digest = raster.info.digest
         self.kept_prescreen = {
-            key: known for key, known in self.kept_prescreen.items() if key[0] == digest
+            key: probability
+            for key, probability in self.kept_prescreen.items() if key[0] == digest
         }
         # Squares of tiles may extend below the cells of a strip.
         parts, rows_below = [], self.rows_below + GROUP - 1
         for index in range(len(grid)):
             cells = self.lattice.cells_of_strip(index, grid, rows_below)
-            own = grow_within(cells, 0, self.lattice.tiles_of_raster(grid))
-            part = grow_within(own, 0, asked)
+            tiles = grow_within(cells, 0, self.lattice.tiles_of_raster(grid))
+            part = grow_within(tiles, 0, requested)
             if part.rows <= 0:
                 continue
-            if (digest, own) not in self.kept_prescreen:
-                self.kept_prescreen[digest, own] = self.prescreen.probability(
-                    raster, self.lattice.centres_of(own), grid.core_px
+            if (digest, tiles) not in self.kept_prescreen:
+                self.kept_prescreen[digest, tiles] = self.prescreen.probability(
+                    raster, self.lattice.centres_of(tiles), grid.core_px
                 )
-            parts.append(self.kept_prescreen[digest, own][part.within(own)])
+            parts.append(self.kept_prescreen[digest, tiles][part.within(tiles)])
         return np.concatenate(parts)
 
-    def selected(self, raster: RasterReader, grid: Grid, asked: Window) -> Iterator[Window]:
-        """Yield windows of the tiles to classify, of those ``asked`` for.
+    def selected(self, raster: RasterReader, grid: Grid, requested: Window) -> Iterator[Window]:
+        """Yield windows of the tiles to classify, of those ``requested``.
 
         Tiles are selected in squares of `GROUP`, on one lattice for the whole raster: where the
         prescreen does not rule out all of them.
         """
-        first_row, first_col = asked.row // GROUP, asked.col // GROUP
-        shape = -(-asked.end_row // GROUP) - first_row, -(-asked.end_col // GROUP) - first_col
+        first_row, first_col = requested.row // GROUP, requested.col // GROUP
+        shape = -(-requested.end_row // GROUP) - first_row, -(-requested.end_col // GROUP) - first_col
         squares = Window(*(GROUP * value for value in (first_row, first_col, *shape)))
-        known = grow_within(squares, 0, self.lattice.tiles_of_raster(grid))
+        inside = grow_within(squares, 0, self.lattice.tiles_of_raster(grid))
         suspected = np.zeros(squares.shape, bool)
         threshold = 0.0 if self.prescreen is None else self.prescreen.threshold
-        suspected[known.within(squares)] = self.prescreened(raster, grid, known) >= threshold
+        suspected[inside.within(squares)] = self.prescreened(raster, grid, inside) >= threshold
         by_square = suspected.reshape(shape[0], GROUP, shape[1], GROUP)
         squared: Bools = np.logical_or.reduce(by_square, axis=(1, 3))
         for window in rectangles(squared):
             row, col = squares.row + GROUP * window.row, squares.col + GROUP * window.col
-            part = grow_within(Window(row, col, GROUP * window.rows, GROUP * window.cols), 0, asked)
+            square = Window(row, col, GROUP * window.rows, GROUP * window.cols)
+            part = grow_within(square, 0, requested)
             for col, cols_here in spans(part.cols, HEAD_TILES, 1):
                 yield Window(part.row, part.col + col, part.rows, cols_here)
 
@@ -285,7 +287,10 @@ def strip_height(most_px: int, cols: int, stride_px: int) -> int:
 
 
 def gather(cells: Cells, window: Window, channels: int) -> Float32:
-    """Return the cells (C, F, G) of a window; zero where there are none, of several the last."""
+    """Return the cells (C, F, G) of a window, zero where there are none.
+
+    Where windows overlap, the last one wins.
+    """
     result = np.zeros((channels, *window.shape), np.float32)
     for place, values in cells:
         part = grow_within(window, 0, place)

@@ -18,7 +18,7 @@ from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo
 
 CORE_PX = 512  # height of a strip
-CRACKED_FROM = 0.5  # P(crack) from which on a tile counts as cracked
+CRACKED_FROM = 0.5  # P(crack) at or above which a tile counts as cracked
 
 Place = tuple[int, int]  # row and column of a tile, in positions
 
@@ -48,11 +48,11 @@ class TileProbabilities:
         row, col = (index * self.stride_px - self.tile_px // 2 for index in place)
         return Window(row, col, self.tile_px, self.tile_px)
 
-    def apart(self, order: Iterable[int], most: int, taken: Iterable[Place] = ()) -> list[Place]:
+    def apart(self, order: Iterable[int], most: int, occupied: Iterable[Place] = ()) -> list[Place]:
         """Return the first ``most`` usable positions whose tiles do not overlap.
 
-        ``order`` are flat positions, the first preferred; tiles at ``taken`` are not overlapped
-        either.
+        ``order`` are flat positions, the first preferred; nor do they overlap
+        tiles at ``occupied``.
         """
         free = self.usable.copy()
         reach = self.tile_px // self.stride_px - 1
@@ -62,7 +62,7 @@ class TileProbabilities:
             row, col = place
             free[max(0, row - reach) : row + reach + 1, max(0, col - reach) : col + reach + 1] = 0
 
-        for place in taken:
+        for place in occupied:
             take(place)
         for flat in order:
             if len(chosen) == most:
@@ -93,9 +93,9 @@ def tile_probabilities(
             core = lattice.cells_of(strip)
             # The same windows as in a scan, as the last bits depend on them.
             near = grow_within(core, lattice.reach, lattice.cells_of_raster(grid))
-            asked = lattice.tiles_over(near, grid)
-            tiles = classifier.classify(raster, grid, asked, report=report_strip)
-            probability.append(tiles[lattice.tiles_centred_on(core).within(asked)])
+            requested = lattice.tiles_over(near, grid)
+            tiles = classifier.classify(raster, grid, requested, report=report_strip)
+            probability.append(tiles[lattice.tiles_centred_on(core).within(requested)])
             whole.append(whole_cells(raster.read_valid(strip), stride))
             report((index + 1) / len(grid))
     cells = tile // stride

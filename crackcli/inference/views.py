@@ -37,14 +37,14 @@ class View:
     grid: Grid
 
     @classmethod
-    def of(cls, info: RasterInfo, zoom: float, explainer: StripScorer, core_px: int) -> "View":
+    def of(cls, info: RasterInfo, zoom: float, scorer: StripScorer, core_px: int) -> "View":
         """Return the view of a raster at a zoom.
 
         ``core_px`` are pixels of the view: blocks have the same size at every zoom, and a strip of
         a larger view is as many times as wide.
         """
         rows, cols = resampled_shape(info, zoom)
-        return cls(zoom, explainer.grid(rows, cols, core_px))
+        return cls(zoom, scorer.grid(rows, cols, core_px))
 
     def pixels(self, index: int) -> int:
         """Return the number of pixels of a strip that the network processes."""
@@ -59,7 +59,7 @@ class View:
 
 
 def score_view(
-    explainer: StripScorer,
+    scorer: StripScorer,
     raster: RasterReader,
     view: View,
     index: int,
@@ -67,8 +67,8 @@ def score_view(
 ) -> StripScores:
     """Return the scores of a strip of a view, at the resolution of the raster."""
     if view.zoom == 1:
-        return explainer.score_strip(raster, view.grid, index, report)
-    scores = explainer.score_strip(ResampledRaster(raster, view.zoom), view.grid, index, report)
+        return scorer.score_strip(raster, view.grid, index, report)
+    scores = scorer.score_strip(ResampledRaster(raster, view.zoom), view.grid, index, report)
     window = view.window(index, raster.info)
     relevance = resample_back(scores.relevance, view.zoom)[: window.rows, : window.cols]
     valid = raster.read_valid(window)

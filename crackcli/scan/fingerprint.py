@@ -14,17 +14,17 @@ from crackcli.scenes.record import EngineRecord, ScoredRecord
 
 
 def fingerprint(
-    info: RasterInfo, explainer: StripScorer, core_px: int, zooms: Sequence[float]
+    info: RasterInfo, scorer: StripScorer, core_px: int, zooms: Sequence[float]
 ) -> ScoredRecord:
     """Return everything that a score depends on; the device is not part of it."""
-    engine = {k: v for k, v in asdict(explainer.engine.facts).items() if k != "device"}
+    engine = {k: v for k, v in asdict(scorer.engine.facts).items() if k != "device"}
     return {
         "source_sha256": info.digest,
         "transform": list(info.transform)[:6],
         "crs_wkt": info.crs_wkt,
         "engine": cast(EngineRecord, engine),
-        "gate": explainer.gate,
-        "look": None if explainer.prescreen is None else explainer.prescreen.fingerprint(zooms),
+        "gate": scorer.gate,
+        "look": None if scorer.prescreen is None else scorer.prescreen.fingerprint(zooms),
         "core_px": core_px,
         "zooms": list(zooms),
         "crackcli_version": __version__,

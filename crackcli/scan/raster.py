@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 CORE_PX = 512
 TOP_SHARE = 1e-5  # fraction of the scene's pixels that may lie above the scale of its score
-HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16)  # all numbers in half precision
+FLOAT16_VALUES = np.arange(2**16, dtype=np.uint16).view(np.float16)  # all numbers in half precision
 LARGEST = 0x7BFF  # index of the last positive finite one; they rise from index 0
 STRIPS = 2  # of the score that are encoded at once
 EXPLAINING = 0.9  # fraction of a scan's time, for the progress
@@ -89,7 +89,7 @@ class ScanSummary:
     seconds: float
 
 
-def scan_raster(task: ScanTask, explainer: StripScorer, progress: Progress = ignore) -> ScanSummary:
+def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore) -> ScanSummary:
     """Scan ``task.source`` into ``task.folder``, or continue where an earlier scan stopped.
 
     Raises an `InputError` if the raster cannot be read, an `OutputError` if a file cannot be
@@ -97,32 +97,32 @@ def scan_raster(task: ScanTask, explainer: StripScorer, progress: Progress = ign
     """
     began = time.monotonic()
     info = inspect(task.source)
-    facts = explainer.engine.facts
+    facts = scorer.engine.facts
     masking = task.masking.suited(facts.method)
-    views = [View.of(info, zoom, explainer, task.core_px) for zoom in task.zooms]
-    scored = fingerprint(info, explainer, task.core_px, task.zooms)
+    views = [View.of(info, zoom, scorer, task.core_px) for zoom in task.zooms]
+    scored = fingerprint(info, scorer, task.core_px, task.zooms)
     left = remaining_work(task.folder, info, views, scored, masking, overwrite=task.overwrite)
     store, earlier = left.store, left.earlier
     scales = recorded_scale.find_scales(info, task.hints, earlier)
     if earlier is not None and left.unchanged:
-        if store.is_ours() or not store.note.exists():
+        if store.is_ours() or not store.digest_file.exists():
             store.remove()  # of an interrupted run with other masking
         recorded_scale.store_scales(earlier, scales)
         return summary(earlier, task.source, "unchanged", 0.0)
 
-    seconds = {} if earlier is None else earlier.record.seconds
+    seconds = {} if earlier is None else dict(earlier.record.seconds)
     score = left.score
     if score is None:
         earlier = None
         store.begin()
         try:
             explaining = in_pixels(part(progress, 0, EXPLAINING), info.megapixels)
-            explain(store, info, views, explainer, explaining)
+            explain(store, info, views, scorer, explaining)
         except InputError:  # a file that is exported again starts anew
             store.remove()
             raise
         seconds["explain"] = time.monotonic() - began
-        score = write_score(store, info, views, explainer)
+        score = write_score(store, info, views, scorer)
         seconds["score"] = time.monotonic() - began - seconds["explain"]
 
     began_masking = time.monotonic()
@@ -181,7 +181,7 @@ def explain(
     store: StripStore,
     info: RasterInfo,
     views: Sequence[View],
-    explainer: StripScorer,
+    scorer: StripScorer,
     progress: Progress,
 ) -> None:
     """Score every strip of every view that the store does not hold yet."""
@@ -210,7 +210,7 @@ def explain(
             def report(fraction: float, pixels: int = pixels, done: int = done) -> None:
                 progress((done + fraction * pixels) / total, stage)
 
-            scores = score_view(explainer, raster, view, index, report)
+            scores = score_view(scorer, raster, view, index, report)
             log.debug(
                 "%s: strip %d of %d at zoom %g scored in %.2f s",
                 info.path.name,
@@ -225,26 +225,26 @@ def explain(
 
 
 def write_score(
-    store: StripStore, info: RasterInfo, views: Sequence[View], explainer: StripScorer
+    store: StripStore, info: RasterInfo, views: Sequence[View], scorer: StripScorer
 ) -> Path:
     """Write ``score.tif`` from the strips of the store and return its path."""
     with ThreadPool(nullcontext, thread_count()) as pool:
-        counts = sum(strips_of(store, views, pool, counted), np.zeros(len(HALVES), np.int64))
+        counts = sum(strips_of(store, views, pool, count_values), np.zeros(len(FLOAT16_VALUES), np.int64))
         top = top_of(counts, info.rows * info.cols)
-        tags = tags_of(store, views, explainer, top)
-        coded = strips_of(store, views, pool, partial(code, top=top))
+        tags = tags_of(store, views, scorer, top)
+        coded = strips_of(store, views, pool, partial(encode, top=top))
         write_cog(store.score, coded, info, tags, "average")
     return store.score
 
 
 def tags_of(
-    store: StripStore, views: Sequence[View], explainer: StripScorer, top: float
+    store: StripStore, views: Sequence[View], scorer: StripScorer, top: float
 ) -> dict[str, str]:
     """Return the tags of a score raster."""
     tiles = [store.probability(view) for view in views]
     classified = sum(each.size for each in tiles)  # 0 for methods that score every pixel
-    gated = sum(int((each >= explainer.gate).sum()) for each in tiles)
-    facts = explainer.engine.facts
+    gated = sum(int((each >= scorer.gate).sum()) for each in tiles)
+    facts = scorer.engine.facts
     return {
         "CRACKCLI_SCORE": f"root of {find_method(facts.method).score}",
         "CRACKCLI_SCORE_TOP": repr(top),  # the score that is stored as 254
@@ -257,7 +257,7 @@ def tags_of(
         "CRACKCLI_TILES_GATED": repr(gated / classified if classified else 1.0),
         "CRACKCLI_PROBABILITY": json.dumps(
             [
-                tile_grid(view.zoom, each, explainer.gate, facts.stride_px / view.zoom)
+                tile_grid(view.zoom, each, scorer.gate, facts.stride_px / view.zoom)
                 for view, each in zip(views, tiles, strict=True)
                 if each.size
             ]
@@ -280,9 +280,9 @@ def strips_of(
     return pool.imap(lambda _, number: use(store.packed(view.zoom, number)), numbers, STRIPS)
 
 
-def counted(strip: PackedStrip) -> Int64:
-    """Count how often each of `HALVES` occurs, without the squares that are all zero."""
-    return np.bincount(strip.squares.view(np.uint16).reshape(-1), minlength=len(HALVES))
+def count_values(strip: PackedStrip) -> Int64:
+    """Count how often each of `FLOAT16_VALUES` occurs, without the squares that are all zero."""
+    return np.bincount(strip.squares.view(np.uint16).reshape(-1), minlength=len(FLOAT16_VALUES))
 
 
 def tile_grid(zoom: float, probability: Float32, gate: float, stride_px: float) -> TileGridRecord:
@@ -308,16 +308,16 @@ def root(relevance: Float16) -> Float32:
 
 def top_of(counts: Int64, pixels: int) -> float:
     """Return the root relevance that only a fraction `TOP_SHARE` of the pixels exceeds; ``counts``
-    holds how often each of `HALVES` occurs."""
+    holds how often each of `FLOAT16_VALUES` occurs."""
     above = np.cumsum(counts[LARGEST:0:-1])[::-1]  # pixels with this relevance or more
     frequent = np.flatnonzero(above > TOP_SHARE * pixels)
-    return float(root(HALVES[1 + frequent[-1]])) if len(frequent) else 1.0
+    return float(root(FLOAT16_VALUES[1 + frequent[-1]])) if len(frequent) else 1.0
 
 
-def code(strip: PackedStrip, *, top: float) -> UInt8:
+def encode(strip: PackedStrip, *, top: float) -> UInt8:
     """Encode scores as bytes: 0 to 254, 255 nodata."""
-    scaled = root(HALVES[: LARGEST + 1]) * (SCORE_MAX / top)
-    table = np.zeros(len(HALVES), np.uint8)  # 0 for negative relevance
+    scaled = root(FLOAT16_VALUES[: LARGEST + 1]) * (SCORE_MAX / top)
+    table = np.zeros(len(FLOAT16_VALUES), np.uint8)  # 0 for negative relevance
     table[: LARGEST + 1] = np.rint(scaled.clip(max=SCORE_MAX))
     coded = strip.spread_out(table[strip.squares.view(np.uint16)])
     if strip.valid is not None:

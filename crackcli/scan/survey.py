@@ -17,7 +17,7 @@ from typing import Any
 from crackcli import __version__
 from crackcli.errors import CrackError, Interrupted, OutputError
 from crackcli.files import lock_folder, write_json
-from crackcli.inference.opening import open_explainer
+from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
@@ -93,8 +93,8 @@ def scan_survey(
         fail(failure)
     if not rasters:  # so neither a model is loaded nor a folder made
         return result
-    explainer, core_px = opened(task)
-    engine = explainer.engine
+    scorer, core_px = opened(task)
+    engine = scorer.engine
     log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
 
     with lock_folder(task.output):
@@ -112,7 +112,7 @@ def scan_survey(
 
                 own = part(progress, number / len(rasters), (number + 1) / len(rasters))
                 try:
-                    result.scenes.append(scan_raster(one, explainer, own))
+                    result.scenes.append(scan_raster(one, scorer, own))
                 except OutputError:
                     raise
                 except CrackError as error:
@@ -121,27 +121,27 @@ def scan_survey(
                     if os.environ.get("CRACKCLI_TRACEBACK"):
                         raise
                     fail(Failure(source, unforeseen(source, error), CrackError.exit_code))
-                write_run(task, explainer, result)
+                write_run(task, scorer, result)
         except (OutputError, Interrupted) as stop:
             result.stopped = stop.exit_code
             raise
         finally:
             with contextlib.suppress(OutputError):
-                write_run(task, explainer, result)
+                write_run(task, scorer, result)
     return result
 
 
 def opened(task: SurveyTask) -> tuple[StripScorer, int]:
     """Open the model of a task and return its scorer and the side of its blocks in pixels."""
-    explainer = open_explainer(task.model_options)
+    scorer = open_scorer(task.model_options)
     look, gate = task.model_options.look, task.model_options.gate
     if look and look >= gate:
         log.info("--look %g is ignored: it is not below --gate %g", look, gate)
-    elif look and explainer.prescreen is None:
+    elif look and scorer.prescreen is None:
         log.info("--look is ignored: it would save no time on this machine")
-    core_px = explainer.core_px if task.core_px is None else task.core_px
-    explainer.grid(MIN_SIDE_PX, MIN_SIDE_PX, core_px)  # raises if unsuitable
-    return explainer, core_px
+    core_px = scorer.core_px if task.core_px is None else task.core_px
+    scorer.grid(MIN_SIDE_PX, MIN_SIDE_PX, core_px)  # raises if unsuitable
+    return scorer, core_px
 
 
 def unforeseen(source: Path, error: Exception) -> str:
@@ -152,7 +152,7 @@ def unforeseen(source: Path, error: Exception) -> str:
     )
 
 
-def write_run(task: SurveyTask, explainer: StripScorer, result: SurveyResult) -> None:
+def write_run(task: SurveyTask, scorer: StripScorer, result: SurveyResult) -> None:
     """Write ``run.json``: the options of the run, so that it can be repeated, and its results."""
     options = asdict(task.model_options) | {
         name: value
@@ -166,8 +166,8 @@ def write_run(task: SurveyTask, explainer: StripScorer, result: SurveyResult) ->
         "written_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "sources": [str(source) for source in task.sources],
         "options": options,
-        "device": explainer.engine.facts.device,
-        "engine": asdict(explainer.engine.facts),
+        "device": scorer.engine.facts.device,
+        "engine": asdict(scorer.engine.facts),
         "peak_memory_mb": peak_memory_mb(),
         "scenes": [asdict(scene) for scene in result.scenes],
         "failures": [asdict(failure) for failure in result.failures],

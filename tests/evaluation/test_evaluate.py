@@ -19,7 +19,7 @@ from crackcli.evaluation.contact_sheet import FALSE, FOUND, MISSED, SheetRow, co
 from crackcli.evaluation.evaluate import EvaluateTask, evaluate
 from crackcli.evaluation.tables import make_tables, table_1, table_2
 from crackcli.evaluation.write import write_evaluation
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 
 SHAPE = (160, 192)
 
@@ -68,12 +68,12 @@ def open_local(options):
         raise ModelError(f"{opened.facts.model} is no model for {method}")
     if start == "crack" and method == "gradient":
         raise ModelError("no graph has this start")
-    return Explainer(opened, options.gate)
+    return ClassifierScorer(opened, options.gate)
 
 
 @pytest.fixture(autouse=True)
 def _local(monkeypatch):
-    monkeypatch.setattr(candidates, "open_explainer", open_local)
+    monkeypatch.setattr(candidates, "open_scorer", open_local)
     monkeypatch.setattr(candidates, "read_network", lambda model: model.stem.rpartition("_")[0])
     monkeypatch.setattr(candidates, "METHODS", dict.fromkeys(("gradient", "lrp", "unet", "zebra")))
 
@@ -109,7 +109,7 @@ def test_a_method_that_one_protocol_cannot_run_is_left_out_of_it_only(monkeypatc
             raise ModelError("there is the graph of one start only")
         return open_local(options)
 
-    monkeypatch.setattr(candidates, "open_explainer", open_both)
+    monkeypatch.setattr(candidates, "open_scorer", open_both)
     monkeypatch.setattr(candidates, "METHODS", {"lrp": ""})
     methods = open_methods(MethodChoice(), (STUDY, OURS))
 
@@ -171,7 +171,7 @@ def make_perfect(monkeypatch):
         return Masked(grey < 50, 1.0, 0.5)
 
     for name in ("make_masker", "make_growth_masker"):
-        monkeypatch.setattr(evaluating, name, lambda method, explainer, folder: mark)
+        monkeypatch.setattr(evaluating, name, lambda method, scorer, folder: mark)
 
 
 def test_a_perfect_method_has_perfect_scores_in_every_table(data, tmp_path, monkeypatch):
@@ -197,7 +197,7 @@ def test_crack_free_photographs_count_in_our_protocol_only(data, tmp_path, monke
     def everything(photograph):
         return Masked(np.ones(SHAPE, bool), 1.0, 0.5)
 
-    monkeypatch.setattr(evaluating, "make_masker", lambda method, explainer, folder: everything)
+    monkeypatch.setattr(evaluating, "make_masker", lambda method, scorer, folder: everything)
     task = EvaluateTask(data / "walls", tmp_path, MethodChoice(("lrp",)))
     result = evaluate(task)
 
@@ -269,8 +269,12 @@ def test_an_error_leaves_no_folder(data, tmp_path):
     ("arguments", "code", "says"),
     [
         ("nothere", 4, "nothere: not a folder; give one with images/ and masks/"),
-        ("{data} --protocol theirs", 2, "choose one of: both, ours, study"),
-        ("{data} --methods lime", 2, "'lime' is not known; choose one of: "),
+        (
+            "{data} --protocol theirs",
+            2,
+            "--protocol theirs: unknown; choose one of: both, ours, study",
+        ),
+        ("{data} --methods lime", 2, "--method lime: unknown; choose one of: "),
         ("{data} --model nothere.onnx", 6, "nothere.onnx: no such file"),
         ("{data} --growth --methods raw --limit 1 -o {data}/roads/masks/0.png", 73, "be written"),
     ],

@@ -101,7 +101,7 @@ def test_its_parts_give_for_a_window_what_the_whole_gives_there(graph, checkpoin
     seen, passed = np.s_[:, :, 2:-2, 2:-2], np.s_[:, 5:-5, 5:-5]
     (whole,) = engine.run(["features"], images=as_input(images), stage=WHOLE)
     np.testing.assert_allclose(cells, whole[seen], rtol=1e-4, atol=1e-6)
-    method = TorchEngine(checkpoint, device="cpu").explainer
+    method = TorchEngine(checkpoint, device="cpu").attribution
     given = np.zeros_like(whole)
     given[seen] = value
     expected = method.back(torch.from_numpy(as_input(images)), torch.from_numpy(given)).numpy()
@@ -146,9 +146,7 @@ def test_large_weights_are_in_the_checkpoint_beside_it_only(graph, checkpoint):
 @pytest.fixture
 def _ready_made(graph, monkeypatch):
     """Skip the slow part of an export, that of torch."""
-    monkeypatch.setattr(
-        "crackcli.export.onnx_file.export_graph", lambda explainer: onnx.load(graph)
-    )
+    monkeypatch.setattr("crackcli.export.onnx_file.export_graph", lambda scorer: onnx.load(graph))
     monkeypatch.setattr("crackcli.export.onnx_file.store_in_half", lambda model: None)
 
 

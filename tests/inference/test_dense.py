@@ -9,7 +9,7 @@ from fakes import DirectEngine, wall
 
 from crackcli.errors import ModelError, UsageError
 from crackcli.inference.dense import DenseScorer
-from crackcli.inference.opening import open_explainer
+from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.grid import Window
@@ -25,10 +25,10 @@ def photograph(tmp_path, rows=205, cols=331):
 
 def explained(path, engine, core_px):
     info = inspect(path)
-    explainer = DenseScorer(engine)
-    grid = explainer.grid(info.rows, info.cols, core_px)
+    scorer = DenseScorer(engine)
+    grid = scorer.grid(info.rows, info.cols, core_px)
     with Raster(info) as raster:
-        strips = [explainer.score_strip(raster, grid, index) for index in range(len(grid))]
+        strips = [scorer.score_strip(raster, grid, index) for index in range(len(grid))]
     return np.concatenate([strip.relevance for strip in strips]).astype(np.float32)
 
 
@@ -80,12 +80,12 @@ def test_a_scan_masks_probable_pixels_and_has_no_tile_probabilities(tmp_path):
 def test_method_raw_scores_the_image_itself(tmp_path):
     path = photograph(tmp_path)
 
-    explainer = open_explainer(ModelOptions(method="raw"))
-    actual = explained(path, explainer.engine, 512)
+    scorer = open_scorer(ModelOptions(method="raw"))
+    actual = explained(path, scorer.engine, 512)
 
     image = cv2.imread(str(path)).mean(axis=2)
     np.testing.assert_allclose(actual, 1 - image / 255, atol=1e-3)
-    scan_raster(ScanTask(path, tmp_path / "wall"), explainer)  # a scan works too
+    scan_raster(ScanTask(path, tmp_path / "wall"), scorer)  # a scan works too
 
 
 def test_a_damaged_model_is_named(tmp_path):
@@ -103,11 +103,11 @@ def test_a_damaged_model_is_named(tmp_path):
 )
 def test_options_without_effect_on_method_raw_are_errors(asked, says):
     with pytest.raises(UsageError, match=says):
-        open_explainer(ModelOptions(**{"method": "raw"} | asked))
+        open_scorer(ModelOptions(**{"method": "raw"} | asked))
 
 
 @pytest.mark.parametrize("engine", ["auto", "onnx", "torch", "zennit"])
 def test_method_raw_works_with_any_engine(engine):
-    facts = open_explainer(ModelOptions(method="raw", engine=engine)).engine.facts
+    facts = open_scorer(ModelOptions(method="raw", engine=engine)).engine.facts
 
     assert (facts.engine, facts.device) == ("raw", "cpu")

@@ -8,8 +8,8 @@ from explaining import explained, write
 from fakes import LocalEngine, wall
 
 from crackcli.errors import DeviceError, OutOfMemory, UsageError
-from crackcli.inference.explainer import Explainer
-from crackcli.inference.opening import open_explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
+from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import HalfResolutionPrescreen, Int8Prescreen
 from crackcli.inference.views import View, score_view
@@ -60,12 +60,12 @@ class Full(Counting):
 
 
 def prescreened(path, engine, core_px, gate=GATE, threshold=THRESHOLD):
-    """Relevance and P(crack) of a whole raster by an explainer with a prescreen."""
+    """Relevance and P(crack) of a whole raster by a scorer with a prescreen."""
     info = inspect(path)
-    explainer = Explainer(engine, gate, HalfResolutionPrescreen(LocalEngine(), threshold))
-    grid = explainer.grid(info.rows, info.cols, core_px)
+    scorer = ClassifierScorer(engine, gate, HalfResolutionPrescreen(LocalEngine(), threshold))
+    grid = scorer.grid(info.rows, info.cols, core_px)
     with Raster(info) as raster:
-        strips = [explainer.score_strip(raster, grid, index) for index in range(len(grid))]
+        strips = [scorer.score_strip(raster, grid, index) for index in range(len(grid))]
     return (
         np.concatenate([strip.relevance for strip in strips]).astype(np.float64),
         np.concatenate([strip.probability for strip in strips]),
@@ -105,11 +105,11 @@ def test_the_result_does_not_depend_on_the_strips(cracked):
 )
 def test_a_strip_reads_no_pixel_further_below_than_its_tiles_need(tmp_path, prescreen, cells):
     path = write(tmp_path / "wall.tif", wall(1536, 300, cracks=2))
-    explainer = Explainer(LocalEngine(), GATE, prescreen and prescreen(Named(), THRESHOLD))
-    grid = explainer.grid(1536, 300, 512)
+    scorer = ClassifierScorer(LocalEngine(), GATE, prescreen and prescreen(Named(), THRESHOLD))
+    grid = scorer.grid(1536, 300, 512)
     with Farthest(inspect(path)) as raster:
         for index, strip in enumerate(grid):
-            explainer.score_strip(raster, grid, index)
+            scorer.score_strip(raster, grid, index)
             assert raster.end_row <= strip.window.end_row + 32 * cells + 32
 
     assert raster.end_row > 1536
@@ -139,27 +139,29 @@ def test_a_raster_of_one_strip_may_have_any_number_of_rows(tmp_path, rows, zoom,
     image[10:60, 100:140] = 10
     path = write(tmp_path / "wall.tif", image)
     info = inspect(path)
-    explainer = Explainer(LocalEngine(), GATE, prescreen(Named(), THRESHOLD))
-    view = View.of(info, zoom, explainer, 1024)
+    scorer = ClassifierScorer(LocalEngine(), GATE, prescreen(Named(), THRESHOLD))
+    view = View.of(info, zoom, scorer, 1024)
     assert len(view.grid) == 1
 
     with Raster(info) as raster:
-        scores = score_view(explainer, raster, view, 0)
-        expected = score_view(Explainer(LocalEngine(), GATE), raster, view, 0)
+        scores = score_view(scorer, raster, view, 0)
+        expected = score_view(ClassifierScorer(LocalEngine(), GATE), raster, view, 0)
 
     np.testing.assert_array_equal(scores.relevance, expected.relevance)
 
 
 def test_strips_in_any_order_get_the_same_scores(cracked):
     info = inspect(cracked)
-    explainer = Explainer(LocalEngine(), GATE, HalfResolutionPrescreen(LocalEngine(), THRESHOLD))
-    grid = explainer.grid(info.rows, info.cols, 128)
+    scorer = ClassifierScorer(
+        LocalEngine(), GATE, HalfResolutionPrescreen(LocalEngine(), THRESHOLD)
+    )
+    grid = scorer.grid(info.rows, info.cols, 128)
     with Raster(info) as raster:
         for index in (4, 0, 3, 1):
-            again = Explainer(
+            again = ClassifierScorer(
                 LocalEngine(), GATE, HalfResolutionPrescreen(LocalEngine(), THRESHOLD)
             )
-            one, other = (each.score_strip(raster, grid, index) for each in (explainer, again))
+            one, other = (each.score_strip(raster, grid, index) for each in (scorer, again))
             np.testing.assert_array_equal(one.relevance, other.relevance)
             np.testing.assert_array_equal(one.probability, other.probability)
 
@@ -179,20 +181,20 @@ def test_half_resolution_takes_the_highest_p_crack_near_a_place(cracked):
 
 
 def test_a_prescreen_whose_threshold_is_not_below_the_gate_is_left_out(cracked):
-    explainer = Explainer(
+    scorer = ClassifierScorer(
         LocalEngine(), THRESHOLD, HalfResolutionPrescreen(LocalEngine(), THRESHOLD)
     )
 
-    assert explainer.prescreen is None
+    assert scorer.prescreen is None
 
 
 def test_a_scan_records_its_prescreen_and_is_repeated_without(cracked, tmp_path):
     prescreen = HalfResolutionPrescreen(LocalEngine(), THRESHOLD)
     task = ScanTask(cracked, tmp_path / "out", core_px=256)
-    scan_raster(task, Explainer(LocalEngine(), GATE, prescreen))
+    scan_raster(task, ClassifierScorer(LocalEngine(), GATE, prescreen))
     record = json.loads((tmp_path / "out/scene.json").read_text())
 
-    again = scan_raster(task, Explainer(LocalEngine(), GATE))
+    again = scan_raster(task, ClassifierScorer(LocalEngine(), GATE))
 
     assert record["scored"]["look"] == THRESHOLD
     assert again.status == "done"
@@ -209,7 +211,7 @@ def test_a_method_without_a_gate_has_no_prescreen():
         UsageError,
         match="--look does not apply to method raw, which scores every pixel; leave it out",
     ):
-        open_explainer(ModelOptions(method="raw", look=0.1))
+        open_scorer(ModelOptions(method="raw", look=0.1))
 
 
 def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_is_tried_again(cracked):

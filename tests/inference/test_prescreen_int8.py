@@ -12,8 +12,8 @@ from crackcli.engines.opening import open_engine
 from crackcli.errors import UsageError
 from crackcli.files import sha256
 from crackcli.inference import opening as opening_module
-from crackcli.inference.explainer import Explainer
-from crackcli.inference.opening import explainer_of, open_explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
+from crackcli.inference.opening import open_scorer, scorer_of
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import INT8_THRESHOLD, Int8Prescreen
 from crackcli.rasters.reader import Raster, inspect
@@ -78,10 +78,10 @@ def test_tiles_without_a_crack_in_int8_are_skipped(engine, half_cracked):
         (plain, None),
         (prescreening, Int8Prescreen(Int8Engine(engine, GRAPH), INT8_THRESHOLD)),
     ):
-        explainer = Explainer(each, 0.5, look)
-        grid = explainer.grid(info.rows, info.cols, 512)
+        scorer = ClassifierScorer(each, 0.5, look)
+        grid = scorer.grid(info.rows, info.cols, 512)
         with Raster(info) as raster:
-            found.append(explainer.score_strip(raster, grid, 0))
+            found.append(scorer.score_strip(raster, grid, 0))
 
     assert found[0].relevance.any()
     expected = found[0].relevance.astype(np.float32)
@@ -98,10 +98,10 @@ def test_int8_is_used_on_processors_with_int8_instructions(engine, monkeypatch, 
     there = Counting(engine)
     there.facts = replace(engine.facts, device=device)
 
-    explainer = explainer_of(there, 0.5, INT8_THRESHOLD, "int8")
+    scorer = scorer_of(there, 0.5, INT8_THRESHOLD, "int8")
 
-    assert (explainer.prescreen is not None) == used
-    assert explainer.prescreen is None or explainer.prescreen.threshold == INT8_THRESHOLD
+    assert (scorer.prescreen is not None) == used
+    assert scorer.prescreen is None or scorer.prescreen.threshold == INT8_THRESHOLD
 
 
 def test_cpuinfo_decides_whether_a_processor_has_int8_instructions(monkeypatch, tmp_path):
@@ -116,7 +116,7 @@ def test_the_fingerprint_names_the_prescreen(engine, half_cracked, monkeypatch):
     info = inspect(half_cracked)
 
     looks = [
-        fingerprint(info, explainer_of(engine, 0.5, *look), 512, (1.0,))["look"]
+        fingerprint(info, scorer_of(engine, 0.5, *look), 512, (1.0,))["look"]
         for look in ((), (0.1,), (0.35, "int8"))
     ]
 
@@ -127,15 +127,15 @@ def test_int8_needs_the_shipped_model(tmp_path):
     with pytest.raises(
         UsageError, match="--look-in int8 needs the shipped model; leave --model or --look-in out"
     ):
-        open_explainer(ModelOptions(tmp_path / "mine.onnx", look=0.3, look_in="int8"))
+        open_scorer(ModelOptions(tmp_path / "mine.onnx", look=0.3, look_in="int8"))
 
 
 def test_an_unknown_prescreen_is_answered_with_the_menu(tmp_path):
-    with pytest.raises(UsageError, match="choose one of: half, int8"):
-        open_explainer(ModelOptions(look=0.3, look_in="quarter"))
+    with pytest.raises(UsageError, match="unknown; choose one of: half, int8"):
+        open_scorer(ModelOptions(look=0.3, look_in="quarter"))
     assert SurveyTask((tmp_path,), tmp_path).model_options.look_in == "half"
 
 
 def test_look_in_without_look_is_an_error():
     with pytest.raises(UsageError, match=r"--look-in int8 needs --look; try --look 0\.35"):
-        open_explainer(ModelOptions(look_in="int8"))
+        open_scorer(ModelOptions(look_in="int8"))

@@ -59,7 +59,7 @@ def test_chosen_tiles_do_not_overlap():
     order = np.argsort(-tiles.probability.reshape(-1))
 
     first = tiles.apart(order, 5)
-    rest = tiles.apart(order, 100, taken=first)
+    rest = tiles.apart(order, 100, occupied=first)
 
     assert first[0] == divmod(int(order[0]), 40)
     chosen = np.array(first + rest)

@@ -10,7 +10,7 @@ from affine import Affine
 from fakes import LocalEngine, wall
 
 from crackcli.errors import UsageError
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.strips import StripScores
 from crackcli.inference.views import merge_views, resample_back
 from crackcli.rasters.grid import Window
@@ -55,7 +55,7 @@ def seen(path, zoom, window=None):
 
 def scan(path, folder, zooms, engine=None, progress=lambda share, words: None, **options):
     task = ScanTask(path, folder, zooms=zooms, **{"core_px": 64} | options)
-    return scan_raster(task, Explainer(engine or LocalEngine(), gate=0.3), progress)
+    return scan_raster(task, ClassifierScorer(engine or LocalEngine(), gate=0.3), progress)
 
 
 def everything(path):
@@ -282,7 +282,7 @@ def test_an_interrupted_scan_continues_at_the_zoom_it_had_reached(
     zooms = (0.5, 1.0, 2.0)
     fresh, engine, done, asked = LocalEngine(), LocalEngine(), [], []
     scan(photograph, tmp_path / "whole", zooms, fresh)
-    score_strip = Explainer.score_strip
+    score_strip = ClassifierScorer.score_strip
 
     def one_too_many(*arguments):
         asked.append(arguments)
@@ -290,7 +290,7 @@ def test_an_interrupted_scan_continues_at_the_zoom_it_had_reached(
             raise Stopped
         return score_strip(*arguments)
 
-    monkeypatch.setattr(Explainer, "score_strip", one_too_many)
+    monkeypatch.setattr(ClassifierScorer, "score_strip", one_too_many)
     with pytest.raises(Stopped):
         scan(photograph, tmp_path / "again", zooms, engine)
     monkeypatch.undo()

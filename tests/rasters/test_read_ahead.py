@@ -7,7 +7,7 @@ import rasterio
 from fakes import LocalEngine
 
 from crackcli.errors import InputError
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.views import View, score_view
 from crackcli.rasters import read_ahead as reading
 from crackcli.rasters.grid import Window
@@ -154,14 +154,14 @@ def test_the_large_need_of_an_early_strip_is_forgotten(tmp_path):
 @pytest.mark.parametrize("first", [0, 2])  # as of a scan, and of one that goes on
 def test_strips_of_a_raster_with_holes_are_explained_the_same(tmp_path, zoom, first):
     info = inspect(holed(tmp_path))
-    explainers = [Explainer(LocalEngine(), 0.0) for _ in range(2)]
-    view = View.of(info, zoom, explainers[0], 32)
+    scorers = [ClassifierScorer(LocalEngine(), 0.0) for _ in range(2)]
+    view = View.of(info, zoom, scorers[0], 32)
     with Raster(info) as raster, ReadAhead(info, 2) as ahead:
         for index in range(first, len(view.grid)):
             ahead.begin_strip(view.window(index, info))
             scores, expected = (
-                score_view(explainer, source, view, index)
-                for explainer, source in zip(explainers, (ahead, raster), strict=True)
+                score_view(scorer, source, view, index)
+                for scorer, source in zip(scorers, (ahead, raster), strict=True)
             )
             np.testing.assert_array_equal(scores.relevance, expected.relevance)
             np.testing.assert_array_equal(scores.valid, expected.valid)

@@ -12,8 +12,8 @@ from fakes import DirectEngine, LocalEngine, wall
 
 from crackcli.errors import Interrupted
 from crackcli.inference import opening
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.dense import DenseScorer
-from crackcli.inference.explainer import Explainer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import Int8Prescreen
 from crackcli.inference.views import View, score_view
@@ -103,35 +103,35 @@ def names(folder):
 @pytest.mark.parametrize("strips", [None, [1, 3, 4]])
 def test_an_image_explained_all_over_takes_the_counted_workload(tmp_path, zoom, kind, strips):
     engine = Counted(kind, passes=1 if kind == "propagation" else 3)
-    explainer = Explainer(engine, gate=0.0)
+    scorer = ClassifierScorer(engine, gate=0.0)
     info = inspect(photograph(tmp_path / "wall.png"))
-    view = View.of(info, zoom, explainer, CORE_PX)
+    view = View.of(info, zoom, scorer, CORE_PX)
     strips = [i for i in strips or range(len(view.grid)) if i < len(view.grid)]
 
     with Raster(info) as raster:
         for index in strips:
-            score_view(explainer, raster, view, index)
-    load = counted(explainer, info, view, strips, cracked=True).load
+            score_view(scorer, raster, view, index)
+    load = counted(scorer, info, view, strips, cracked=True).load
 
     assert engine.counts == (load.cells_px, load.head, load.maps_px)
 
 
 def test_a_prescreen_in_int8_is_counted_and_timed_separately(tmp_path):
     int8, engine = CountedInt8(), Counted()
-    explainer = Explainer(engine, 0.99, Int8Prescreen(int8, 0.9))
+    scorer = ClassifierScorer(engine, 0.99, Int8Prescreen(int8, 0.9))
     info = inspect(photograph(tmp_path / "wall.png", cracks=0))
-    view = View.of(info, 1.0, explainer, CORE_PX)
+    view = View.of(info, 1.0, scorer, CORE_PX)
     strips = range(len(view.grid))
 
     with Raster(info) as raster:
         for index in strips:
-            explainer.score_strip(raster, view.grid, index)
-    sound, cracked = (counted(explainer, info, view, strips, cracked=c).load for c in (False, True))
+            scorer.score_strip(raster, view.grid, index)
+    sound, cracked = (counted(scorer, info, view, strips, cracked=c).load for c in (False, True))
 
     assert int8.cells_px == sound.look_px == cracked.look_px > 0
     assert engine.cells_px == sound.cells_px < int8.cells_px / 50  # a cell of fill
     assert cracked.cells_px > int8.cells_px / 2
-    assert measure(explainer, Masking("plain")).look_s > 0
+    assert measure(scorer, Masking("plain")).look_s > 0
 
 
 class CountedInt8(Counted):
@@ -143,15 +143,15 @@ class CountedInt8(Counted):
 @pytest.mark.parametrize("kind", ["window", "tiles"])
 def test_a_method_without_a_gate_takes_the_counted_workload(tmp_path, kind):
     engine = CountedDirect(kind)
-    explainer = DenseScorer(engine)
+    scorer = DenseScorer(engine)
     info = inspect(photograph(tmp_path / "wall.png"))
-    view = View.of(info, 1.0, explainer, CORE_PX)
+    view = View.of(info, 1.0, scorer, CORE_PX)
 
     with Raster(info) as raster:
         for index in range(len(view.grid)):
-            explainer.score_strip(raster, view.grid, index)
+            scorer.score_strip(raster, view.grid, index)
 
-    counts = counts_of(explainer, info, view, range(len(view.grid)), cracked=True)
+    counts = counts_of(scorer, info, view, range(len(view.grid)), cracked=True)
     assert engine.maps_px == counts.load.maps_px
 
 
@@ -161,12 +161,12 @@ def test_many_strips_are_extrapolated_from_fewer(tmp_path, cracked, zoom):
     info = replace(
         inspect(photograph(tmp_path / "wall.png")), rows=4 * COUNTED_STRIPS * CORE_PX - 50
     )
-    explainer = Explainer(Counted(), gate=0.5)
-    view = View.of(info, zoom, explainer, CORE_PX)
+    scorer = ClassifierScorer(Counted(), gate=0.5)
+    view = View.of(info, zoom, scorer, CORE_PX)
     strips = range(len(view.grid))
 
-    told = counts_of(explainer, info, view, strips, cracked=cracked).load
-    each = counted(explainer, info, view, strips, cracked=cracked).load
+    told = counts_of(scorer, info, view, strips, cracked=cracked).load
+    each = counted(scorer, info, view, strips, cracked=cracked).load
 
     assert len(strips) > 3 * COUNTED_STRIPS
     assert astuple(told) == pytest.approx(astuple(each), rel=0.02)
@@ -304,9 +304,11 @@ def test_the_formula_for_blocks_hit_agrees_with_random_patches():
 @pytest.mark.parametrize("kind", ["propagation", "passes", "window", "tiles"])
 def test_every_kind_of_method_has_a_speed(tmp_path, kind):
     direct = kind in ("window", "tiles")
-    explainer = DenseScorer(CountedDirect(kind)) if direct else Explainer(Counted(kind), gate=0.5)
+    scorer = (
+        DenseScorer(CountedDirect(kind)) if direct else ClassifierScorer(Counted(kind), gate=0.5)
+    )
 
-    pace = measure(explainer, Masking("plain"))
+    pace = measure(scorer, Masking("plain"))
 
     assert pace.maps_s > 0
     assert (pace.cells_s > 0) == (pace.head_s > 0) == (not direct)
@@ -315,13 +317,13 @@ def test_every_kind_of_method_has_a_speed(tmp_path, kind):
 
 def test_memory_does_not_grow_with_the_rows_and_only_a_little_with_the_columns(tmp_path):
     info = inspect(photograph(tmp_path / "wall.png"))
-    explainer = Explainer(Counted(), gate=0.5)
+    scorer = ClassifierScorer(Counted(), gate=0.5)
 
     def peak(rows, cols):
         raster = replace(info, rows=rows, cols=cols)
-        view = View.of(raster, 1.0, explainer, CORE_PX)
-        counts = counts_of(explainer, raster, view, range(len(view.grid)), cracked=True)
-        return peak_mb(explainer, raster, [view], [counts], 0.0)
+        view = View.of(raster, 1.0, scorer, CORE_PX)
+        counts = counts_of(scorer, raster, view, range(len(view.grid)), cracked=True)
+        return peak_mb(scorer, raster, [view], [counts], 0.0)
 
     assert peak(1_000_000, 1_000) == peak(200_000, 1_000)
     assert peak(200_000, 1_000) < peak(200_000, 10_000) < 10 * peak(200_000, 1_000)

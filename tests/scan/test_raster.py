@@ -12,7 +12,7 @@ from affine import Affine
 from fakes import LocalEngine, wall
 
 from crackcli.errors import InputError
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.masking import scene_mask as mask_scene
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.grid import Window
@@ -42,7 +42,7 @@ def photograph(tmp_path):
 
 def scan(photograph, folder, engine=None, progress=lambda share, words: None, **options):
     task = ScanTask(photograph, folder, **{"core_px": 64} | options)
-    return scan_raster(task, Explainer(engine or LocalEngine(), gate=0.3), progress)
+    return scan_raster(task, ClassifierScorer(engine or LocalEngine(), gate=0.3), progress)
 
 
 def everything(path):
@@ -278,7 +278,7 @@ def test_another_model_or_method_is_scanned_again(photograph, tmp_path, name):
 
 def with_gate(photograph, folder, gate, progress=lambda share, words: None):
     return scan_raster(
-        ScanTask(photograph, folder, core_px=64), Explainer(LocalEngine(), gate), progress
+        ScanTask(photograph, folder, core_px=64), ClassifierScorer(LocalEngine(), gate), progress
     )
 
 
@@ -307,15 +307,15 @@ def test_another_gate_reuses_nothing(photograph, tmp_path):
 
 def test_finished_strips_are_not_computed_again(photograph, tmp_path, monkeypatch):
     asked = []
-    score_strip = Explainer.score_strip
+    score_strip = ClassifierScorer.score_strip
 
-    def third_fails_at_first(explainer, raster, grid, index, report):
+    def third_fails_at_first(scorer, raster, grid, index, report):
         asked.append(index)
         if asked == [0, 1, 2]:
             raise Stopped
-        return score_strip(explainer, raster, grid, index, report)
+        return score_strip(scorer, raster, grid, index, report)
 
-    monkeypatch.setattr(Explainer, "score_strip", third_fails_at_first)
+    monkeypatch.setattr(ClassifierScorer, "score_strip", third_fails_at_first)
     with pytest.raises(Stopped):
         scan(photograph, tmp_path / "wall")
     scan(photograph, tmp_path / "wall")

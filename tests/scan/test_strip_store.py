@@ -8,7 +8,7 @@ import pytest
 from fakes import LocalEngine, wall
 
 from crackcli.errors import OutputError
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.strips import StripScores
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.scan.strip_store import PackedStrip, StripStore
@@ -89,9 +89,9 @@ def test_a_strip_that_cannot_be_written_ends_the_scan_and_earlier_ones_are_kept(
 
     monkeypatch.setattr(PackedStrip, "write", on_a_small_disk)
     with pytest.raises(OutputError, match=r"strip_.*: cannot be written \(No space left on device"):
-        scan_raster(task, Explainer(LocalEngine(), 0.3))
+        scan_raster(task, ClassifierScorer(LocalEngine(), 0.3))
     monkeypatch.undo()
 
     kept = sorted(path.name for path in (tmp_path / "wall" / "work").iterdir())
     assert kept == [*(f"strip_x1_{n:06d}.npz" for n in range(full_at)), "work.json"]
-    assert scan_raster(task, Explainer(LocalEngine(), 0.3)).status == "done"
+    assert scan_raster(task, ClassifierScorer(LocalEngine(), 0.3)).status == "done"

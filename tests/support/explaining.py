@@ -4,7 +4,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.rasters.reader import Raster, inspect
 
 
@@ -25,10 +25,10 @@ def write(path, image, valid=None):
 def explained(path, engine, core_px, gate=0.0):
     """Return relevance (rows, cols), P(crack) (h, w) and validity of a whole raster."""
     info = inspect(path)
-    explainer = Explainer(engine, gate)
-    grid = explainer.grid(info.rows, info.cols, core_px)
+    scorer = ClassifierScorer(engine, gate)
+    grid = scorer.grid(info.rows, info.cols, core_px)
     with Raster(info) as raster:
-        strips = [explainer.score_strip(raster, grid, index) for index in range(len(grid))]
+        strips = [scorer.score_strip(raster, grid, index) for index in range(len(grid))]
     return (
         np.concatenate([strip.relevance for strip in strips]).astype(np.float64),
         np.concatenate([strip.probability for strip in strips]),

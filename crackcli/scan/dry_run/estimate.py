@@ -152,14 +152,14 @@ def estimate_survey(
         return SurveyEstimate(failures=failures, exit_code=codes.pop() if len(codes) == 1 else 3)
 
     began = clock()
-    explainer, core_px = opened(task)
+    scorer, core_px = opened(task)
     started = imported + clock() - began
-    facts = explainer.engine.facts
+    facts = scorer.engine.facts
     at_rest_mb = resident_mb()
     progress(INSPECTED, "calibration")
     masking = task.masking.suited(facts.method)
-    speed, assumption = measure(explainer, masking, clock), assumed(task, explainer)
-    estimator = Estimator(explainer, speed, assumption, at_rest_mb, clock)
+    speed, assumption = measure(scorer, masking, clock), assumed(task, scorer)
+    estimator = Estimator(scorer, speed, assumption, at_rest_mb, clock)
     scenes: list[SceneEstimate] = []
     for number, (name, info) in enumerate(known.items()):
         progress(CALIBRATED + (1 - CALIBRATED) * number / len(known), info.path.name)
@@ -188,20 +188,20 @@ class Estimator:
 
     def __init__(
         self,
-        explainer: StripScorer,
+        scorer: StripScorer,
         speed: Speed,
         assumption: Assumption,
         at_rest_mb: float,
         clock: Clock,
     ) -> None:
-        self.explainer, self.speed, self.at_rest_mb = explainer, speed, at_rest_mb
+        self.scorer, self.speed, self.at_rest_mb = scorer, speed, at_rest_mb
         self.assumption, self.clock = assumption, clock
         self.reading: dict[str, float] = {}  # seconds per pixel, by the suffix of the file
 
     def estimate(self, task: ScanTask, info: RasterInfo) -> SceneEstimate:
         """Predict the cost of one image; raises an `InputError` if it cannot be read."""
-        views = [View.of(info, zoom, self.explainer, task.core_px) for zoom in task.zooms]
-        scored = fingerprint(info, self.explainer, task.core_px, task.zooms)
+        views = [View.of(info, zoom, self.scorer, task.core_px) for zoom in task.zooms]
+        scored = fingerprint(info, self.scorer, task.core_px, task.zooms)
         left = remaining_work(
             task.folder, info, views, scored, task.masking, overwrite=task.overwrite
         )
@@ -236,7 +236,7 @@ class Estimator:
             data_share=data.blocks,
             seconds=NONE if unchanged else Range(*map(seconds, astuple(shares))),
             peak_mb=peak_mb(
-                self.explainer, info, views, [all_over for _, all_over in counts], self.at_rest_mb
+                self.scorer, info, views, [all_over for _, all_over in counts], self.at_rest_mb
             ),
             result_mb=Range(*(pixels * result_bytes(each) for each in own)),
             work_mb=NONE
@@ -249,15 +249,14 @@ class Estimator:
     ) -> tuple[WorkloadCount, WorkloadCount]:
         """Count the workload of strips of a view if crack-free, and if cracked all over."""
         sound, cracked = (
-            counts_of(self.explainer, info, view, strips, cracked=cracked)
-            for cracked in (False, True)
+            counts_of(self.scorer, info, view, strips, cracked=cracked) for cracked in (False, True)
         )
         return sound, cracked
 
     def explained(self, core_px: int) -> Range:
         """Return the fraction of the blocks with valid pixels that are explained."""
-        facts = self.explainer.engine.facts
-        if facts.direct or self.explainer.gate <= 0:
+        facts = self.scorer.engine.facts
+        if facts.direct or self.scorer.gate <= 0:
             return Range(1.0, 1.0, 1.0)
         # Only methods of several passes work on blocks; others on cells.
         side_px = core_px if facts.kind == "passes" else facts.stride_px
@@ -326,13 +325,13 @@ def work_bytes(own: Overhead, views: int, status: str) -> float:
     return strips + max(COPIES * own.score_bytes, result_bytes(own) + own.mask_bytes)
 
 
-def assumed(task: SurveyTask, explainer: StripScorer) -> Assumption:
+def assumed(task: SurveyTask, scorer: StripScorer) -> Assumption:
     """Return the fraction of gated tiles in the scenes of the output folder that were scanned with
     this model and gate, weighted by megapixels; `LIKELY_GATED` if there are none."""
-    facts = explainer.engine.facts
+    facts = scorer.engine.facts
     if facts.direct:
         return Assumption(1.0, f"method {facts.method} has no gate")
-    if explainer.gate <= 0:
+    if scorer.gate <= 0:
         return Assumption(1.0, "a gate of 0")
     gated, pixels, scenes = 0.0, 0.0, 0
     with contextlib.suppress(InputError):
@@ -340,7 +339,7 @@ def assumed(task: SurveyTask, explainer: StripScorer) -> Assumption:
             with contextlib.suppress(InputError):
                 record = Scene.read(folder).record
                 result = record.result
-                if (record.model_sha256, record.gate) == (facts.model_sha256, explainer.gate):
+                if (record.model_sha256, record.gate) == (facts.model_sha256, scorer.gate):
                     gated += result.tiles_gated * result.megapixels
                     pixels += result.megapixels
                     scenes += 1

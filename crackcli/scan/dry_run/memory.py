@@ -51,7 +51,7 @@ LOOK_PX = 512  # rows that a prescreen reads below those of the full pass, at mo
 
 
 def peak_mb(
-    explainer: StripScorer,
+    scorer: StripScorer,
     info: RasterInfo,
     views: Sequence[View],
     counts: Sequence[WorkloadCount],
@@ -62,8 +62,8 @@ def peak_mb(
     ``at_rest_mb`` is what the process holds with the model loaded; ``counts`` are those of the
     views.
     """
-    facts, channels = explainer.engine.facts, explainer.channels
-    prescreens = explainer.prescreen is not None
+    facts, channels = scorer.engine.facts, scorer.channels
+    prescreens = scorer.prescreen is not None
     strips = max(strip_bytes(facts, channels, view, info, prescreens=prescreens) for view in views)
     rows = max(view.window(0, info).rows for view in views)
     score = (3 * len(views) + 5 * SCORE_STRIPS) * rows * info.cols

@@ -78,25 +78,25 @@ class Speed:
     look_s: float = 0.0
 
 
-def measure(explainer: StripScorer, masking: Masking, clock: Clock = time.perf_counter) -> Speed:
+def measure(scorer: StripScorer, masking: Masking, clock: Clock = time.perf_counter) -> Speed:
     """Measure the speed of a scorer on this machine, as busy as it is now."""
     rng = np.random.default_rng(SEED)
-    int8_engine = explainer.prescreen.int8_engine if explainer.prescreen else None
+    int8_engine = scorer.prescreen.int8_engine if scorer.prescreen else None
     look_s = time_cells(int8_engine, rng, clock) if int8_engine else 0.0
-    if explainer.engine.facts.direct:
-        cells_s, head_s, maps_s = 0.0, 0.0, time_maps(explainer.engine, rng, clock)
+    if scorer.engine.facts.direct:
+        cells_s, head_s, maps_s = 0.0, 0.0, time_maps(scorer.engine, rng, clock)
     else:
-        cells_s, head_s, maps_s = time_steps(explainer.engine, rng, clock)
+        cells_s, head_s, maps_s = time_steps(scorer.engine, rng, clock)
     with tempfile.TemporaryDirectory(prefix="crackcli-") as name:
         folder = Path(name)
-        small_scan(folder / "warm", explainer, masking, SMALL_PX, rng, clock=clock, cracked=True)
+        small_scan(folder / "warm", scorer, masking, SMALL_PX, rng, clock=clock, cracked=True)
         small = small_scan(
-            folder / "small", explainer, masking, SMALL_PX, rng, clock=clock, cracked=False
+            folder / "small", scorer, masking, SMALL_PX, rng, clock=clock, cracked=False
         )
         scene_s = sum(small.seconds.values())
         sound, cracked = (
             small_scan(
-                folder / words, explainer, masking, NOISE_PX, rng, clock=clock, cracked=cracked
+                folder / words, scorer, masking, NOISE_PX, rng, clock=clock, cracked=cracked
             ).overhead(small)
             for words, cracked in (("sound", False), ("cracked", True))
         )
@@ -222,7 +222,7 @@ def mask_px(rows: int, cols: int) -> int:
 
 def small_scan(
     folder: Path,
-    explainer: StripScorer,
+    scorer: StripScorer,
     masking: Masking,
     side: int,
     rng: np.random.Generator,
@@ -231,7 +231,7 @@ def small_scan(
     cracked: bool,
 ) -> Small:
     """Scan noise of ``side`` squared, with relevance nowhere or, if ``cracked``, everywhere."""
-    facts = explainer.engine.facts
+    facts = scorer.engine.facts
     source = folder / "noise.png"
     write_png(source, noise(rng, 1, side)[0])
     relevance = np.zeros((side, side), np.float16)
@@ -241,7 +241,7 @@ def small_scan(
     tiles = (0, 0) if facts.direct else (side // facts.stride_px,) * 2
     probability = np.full(tiles, float(cracked), np.float32)
     scores = StripScores(relevance, np.ones((side, side), bool), probability)
-    replayed = Replayed(explainer.engine, explainer.gate, scores)
+    replayed = Replayed(scorer.engine, scorer.gate, scores)
     work, mask = StripStore(folder / "work", ""), folder / "mask.tif"
     ends = [clock()]
     info = inspect(source)

@@ -1,8 +1,8 @@
 """Count what a scan has to compute, in pixels and cells.
 
-The explainer itself does the counting.  It scores a blank raster of the same size, strip by strip,
+The scorer itself does the counting.  It scores a blank raster of the same size, strip by strip,
 with an engine that computes nothing and counts its inputs: once as on a crack-free surface, once as
-on one cracked all over.  So the counts follow however the explainer cuts blocks and windows.
+on one cracked all over.  So the counts follow however the scorer cuts blocks and windows.
 `crackcli.scan.dry_run.speed` measures how long one of each takes.
 """
 
@@ -146,7 +146,7 @@ class BlankRaster:
 
 
 def counts_of(
-    explainer: StripScorer,
+    scorer: StripScorer,
     info: RasterInfo,
     view: View,
     indices: Collection[int],
@@ -159,15 +159,15 @@ def counts_of(
     """
     strips = len(view.grid)
     if strips <= COUNTED_STRIPS:
-        return counted(explainer, info, view, indices, cracked=cracked)
+        return counted(scorer, info, view, indices, cracked=cracked)
     core_px = view.grid.core_px
 
     def lower(number: int) -> tuple[int, WorkloadCount]:
         rows = round(number * core_px / view.zoom)
         part = replace(info, rows=rows)
-        part_view = View.of(part, view.zoom, explainer, core_px)
+        part_view = View.of(part, view.zoom, scorer, core_px)
         every = range(len(part_view.grid))
-        return rows, counted(explainer, part, part_view, every, cracked=cracked)
+        return rows, counted(scorer, part, part_view, every, cracked=cracked)
 
     (few, first), (more, second) = lower(COUNTED_STRIPS // 2), lower(COUNTED_STRIPS)
     each_row = (second.load + first.load.times(-1)).times(1 / (more - few))
@@ -176,7 +176,7 @@ def counts_of(
 
 
 def counted(
-    explainer: StripScorer,
+    scorer: StripScorer,
     info: RasterInfo,
     view: View,
     indices: Collection[int],
@@ -184,11 +184,11 @@ def counted(
     cracked: bool,
 ) -> WorkloadCount:
     """Count the workload strip by strip."""
-    facts = explainer.engine.facts
-    engine = CountingEngine(facts, explainer.engine.window_cells, cracked=cracked)
+    facts = scorer.engine.facts
+    engine = CountingEngine(facts, scorer.engine.window_cells, cracked=cracked)
     int8_engine = CountingEngine(facts, {}, cracked=cracked)
     raster = BlankRaster(info)
-    counting = explainer.on(engine, int8_engine)
+    counting = scorer.on(engine, int8_engine)
     for index in indices:
         score_view(counting, raster, view, index)
     head = engine.head_cells + int8_engine.head_cells

@@ -46,7 +46,7 @@ TALL_PX = 1024  # height of a strip that is explained in windows
 CLASSIFYING = 0.3  # fraction of the time, if nearly all tiles are explained
 
 
-class Explainer:
+class ClassifierScorer:
     """Scores strips with a classifier and an attribution method.
 
     Tiles with P(crack) below ``gate`` get no attribution.  A ``prescreen`` whose threshold is not
@@ -72,10 +72,10 @@ class Explainer:
         """Channels of a feature cell."""
         return len(self.classifier.fill_cell)
 
-    def on(self, engine: Engine, int8_engine: Int8TileEngine) -> "Explainer":
+    def on(self, engine: Engine, int8_engine: Int8TileEngine) -> "ClassifierScorer":
         """Return the same on another engine, a prescreen in int8 on ``int8_engine``."""
         prescreen = self.prescreen and self.prescreen.on(engine, int8_engine)
-        return Explainer(engine, self.gate, prescreen)
+        return ClassifierScorer(engine, self.gate, prescreen)
 
     def grid(self, rows: int, cols: int, core_px: int) -> Grid:
         """Return the strips and blocks in which a raster is scored."""

@@ -8,7 +8,7 @@ from explaining import explained, write
 from fakes import LocalEngine, wall
 
 from crackcli.errors import ModelError
-from crackcli.inference.explainer import Explainer
+from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.rasters.nodata import FADE_PX, FILL_GREY, fill_nodata
 
 TINY = {"widths": [4, 0, 6, 0, 8, 8, 0, 8, 8, 0, 16, 16, 0], "hidden": 8, "tile_cells": 2}
@@ -68,7 +68,7 @@ def in_all_passes(engine, padded, gated, rim):
     import torch
 
     place = torch.tensor([-rim * engine.facts.stride_px] * 2)
-    images, method = engine.device.send_images(padded), engine.explainer
+    images, method = engine.device.send_images(padded), engine.attribution
     with torch.inference_mode():
         return sum(
             method.pass_map(
@@ -145,10 +145,10 @@ def test_the_map_does_not_depend_on_the_blocks(network, tmp_path, rows, cols):
 
 
 def test_strips_of_a_wide_raster_are_lower():
-    explainer = Explainer(LocalEngine(), 0.5)
+    scorer = ClassifierScorer(LocalEngine(), 0.5)
     for cols, rows in ((3000, 1024), (16384, 1024), (30000, 544), (65536, 256), (10**6, 256)):
-        assert explainer.grid(10**5, cols, 1024).core_px == rows
-    assert explainer.grid(10**5, 30000, 256).core_px == 256  # as requested
+        assert scorer.grid(10**5, cols, 1024).core_px == rows
+    assert scorer.grid(10**5, 30000, 256).core_px == 256  # as requested
 
 
 def test_a_map_shifts_with_its_photograph(network, tmp_path):
