@@ -4,7 +4,7 @@ The entries are texts "module:object"; `load` imports the module, so that listin
 nothing.  To add an entry, write its module and one line here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -106,16 +106,19 @@ BASELINES = {  # references of methods that compare an image with references
 }
 
 
-def check(menu: Mapping[str, Any], name: str) -> str:
-    """Return ``name`` if ``menu`` lists it; raise a `UsageError` with the menu if not."""
+def check_choice(option: str, menu: Iterable[str], name: str) -> str:
+    """Return ``name`` if ``menu`` lists it; raise a `UsageError` with the menu if not.
+
+    ``option`` is the option as typed, such as ``--start``.
+    """
     if name not in menu:
-        raise UsageError(f"'{name}' is not known; choose one of: {', '.join(sorted(menu))}")
+        raise UsageError(f"{option} {name}: unknown; choose one of: {', '.join(sorted(menu))}")
     return name
 
 
-def load(menu: Mapping[str, str | Method], name: str) -> Any:
-    """Import and return the object that ``menu`` lists under ``name``."""
-    entry = menu[check(menu, name)]
+def load(option: str, menu: Mapping[str, str | Method], name: str) -> Any:
+    """Import and return the object that ``menu`` lists under ``name``; see `check_choice`."""
+    entry = menu[check_choice(option, menu, name)]
     module, _, attribute = (entry.code if isinstance(entry, Method) else entry).partition(":")
     return getattr(import_module(module), attribute)
 

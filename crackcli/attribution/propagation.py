@@ -1,4 +1,4 @@
-"""Base of the attribution methods: one way back through the network for all tiles of an image.
+"""Base of the attribution methods: one backward pass for all tiles of an image.
 
 Notation: B images, H x W pixels, K classes, h x w tile positions, F x G feature cells of C
 channels.
@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crackcli.networks.chain import Chain, unpadded
-from crackcli.registry import STARTS, check
+from crackcli.registry import STARTS, check_choice
 
 
 class Rule(nn.Module):
@@ -61,7 +61,7 @@ class Target(nn.Module):
     def __init__(self, name: str, *, by_value: bool = False) -> None:
         super().__init__()
         self.by_value = by_value
-        weights = torch.tensor(STARTS[check(STARTS, name)]).view(1, 2, 1, 1)
+        weights = torch.tensor(STARTS[check_choice("--start", STARTS, name)]).view(1, 2, 1, 1)
         self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, logits: Tensor) -> Tensor:
@@ -146,8 +146,7 @@ class Propagation(ClassifierMethod):
         """Propagate ``value`` at the cells of windows (B, 3, H, W) that extend ``reach_px`` beyond
         them: (B, H, W), all that these cells contribute.
 
-        Cells that are zero pass on nothing.  What they would pass on is rounding, and in another
-        window they were not quite zero.
+        Zero cells are masked: their relevance is only rounding error, and differs between windows.
         """
         layers = self.chain.features
         *inputs, cells = unpadded(layers).trace(images)

@@ -10,7 +10,7 @@ import typer
 from crackcli.cli import options
 from crackcli.cli.logs import configure_logging
 from crackcli.cli.progress_bar import show_progress
-from crackcli.registry import check
+from crackcli.registry import check_choice
 
 LOG_COLUMNS = 120  # width of a table without a terminal
 
@@ -112,7 +112,7 @@ def evaluate(
         data=data,
         output=output,
         choice=choice,
-        protocols=PROTOCOLS[check(PROTOCOLS, protocol)],
+        protocols=PROTOCOLS[check_choice("--protocol", PROTOCOLS, protocol)],
         tolerance_px=tolerance_px,
         limit=limit,
         growth=growth,

@@ -1,6 +1,7 @@
 """crackcli train: from labelled photographs to a checkpoint."""
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,9 +12,9 @@ from crackcli.cli import options
 from crackcli.cli.logs import configure_logging
 from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import UsageError
-from crackcli.registry import CLASSIFIER, check
+from crackcli.registry import CLASSIFIER, check_choice
 
-AUGMENT = {"drawn": "", "plain": ""}
+AUGMENT = ("drawn", "plain")
 DRAWN = 0.25  # default fraction of drawn photographs
 
 if TYPE_CHECKING:
@@ -192,11 +193,16 @@ def train(
 
 def fraction_drawn(network: str, augment: str, drawn: float | None) -> float:
     """Return the fraction of drawn photographs; by default only a classifier gets some."""
-    if check(AUGMENT, augment) == "plain":
+    if check_choice("--augment", AUGMENT, augment) == "plain":
         return 0.0
     if drawn is None:
         return DRAWN if network == CLASSIFIER else 0.0
     return drawn
+
+
+def as_json_value(value: float | str) -> float | str | None:
+    """Return ``value``, or None for nan, which JSON lacks."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def facts(
@@ -208,11 +214,11 @@ def facts(
         "training": result.training,
         "held_out": result.held_out,
         "scores": [
-            {name: None if value != value else value for name, value in score.row().items()}
+            {name: as_json_value(value) for name, value in score.row().items()}
             for score in result.scores
         ],
     }
-    if result.reliability is not None:
+    if result.reliability is not None:  # a classifier; only for it is there --mine
         facts |= {
             "calibration_error": result.reliability.error,
             "mined": [asdict(each) | {"path": str(each.path)} for each in mined],

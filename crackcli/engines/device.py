@@ -12,7 +12,7 @@ from torch import Tensor
 from crackcli.arrays import Float32, UInt8
 from crackcli.engines.engine import DEVICES
 from crackcli.errors import DeviceError
-from crackcli.registry import PRECISIONS, check
+from crackcli.registry import PRECISIONS, check_choice
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Device:
         ``precision`` is float32, bfloat16, or auto: bfloat16 where it is faster.  Raises a
         `DeviceError` if CUDA is wanted and does not work.
         """
-        check(PRECISIONS, precision)
-        check(DEVICES, wanted)
+        check_choice("--precision", PRECISIONS, precision)
+        check_choice("--device", DEVICES, wanted)
         if wanted != "cpu":
             problem = find_cuda_problem()
             if problem is None:

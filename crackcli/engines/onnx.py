@@ -24,7 +24,7 @@ from crackcli.engines.engine import (
 from crackcli.engines.onnx_constants import fix_input
 from crackcli.errors import DeviceError, ModelError, OutOfMemory
 from crackcli.files import sha256
-from crackcli.registry import check, find_baseline
+from crackcli.registry import check_choice, find_baseline
 from crackcli.threads import thread_limit
 
 METADATA = "crackcli"  # the key of our facts in the metadata of a graph
@@ -205,7 +205,7 @@ def open_session(
     ``graph`` replaces the content of the file; the weights beside the file remain.  Raises a
     `ModelError` if the file is no usable graph, a `DeviceError` if CUDA is asked for and fails.
     """
-    check(DEVICES, device)
+    check_choice("--device", DEVICES, device)
     if not model.is_file():
         raise ModelError(f"{model}: no such file; write one with crackcli export")
     available = onnxruntime.get_available_providers()

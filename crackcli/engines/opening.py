@@ -15,7 +15,7 @@ from crackcli.registry import (
     METHODS,
     PRECISIONS,
     STARTS,
-    check,
+    check_choice,
     find_method,
     load,
 )
@@ -75,19 +75,19 @@ def open_engine(
     GPU, since torch computes there in half precision.
     """
     if engine != "auto":
-        check({"auto": "", **ENGINES}, engine)
+        check_choice("--engine", ["auto", *ENGINES], engine)
     if method is not None and engine not in OWN_MENUS:
-        check(METHODS, method)
+        check_choice("--method", METHODS, method)
     if start is not None:
-        check(STARTS, start)
+        check_choice("--start", STARTS, start)
     if baseline is not None:
-        check(BASELINES, baseline)
-    check(PRECISIONS, precision)
+        check_choice("--baseline", BASELINES, baseline)
+    check_choice("--precision", PRECISIONS, precision)
     opened: Engine
     if "raw" in (method, engine):
         if precision == "bfloat16":
             raise UsageError("--precision bfloat16: method raw has no convolutions; leave it out")
-        opened = load(ENGINES, "raw")(model, method, start, device, baseline)
+        opened = load("--engine", ENGINES, "raw")(model, method, start, device, baseline)
         return opened
     direct = find_method(method or DEFAULT_METHOD).direct
     if engine == "auto" and model is None and not direct and device != "cpu" and has_gpu():
@@ -105,7 +105,7 @@ def open_engine(
             f"--precision bfloat16: engine {engine} computes in float32; leave it out, or use "
             "--engine torch"
         )
-    opened = load(ENGINES, engine)(path, method, start, device, baseline, precision)
+    opened = load("--engine", ENGINES, engine)(path, method, start, device, baseline, precision)
     return opened
 
 

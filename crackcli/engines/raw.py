@@ -8,7 +8,7 @@ from crackcli import __version__
 from crackcli.arrays import Float32, UInt8
 from crackcli.engines.engine import DEVICES, EngineFacts, ScoreMaps, ungated
 from crackcli.errors import DeviceError, UsageError
-from crackcli.registry import check, find_baseline
+from crackcli.registry import check_choice, find_baseline
 
 
 class RawEngine:
@@ -28,7 +28,7 @@ class RawEngine:
         if method not in (None, "raw"):
             raise UsageError(f"--method {method}: engine raw lacks it; leave --engine out")
         find_baseline("raw", baseline)
-        check(DEVICES, device)
+        check_choice("--device", DEVICES, device)
         if device == "cuda":
             raise DeviceError("--device cuda: method raw runs on the CPU only; leave it out")
         self.window_cells: dict[str, int] = {}

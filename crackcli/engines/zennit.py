@@ -1,7 +1,7 @@
 """Score maps by Zennit, a library of relevance propagation rules: the reference for our own rules.
 
 Any of its composites explains any `Chain`, also one with layers that this package has no rules
-for.  Its hooks turn gradients into relevance layer by layer.  So the way back can be cut in two
+for.  Its hooks turn gradients into relevance layer by layer.  So the backward pass can be cut in two
 like our own: the result at the cells is relevance, and it is the upstream gradient of the second
 part.
 
@@ -31,7 +31,7 @@ from crackcli.errors import ModelError, UsageError
 from crackcli.files import sha256
 from crackcli.networks.chain import Chain, unpadded
 from crackcli.networks.checkpoint import Checkpoint
-from crackcli.registry import DEFAULT_START, check
+from crackcli.registry import DEFAULT_START, check_choice
 
 STUDY = "lrp"  # composite of Forest et al. 2024: Zennit's, with other rules for two convolutions
 NAMES = {  # our methods, and Zennit's name of their composite
@@ -60,7 +60,7 @@ class ZennitEngine:
         if baseline is not None:
             raise UsageError(f"--baseline {baseline}: Zennit's composites have none; leave it out")
         method, start = method or STUDY, start or DEFAULT_START
-        check(MENU, method)
+        check_choice("--method", MENU, method)
         self.device = Device.find(device)
         checkpoint = Checkpoint.read(model)
         network = checkpoint.build()

@@ -49,7 +49,7 @@ class Checkpoint:
         It is a `Chain` if it is a classifier. Raises `ModelError` if the weights do not fit.
         """
         try:
-            network: nn.Module = load(NETWORKS, self.network)(**self.arguments)
+            network: nn.Module = load("--network", NETWORKS, self.network)(**self.arguments)
             network.load_state_dict(self.state)
         except (UsageError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:REASON_LENGTH]

@@ -73,7 +73,7 @@ def write_report(task: ReportTask, progress: Progress = ignore) -> ReportSummary
         paths: list[Path] = []
         for number, name in enumerate(task.formats):
             writing(number / len(task.formats), f"writing {name}")
-            paths += load(FORMATS, name)(task.out, spool, profiles)
+            paths += load("formats", FORMATS, name)(task.out, spool, profiles)
     figures = spool.figures
     scenes = [scene.report for scene in figures]
     log_severity(scenes, profiles)
@@ -108,7 +108,7 @@ def log_coordinates(scenes: list[SceneReport]) -> None:
         names = [scene.scene for scene in scenes if scene.coordinates == space]
         if names:
             log.info(
-                "%d of %d scenes have no map tied to the Earth (%s): coordinates are local, in %s",
+                "%d of %d scenes are not georeferenced (%s): coordinates are local, in %s",
                 len(names),
                 len(scenes),
                 first_names(names),

@@ -110,7 +110,7 @@ def train(
     if config.start_from is not None:  # the checkpoint determines the network
         arguments = Checkpoint.read(config.start_from).arguments
         config = replace(config, arguments=arguments)
-    objective: Objective[nn.Module] = load(OBJECTIVES, config.network)(config, device)
+    objective: Objective[nn.Module] = load("--network", OBJECTIVES, config.network)(config, device)
     if data is None:
         if config.photographs is None:
             raise UsageError(

@@ -90,7 +90,7 @@ class Objective(ABC, Generic[Network]):
         """Return a new network, or that of the checkpoint to start from."""
         config = self.config
         if config.start_from is None:
-            network: Network = load(NETWORKS, config.network)(
+            network: Network = load("--network", NETWORKS, config.network)(
                 **config.arguments, **self.new_arguments
             )
             return network

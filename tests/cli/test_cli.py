@@ -43,10 +43,18 @@ def test_the_version_is_printed_to_stdout():
     [
         ("scann", 2, "No such command 'scann'"),
         ("scan --nosuch", 2, "No such option: --nosuch"),
-        ("scan wall.png --method lime", 2, "'lime' is not known; choose one of: cae, deeplift, "),
+        (
+            "scan wall.png --method lime",
+            2,
+            "--method lime: unknown; choose one of: cae, deeplift, ",
+        ),
         ("scan wall.png --masking closing", 2, "choose one of: auto, plain, refined, study"),
         ("scan wall.png --zoom 3", 2, "--zoom 3: not supported; use 0.25, 0.5, 1, 2 or 4"),
-        ("scan wall.png --engine keras", 2, "choose one of: auto, onnx, raw, torch, zennit"),
+        (
+            "scan wall.png --engine keras",
+            2,
+            "--engine keras: unknown; choose one of: auto, onnx, raw, torch, zennit",
+        ),
         ("scan wall.png --model nothere.onnx", 6, "nothere.onnx: no such file"),
         ("scan wall.png --model text.onnx", 6, "text.onnx: not a usable ONNX graph"),
         ("scan wall.png --model text.safetensors", 6, ": not a complete safetensors file"),
@@ -156,7 +164,7 @@ def test_an_unknown_device_is_wrong_usage(folder, tmp_path, method):
     done = crackcli(*asked, "--device", "gpu")
 
     assert done.returncode == 2
-    assert "'gpu' is not known; choose one of: auto, cpu, cuda" in errors(done)[0]
+    assert "--device gpu: unknown; choose one of: auto, cpu, cuda" in errors(done)[0]
 
 
 @pytest.mark.parametrize(
