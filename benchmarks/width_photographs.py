@@ -11,7 +11,7 @@ times width stays the same area.
 
 ``masks`` compares widths of labelled masks with photometric ones inside the same masks.  Masks are
 not exact: labels are often a pixel or two too wide or too narrow.  With ``--depths`` the contrast
-of wide cracks is printed, which `crackcli.measuring.photometric_width` starts
+of wide cracks is printed, which `crackcli.measuring.full_contrast` starts
 from (`DEPTHS` and `ONE_PHOTOGRAPH`, from the training photographs)."""
 
 import argparse
@@ -28,9 +28,9 @@ from scipy.spatial import cKDTree
 from crackcli.cracks.joints import JOINT_THRESHOLD, with_joint_likelihoods
 from crackcli.cracks.tracing import trace
 from crackcli.measuring.batches import read_batches
+from crackcli.measuring.full_contrast import typical_contrast
 from crackcli.measuring.measure import measure_all
 from crackcli.measuring.optics import find_optics
-from crackcli.measuring.photometric_width import typical_contrast
 from crackcli.measuring.profiles import ArrayPhotograph, RasterPhotograph
 from crackcli.measuring.tone import TONE_CURVES, ToneCurve
 from crackcli.rasters.reader import inspect

@@ -20,7 +20,8 @@ from crackcli.cracks.crack import Crack
 from crackcli.cracks.widths import Samples, sample_lines
 from crackcli.measuring import photometric_width as photometry
 from crackcli.measuring.contrast import profile_offsets, profile_reach
-from crackcli.measuring.photometric_width import Optics, PhotometricWidths
+from crackcli.measuring.full_contrast import Optics
+from crackcli.measuring.photometric_width import PhotometricWidths
 from crackcli.measuring.profiles import GreyProfiles, GreyReader
 from crackcli.measuring.ridge import RefinedLines, moved_line, refine
 

@@ -16,12 +16,12 @@ from crackcli.cracks.centreline import Centreline
 from crackcli.cracks.crack import Crack
 from crackcli.measuring import summary
 from crackcli.measuring.batches import Batch, join_stretches, read_batches
+from crackcli.measuring.full_contrast import Optics
 from crackcli.measuring.optics import find_optics
 from crackcli.measuring.photometric_width import (
     CLEAR_BLURS,
     CLEAR_PX,
     CLEAR_WIDTHS,
-    Optics,
     PhotometricWidths,
 )
 from crackcli.measuring.profiles import GreyReader

@@ -35,7 +35,13 @@ from crackcli.measuring.edges import (
     tone_from_tails,
     weighted_median,
 )
-from crackcli.measuring.photometric_width import Optics, PhotometricWidths, typical_contrast
+from crackcli.measuring.full_contrast import (
+    MIN_SAMPLES,
+    Optics,
+    typical_contrast,
+    typical_spread,
+)
+from crackcli.measuring.photometric_width import PhotometricWidths
 from crackcli.measuring.profile_shapes import BLURS, combine_with_shapes, mean_stretches, misfit
 from crackcli.measuring.profiles import GreyReader
 from crackcli.measuring.tone import ToneCurve
@@ -98,7 +104,7 @@ def with_contrasts(optics: Optics, full_contrasts: Float64, weights: Float64) ->
         return optics
     middle, _ = weighted_median(full_contrasts, np.minimum(weights, 200.0))
     scatter = 1.4826 * float(np.median(np.abs(full_contrasts - middle)))
-    usual = photometry.typical_spread(optics.tone.linear_fraction)
+    usual = typical_spread(optics.tone.linear_fraction)
     others = len(full_contrasts) - 1
     spread = math.sqrt((others * scatter**2 + PRIOR_CRACKS * usual**2) / (others + PRIOR_CRACKS))
     prior, sampling = optics.full_contrast_sigma**2, spread**2 / len(full_contrasts)
@@ -166,7 +172,7 @@ def noise_lengths(
         onward.append(noise_length_samples(contrast, batch.refined.samples.line_offsets, LAGS))
     weights = [len(batch.labels) for batch in batches]
     if not weights:
-        return 1.0, 5.3
+        return Optics.noise_px, Optics.noise_samples
     return float(np.average(across, weights=weights)), float(np.average(onward, weights=weights))
 
 
@@ -223,26 +229,28 @@ def blur_from_narrow(
     pi) b; the width by area, with the typical contrast, corrects this. The uncertainty is from the
     uncertainty of the contrast, and at least 15 %.
     """
-    blurs: list[float] = []
-    for contrast in (
-        full_contrast,
-        full_contrast - full_contrast_sigma,
-        full_contrast + full_contrast_sigma,
-    ):
-        width = area / contrast
-        blur = area / (peak * math.sqrt(2 * math.pi))
-        for _ in range(6):  # the larger the blur, the less dark the middle
-            ratio = core_response(width, np.full(len(width), core_px), blur) * contrast / peak
-            blur = (blur * ratio.clip(0.7, 1.4)).clip(*BLUR_RANGE)
-        if not blurs:
-            narrow = width < NARROW_BLURS * blur
-            narrow &= (blur > BLUR_RANGE[0]) & (blur < BLUR_RANGE[1])
-            if narrow.sum() < 5 * photometry.MIN_SAMPLES:
-                return None
-        blurs.append(float(np.median(blur[narrow])))
-    middle, low, high = blurs
-    spread = 1.4826 * float(np.median(np.abs(blur[narrow] - high)))
+    blurs = blurs_of_profiles(area, peak, core_px, full_contrast)
+    narrow = area / full_contrast < NARROW_BLURS * blurs
+    narrow &= (blurs > BLUR_RANGE[0]) & (blurs < BLUR_RANGE[1])
+    if narrow.sum() < 5 * MIN_SAMPLES:
+        return None
+    area, peak = area[narrow], peak[narrow]
+    pale = blurs_of_profiles(area, peak, core_px, full_contrast - full_contrast_sigma)
+    dark = blurs_of_profiles(area, peak, core_px, full_contrast + full_contrast_sigma)
+    middle, low, high = (float(np.median(each)) for each in (blurs[narrow], pale, dark))
+    spread = 1.4826 * float(np.median(np.abs(dark - high)))
     return Blur(middle, max(0.15 * middle, spread, abs(high - low) / 2))
+
+
+def blurs_of_profiles(area: Float64, peak: Float64, core_px: float, contrast: float) -> Float64:
+    """Return the blur (S,) in px at which each profile has its middle contrast ``peak`` (S,)."""
+    width = area / contrast
+    core = np.full(len(width), core_px)
+    blur = area / (peak * math.sqrt(2 * math.pi))
+    for _ in range(6):  # the larger the blur, the less dark the middle
+        ratio = core_response(width, core, blur) * contrast / peak
+        blur = (blur * ratio.clip(0.7, 1.4)).clip(*BLUR_RANGE)
+    return np.asarray(blur, np.float64)
 
 
 def noise_length_px(contrast: ContrastProfiles) -> float:

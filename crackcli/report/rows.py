@@ -17,7 +17,7 @@ from crackcli.cracks.crack import Crack
 from crackcli.cracks.widths import MASK_METHOD
 from crackcli.detectability.assessment import Assessed
 from crackcli.detectability.statements import DetectionLimits, SceneFindings, statement
-from crackcli.measuring.photometric_width import Optics
+from crackcli.measuring.full_contrast import Optics
 from crackcli.rasters.reader import RasterInfo
 from crackcli.report.columns import COLUMNS, MASK_ONLY, MEASURED, SCENE_COLUMNS, Row, rounded
 from crackcli.report.identity import Identity, scan_facts

@@ -16,8 +16,8 @@ from crackcli.cracks.joints import JOINT_THRESHOLD, with_joint_likelihoods
 from crackcli.cracks.tracing import trace
 from crackcli.detectability.assessment import Assessed, assess
 from crackcli.errors import InputError, UsageError
+from crackcli.measuring.full_contrast import Optics
 from crackcli.measuring.measure import measure_all
-from crackcli.measuring.photometric_width import Optics
 from crackcli.measuring.profiles import RasterPhotograph
 from crackcli.measuring.tone import TONE_CURVES
 from crackcli.progress import FractionDone, Progress, ignore, part

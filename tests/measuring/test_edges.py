@@ -17,8 +17,8 @@ from crackcli.measuring.edges import (
     tone_from_tails,
     weighted_median,
 )
+from crackcli.measuring.full_contrast import Optics, typical_spread
 from crackcli.measuring.optics import find_optics, with_contrasts
-from crackcli.measuring.photometric_width import Optics, typical_spread
 from crackcli.measuring.profiles import ArrayPhotograph
 from crackcli.measuring.tone import ToneCurve
 from crackcli.rasters.srgb import blend

@@ -10,8 +10,8 @@ from truth import Conditions, coverage, curve, decode, encode, photograph, ragge
 
 from crackcli.measuring import batches
 from crackcli.measuring import measure as measuring
+from crackcli.measuring.full_contrast import Optics
 from crackcli.measuring.measure import measure_all
-from crackcli.measuring.photometric_width import Optics
 from crackcli.measuring.profiles import ArrayPhotograph, GreyProfiles, RasterPhotograph
 from crackcli.measuring.tone import TONE_CURVES
 from crackcli.rasters.reader import inspect

@@ -14,7 +14,8 @@ from crackcli.measuring.contrast import (
     smooth_along,
 )
 from crackcli.measuring.edges import Blur
-from crackcli.measuring.photometric_width import Optics, measure, typical_contrast
+from crackcli.measuring.full_contrast import Optics, typical_contrast
+from crackcli.measuring.photometric_width import measure
 from crackcli.measuring.profiles import GreyProfiles
 from crackcli.measuring.tone import ToneCurve
 
