@@ -89,7 +89,7 @@ class Report:
             }
         except (KeyError, ValueError) as error:
             raise InputError(
-                f"{path} cannot be read ({error}); run crackcli report {folder} again"
+                f"{path}: cannot be read ({error}); run crackcli report {folder} again"
             ) from error
         return cls(folder, layers["cracks"], layers["joints"], scales, tones, options)
 
@@ -97,7 +97,7 @@ class Report:
         """Return one scene of the report; raises `InputError` if the report lacks it."""
         if scene.name not in self.scales:
             raise InputError(
-                f"the report of {self.folder} does not cover {scene.name}; "
+                f"{self.folder}: its report does not cover {scene.name}; "
                 f"run crackcli report {self.folder} again"
             )
         scale, tone = self.scales[scene.name], self.tones[scene.name]

@@ -47,7 +47,7 @@ class Change:
     """A crack, or several that belong together, in two campaigns; in pixels.
 
     ``kind``           new, grown, stable or gone
-    ``comparable``     True if all widths of both campaigns were measured by one method and tone
+    ``comparable``     True if all widths were measured by the same method and tone curve
     ``matched_share``  fraction of the samples of both campaigns that have a partner
     ``geometry``       centreline of the later campaign; of the earlier one if it is gone
     """
@@ -69,7 +69,7 @@ def compare(
     """Return the changes of cracks between two campaigns of one scene, and those of joints.
 
     Cracks of the earlier campaign come first, by id, then new ones.  A change is one of joints if
-    joints make up most of its length in both campaigns, unless it grew by much.
+    joints make up most of its length in both campaigns, unless it grew by more than `JOINT_GROWTH`.
     """
     changes: list[Change] = []
     joints: list[Change] = []
@@ -78,7 +78,7 @@ def compare(
         comparable = widths_comparable(before, after, found)
         kind = kind_of(found, was, now, task, comparable=comparable)
         joint = mostly_joints(before, found.before) and mostly_joints(after, found.after)
-        joint &= not (kind == "grown" and grown_by_much(was, now, comparable=comparable))
+        joint &= not (kind == "grown" and outgrew_joint(was, now, comparable=comparable))
         own, letter = (joints, "j") if joint else (changes, "c")
         lines = after.lines[found.after] if found.after else before.lines[found.before]
         own.append(
@@ -106,14 +106,14 @@ def mostly_joints(campaign: Campaign, lines: list[int]) -> bool:
 
 
 def widths_comparable(before: Campaign, after: Campaign, found: Match) -> bool:
-    """Return True if the widths of a match were measured by one method and tone, or if one side is
-    empty."""
+    """Return True if the widths of a match were measured by the same method and tone curve, or if
+    one side is empty."""
     if not found.before or not found.after:
         return True
     return len(before.width_methods(found.before) | after.width_methods(found.after)) == 1
 
 
-def grown_by_much(before: Totals, after: Totals, *, comparable: bool) -> bool:
+def outgrew_joint(before: Totals, after: Totals, *, comparable: bool) -> bool:
     """Return True if a joint grew by more than `JOINT_GROWTH`, so that it may be a crack."""
     limit = 1 + JOINT_GROWTH
     wider = comparable and after.width_mean > limit * before.width_mean

@@ -9,9 +9,10 @@ its length in both reports, or in the only one that contains it.  It counts as a
 more than `JOINT_GROWTH`: the ends of joints vary between scans, but not by as much.  A line that is
 a joint in one report only is compared as a crack; else it would seem new or gone.
 
-Widths are compared only if all cracks of a match were measured by one method and tone; else the
-difference would be one of methods.  Changes are not tested for significance: the thresholds of
-`CompareTask` are plain numbers, and the tables of both reports contain the uncertainties of widths.
+Widths are compared only if all cracks of a match were measured by the same method and tone curve;
+else the difference would be one of methods.  Changes are not tested for significance: the
+thresholds of `CompareTask` are plain numbers, and the tables of both reports contain the
+uncertainties of widths.
 """
 
 import logging
@@ -208,7 +209,7 @@ def log_joints(scenes: list[SceneChanges]) -> None:
 
 
 def longest_px(change: Change) -> float:
-    """Return the longer of its lengths in both campaigns."""
+    """Return the length of a change in the campaign in which it is longer, in px."""
     return max(change.before.length, change.after.length)
 
 

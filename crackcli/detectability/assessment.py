@@ -73,12 +73,12 @@ class Assessed:
 
     @property
     def detection_limit_px(self) -> float | None:
-        """Width from which on cracks are found on `COVERED` of the assessable area."""
+        """Smallest width at which cracks are found on `COVERED` of the assessable area."""
         return self.limit_on_most(self.detection_px)
 
     @property
     def quantification_limit_px(self) -> float | None:
-        """Width from which on they can be measured there; None if none can."""
+        """Smallest width at which they can be measured there; None if none can."""
         return self.limit_on_most(self.quantification_px)
 
     def limit_on_most(self, limit_px: Float64) -> float | None:

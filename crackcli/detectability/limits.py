@@ -17,10 +17,10 @@ Detection limit (``detection_px``): the least w at which d' reaches `D_PRIME_90`
 with b in px but at least `SHARP_PX`.  There `crackcli scan` finds nine of ten such cracks, with the
 shipped model and its default options.
 
-Quantification limit (``quantification_px``): the least w from which on the relative standard error
-of a width is at most `RELATIVE_SIGMA`.  The error is the Cramer-Rao bound for a profile across the
-crack, averaged along the stretch, if width, contrast and blur are fitted at once and the last two
-have prior uncertainties `CONTRAST_SIGMA` and `BLUR_SIGMA`.
+Quantification limit (``quantification_px``): the smallest w at and above which the relative
+standard error of a width is at most `RELATIVE_SIGMA`.  The error is the Cramer-Rao bound for a
+profile across the crack, averaged along the stretch, if width, contrast and blur are fitted at once
+and the last two have prior uncertainties `CONTRAST_SIGMA` and `BLUR_SIGMA`.
 
 Assumptions: blur is Gaussian; noise is normal, and white at scales between those measured.  Both
 are those of the block (`crackcli.detectability.block_quality`).  The limits hold for cracks of the
@@ -154,7 +154,7 @@ def without_nan(blocks: BlockQuality) -> BlockQuality:
 
 
 def narrowest_from(fulfilled: Bools) -> Float64:
-    """Return the least of `WIDTHS_PX` (B,) from which on a criterion (B, W) is always fulfilled.
+    """Return the smallest of `WIDTHS_PX` (B,) at and above which a criterion (B, W) holds.
 
     nan where the widest does not fulfil it.
     """

@@ -20,9 +20,7 @@ ROUND_WIDTHS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)  # times powers of ten
 # Fraction of the area; smaller ones are not listed, so that the others may not add up to 100 %.
 MIN_FRACTION = 0.005
 OTHER_OPTIONS = "; limits are those of the shipped model and default options"
-NO_PHOTOGRAPH = (
-    "how narrow a crack would have been seen is not known: the photograph is not at hand"
-)
+NO_PHOTOGRAPH = "detection limit unknown: photograph not available"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +82,10 @@ def statement(scenes: Sequence[SceneFindings]) -> str:
     reasons = f" ({', '.join(all_reasons(known))})" if np.isnan(limits).any() else ""
     rest = aside
     if len(known) < len(scenes):
-        rest += f"; {len(scenes) - len(known)} of {len(scenes)} photographs not at hand"
+        rest += f"; {len(scenes) - len(known)} of {len(scenes)} photographs not available"
     first = limit_on_most(limits[np.isfinite(limits)], areas[np.isfinite(limits)])
     if first is None:
-        return f"{counted} seen; none of the wall is assessable{reasons}{rest}"
+        return f"{counted} seen; none of the surface is assessable{reasons}{rest}"
 
     whole = areas.sum()
     width = round_up(first)
@@ -98,17 +96,18 @@ def statement(scenes: Sequence[SceneFindings]) -> str:
     percent = 100 - percent_without - percent_coarser
     unit = "mm" if in_mm else "px"
     if percent == 0:
-        return f"{counted} seen; less than 1 % of the wall is assessable{reasons}{rest}"
-    where = f"{percent} % of the wall"
+        return f"{counted} seen; less than 1 % of the surface is assessable{reasons}{rest}"
+    where = f"{percent} % of the surface"
     if percent == 100:
-        where = "all of the wall" if without == coarser == 0 else "more than 99 % of the wall"
+        where = "all of the surface" if without == coarser == 0 else "more than 99 % of the surface"
     if cracks or short:
         text = f"{counted}; cracks of {width:g} {unit} or more would have been seen on {where}"
     else:
         text = f"no crack of {width:g} {unit} or more seen on {where}"
     if percent_coarser:
         widest = round_up(float(np.nanmax(limits)))
-        text += f", of {widest:g} {unit} or more on {percent_coarser} % besides"
+        coarse = f"{widest:g} {unit} or more"
+        text += f"; on a further {percent_coarser} % this holds only for cracks of {coarse}"
     if percent_without:
         at_most = "less than 1" if without < MIN_FRACTION else str(percent_without)
         text += f"; {at_most} % not assessable{reasons}"

@@ -23,7 +23,8 @@ def metres_per_unit(crs_wkt: str) -> float | None:
 def to_wgs84(crs_wkt: str, xs: Float64, ys: Float64) -> tuple[Float64, Float64] | None:
     """Convert map coordinates to longitudes and latitudes in degrees (EPSG:4326).
 
-    Returns None if the CRS is not tied to the Earth or a coordinate has no finite counterpart.
+    Returns None if the CRS is neither geographic nor projected, or if a coordinate has no finite
+    counterpart.
     """
     try:
         crs = rasterio.crs.CRS.from_wkt(crs_wkt)

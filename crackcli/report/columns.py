@@ -45,7 +45,7 @@ COLUMNS: dict[str, type] = {
     "width_method": str,
     "centroid_x": float,  # of the centreline, which may wind around this point
     "centroid_y": float,
-    "lon": float,  # of the centroid, if the map is tied to the Earth
+    "lon": float,  # of the centroid, if the CRS is geographic or projected
     "lat": float,
     "orientation_deg": float,
     "tortuosity": float,

@@ -7,17 +7,16 @@ they are a guide.
 from typing import Any
 
 from crackcli.rasters.resampled import FULL_RESOLUTION
-from crackcli.registry import DEFAULT_METHOD, DEFAULT_START
+from crackcli.registry import DEFAULT_GATE, DEFAULT_METHOD, DEFAULT_START
 from crackcli.scenes.scene import Scene
 from crackcli.shipped_models import shipped_sha256
 
-GATE = 0.5
 # Defaults of the options that decide which cracks are found (`crackcli.scenes.record.OPTIONS`).
 DEFAULTS: dict[str, Any] = {
     "method": DEFAULT_METHOD,
     "start": DEFAULT_START,
     "baseline": None,
-    "gate": GATE,
+    "gate": DEFAULT_GATE,
     "look": None,
     "zoom": list(FULL_RESOLUTION),
     "masking": "refined",

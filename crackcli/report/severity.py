@@ -170,11 +170,11 @@ def read_profiles(path: Path) -> dict[str, SeverityProfile]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(
-            f"{path} cannot be read as severity profiles ({reason}); its form is that of "
-            "crackcli/severity_profiles.toml"
+            f"{path}: cannot be read as severity profiles ({reason}); write it like "
+            "crackcli/report/severity_profiles.toml"
         ) from error
     if not tables:
-        raise InputError(f"{path} contains no severity profile; begin one with [its-name]")
+        raise InputError(f"{path}: contains no severity profile; begin one with [its-name]")
     profiles = {}
     for name, table in tables.items():
         try:

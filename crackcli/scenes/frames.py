@@ -75,8 +75,8 @@ def map_frame(scene: Scene, scale: Scale | None) -> Frame:
 
 
 def exchange_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """Return the WGS 84 frame that RFC 7946 requires, or the local frame if the scene has no map
-    that is tied to the Earth."""
+    """Return the WGS 84 frame that RFC 7946 requires, or the local frame if the scene is not in a
+    geographic or projected CRS."""
     frame = map_frame(scene, scale)
     if frame.space != "map":
         return frame

@@ -106,7 +106,7 @@ def marker_scale(info: RasterInfo, marker_mm: float) -> tuple[float, float, str]
     markers = find_markers(info)
     if not markers:
         raise InputError(
-            f"{info.path} shows no marker ({', '.join(DICTIONARIES)}; its side {MIN_SIDE_PX} px "
+            f"{info.path}: shows no marker ({', '.join(DICTIONARIES)}; its side {MIN_SIDE_PX} px "
             "or more, with a white margin); scan it without --marker-mm"
         )
     sizes = np.array([marker_mm / marker.size_px for marker in markers])

@@ -227,7 +227,7 @@ class SceneRecord:
 
     @property
     def threshold(self) -> float | None:
-        """Score from which on a pixel belongs to a crack; None if missing."""
+        """Score above which a pixel belongs to a crack; None if missing."""
         return cast("float | None", self.facts.get("threshold"))
 
     @property

@@ -69,7 +69,7 @@ class Scene:
                 "crs_wkt": facts.pop("crs_wkt"),
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path} cannot be read ({error}); scan this image again") from error
+            raise InputError(f"{path}: cannot be read ({error}); scan this image again") from error
         return cls(folder=folder, record=SceneRecord(facts), **grid)
 
 

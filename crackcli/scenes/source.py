@@ -17,7 +17,7 @@ def read_run_record(out: Path) -> dict[str, Any]:
     try:
         return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); scan again into {out}") from error
+        raise InputError(f"{path}: cannot be read ({error}); scan again into {out}") from error
 
 
 def find_photographs(out: Path, scenes: Sequence[Scene]) -> list[Path]:
@@ -36,7 +36,7 @@ def find_photograph(out: Path, scene: Scene, record: dict[str, Any]) -> Path:
         named = {entry["scene"]: Path(entry["source"]) for entry in record["scenes"]}
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"{out / 'run.json'} cannot be read ({error!r}); scan again into {out}"
+            f"{out / 'run.json'}: cannot be read ({error!r}); scan again into {out}"
         ) from error
     if scene.name not in named:
         file = scene.record.source_file or ""

@@ -23,19 +23,19 @@ def stated(assessed, cracks=0, mm_per_px=None):
 
 
 def test_without_cracks_the_statement_names_the_width_that_was_not_found():
-    assert stated(EVEN) == "no crack of 2 px or more seen on all of the wall"
-    assert stated(EVEN, mm_per_px=0.125) == "no crack of 0.25 mm or more seen on all of the wall"
+    assert stated(EVEN) == "no crack of 2 px or more seen on all of the surface"
+    assert stated(EVEN, mm_per_px=0.125) == "no crack of 0.25 mm or more seen on all of the surface"
 
 
 def test_the_area_that_is_not_assessable_is_listed_with_its_reason():
     assert stated(PARTLY, mm_per_px=0.13) == (
-        "no crack of 0.25 mm or more seen on 92 % of the wall; 8 % not assessable (too dark)"
+        "no crack of 0.25 mm or more seen on 92 % of the surface; 8 % not assessable (too dark)"
     )
 
 
 def test_with_cracks_the_statement_names_which_others_would_have_been_found():
     assert stated(PARTLY, 12) == (
-        "12 cracks; cracks of 2 px or more would have been seen on 92 % of the wall; "
+        "12 cracks; cracks of 2 px or more would have been seen on 92 % of the surface; "
         "8 % not assessable (too dark)"
     )
     assert stated(EVEN, 1).startswith("1 crack; cracks of 2 px")
@@ -45,7 +45,8 @@ def test_an_area_with_higher_limits_is_listed_separately():
     image = of_blocks([[1.9] * 91 + [4.7] * 9])
 
     assert stated(image) == (
-        "no crack of 2 px or more seen on 91 % of the wall, of 5 px or more on 9 % besides"
+        "no crack of 2 px or more seen on 91 % of the surface; "
+        "on a further 9 % this holds only for cracks of 5 px or more"
     )
 
 
@@ -53,35 +54,33 @@ def test_a_small_area_that_is_not_assessable_is_never_rounded_away():
     image = of_blocks([[1.9] * 400 + [np.nan]])
 
     assert stated(image) == (
-        "no crack of 2 px or more seen on 99 % of the wall; less than 1 % not assessable (too dark)"
+        "no crack of 2 px or more seen on 99 % of the surface; "
+        "less than 1 % not assessable (too dark)"
     )
 
 
 def test_a_small_area_with_higher_limits_makes_it_less_than_all():
     image = of_blocks([[1.9] * 400 + [4.7]])
 
-    assert stated(image) == "no crack of 2 px or more seen on more than 99 % of the wall"
-    assert stated(image, 2).endswith(" would have been seen on more than 99 % of the wall")
+    assert stated(image) == "no crack of 2 px or more seen on more than 99 % of the surface"
+    assert stated(image, 2).endswith(" would have been seen on more than 99 % of the surface")
 
 
 def test_nothing_is_claimed_if_less_than_one_percent_is_assessable():
     image = of_blocks([[1.9] + [np.nan] * 299])
 
-    assert stated(image) == "0 cracks seen; less than 1 % of the wall is assessable (too dark)"
+    assert stated(image) == "0 cracks seen; less than 1 % of the surface is assessable (too dark)"
 
 
 def test_nothing_is_claimed_if_nothing_is_assessable():
     nothing = of_blocks([[np.nan, np.nan]])
 
-    assert stated(nothing) == "0 cracks seen; none of the wall is assessable (too dark)"
-    assert stated(nothing, 3) == "3 cracks seen; none of the wall is assessable (too dark)"
+    assert stated(nothing) == "0 cracks seen; none of the surface is assessable (too dark)"
+    assert stated(nothing, 3) == "3 cracks seen; none of the surface is assessable (too dark)"
 
 
 def test_without_the_photograph_nothing_is_claimed():
-    assert stated(None, 2) == (
-        "2 cracks seen; how narrow a crack would have been seen is not known: "
-        "the photograph is not at hand"
-    )
+    assert stated(None, 2) == "2 cracks seen; detection limit unknown: photograph not available"
 
 
 def test_several_scenes_are_weighted_by_their_area_in_square_millimetres():
@@ -93,7 +92,7 @@ def test_several_scenes_are_weighted_by_their_area_in_square_millimetres():
 
     both = statement([near, far])
 
-    assert both == "2 cracks; cracks of 0.6 mm or more would have been seen on all of the wall"
+    assert both == "2 cracks; cracks of 0.6 mm or more would have been seen on all of the surface"
 
 
 def test_widths_are_in_pixels_if_one_scene_has_no_scale():
@@ -108,7 +107,7 @@ def test_widths_are_in_pixels_if_one_scene_has_no_scale():
 def test_missing_photographs_are_counted():
     assert statement(
         [SceneFindings(0, None, DetectionLimits.of(EVEN)), SceneFindings(0, None, None)]
-    ).endswith("; 1 of 2 photographs not at hand")
+    ).endswith("; 1 of 2 photographs not available")
 
 
 def test_detection_limits_do_not_grow_with_the_photograph():
@@ -128,7 +127,7 @@ def test_lines_left_out_as_too_short_are_counted():
     ]
 
     assert statement(some) == (
-        "0 cracks; cracks of 2 px or more would have been seen on all of the wall; "
+        "0 cracks; cracks of 2 px or more would have been seen on all of the surface; "
         "3 lines shorter than 50 px left out"
     )
     assert statement([SceneFindings(0, None, None, 0, 1, 7.5)]).endswith(
@@ -145,7 +144,7 @@ def test_it_never_claims_that_there_are_no_cracks(assessed, cracks, left_out):
     ).lower()
 
     claims = re.findall(r"\bno (?:line|crack).*", words)
-    share = r"(?:all|more than 99 %|\d+ %) of the wall"
+    share = r"(?:all|more than 99 %|\d+ %) of the surface"
     assert all(
         re.match(rf"no crack of [\d.]+ (?:px|mm) or more seen on {share}", c) for c in claims
     )
@@ -158,7 +157,7 @@ def test_a_scan_with_other_options_is_pointed_out():
 
     words = statement([SceneFindings(0, None, DetectionLimits.of(EVEN)), other])
 
-    assert words == f"no crack of 2 px or more seen on all of the wall{OTHER_OPTIONS}"
+    assert words == f"no crack of 2 px or more seen on all of the surface{OTHER_OPTIONS}"
     assert OTHER_OPTIONS not in statement([SceneFindings(0, None, None, by_default=False)])
 
 

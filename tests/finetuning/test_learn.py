@@ -113,7 +113,7 @@ def test_a_file_that_is_no_report_is_named(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "empty.gpkg")) as file:
         file.execute("CREATE TABLE t (a)")
 
-    with pytest.raises(InputError, match=r"text.gpkg cannot be read .*; run crackcli report again"):
+    with pytest.raises(InputError, match=r"text.gpkg: cannot be read .*; run crackcli report"):
         read_reviews(tmp_path / "text.gpkg")
     with pytest.raises(InputError, match=r"empty.gpkg:? (cannot be read|contains no cracks)"):
         read_reviews(tmp_path / "empty.gpkg")

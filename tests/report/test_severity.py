@@ -299,5 +299,5 @@ def test_the_error_for_an_invalid_file_says_what_is_wrong(tmp_path, old, new, wo
 
 
 def test_the_error_for_a_missing_file_names_it(tmp_path):
-    with pytest.raises(InputError, match=r"none\.toml cannot be read .*No such file"):
+    with pytest.raises(InputError, match=r"none\.toml: cannot be read as .*No such file"):
         find_profiles([f"user={tmp_path / 'none.toml'}"])

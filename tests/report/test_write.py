@@ -89,7 +89,7 @@ def test_a_report_states_its_detection_limits(scanned):
     assert scene.not_assessable_pct == 50
     assert scene.statement == summary.statement
     assert re.fullmatch(
-        r"2 cracks; cracks of 0.\d+ mm or more would have been seen on 50 % of the wall; "
+        r"2 cracks; cracks of 0.\d+ mm or more would have been seen on 50 % of the surface; "
         r"50 % not assessable \(overexposed\)",
         summary.statement,
     )
@@ -162,7 +162,7 @@ def test_without_its_photograph_a_report_has_no_detection_limits(scanned):
 
     summary = write_report(ReportTask(out, joint_likelihood=1))
 
-    assert summary.statement.endswith("is not known: the photograph is not at hand")
+    assert summary.statement.endswith("; detection limit unknown: photograph not available")
     rows = read_rows(out / "cracks.csv")
     assert {(row["detect_limit_px"], row["measurable"]) for row in rows} == {("", "")}
     _, _, _, fields = raw.read(out / "cracks.gpkg", layer="cracks", columns=["measurable"])
@@ -231,9 +231,7 @@ def test_the_command_prints_paths_and_nothing_else_on_stdout(out):
 
     assert done.returncode == 0, done.stderr
     assert {line.rpartition("/")[2] for line in done.stdout.splitlines()} == FILES
-    message = (
-        "2 of 2 scenes have no map tied to the Earth (north, south): coordinates are local, in mm"
-    )
+    message = "2 of 2 scenes are not georeferenced (north, south): coordinates are local, in mm"
     assert message in done.stderr
 
 

@@ -104,7 +104,7 @@ def test_a_scan_without_the_path_of_its_photograph_has_widths_of_the_mask(tmp_pa
 
     rows, (warning,) = report(tmp_path)
 
-    assert "run.json cannot be read" in warning
+    assert "run.json: cannot be read" in warning
     assert {row["width_method"] for row in rows} == {"area_length"}
 
 

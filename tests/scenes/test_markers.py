@@ -107,7 +107,7 @@ def test_the_error_for_a_wall_without_a_marker_proposes_a_remedy(tmp_path):
     dark_square[100:200, 100:200] = 20
 
     for grey in (bricks, dark_square):
-        with pytest.raises(InputError, match=r"wall\.png shows no marker .* without --marker-mm"):
+        with pytest.raises(InputError, match=r"wall\.png: shows no marker .* without --marker-mm"):
             marker_scale(photograph(tmp_path, grey), SIDE_MM)
 
 

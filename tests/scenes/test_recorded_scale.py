@@ -199,7 +199,7 @@ def test_a_photograph_without_its_marker_does_not_stop_the_others(survey):
 
     assert result.exit_code == 3
     (failure,) = result.failures
-    assert "bare.png shows no marker" in failure.message
+    assert "bare.png: shows no marker" in failure.message
     assert not (out / "bare").exists()
     (scene,) = write_report(ReportTask(out)).scenes
     assert (scene.scene, scene.mm_per_px) == ("marked", pytest.approx(0.5, rel=0.02))

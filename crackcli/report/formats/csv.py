@@ -45,4 +45,4 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read ({error}); run crackcli report again") from error
+        raise InputError(f"{path}: cannot be read ({error}); run crackcli report again") from error

@@ -1,11 +1,12 @@
 """GeoJSON, in longitude and latitude for exchange, or in local coordinates of a photograph.
 
 ``cracks.geojson``, ``crack_areas.geojson`` and ``joints.geojson`` follow RFC 7946: WGS 84,
-right-hand rings, no ``crs`` member, as many decimals as a tenth of a pixel needs.  Scenes without a
-map that is tied to the Earth go to ``*.local.geojson``.  It has the same form but is not RFC 7946:
-coordinates are millimetres (pixels without a scale), x right and y up from the lower left corner of
-the photograph; ``coordinate_space`` contains the unit.  If some of these scenes have a scale and
-others have not, the files of the later kind have ``local_mm`` or ``local_px`` in their name.
+right-hand rings, no ``crs`` member, as many decimals as a tenth of a pixel needs.  Scenes that
+are not in a geographic or projected CRS go to ``*.local.geojson``.  It has the same form but is not
+RFC 7946: coordinates are millimetres (pixels without a scale), x right and y up from the lower left
+corner of the photograph; ``coordinate_space`` contains the unit.  If some of these scenes have a
+scale and others have not, the files of the later kind have ``local_mm`` or ``local_px`` in their
+name.
 
 The foreign member ``crackcli`` contains the provenance (`crackcli.report.formats.provenance`), the
 detection ``statement`` of each scene, and the severity profiles with their caveats.  The member
@@ -36,7 +37,7 @@ from crackcli.report.severity_columns import SeverityProfiles, nested
 from crackcli.scenes.frames import Frame, Geometries, exchange_frame
 
 NOTE = (
-    "Not RFC 7946: this wall has no map tied to the Earth. Coordinates are {unit}, x right, y up, "
+    "Not RFC 7946: this photograph is not georeferenced. Coordinates are {unit}, x right, y up, "
     "origin at the lower left corner of the photograph."
 )
 SUFFIXES = (".geojson", ".local.geojson", ".local_mm.geojson", ".local_px.geojson")

@@ -118,7 +118,7 @@ def write(
                 append_table(grown, "severity_profiles", about)
             add_styles(grown, profiles)
         except (DataSourceError, DataLayerError, sqlite3.Error) as error:
-            raise OutputError(f"{path} cannot be written ({error}); free space") from error
+            raise OutputError(f"{path}: cannot be written ({error}); free space") from error
         with atomic_write(path) as aside:
             shutil.copyfile(grown, aside)
     return [path]
@@ -240,11 +240,11 @@ def read_lines(
                     continue
                 missing = sorted(set(wanted) - set(read_info(path, layer=layer)["fields"]))
                 if missing:
-                    raise InputError(f"{path} lacks {', '.join(missing)}; run {command} again")
+                    raise InputError(f"{path}: lacks {', '.join(missing)}; run {command} again")
                 facts, _, shapes, fields = raw.read(path, layer=layer, columns=list(wanted))
                 columns = dict(zip(facts["fields"], fields, strict=True))
                 found.append((kind, shapely.from_wkb(shapes), columns))
     except (DataSourceError, DataLayerError, shapely.errors.GEOSException) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read ({reason}); run {command} again") from error
+        raise InputError(f"{path}: cannot be read ({reason}); run {command} again") from error
     return found
