@@ -31,8 +31,8 @@ from crackcli.cracks.crack import Crack
 from crackcli.cracks.straight import Piece, cross_track, min_piece_px, resample, straight_pieces
 
 ALIGNED_DEG = 4.0  # tolerance of parallel and perpendicular
-SEARCH_LENGTHS = 2.0  # lengths of a piece; companions are no farther away
-MAX_NEIGHBOURS = 500  # companions are among so many next pieces; far fewer saturate the feature
+SEARCH_LENGTHS = 2.0  # lengths of a piece; supporting pieces are no farther away
+MAX_NEIGHBOURS = 500  # supporting pieces are among so many nearest; far fewer saturate the feature
 SPACING_TOLERANCE = 0.1  # relative difference of two spacings that count as equal
 CORNER_DEG = 20.0  # tolerance of the right angles of steps
 CORNER_PX, CORNER_WIDTHS = 12.0, 2.0  # ends that meet are no farther apart than the sum of both
@@ -109,8 +109,8 @@ def joint_features(cracks: Sequence[Crack]) -> list[Features | None]:
     pieces = [straight_pieces(crack) for crack in cracks]
     counts = [len(own) for own in pieces]
     every = [piece for own in pieces for piece in own]
-    companionship = companions(every, np.repeat(np.arange(len(cracks)), counts))
-    per_crack = np.split(companionship, np.cumsum(counts))  # and an empty one at the end
+    support = parallel_support(every, np.repeat(np.arange(len(cracks)), counts))
+    per_crack = np.split(support, np.cumsum(counts))  # and an empty one at the end
     mean = mean_score(cracks)
     return [
         features_of_crack(crack, own, company, mean) if own else None
@@ -118,10 +118,8 @@ def joint_features(cracks: Sequence[Crack]) -> list[Features | None]:
     ]
 
 
-def features_of_crack(
-    crack: Crack, pieces: list[Piece], companionship: Float64, mean: float
-) -> Features:
-    """Return the features of a crack from its pieces and their `companions` (N,)."""
+def features_of_crack(crack: Crack, pieces: list[Piece], support: Float64, mean: float) -> Features:
+    """Return the features of a crack from its pieces and their `parallel_support` (N,)."""
     lengths = np.array([piece.length for piece in pieces])
     min_loose_px = max(min_piece_px(crack), LOOSE_FRACTION * crack.length_px)
     faint = math.log2(mean / crack.score) if crack.score else 0.0
@@ -131,7 +129,7 @@ def features_of_crack(
         uneven=min(MAX_UNEVEN, crack.widths.spread),
         taper=crack.widths.taper,
         stepped=float(np.average(stepped(pieces), weights=lengths)),
-        companions=float(np.average(companionship, weights=lengths)),
+        companions=float(np.average(support, weights=lengths)),
         faint=min(MAX_FAINT, max(-MAX_FAINT, faint)),
         loose=float(longest_loose_px(crack, pieces) >= min_loose_px),
     )
@@ -189,8 +187,8 @@ def next_piece(pieces: Sequence[Piece], number: int, end: Float64) -> int | None
     return None
 
 
-def companions(pieces: Sequence[Piece], crack_of_piece: Int64) -> Float64:
-    """Return how many parallel or perpendicular pieces are nearby, 0 to 1, for each piece (N,).
+def parallel_support(pieces: Sequence[Piece], crack_of_piece: Int64) -> Float64:
+    """Return the support of each piece (N,) by parallel or perpendicular ones nearby, 0 to 1.
 
     Nearby means within `SEARCH_LENGTHS` times its own length, and among its about `MAX_NEIGHBOURS`
     nearest. Another piece counts by its length over the own length, at most 1, and twice if it is
@@ -203,12 +201,12 @@ def companions(pieces: Sequence[Piece], crack_of_piece: Int64) -> Float64:
         return np.zeros(0)
     ends = np.array([piece.ends for piece in pieces])
     along = np.array([piece.along for piece in pieces])
-    long = np.array([piece.length for piece in pieces])
-    wide = np.array([piece.crack_width_px for piece in pieces])
+    lengths = np.array([piece.length for piece in pieces])
+    widths = np.array([piece.crack_width_px for piece in pieces])
     lines: NDArray[np.object_] = np.asarray(shapely.linestrings(ends), np.object_)
     middles = ends.mean(axis=1)
 
-    reach = SEARCH_LENGTHS * long
+    reach = SEARCH_LENGTHS * lengths
     if len(pieces) > MAX_NEIGHBOURS:  # lines are no farther apart than their middles
         farthest = np.asarray(cKDTree(middles).query(middles, [MAX_NEIGHBOURS])[0])
         reach = np.minimum(reach, farthest[:, 0])
@@ -217,27 +215,27 @@ def companions(pieces: Sequence[Piece], crack_of_piece: Int64) -> Float64:
     own, other = own[order], other[order]
     cosine = np.abs((along[own] * along[other]).sum(axis=1))
     offset = cross_track(middles[other] - middles[own], along[own])
-    near = CORNER_PX + CORNER_WIDTHS * np.maximum(wide[own], wide[other])
+    near = CORNER_PX + CORNER_WIDTHS * np.maximum(widths[own], widths[other])
     other_crack = crack_of_piece[own] != crack_of_piece[other]
     within_length = np.zeros(len(own), bool)  # one has its middle beside the other
     for one, two in ((own, other), (other, own)):
         along_one = ((middles[two] - middles[one]) * along[one]).sum(axis=1)
-        within_length |= np.abs(along_one) < long[one] / 2 - near
+        within_length |= np.abs(along_one) < lengths[one] / 2 - near
     parallel = cosine >= math.cos(math.radians(ALIGNED_DEG))
     parallel &= (np.abs(offset) > near / 2) & other_crack
     perpendicular = cosine <= math.sin(math.radians(ALIGNED_DEG))
     same = np.flatnonzero(perpendicular & ~other_crack)
     apart = shapely.distance(lines[own[same]], lines[other[same]])
     perpendicular[same] = within_length[same] & (apart <= near[same])
-    counts = np.minimum(1.0, long[other] / long[own]) * (parallel | perpendicular)
+    counts = np.minimum(1.0, lengths[other] / lengths[own]) * (parallel | perpendicular)
     own_offsets = np.searchsorted(own, np.arange(len(pieces) + 1))
     for begin, end in pairwise(own_offsets):
         parallels = begin + np.flatnonzero(parallel[begin:end])
-        counts[parallels[evenly_spaced(offset[parallels])]] *= 2
+        counts[parallels[in_equal_spacing(offset[parallels])]] *= 2
     return np.asarray(1 - 0.5 ** np.bincount(own, counts, len(pieces)), np.float64)
 
 
-def evenly_spaced(offsets: Float64) -> Bools:
+def in_equal_spacing(offsets: Float64) -> Bools:
     """Return which parallels at ``offsets`` (N,) form three at equal spacing with a piece at 0.
 
     Another one lies as far on the other side, or at twice or half the distance.

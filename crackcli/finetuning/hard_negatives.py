@@ -220,7 +220,7 @@ def choose_tiles(tiles: TileProbabilities, seed: int) -> list[Window]:
     wrong = tiles.apart(highest[flat[highest] >= CRACKED_FROM], MAX_FALSE_POSITIVES)
     rest = np.random.default_rng(seed).permutation(np.flatnonzero(flat < CRACKED_FROM))
     most = max(len(wrong), MIN_TRUE_NEGATIVES) if wrong else 0
-    right = tiles.apart(rest, most, taken=wrong)
+    right = tiles.apart(rest, most, occupied=wrong)
     return [tiles.window(place) for place in (*wrong, *right)]
 
 

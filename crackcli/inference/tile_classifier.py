@@ -103,8 +103,7 @@ class TileClassifier:
             return np.ones(requested.shape, np.float32)
         digest = raster.info.digest
         self.kept_prescreen = {
-            key: probability
-            for key, probability in self.kept_prescreen.items() if key[0] == digest
+            key: probability for key, probability in self.kept_prescreen.items() if key[0] == digest
         }
         # Squares of tiles may extend below the cells of a strip.
         parts, rows_below = [], self.rows_below + GROUP - 1
@@ -128,7 +127,10 @@ class TileClassifier:
         prescreen does not rule out all of them.
         """
         first_row, first_col = requested.row // GROUP, requested.col // GROUP
-        shape = -(-requested.end_row // GROUP) - first_row, -(-requested.end_col // GROUP) - first_col
+        shape = (
+            -(-requested.end_row // GROUP) - first_row,
+            -(-requested.end_col // GROUP) - first_col,
+        )
         squares = Window(*(GROUP * value for value in (first_row, first_col, *shape)))
         inside = grow_within(squares, 0, self.lattice.tiles_of_raster(grid))
         suspected = np.zeros(squares.shape, bool)

@@ -16,8 +16,8 @@ The score is too coarse to outline cracks.  So `refine` takes five steps:
 5. hysteresis: of these pixels, the components in which q exceeds the scene's threshold somewhere.
 
 No pixel labels are used.  The constants below were set on training photographs; results depend
-little on them (see the README).  The recipe ``study`` is the post-processing of Forest et al. 2024
-instead; ``plain`` thresholds the score.
+little on them (accuracy: docs/results.md).  The recipe ``study`` is the post-processing of Forest
+et al. 2024 instead; ``plain`` thresholds the score.
 """
 
 from dataclasses import dataclass, replace
@@ -82,7 +82,7 @@ class Masking:
         return replace(self, recipe=find_method(method).masking)
 
     @property
-    def least_px(self) -> int:
+    def min_component_px(self) -> int:
         """Area of the smallest component that counts as crack."""
         if self.min_area_px is not None:
             return self.min_area_px
@@ -154,29 +154,30 @@ def around(flags: Bools, reach_px: int) -> Window:
     return Window(row, col, rows, cols)
 
 
-def refine(rgb: UInt8, q: Float32, threshold: float, asked: Bools | None = None) -> Candidates:
+def refine(rgb: UInt8, q: Float32, threshold: float, pixels: Bools | None = None) -> Candidates:
     """Find candidates in a photograph (rows, cols, 3) with smoothed score ``q``.
 
-    ``asked`` restricts them to some pixels.  ``threshold`` is that of the scene; half of it bounds
-    the corridor.  The result at a pixel depends on those within `REACH_PX` only: kernels have radii
-    of 3 px (grey), 60 (contrast), 128 (noise) and 64 (levels), one after the other.
+    ``pixels`` (rows, cols) restricts them to some pixels.  ``threshold`` is that of the scene; half
+    of it bounds the corridor.  The result at a pixel depends on those within `REACH_PX` only:
+    kernels have radii of 3 px (grey), 60 (contrast), 128 (noise) and 64 (levels), one after the
+    other.
     """
     corridor = q > threshold / 2
-    asked = corridor if asked is None else asked & corridor
+    requested = corridor if pixels is None else pixels & corridor
     weak = np.zeros_like(corridor)
-    if not asked.any():
+    if not requested.any():
         return Candidates(weak, weak)
     g = smooth(grey(rgb), SMOOTH_GREY_PX)
     dark = two_sided_contrast(g)
     noise = smooth(dark, NOISE_PX) + 0.5
-    at = around(asked, LEVEL_PX).within(Window(0, 0, *q.shape))
+    at = around(requested, LEVEL_PX).within(Window(0, 0, *q.shape))
     g, dark, noise, near = g[at], dark[at], noise[at], q[at]
     weights = np.where(corridor[at], dark * np.minimum(near / threshold, 1.5), 0)
     crack = level(g, weights**2)
     surroundings = level(g, np.exp(-dark / noise))
     contrast = surroundings - crack
     below = np.minimum(surroundings - g, TWO_SIDED * dark)
-    weak[at] = asked[at] & (below > HALF_WAY * contrast) & (contrast > noise)
+    weak[at] = requested[at] & (below > HALF_WAY * contrast) & (contrast > noise)
     return Candidates(weak, weak & (q > threshold))
 
 

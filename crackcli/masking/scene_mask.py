@@ -72,7 +72,7 @@ class Scores:
         return self.decoded(self.band.read(window))
 
     def decoded(self, coded: UInt8) -> tuple[Float32, Bools]:
-        """Decode stored values likewise."""
+        """Return the scores (rows, cols) of stored values ``coded``, and which pixels are valid."""
         valid = coded != NODATA
         return np.where(valid, coded, 0).astype(np.float32) * (self.top / SCORE_MAX), valid
 
@@ -149,7 +149,7 @@ def write_mask(
         runs = find_runs(
             candidates(grid, pool, info, masking, threshold, progress), info.rows, info.cols
         )
-        kept = runs_of_cracks(runs, masking.least_px)
+        kept = runs_of_cracks(runs, masking.min_component_px)
         crack_px = 0
 
         def strips() -> Iterator[UInt8]:
@@ -226,14 +226,16 @@ def block_candidates(
     if masking.recipe == "plain":
         return plain_candidates(score, threshold).cut(block.crop)
     q = smoothed(score)
-    asked = np.zeros(q.shape, bool)
-    asked[block.crop] = q[block.crop] > threshold / 2
-    if not asked.any():
+    in_corridor = np.zeros(q.shape, bool)
+    in_corridor[block.crop] = q[block.crop] > threshold / 2
+    if not in_corridor.any():
         return None
-    part = around(asked, REACH_PX) if valid.all() else Window(0, 0, *q.shape)
+    part = around(in_corridor, REACH_PX) if valid.all() else Window(0, 0, *q.shape)
     at = part.within(Window(0, 0, *q.shape))
     window = Window(block.padded.row + part.row, block.padded.col + part.col, *part.shape)
-    found = refine(fill_nodata(raster.read(window).rgb, valid[at]), q[at], threshold, asked[at])
+    found = refine(
+        fill_nodata(raster.read(window).rgb, valid[at]), q[at], threshold, in_corridor[at]
+    )
     return Candidates(
         *(
             placed(flags & valid[at], at, q.shape)[block.crop]

@@ -66,7 +66,8 @@ def write_cog(
     ):
         levels = [
             Level(
-                *(rows, cols),
+                rows,
+                cols,
                 stack.enter_context(temporary.with_name(f"level{number}").open("w+b")),
                 pool,
                 DOWNSAMPLERS[resampling],
@@ -187,7 +188,9 @@ def average(tile: UInt8) -> UInt8:
 def mode(tile: UInt8) -> UInt8:
     """Halve a mask tile of 0 and 1: each pixel is the commonest valid value of four.
 
-    Of two values that are equally common, it is the one that reaches that count first, row by row.
+    Of two equally common values, it is the one whose count is reached first, reading the square row
+    by row: [[0, 1], [1, 0]] gives 1, as the second 1 comes before the second 0; [[1, 0], [nodata,
+    nodata]] gives 1, as the only 1 comes before the only 0.
     """
     four = split_quads(tile)
     clear, crack = (sum((each == value).astype(np.int8) for each in four) for value in (0, 1))

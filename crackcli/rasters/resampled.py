@@ -18,7 +18,7 @@ from crackcli.rasters.reader import Pixels, RasterInfo
 
 ZOOMS = (0.25, 0.5, 1.0, 2.0, 4.0)
 FULL_RESOLUTION = (1.0,)
-AUTO_ZOOMS = (0.5, 1.0)  # more accurate than 1 alone and a quarter slower; see the README
+AUTO_ZOOMS = (0.5, 1.0)  # more accurate than 1 alone and a quarter slower; see docs/scan.md
 TAPS_PX = 2  # px of the raster on each side that cubic interpolation reads
 NEAR_PX = 8  # px of the raster around a window, so that its nodata is always filled the same way
 PIECE_ROWS, PIECE_COLS = 256, 4096  # px of the raster, resampled at once; multiples of 4
@@ -85,8 +85,8 @@ class ResampledRaster:
                 if pixels.valid[around].any():
                     filled = fill_nodata(pixels.rgb[around], pixels.valid[around])
                     rgb[self.to_view(part).within(whole)] = resample(filled, self.zoom)
-        asked = window.within(whole)
-        return Pixels(rgb[asked], valid[asked])
+        requested = window.within(whole)
+        return Pixels(rgb[requested], valid[requested])
 
     def read_rgb(self, window: Window) -> UInt8:
         """Read the colours (rows, cols, 3) of a window like `read`."""

@@ -229,7 +229,9 @@ def write_score(
 ) -> Path:
     """Write ``score.tif`` from the strips of the store and return its path."""
     with ThreadPool(nullcontext, thread_count()) as pool:
-        counts = sum(strips_of(store, views, pool, count_values), np.zeros(len(FLOAT16_VALUES), np.int64))
+        counts = sum(
+            strips_of(store, views, pool, count_values), np.zeros(len(FLOAT16_VALUES), np.int64)
+        )
         top = top_of(counts, info.rows * info.cols)
         tags = tags_of(store, views, scorer, top)
         coded = strips_of(store, views, pool, partial(encode, top=top))

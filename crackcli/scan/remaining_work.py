@@ -46,7 +46,7 @@ class RemainingWork:
         """The finished score raster, in the work folder or in the scene; None if there is none."""
         if self.overwrite:
             return None
-        return next(filter(self.store.made, (self.store.score, self.scene.score)), None)
+        return next(filter(self.store.has_digest, (self.store.score, self.scene.score)), None)
 
     @cached_property
     def missing(self) -> list[list[int]]:
@@ -75,7 +75,7 @@ def remaining_work(
     *,
     overwrite: bool,
 ) -> RemainingWork:
-    """Look into the ``folder`` of a scene; nothing is written.
+    """Inspect the ``folder`` of a scene; nothing is written.
 
     ``scored`` is the fingerprint of the score, ``masking`` must name its recipe.  With
     ``overwrite`` a finished score does not count, but the strips of an interrupted scan do.

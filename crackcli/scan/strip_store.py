@@ -122,7 +122,7 @@ class StripStore:
         self.score, self.mask = folder / "score.tif", folder / "mask.tif"
 
     @property
-    def note(self) -> Path:
+    def digest_file(self) -> Path:
         """The file that holds the digest."""
         return self.folder / "work.json"
 
@@ -130,13 +130,13 @@ class StripStore:
         """Delete strips with another fingerprint, and claim the folder for this one."""
         if not self.is_ours():
             self.remove()
-            write_json(self.note, {"digest": self.digest})
+            write_json(self.digest_file, {"digest": self.digest})
 
     def is_ours(self) -> bool:
         """Return True if the strips in the folder have the same fingerprint."""
         try:
-            noted = json.loads(self.note.read_text(encoding="utf-8"))
-            return bool(noted["digest"] == self.digest)
+            stored = json.loads(self.digest_file.read_text(encoding="utf-8"))
+            return bool(stored["digest"] == self.digest)
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -146,7 +146,7 @@ class StripStore:
         with contextlib.suppress(OSError):
             self.folder.parent.rmdir()
 
-    def made(self, score: Path) -> bool:
+    def has_digest(self, score: Path) -> bool:
         """Return True if a score raster exists and has the same fingerprint."""
         try:
             return read_tags(score).get("CRACKCLI_SCORED") == self.digest

@@ -32,7 +32,7 @@ EXPLAINED_FRACTION = 0.5  # of a found centreline; below it the crack is a false
 SMOOTH_PX = 3.0  # sigma; about as smooth as measured centrelines
 FINE_PX = 0.25  # spacing of the points that are smoothed
 WIDTH_SIGMA_PX = 2.0  # along the course; a width is about the mean of 5 px
-OPEN_PX = 0.2  # width from which on a point of a path is open
+OPEN_PX = 0.2  # smallest width at which a point of a path is open
 
 
 @dataclass(frozen=True)

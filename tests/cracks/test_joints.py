@@ -18,9 +18,9 @@ from crackcli.cracks.joints import (
     SPACING_TOLERANCE,
     WEIGHTS,
     Features,
-    companions,
-    evenly_spaced,
+    in_equal_spacing,
     joint_features,
+    parallel_support,
     with_joint_likelihoods,
 )
 from crackcli.cracks.straight import MAX_POINTS, Piece, resample, straight_pieces
@@ -212,7 +212,7 @@ def test_two_thousand_parallels_take_less_than_three_seconds():
     pieces = [Piece(two, 3.0) for two in ends]
     begin = process_time()
 
-    shares = companions(pieces, np.arange(2000))
+    shares = parallel_support(pieces, np.arange(2000))
 
     assert process_time() - begin < 3  # 1 s; what grows with the cube takes minutes
     assert shares.min() > 0.99
@@ -230,7 +230,7 @@ def test_equal_spacings_agree_with_a_search_over_all_pairs():
         for one in offsets
     ]
 
-    assert evenly_spaced(offsets).tolist() == pairs
+    assert in_equal_spacing(offsets).tolist() == pairs
     assert 0 < sum(pairs) < 60
 
 

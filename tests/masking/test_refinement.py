@@ -216,11 +216,11 @@ def test_recipe_study_closes_gaps_narrower_than_its_element():
 
 
 @pytest.mark.parametrize(
-    ("masking", "least_px"),
+    ("masking", "min_component_px"),
     [(Masking(), 40), (Masking("study"), 50), (Masking("study", min_area_px=7), 7)],
 )
-def test_small_components_are_left_out_by_recipe(masking, least_px):
-    assert masking.least_px == least_px
+def test_small_components_are_left_out_by_recipe(masking, min_component_px):
+    assert masking.min_component_px == min_component_px
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, float("nan"), float("inf")])
