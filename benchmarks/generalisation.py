@@ -33,7 +33,7 @@ from crackcli.engines.device import Device
 from crackcli.engines.opening import open_engine
 from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.networks.checkpoint import Checkpoint
-from crackcli.rasters.crops import write_png
+from crackcli.rasters.writing.images import write_png
 from crackcli.registry import check_choice
 from crackcli.training.config import EVALUATIONS, TrainConfig
 from crackcli.training.loop import train

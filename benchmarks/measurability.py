@@ -40,7 +40,7 @@ from crackcli.detectability.block_quality import (
 from crackcli.detectability.limits import CONTRAST, d_prime, find_limits, without_nan
 from crackcli.engines.opening import open_engine
 from crackcli.inference.classifier_scorer import ClassifierScorer
-from crackcli.rasters.reader import CRACK, read_band
+from crackcli.rasters.score_mask import CRACK, read_band
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.synthesis.brushes import darken
 from crackcli.synthesis.cover import coverage

@@ -17,7 +17,8 @@ import numpy as np
 from crackcli.cracks.joints import JOINT_THRESHOLD, with_joint_likelihoods
 from crackcli.cracks.tracing import trace
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Raster, inspect, read_band
+from crackcli.rasters.reader import Raster, inspect
+from crackcli.rasters.score_mask import read_band
 from crackcli.scenes.scene import Scene
 
 RED, BLUE = np.array([255, 0, 0]), np.array([0, 60, 255])

@@ -29,8 +29,8 @@ from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.strips import StripScores
 from crackcli.progress import ignore
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import read_band
 from crackcli.rasters.resampled import parse_zooms
+from crackcli.rasters.score_mask import read_band
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.synthesis.twins import cracked_twin
 

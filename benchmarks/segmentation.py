@@ -25,8 +25,8 @@ from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
-from crackcli.rasters.reader import CRACK, read_band
 from crackcli.rasters.resampled import FULL_RESOLUTION, parse_zooms
+from crackcli.rasters.score_mask import CRACK, read_band
 from crackcli.scan.raster import ScanTask, scan_raster
 
 TOLERANCES_PX = (0, 2)

@@ -20,8 +20,8 @@ from pyogrio import read_info
 
 from crackcli.cracks.widths import WidthProfile
 from crackcli.report.formats.geopackage import append_table
-from crackcli.report.rows import SceneCracks
-from crackcli.report.width_table import width_profiles
+from crackcli.report.tables.rows import SceneCracks
+from crackcli.report.tables.width_table import width_profiles
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
 

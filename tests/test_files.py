@@ -18,8 +18,8 @@ from crackcli.files import (
     write_json,
     write_text,
 )
-from crackcli.rasters.cog import write_cog
 from crackcli.rasters.reader import RasterInfo
+from crackcli.rasters.writing.cog import write_cog
 
 LARGE = np.random.default_rng(1).integers(0, 255, (600, 700)).astype(np.uint8)  # 420 kB
 WRITERS = [atomic_write, atomic_write_in_folder]

@@ -112,7 +112,7 @@ def selftest(
         ),
         masking=Masking(recipe=masking, threshold=threshold),
         zooms=parse_zooms(zoom),
-        most_mp=megapixels,
+        max_megapixels=megapixels,
         overwrite=overwrite,
     )
     with show_progress("selftest", quiet=quiet) as report:

@@ -31,8 +31,8 @@ from crackcli.comparison.campaign import (
 from crackcli.comparison.changes import QUANTITIES, Change, CompareTask, compare
 from crackcli.errors import InputError
 from crackcli.files import write_csv
-from crackcli.report.columns import Row, rounded
 from crackcli.report.formats.geojson import Collections
+from crackcli.report.tables.columns import Row, rounded
 from crackcli.scenes.frames import exchange_frame
 from crackcli.scenes.scale import in_mm, in_mm2
 from crackcli.scenes.scene import finished_scenes

@@ -27,7 +27,7 @@ from crackcli.errors import InputError
 from crackcli.masking.runs import Runs, find_runs, number_cracks
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import CRACK, Band, read_band
+from crackcli.rasters.score_mask import CRACK, Band, read_band
 
 STRIP_PX = 32_000_000  # pixels of the mask that are read at once, at most
 STRIP_ROWS = 512  # a multiple of the height of the mask's blocks

@@ -29,7 +29,7 @@ from crackcli.evaluation.study_protocol import (
 from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
-from crackcli.rasters.reader import CRACK, read_band
+from crackcli.rasters.score_mask import CRACK, read_band
 from crackcli.registry import EXTRAS, METHODS, find_method
 from crackcli.scan.raster import ScanTask, scan_raster
 

@@ -22,7 +22,7 @@ from crackcli.cracks.tracing import trace_runs
 from crackcli.evaluation.study_protocol import large_components
 from crackcli.evaluation.study_width import largest_width
 from crackcli.masking.runs import find_runs
-from crackcli.rasters.reader import SCORE_MAX
+from crackcli.rasters.score_mask import SCORE_MAX
 
 
 @dataclass(frozen=True)

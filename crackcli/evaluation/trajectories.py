@@ -19,7 +19,7 @@ from crackcli.errors import InputError
 from crackcli.evaluation.growth import Growth, Trajectory, draw_growing_crack, follow, grow_stroke
 from crackcli.evaluation.measures import MaskMeasures
 from crackcli.evaluation.study_protocol import PATCH_PX, STUDY_CRACK, resize_mask
-from crackcli.rasters.crops import write_png
+from crackcli.rasters.writing.images import write_png
 
 STROKES, DRAWN = "strokes", "drawn"
 EXPERIMENTS = {STROKES: "flat strokes, the study's", DRAWN: "drawn cracks, 0.25 px a step"}

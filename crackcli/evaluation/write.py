@@ -25,7 +25,7 @@ from crackcli.evaluation.tables import compare_published, group_entries, make_ta
 from crackcli.evaluation.tabular import Table, to_markdown, to_records, write_table
 from crackcli.files import output_errors, refuse_existing, write_json, write_text
 from crackcli.progress import Progress, ignore
-from crackcli.rasters.crops import write_png
+from crackcli.rasters.writing.images import write_png
 
 PACKAGES = (
     *("numpy", "scipy", "opencv-python", "scikit-image"),

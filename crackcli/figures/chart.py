@@ -122,11 +122,10 @@ def wrap_text(words: str, wide_px: float, height_px: float = 8.0) -> list[str]:
     return lines
 
 
-def to_fixed_point(points: ArrayLike) -> NDArray[np.int32]:
-    """Return points (N, 2) as OpenCV's fixed-point coordinates of the supersampled image."""
-    return np.rint(np.asarray(points, np.float64) * SUPERSAMPLING * (1 << FIXED_POINT_BITS)).astype(
-        np.int32
-    )
+def to_fixed_point(points: ArrayLike, scale: int = SUPERSAMPLING) -> NDArray[np.int32]:
+    """Return points (N, 2) as fixed-point coordinates of an image ``scale`` times as large."""
+    fixed = np.asarray(points, np.float64) * scale * (1 << FIXED_POINT_BITS)
+    return np.rint(fixed).astype(np.int32)
 
 
 @dataclass(frozen=True)

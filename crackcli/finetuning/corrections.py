@@ -20,9 +20,10 @@ from crackcli.arrays import Bools
 from crackcli.datasets.folders import LabelledImage, tile_name
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, ReviewedCrack
 from crackcli.inference.tile_map import CRACKED_FROM, Place, TileProbabilities
-from crackcli.rasters.crops import read_windows, write_png
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import CRACK, Band, RasterInfo
+from crackcli.rasters.reader import RasterInfo, read_windows
+from crackcli.rasters.score_mask import CRACK, Band
+from crackcli.rasters.writing.images import write_png
 from crackcli.scenes.scene import Scene
 
 SPACING_PX = 48  # of patches along a centreline

@@ -28,9 +28,9 @@ from crackcli.errors import CrackError, InputError, OutputError, UsageError
 from crackcli.files import output_errors, refuse_existing, write_json
 from crackcli.inference.tile_map import CRACKED_FROM, TileProbabilities, tile_probabilities
 from crackcli.progress import FractionDone, Progress, ignore, part
-from crackcli.rasters.crops import read_windows, write_png
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import RasterInfo, inspect
+from crackcli.rasters.reader import RasterInfo, inspect, read_windows
+from crackcli.rasters.writing.images import write_png
 from crackcli.scan.inputs import find_rasters
 from crackcli.synthesis.twins import cracked_twin
 from crackcli.training.config import TrainConfig

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from crackcli.arrays import Bools, Float64, Int64, UInt8
-from crackcli.rasters.reader import CRACK, NODATA, SCORE_MAX
+from crackcli.rasters.score_mask import CRACK, NODATA, SCORE_MAX
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,10 +33,11 @@ from crackcli.masking.refinement import (
 )
 from crackcli.masking.runs import Runs, find_runs, number_cracks
 from crackcli.progress import Progress, ignore
-from crackcli.rasters.cog import write_cog
 from crackcli.rasters.grid import Block, Grid, Strip, Window
 from crackcli.rasters.nodata import fill_nodata
-from crackcli.rasters.reader import CRACK, NODATA, SCORE_MAX, Band, Raster, RasterInfo, read_tags
+from crackcli.rasters.reader import Raster, RasterInfo
+from crackcli.rasters.score_mask import CRACK, NODATA, SCORE_MAX, Band, read_tags
+from crackcli.rasters.writing.cog import write_cog
 from crackcli.registry import find_method
 from crackcli.threads import ThreadPool, thread_count
 

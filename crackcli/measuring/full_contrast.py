@@ -182,7 +182,7 @@ def estimate_contrasts(
     """
     cracks = contrasts_of_cracks(by_shape, labels, optics)
     wide = by_shape.wide.astype(np.float64)
-    # The local contrast of a wide place counts the more, the less its noise and the more K varies.
+    # The local contrast has a high weight where its noise is low and K varies along the crack.
     variance = np.where(by_shape.wide, by_shape.noise, 0) ** 2
     near = smooth_along(variance, line_offsets, LOCAL, wide)
     near /= max(1.0, 2 * math.sqrt(math.pi) * LOCAL / optics.noise_samples)

@@ -1,4 +1,4 @@
-"""Inspect raster files and read windows of them; `crackcli.rasters.cog` writes rasters.
+"""Inspect raster files and read windows of them; `crackcli.rasters.writing.cog` writes rasters.
 
 Whatever a file contains (8 or 16 bits, grey, palette, RGB, alpha, nodata, EXIF orientation), a
 window is upright RGB, uint8, with a mask of valid pixels. Zero is a valid grey value: only a mask
@@ -40,15 +40,10 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = {".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp", ".jp2", ".vrt"}
 MIN_SIDE_PX = 32  # smaller images are refused
-# Values of score and mask rasters.
-NODATA = 255
-CRACK = 1  # in a mask
-SCORE_MAX = 254
 PIECE_PX = 2**20  # pixels that are converted to RGB at once
 MAX_BLOCK_ROWS = 1024  # files with taller blocks are not decoded in parts by several threads
 
 EXPORT_AGAIN = "export it again"  # remedy for a damaged photograph
-SCAN_AGAIN = "scan its photograph again with --overwrite"  # for a score or mask
 
 # Options of GDAL. A damaged JPEG must be an error: by default its missing part is read as grey.
 ENVIRONMENT = {
@@ -320,6 +315,13 @@ class Raster:
             yield Window(stored.row, begin, stored.rows, end - begin)
 
 
+def read_windows(info: RasterInfo, windows: Iterable[Window]) -> Iterator[tuple[Window, UInt8]]:
+    """Yield windows with their colours (rows, cols, 3), sorted from top to bottom to read fast."""
+    with Raster(info) as raster:
+        for window in sorted(windows, key=lambda w: (w.row, w.col)):
+            yield window, np.ascontiguousarray(raster.read(window).rgb)
+
+
 def to_rasterio_window(window: Window) -> rasterio.windows.Window:
     """Return a window in the form that rasterio takes."""
     return rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
@@ -343,48 +345,3 @@ def reflect_side(start: int, length: int, side: int) -> tuple[int, int, Index]:
     first, needed = int(position.min()), int(np.ptp(position)) + 1
     unchanged = needed == length and position[0] == first
     return first, needed, slice(None) if unchanged else position - first
-
-
-class Band:
-    """The single band of a score or mask raster, opened for reading; a context manager."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.stack = contextlib.ExitStack()
-
-    def __enter__(self) -> "Band":
-        self.source = self.stack.enter_context(open_raster(self.path, SCAN_AGAIN))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        return self.stack.__exit__(kind, error, traceback)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Return the number of rows and columns."""
-        rows, cols = self.source.shape
-        return rows, cols
-
-    def read(self, window: Window) -> UInt8:
-        """Read a window (rows, cols); beyond the edges, the raster is reflected."""
-        inside, (rows, cols) = reflect_window(window, *self.source.shape)
-        with input_errors(self.path, SCAN_AGAIN):
-            values: UInt8 = self.source.read(1, window=to_rasterio_window(inside))
-        return values[rows][:, cols]
-
-
-def read_band(path: Path, window: Window | None = None) -> UInt8:
-    """Read a window (default: all) of the single band of a score or mask raster."""
-    with Band(path) as band:
-        return band.read(window or Window(0, 0, *band.shape))
-
-
-def read_tags(path: Path) -> dict[str, str]:
-    """Return the tags of a score or mask raster."""
-    with open_raster(path) as source:
-        return dict(source.tags())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crackcli.errors import InputError, UsageError
-from crackcli.report.columns import Row
+from crackcli.report.tables.columns import Row
 from crackcli.scenes.scene import Scene
 from crackcli.scenes.source import read_run_record
 

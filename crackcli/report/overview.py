@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from crackcli.arrays import Float64, UInt8
 from crackcli.cracks.crack import Crack
 from crackcli.errors import InputError
-from crackcli.figures.chart import Canvas, Colour, text_px
-from crackcli.rasters.crops import write_png
+from crackcli.figures.chart import BLACK, FIXED_POINT_BITS, Canvas, Colour, text_px, to_fixed_point
 from crackcli.rasters.reader import Raster, RasterInfo
+from crackcli.rasters.writing.images import write_png
 from crackcli.report.formats.qgis_style import COLOURS, GREY, WIDTHS_PX
-from crackcli.report.rows import SceneCracks, centrelines
-from crackcli.report.severity_columns import unc_in_mm
+from crackcli.report.tables.rows import SceneCracks, centrelines
+from crackcli.report.tables.severity_columns import unc_in_mm
 from crackcli.scenes.scale import Scale
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,6 @@ RING_PX = 6  # around the widest place of a labelled crack
 LABELLED = 5  # the widest cracks
 FADED = 0.25  # how far the photograph fades to white, so that colours stand out
 WHITE: Colour = (255, 255, 255)
-INK: Colour = (30, 30, 30)
 PAPER: Colour = (235, 235, 235)  # where there is no photograph, or nodata
 DASH_PX, GAP_PX = 9.0, 6.0
 LINE_PX, CASING_PX = 2, 5  # a coloured line on a white one shows on any background
@@ -46,10 +45,7 @@ TEXT_PX = 10.0  # height of capital letters
 MARGIN_PX = 14
 ROW_PX = 24  # of a line of the legend
 BAR_SHARE = 0.2  # of the width: the longest scale bar
-FIXED = 4  # fractional bits of OpenCV's coordinates
-
-
-PALE: Colour = (110, 110, 110)
+ID_COLOUR: Colour = (110, 110, 110)  # of the id in a label
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -112,9 +108,9 @@ def draw_lines(image: UInt8, table: SceneCracks, view: View) -> None:
         members = [crack for crack, of in zip(table.cracks, classes, strict=True) if of == number]
         layers.append((lines_of(members, view), rgb(name)))
     for lines, colour in layers:
-        points = [fixed(line) for line in lines]
+        points = [pixel_centres(line) for line in lines]
         for shade, thick in ((WHITE, CASING_PX), (colour, LINE_PX)):
-            cv2.polylines(image, points, False, shade, thick, cv2.LINE_AA, FIXED)
+            cv2.polylines(image, points, False, shade, thick, cv2.LINE_AA, FIXED_POINT_BITS)
 
 
 def lines_of(cracks: Sequence[Crack], view: View) -> list[Float64]:
@@ -155,15 +151,23 @@ def draw_labels(image: UInt8, cracks: Sequence[Crack], scale: Scale | None, view
         left, top, right, bottom = box = free_box(place, (wide, high), taken, places, view)
         taken.append(box)
         near = np.clip(place, (left, top), (right, bottom))
-        for colour, thick in ((WHITE, 4), (INK, 1)):
-            ends = [fixed(np.array([place, near]))]
-            cv2.polylines(image, ends, False, colour, thick, cv2.LINE_AA, FIXED)
-            x, y = fixed(place).tolist()
-            cv2.circle(image, (x, y), RING_PX << FIXED, colour, thick, cv2.LINE_AA, FIXED)
+        for colour, thick in ((WHITE, 4), (BLACK, 1)):
+            ends = [pixel_centres(np.array([place, near]))]
+            cv2.polylines(image, ends, False, colour, thick, cv2.LINE_AA, FIXED_POINT_BITS)
+            x, y = pixel_centres(place).tolist()
+            cv2.circle(
+                image,
+                (x, y),
+                RING_PX << FIXED_POINT_BITS,
+                colour,
+                thick,
+                cv2.LINE_AA,
+                FIXED_POINT_BITS,
+            )
         plate = Canvas(math.ceil(wide), math.ceil(high))
         plate.text((5, TEXT_PX / 2 + 6), words[0], height_px=TEXT_PX)
-        plate.text((5, 1.5 * TEXT_PX + 13), words[1], height_px=TEXT_PX, colour=PALE)
-        stamp(image, plate.image(), round(left), round(top))
+        plate.text((5, 1.5 * TEXT_PX + 13), words[1], height_px=TEXT_PX, colour=ID_COLOUR)
+        paste_framed(image, plate.image(), round(left), round(top))
 
 
 def free_box(
@@ -277,9 +281,9 @@ def draw_scale_bar(canvas: Canvas, scale: Scale | None, view: View, y: float) ->
     else:
         text = f"{length / 1000:g} m" if length >= 1000 else f"{length:g} mm"
     x = MARGIN_PX
-    canvas.line([(x, y), (x + px, y)], INK, 2.5)
+    canvas.line([(x, y), (x + px, y)], BLACK, 2.5)
     for end in (x, x + px):
-        canvas.line([(end, y - 5), (end, y + 5)], INK, 1.5)
+        canvas.line([(end, y - 5), (end, y + 5)], BLACK, 1.5)
     canvas.text((x + px + 10, y), text, height_px=TEXT_PX)
 
 
@@ -288,7 +292,7 @@ def ascii_of(text: str) -> str:
     return text.encode("ascii", "replace").decode()
 
 
-def stamp(image: UInt8, plate: UInt8, left: int, top: int) -> None:
+def paste_framed(image: UInt8, plate: UInt8, left: int, top: int) -> None:
     """Put a plate onto an image with a thin dark frame, as far as it lies on it."""
     plate[[0, -1]] = plate[:, [0, -1]] = 120
     rows, cols = image.shape[:2]
@@ -297,9 +301,9 @@ def stamp(image: UInt8, plate: UInt8, left: int, top: int) -> None:
     part[:] = plate[: part.shape[0], : part.shape[1]]
 
 
-def fixed(points: Float64) -> NDArray[np.int32]:
-    """Return points as OpenCV's fixed-point coordinates, where pixel centres are whole numbers."""
-    return np.asarray(np.rint((points - 0.5) * 2**FIXED), np.int32)
+def pixel_centres(points: Float64) -> NDArray[np.int32]:
+    """Return points (N, 2) in OpenCV's coordinates, in which pixel centres are whole numbers."""
+    return to_fixed_point(points - 0.5, scale=1)
 
 
 def rgb(colour: str) -> Colour:

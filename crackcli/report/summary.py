@@ -9,8 +9,8 @@ import numpy as np
 
 from crackcli.detectability.assessment import limit_on_most
 from crackcli.detectability.statements import SceneFindings, limits_and_areas, statement
-from crackcli.report.limit_columns import scene_limits
-from crackcli.report.rows import SceneCracks, findings_of
+from crackcli.report.tables.limit_columns import scene_limits
+from crackcli.report.tables.rows import SceneCracks, findings_of
 from crackcli.scenes.frames import exchange_frame
 
 MAX_ROWS = 20  # scenes in the table; the total is of all

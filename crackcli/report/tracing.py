@@ -21,12 +21,13 @@ from crackcli.measuring.measure import measure_all
 from crackcli.measuring.profiles import RasterPhotograph
 from crackcli.measuring.tone import TONE_CURVES
 from crackcli.progress import FractionDone, Progress, ignore, part
-from crackcli.rasters.reader import RasterInfo, read_tags
+from crackcli.rasters.reader import RasterInfo
+from crackcli.rasters.score_mask import read_tags
 from crackcli.registry import FORMATS
-from crackcli.report.columns import EDGES
 from crackcli.report.default_options import by_default
 from crackcli.report.identity import check_names, identify, relevance_top
-from crackcli.report.rows import SceneCracks
+from crackcli.report.tables.columns import EDGES
+from crackcli.report.tables.rows import SceneCracks
 from crackcli.scenes.scale import Scale, check_scale_options
 from crackcli.scenes.scene import Scene
 from crackcli.scenes.source import inspect_original

@@ -18,10 +18,10 @@ from crackcli.errors import InputError
 from crackcli.progress import Progress, ignore, in_pixels, part
 from crackcli.registry import FORMATS, load
 from crackcli.report.overview import write_overview
-from crackcli.report.rows import SceneCracks
 from crackcli.report.severity import find_profiles
-from crackcli.report.severity_columns import SeverityProfiles
 from crackcli.report.summary import ReportSummary, SceneFigures, SceneReport, summarise
+from crackcli.report.tables.rows import SceneCracks
+from crackcli.report.tables.severity_columns import SeverityProfiles
 from crackcli.report.tracing import ReportTask, trace_scene
 from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene, finished_folders

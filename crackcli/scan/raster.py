@@ -33,10 +33,11 @@ from crackcli.inference.views import View, merge_views, score_view
 from crackcli.masking.refinement import Masking
 from crackcli.masking.scene_mask import find_threshold, write_mask
 from crackcli.progress import Progress, ignore, in_pixels, part
-from crackcli.rasters.cog import write_cog
 from crackcli.rasters.read_ahead import ReadAhead
-from crackcli.rasters.reader import NODATA, SCORE_MAX, RasterInfo, inspect, read_tags
+from crackcli.rasters.reader import RasterInfo, inspect
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
+from crackcli.rasters.score_mask import NODATA, SCORE_MAX, read_tags
+from crackcli.rasters.writing.cog import write_cog
 from crackcli.registry import find_method
 from crackcli.scan.fingerprint import fingerprint
 from crackcli.scan.remaining_work import missing_strips, remaining_work

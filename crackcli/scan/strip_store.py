@@ -22,7 +22,7 @@ from crackcli.errors import InputError
 from crackcli.files import atomic_write, output_errors, write_json
 from crackcli.inference.strips import StripScores
 from crackcli.inference.views import View
-from crackcli.rasters.reader import read_tags
+from crackcli.rasters.score_mask import read_tags
 from crackcli.scenes.scene import Scene
 
 SQUARE_PX = 32

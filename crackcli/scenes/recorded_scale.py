@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 
 from crackcli.errors import InputError, UsageError
 from crackcli.rasters.grid import ORIENTATIONS
-from crackcli.rasters.reader import RasterInfo, read_tags
+from crackcli.rasters.reader import RasterInfo
+from crackcli.rasters.score_mask import read_tags
 from crackcli.scenes import exif
 from crackcli.scenes.markers import marker_scale
 from crackcli.scenes.record import HintsRecord, PhotographRecord, ScaleRecord

@@ -17,7 +17,7 @@ from numpy.random import Generator
 
 from crackcli.arrays import Bools, Float32, Float64, Int64
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import CRACK, NODATA, Band
+from crackcli.rasters.score_mask import CRACK, NODATA, Band
 
 CELL_PX = 32
 STRIP_CELLS = 16  # rows of cells that are read at once

@@ -22,7 +22,7 @@ from scipy.spatial import cKDTree
 
 from crackcli.arrays import Bools, Float64, Int64, UInt8
 from crackcli.cracks.crack import Crack
-from crackcli.rasters.reader import CRACK, NODATA
+from crackcli.rasters.score_mask import CRACK, NODATA
 from crackcli.synthesis.cover import CrackPath, coverage
 
 DETECTED_FRACTION = 0.5  # of a drawn centreline

@@ -15,10 +15,10 @@ from crackcli.cracks.crack import Crack
 from crackcli.engines.engine import DIRECT_KINDS
 from crackcli.errors import InputError
 from crackcli.inference.prescreen import ZOOM
-from crackcli.rasters.crops import write_pixels
 from crackcli.rasters.grid import Window
 from crackcli.rasters.nodata import fill_nodata
 from crackcli.rasters.reader import Pixels, Raster, RasterInfo
+from crackcli.rasters.writing.images import write_pixels
 from crackcli.scenes.record import Prescreening
 from crackcli.scenes.scene import Scene
 from crackcli.selftest.crack_free_areas import CELL_PX, Cells, Place, choose_places

@@ -31,10 +31,11 @@ from crackcli.errors import CrackError, InputError, ModelError, UsageError
 from crackcli.inference.options import ModelOptions
 from crackcli.masking.refinement import Masking
 from crackcli.progress import Progress, ignore, part
-from crackcli.rasters.crops import write_pixels
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Raster, RasterInfo, inspect, read_band
+from crackcli.rasters.reader import Raster, RasterInfo, inspect
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
+from crackcli.rasters.score_mask import read_band
+from crackcli.rasters.writing.images import write_pixels
 from crackcli.report.tracing import ReportTask, trace_scene
 from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.scenes.record import EngineRecord
@@ -84,7 +85,7 @@ class SelftestTask:
     model_options: ModelOptions = ModelOptions()
     masking: Masking = Masking("auto")
     zooms: tuple[float, ...] = FULL_RESOLUTION
-    most_mp: float = MAX_MP
+    max_megapixels: float = MAX_MP
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -198,7 +199,7 @@ def run_selftest(task: SelftestTask, progress: Progress = ignore) -> SelftestRes
     options = scan_options(task)
     work = task.output / "work"
     copies_mp = task.count * copy_side(256, options.zooms, options.model_options.look) ** 2 / 1e6
-    unchanged_mp = 0.0 if task.scan else min(info.megapixels, task.most_mp)
+    unchanged_mp = 0.0 if task.scan else min(info.megapixels, task.max_megapixels)
     first = unchanged_mp / (unchanged_mp + copies_mp)
     parts = scan_unchanged(task, info, options, work, part(progress, 0, first))
     whole = parts[0].window.shape == (info.rows, info.cols)
@@ -291,11 +292,13 @@ def scan_unchanged(
                 "leave --scan out"
             )
         return [trace_part(whole, same[0], task.scan)]
-    if info.megapixels <= task.most_mp:
+    if info.megapixels <= task.max_megapixels:
         scenes = scan_all(options, progress)
         return [trace_part(whole, scenes[0], options.output)]
     rng = np.random.default_rng([task.seed, 1])
-    windows = {f"window_{n:04d}": w for n, w in enumerate(random_windows(rng, info, task.most_mp))}
+    windows = {
+        f"window_{n:04d}": w for n, w in enumerate(random_windows(rng, info, task.max_megapixels))
+    }
     log.info(
         "%s has %.0f megapixels; testing %d random windows of %d px",
         info.path.name,
@@ -312,11 +315,13 @@ def scan_unchanged(
     return [trace_part(windows[scene.name], scene, options.output) for scene in scenes]
 
 
-def random_windows(rng: Generator, info: RasterInfo, most_mp: float) -> list[Window]:
-    """Return random windows with few nodata pixels, of at most ``most_mp`` megapixels in total, in
-    reading order."""
+def random_windows(rng: Generator, info: RasterInfo, max_megapixels: float) -> list[Window]:
+    """Return random windows with few nodata pixels, in reading order.
+
+    Together they have at most ``max_megapixels``.
+    """
     rows, cols = (max(1, side // WINDOW_PX) for side in (info.rows, info.cols))
-    count = max(1, int(most_mp * 1e6 / WINDOW_PX**2))
+    count = max(1, int(max_megapixels * 1e6 / WINDOW_PX**2))
     found: list[Window] = []
     with Raster(info) as raster:
         for cell in rng.permutation(rows * cols).tolist():

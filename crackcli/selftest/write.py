@@ -20,8 +20,8 @@ import numpy as np
 from crackcli import __version__
 from crackcli.files import lock_folder, output_errors, refuse_existing, write_csv, write_json
 from crackcli.progress import Progress, ignore
-from crackcli.rasters.crops import write_png
-from crackcli.report.columns import rounded
+from crackcli.rasters.writing.images import write_png
+from crackcli.report.tables.columns import rounded
 from crackcli.scenes.scale import in_mm
 from crackcli.selftest import hits
 from crackcli.selftest.plots import overlay, pod_chart
@@ -30,6 +30,7 @@ from crackcli.selftest.run import CrackResult, SelftestResult, SelftestTask, run
 
 CROWDED_PX = 192.0  # places nearer to each other are not independent
 CURVE_POINTS = 41  # widths of the curve, besides those that were drawn
+RECORDED_AS = {"max_megapixels": "most_mp"}  # key in the record, where it is not the field's name
 FILES = ("pod.csv", "curve.csv", "pod.png", "overlay.png", "selftest.json")
 
 Row = dict[str, Any]
@@ -210,7 +211,7 @@ def make_record(test: SelftestResult, task: SelftestTask) -> dict[str, Any]:
             "windows": None if test.whole else [asdict(part.window) for part in test.parts],
         },
         "rules": {
-            "model": "log-odds of detection straight over log width, Firth's penalty",
+            "model": "log-odds of detection linear in log width, Firth's penalty",
             "a90_95": "one-sided 95 % bound of a90 by the likelihood ratio",
             "detected_share": hits.DETECTED_FRACTION,
             "reach_px": hits.REACH_PX,
@@ -226,7 +227,7 @@ def options_record(task: SelftestTask) -> dict[str, Any]:
     """Return the options of a task as one flat dict; the self-test has no option --look-in."""
     options: dict[str, Any] = {}
     for name, value in asdict(task).items():
-        options |= value if name == "model_options" else {name: value}
+        options |= value if name == "model_options" else {RECORDED_AS.get(name, name): value}
     del options["look_in"]
     return options
 
@@ -249,9 +250,9 @@ def sentence(test: SelftestResult, errors: WidthErrors) -> str:
     if math.isnan(a9095):
         found = sum(each.hit.detected for each in test.tested)
         first = (
-            f"No width up to {test.pod.widest:g} px{also_mm(test.pod.widest, test)} is shown to be "
-            f"found in 90 % of cases with 95 % confidence {where}: {found} of {len(test.tested)} "
-            "drawn cracks were found"
+            f"The test does not show that cracks up to {test.pod.widest:g} px"
+            f"{also_mm(test.pod.widest, test)} are found in 90 % of cases with 95 % confidence "
+            f"{where}: {found} of {len(test.tested)} drawn cracks were found"
         )
     else:
         shown = math.ceil(a9095 * 10 - 1e-6) / 10

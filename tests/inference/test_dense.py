@@ -13,7 +13,8 @@ from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Band, Raster, inspect, read_tags
+from crackcli.rasters.reader import Raster, inspect
+from crackcli.rasters.score_mask import Band, read_tags
 from crackcli.scan.raster import ScanTask, scan_raster
 
 

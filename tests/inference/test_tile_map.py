@@ -7,9 +7,9 @@ from fakes import LocalEngine, wall
 
 from crackcli.datasets.folders import photo_of, tile_name
 from crackcli.inference.tile_map import TileProbabilities, tile_probabilities
-from crackcli.rasters.crops import read_windows, write_png
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import inspect
+from crackcli.rasters.reader import inspect, read_windows
+from crackcli.rasters.writing.images import write_png
 
 
 def saved(image, path):

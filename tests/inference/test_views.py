@@ -14,7 +14,7 @@ from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.strips import StripScores
 from crackcli.inference.views import merge_views, resample_back
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Raster, inspect, read_tags
+from crackcli.rasters.reader import Raster, inspect
 from crackcli.rasters.resampled import (
     AUTO_ZOOMS,
     ZOOMS,
@@ -22,6 +22,7 @@ from crackcli.rasters.resampled import (
     parse_zooms,
     resampled_shape,
 )
+from crackcli.rasters.score_mask import read_tags
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.scan.survey import SurveyTask
 from crackcli.scenes.scene import Scene

@@ -17,9 +17,10 @@ from crackcli.masking.refinement import (
 )
 from crackcli.masking.runs import find_runs
 from crackcli.masking.scene_mask import find_threshold, paint, painted, runs_of_cracks, write_mask
-from crackcli.rasters.cog import write_cog
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Raster, inspect, read_band, read_tags
+from crackcli.rasters.reader import Raster, inspect
+from crackcli.rasters.score_mask import read_band, read_tags
+from crackcli.rasters.writing.cog import write_cog
 
 THRESHOLD = 0.01
 REFINED = Masking()

@@ -10,9 +10,10 @@ import rasterio.shutil
 from affine import Affine
 from rasterio.windows import Window as Part
 
-from crackcli.rasters import cog
-from crackcli.rasters.cog import DOWNSAMPLERS, write_cog
-from crackcli.rasters.reader import NODATA, RasterInfo
+from crackcli.rasters.reader import RasterInfo
+from crackcli.rasters.score_mask import NODATA
+from crackcli.rasters.writing import cog
+from crackcli.rasters.writing.cog import DOWNSAMPLERS, write_cog
 
 MAP = Affine(0.002, 0.001, 500_000, 0.001, -0.002, 5_500_000)
 UPRIGHT = Affine(0.5, 0, 7_000, 0, -0.25, 3_000)

@@ -13,9 +13,10 @@ from rasterio.enums import ColorInterp
 
 from crackcli.errors import InputError, OutputError
 from crackcli.rasters import reader as door
-from crackcli.rasters.cog import write_cog
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Raster, inspect, read_band, read_tags
+from crackcli.rasters.reader import Raster, inspect
+from crackcli.rasters.score_mask import read_band, read_tags
+from crackcli.rasters.writing.cog import write_cog
 
 ROWS, COLS = 45, 70
 TURNED = Affine(0.002, 0.001, 500_000, 0.001, -0.002, 5_500_000)

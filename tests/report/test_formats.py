@@ -13,10 +13,10 @@ from rasterio.warp import transform as to_crs
 from walls import picture, polyline, trace_array
 
 from crackcli.errors import InputError
-from crackcli.report.columns import COLUMNS, SCENE_COLUMNS
 from crackcli.report.formats import csv as csv_format
 from crackcli.report.formats import geojson, geopackage
-from crackcli.report.rows import SceneCracks
+from crackcli.report.tables.columns import COLUMNS, SCENE_COLUMNS
+from crackcli.report.tables.rows import SceneCracks
 from crackcli.scenes.frames import apply_affine
 from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scale import find_scale

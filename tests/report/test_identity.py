@@ -16,12 +16,12 @@ from walls import polyline, trace_array
 from crackcli.cracks.tracing import trace_runs
 from crackcli.errors import UsageError
 from crackcli.masking.runs import find_runs
-from crackcli.report.columns import COLUMNS
 from crackcli.report.formats import csv as csv_format
 from crackcli.report.formats import geojson, geopackage
 from crackcli.report.identity import Identity, check_names, identify, relevance_top, scan_facts
-from crackcli.report.rows import SceneCracks
 from crackcli.report.severity import find_profiles
+from crackcli.report.tables.columns import COLUMNS
+from crackcli.report.tables.rows import SceneCracks
 from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene

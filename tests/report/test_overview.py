@@ -11,7 +11,7 @@ from crackcli.figures.chart import Canvas
 from crackcli.report import overview
 from crackcli.report.formats.qgis_style import COLOURS, GREY
 from crackcli.report.overview import View, free_box, legend_entries, rgb, widest, write_overview
-from crackcli.report.rows import SceneCracks
+from crackcli.report.tables.rows import SceneCracks
 from crackcli.scenes.scale import Scale
 
 ROWS, COLS = 400, 1000  # shown at full size: wider than LEAST_PX, narrower than WIDEST_PX

@@ -16,11 +16,11 @@ from rasterio.warp import transform as to_crs
 from walls import polyline, trace_array
 
 from crackcli.cracks.widths import WidthProfile
-from crackcli.report.columns import COLUMNS
 from crackcli.report.formats import csv as csv_format
 from crackcli.report.formats import geojson, geopackage
-from crackcli.report.rows import SceneCracks
 from crackcli.report.severity import find_profiles
+from crackcli.report.tables.columns import COLUMNS
+from crackcli.report.tables.rows import SceneCracks
 from crackcli.scenes.frames import apply_affine
 from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scale import Scale, find_scale

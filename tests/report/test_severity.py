@@ -17,7 +17,7 @@ from crackcli.report.severity import (
     shipped_profiles,
     worst,
 )
-from crackcli.report.severity_columns import (
+from crackcli.report.tables.severity_columns import (
     caveats,
     crack_columns,
     crack_grades,

@@ -16,7 +16,7 @@ from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.masking import scene_mask as mask_scene
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import read_band, read_tags
+from crackcli.rasters.score_mask import read_band, read_tags
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.scenes.scene import Scene
 

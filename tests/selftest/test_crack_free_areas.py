@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from crackcli.rasters.cog import write_cog
 from crackcli.rasters.reader import RasterInfo
+from crackcli.rasters.writing.cog import write_cog
 from crackcli.selftest.crack_free_areas import CELL_PX, Cells, choose_places
 
 ROWS, COLS = 640, 900

@@ -123,6 +123,7 @@ def test_the_curve_and_the_record_agree_with_the_rows(finished):
     assert record["image"]["sha256"] == hashlib.sha256(before).hexdigest()
     assert record["engine"]["model_sha256"] == "0" * 64
     assert record["contrast"] == 0.5
+    assert record["options"]["most_mp"] == 30
     assert record["unexplained_indications"] == 0
     assert record["sentence"] == summary.sentence
     for name in ("pod.png", "overlay.png"):
@@ -133,7 +134,7 @@ def test_the_sentence_does_not_claim_what_nine_cracks_cannot_show(finished):
     _, summary, _, _, _ = finished
 
     assert summary.sentence.startswith(
-        "No width up to 4 px (8 mm) is shown to be found in 90 % of "
+        "The test does not show that cracks up to 4 px (8 mm) are found in 90 % of cases "
     )
     assert (
         "6 of 9 drawn cracks were found, drawn 50 % darker than the surface; " in summary.sentence
@@ -179,7 +180,8 @@ def test_cracks_that_contradict_the_curve_are_not_claimed(finished):
     assert odd.pod.a9095 < 1
     assert math.isnan(claimed_a9095(odd)[0])
     assert claimed_a9095(odd)[1] == (4.0, 21, 30)
-    assert sentence(odd, WidthErrors.of([])).startswith("No width up to 4 px")
+    shown = "The test does not show that cracks up to 4 px (8 mm) are found"
+    assert sentence(odd, WidthErrors.of([])).startswith(shown)
 
 
 def test_a_seed_gives_the_same_files_and_another_seed_others(finished, photograph, tmp_path):
@@ -258,7 +260,7 @@ def test_only_windows_of_a_large_photograph_are_tested_and_a_note_explains_it(
     monkeypatch.setattr(selftest, "WINDOW_PX", 320)
     photograph = write(tmp_path / "wall.tif", wall(660, 700, cracks=0), MAP)
 
-    summary = run(photograph, tmp_path / "out", most_mp=0.21)
+    summary = run(photograph, tmp_path / "out", max_megapixels=0.21)
 
     windows = summary.record["image"]["windows"]
     assert len(windows) == 2

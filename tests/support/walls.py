@@ -14,8 +14,8 @@ from affine import Affine
 from crackcli.cracks.tracing import trace_runs
 from crackcli.files import sha256
 from crackcli.masking.runs import find_runs
-from crackcli.rasters.cog import write_cog
 from crackcli.rasters.reader import RasterInfo
+from crackcli.rasters.writing.cog import write_cog
 from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scene import Scene
 

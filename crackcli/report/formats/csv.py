@@ -10,9 +10,9 @@ from pathlib import Path
 
 from crackcli.errors import InputError
 from crackcli.files import write_csv
-from crackcli.report.columns import COLUMNS, SCENE_COLUMNS, Row
-from crackcli.report.rows import SceneCracks, rows, scene_row
-from crackcli.report.severity_columns import (
+from crackcli.report.tables.columns import COLUMNS, SCENE_COLUMNS, Row
+from crackcli.report.tables.rows import SceneCracks, rows, scene_row
+from crackcli.report.tables.severity_columns import (
     CAVEATS,
     SeverityProfiles,
     caveats,

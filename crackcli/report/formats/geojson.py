@@ -24,16 +24,16 @@ import shapely
 
 from crackcli.detectability.statements import statement
 from crackcli.files import atomic_write
-from crackcli.report.columns import Row
 from crackcli.report.formats.provenance import of_report, of_scene
-from crackcli.report.rows import (
+from crackcli.report.tables.columns import Row
+from crackcli.report.tables.rows import (
     SceneCracks,
     areas,
     centrelines,
     findings_of,
     rows,
 )
-from crackcli.report.severity_columns import SeverityProfiles, nested
+from crackcli.report.tables.severity_columns import SeverityProfiles, nested
 from crackcli.scenes.frames import Frame, Geometries, exchange_frame
 
 NOTE = (

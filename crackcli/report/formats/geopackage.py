@@ -30,17 +30,17 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from crackcli.detectability.assessment import areas_of
 from crackcli.errors import InputError, OutputError
 from crackcli.files import atomic_write
-from crackcli.report.columns import COLUMNS, Row
 from crackcli.report.formats.qgis_style import layer_style, style_name
-from crackcli.report.limit_columns import AREA_COLUMNS, area_polygons, area_rows
-from crackcli.report.rows import SceneCracks, areas, centrelines, rows
-from crackcli.report.severity_columns import (
+from crackcli.report.tables.columns import COLUMNS, Row
+from crackcli.report.tables.limit_columns import AREA_COLUMNS, area_polygons, area_rows
+from crackcli.report.tables.rows import SceneCracks, areas, centrelines, rows
+from crackcli.report.tables.severity_columns import (
     PROFILE_COLUMNS,
     SeverityProfiles,
     crack_columns,
     profile_rows,
 )
-from crackcli.report.width_table import width_profiles
+from crackcli.report.tables.width_table import width_profiles
 from crackcli.scenes.frames import Frame, Geometries, map_frame
 
 NAME = "cracks.gpkg"

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from typing import Any
 
 from crackcli import __version__
-from crackcli.report.limit_columns import not_assessable_m2
-from crackcli.report.rows import SceneCracks
-from crackcli.report.severity_columns import SeverityProfiles, profile_rows
+from crackcli.report.tables.limit_columns import not_assessable_m2
+from crackcli.report.tables.rows import SceneCracks
+from crackcli.report.tables.severity_columns import SeverityProfiles, profile_rows
 from crackcli.scenes.record import SceneRecord
 
 SCHEMA_VERSION = 1

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from crackcli.report.severity import POSSIBLY, SeverityProfile
-from crackcli.report.severity_columns import SeverityProfiles
+from crackcli.report.tables.severity_columns import SeverityProfiles
 
 VERSION = "3.28.0-Firenze"  # oldest QGIS that reads this form; later ones do too
 COLOURS = ("#4575b4", "#91bfdb", "#fee090", "#fc8d59", "#d73027", "#7a0177")

@@ -25,17 +25,17 @@ from crackcli.inference.views import View
 from crackcli.masking.refinement import HALO_PX, Masking
 from crackcli.masking.scene_mask import CORE_PX, find_threshold, write_mask
 from crackcli.progress import FractionDone, ignore
-from crackcli.rasters.crops import write_png
 from crackcli.rasters.grid import Grid
 from crackcli.rasters.nodata import RasterReader
 from crackcli.rasters.reader import inspect
+from crackcli.rasters.writing.images import write_png
 from crackcli.scan.dry_run.workload import pass_px
 from crackcli.scan.raster import explain, write_score
 from crackcli.scan.strip_store import StripStore
 
 SECONDS = 2.0  # to time the engine, without warm-up; more if one run of a step takes longer
 CELLS, HEAD, MAPS = 0.3, 0.15, 0.55  # fractions of it
-MOST = 50  # repetitions
+MAX_REPETITIONS = 50
 SIDE_CELLS = 8  # cells; side of a window whose cells are computed
 BLOCK_CELLS = 6  # cells; side of a window that is attributed
 TILES = 4  # in a batch of a method by tiles
@@ -158,7 +158,7 @@ def timed(work: Callable[[], object], seconds: float, clock: Clock) -> float:
     work()
     taken: list[float] = []
     end = time.perf_counter() + seconds
-    while not taken or (time.perf_counter() < end and len(taken) < MOST):
+    while not taken or (time.perf_counter() < end and len(taken) < MAX_REPETITIONS):
         began = clock()
         work()
         taken.append(clock() - began)

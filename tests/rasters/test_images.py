@@ -5,9 +5,9 @@ import pytest
 import rasterio
 from affine import Affine
 
-from crackcli.rasters.crops import write_pixels
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Pixels, Raster, RasterInfo, inspect
+from crackcli.rasters.writing.images import write_pixels
 
 TRANSFORM = Affine(0.002, 0.0005, 2600000, 0.0005, -0.002, 1200000)
 

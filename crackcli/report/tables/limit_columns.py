@@ -7,7 +7,7 @@ import shapely
 
 from crackcli.arrays import Float64
 from crackcli.detectability.assessment import Area, Assessed
-from crackcli.report.columns import Row
+from crackcli.report.tables.columns import Row
 from crackcli.scenes.frames import Geometries
 from crackcli.scenes.scale import Scale, in_mm
 

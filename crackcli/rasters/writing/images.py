@@ -1,9 +1,9 @@
-"""Read many windows of a photograph, and write windows as georeferenced files or PNG."""
+"""Write windows of a photograph as georeferenced GeoTIFFs, and images as PNG."""
 
 import contextlib
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,7 @@ from crackcli.arrays import UInt8
 from crackcli.errors import OutputError
 from crackcli.files import atomic_write, atomic_write_in_folder
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import ENVIRONMENT, Pixels, Raster, RasterInfo, error_on_one_line
+from crackcli.rasters.reader import ENVIRONMENT, Pixels, RasterInfo, error_on_one_line
 
 OPAQUE = 255
 
@@ -83,13 +83,6 @@ def gdal_output_errors(path: Path) -> Iterator[None]:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
-
-
-def read_windows(info: RasterInfo, windows: Iterable[Window]) -> Iterator[tuple[Window, UInt8]]:
-    """Yield windows with their colours (rows, cols, 3), sorted from top to bottom to read fast."""
-    with Raster(info) as raster:
-        for window in sorted(windows, key=lambda w: (w.row, w.col)):
-            yield window, np.ascontiguousarray(raster.read(window).rgb)
 
 
 def write_png(path: Path, image: UInt8) -> None:

@@ -1,10 +1,10 @@
 """Rows of the tables, and geometries in pixel coordinates, of the cracks of a scene.
 
-All formats share the columns of `crackcli.report.columns`.  ``_px`` columns always contain numbers,
-``_mm`` and ``_mm2`` only if the scene has a scale.  ``_unc`` is one standard uncertainty, empty if
-unknown; in mm it includes that of the scale, if ``gsd_unc_mm`` is known.  Columns of grades follow
-these (`crackcli.report.severity_columns`).  Geometries are built in coordinates of pixel edges and
-then transformed to a frame (`crackcli.scenes.frames`).
+All formats share the columns of `crackcli.report.tables.columns`.  ``_px`` columns always contain
+numbers, ``_mm`` and ``_mm2`` only if the scene has a scale.  ``_unc`` is one standard uncertainty,
+empty if unknown; in mm it includes that of the scale, if ``gsd_unc_mm`` is known.  Columns of
+grades follow these (`crackcli.report.tables.severity_columns`).  Geometries are built in
+coordinates of pixel edges and then transformed to a frame (`crackcli.scenes.frames`).
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,15 @@ from crackcli.detectability.assessment import Assessed
 from crackcli.detectability.statements import DetectionLimits, SceneFindings, statement
 from crackcli.measuring.full_contrast import Optics
 from crackcli.rasters.reader import RasterInfo
-from crackcli.report.columns import COLUMNS, MASK_ONLY, MEASURED, SCENE_COLUMNS, Row, rounded
 from crackcli.report.identity import Identity, scan_facts
-from crackcli.report.limit_columns import crack_limits, scene_limits
-from crackcli.report.severity_columns import SeverityProfiles, crack_grades, scene_grades, unc_in_mm
+from crackcli.report.tables.columns import COLUMNS, MASK_ONLY, MEASURED, SCENE_COLUMNS, Row, rounded
+from crackcli.report.tables.limit_columns import crack_limits, scene_limits
+from crackcli.report.tables.severity_columns import (
+    SeverityProfiles,
+    crack_grades,
+    scene_grades,
+    unc_in_mm,
+)
 from crackcli.scenes.frames import Geometries, exchange_frame, map_frame
 from crackcli.scenes.scale import Scale, in_mm, in_mm2
 from crackcli.scenes.scene import Scene

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.cracks.crack import Crack
-from crackcli.report.rows import SceneCracks
+from crackcli.report.tables.rows import SceneCracks
 from crackcli.scenes.frames import map_frame
 
 COLUMNS: dict[str, type] = {

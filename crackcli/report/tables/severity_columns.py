@@ -10,8 +10,8 @@ from dataclasses import asdict
 
 from crackcli.cracks.crack import Crack
 from crackcli.cracks.widths import MASK_METHOD
-from crackcli.report.columns import Row
 from crackcli.report.severity import POSSIBLY, Grade, SeverityProfile, grade, worst
+from crackcli.report.tables.columns import Row
 from crackcli.scenes.scale import Scale
 
 SeverityProfiles = tuple[SeverityProfile, ...]

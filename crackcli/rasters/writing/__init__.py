@@ -1,0 +1,1 @@
+"""Write rasters: Cloud-Optimised GeoTIFFs strip by strip, georeferenced windows, PNG."""
