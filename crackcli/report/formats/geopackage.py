@@ -211,7 +211,7 @@ def read(folder: Path) -> dict[str, dict[str, Recorded]]:
     """
     path = folder / NAME
     if not path.exists():
-        raise InputError(f"{folder} contains no {NAME}; run crackcli report {folder} first")
+        raise InputError(f"{folder}: contains no {NAME}; run crackcli report {folder} first")
     found: dict[str, dict[str, Recorded]] = {kind: {} for kind in LINES}
     wanted = tuple(name for name in COLUMNS if name not in NEWER)
     for kind, geometries, columns in read_lines(path, wanted, f"crackcli report {folder}"):
