@@ -2,7 +2,7 @@
 
     python benchmarks/classification.py DATA/test/patches --table DATA/manifest.csv
 
-PATCHES contains crack/ and no_crack/, from photographs that were not trained on.  A patch counts as
+PATCHES contains crack/ and no_crack/, from photographs that were not trained on. A patch counts as
 cracked if logit(crack) exceeds logit(no crack), that is, at a gate of 0.5.
 """
 

@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/estimate.py sample_data/wall.tif --options="--method lrp"
 
-Each photograph is estimated and scanned into a folder of its own, in separate processes.  Seconds
+Each photograph is estimated and scanned into a folder of its own, in separate processes. Seconds
 are processor seconds, which hardly change on a machine that others use too; with one thread they
-are those of a quiet machine.  Estimates are given twice: with the default fraction of explained
+are those of a quiet machine. Estimates are given twice: with the default fraction of explained
 tiles, and with the fraction that the scan found.
 """
 

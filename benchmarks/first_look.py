@@ -5,11 +5,11 @@
     python benchmarks/first_look.py PHOTOGRAPHS --tiles
     python benchmarks/first_look.py DATA/train --limit 50 --look-in int8
 
-``crack/`` and ``no_crack/`` contain patches of about a tile.  Each is processed as in a scan,
-mirrored at its edges.  A patch of ``crack/`` is lost if the network finds a crack in its middle and
-the prescreen skips it.  A patch of ``no_crack/`` is opened if the prescreen does not skip it.  At
+``crack/`` and ``no_crack/`` contain patches of about a tile. Each is processed as in a scan,
+mirrored at its edges. A patch of ``crack/`` is lost if the network finds a crack in its middle and
+the prescreen skips it. A patch of ``no_crack/`` is opened if the prescreen does not skip it. At
 half the resolution a tile is twice as large as a patch and contains the mirrored crack again, so a
-patch is lost less easily than a place on an image.  With ``--tiles`` all tiles of large photographs
+patch is lost less easily than a place on an image. With ``--tiles`` all tiles of large photographs
 are processed both ways; lost are tiles in which the network finds a crack.
 """
 

@@ -4,10 +4,10 @@
     python benchmarks/generalisation.py DATA --folder models_loso --sources walls --limit 24
 
 DATA is a data pack with train/ and test/patches (crack/, no_crack/), manifest.csv, and
-test/<source>/images and masks for sources with masks.  For each source a network is trained from
-scratch on all the others, by one short recipe, and evaluated on every patch of the source.  A
+test/<source>/images and masks for sources with masks. For each source a network is trained from
+scratch on all the others, by one short recipe, and evaluated on every patch of the source. A
 network trained by the same recipe on all sources is evaluated on the test patches only, as it was
-trained on the rest.  Both are kept in FOLDER, and trained again only if the recipe changes.
+trained on the rest. Both are kept in FOLDER, and trained again only if the recipe changes.
 ``--zoom 0.5`` trains and evaluates at half the resolution, on tiles of half the side: a step takes
 a quarter of the time, and fine cracks are lost.
 

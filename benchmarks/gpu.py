@@ -4,11 +4,11 @@
     python benchmarks/gpu.py -o gpu --smoke      # every line of it in tiny, on any processor
 
 Meanwhile rasters are made: one drawn texture of plaster, mirrored repeatedly, without cracks and
-with 5 % of its tiles cracked, as tiled JPEG TIFFs of up to ``--megapixels``.  Scans are those of
+with 5 % of its tiles cracked, as tiled JPEG TIFFs of up to ``--megapixels``. Scans are those of
 ``crackcli scan``, from the file to its COGs: of 67 megapixels, and of the largest raster that
-should take no longer than ``--limit`` seconds.  FLOPs are those of the convolutions that a method
+should take no longer than ``--limit`` seconds. FLOPs are those of the convolutions that a method
 needs in the given precision, without padding; they are compared with a product of two random
-matrices of 8192 squared.  Each part has a time limit and may fail by itself; ``gpu.md`` and
+matrices of 8192 squared. Each part has a time limit and may fail by itself; ``gpu.md`` and
 ``gpu.json`` are written again after each.
 """
 

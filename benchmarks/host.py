@@ -5,8 +5,8 @@
 
 The network is replaced by one that answers immediately, with cells, P(crack) and relevance of the
 real shapes and sizes: a tile is cracked if it has very dark pixels, and relevance is their
-darkness.  So everything between a fast device and the disk is measured.  The images are drawn,
-tiled JPEG in a TIFF, once crack-free, once with 5 % of the tiles cracked.  Seconds are wall-clock
+darkness. So everything between a fast device and the disk is measured. The images are drawn,
+tiled JPEG in a TIFF, once crack-free, once with 5 % of the tiles cracked. Seconds are wall-clock
 seconds and those of all threads of the process; a stage that runs beside others is part of both.
 ``host.md`` contains the table.
 """

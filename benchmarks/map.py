@@ -2,8 +2,8 @@
 
     python benchmarks/map.py OUT WALL -o map.png [--window COL,ROW,COLS,ROWS]
 
-OUT is the folder of a report on the photograph WALL.  QGIS is not used: colours, dashes and classes
-are read from the table layer_styles, and the lines of a class from its rule or range.  A line that
+OUT is the folder of a report on the photograph WALL. QGIS is not used: colours, dashes and classes
+are read from the table layer_styles, and the lines of a class from its rule or range. A line that
 no class draws, or more than one, is an error: QGIS would omit it or draw it twice.
 """
 

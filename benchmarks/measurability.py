@@ -4,14 +4,14 @@
     python benchmarks/measurability.py DATA/test/patches/no_crack --seed 1000 --keep held_out.jsonl
 
 DATA/.../no_crack are crack-free photographs; their kinds (the first word of a file name) alternate.
-Each is mirrored into a picture of four blocks.  A crack of constant width, from 0.4 to 14 px, is
-drawn onto each block with the contrast that the module assumes.  Two of five pictures are
-unchanged; the others are blurred, darkened, overexposed, enlarged or made noisy.  Each is scanned
-by crackcli scan.  A crack is *found* if at least half of its length has a marked pixel within 3 px.
+Each is mirrored into a picture of four blocks. A crack of constant width, from 0.4 to 14 px, is
+drawn onto each block with the contrast that the module assumes. Two of five pictures are
+unchanged; the others are blurred, darkened, overexposed, enlarged or made noisy. Each is scanned
+by crackcli scan. A crack is *found* if at least half of its length has a marked pixel within 3 px.
 
 Two tables give the fraction found: by width as a multiple of the predicted limit of the block, and
-by width.  With --fit the constants that predict best are printed as well: P(found) is a logistic
-function of the logarithm of d' / blur ** BLUR_EXPONENT and reaches 0.9 at D_PRIME_90.  Results are
+by width. With --fit the constants that predict best are printed as well: P(found) is a logistic
+function of the logarithm of d' / blur ** BLUR_EXPONENT and reaches 0.9 at D_PRIME_90. Results are
 kept in --keep (JSON lines) and not scanned again; a picture takes about 2 s on two cores.
 """
 

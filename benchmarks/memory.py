@@ -3,8 +3,8 @@
     python benchmarks/memory.py sample_data/wall.tif --sides 2048 8192 32768
 
 Each raster is a square of ``side`` px: a facade, the photograph repeated, fills its full width, and
-all above and below is nodata.  So each strip of the facade is as wide as in a raster full of
-pixels, but a gigapixel is scanned in minutes.  Every scan is a separate process; its peak memory is
+all above and below is nodata. So each strip of the facade is as wide as in a raster full of
+pixels, but a gigapixel is scanned in minutes. Every scan is a separate process; its peak memory is
 read from its run.json.
 """
 

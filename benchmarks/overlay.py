@@ -2,9 +2,9 @@
 
     python benchmarks/overlay.py OUT wall.tif -o overlays --side 1600
 
-OUT is the output folder of crackcli scan.  Each scene becomes one PNG: the photograph reduced to
-``--side``, with cracks in red and joints, as classified by crackcli report, in blue.  A pixel is
-coloured if any of the pixels it stands for is marked, so that hairlines stay visible.  ``--window
+OUT is the output folder of crackcli scan. Each scene becomes one PNG: the photograph reduced to
+``--side``, with cracks in red and joints, as classified by crackcli report, in blue. A pixel is
+coloured if any of the pixels it stands for is marked, so that hairlines stay visible. ``--window
 COL ROW SIDE`` shows a part at full size, plain beside marked.
 """
 

@@ -4,10 +4,10 @@
     python benchmarks/report_scale.py --cracks 40000 --length-px 30
 
 A georeferenced photograph is drawn, grey grain with a short wandering crack in each cell of a
-lattice, and scanned by its darkness (``--method raw --masking plain``).  So the output folder is
-that of a scan, and the crack pixels of its mask are known.  It is reported twice: with the
-photograph available, and without.  Each report is a separate process; seconds and peak memory are
-those of the kernel.  The limits hold for two cores that nobody else uses.  For comparison a process
+lattice, and scanned by its darkness (``--method raw --masking plain``). So the output folder is
+that of a scan, and the crack pixels of its mask are known. It is reported twice: with the
+photograph available, and without. Each report is a separate process; seconds and peak memory are
+those of the kernel. The limits hold for two cores that nobody else uses. For comparison a process
 starts Python with the same libraries and reads mask and score once.
 """
 

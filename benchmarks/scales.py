@@ -2,13 +2,13 @@
 
     python benchmarks/scales.py DATA/train/no_crack --zooms 1 2 1,2 --limit 8
 
-DATA/train/no_crack are crack-free photographs, possibly of the training set.  A crack of each width
+DATA/train/no_crack are crack-free photographs, possibly of the training set. A crack of each width
 is drawn onto each of them, the same photographs for every width, and each picture is scanned by
-crackcli scan.  The width is the largest along the crack, ``mean`` the median over the pictures of
+crackcli scan. The width is the largest along the crack, ``mean`` the median over the pictures of
 area by length; a crack that would not be visible is drawn darker or slightly wider.
 
 Recall is the fraction of drawn crack pixels with a marked pixel within 2 px, ``false`` the fraction
-marked of the pixels farther from any crack.  Half of the pictures also have joints, cables and
+marked of the pixels farther from any crack. Half of the pictures also have joints, cables and
 stains.
 """
 

@@ -4,11 +4,11 @@
     nohup nice python benchmarks/scaling.py sample_data/wall.tif -o scaling --largest-mp 1000 &
 
 Each raster is a square of about 10, 30, 100, 300, 1100 megapixels, a sparse GeoTIFF made for the
-run.  A ninth of it are islands that all show the same piece of the photograph.  The rest is nodata,
+run. A ninth of it are islands that all show the same piece of the photograph. The rest is nodata,
 as around the buildings of a survey's orthophoto, and costs little, so that a gigapixel is feasible
-on two cores.  The last but one column gives the cost per megapixel of photograph, the one before
-that of a whole raster with this fraction.  Each scan is a separate process; seconds and peak memory
-are those of the kernel.  A table goes to ``scaling.md``, a chart to ``scaling.png``.
+on two cores. The last but one column gives the cost per megapixel of photograph, the one before
+that of a whole raster with this fraction. Each scan is a separate process; seconds and peak memory
+are those of the kernel. A table goes to ``scaling.md``, a chart to ``scaling.png``.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     python benchmarks/segmentation.py DATA --sets deepcrack cfd masonry_dais
 
 DATA is a data pack with test/<set>/images and test/<set>/masks, and test/patches/no_crack for false
-positives.  Every photograph is scanned as a scene, with the options of crackcli scan; ``tile`` rows
-process it as one tile, resized to 256 px, as in Forest et al. 2024.  Nothing is tuned here.
+positives. Every photograph is scanned as a scene, with the options of crackcli scan; ``tile`` rows
+process it as one tile, resized to 256 px, as in Forest et al. 2024. Nothing is tuned here.
 """
 
 import argparse

@@ -3,12 +3,12 @@
     python benchmarks/speed.py -o speed            # under 15 minutes on two quiet cores
     python benchmarks/speed.py -o speed --quick    # a smaller wall and fewer tiles
 
-The obvious loop cuts tiles of 256 px at every 128 and computes attributions in batches.  It takes
-the same time on any image, so a few tiles are timed and multiplied by their number.  The scans are
+The obvious loop cuts tiles of 256 px at every 128 and computes attributions in batches. It takes
+the same time on any image, so a few tiles are timed and multiplied by their number. The scans are
 whole commands, from the file to its mask, with tiles at every 32 px, 4 times the overlap in each
-direction.  Every candidate runs in a separate process, one after the other, ``--repeats`` times;
-the median counts.  FLOP/s are those of the convolutions in the time spent in the network, compared
-with a product of two matrices in the same process.  ``speed.md`` and ``speed.png`` contain the
+direction. Every candidate runs in a separate process, one after the other, ``--repeats`` times;
+the median counts. FLOP/s are those of the convolutions in the time spent in the network, compared
+with a product of two matrices in the same process. ``speed.md`` and ``speed.png`` contain the
 results.
 """
 

@@ -2,9 +2,9 @@
 
     python benchmarks/twin_sheets.py PHOTOS -o FOLDER [--pairs 12] [--seed 0] [--only NAME ...]
 
-PHOTOS is a folder of crack-free photographs.  FOLDER gets one PNG for each family of distractors
+PHOTOS is a folder of crack-free photographs. FOLDER gets one PNG for each family of distractors
 (family_NAME.png), one for distracted twins as in training, one for cracked twins, and one for
-cracks of each width (cracks_8px.png).  They show photograph and twin side by side at 1:1.
+cracks of each width (cracks_8px.png). They show photograph and twin side by side at 1:1.
 """
 
 import argparse

@@ -4,13 +4,13 @@
     python benchmarks/width_photographs.py masks DATA/test/deepcrack
     python benchmarks/width_photographs.py masks DATA/train --depths --limit 400
 
-``wall`` compares samples where a measured crack lies on a drawn one.  Drawn paths wind, and a width
-across a winding path is less than that across the smooth line that is measured.  The true width is
+``wall`` compares samples where a measured crack lies on a drawn one. Drawn paths wind, and a width
+across a winding path is less than that across the smooth line that is measured. The true width is
 therefore taken across the smoothed path (width times the ratio of the lengths), so that length
 times width stays the same area.
 
-``masks`` compares widths of labelled masks with photometric ones inside the same masks.  Masks are
-not exact: labels are often a pixel or two too wide or too narrow.  With ``--depths`` the contrast
+``masks`` compares widths of labelled masks with photometric ones inside the same masks. Masks are
+not exact: labels are often a pixel or two too wide or too narrow. With ``--depths`` the contrast
 of wide cracks is printed, which `crackcli.measuring.full_contrast` starts
 from (`DEPTHS` and `ONE_PHOTOGRAPH`, from the training photographs)."""
 

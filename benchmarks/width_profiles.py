@@ -3,7 +3,7 @@
     python benchmarks/width_profiles.py [--cracks 10000] [--samples 30]
 
 The same rows go into a GeoPackage as a report writes them, and into a plain table by sqlite3's
-executemany.  The difference is the cost of a table that a GIS recognises.
+executemany. The difference is the cost of a table that a GIS recognises.
 """
 
 import argparse

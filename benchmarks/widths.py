@@ -7,12 +7,12 @@
 
 ``truth`` draws cracks of known width at any angle, curved, with blur of 0.5 to 1.5 px, noise of 1
 to 5 %, a gradient, and a mortar joint beside one of three; a wider crack of nearly the same
-darkness is in the photograph, or none (alone).  With ``--varied`` cracks are as unequally dark as
+darkness is in the photograph, or none (alone). With ``--varied`` cracks are as unequally dark as
 those of photographs are (`crackcli.measuring.full_contrast`), else nearly black: what a crack
-that is alone cannot tell, its sigma has to cover.  Pixels mix wall and crack in linear light, as in
+that is alone cannot tell, its sigma has to cover. Pixels mix wall and crack in linear light, as in
 a sensor, or in encoded values, as in a drawing program; the second kind is measured twice, told so
-(`TONE_CURVES`) and not.  All measures get the same ragged mask, about a pixel off.  The others also
-get the best mask there can be, that of the pixels covered by half: in brackets.  No detector makes
+(`TONE_CURVES`) and not. All measures get the same ragged mask, about a pixel off. The others also
+get the best mask there can be, that of the pixels covered by half: in brackets. No detector makes
 it.
 """
 

@@ -3,7 +3,7 @@
     python models/quantise.py DATA/train
 
 Weights are scaled per channel, activations by their smallest and largest values in the centres of
-64 photographs of ``crack/`` and ``no_crack/``, chosen with a fixed seed.  The network is the same,
+64 photographs of ``crack/`` and ``no_crack/``, chosen with a fixed seed. The network is the same,
 without padding.
 """
 

@@ -2,8 +2,8 @@
 
     python sample_data/make.py [FOLDER]
 
-FOLDER is the folder of this script by default.  Every pixel is synthetic (see `scenery`) and the
-same on each run.  README.md describes the files.
+FOLDER is the folder of this script by default. Every pixel is synthetic (see `scenery`) and the
+same on each run. README.md describes the files.
 """
 
 import json
@@ -151,7 +151,7 @@ def a_year_later(rng: Generator, image: Image, filled: list[CrackPath]) -> Image
 
 
 def record(crack_id: int, paths: list[CrackPath], cover: Field, fate: str) -> dict[str, Any]:
-    """Return the properties of a crack; its first path is the stem.  Pixels are millimetres."""
+    """Return the properties of a crack; its first path is the stem. Pixels are millimetres."""
     length = sum(path.length_px for path in paths)
     area = sum(path.area_px for path in paths)
     widest = max(paths, key=lambda path: path.width_px.max())

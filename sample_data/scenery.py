@@ -1,7 +1,7 @@
 """The walls of the sample data, with objects and marks on them.
 
 These resemble cracks but are none: a ledge and its water runs, a cable, drill holes, a rusty nail,
-chalk and pencil.  Coordinates are (x, y) in pixels of 1 mm.
+chalk and pencil. Coordinates are (x, y) in pixels of 1 mm.
 """
 
 import itertools

@@ -3,7 +3,7 @@
     python sample_data/training_walls.py FOLDER --walls 40
 
 FOLDER gets crack/ and no_crack/, up to ``--most`` patches of each from every wall; ``--walls`` are
-made of each kind: brick, plaster, and brick that plaster covers up to a broken edge.  One crack of
+made of each kind: brick, plaster, and brick that plaster covers up to a broken edge. One crack of
 two follows the mortar joints, where there are some.
 """
 

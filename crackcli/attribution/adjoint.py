@@ -2,9 +2,9 @@
 
     adjoint(layer, upstream, x) = J(x)^T upstream
 
-with J the Jacobian of ``layer`` at its input ``x`` (B, *in), and ``upstream`` (B, *out).  Autograd
+with J the Jacobian of ``layer`` at its input ``x`` (B, *in), and ``upstream`` (B, *out). Autograd
 computes the same product, but from a tape; these are plain operations, which run without a tape
-and export to ONNX as they stand.  To support a layer type, register one more function.
+and export to ONNX as they stand. To support a layer type, register one more function.
 """
 
 from functools import singledispatch
@@ -52,7 +52,7 @@ def transposed(layer: nn.Conv2d, upstream: Tensor, weight: Tensor) -> Tensor:
     """Propagate ``upstream`` through the transpose of ``layer``, with ``weight`` in place of its
     own.
 
-    The transpose of a convolution of stride 1 is a convolution with the flipped kernel.  Runtimes
+    The transpose of a convolution of stride 1 is a convolution with the flipped kernel. Runtimes
     compute it faster, and in less memory, than their transposed convolutions.
     """
     if layer.stride != (1, 1) or layer.dilation != (1, 1) or layer.groups != 1:

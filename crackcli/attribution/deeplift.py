@@ -3,18 +3,18 @@
     A = (x - r) * m                                      f(x) - f(r) = sum_i A_i
 
 with x the image (B, 3, H, W), r a reference of the same shape, f the weighted logits of `Target`,
-and m the multipliers at the pixels; maps are the mean of A over the three channels.  Multipliers
+and m the multipliers at the pixels; maps are the mean of A over the three channels. Multipliers
 are propagated back like gradients, but a layer that is not linear has the slope of its secant from
 r to x in place of its derivative (x and r are the layer's inputs here):
 
 ReLU       (max(x, 0) - max(r, 0)) / (x - r)
 max pool   the change of the maximum goes to the largest of x if the maximum rose, else to the
-           largest of r, as (max x - max r) / (x - r) there.  The largest of x has risen by at
+           largest of r, as (max x - max r) / (x - r) there. The largest of x has risen by at
            least that much, the largest of r has fallen by at least that much, so that no quotient
            exceeds 1.
 
 With these rules the sum above is exact, pools included (Captum's rule for pools misses it by some
-per cent).  DeepLiftShap is the mean over several references.
+per cent). DeepLiftShap is the mean over several references.
 
 Sources: Shrikumar et al. 2017 (DeepLift); Lundberg and Lee 2017 (DeepLiftShap).
 """

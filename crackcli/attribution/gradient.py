@@ -3,7 +3,7 @@
     gradient_i = d f(x) / d x_i            inputxgrad_i = x_i * d f(x) / d x_i
 
 with x an image (B, 3, H, W) and f the weighted logits of `Target`; both maps are the mean over
-the three channels.  Each layer's adjoint propagates the gradient in forward operations, as in all
+the three channels. Each layer's adjoint propagates the gradient in forward operations, as in all
 other methods, so that it exports and takes windows of images as they do.
 
 Sources: Simonyan et al. 2014 (gradient); Shrikumar et al. 2016 (input x gradient).

@@ -1,7 +1,7 @@
 """Layer-wise relevance propagation (LRP), written with forward operations only.
 
 Let f be a linear layer with weight w and bias b, f* its transpose, x its input (B, *in), R_out the
-relevance of its output (B, *out), and R_in that of its input.  Every rule is the same line,
+relevance of its output (B, *out), and R_in that of its input. Every rule is the same line,
 
     R_in = x * f*(R_out / stabilise(f(x; w', b')); w')
 
@@ -14,9 +14,9 @@ z+           w' = w+
 alpha-beta   2 * (the line with w' = w+) - 1 * (the line with w' = w-)
 z-box        of x in [low, high]: the line for (x - low) with w+, plus that for (x - high) with w-
 
-ReLU and dropout pass relevance on, max pools route it to the largest value.  Maps (B, H, W) are
-the mean of R_in over the three channels of the image.  There is no autograd and no hook: the
-method runs in batches on any device and exports to ONNX as it stands.  Modified weights are
+ReLU and dropout pass relevance on, max pools route it to the largest value. Maps (B, H, W) are
+the mean of R_in over the three channels of the image. There is no autograd and no hook: the
+method runs in batches on any device and exports to ONNX as it stands. Modified weights are
 computed where they are used, so that an exported graph stores each weight once.
 
 Sources: Bach et al. 2015 (epsilon, alpha-beta); Montavon et al. 2017 (z-box); Montavon et al.
@@ -88,7 +88,7 @@ class Epsilon(ConvolutionRule):
 
 
 class Gamma(ConvolutionRule):
-    """w' = w + gamma w+: favours positive contributions.  Needs inputs of at least zero.
+    """w' = w + gamma w+: favours positive contributions. Needs inputs of at least zero.
 
     Relevance comes only from outputs that a ReLU passed on, and there z is positive.
     """
@@ -109,7 +109,7 @@ class Gamma(ConvolutionRule):
 
 
 class OneSided(ConvolutionRule):
-    """Rules that treat positive and negative contributions apart.  They need inputs of at least
+    """Rules that treat positive and negative contributions apart. They need inputs of at least
     zero."""
 
     def positive(self) -> tuple[Tensor, Tensor]:
@@ -137,7 +137,7 @@ class ZPlus(OneSided):
 class AlphaBeta(OneSided):
     """Positive contributions times 2, negative contributions times -1.
 
-    f(x; w-, b-) is f(x) - f(x; w+, b+), so that one convolution gives both.  In bfloat16 that
+    f(x; w-, b-) is f(x) - f(x; w+, b+), so that one convolution gives both. In bfloat16 that
     difference would be rounding only, and a convolution of its own computes it.
     """
 

@@ -4,13 +4,13 @@
     A = mean_s (x + n_s - x'_s) * d f(x'_s + a_s (x + n_s - x'_s)) / dx      GradientShap
 
 with x the image (B, 3, H, W), x' a reference of the same shape, f the weighted logits of `Target`,
-and a_k, w_k the nodes and weights of Gauss-Legendre quadrature on [0, 1].  In a sample s of
-GradientShap: a_s is uniform on [0, 1], x'_s one of the references, n_s Gaussian noise.  A is
-averaged over the three channels.  Integrated gradients add up to f(x) - f(x'); GradientShap does
+and a_k, w_k the nodes and weights of Gauss-Legendre quadrature on [0, 1]. In a sample s of
+GradientShap: a_s is uniform on [0, 1], x'_s one of the references, n_s Gaussian noise. A is
+averaged over the three channels. Integrated gradients add up to f(x) - f(x'); GradientShap does
 so in expectation.
 
 Sources: Sundararajan et al. 2017 (integrated gradients); Lundberg and Lee 2017 (GradientShap, in
-the form of Captum: 4 samples, and noise of 0.09 in Forest et al. 2024).  Here the samples have a
+the form of Captum: 4 samples, and noise of 0.09 in Forest et al. 2024). Here the samples have a
 seed.
 """
 

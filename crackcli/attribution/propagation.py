@@ -4,27 +4,27 @@ Notation: B images, H x W pixels, K classes, h x w tile positions, F x G feature
 channels.
 
 Once the activations are fixed, each method propagates its quantity (relevance, gradient or
-multiplier) back linearly.  So the quantities of all tiles that overlap can be summed at the
-feature map and propagated through its convolutions once, whatever the overlap.  Three parts, each
+multiplier) back linearly. So the quantities of all tiles that overlap can be summed at the
+feature map and propagated through its convolutions once, whatever the overlap. Three parts, each
 of forward operations only:
 
 features  images (B, 3, H, W) to feature cells (B, C, F, G), the input of the classifier head (see
           `Chain`);
 head      cells to P(crack) (B, h, w) and to ``value`` (B, C, F, G), the relevance or gradient at
-          the cells.  Tiles with P(crack) below the gate start with zero; the transpose of the
+          the cells. Tiles with P(crack) below the gate start with zero; the transpose of the
           8 x 8 convolution sums the tiles; each cell is divided by the number of gated tiles that
           cover it;
 back      images and ``value`` to a signed map (B, H, W).
 
 A cell depends on the pixels up to 59 px beyond its own square (the receptive-field radius,
-``reach_px``), a tile on 256 px.  A scan cuts images into windows for the first and the last part.
-The head takes the cells of a whole strip.  So the map does not depend on how the image was cut.  A
-window extends ``reach_px`` beyond its cells.  `window_features` and `window_back` compute in each
+``reach_px``), a tile on 256 px. A scan cuts images into windows for the first and the last part.
+The head takes the cells of a whole strip. So the map does not depend on how the image was cut. A
+window extends ``reach_px`` beyond its cells. `window_features` and `window_back` compute in each
 layer only what depends on nothing outside of the window: zero padding is only ever put around an
 image that is explained as a whole.
 
-The division is made at the cells, not at the pixels.  For one tile it is the same; but the number
-of tiles jumps from cell to cell, and must leave no edges of 32 px in the map.  An image of 256 px
+The division is made at the cells, not at the pixels. For one tile it is the same; but the number
+of tiles jumps from cell to cell, and must leave no edges of 32 px in the map. An image of 256 px
 has one tile position; there the method is the patch-wise attribution of Forest et al. 2024.
 """
 
@@ -49,10 +49,10 @@ class Rule(nn.Module):
 class Target(nn.Module):
     """What is attributed: a weighted sum of the logits, by its name in `STARTS` (``--start``).
 
-    Turns logits (B, K, h, w) into the quantity that is propagated back, of the same shape.  For
-    gradients and multipliers these are the weights.  For relevance they are too, unless
+    Turns logits (B, K, h, w) into the quantity that is propagated back, of the same shape. For
+    gradients and multipliers these are the weights. For relevance they are too, unless
     ``by_value``: then they are the weighted logits, whose sum, the margin, is distributed over the
-    pixels.  A tile near the decision boundary then contributes little; a fixed relevance, divided
+    pixels. A tile near the decision boundary then contributes little; a fixed relevance, divided
     by a logit near zero, would contribute most.
     """
 

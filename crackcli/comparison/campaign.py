@@ -30,7 +30,7 @@ class Campaign:
     """One scene of one report.
 
     ``lines`` (N,) are its cracks, then its joints, as MultiLineStrings in pixels; ``columns`` are
-    their values; ``joint`` (N,) marks the joints.  ``tone`` is the transfer function of widths
+    their values; ``joint`` (N,) marks the joints. ``tone`` is the transfer function of widths
     measured on the photograph, empty if unknown.
     """
 
@@ -140,7 +140,7 @@ def check_grids(before: Scene, after: Scene) -> None:
 
 def scan_differences(before: Scene, after: Scene) -> list[str]:
     """List the differences in model and options between two scans that can make a crack appear in
-    only one of them.  Values missing from either scan are ignored."""
+    only one of them. Values missing from either scan are ignored."""
     found = model_differences(before, after)
     used = [scene.record.options() for scene in (before, after)]
     for name in OPTIONS:
@@ -161,7 +161,7 @@ def report_differences(before: dict[str, float], after: dict[str, float]) -> lis
 
 
 def model_differences(before: Scene, after: Scene) -> list[str]:
-    """List the difference in the model, if any.  The shipped checkpoint and its ONNX graph count as
+    """List the difference in the model, if any. The shipped checkpoint and its ONNX graph count as
     the same model."""
     engines = [scene.record.engine for scene in (before, after)]
     digests = [engine.get("model_sha256") for engine in engines]

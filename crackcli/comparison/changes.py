@@ -68,7 +68,7 @@ def compare(
 ) -> tuple[list[Change], list[Change]]:
     """Return the changes of cracks between two campaigns of one scene, and those of joints.
 
-    Cracks of the earlier campaign come first, by id, then new ones.  A change is one of joints if
+    Cracks of the earlier campaign come first, by id, then new ones. A change is one of joints if
     joints make up most of its length in both campaigns, unless it grew by more than `JOINT_GROWTH`.
     """
     changes: list[Change] = []

@@ -1,7 +1,7 @@
 """Matches centrelines of two campaigns by distance along them.
 
-Each centreline is sampled.  Two cracks are linked if at least half of the samples of one lie within
-a tolerance of the other.  A connected component of links is one match: a crack that became two
+Each centreline is sampled. Two cracks are linked if at least half of the samples of one lie within
+a tolerance of the other. A connected component of links is one match: a crack that became two
 matches both.
 """
 

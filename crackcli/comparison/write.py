@@ -1,16 +1,16 @@
 """Writes a comparison: the cracks of two campaigns matched, and their changes.
 
-Both campaigns show the same surface on the same grid and have a report.  Cracks that belong
+Both campaigns show the same surface on the same grid and have a report. Cracks that belong
 together by `crackcli.comparison.matching` make one `Change`, so a crack that became two is neither
 new nor gone.
 
 Joints are counted separately (`SceneChanges`): a match is one of joints if joints make up most of
-its length in both reports, or in the only one that contains it.  It counts as a crack if it grew by
-more than `JOINT_GROWTH`: the ends of joints vary between scans, but not by as much.  A line that is
+its length in both reports, or in the only one that contains it. It counts as a crack if it grew by
+more than `JOINT_GROWTH`: the ends of joints vary between scans, but not by as much. A line that is
 a joint in one report only is compared as a crack; else it would seem new or gone.
 
 Widths are compared only if all cracks of a match were measured by the same method and tone curve;
-else the difference would be one of methods.  Changes are not tested for significance: the
+else the difference would be one of methods. Changes are not tested for significance: the
 thresholds of `CompareTask` are plain numbers, and the tables of both reports contain the
 uncertainties of widths.
 """
@@ -92,7 +92,7 @@ class ComparisonSummary:
 def write_comparison(task: CompareTask) -> ComparisonSummary:
     """Compare the scenes that are in both reports; write ``changes.csv`` and ``changes.geojson``.
 
-    Scenes match by name, or because each folder has only one.  Raises `InputError` if a report is
+    Scenes match by name, or because each folder has only one. Raises `InputError` if a report is
     missing, no scene matches, or the grids of two scenes differ.
     """
     before = {scene.name: scene for scene in finished_scenes(task.before)}

@@ -47,11 +47,11 @@ JOINT_THRESHOLD = 0.5  # likelihood; a line with this or more is classified as a
 # Fitted by a logistic regression of drawn joints (crackcli.synthesis, 13 families; 455 lines longer
 # than 200 px) against cracks labelled in training patches (2165 longer than 60 px) and drawn cracks
 # (four kinds, and 120 in steps along bricks); then rounded and moved by hand towards fewer cracks
-# classified as joints.  `JOINT_THRESHOLD` is reached by 1.5 % of the labelled cracks; of drawings
+# classified as joints. `JOINT_THRESHOLD` is reached by 1.5 % of the labelled cracks; of drawings
 # that were not used for the fit, by 81 % of 396 joints, none of 360 cracks and 13 of 97 cracks in
-# steps, which follow one joint for most of their length.  ``uneven`` has a small weight: it did not
-# help, as detected joints are ragged too.  ``faint`` needs real scores and was set on a synthetic
-# wall.  ``loose`` outweighs all others together.  Without it 85 % of the joints are found; most of
+# steps, which follow one joint for most of their length. ``uneven`` has a small weight: it did not
+# help, as detected joints are ragged too. ``faint`` needs real scores and was set on a synthetic
+# wall. ``loose`` outweighs all others together. Without it 85 % of the joints are found; most of
 # those missed are in nets of mortar joints, boards and bars.
 WEIGHTS = {
     "straight": 2.5,

@@ -1,7 +1,7 @@
 """Folders of labelled photographs: list, check, split by photograph, balance.
 
 A training folder has the subfolders ``crack/`` and ``no_crack/``; the subfolder is the label.
-Patches of one photograph must stay on one side of a split.  Each patch therefore carries the
+Patches of one photograph must stay on one side of a split. Each patch therefore carries the
 ``photo`` that it was cut from and the ``source`` (camera, site, collection) that it belongs to.
 Both come from a CSV table if there is one, else from the file name (see `photo_of`).
 """
@@ -46,8 +46,8 @@ def list_photographs(
 ) -> list[LabelledImage]:
     """Return all readable photographs below ``folder`` in a fixed order.
 
-    ``table`` is a CSV with the columns path (or file), photo and, optionally, source.  Unreadable
-    files are skipped with a warning.  Raises `InputError` if a label in ``needed`` has fewer than
+    ``table`` is a CSV with the columns path (or file), photo and, optionally, source. Unreadable
+    files are skipped with a warning. Raises `InputError` if a label in ``needed`` has fewer than
     two photographs.
     """
     known = read_table(table or folder / TABLE_NAME, required=table is not None)
@@ -131,7 +131,7 @@ def split(
     """Split into training and held-out photographs; ``fraction`` of each source and class is
     held out.
 
-    All patches of one photo stay on the same side, so the fraction is approximate.  Raises
+    All patches of one photo stay on the same side, so the fraction is approximate. Raises
     `InputError` if a class in ``needed`` is missing on one side.
     """
     groups: dict[tuple[str, str], list[LabelledImage]] = defaultdict(list)

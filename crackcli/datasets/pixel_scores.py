@@ -2,7 +2,7 @@
 
 Scores are micro-averaged over the crack class, as in Forest et al. 2024: one confusion matrix
 over all pixels, then precision = TP / (TP + FP), recall = TP / (TP + FN), F1 = 2 TP / (2 TP + FP
-+ FN), IoU = F1 / (2 - F1).  With a tolerance of d px, a marked pixel is right if a labelled pixel
++ FN), IoU = F1 / (2 - F1). With a tolerance of d px, a marked pixel is right if a labelled pixel
 lies within d px, and a labelled pixel is found if a marked pixel does.
 """
 

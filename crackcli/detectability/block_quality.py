@@ -3,21 +3,21 @@
 These are what a detection limit depends on (`crackcli.detectability.limits`), estimated from the
 photograph alone:
 
-* blur: sigma b in px of a Gaussian point-spread function.  The slope of an edge under a further
+* blur: sigma b in px of a Gaussian point-spread function. The slope of an edge under a further
   Gaussian of sigma s is proportional to 1 / sqrt(b^2 + s^2), so the slopes at two values of s give
-  b (Zhuo and Sim 2011).  Slopes that grain alone can cause are not taken for edges, and the square
+  b (Zhuo and Sim 2011). Slopes that grain alone can cause are not taken for edges, and the square
   of the slope that grain adds is subtracted.
 * noise: how far the darkest tenth of all places lies below its surroundings, after a Gaussian mean
-  of the given scale, as the standard deviation of a normal distribution with that quantile.  It
+  of the given scale, as the standard deviation of a normal distribution with that quantile. It
   contains grain and texture alike, as both can hide a crack.
 * level: lower quartile of the brightness; cracks are compared with the darker parts of a block.
 * clipping: fractions of the valid pixels that are nearly black or nearly white.
 
-Nodata and clipped pixels, and those within `RING_PX` of patches of them, are left out.  Brightness
+Nodata and clipped pixels, and those within `RING_PX` of patches of them, are left out. Brightness
 is the mean of the encoded red, green and blue, in levels from 0 to 255.
 
 `crackcli.synthesis.visibility` estimates blur and grain of a whole photograph, without a mask and
-from one pair of scales, to draw cracks that look like it.  Its local operators are the same
+from one pair of scales, to draw cracks that look like it. Its local operators are the same
 (`crackcli.rasters.sharpness`).
 
 Notation: B blocks, S scales of `SCALES_PX`.
@@ -113,7 +113,7 @@ def noise_at(grey: Float32, usable: Bools, scale_px: float) -> float:
     """Return the noise in levels after a Gaussian mean of ``scale_px``.
 
     It is the distance from the median to the quantile `TAIL` of what is left after the surroundings
-    are subtracted, over that distance for a normal distribution of deviation 1.  So a few dark
+    are subtracted, over that distance for a normal distribution of deviation 1. So a few dark
     spots do not count as noise.
     """
     mean = smooth(grey, scale_px)
@@ -125,7 +125,7 @@ def noise_at(grey: Float32, usable: Bools, scale_px: float) -> float:
 def blur_of(grey: Float32, usable: Bools) -> float:
     """Return sigma in px of the blur at a block's steepest edges, nan without such edges.
 
-    The larger of the estimates from fine and from coarse edges counts.  Where grain hides the fine
+    The larger of the estimates from fine and from coarse edges counts. Where grain hides the fine
     edges, a blur below `MIN_COARSE_PX` cannot be resolved.
     """
     grain = grain_of(grey, usable)
@@ -158,7 +158,7 @@ def blur_between(
 
     Slopes g1 and g2 under sigmas s1 < s2 give b^2 = (s2^2 - f s1^2) / (f - 1) with f = g1^2 / g2^2.
     The slope at lines and dots falls faster than at edges, which would look sharper; so the upper
-    quartile of b^2 counts, to which edges belong.  ``min_slope`` is in levels per px.
+    quartile of b^2 counts, to which edges belong. ``min_slope`` is in levels per px.
     """
     fine, coarse = slope(smooth(grey, fine_px)), slope(smooth(grey, coarse_px))
     inner = fine[usable]

@@ -1,48 +1,48 @@
 """Detection and quantification limits of blocks: the narrowest crack found, and measured.
 
-Model.  A crack of width w (px) has a bottom that is darker than the surface by the fraction K
-(`CONTRAST`) of its brightness L (levels).  Under a Gaussian blur of sigma b, its middle is darker
+Model. A crack of width w (px) has a bottom that is darker than the surface by the fraction K
+(`CONTRAST`) of its brightness L (levels). Under a Gaussian blur of sigma b, its middle is darker
 by
 
     K L erf(w / (2 sqrt(2) b))
 
 An observer averages with a Gaussian of sigma s, which makes the blur sqrt(b^2 + s^2), and along a
-stretch l of the crack (`STRETCH_PX`), on which l / (2 sqrt(pi) s) values are independent.  n(s) is
-the noise after that average, grain and texture alike, and includes `NETWORK_NOISE`.  The
+stretch l of the crack (`STRETCH_PX`), on which l / (2 sqrt(pi) s) values are independent. n(s) is
+the noise after that average, grain and texture alike, and includes `NETWORK_NOISE`. The
 detectability index is that of the best scale:
 
     d' = max over s of  K L erf(w / (2 sqrt(2) sqrt(b^2 + s^2))) / n(s) * sqrt(l / (2 sqrt(pi) s))
 
 Detection limit (``detection_px``): the least w at which d' reaches `D_PRIME_90` b^`BLUR_EXPONENT`,
-with b in px but at least `SHARP_PX`.  There `crackcli scan` finds nine of ten such cracks, with the
+with b in px but at least `SHARP_PX`. There `crackcli scan` finds nine of ten such cracks, with the
 shipped model and its default options.
 
 Quantification limit (``quantification_px``): the smallest w at and above which the relative
-standard error of a width is at most `RELATIVE_SIGMA`.  The error is the Cramer-Rao bound for a
+standard error of a width is at most `RELATIVE_SIGMA`. The error is the Cramer-Rao bound for a
 profile across the crack, averaged along the stretch, if width, contrast and blur are fitted at once
 and the last two have prior uncertainties `CONTRAST_SIGMA` and `BLUR_SIGMA`.
 
-Assumptions: blur is Gaussian; noise is normal, and white at scales between those measured.  Both
-are those of the block (`crackcli.detectability.block_quality`).  The limits hold for cracks of the
+Assumptions: blur is Gaussian; noise is normal, and white at scales between those measured. Both
+are those of the block (`crackcli.detectability.block_quality`). The limits hold for cracks of the
 contrast `CONTRAST` or more.
 
 Where the constants come from:
 
 * `CONTRAST`: the darkness of the bottom of cracks of 6 px and more, 3 px inside their labelled
-  edges, relative to what lies 4 to 20 px beside them.  1160 training photographs with masks; the
+  edges, relative to what lies 4 to 20 px beside them. 1160 training photographs with masks; the
   lower quartiles of five sources are 0.07 (loosely labelled), 0.14, 0.32, 0.67 and 0.68, their mean
-  0.38.  This is a mean over sources: in three of the five, fewer than three of four cracks are
-  darker than it.  Nothing is promised for fainter cracks (filled, in shade, in paint).
+  0.38. This is a mean over sources: in three of the five, fewer than three of four cracks are
+  darker than it. Nothing is promised for fainter cracks (filled, in shade, in paint).
 * `NETWORK_NOISE`, `D_PRIME_90`, `BLUR_EXPONENT`: fitted by benchmarks/measurability.py to 172
   cracks of 0.4 to 14 px, drawn onto 43 crack-free training photographs, which were partly blurred,
-  darkened, overexposed, enlarged or made noisy.  P(found) is logistic in ln d', with slope 5.8.
+  darkened, overexposed, enlarged or made noisy. P(found) is logistic in ln d', with slope 5.8.
   Without `NETWORK_NOISE` the limits promised cracks below 1 px on smooth surfaces that the network
-  misses.  On 49 held-out photographs 67 of 70 cracks were found that were as wide as the limit or
+  misses. On 49 held-out photographs 67 of 70 cracks were found that were as wide as the limit or
   wider, 15 of 39 narrower ones, and 15 of 87 where there was no limit.
 
 A scan with another model, method or zoom has other limits; these then are approximate.
 
-Arrays in, values out; no files.  Notation: B blocks, S scales, W widths.
+Arrays in, values out; no files. Notation: B blocks, S scales, W widths.
 """
 
 from dataclasses import dataclass, replace
@@ -185,7 +185,7 @@ def relative_sigma(blocks: BlockQuality, widths_px: Float64) -> Float64:
     """Return the standard error of a width over the width (B, W), by the Cramer-Rao bound.
 
     The profile across a crack is D(x) = K L (F((x + w/2) / b) - F((x - w/2) / b)), with F the
-    normal distribution.  The Fisher information on (ln K, w / b, ln b) is that of white noise as
+    normal distribution. The Fisher information on (ln K, w / b, ln b) is that of white noise as
     strong as the noise at the scale of the profile, plus the prior information on ln K and ln b.
     The information left on w / b, with the other two unknown, is the Schur complement.
     """
@@ -203,7 +203,7 @@ def relative_sigma(blocks: BlockQuality, widths_px: Float64) -> Float64:
 def equivalent_white_noise(blocks: BlockQuality, scale_px: Float64) -> Float64:
     """Return the deviation (B, W) per pixel of white noise that is as strong at a scale (B, W).
 
-    A Gaussian mean of sigma s divides white noise by 2 sqrt(pi) s.  The noise is interpolated
+    A Gaussian mean of sigma s divides white noise by 2 sqrt(pi) s. The noise is interpolated
     between the scales, linearly in the logarithms.
     """
     noise = np.hypot(blocks.noise, QUANTISATION_NOISE)

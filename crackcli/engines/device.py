@@ -27,7 +27,7 @@ class Device:
     def find(cls, wanted: str, precision: str = "auto") -> "Device":
         """Return the device for ``wanted``: auto, cpu or cuda; auto takes CUDA if a kernel runs.
 
-        ``precision`` is float32, bfloat16, or auto: bfloat16 where it is faster.  Raises a
+        ``precision`` is float32, bfloat16, or auto: bfloat16 where it is faster. Raises a
         `DeviceError` if CUDA is wanted and does not work.
         """
         check_choice("--precision", PRECISIONS, precision)
@@ -72,7 +72,7 @@ class Device:
 
     def send_images(self, images: UInt8) -> Tensor:
         """Return images (B, H, W, 3) on the device as input of a network: (B, 3, H, W) float32 in
-        [0, 1].  They are copied as uint8."""
+        [0, 1]. They are copied as uint8."""
         return self.send(images).permute(0, 3, 1, 2).float() / 255
 
     @property

@@ -202,7 +202,7 @@ def open_session(
 ) -> tuple[onnxruntime.InferenceSession, str]:
     """Return a session on ``device`` (auto, cpu, cuda) and the device that it really uses.
 
-    ``graph`` replaces the content of the file; the weights beside the file remain.  Raises a
+    ``graph`` replaces the content of the file; the weights beside the file remain. Raises a
     `ModelError` if the file is no usable graph, a `DeviceError` if CUDA is asked for and fails.
     """
     check_choice("--device", DEVICES, device)

@@ -1,8 +1,8 @@
 """Fixes an input of a serialised ONNX graph to one value, without a package that reads ONNX.
 
-A runtime cannot know the value of an input in advance.  It knows that of a constant: then it
+A runtime cannot know the value of an input in advance. It knows that of a constant: then it
 follows the branches that depend on it when it loads the graph, and chooses the memory layout of the
-layers inside for the processor.  The base installation has a runtime but no package to edit graphs.
+layers inside for the processor. The base installation has a runtime but no package to edit graphs.
 The format (protocol buffers) is simple enough: a message is a sequence of fields, each a number, a
 wire type and a value, and unknown fields are copied.
 """

@@ -71,7 +71,7 @@ def open_engine(
 ) -> Engine:
     """Open the engine for a model file.
 
-    ``engine`` auto goes by the file's suffix.  For a shipped model it takes torch if that has a
+    ``engine`` auto goes by the file's suffix. For a shipped model it takes torch if that has a
     GPU, since torch computes there in half precision.
     """
     if engine != "auto":

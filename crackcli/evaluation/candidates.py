@@ -1,8 +1,8 @@
 """The candidates of an evaluation: which methods run with which models, and how they make masks.
 
-Each method is tried with every given model file, so networks find the methods made for them.  A
-shipped model serves a method that no given model can serve, unless its network was given.  A
-method may not be available: a graph, a package or a network is missing.  It is then left out with
+Each method is tried with every given model file, so networks find the methods made for them. A
+shipped model serves a method that no given model can serve, unless its network was given. A
+method may not be available: a graph, a package or a network is missing. It is then left out with
 a reason if all methods were requested, and raises an error if it was named.
 """
 
@@ -127,7 +127,7 @@ def open_method(
 ) -> list[OpenedMethod]:
     """Open a method with each given model that can serve it, else with the shipped model.
 
-    ``networks`` are the networks of the given models.  Raises the error of the first given model
+    ``networks`` are the networks of the given models. Raises the error of the first given model
     if no model can serve the method.
     """
     opened: dict[str, OpenedMethod] = {}  # by digest: each model once

@@ -1,7 +1,7 @@
 """A contact sheet: a row for each photograph, with its labels and the mask of every method.
 
 On the faded photograph, blue pixels are true positives, orange ones false positives and magenta
-ones false negatives.  Most colour-blind people can distinguish the three.  The F1 of the
+ones false negatives. Most colour-blind people can distinguish the three. The F1 of the
 photograph at 0 px stands below each mask.
 """
 

@@ -6,7 +6,7 @@ ours   each photograph is a scene, scanned and refined by the defaults of crackc
        photographs count too, where every marked pixel is a false positive; also with a tolerance;
        mask values above 127 are crack
 
-Methods run one after the other, so that one model is in memory at a time.  Nothing is tuned here.
+Methods run one after the other, so that one model is in memory at a time. Nothing is tuned here.
 """
 
 import logging

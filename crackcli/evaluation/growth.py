@@ -1,13 +1,13 @@
 """The growth experiment: how well measures follow a crack that grows on a crack-free photograph.
 
 `grow_stroke` is the experiment of Forest et al. 2024: the skeleton of a labelled crack, dilated by
-5 px at each step, in the darkest colour of its photograph, with hard edges.  `draw_growing_crack`
+5 px at each step, in the darkest colour of its photograph, with hard edges. `draw_growing_crack`
 is harder and more realistic: one random crack of known width, `GROWTH_PX` wider at each step, with
-soft edges and the blur of the photograph.  Each step gets new noise, as if photographed again.
+soft edges and the blur of the photograph. Each step gets new noise, as if photographed again.
 
 For each trajectory compute Pearson's r between true and measured values, and the relative error of
-the slope over the steps.  A measure that does not change has r = 0.  A trajectory whose true values
-do not change is left out.  The paper does not state its rules for either.  Its draws depend on its
+the slope over the steps. A measure that does not change has r = 0. A trajectory whose true values
+do not change is left out. The paper does not state its rules for either. Its draws depend on its
 file names and cannot be repeated; these draws are seeded.
 """
 

@@ -4,10 +4,10 @@ count   8-connected components of at least 50 px (the "cracks per patch" of Fore
 area    marked pixels
 widths  the largest, by two estimators that must not be mixed: the paper's (`study_width`), and
         ours, that of crackcli report on the same mask; only components of at least 50 px count in
-        either.  Joints are not set apart here, since a label already means crack
+        either. Joints are not set apart here, since a label already means crack
 
 Errors are those of the paper: the mean absolute error (MAE) of counts, and the mean of
-|measured - true| / true (MAPE) of areas and widths.  A true value of 0, which the paper's width
+|measured - true| / true (MAPE) of areas and widths. A true value of 0, which the paper's width
 gives for bars along the axes, has no relative error and is left out.
 """
 

@@ -8,10 +8,10 @@ For every component that is large enough:
    through the middle of the window along the minor axis of the ellipse.
 3. The width is the length of the first run of samples above 0, in samples.
 
-The largest width of the mask counts.  The estimator is kept as the paper uses it, so that numbers
-can be compared.  A blurred edge counts in full, so widths are about 2 px too large.  A bar along
-the axes has a contour of four vertices, too few for an ellipse, and gives 0.  The paper's k-means
-is random; this one is seeded.  `crackcli.cracks.widths` has the estimator of crackcli report.
+The largest width of the mask counts. The estimator is kept as the paper uses it, so that numbers
+can be compared. A blurred edge counts in full, so widths are about 2 px too large. A bar along
+the axes has a contour of four vertices, too few for an ellipse, and gives 0. The paper's k-means
+is random; this one is seeded. `crackcli.cracks.widths` has the estimator of crackcli report.
 
 Source: Carrasco et al. 2021, Sensors 21(22), 7534; Forest et al. 2024.
 """

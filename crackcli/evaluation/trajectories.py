@@ -1,7 +1,7 @@
 """The trajectories of the growth experiments: made from labelled photographs, written as files.
 
 `EXPERIMENTS` are the flat strokes of Forest et al. 2024 and the harder drawn cracks, see
-`crackcli.evaluation.growth`.  Both are drawn onto crack-free photographs, as patches of 256 px; the
+`crackcli.evaluation.growth`. Both are drawn onto crack-free photographs, as patches of 256 px; the
 strokes have the shapes of labelled cracks.
 """
 

@@ -6,13 +6,13 @@ The result does not depend on how the raster is cut:
   strip by strip;
 - a tile needs eight by eight cells; the classifier head runs on the cells of a strip and of its
   neighbours, which are kept, so that each cell is computed once;
-- the relevance of a cell stays within 59 px and depends on no pixel further away.  Cells with
+- the relevance of a cell stays within 59 px and depends on no pixel further away. Cells with
   relevance are back-propagated in windows that hold them and little else, each with that halo; a
-  pixel gets the sum over the windows.  A method of several passes has other cells in each pass: it
+  pixel gets the sum over the windows. A method of several passes has other cells in each pass: it
   works block by block, and a block uses all tiles that reach into it.
 
 Tile positions extend half a tile beyond the edges of the raster, whose pixels are reflected there:
-otherwise fewer tiles would cover the rim than the middle.  For nodata see
+otherwise fewer tiles would cover the rim than the middle. For nodata see
 `crackcli.rasters.nodata`.
 """
 
@@ -49,7 +49,7 @@ CLASSIFYING = 0.3  # fraction of the time, if nearly all tiles are explained
 class ClassifierScorer:
     """Scores strips with a classifier and an attribution method.
 
-    Tiles with P(crack) below ``gate`` get no attribution.  A ``prescreen`` whose threshold is not
+    Tiles with P(crack) below ``gate`` get no attribution. A ``prescreen`` whose threshold is not
     below the gate would rule out tiles to explain, and is left out.
     """
 

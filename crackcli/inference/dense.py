@@ -1,7 +1,7 @@
 """Score the strips of a raster with a method that scores every pixel itself, without a gate.
 
-There are two kinds (see `crackcli.engines.engine.Engine`).  One takes windows of any size; the rim,
-which depends on pixels outside, is cut off.  The other takes single tiles; they lie at every half
+There are two kinds (see `crackcli.engines.engine.Engine`). One takes windows of any size; the rim,
+which depends on pixels outside, is cut off. The other takes single tiles; they lie at every half
 tile of the raster, and a pixel gets the mean of the four tiles over it.
 """
 

@@ -1,7 +1,7 @@
 """Feature cells and tiles of a raster: windows of integers, no pixel values.
 
-Rows and columns are those of cells; cell (0, 0) is the raster's upper left corner.  A tile is named
-by its first cell.  Tiles whose centres lie on the edge of the raster count, so the lattice of cells
+Rows and columns are those of cells; cell (0, 0) is the raster's upper left corner. A tile is named
+by its first cell. Tiles whose centres lie on the edge of the raster count, so the lattice of cells
 extends half a tile beyond each edge.
 """
 
@@ -59,7 +59,7 @@ class Lattice:
 
     def cells_of_strip(self, index: int, grid: Grid, rows_below: int) -> Window:
         """Return the cells to compute for strip ``index``: those not computed for the strips above
-        it, down to ``rows_below`` rows below it.  The last strips may have no rows left."""
+        it, down to ``rows_below`` rows below it. The last strips may have no rows left."""
         all_cells = self.cells_of_raster(grid)
         row, rows = grid.row_spans[index]
         own = self.cells_of(Window(row, 0, rows, grid.cols))

@@ -12,7 +12,7 @@ class ModelOptions:
     """A model, its attribution method, and how an engine runs it.
 
     The fields are the options of ``crackcli scan`` of the same name; the defaults choose the
-    shipped model and what suits the machine.  Raises a `UsageError` if a threshold is no
+    shipped model and what suits the machine. Raises a `UsageError` if a threshold is no
     probability; whether model, method and engine fit each other shows when they are opened
     (`crackcli.inference.opening.open_scorer`).
     """

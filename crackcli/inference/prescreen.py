@@ -1,11 +1,11 @@
 """Prescreening: a cheap pass, at half resolution or in int8, that skips tiles which clearly show no
 crack.
 
-In int8, P(crack) differs from that of the full pass by about 0.01.  It costs half of the full pass
+In int8, P(crack) differs from that of the full pass by about 0.01. It costs half of the full pass
 in bfloat16, a quarter of it in float32, on processors with int8 instructions.
 
-Half resolution costs a quarter of the full pass.  The classifier still finds cracks of 2 px and
-more there.  The threshold was chosen on training patches: see `benchmarks/first_look.py`.  It
+Half resolution costs a quarter of the full pass. The classifier still finds cracks of 2 px and
+more there. The threshold was chosen on training patches: see `benchmarks/first_look.py`. It
 saves time on smooth crack-free surfaces only: on rough or cracked ones nearly every tile is
 classified in full all the same.
 
@@ -45,7 +45,7 @@ class HalfResolutionPrescreen:
         """Return the highest P(crack) (h, w) near each cell of a window on which a tile is centred.
 
         This is the maximum over the tiles of the smaller view that are centred there, or on either
-        side.  Returns 1 for views at another zoom than 1: smaller ones have half the resolution
+        side. Returns 1 for views at another zoom than 1: smaller ones have half the resolution
         already, and larger ones are for hairlines, which half of it would not show.
         """
         if raster.zoom != 1:

@@ -32,7 +32,7 @@ class TileClassifier:
     """Classifies the tiles of rasters with one engine, and keeps the cells computed last.
 
     With a ``prescreen`` only tiles that it does not rule out are classified; the others keep the
-    P(crack) of the prescreen.  Cells of a strip are computed down to ``rows_below`` rows below it
+    P(crack) of the prescreen. Cells of a strip are computed down to ``rows_below`` rows below it
     (default: `Lattice.rows_below`), so that going from strip to strip repeats none.
     """
 
@@ -276,7 +276,7 @@ class CellRelevance:
 
     def mean(self) -> Float32:
         """Return the mean relevance (C, F, G) over the gated tiles over each cell; empty if no
-        tile was gated.  May be called once."""
+        tile was gated. May be called once."""
         if self.total.size:
             self.total /= self.count.clip(min=1)
         return self.total

@@ -1,6 +1,6 @@
 """P(crack) of every tile of a whole photograph, for training on hard negatives.
 
-Tiles are at full resolution.  The photograph is read in strips, so its size does not matter.
+Tiles are at full resolution. The photograph is read in strips, so its size does not matter.
 Position (r, c) is the tile whose centre lies r and c strides from the upper left corner.
 """
 

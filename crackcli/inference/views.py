@@ -1,17 +1,17 @@
 """Views of a raster at several zooms, and how their scores are merged.
 
-The network detects cracks of the widths it was trained on.  At twice the resolution a hairline has
+The network detects cracks of the widths it was trained on. At twice the resolution a hairline has
 such a width; at half of it, a gap that fills half a tile does.
 
 Positions: a view at zoom z has z pixels per pixel of the raster, counted from its upper left
-corner.  Pixel i of the raster, with its centre at i + 0.5, has its centre in the view at
-(i + 0.5) z.  Zooms are powers of two, so that every window of a view is resampled in the same
-phases: a pixel is the same in any window.  Beyond the edges the raster is reflected first.
+corner. Pixel i of the raster, with its centre at i + 0.5, has its centre in the view at
+(i + 0.5) z. Zooms are powers of two, so that every window of a view is resampled in the same
+phases: a pixel is the same in any window. Beyond the edges the raster is reflected first.
 
-Unit: a score is the relevance that one pixel *of the view* gets from the tiles over it.  So a crack
-that looks alike to the network scores alike at every zoom, and one threshold suits all.  (Relevance
-per pixel of the raster would be z * z times that.)  Hence resampling back to the raster takes the
-mean of z * z pixels, or repeats one.  Views are merged by their maximum: a clear crack in one view
+Unit: a score is the relevance that one pixel *of the view* gets from the tiles over it. So a crack
+that looks alike to the network scores alike at every zoom, and one threshold suits all. (Relevance
+per pixel of the raster would be z * z times that.) Hence resampling back to the raster takes the
+mean of z * z pixels, or repeats one. Views are merged by their maximum: a clear crack in one view
 is not diluted by another view that cannot show it.
 """
 
@@ -91,7 +91,7 @@ def resample_back(relevance: Float16, zoom: float) -> Float16:
 def merge_views(views: Sequence[Iterator[StripScores]]) -> Iterator[StripScores]:
     """Yield the maximum relevance over all views, part by part from the top.
 
-    Views may be cut in different places.  P(crack) is left empty if there are several views, as
+    Views may be cut in different places. P(crack) is left empty if there are several views, as
     their tiles differ in size on the raster.
     """
     if len(views) == 1:

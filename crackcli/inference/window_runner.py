@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 class WindowRunner(Generic[Result]):
     """Runs one step of an engine on windows of cells.
 
-    A window and its halo have at most ``max_cells`` cells.  When the device runs out of memory,
+    A window and its halo have at most ``max_cells`` cells. When the device runs out of memory,
     the window is halved and ``max_cells`` lowered, so that none as large is tried again.
     """
 
@@ -38,8 +38,8 @@ class WindowRunner(Generic[Result]):
         """Yield windows that hold every ``needed`` cell of ``origin`` once, each with its result.
 
         ``step`` gets a window and the pixels (H, W, 3) of its receptive field, None if all of them
-        are nodata; it may raise `OutOfMemory`.  The pixels of the next window are put together
-        while one is computed.  Raises a `DeviceError` if not even one cell fits.
+        are nodata; it may raise `OutOfMemory`. The pixels of the next window are put together
+        while one is computed. Raises a `DeviceError` if not even one cell fits.
         """
         waiting = list(cover(needed, self.max_cells, self.lattice.reach))[::-1]
         done, total = 0, sum(part.rows * part.cols for part in waiting)

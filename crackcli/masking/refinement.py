@@ -2,21 +2,21 @@
 
 Notation: q the score, root of positive relevance; g the grey value; all (rows, cols).
 
-The score is too coarse to outline cracks.  So `refine` takes five steps:
+The score is too coarse to outline cracks. So `refine` takes five steps:
 
 1. corridor: q, smoothed over a few pixels, above half the scene's threshold;
-2. contrast d: how far g lies below its surroundings on *both* sides.  The median of a wide window
-   estimates the surroundings.  A morphological closing, which fills dark narrow structures and
-   keeps the dark side of an edge, estimates the second side.  The smaller difference counts;
+2. contrast d: how far g lies below its surroundings on *both* sides. The median of a wide window
+   estimates the surroundings. A morphological closing, which fills dark narrow structures and
+   keeps the dark side of an edge, estimates the second side. The smaller difference counts;
 3. two levels near every pixel: the grey level of the crack (mean of g weighted by d and q) and of
-   its surroundings (weighted by the lack of contrast).  So each stretch of a crack has its own
+   its surroundings (weighted by the lack of contrast). So each stretch of a crack has its own
    levels: a hairline beside a wide crack need not be as dark as the wide one;
-4. crack pixels lie beyond half-way from the surroundings to the crack level.  This threshold cuts a
+4. crack pixels lie beyond half-way from the surroundings to the crack level. This threshold cuts a
    blurred edge at its true place (Cho et al. 2018), so the width is right;
 5. hysteresis: of these pixels, the components in which q exceeds the scene's threshold somewhere.
 
-No pixel labels are used.  The constants below were set on training photographs; results depend
-little on them (accuracy: docs/results.md).  The recipe ``study`` is the post-processing of Forest
+No pixel labels are used. The constants below were set on training photographs; results depend
+little on them (accuracy: docs/results.md). The recipe ``study`` is the post-processing of Forest
 et al. 2024 instead; ``plain`` thresholds the score.
 """
 
@@ -50,7 +50,7 @@ STUDY_CLOSINGS_PX = (5, 25)  # sides of the closings before and after components
 STUDY_AREA_PX = 50
 AREA_PX = 40
 
-# Bounds of a scene's threshold, by method and start, if the score has a unit.  The unit is the root
+# Bounds of a scene's threshold, by method and start, if the score has a unit. The unit is the root
 # of logits per pixel, divided by the root of the network's typical margin in logits.
 BOUNDS = {("lrp", "margin"): (0.0022, 0.0044)}
 HALF_PROBABILITY = 0.5**0.5  # threshold of a score that is the root of P(crack)
@@ -157,8 +157,8 @@ def around(flags: Bools, reach_px: int) -> Window:
 def refine(rgb: UInt8, q: Float32, threshold: float, pixels: Bools | None = None) -> Candidates:
     """Find candidates in a photograph (rows, cols, 3) with smoothed score ``q``.
 
-    ``pixels`` (rows, cols) restricts them to some pixels.  ``threshold`` is that of the scene; half
-    of it bounds the corridor.  The result at a pixel depends on those within `REACH_PX` only:
+    ``pixels`` (rows, cols) restricts them to some pixels. ``threshold`` is that of the scene; half
+    of it bounds the corridor. The result at a pixel depends on those within `REACH_PX` only:
     kernels have radii of 3 px (grey), 60 (contrast), 128 (noise) and 64 (levels), one after the
     other.
     """
@@ -202,7 +202,7 @@ def close(mask: Bools, side_px: int) -> Bools:
 def isodata(histogram: Int64, values: Float64) -> float:
     """Return the value half-way between the mean below it and the mean above it.
 
-    ``histogram`` counts ``values``, which rise; 0 if all counts are 0.  Source: Ridler and Calvard
+    ``histogram`` counts ``values``, which rise; 0 if all counts are 0. Source: Ridler and Calvard
     1978.
     """
     count, total = np.cumsum(histogram), np.cumsum(histogram * values)

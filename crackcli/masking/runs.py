@@ -1,8 +1,8 @@
 """Run-length encoding of a mask of any size, and its connected components.
 
-A run is a stretch of crack pixels in one row.  Runs of neighbouring rows that touch, diagonals
-included, belong to one crack.  Components are found on the whole list of runs, so they do not
-depend on the strips.  Memory grows with the number of runs, not with the raster.
+A run is a stretch of crack pixels in one row. Runs of neighbouring rows that touch, diagonals
+included, belong to one crack. Components are found on the whole list of runs, so they do not
+depend on the strips. Memory grows with the number of runs, not with the raster.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ class Runs:
 
     ``score`` is the sum of the scores (0 to 1) of the run's pixels, ``squared`` the sum of their
     squares, ``scored`` the number of pixels with a score; ``beside_nodata`` is set if one of them
-    touches nodata.  ``assessed_px`` is the number of valid pixels of the mask.
+    touches nodata. ``assessed_px`` is the number of valid pixels of the mask.
     """
 
     row: Int64

@@ -1,8 +1,8 @@
 """Make the mask of a scene from its score and its photograph, strip by strip.
 
-Candidates are found in blocks with a halo and kept as runs of pixels.  Their components are those
+Candidates are found in blocks with a halo and kept as runs of pixels. Their components are those
 of the whole scene: a component that exceeds the scene's threshold somewhere, and is large enough,
-is crack.  The photograph is not read where the score is zero.
+is crack. The photograph is not read where the score is zero.
 """
 
 import contextlib
@@ -90,7 +90,7 @@ def any_score(coded: UInt8) -> bool:
 def find_threshold(score: Path, masking: Masking) -> float:
     """Return the threshold of a scene: half-way between the mean scores below and above it.
 
-    Bounds keep a crack-free image from being split into a less and a more cracked half.  The
+    Bounds keep a crack-free image from being split into a less and a more cracked half. The
     threshold is fixed if the score is a probability.
     """
     with Scores(score) as scores:

@@ -2,8 +2,8 @@
 
 At wide places K is the contrast in the middle over the response of a blurred bar
 (`crackcli.measuring.edges.core_response`), with the width from the ratio of area to middle
-contrast.  K of a crack combines its wide places; a crack without
-any gets the contrast of the scene's other cracks, or the typical one of photographs.  Estimates are
+contrast. K of a crack combines its wide places; a crack without
+any gets the contrast of the scene's other cracks, or the typical one of photographs. Estimates are
 combined by their variances.
 
 Notation: S samples of the lines of C cracks; ``line_offsets`` the first sample of each line, and S;
@@ -32,7 +32,7 @@ MIN_WIDTH_PX = 0.05
 
 # Contrast of cracks in encoded values and in linear light: mean and deviation over photographs (two
 # deviations contain nine of ten; the faint cracks make it large), and the deviation within one
-# photograph.  From benchmarks/width_photographs.py on 400 labelled training photographs: 0.19 to
+# photograph. From benchmarks/width_photographs.py on 400 labelled training photographs: 0.19 to
 # 0.22, and 0.07 and 0.05, by the number of cracks.
 TYPICAL_CONTRASTS = (0.68, 0.22), (0.90, 0.22)
 SPREAD_WITHIN_PHOTOGRAPH = 0.065, 0.055
@@ -90,8 +90,8 @@ class CrackContrasts:
     """Full contrast of C cracks; all (C,).
 
     ``sigma`` is the uncertainty of ``value``, 0 for a crack without a contrast of its own: there
-    the ``spread`` of local contrasts around it includes it.  ``variation`` is the deviation along
-    the crack.  ``measured`` is the contrast by wide samples alone, nan if there are too few.
+    the ``spread`` of local contrasts around it includes it. ``variation`` is the deviation along
+    the crack. ``measured`` is the contrast by wide samples alone, nan if there are too few.
     """
 
     value: Float64
@@ -176,7 +176,7 @@ def estimate_contrasts(
     """Return the full contrast K at each sample, from that of the crack around it and of the scene.
 
     K is the local one where the crack is wide, that of the crack elsewhere, and that of the scene
-    where the crack is narrow everywhere, each weighted by how well it is known.  All samples of a
+    where the crack is narrow everywhere, each weighted by how well it is known. All samples of a
     crack share the error of the blur; it is not in the uncertainty, as `measure` adds its effect on
     the widths.
     """

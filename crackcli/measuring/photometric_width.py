@@ -65,7 +65,7 @@ MIN_SNR = 3.0  # peak contrast over noise; below it there is no width
 MAX_ASYMMETRY = 0.5  # of the peak; both sides of the surface may differ by that
 GROWN, GROWN_PX = 1.5, 3.0  # a width above 1.5 times the mask's plus 3 px belongs to something else
 # Near free ends and junctions a centreline is extended straight, in a direction that a corner may
-# spoil.  There is no width within this of them: px, and the larger of 2 blurs and 0.8 widths.
+# spoil. There is no width within this of them: px, and the larger of 2 blurs and 0.8 widths.
 CLEAR_PX, CLEAR_BLURS, CLEAR_WIDTHS = 1.5, 2.0, 0.8
 
 
@@ -171,9 +171,9 @@ def widths_by_area(
     ``length`` (S,) in px is the part of each profile over which the area was integrated.
     """
     by_area = profile.area / full.value
-    # Noise was measured on the surface.  In linear light it is proportional to the root of
-    # brightness (shot noise; noise of encoded values nearly so), so less inside the crack.  In
-    # encoded values it is the same inside.  The last term is the uncertainty of the background.
+    # Noise was measured on the surface. In linear light it is proportional to the root of
+    # brightness (shot noise; noise of encoded values nearly so), so less inside the crack. In
+    # encoded values it is the same inside. The last term is the uncertainty of the background.
     darker = optics.tone.linear_fraction * (profile.area / length).clip(0, 1)
     independent = optics.noise_px * length * (1 - darker + length / (3 * BAND_PX))
     random = profile.noise * np.sqrt(independent) / full.value
@@ -193,7 +193,7 @@ def widths_by_edges(
     """Return the widths (S,) between edges, their uncertainty (S,), and their weight (S,).
 
     The weight is 0 where a crack is too narrow for edges, or where they are not found, and 1 where
-    it is wide.  ``values`` (S, M) are the contrast profiles.
+    it is wide. ``values`` (S, M) are the contrast profiles.
     """
     blur = optics.blur.px
     low, high = (limit * blur for limit in EDGE_BLURS)

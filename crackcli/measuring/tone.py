@@ -1,21 +1,21 @@
 """Tone curve of a photograph: the values in which a pixel mixes what it covers.
 
-A pixel on the edge of a crack covers some of the surface and some of the crack.  Light adds up in
+A pixel on the edge of a crack covers some of the surface and some of the crack. Light adds up in
 the sensor, before the camera encodes it (sRGB: about a square root), so area fractions are
-fractions of *linear* light.  Taken from encoded values, a half-covered pixel between 160 and 50
-reads as a third covered, and a hairline of 1 px as 0.7.  But not all pixels were mixed in a sensor:
-images that were resampled, drawn or sharpened later were mixed as encoded.  So the mix is a number,
-the linear fraction f: 1 for linear light, 0 for encoded values.  Values are
+fractions of *linear* light. Taken from encoded values, a half-covered pixel between 160 and 50
+reads as a third covered, and a hairline of 1 px as 0.7. But not all pixels were mixed in a sensor:
+images that were resampled, drawn or sharpened later were mixed as encoded. So the mix is a number,
+the linear fraction f: 1 for linear light, 0 for encoded values. Values are
 
     f * linear light + (1 - f) * encoded value
 
 with the transfer function of sRGB (`crackcli.rasters.srgb`).
 
 Edges show which one it is: with the correct f an edge is as soft on its dark side as on its bright
-side (`crackcli.measuring.edges`).  Linear light is assumed where a photograph has no suitable
-edges.  The probability that it is of the other kind is reported beside the widths and is no part of
+side (`crackcli.measuring.edges`). Linear light is assumed where a photograph has no suitable
+edges. The probability that it is of the other kind is reported beside the widths and is no part of
 their uncertainty: it is no spread about a mean, but a yes or no that all widths of a photograph
-share.  As a part of the uncertainty it would be too much for every photograph of a camera, and not
+share. As a part of the uncertainty it would be too much for every photograph of a camera, and not
 enough for any other.
 """
 

@@ -1,7 +1,7 @@
 """Local operators by which the blur and the pixel noise of a photograph are estimated.
 
 Two packages estimate both, each for its purpose: `crackcli.detectability.block_quality` block by
-block, `crackcli.synthesis.visibility` once for a photograph on which cracks are drawn.  They share
+block, `crackcli.synthesis.visibility` once for a photograph on which cracks are drawn. They share
 these operators; how their estimates differ is written there.
 
 Brightness is in levels, 0 to 255.

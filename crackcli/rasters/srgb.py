@@ -37,7 +37,7 @@ def blend(values: Float32, linear_fraction: float) -> Float32:
     """Return sRGB-encoded grey values, 0 to 255, as a mix of linear light and encoded values.
 
     The result is 0 to 1: ``linear_fraction`` * linear light + (1 - ``linear_fraction``) * encoded
-    value.  Values are rounded to 1/16 of a grey level.
+    value. Values are rounded to 1/16 of a grey level.
     """
     at = (np.clip(values, 0, WHITE) * TABLE_STEPS + 0.5).astype(np.int16)
     table = (linear_fraction * LINEAR + (1 - linear_fraction) * LEVELS).astype(np.float32)

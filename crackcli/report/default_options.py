@@ -28,7 +28,7 @@ DEFAULTS: dict[str, Any] = {
 def by_default(scene: Scene) -> bool:
     """Return True if ``scene.json`` names no other model, method or option than the defaults.
 
-    Missing values count as defaults.  The model must be the file that is shipped now, not that of
+    Missing values count as defaults. The model must be the file that is shipped now, not that of
     an earlier version.
     """
     used = scene.record.options()

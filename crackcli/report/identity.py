@@ -1,7 +1,7 @@
 """Identity of a scene in a report: structure, survey and run of the scan.
 
 Structure and survey are free text from the options of ``crackcli report``; they are empty if not
-given.  A run is identified by a digest of its ``run.json`` and the time it was written.  A scene
+given. A run is identified by a digest of its ``run.json`` and the time it was written. A scene
 left by an earlier run into the same folder has neither.
 """
 
@@ -24,7 +24,7 @@ MEGAPIXEL = 1e6
 @dataclass(frozen=True)
 class Identity:
     """The structure or element ``asset_id``, the survey ``campaign_id``, and the run of the scan:
-    ``run_id`` and ``created_utc``.  None is unknown."""
+    ``run_id`` and ``created_utc``. None is unknown."""
 
     asset_id: str | None = None
     campaign_id: str | None = None
@@ -60,7 +60,7 @@ def scan_facts(scene: Scene, assessed_px: int, cracks: int) -> Row:
     """Return values of columns on the scan of a scene; None is unknown.
 
     ``tiles`` counts those of every zoom, ``tiles_positive`` those with P(crack) at the gate or
-    above.  Methods without a classifier have none.
+    above. Methods without a classifier have none.
     """
     record, whole = scene.record, scene.rows * scene.cols
     grids = record.tile_grids
@@ -81,7 +81,7 @@ def relevance_top(tags: dict[str, str]) -> float | None:
     """Return the relevance, in logits, of the largest value of a score raster, given its tags; None
     if scores are not the square root of relevance.
 
-    Relevance is positive and a mean over the tiles that contain a pixel.  The few pixels above
+    Relevance is positive and a mean over the tiles that contain a pixel. The few pixels above
     this value were clipped to it.
     """
     if tags.get("CRACKCLI_SCORE") != "root of positive relevance":

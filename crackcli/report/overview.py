@@ -2,7 +2,7 @@
 
 The photograph, at most `WIDEST_PX` wide, with every crack in the colour of its largest width (the
 classes of the QGIS style), joints dashed in grey, the five widest cracks labelled, and below it a
-legend and a scale bar.  The photograph is read at reduced resolution, from its overviews where it
+legend and a scale bar. The photograph is read at reduced resolution, from its overviews where it
 has some, so memory does not grow with its size.
 """
 

@@ -1,9 +1,9 @@
 """Severity: crack widths graded by the limits of standards, within their uncertainty.
 
 A `SeverityProfile` is data: ``severity_profiles.toml`` contains those of the package; a file of the
-same form may contain those of a contract.  With one standard uncertainty u, a width w *exceeds* a
-limit if w - u lies above it, and *possibly exceeds* it if w + u does.  A crack gets the worst class
-whose limit it exceeds or possibly exceeds.  A width of the mask, or one of unknown uncertainty,
+same form may contain those of a contract. With one standard uncertainty u, a width w *exceeds* a
+limit if w - u lies above it, and *possibly exceeds* it if w + u does. A crack gets the worst class
+whose limit it exceeds or possibly exceeds. A width of the mask, or one of unknown uncertainty,
 exceeds a limit at most possibly.
 
 No profile decides what is safe: its caveat accompanies every grade.

@@ -110,7 +110,7 @@ def summary_table(scenes: Sequence[SceneFigures]) -> list[str]:
     """Return a table with a row for each of at most `MAX_ROWS` scenes, and one for all of several.
 
     Lengths are in mm if every scene has a scale, else in px; the place of the widest crack is in
-    px.  ``assessed`` is the percentage of valid pixels that have a detection limit; a photograph
+    px. ``assessed`` is the percentage of valid pixels that have a detection limit; a photograph
     that is not available has none.
     """
     in_mm = all(scene.report.mm_per_px for scene in scenes)

@@ -1,7 +1,7 @@
 """Traces the cracks of one scene in its mask and measures them on its photograph.
 
-Lines that are likely joints are kept apart from cracks.  The photograph gives the widths
-(`crackcli.measuring.measure`) and the detection limits (`crackcli.detectability.assessment`).  If
+Lines that are likely joints are kept apart from cracks. The photograph gives the widths
+(`crackcli.measuring.measure`) and the detection limits (`crackcli.detectability.assessment`). If
 it is missing or was changed, the scene gets the widths of the mask and no detection limits.
 """
 
@@ -74,7 +74,7 @@ def trace_scene(
 ) -> SceneCracks:
     """Return the measured cracks and joints of one scene, without those that are too short.
 
-    Lengths are those in the mask.  Raises `InputError` if the mask or score cannot be read.
+    Lengths are those in the mask. Raises `InputError` if the mask or score cannot be read.
     """
     on_mask, on_photograph = part(progress, 0, ON_MASK), part(progress, ON_MASK, 1)
     traced = trace(
@@ -139,7 +139,7 @@ def window_px(scale: Scale | None) -> float:
 
 def find_photograph(scene: Scene, out: Path, *, has_lines: bool) -> RasterInfo | None:
     """Return the photograph that was scanned; log the reason and return None if it is not
-    available.  The reason is a warning if the scene has lines to measure."""
+    available. The reason is a warning if the scene has lines to measure."""
     try:
         return inspect_original(out, scene, REMEDY)
     except InputError as error:

@@ -1,6 +1,6 @@
 """Writes a report: the cracks of every finished scene in every format.
 
-Scenes are traced one after the other (`crackcli.report.tracing`).  Traced scenes wait in a
+Scenes are traced one after the other (`crackcli.report.tracing`). Traced scenes wait in a
 temporary folder, so that the formats, which put all scenes into one file each, keep the cracks of
 one scene in memory at a time.
 """
@@ -36,7 +36,7 @@ def write_report(task: ReportTask, progress: Progress = ignore) -> ReportSummary
     """Trace all scenes of ``task.out``, write the report there, and return its summary.
 
     Scenes that cannot be read, or whose sources of scale disagree, are listed in the summary and
-    the others are done.  Raises `InputError` if none can be read, `UsageError` if ``gsd_mm``
+    the others are done. Raises `InputError` if none can be read, `UsageError` if ``gsd_mm``
     contradicts the scale of a scene, or if a severity profile is unknown.
     """
     profiles = find_profiles(task.severity)

@@ -23,7 +23,7 @@ class Failure:
 def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure]]:
     """Return the files of all scenes by scene name, and the sources that cannot be found.
 
-    A folder stands for the images in it.  A scene is named after the stem of its file; if two files
+    A folder stands for the images in it. A scene is named after the stem of its file; if two files
     share it, after stem and suffix; if these are shared too, with the name of the folder in front.
     Names that differ only in case count as shared, as some file systems treat them as equal.
     """

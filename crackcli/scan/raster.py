@@ -2,14 +2,14 @@
 
 Three passes, each strip by strip, so that memory does not grow with the raster:
 
-1. explain: write the relevance of each strip, at each zoom, to a file of the work folder.  The
+1. explain: write the relevance of each strip, at each zoom, to a file of the work folder. The
    files that exist are the progress; an interrupted scan continues after the last;
 2. score: merge the zooms, find one scale for the scene, write ``score.tif``; its tags hold the
    fingerprint of what it was made from;
 3. mask: see `crackcli.masking.scene_mask`; it needs the score and the image only.
 
-All files are made in the work folder.  Only then are the files of an earlier scan replaced, and
-``scene.json`` is written last: if it exists, all three belong together.  A score made from the same
+All files are made in the work folder. Only then are the files of an earlier scan replaced, and
+``scene.json`` is written last: if it exists, all three belong together. A score made from the same
 file by the same model and options is kept; with other masking options only the third pass runs.
 """
 

@@ -77,7 +77,7 @@ def remaining_work(
 ) -> RemainingWork:
     """Inspect the ``folder`` of a scene; nothing is written.
 
-    ``scored`` is the fingerprint of the score, ``masking`` must name its recipe.  With
+    ``scored`` is the fingerprint of the score, ``masking`` must name its recipe. With
     ``overwrite`` a finished score does not count, but the strips of an interrupted scan do.
     """
     scene = Scene(folder, info.rows, info.cols, info.transform, info.crs_wkt)

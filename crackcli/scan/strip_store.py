@@ -1,7 +1,7 @@
 """Store the strips of a scan in progress in its work folder.
 
 Of a strip only the squares with relevance are stored; a crack-free strip takes hardly more space
-than its P(crack).  They are not compressed: relevance hardly shrinks, and compressing it took
+than its P(crack). They are not compressed: relevance hardly shrinks, and compressing it took
 longer than all other steps of writing it.
 """
 
@@ -35,7 +35,7 @@ class PackedStrip:
     """The scores of a strip of ``shape`` (rows, cols).
 
     ``squares`` (N, 32, 32) float16 is the relevance in the N squares ``marked`` (R, C), padded with
-    zeros at the edges; it is zero elsewhere.  ``valid`` (rows, cols) is None if all pixels are
+    zeros at the edges; it is zero elsewhere. ``valid`` (rows, cols) is None if all pixels are
     valid; ``probability`` is that of `StripScores`.
     """
 
@@ -113,7 +113,7 @@ class PackedStrip:
 class StripStore:
     """The work folder of a scene: one file for each finished strip.
 
-    It belongs to one fingerprint (``digest``); strips with another are deleted.  The rasters of the
+    It belongs to one fingerprint (``digest``); strips with another are deleted. The rasters of the
     scene are made here too.
     """
 

@@ -1,6 +1,6 @@
 """Scan many rasters into one output folder.
 
-The folder is locked meanwhile, and a raster that fails does not stop the others.  ``run.json``
+The folder is locked meanwhile, and a raster that fails does not stop the others. ``run.json``
 holds versions, options and the status of every scene; it is written after each scene.
 """
 
@@ -79,7 +79,7 @@ def scan_survey(
 ) -> SurveyResult:
     """Scan every raster of ``task.sources`` into a folder of its own in ``task.output``.
 
-    A raster that cannot be scanned is reported to ``on_failure``, and the run continues.  Raises an
+    A raster that cannot be scanned is reported to ``on_failure``, and the run continues. Raises an
     `OutputError` if the output folder cannot be written, which ends the run.
     """
     rasters, missing = find_rasters(task.sources)

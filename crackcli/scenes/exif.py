@@ -1,11 +1,11 @@
 """Pixel size and time from the EXIF tags of a photograph.
 
 A thin lens of focal length f at distance d projects a surface (d - f) / f times smaller than it
-is.  A pixel thus covers pitch * (d - f) / f of the surface, where pitch is the size of a pixel of
-the sensor.  Tags contain pitch and f as the focal plane resolution and the focal length, or
+is. A pixel thus covers pitch * (d - f) / f of the surface, where pitch is the size of a pixel of
+the sensor. Tags contain pitch and f as the focal plane resolution and the focal length, or
 together as the 35 mm equivalent focal length: the film is 24 x 36 mm, its diagonal 43.27 mm.
 
-EXIF has no uncertainties.  These relative standard uncertainties are assumed; they enter that of
+EXIF has no uncertainties. These relative standard uncertainties are assumed; they enter that of
 the scale:
   3 %   of the focal length: it is rounded, and differs a little when the lens is focused near;
   20 %  of a distance noted by the camera: it is read from the lens in coarse steps;

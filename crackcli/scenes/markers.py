@@ -1,7 +1,7 @@
 """Pixel size from ArUco markers of known size in the photograph.
 
 Markers are detected in overlapping tiles at full resolution, and once in a reduced copy of the
-photograph for those larger than a tile: memory does not grow with the raster.  Detected corners
+photograph for those larger than a tile: memory does not grow with the raster. Detected corners
 are refined: a line is fitted to each side of the black square, through the points where the light
 is half-way from black to white, which blur does not move; corners are intersections of lines.
 Light is taken as grey to the power of `GAMMA`, as cameras encode it.
@@ -12,7 +12,7 @@ The uncertainty of the scale by one marker has four parts (relative standard unc
            camera's transfer function is unknown, and a blurred edge moves with it;
   noise    the scatter of the fitted lines;
   tilt     a tilted square appears as a parallelogram: pixel size differs by direction, and
-           elsewhere in the photograph by perspective.  The measured tilt, or the one that could
+           elsewhere in the photograph by perspective. The measured tilt, or the one that could
            hide in the noise of the sides, is taken to act over half the photograph.
 """
 
@@ -45,7 +45,7 @@ MAX_DISAGREEMENT_SIGMAS = 3.0  # standard uncertainties by which two markers may
 class Marker:
     """A marker in a photograph.
 
-    ``corners`` (4, 2) are in pixels (col, row); whole numbers are pixel centres.  ``noise_px``
+    ``corners`` (4, 2) are in pixels (col, row); whole numbers are pixel centres. ``noise_px``
     and ``edge_px`` are standard uncertainties of the position of a side: independent for each
     side, and common to all sides.
     """
@@ -100,7 +100,7 @@ class Marker:
 def marker_scale(info: RasterInfo, marker_mm: float) -> tuple[float, float, str]:
     """Return the size of a pixel in mm, its standard uncertainty, and the markers in words.
 
-    ``marker_mm`` is the side of the black square.  Raises `InputError` if no marker is found, or
+    ``marker_mm`` is the side of the black square. Raises `InputError` if no marker is found, or
     if two differ by more than `MAX_DISAGREEMENT_SIGMAS` of their uncertainties.
     """
     markers = find_markers(info)

@@ -1,7 +1,7 @@
 """The typed content of ``scene.json`` beside the grid: how a scan was made, and its result.
 
 `SceneRecord` keeps the JSON object itself, so that a scene that is written again has the same keys
-in the same order, those of other versions included.  Its properties read it.  Older files lack
+in the same order, those of other versions included. Its properties read it. Older files lack
 some keys; each property documents what it returns then.
 """
 

@@ -38,7 +38,7 @@ class Hints:
 def find_scales(info: RasterInfo, hints: Hints, earlier: Scene | None = None) -> PhotographRecord:
     """Return the scales in a photograph by EXIF and markers, and when it was taken.
 
-    The record of an ``earlier`` scan is returned if it is of the same file and hints.  Raises
+    The record of an ``earlier`` scan is returned if it is of the same file and hints. Raises
     `InputError` if a hint leads to no scale.
     """
     asked: HintsRecord = {

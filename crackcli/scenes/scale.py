@@ -1,6 +1,6 @@
 """Scale of a scene: millimetres per pixel, its uncertainty and its source; None if unknown.
 
-Several sources must agree.  The first of these is used:
+Several sources must agree. The first of these is used:
 
   option   ``report --gsd-mm``, with ``--gsd-sigma-mm`` if that is known
   marker   ArUco markers of known size that the scan found in the photograph
@@ -52,10 +52,10 @@ def find_scale(
     scene: Scene, gsd_mm: float | None = None, sigma: float | None = None, trust: str | None = None
 ) -> Scale | None:
     """Return the scale of a scene by the source to ``trust`` if it is there, else by the first of
-    `SOURCES` that is there, else None.  ``sigma`` is the standard uncertainty of ``gsd_mm``.
+    `SOURCES` that is there, else None. ``sigma`` is the standard uncertainty of ``gsd_mm``.
 
     A map in degrees or without known units gives no scale, nor does a raster that has a CRS but
-    no transform.  If two sources differ by more than 2 % and 3 of their uncertainties, and none
+    no transform. If two sources differ by more than 2 % and 3 of their uncertainties, and none
     is trusted, raises `UsageError` if one of them is ``gsd_mm``, else `InputError`.
     """
     found = {scale.source: scale for scale in recorded_scales(scene)}

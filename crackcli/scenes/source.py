@@ -30,7 +30,7 @@ def find_photograph(out: Path, scene: Scene, record: dict[str, Any]) -> Path:
     """Return the path of a scene's photograph by the ``record`` of ``run.json``.
 
     A scene that is not listed there is of an earlier run: its file name is searched for in the
-    folders of the photographs that are.  Raises `InputError` if the photograph is not found.
+    folders of the photographs that are. Raises `InputError` if the photograph is not found.
     """
     try:
         named = {entry["scene"]: Path(entry["source"]) for entry in record["scenes"]}

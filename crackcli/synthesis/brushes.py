@@ -1,9 +1,9 @@
 """Brushes for drawing onto photographs: noise, antialiased shapes, colours, shading.
 
 Drawings are `Picture` arrays with edges as sharp as their pixels; `twins` gives the finished
-drawing the blur and grain of the photograph.  An `Alpha` array holds the fraction of each pixel
-that a shape covers.  Coordinates are (x right, y down) in pixels; (0, 0) is the centre of the first
-pixel.  Directions are in degrees: 0 right, 90 down.
+drawing the blur and grain of the photograph. An `Alpha` array holds the fraction of each pixel
+that a shape covers. Coordinates are (x right, y down) in pixels; (0, 0) is the centre of the first
+pixel. Directions are in degrees: 0 right, 90 down.
 """
 
 from collections.abc import Iterable, Sequence
@@ -313,7 +313,7 @@ def darken(
     """Draw a dark opening, such as a crack or joint, where ``alpha`` is 1.
 
     It is darker than the local tone by ``contrast``, with some variation, and keeps a little of the
-    texture.  A ``tint`` of 1 gives it the colour of the surface, 0 makes it grey.  ``inside``
+    texture. A ``tint`` of 1 gives it the colour of the surface, 0 makes it grey. ``inside``
     (rows, cols) is a factor on its brightness.
     """
     shape = alpha.shape

@@ -1,8 +1,8 @@
 """Cracks of exactly known width: their paths, coverage of pixels, and painting.
 
-A crack is a list of `CrackPath`: the stem, then its branches (made by `random_cracks`).  `coverage`
-computes the fraction of each pixel that they cover, and `paint` darkens a photograph by it.  The
-coverage is the exact area between the two edges.  Summed across a crack it gives the width, at any
+A crack is a list of `CrackPath`: the stem, then its branches (made by `random_cracks`). `coverage`
+computes the fraction of each pixel that they cover, and `paint` darkens a photograph by it. The
+coverage is the exact area between the two edges. Summed across a crack it gives the width, at any
 angle, for 0.5 px as exactly as for 20 px.
 
 Coordinates are (x right, y down) in pixels; (0, 0) is the centre of the first pixel.
@@ -163,7 +163,7 @@ def area_before(distance: Float64, across_x: Float64, across_y: Float64) -> Floa
     """Return the fraction of a pixel that lies before a straight edge.
 
     The edge runs at ``distance`` px beyond the pixel's centre; (across_x, across_y) is its unit
-    normal, without signs.  Projected onto the normal, a pixel is a trapezoid; this is the area of
+    normal, without signs. Projected onto the normal, a pixel is a trapezoid; this is the area of
     the part before the edge.
     """
     long = np.maximum(np.maximum(across_x, across_y), 0.5)  # 0 where a segment has no length
@@ -189,7 +189,7 @@ class PaintStyle:
 def paint(image: UInt8, cover: Float32, rng: Generator, style: PaintStyle = PaintStyle()) -> UInt8:
     """Return a photograph (rows, cols, 3) with a crack drawn where ``cover`` (rows, cols) is not 0.
 
-    Where ``cover`` is 1, a pixel with surroundings S becomes S * (1 - contrast).  Elsewhere this is
+    Where ``cover`` is 1, a pixel with surroundings S becomes S * (1 - contrast). Elsewhere this is
     blended with the pixel by ``cover``.
     """
     open_rows, open_cols = (np.flatnonzero(cover.any(axis=axis)) for axis in (1, 0))

@@ -2,7 +2,7 @@
 
 A distractor is a function (rng, picture) -> picture in one of three modules: `joints` (straight
 parts of a construction), `objects` (in front of a surface, or written on it) and `marks` (shadows,
-stains and coatings).  Their widths, contrasts and colours overlap with those of cracks; they differ
+stains and coatings). Their widths, contrasts and colours overlap with those of cracks; they differ
 in their course, their edges or their relief.
 """
 

@@ -1,7 +1,7 @@
 """Cracks drawn onto photographs for training: their courses, and their appearance.
 
 A crack follows a random walk with kinks, or the weakest path of the surface (along joints, around
-stones), or forms a net, or two parallel lines.  Its appearance is adapted to its surroundings:
+stones), or forms a net, or two parallel lines. Its appearance is adapted to its surroundings:
 faint to nearly black, bridged by stones, with broken rims, and with rubble where it is wide.
 """
 
@@ -295,7 +295,7 @@ def frayed_coverage(
 ) -> Floats:
     """Return the coverage (rows, cols) of cracks.
 
-    That of fine cracks is exact.  The edges of wide ones are frayed: displaced by noise.
+    That of fine cracks is exact. The edges of wide ones are frayed: displaced by noise.
     """
     if width_px < FRAYED_PX and len(paths) <= MANY:
         return coverage(paths, shape)

@@ -1,12 +1,12 @@
 """Single cracks of known width, drawn for a self-test without any cue to the width but the opening.
 
 The course is that of a random crack: rough at every scale, in any direction, with a slightly
-ragged width, closing at both tips.  Its *true width* is the median along it.  Where the crack fills
+ragged width, closing at both tips. Its *true width* is the median along it. Where the crack fills
 a pixel of tone T, the pixel becomes T * (1 - contrast), in sRGB values, varied by about a fifth
-along the crack.  A partly covered pixel is a mix by coverage, and the drawing then gets the blur of
-the photograph.  Both happen in linear light, as in a lens and a sensor (`crackcli.measuring.tone`).
+along the crack. A partly covered pixel is a mix by coverage, and the drawing then gets the blur of
+the photograph. Both happen in linear light, as in a lens and a sensor (`crackcli.measuring.tone`).
 So the missing light across the crack, divided by that of a filled pixel, is the width, before and
-after the blur.  There are no lit lips, chips or rubble: they would be detected, but are no opening.
+after the blur. There are no lit lips, chips or rubble: they would be detected, but are no opening.
 
 The drawing keeps the photograph's grain.
 """

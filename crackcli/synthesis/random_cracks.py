@@ -1,7 +1,7 @@
 """Random cracks: walks as rough as real cracks, with branches, gaps and tips.
 
 A stem is a fractal line between two points, or a path along the joints of masonry close to the
-straight line.  Branches leave it at an angle and are narrower.  All randomness comes from the given
+straight line. Branches leave it at an angle and are narrower. All randomness comes from the given
 generator, so the same seed gives the same crack.
 """
 
@@ -22,7 +22,7 @@ from crackcli.synthesis.cover import CrackPath
 STEP_PX = 2.0  # between the points of a random path
 LEAST_BEND_PX = 3.0  # of a hairline; wider cracks bend less sharply
 WANDER = 0.1  # deviation of a crack of roughness 1 from the straight line, relative to its length
-HURST = 0.87  # Hurst exponent; smaller is rougher.  Stone has about 0.8, but a lens smooths it
+HURST = 0.87  # Hurst exponent; smaller is rougher. Stone has about 0.8, but a lens smooths it
 WIDTH_WAVE_PX = 80.0  # wavelength of slow changes in width
 RAGGED = 0.16  # deviation of ragged changes in width, relative to it
 SHIFT = (0.2, 0.14)  # joint shift of both edges: px, plus a fraction of the width
@@ -54,11 +54,11 @@ def random_crack(
 ) -> list[CrackPath]:
     """Return the stem of a crack from ``start`` to ``end`` (x, y), then its branches.
 
-    ``joints`` are polylines (N, 2) that share points where they meet, such as those of masonry.  If
+    ``joints`` are polylines (N, 2) that share points where they meet, such as those of masonry. If
     given, the stem follows them from the joint nearest to ``start`` to that nearest to ``end``.
     """
     _narrow, wide = style.width_px
-    # Bends smaller than the opening would overlap themselves and change its width.  The raggedness
+    # Bends smaller than the opening would overlap themselves and change its width. The raggedness
     # of a wide crack is in its edges, see `with_random_width`.
     bend_px = max(LEAST_BEND_PX, 1.5 * wide)
     if len(joints):

@@ -1,8 +1,8 @@
 """Synthetic surfaces: masonry and plaster as relief and colour, lit and photographed.
 
-A `Surface` is a height field with a reflectance.  `bricks` and `plaster` make surfaces, `covered`
+A `Surface` is a height field with a reflectance. `bricks` and `plaster` make surfaces, `covered`
 lays one over another along a broken edge, `lit` adds sun, sky and shadows, and `photographed`
-models the camera.  1 px stands for 1 mm.  All randomness comes from the given generator, so the
+models the camera. 1 px stands for 1 mm. All randomness comes from the given generator, so the
 same seed gives the same surface.
 
 Reflectance and light are linear, 0 to 1; `colour` converts the sRGB values of a photograph.
@@ -85,7 +85,7 @@ def noise(
     ``fine_px``.
 
     Its power falls with the frequency to the power of ``steep``: 0 is like sand, 2 like clouds, 3
-    like dunes.  ``stretch`` elongates it to the right, ``turn_deg`` turns this direction clockwise.
+    like dunes. ``stretch`` elongates it to the right, ``turn_deg`` turns this direction clockwise.
     It is made in the frequency domain, so it shows no lattice.
     """
     cell = max(1.0, fine_px / 2.5)
@@ -263,7 +263,7 @@ def plaster(rng: Generator, shape: Shape, rough: float = 0.5) -> Surface:
 def covered(rng: Generator, under: Surface, over: Surface, inside: Field) -> Surface:
     """Lay ``over`` as a coat on ``under`` where ``inside`` is positive.
 
-    ``inside`` is the distance in px to the edge of the coat, negative outside.  The edge is broken
+    ``inside`` is the distance in px to the edge of the coat, negative outside. The edge is broken
     and shows the undercoat.
     """
     shape = under.shape
@@ -333,7 +333,7 @@ def lit(
     """Return the light (rows, cols, 3) that a surface sends to the camera.
 
     The sun is in the direction ``sun_deg`` (0 right, 90 below, 225 above left), ``rise_deg`` above
-    the surface, and shines where ``sunny`` is 1.  Shadows are up to ``longest_px`` long.
+    the surface, and shines where ``sunny`` is 1. Shadows are up to ``longest_px`` long.
     """
     height = surface.height
     angle, rise = np.deg2rad(sun_deg), np.deg2rad(rise_deg)

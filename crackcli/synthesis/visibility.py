@@ -3,19 +3,19 @@
 `twins` uses both: a drawing gets the photograph's own blur and grain, and a crack is drawn dark
 enough for a person to see, so that its label is true.
 
-Visibility is signal over noise.  Along a crack, the eye averages over its width and over a stretch
-of `STRETCH_PX`.  Relative to the same averages over the uncracked surface nearby,
+Visibility is signal over noise. Along a crack, the eye averages over its width and over a stretch
+of `STRETCH_PX`. Relative to the same averages over the uncracked surface nearby,
 
     d' = mean darkening / standard deviation
 
 The noise is that of the photograph under a Gaussian filter as wide as the crack, without structure
-much broader than the crack.  A stretch holds STRETCH_PX / (2 sqrt(pi) sigma) independent values of
+much broader than the crack. A stretch holds STRETCH_PX / (2 sqrt(pi) sigma) independent values of
 such a filter, and the noise of their mean is smaller by the square root of this number.
 
 `crackcli.detectability.block_quality` estimates blur and grain for a block instead of a whole
 photograph: it leaves out nodata and clipped pixels, returns nan if too few edges stand out from the
-grain, and compares two pairs of scales, so that its blur reaches up to 6 px.  Here one value is
-always returned, and blurs up to 2.5 px are enough.  The local operators are the same
+grain, and compares two pairs of scales, so that its blur reaches up to 6 px. Here one value is
+always returned, and blurs up to 2.5 px are enough. The local operators are the same
 (`crackcli.rasters.sharpness`).
 """
 
@@ -146,7 +146,7 @@ class Camera:
     def finish(self, photograph: Picture, picture: Picture, rng: Generator) -> Picture:
         """Give the drawing ``picture`` on ``photograph`` the blur and grain of the photograph.
 
-        Changed pixels are blurred.  Fine grain of the photograph stays, because only the change is
+        Changed pixels are blurred. Fine grain of the photograph stays, because only the change is
         blurred; noise is added where the drawing covers it.
         """
         change = blur(picture - photograph, self.blur_px)

@@ -14,7 +14,7 @@ from crackcli.networks.chain import Chain
 @pytest.fixture
 def local_chain():
     """Return a chain of 1 x 1 convolutions: a tile does not depend on pixels beyond its border, so
-    that a tile cut out gives the same as a tile in place.  Tiles of 16 px at steps of 4."""
+    that a tile cut out gives the same as a tile in place. Tiles of 16 px at steps of 4."""
     torch.manual_seed(8)
     chain = Chain(
         nn.Conv2d(3, 6, 1, padding=0),

@@ -12,8 +12,8 @@ from crackcli.engines.engine import EngineFacts, ScoreMaps
 class LocalEngine:
     """An engine whose results can be checked by hand.
 
-    A cell is the mean darkness of 32 x 32 px.  A tile has 2 x 2 cells; its P(crack) is four times
-    their mean.  The relevance of a cell under a gated tile is its darkness; that of a pixel is its
+    A cell is the mean darkness of 32 x 32 px. A tile has 2 x 2 cells; its P(crack) is four times
+    their mean. The relevance of a cell under a gated tile is its darkness; that of a pixel is its
     own darkness times that of the cell.
     """
 

@@ -1,6 +1,6 @@
 """CSV tables: UTF-8, a header, commas, decimal points; empty means unknown.
 
-``cracks.csv`` has a row per crack, ``scenes.csv`` a row per scene.  A table with grades ends with
+``cracks.csv`` has a row per crack, ``scenes.csv`` a row per scene. A table with grades ends with
 the column ``severity_caveats``.
 """
 

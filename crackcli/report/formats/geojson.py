@@ -1,15 +1,15 @@
 """GeoJSON, in longitude and latitude for exchange, or in local coordinates of a photograph.
 
 ``cracks.geojson``, ``crack_areas.geojson`` and ``joints.geojson`` follow RFC 7946: WGS 84,
-right-hand rings, no ``crs`` member, as many decimals as a tenth of a pixel needs.  Scenes that
-are not in a geographic or projected CRS go to ``*.local.geojson``.  It has the same form but is not
+right-hand rings, no ``crs`` member, as many decimals as a tenth of a pixel needs. Scenes that
+are not in a geographic or projected CRS go to ``*.local.geojson``. It has the same form but is not
 RFC 7946: coordinates are millimetres (pixels without a scale), x right and y up from the lower left
-corner of the photograph; ``coordinate_space`` contains the unit.  If some of these scenes have a
+corner of the photograph; ``coordinate_space`` contains the unit. If some of these scenes have a
 scale and others have not, the files of the later kind have ``local_mm`` or ``local_px`` in their
 name.
 
 The foreign member ``crackcli`` contains the provenance (`crackcli.report.formats.provenance`), the
-detection ``statement`` of each scene, and the severity profiles with their caveats.  The member
+detection ``statement`` of each scene, and the severity profiles with their caveats. The member
 ``severity`` of a crack contains its grades.
 """
 
@@ -69,7 +69,7 @@ class Collections:
     """Writer of GeoJSON files that grow scene by scene; use as a context manager.
 
     Each of ``stems`` gets a file per kind of coordinates; files of other kinds, left by an earlier
-    run, are removed.  ``provenance`` and that of each scene become the member ``crackcli`` at the
+    run, are removed. ``provenance`` and that of each scene become the member ``crackcli`` at the
     end of a file.
     """
 

@@ -1,9 +1,9 @@
 """GeoPackage, the reference file: cracks in map coordinates.
 
 Layers: ``cracks`` (centrelines), ``crack_areas`` (outlines), ``joints`` (centrelines) and
-``measurability`` (rectangles with detection and quantification limits).  A layer has one CRS, so
+``measurability`` (rectangles with detection and quantification limits). A layer has one CRS, so
 scenes in another CRS than the first go to ``cracks_2``, ``crack_areas_2`` and ``joints_2``, and so
-on.  Scenes without a map have an undefined Cartesian CRS and local coordinates: millimetres (pixels
+on. Scenes without a map have an undefined Cartesian CRS and local coordinates: millimetres (pixels
 without a scale), x right and y up from the lower left corner of the photograph.
 
 Tables: ``width_profiles``, the width along each crack (x and y in the CRS of its layer);

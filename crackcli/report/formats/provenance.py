@@ -1,7 +1,7 @@
 """Provenance of the cracks: member ``crackcli`` of a GeoJSON collection.
 
-A collection may contain several scenes, so they are a list.  ``created_utc`` is when the scan last
-wrote its ``run.json``.  The time of the report is not stored: a report written twice is the same,
+A collection may contain several scenes, so they are a list. ``created_utc`` is when the scan last
+wrote its ``run.json``. The time of the report is not stored: a report written twice is the same,
 byte for byte.
 """
 

@@ -1,8 +1,8 @@
 """QGIS styles (QML) for the layers of a report's GeoPackage.
 
 Lines are coloured by the first severity profile of the report, dashed if they only possibly exceed
-its limit; without a profile, by classes of their largest width in pixels.  Labels show that width.
-The six colours go from blue to violet and suit people with red-green colour blindness.  Detection
+its limit; without a profile, by classes of their largest width in pixels. Labels show that width.
+The six colours go from blue to violet and suit people with red-green colour blindness. Detection
 limits are a light wash over the photograph in the same classes, grey where no crack is detectable.
 """
 

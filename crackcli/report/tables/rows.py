@@ -1,9 +1,9 @@
 """Rows of the tables, and geometries in pixel coordinates, of the cracks of a scene.
 
-All formats share the columns of `crackcli.report.tables.columns`.  ``_px`` columns always contain
-numbers, ``_mm`` and ``_mm2`` only if the scene has a scale.  ``_unc`` is one standard uncertainty,
-empty if unknown; in mm it includes that of the scale, if ``gsd_unc_mm`` is known.  Columns of
-grades follow these (`crackcli.report.tables.severity_columns`).  Geometries are built in
+All formats share the columns of `crackcli.report.tables.columns`. ``_px`` columns always contain
+numbers, ``_mm`` and ``_mm2`` only if the scene has a scale. ``_unc`` is one standard uncertainty,
+empty if unknown; in mm it includes that of the scale, if ``gsd_unc_mm`` is known. Columns of
+grades follow these (`crackcli.report.tables.severity_columns`). Geometries are built in
 coordinates of pixel edges and then transformed to a frame (`crackcli.scenes.frames`).
 """
 
@@ -39,9 +39,9 @@ SIMPLIFIED_PX = 0.1  # largest deviation of a written centreline from the measur
 class SceneCracks:
     """The cracks and joints of one scene, and everything that their rows and features need.
 
-    ``joints`` are lines classified as joints; they are measured like cracks.  ``left_out`` lines,
-    shorter than ``min_length_px``, are in neither list.  ``tone`` is the given transfer function,
-    or `EDGES`; ``optics`` are those of the width measurement.  Both are None if no width was
+    ``joints`` are lines classified as joints; they are measured like cracks. ``left_out`` lines,
+    shorter than ``min_length_px``, are in neither list. ``tone`` is the given transfer function,
+    or `EDGES`; ``optics`` are those of the width measurement. Both are None if no width was
     measured on the photograph.
     """
 

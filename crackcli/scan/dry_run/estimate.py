@@ -1,9 +1,9 @@
 """Predict time, memory and disk space of a scan, image by image.
 
 The counts come from the grid (`crackcli.scan.dry_run.workload`), the seconds per count from a
-calibration on this machine (`crackcli.scan.dry_run.speed`).  How much of an image will be explained
-is not known before a scan.  So each figure is a `Range` from a crack-free surface, where all tiles
-are classified and none explained, to one cracked all over, with a likely one between.  Nothing is
+calibration on this machine (`crackcli.scan.dry_run.speed`). How much of an image will be explained
+is not known before a scan. So each figure is a `Range` from a crack-free surface, where all tiles
+are classified and none explained, to one cracked all over, with a likely one between. Nothing is
 written but to a temporary folder.
 """
 
@@ -128,7 +128,7 @@ def estimate_survey(
     """Predict the cost of `crackcli.scan.survey.scan_survey` with the same task.
 
     Inputs that cannot be opened are failures, as there; damage further inside a file shows only
-    when it is scanned.  The exit code is 0 unless there is nothing to scan.
+    when it is scanned. The exit code is 0 unless there is nothing to scan.
     """
     imported = time.process_time()  # mostly spent on imports so far
     rasters, missing = find_rasters(task.sources)

@@ -1,8 +1,8 @@
 """Predict how much memory a scan holds.
 
 A scan holds three things: the program with its model, the activations of one window of the network,
-and the pixels and cells of a few strips, those read ahead included.  The last is counted from the
-grid, array by array.  The second is measured on the largest windows of the shipped networks, as a
+and the pixels and cells of a few strips, those read ahead included. The last is counted from the
+grid, array by array. The second is measured on the largest windows of the shipped networks, as a
 window small enough to run in an instant takes memory that the program has anyway.
 
 The bytes per pixel below are of arrays that live in local variables of other modules (score, mask,
@@ -45,7 +45,7 @@ OTHER_ENGINE = (560, 1850)
 INT8_BYTES = 390  # per pixel of cells in int8, which their engine keeps
 GPU_BYTES = (12, 16)  # per pixel, on the host: pixels, cells and maps, and copies; the GPU has more
 REFINE_BYTES = 60  # per pixel of a block whose mask is made: fifteen float32 images
-# Files that several threads may read at once.  Not all of them are, which only opening would show.
+# Files that several threads may read at once. Not all of them are, which only opening would show.
 IN_PARTS = {".tif", ".tiff"}
 LOOK_PX = 512  # rows that a prescreen reads below those of the full pass, at most
 

@@ -1,7 +1,7 @@
 """Measure how fast this machine is: the steps of the engine, and the rest of a scan.
 
 The engine computes noise as large as a few tiles: its time depends on the number of pixels, not on
-their values.  The rest of a scan (packing strips, score, mask) is timed by scanning a small image
+their values. The rest of a scan (packing strips, score, mask) is timed by scanning a small image
 of noise with a scorer that replays relevance: once as of a crack-free surface, once as of one
 cracked all over.
 """

@@ -1,8 +1,8 @@
 """Count what a scan has to compute, in pixels and cells.
 
-The scorer itself does the counting.  It scores a blank raster of the same size, strip by strip,
+The scorer itself does the counting. It scores a blank raster of the same size, strip by strip,
 with an engine that computes nothing and counts its inputs: once as on a crack-free surface, once as
-on one cracked all over.  So the counts follow however the scorer cuts blocks and windows.
+on one cracked all over. So the counts follow however the scorer cuts blocks and windows.
 `crackcli.scan.dry_run.speed` measures how long one of each takes.
 """
 
@@ -235,7 +235,7 @@ def blocks_hit(tiles: float, core_px: int, facts: EngineFacts) -> float:
     gated, in patches of `PATCH_PX` placed at random.
 
     Patches of area a that cover a fraction 1 - exp(-n a) of the image meet 1 - exp(-n b) of the
-    blocks.  b is the area in which the middle of a patch meets a block: the square of a block and
+    blocks. b is the area in which the middle of a patch meets a block: the square of a block and
     the halves of the tiles around it, dilated by the patch.
     """
     side = core_px + facts.tile_px + 2 * facts.reach_px
