@@ -59,9 +59,9 @@ class Tried:
 class ReluInside(Fused):
     """Bias and ReLU by cuDNN, in its convolution, but in the first layer."""
 
-    def forth(self, stage: Stage, x: Tensor, *, kept: bool) -> tuple[Tensor | None, Tensor]:
+    def forward_stage(self, stage: Stage, x: Tensor, *, kept: bool) -> tuple[Tensor | None, Tensor]:
         if stage is self.stages[0]:
-            return super().forth(stage, x, kept=kept)
+            return super().forward_stage(stage, x, kept=kept)
         bias = stage.bias.to(x.dtype)
         active = torch.cudnn_convolution_relu(x, stage.weight, bias, (1, 1), (0, 0), (1, 1), 1)
         if not stage.pooled:
@@ -79,8 +79,8 @@ class Compiled:
 
 
 TUNED = {  # constants of the kernels' programs, and what else they might be
-    "ENTERED": ((32, 4), (128, 8)),
-    "LEFT": ((32, 4), (32, 8), (64, 8)),
+    "FIRST_FORWARD": ((32, 4), (128, 8)),
+    "FIRST_DIVIDE": ((32, 4), (32, 8), (64, 8)),
     "PIXELS": (8, 32),
 }
 
@@ -90,17 +90,17 @@ def ways(device: str) -> dict[str, Way]:
     method = TorchEngine(shipped(".safetensors"), device=device).attribution
     plain = Fused.of(method)
 
-    def quick(*, enters: bool = True) -> Fused:
+    def quick(*, fuse_first: bool = True) -> Fused:
         from crackcli.attribution.triton_kernels import Kernels
 
-        return Fused(plain.stages, Kernels(), enters=enters)
+        return Fused(plain.stages, Kernels(), fuse_first=fuse_first)
 
     def by_torch(precision: str, *, last: bool = True) -> Way:
         return (lambda: Plain(method, device, precision, last=last)), precision
 
     return {
         "kernels": (quick, "bfloat16"),
-        "kernels, first layer by cuDNN": (lambda: quick(enters=False), "bfloat16"),
+        "kernels, first layer by cuDNN": (lambda: quick(fuse_first=False), "bfloat16"),
         "step by step": (lambda: Fused(plain.stages, Torch()), "bfloat16"),
         "autocast": by_torch("bfloat16"),
         "kernels, ReLU in cuDNN": (lambda: ReluInside(plain.stages, quick().steps), "bfloat16"),

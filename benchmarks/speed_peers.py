@@ -124,7 +124,7 @@ class Flops:
         return self.known[stage, shape]
 
     def run(self, stage: str, shape: tuple[int, ...]) -> None:
-        if stage == "head":  # without the way back, which sound tiles do not take
+        if stage == "head":  # without the backward pass, which crack-free tiles do not need
             neck = self.method.chain.head_start
             self.method.chain[neck:](torch.empty(shape, device="meta"))
             return

@@ -1,20 +1,20 @@
 """LRP of windows with few passes over memory, for bfloat16.
 
 Computes what `window_features` and `window_back` of a `Propagation` compute with the rules of
-`crackcli.attribution.lrp`, in another order of operations.  Matrix units do the convolutions.
+`crackcli.attribution.lrp`, in another order of operations. Matrix units do the convolutions.
 What lies between two of them reads and writes large arrays, and takes as long if each operation
-passes over them by itself.  So it is one step here, computed in float32 from its inputs to what
+passes over them by itself. So it is one step here, computed in float32 from its inputs to what
 the next convolution takes:
 
 forward   bias, ReLU and pool (`Steps.activate`);
 back      the input of a layer times the quantity at it, the route through a pool, and the division
-          by the denominators of the rule (`Steps.share`).
+          by the denominators of the rule (`Steps.divide_relevance`).
 
-The steps are functions of torch, or kernels of their own: `crackcli.attribution.triton_kernels`.
+The steps are functions of torch, or GPU kernels: `crackcli.attribution.triton_kernels`.
 
-Weights that a rule modifies are computed once and cast once.  The positive and negative parts of
+Weights that a rule modifies are computed once and cast once. The positive and negative parts of
 alpha-beta are one convolution of twice the channels each way: the sum over both is that of the
-convolution itself.  Images have eight channels: the distances from both ends of the box and two
+convolution itself. Images have eight channels: the distances from both ends of the box and two
 zeros, since matrix units take eight at a time.
 """
 
@@ -46,7 +46,7 @@ LAYOUT = torch.channels_last
 
 
 class Steps(Protocol):
-    """Operations between convolutions.  All arrays are channels-last."""
+    """Operations between convolutions. All arrays are channels-last."""
 
     def boxed(self, images: Tensor, dtype: torch.dtype) -> Tensor:
         """Return images (B, H, W, 3) uint8 as x, x - 1 and zeros: (B, 8, H, W) in ``dtype``."""
@@ -58,31 +58,32 @@ class Steps(Protocol):
         """Return the ReLU of a convolution's ``product`` (B, C, H, W) plus ``bias`` (C,), and the
         input of the next layer: the same, or its 2 x 2 maxima if it is ``pooled``.
 
-        The first is None unless it is ``kept`` or not pooled.  It may overwrite ``product``.
+        The first is None unless it is ``kept`` or not pooled. It may overwrite ``product``.
         """
         ...
 
-    def share(
+    def divide_relevance(
         self,
-        arrived: Tensor,
-        taken: Tensor,
+        upstream: Tensor,
+        next_input: Tensor,
         active: Tensor | None,
         product: Tensor,
         bias: Tensor,
         *,
-        times: bool,
+        multiply_input: bool,
     ) -> Tensor:
         """Divide relevance by the denominators of a rule: the input of the layer's transpose.
 
-        ``taken`` is the input of the next layer.  The relevance there is ``arrived``, or ``taken``
-        times it if ``times``.  If there was a pool, the relevance goes to the largest values in
-        ``active``.  The denominators are the ``product`` of the rule's convolution plus its
-        ``bias``, of as many channels, or of twice as many: the positive parts, then the negative.
+        ``next_input`` is the input of the next layer. The relevance there is ``upstream``, or
+        ``next_input`` times ``upstream`` if ``multiply_input``. If there was a pool, ``active``
+        is its input, and the relevance goes to the largest values there. The denominators are the
+        ``product`` of the rule's convolution plus its ``bias``, of as many channels, or of twice
+        as many: the positive parts, then the negative.
         """
         ...
 
-    def summed(self, x: Tensor, arrived: Tensor) -> Tensor:
-        """Return the sum over channels of ``x`` times ``arrived`` (B, 8, H, W), divided by 3:
+    def summed(self, x: Tensor, upstream: Tensor) -> Tensor:
+        """Return the sum over channels of ``x`` times ``upstream`` (B, 8, H, W), divided by 3:
         (B, H, W) float32."""
         ...
 
@@ -94,20 +95,22 @@ class FirstSteps(Steps, Protocol):
     Its weights are the rows of a kernel, see `kernel_rows`.
     """
 
-    def enter(self, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    def first_forward(self, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
         """Compute the first convolution, its ReLU and its pool on images ``x``."""
         ...
 
-    def leave(
+    def first_divide_relevance(
         self,
-        arrived: Tensor,
-        taken: Tensor,
+        upstream: Tensor,
+        next_input: Tensor,
         x: Tensor,
         first: tuple[Tensor, Tensor],
         rule: tuple[Tensor, Tensor],
     ) -> Tensor:
-        """Compute `share` of the first layer, with ``times``, from images ``x`` and the weights
-        and biases of the ``first`` layer and of its ``rule``."""
+        """Compute `divide_relevance` of the first layer, with ``multiply_input``.
+
+        Takes the images ``x``, and the weights and biases of the ``first`` layer and its ``rule``.
+        """
         ...
 
 
@@ -127,19 +130,19 @@ class Torch:
             return active, active
         return active if kept else None, F.max_pool2d(active, 2)
 
-    def share(
+    def divide_relevance(
         self,
-        arrived: Tensor,
-        taken: Tensor,
+        upstream: Tensor,
+        next_input: Tensor,
         active: Tensor | None,
         product: Tensor,
         bias: Tensor,
         *,
-        times: bool,
+        multiply_input: bool,
     ) -> Tensor:
-        relevance = arrived.float() * taken.float() if times else arrived.float()
+        relevance = upstream.float() * next_input.float() if multiply_input else upstream.float()
         if active is not None:
-            largest = (active >= upsample(taken, 2)).to(active.dtype)
+            largest = (active >= upsample(next_input, 2)).to(active.dtype)
             count = 4 * F.avg_pool2d(largest, 2).float()
             relevance = largest * upsample(relevance / count, 2)
         z = product.float() + bias.view(1, -1, 1, 1)
@@ -149,13 +152,13 @@ class Torch:
         both = 2 * relevance / (above + STABILISER), -relevance / (below - STABILISER)
         return torch.cat(both, dim=1).to(product.dtype)
 
-    def summed(self, x: Tensor, arrived: Tensor) -> Tensor:
-        return (x.float() * arrived).sum(dim=1) / COLOURS
+    def summed(self, x: Tensor, upstream: Tensor) -> Tensor:
+        return (x.float() * upstream).sum(dim=1) / COLOURS
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A convolution with its ReLU and the pool behind it, if there is one, and the weights that
+    """A convolution with its ReLU and the pool after it, if there is one, and the weights that
     its rule makes."""
 
     weight: Tensor
@@ -167,24 +170,25 @@ class Stage:
 
     @property
     def both(self) -> bool:
-        """Whether positive and negative parts have denominators of their own."""
+        """Whether positive and negative parts have separate denominators."""
         return len(self.rule_bias) > len(self.bias)
 
 
 class Fused(nn.Module):
     """LRP of windows (B, H, W, 3) uint8 through ``stages``, by ``steps``.
 
-    ``enters`` leaves the first layer to the steps, if they and the layer are made for it.
+    With ``fuse_first``, the steps compute the first convolution too, if they and the layer suit.
     """
 
-    def __init__(self, stages: list[Stage], steps: Steps, *, enters: bool = True) -> None:
+    def __init__(self, stages: list[Stage], steps: Steps, *, fuse_first: bool = True) -> None:
         super().__init__()
         self.stages, self.steps = stages, steps
         first = stages[0]
-        small = first.weight.shape[2:] == (3, 3) and len(first.bias) % 16 == 0
-        self.entry: FirstSteps | None = None
-        if enters and isinstance(steps, FirstSteps) and small and first.pooled and not first.both:
-            self.entry = steps
+        fits = first.weight.shape[2:] == (3, 3) and len(first.bias) % 16 == 0
+        fits = fits and first.pooled and not first.both
+        self.first_steps: FirstSteps | None = None
+        if fuse_first and fits and isinstance(steps, FirstSteps):
+            self.first_steps = steps
             self.first = kernel_rows(first.weight), first.bias
             self.rule = kernel_rows(first.rule), first.rule_bias
 
@@ -214,41 +218,45 @@ class Fused(nn.Module):
         """Compute the cells (B, C, F, G) of windows that extend ``reach_px`` beyond them."""
         x = self.steps.boxed(images, self.stages[0].weight.dtype)
         for stage in self.stages:
-            x = self.forth(stage, x, kept=False)[1]
+            x = self.forward_stage(stage, x, kept=False)[1]
         return x
 
-    def forth(self, stage: Stage, x: Tensor, *, kept: bool) -> tuple[Tensor | None, Tensor]:
+    def forward_stage(self, stage: Stage, x: Tensor, *, kept: bool) -> tuple[Tensor | None, Tensor]:
         """Compute a stage: its values before the pool, if they are ``kept``, and its output."""
-        if self.entry is not None and stage is self.stages[0]:
-            return None, self.entry.enter(x, *self.first)
+        if self.first_steps is not None and stage is self.stages[0]:
+            return None, self.first_steps.first_forward(x, *self.first)
         product = F.conv2d(x, stage.weight)
         return self.steps.activate(product, stage.bias, pooled=stage.pooled, kept=kept)
 
     def back(self, images: Tensor, value: Tensor) -> Tensor:
         """Propagate ``value`` (B, C, F, G) at the cells of windows back: maps (B, H, W)."""
-        taken = [self.steps.boxed(images, self.stages[0].weight.dtype)]
+        layer_inputs = [self.steps.boxed(images, self.stages[0].weight.dtype)]
         active: list[Tensor | None] = []
         for stage in self.stages:
-            kept, x = self.forth(stage, taken[-1], kept=True)
+            kept, x = self.forward_stage(stage, layer_inputs[-1], kept=True)
             active.append(kept if stage.pooled else None)
-            taken.append(x)
+            layer_inputs.append(x)
             del kept, x
-        value = (value * (taken[-1] != 0)).contiguous(memory_format=LAYOUT)
+        value = (value * (layer_inputs[-1] != 0)).contiguous(memory_format=LAYOUT)
         for place, stage in reversed(list(enumerate(self.stages))):
-            value = self.divided(place, value, taken, active)
+            value = self.transpose_input(place, value, layer_inputs, active)
             value = F.conv2d(value, stage.transpose, padding=stage.transpose.shape[-1] - 1)
-        return self.steps.summed(taken[0], value)
+        return self.steps.summed(layer_inputs[0], value)
 
-    def divided(
-        self, place: int, value: Tensor, taken: list[Tensor], active: list[Tensor | None]
+    def transpose_input(
+        self, place: int, value: Tensor, layer_inputs: list[Tensor], active: list[Tensor | None]
     ) -> Tensor:
-        """Compute the input of the transpose of a layer; takes its arrays off both lists."""
-        stage, times = self.stages[place], place + 1 < len(self.stages)
-        behind, before = taken.pop(), active.pop()
-        if self.entry is not None and place == 0 and times:
-            return self.entry.leave(value, behind, taken[0], self.first, self.rule)
-        product = F.conv2d(taken[place], stage.rule)
-        return self.steps.share(value, behind, before, product, stage.rule_bias, times=times)
+        """Compute the input of the transpose of a layer; remove its arrays from both lists."""
+        stage, multiply_input = self.stages[place], place + 1 < len(self.stages)
+        next_input, pool_input = layer_inputs.pop(), active.pop()
+        if self.first_steps is not None and place == 0 and multiply_input:
+            return self.first_steps.first_divide_relevance(
+                value, next_input, layer_inputs[0], self.first, self.rule
+            )
+        product = F.conv2d(layer_inputs[place], stage.rule)
+        return self.steps.divide_relevance(
+            value, next_input, pool_input, product, stage.rule_bias, multiply_input=multiply_input
+        )
 
 
 def kernel_rows(weight: Tensor) -> Tensor:
@@ -261,16 +269,16 @@ def kernel_rows(weight: Tensor) -> Tensor:
 def suited(
     layer: nn.Conv2d,
     rule: ConvolutionRule,
-    behind: list[nn.Module],
+    following: list[nn.Module],
     rules: list[nn.Module],
     *,
     first: bool,
 ) -> bool:
-    """Return True if a convolution, and the ReLU and the pool ``behind`` it, can be fused.
+    """Return True if a convolution, and the ReLU and the pool ``following`` it, can be fused.
 
-    ``rules`` are those of the layers behind.
+    ``rules`` are those of the following layers.
     """
-    if not behind or layer.bias is None:
+    if not following or layer.bias is None:
         return False
     plain = layer.stride == layer.dilation == (1, 1) and layer.groups == 1
     known = (ZBox, ZPlus, AlphaBeta, Gamma) if first else (ZPlus, AlphaBeta, Gamma)
@@ -278,9 +286,9 @@ def suited(
     halved = all(
         isinstance(pool, nn.MaxPool2d)
         and (pool.kernel_size, pool.stride, pool.padding) == (2, 2, 0)
-        for pool in behind[1:]
+        for pool in following[1:]
     )
-    follows = isinstance(behind[0], nn.ReLU) and type(rules[0]) is Pass
+    follows = isinstance(following[0], nn.ReLU) and type(rules[0]) is Pass
     routed = all(type(rule) is Route for rule in rules[1:])
     return plain and type(rule) in known and boxed and halved and follows and routed
 
@@ -309,9 +317,14 @@ def make_stage(
         )
         back = F.pad(back, (0, 0, 0, 0, 0, 0, 0, CHANNELS - back.shape[0]))
 
-    def laid(each: Tensor) -> Tensor:
+    def to_layout(each: Tensor) -> Tensor:
         return each.to(dtype).contiguous(memory_format=LAYOUT)
 
     return Stage(
-        *(laid(weight), bias.float(), pooled, laid(of_rule), rule_bias.float(), laid(back))
+        weight=to_layout(weight),
+        bias=bias.float(),
+        pooled=pooled,
+        rule=to_layout(of_rule),
+        rule_bias=rule_bias.float(),
+        transpose=to_layout(back),
     )

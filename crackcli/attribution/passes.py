@@ -1,14 +1,15 @@
-"""Base of the attribution methods of several passes, each of which compares with a reference.
+"""Base class of the attribution methods that need several passes through the network.
 
-Notation as in `crackcli.attribution.propagation`.  A pass evaluates the network at one or two
-points: images (B, 3, H, W) made of the image and a crack-free reference.  The map is the sum of
-the maps of all passes.  All tiles that overlap are propagated back at once.  The gate is that of
-the image itself, so that the choice of tiles does not depend on the pass.  Passes are computed one
-at a time and need the memory of one.
+These methods (DeepLift, integrated gradients and the SHAP methods) compare the image with a
+crack-free reference. A pass is one forward and one backward pass at one or two points: images
+(B, 3, H, W) that mix the image and the reference. The map is the sum over all passes. In each,
+all overlapping tiles are propagated back at once. The gate applies to P(crack) of the image
+itself, so all passes attribute the same tiles. Passes are computed one at a time and need the
+memory of one. Notation as in `crackcli.attribution.propagation`.
 
-A reference is as large as a tile, T x T px.  On a raster it is tiled by reflection: a pixel has
-the same reference in every window that contains it.  ``place`` (row, col) is the pixel of the
-raster at which the images begin.  An image of one tile takes the reference as it is; there the
+A reference is as large as a tile, T x T px. On a raster it is tiled by reflection: a pixel has
+the same reference in every window that contains it. ``place`` (row, col) is the pixel of the
+raster at which the images begin. An image of one tile takes the reference as it is; there the
 method is the patch-wise attribution of Forest et al. 2024.
 """
 
@@ -86,7 +87,7 @@ class Passes(ClassifierMethod):
         """Compute what pass ``number`` adds to the map of the core of a window of a raster:
         (B, H - 2 r, W - 2 r), with r = (tile_cells - 1) strides.
 
-        ``gated`` are the tiles at least ``reach`` cells inside the window.  Pixels at least
+        ``gated`` are the tiles at least ``reach`` cells inside the window. Pixels at least
         2 ``reach`` cells inside that map do not depend on the window's edges.
         """
         tile, stride = self.chain.tile_cells, self.chain.stride_px

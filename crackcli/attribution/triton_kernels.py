@@ -1,6 +1,6 @@
 """The steps of `crackcli.attribution.fused_lrp` as GPU kernels, each one pass over memory.
 
-Arrays are pixels by channels: channels-last, so that a pixel's channels are adjacent.  A program
+Arrays are pixels by channels: channels-last, so that a pixel's channels are adjacent. A program
 computes a few pixels of a pool's output, the four input pixels of each, and some channels of all.
 Numbers are computed in float32 and stored in the precision of the arrays.
 """
@@ -16,8 +16,9 @@ from crackcli.attribution.lrp import STABILISER
 WIDE = 64  # most channels of a program
 PIXELS = 16  # of a program
 FLAT = 1024  # numbers of a one-dimensional program
-ENTERED, LEFT = (64, 4), (16, 4)  # (pixels, warps) of a program of `enter`, of `leave`
-SUMMED = 256  # pixels of a program of `add_up`
+FIRST_FORWARD = (64, 4)  # (pixels, warps) of a program of `first_forward`
+FIRST_DIVIDE = (16, 4)  # the same of `first_divide_relevance`
+SUM_PIXELS = 256  # pixels of a program of `sum_products`
 SIZES = ("pixels", "rows", "cols")  # kernels are not compiled anew for each of these
 
 
@@ -86,77 +87,77 @@ def activate_pooled(
 
 @triton.jit
 def divide(
-    relevance, product, shared, at, channel, bias, there, C,
+    relevance, product, quotient, at, channel, bias, there, C,
     BOTH: tl.constexpr, SMALL: tl.constexpr,
 ):  # fmt: skip
     """Divide relevance by the denominators at pixel number ``at``, of one sign or of both."""
-    kind = shared.dtype.element_ty
+    kind = quotient.dtype.element_ty
     if BOTH:
         here = at * (2 * C) + channel
         above = tl.load(product + here, mask=there, other=0).to(tl.float32)
         above += tl.load(bias + channel, mask=channel < C, other=0)
         below = tl.load(product + here + C, mask=there, other=0).to(tl.float32)
         below += tl.load(bias + C + channel, mask=channel < C, other=0)
-        tl.store(shared + here, (2 * relevance / (above + SMALL)).to(kind), mask=there)
-        tl.store(shared + here + C, (-relevance / (below - SMALL)).to(kind), mask=there)
+        tl.store(quotient + here, (2 * relevance / (above + SMALL)).to(kind), mask=there)
+        tl.store(quotient + here + C, (-relevance / (below - SMALL)).to(kind), mask=there)
     else:
         here = at * C + channel
         z = tl.load(product + here, mask=there, other=0).to(tl.float32)
         z += tl.load(bias + channel, mask=channel < C, other=0)
         ratio = relevance / (tl.maximum(z, 0.0) + SMALL)
-        tl.store(shared + here, ratio.to(kind), mask=there)
+        tl.store(quotient + here, ratio.to(kind), mask=there)
 
 
 @triton.jit
-def found(active, at, largest, there):
+def is_largest(active, at, largest, there):
     """Return 1 where a value is the largest of four, else 0."""
     x = tl.load(active + at, mask=there, other=0).to(tl.float32)
     return tl.where(x >= largest, 1.0, 0.0)
 
 
 @triton.jit(do_not_specialize=SIZES)
-def share(
-    arrived, taken, active, product, bias, shared, pixels, cols, C,
-    TIMES: tl.constexpr, POOLED: tl.constexpr, BOTH: tl.constexpr,
+def divide_relevance(
+    upstream, next_input, active, product, bias, quotient, pixels, cols, C,
+    MULTIPLY_INPUT: tl.constexpr, POOLED: tl.constexpr, BOTH: tl.constexpr,
     SMALL: tl.constexpr, WIDE: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
     """Route relevance through a pool, if there is one, and divide it by the denominators."""
     at, corner, channel, there = places(pixels, cols, C, WIDE, PIXELS)
-    relevance = tl.load(arrived + at, mask=there, other=0).to(tl.float32)
-    if TIMES or POOLED:
-        top = tl.load(taken + at, mask=there, other=0).to(tl.float32)
-        if TIMES:
+    relevance = tl.load(upstream + at, mask=there, other=0).to(tl.float32)
+    if MULTIPLY_INPUT or POOLED:
+        top = tl.load(next_input + at, mask=there, other=0).to(tl.float32)
+        if MULTIPLY_INPUT:
             relevance *= top
     if POOLED:
         below = 2 * cols
-        a = found(active, corner * C + channel, top, there)
-        b = found(active, (corner + 1) * C + channel, top, there)
-        c = found(active, (corner + below) * C + channel, top, there)
-        d = found(active, (corner + below + 1) * C + channel, top, there)
+        a = is_largest(active, corner * C + channel, top, there)
+        b = is_largest(active, (corner + 1) * C + channel, top, there)
+        c = is_largest(active, (corner + below) * C + channel, top, there)
+        d = is_largest(active, (corner + below + 1) * C + channel, top, there)
         relevance = relevance / tl.maximum(a + b + c + d, 1.0)
-        divide(a * relevance, product, shared, corner, channel, bias, there, C, BOTH, SMALL)
-        divide(b * relevance, product, shared, corner + 1, channel, bias, there, C, BOTH, SMALL)
+        divide(a * relevance, product, quotient, corner, channel, bias, there, C, BOTH, SMALL)
+        divide(b * relevance, product, quotient, corner + 1, channel, bias, there, C, BOTH, SMALL)
         corner += below
-        divide(c * relevance, product, shared, corner, channel, bias, there, C, BOTH, SMALL)
-        divide(d * relevance, product, shared, corner + 1, channel, bias, there, C, BOTH, SMALL)
+        divide(c * relevance, product, quotient, corner, channel, bias, there, C, BOTH, SMALL)
+        divide(d * relevance, product, quotient, corner + 1, channel, bias, there, C, BOTH, SMALL)
     else:
         pixel = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
-        divide(relevance, product, shared, pixel[:, None], channel, bias, there, C, BOTH, SMALL)
+        divide(relevance, product, quotient, pixel[:, None], channel, bias, there, C, BOTH, SMALL)
 
 
 @triton.jit(do_not_specialize=SIZES)
-def add_up(x, arrived, maps, pixels, over, EIGHT: tl.constexpr, PIXELS: tl.constexpr):
+def sum_products(x, upstream, maps, pixels, over, EIGHT: tl.constexpr, PIXELS: tl.constexpr):
     """Sum one array times another over the channels."""
     pixel = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
     there = pixel < pixels
     at = pixel[:, None] * EIGHT + tl.arange(0, EIGHT)[None, :]
     both = tl.load(x + at, mask=there[:, None], other=0).to(tl.float32)
-    both *= tl.load(arrived + at, mask=there[:, None], other=0).to(tl.float32)
+    both *= tl.load(upstream + at, mask=there[:, None], other=0).to(tl.float32)
     tl.store(maps + pixel, tl.sum(both, axis=1) / over, mask=there)
 
 
 @triton.jit
-def under(p, rows, cols, there_are, PIXELS: tl.constexpr):
+def pool_input_places(p, rows, cols, there_are, PIXELS: tl.constexpr):
     """Return the places of a program's pixels in images, which are two pixels larger than twice
     the output of the pool, and the mask of those that exist."""
     row, col = p // cols, p % cols
@@ -195,13 +196,13 @@ def convolved(x, first, cols, size, there, upper, middle, lower, LONG: tl.conste
 
 
 @triton.jit(do_not_specialize=SIZES)
-def enter(
+def first_forward(
     x, weights, bias, pooled, rows, cols, pixels, size,
     C: tl.constexpr, LONG: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
     """Compute the first convolution, its ReLU and its pool."""
     p = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    first, there = under(p, rows, cols, pixels, PIXELS)
+    first, there = pool_input_places(p, rows, cols, pixels, PIXELS)
     upper, middle, lower = rows_of(weights, C, LONG)
     below = 2 * cols + 2
     a = convolved(x, first, cols, size, there, upper, middle, lower, LONG)
@@ -217,25 +218,25 @@ def enter(
 
 
 @triton.jit
-def put(shared, at, relevance, z, there, SMALL: tl.constexpr):
+def store_quotient(quotient, at, relevance, z, there, SMALL: tl.constexpr):
     """Store relevance over the positive part of ``z``."""
     ratio = relevance / (tl.maximum(z, 0.0) + SMALL)
-    tl.store(shared + at, ratio.to(shared.dtype.element_ty), mask=there)
+    tl.store(quotient + at, ratio.to(quotient.dtype.element_ty), mask=there)
 
 
 @triton.jit(do_not_specialize=SIZES)
-def leave(
-    x, weights, bias, rule, rule_bias, arrived, taken, shared, rows, cols, pixels, size,
+def first_divide_relevance(
+    x, weights, bias, rule, rule_bias, upstream, next_input, quotient, rows, cols, pixels, size,
     C: tl.constexpr, LONG: tl.constexpr, SMALL: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
-    """Compute `share` of the first layer.
+    """Compute `divide_relevance` of the first layer.
 
     Its output and denominators are computed again, which is faster than to store them.
     """
     p = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    first, there = under(p, rows, cols, pixels, PIXELS)
+    first, there = pool_input_places(p, rows, cols, pixels, PIXELS)
     channel = tl.arange(0, C)
-    kind = taken.dtype.element_ty
+    kind = next_input.dtype.element_ty
     below = 2 * cols + 2
     upper, middle, lower = rows_of(weights, C, LONG)
     add = tl.load(bias + channel)[None, :]
@@ -243,15 +244,15 @@ def leave(
     b = convolved(x, first + 1, cols, size, there, upper, middle, lower, LONG)
     c = convolved(x, first + below, cols, size, there, upper, middle, lower, LONG)
     d = convolved(x, first + below + 1, cols, size, there, upper, middle, lower, LONG)
-    # Rounded as if they were stored, so that the same ties share.
+    # Rounded as if they were stored, so that the ties are the same.
     a = tl.maximum(a + add, 0.0).to(kind).to(tl.float32)
     b = tl.maximum(b + add, 0.0).to(kind).to(tl.float32)
     c = tl.maximum(c + add, 0.0).to(kind).to(tl.float32)
     d = tl.maximum(d + add, 0.0).to(kind).to(tl.float32)
     top = tl.maximum(tl.maximum(a, b), tl.maximum(c, d))
     at = p.to(tl.int64)[:, None] * C + channel[None, :]
-    relevance = tl.load(arrived + at, mask=there[:, None], other=0).to(tl.float32)
-    relevance *= tl.load(taken + at, mask=there[:, None], other=0).to(tl.float32)
+    relevance = tl.load(upstream + at, mask=there[:, None], other=0).to(tl.float32)
+    relevance *= tl.load(next_input + at, mask=there[:, None], other=0).to(tl.float32)
     a = tl.where(a >= top, 1.0, 0.0)
     b = tl.where(b >= top, 1.0, 0.0)
     c = tl.where(c >= top, 1.0, 0.0)
@@ -259,18 +260,18 @@ def leave(
     relevance = relevance / (a + b + c + d)
     upper, middle, lower = rows_of(rule, C, LONG)
     add = tl.load(rule_bias + channel)[None, :]
-    seen = there[:, None]
+    exists = there[:, None]
     to = 2 * (p // cols).to(tl.int64) * (2 * cols) + 2 * (p % cols)  # in the input of the pool
     at = to[:, None] * C + channel[None, :]
     z = convolved(x, first, cols, size, there, upper, middle, lower, LONG)
-    put(shared, at, a * relevance, z + add, seen, SMALL)
+    store_quotient(quotient, at, a * relevance, z + add, exists, SMALL)
     z = convolved(x, first + 1, cols, size, there, upper, middle, lower, LONG)
-    put(shared, at + C, b * relevance, z + add, seen, SMALL)
+    store_quotient(quotient, at + C, b * relevance, z + add, exists, SMALL)
     at += 2 * cols * C
     z = convolved(x, first + below, cols, size, there, upper, middle, lower, LONG)
-    put(shared, at, c * relevance, z + add, seen, SMALL)
+    store_quotient(quotient, at, c * relevance, z + add, exists, SMALL)
     z = convolved(x, first + below + 1, cols, size, there, upper, middle, lower, LONG)
-    put(shared, at + C, d * relevance, z + add, seen, SMALL)
+    store_quotient(quotient, at + C, d * relevance, z + add, exists, SMALL)
 
 
 class Kernels:
@@ -308,41 +309,41 @@ class Kernels:
         )
         return product if kept else None, largest
 
-    def share(
+    def divide_relevance(
         self,
-        arrived: Tensor,
-        taken: Tensor,
+        upstream: Tensor,
+        next_input: Tensor,
         active: Tensor | None,
         product: Tensor,
         bias: Tensor,
         *,
-        times: bool,
+        multiply_input: bool,
     ) -> Tensor:
-        arrived = arrived.contiguous(memory_format=LAYOUT)
+        upstream = upstream.contiguous(memory_format=LAYOUT)
         product = product.contiguous(memory_format=LAYOUT)
-        count, channels, rows, cols = taken.shape
-        shared = torch.empty_like(product, memory_format=LAYOUT)
+        count, channels, rows, cols = next_input.shape
+        quotient = torch.empty_like(product, memory_format=LAYOUT)
         pixels = count * rows * cols
         wide = width_of(channels)
-        share[(triton.cdiv(pixels, PIXELS), triton.cdiv(channels, wide))](
-            *(arrived, taken, taken if active is None else active),
-            *(product, bias, shared, pixels, cols, channels),
-            TIMES=times,
+        divide_relevance[(triton.cdiv(pixels, PIXELS), triton.cdiv(channels, wide))](
+            *(upstream, next_input, next_input if active is None else active),
+            *(product, bias, quotient, pixels, cols, channels),
+            MULTIPLY_INPUT=multiply_input,
             POOLED=active is not None,
             BOTH=product.shape[1] == 2 * channels,
             SMALL=STABILISER,
             WIDE=wide,
             PIXELS=PIXELS,
         )
-        return shared
+        return quotient
 
-    def enter(self, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    def first_forward(self, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
         count, _, rows, cols = x.shape
         shape = (count, len(bias), rows // 2 - 1, cols // 2 - 1)
         pooled = empty_like_pixels(x, shape, x.dtype)
         pixels = count * shape[2] * shape[3]
-        many, warps = ENTERED
-        enter[(triton.cdiv(pixels, many),)](
+        many, warps = FIRST_FORWARD
+        first_forward[(triton.cdiv(pixels, many),)](
             *(x, weights, bias, pooled, *shape[2:], pixels, x.numel()),
             C=shape[1],
             LONG=weights.shape[1],
@@ -351,37 +352,37 @@ class Kernels:
         )
         return pooled
 
-    def leave(
+    def first_divide_relevance(
         self,
-        arrived: Tensor,
-        taken: Tensor,
+        upstream: Tensor,
+        next_input: Tensor,
         x: Tensor,
         first: tuple[Tensor, Tensor],
         rule: tuple[Tensor, Tensor],
     ) -> Tensor:
-        arrived = arrived.contiguous(memory_format=LAYOUT)
-        count, channels, rows, cols = taken.shape
-        shared = empty_like_pixels(x, (count, channels, 2 * rows, 2 * cols), x.dtype)
+        upstream = upstream.contiguous(memory_format=LAYOUT)
+        count, channels, rows, cols = next_input.shape
+        quotient = empty_like_pixels(x, (count, channels, 2 * rows, 2 * cols), x.dtype)
         pixels = count * rows * cols
-        many, warps = LEFT
-        leave[(triton.cdiv(pixels, many),)](
-            *(x, *first, *rule, arrived, taken, shared, rows, cols, pixels, x.numel()),
+        many, warps = FIRST_DIVIDE
+        first_divide_relevance[(triton.cdiv(pixels, many),)](
+            *(x, *first, *rule, upstream, next_input, quotient, rows, cols, pixels, x.numel()),
             C=channels,
             LONG=first[0].shape[1],
             SMALL=STABILISER,
             PIXELS=many,
             num_warps=warps,
         )
-        return shared
+        return quotient
 
-    def summed(self, x: Tensor, arrived: Tensor) -> Tensor:
+    def summed(self, x: Tensor, upstream: Tensor) -> Tensor:
         count, _, rows, cols = x.shape
         maps = torch.empty(count, rows, cols, device=x.device)
         pixels = maps.numel()
-        add_up[(triton.cdiv(pixels, SUMMED),)](
-            *(x, arrived.contiguous(memory_format=LAYOUT), maps, pixels, float(COLOURS)),
+        sum_products[(triton.cdiv(pixels, SUM_PIXELS),)](
+            *(x, upstream.contiguous(memory_format=LAYOUT), maps, pixels, float(COLOURS)),
             EIGHT=CHANNELS,
-            PIXELS=SUMMED,
+            PIXELS=SUM_PIXELS,
         )
         return maps
 

@@ -10,7 +10,7 @@ import numpy as np
 from crackcli.arrays import Float32, UInt8
 
 Place = tuple[int, int]  # row and column of a pixel
-DEVICES = {"auto": "", "cpu": "", "cuda": ""}
+DEVICES = ("auto", "cpu", "cuda")
 DIRECT_KINDS = ("window", "tiles")  # of engines without a classifier; see `Engine`
 
 
@@ -57,7 +57,7 @@ class TileEngine(Protocol):
     """The part of an engine that classifies tiles; all that a prescreen needs.
 
     ``window_cells`` holds the number of cells, halo included, of the largest windows that suit
-    the device, by the name of the method (``features``, ``back``).  The defaults of a scan hold
+    the device, by the name of the method (``features``, ``back``). The defaults of a scan hold
     for names it lacks.
     """
 
@@ -71,7 +71,7 @@ class TileEngine(Protocol):
         ...
 
     def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
-        """Compute P(crack) (B, h, w) of every tile, and what starts the way back.
+        """Compute P(crack) (B, h, w) of every tile, and what starts the backward pass.
 
         The second array is the relevance or gradient (B, C, F, G) at the cells, summed over the
         tiles with P(crack) of at least ``gate``; for methods of several passes it is (B, 1, F, G),
@@ -84,10 +84,10 @@ class Engine(TileEngine, Protocol):
     """Computes score maps with one model file, method and attribution target.
 
     ``method``, ``start`` and ``baseline`` may be None where the model file fixes them.
-    ``precision`` is one of `crackcli.registry.PRECISIONS`.  Images are RGB uint8 (B, H, W, 3) with
+    ``precision`` is one of `crackcli.registry.PRECISIONS`. Images are RGB uint8 (B, H, W, 3) with
     sides that are multiples of the stride.
 
-    `explain` takes images of one tile or more and does everything at once.  A scan calls the parts
+    `explain` takes images of one tile or more and does everything at once. A scan calls the parts
     instead, on windows: images that extend ``facts.reach_px`` beyond their cells on each side.
     ``facts.kind`` lists the parts:
 

@@ -39,7 +39,9 @@ OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed")  # of
 BYTES = {"features": 560, "back": 1850}  # of GPU memory per pixel of a window, in float32
 FUSED_BYTES = {"features": 250, "back": 650}  # in bfloat16, by `crackcli.attribution.fused_lrp`
 USED = 0.5  # fraction of a GPU's free memory for the largest window
-MOST_CELLS = 16384  # of it; beyond, halos cost nothing, and kernels cannot index all numbers
+# Largest window in cells, halo included. In larger ones the halo saves little more, and the
+# activations (1024 px a cell, 64 channels) come near the 2**31 values that GPU kernels can index.
+MAX_CELLS = 16384
 REASON_LENGTH = 200  # characters of a compiler's message
 TRIED = (3, 4)  # cells of the window on which kernels are tried
 TOLERANCE = 0.25  # of the norm; kernels and torch may break near ties of a pool differently
@@ -120,7 +122,7 @@ class TorchEngine:
             return self.device.fetch(probability), self.device.fetch(value)
 
     def classify(self, cells: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the head; without a tile above the gate, skip the way back, which is zero."""
+        """Compute the head; without a tile above the gate, skip its backward pass: it is 0."""
         if isinstance(self.attribution, Passes):
             return self.attribution.head(cells, gate)
         method = self.expect(Propagation)
@@ -189,16 +191,16 @@ def find_fused(attribution: AttributionModule, device: Device) -> Fused | None:
     """Return the fused form of LRP for a GPU in bfloat16; None elsewhere and for other rules.
 
     Its kernels are compiled on first use, which takes seconds, and are tried on a window of noise.
-    If they do not compile, or differ from functions of torch, these functions replace them.
+    If they do not compile, or differ from the functions of torch, the latter replace them.
     """
     plain = Fused.of(attribution) if device.is_gpu and device.bf16 else None
     if plain is None or not isinstance(attribution, Propagation):
         return None
-    for enters in (True, False):
+    for fuse_first in (True, False):
         try:
             from crackcli.attribution.triton_kernels import Kernels
 
-            quick = Fused(plain.stages, Kernels(), enters=enters)
+            quick = Fused(plain.stages, Kernels(), fuse_first=fuse_first)
             chain = attribution.chain
             cells, maps = differences(quick, plain, chain.reach_px, chain.stride_px)
             if cells <= TOLERANCE and maps <= TOLERANCE:  # False for NaN
@@ -206,8 +208,8 @@ def find_fused(attribution: AttributionModule, device: Device) -> Fused | None:
             reason = f"cells differ by {cells:.2f}, maps by {maps:.2f}"
         except Exception as error:  # of a compiler, of a driver, or that there is none
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LENGTH]
-        kernels = "kernels of the first layer" if enters else "kernels of its own"
-        log.warning("without %s, which is slower (%s)", kernels, reason)
+        kernels = "GPU kernels of the first layer" if fuse_first else "GPU kernels"
+        log.warning("%s not used, slower (%s)", kernels, reason)
         device.release_cache()
     return plain
 
@@ -218,7 +220,7 @@ def differences(one: Fused, other: Fused, reach_px: int, stride_px: int) -> tupl
     device = one.stages[0].weight.device
     generator = torch.Generator(device).manual_seed(0)
     shape = (1, 2 * reach_px + TRIED[0] * stride_px, 2 * reach_px + TRIED[1] * stride_px, 3)
-    images = torch.randint(*(0, 256, shape), dtype=torch.uint8, device=device, generator=generator)
+    images = torch.randint(256, shape, dtype=torch.uint8, device=device, generator=generator)
     cells = other.features(images)
     value = torch.rand(cells.shape, device=device, generator=generator)
     pairs = (one.features(images), cells), (one.back(images, value), other.back(images, value))
@@ -239,7 +241,7 @@ def largest_windows(
     taken = FUSED_BYTES if fused else BYTES
     pixels = attribution.chain.stride_px**2
     return {
-        stage: int(min(MOST_CELLS, max(1, USED * free / (of_pixel * pixels))))
+        stage: int(min(MAX_CELLS, max(1, USED * free / (of_pixel * pixels))))
         for stage, of_pixel in taken.items()
     }
 

@@ -1,9 +1,9 @@
 """Score maps by Zennit, a library of relevance propagation rules: the reference for our own rules.
 
 Any of its composites explains any `Chain`, also one with layers that this package has no rules
-for.  Its hooks turn gradients into relevance layer by layer.  So the backward pass can be cut in two
-like our own: the result at the cells is relevance, and it is the upstream gradient of the second
-part.
+for. Its hooks turn gradients into relevance layer by layer. So the backward pass can be cut in
+two like our own: the result at the cells is relevance, and it is the upstream gradient of the
+second part.
 
 Zennit's composites have rules for linear layers; the head of a chain is made of convolutions.
 Each of these gets the rule that its composite has for a linear layer.

@@ -83,13 +83,15 @@ def test_bfloat16_is_divided_in_float32(both):
     if both:
         product, bias = torch.cat((product, -product), 1), torch.cat((bias, -bias))
 
-    shared = Torch().share(relevance, relevance, None, product, bias, times=False)
+    quotient = Torch().divide_relevance(
+        relevance, relevance, None, product, bias, multiply_input=False
+    )
 
     z = product.double() + bias.double().view(1, -1, 1, 1)
     exact = relevance.double() / (z[:, :channels] + STABILISER)
     if both:
         exact = torch.cat((2 * exact, exact), 1)
-    torch.testing.assert_close(shared.double(), exact, rtol=2**-8, atol=0)
+    torch.testing.assert_close(quotient.double(), exact, rtol=2**-8, atol=0)
 
 
 KERNELS = """
@@ -98,15 +100,15 @@ from test_fused import COMPOSITES, apart, tiny, window
 from crackcli.attribution import triton_kernels as kernels
 from crackcli.attribution.fused_lrp import Fused
 
-kernels.ENTERED = kernels.LEFT = (512, 4)
-kernels.PIXELS, kernels.FLAT, kernels.SUMMED = 512, 8192, 4096  # fewer programs, each larger
+kernels.FIRST_FORWARD = kernels.FIRST_DIVIDE = (512, 4)
+kernels.PIXELS, kernels.FLAT, kernels.SUM_PIXELS = 512, 8192, 4096  # fewer programs, each larger
 torch.manual_seed(0)  # of one image in 16, a near tie of a pool would be broken differently
 images = window()[:1, :150, :150]
 with torch.inference_mode():
     for method, first in ((COMPOSITES[0], 4), (COMPOSITES[0], 16), (COMPOSITES[3], 4)):
         plain = Fused.of(method(tiny(first)), torch.float32)
         quick = Fused(plain.stages, kernels.Kernels())
-        assert (quick.entry is not None) == (first == 16)  # the first layer needs 16 channels
+        assert (quick.first_steps is not None) == (first == 16)  # the first layer needs 16 channels
         cells = plain.features(images)
         value = torch.rand(cells.shape)
         print(apart(quick.features(images), cells))

@@ -12,7 +12,7 @@ from fakes import wall
 
 from crackcli.engines import torch as engine_module
 from crackcli.engines.device import Device
-from crackcli.engines.torch import MOST_CELLS, TorchEngine, largest_windows
+from crackcli.engines.torch import MAX_CELLS, TorchEngine, largest_windows
 from crackcli.errors import OutOfMemory
 from crackcli.inference.classifier_scorer import BACK_CELLS, ClassifierScorer
 from crackcli.inference.tile_classifier import FEATURE_CELLS
@@ -40,13 +40,13 @@ def test_windows_grow_with_the_memory_of_a_device(engine, monkeypatch):
 
     for stage in ("features", "back"):
         small, middle, large = (each[stage] for each in sizes)
-        assert 0 < small < middle < large == MOST_CELLS
+        assert 0 < small < middle < large == MAX_CELLS
     assert sizes[1]["back"] < sizes[1]["features"]
 
 
 def test_no_window_has_more_numbers_than_a_kernel_can_index():
     cells_px, channels = 32**2, 64  # of the first layer, which has the largest arrays
-    assert MOST_CELLS * cells_px * channels < 2**31
+    assert MAX_CELLS * cells_px * channels < 2**31
 
 
 def test_a_scorer_uses_the_window_sizes_of_its_engine(engine):
@@ -144,7 +144,7 @@ def test_kernels_that_do_not_compile_are_replaced_by_functions_of_torch(
     fused = engine_module.find_fused(engine.attribution, replace(engine.device, bf16=True))
 
     assert type(fused.steps).__name__ == "Torch"
-    assert "without kernels of its own, which is slower (" in caplog.text
+    assert "GPU kernels not used, slower (" in caplog.text
 
 
 @on_gpu
