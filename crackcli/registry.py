@@ -1,7 +1,7 @@
-"""Menus of the program: names, and where the named thing lives.
+"""Registries of networks, methods, engines and formats: each name with its import path.
 
-The entries are texts "module:object"; `load` imports the module, so that listing a menu imports
-nothing.  To add an entry, write its module and one line here.
+The paths are texts "module:object"; `load` imports the module, so that listing the names imports
+nothing. To add an entry, write its module and one line here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -61,7 +61,7 @@ METHODS = {
     "raw": Method("crackcli.engines.raw:RawEngine", None, "darkness"),
     "unet": Method("crackcli.attribution.dense:unet", "unet", PROBABILITY, masking="plain"),
 }
-ZENNIT = Method("crackcli.engines.zennit:ZennitEngine")  # any composite of Zennit, by its own menu
+ZENNIT = Method("crackcli.engines.zennit:ZennitEngine")  # every composite; the engine lists them
 ENGINES = {
     "onnx": "crackcli.engines.onnx:OnnxEngine",
     "raw": "crackcli.engines.raw:RawEngine",

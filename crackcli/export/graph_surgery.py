@@ -34,7 +34,7 @@ def forget_origin(model: ModelProto) -> None:
 
 
 def rename_values(graph: GraphProto, prefix: str) -> GraphProto:
-    """Give all values of a graph but its inputs and outputs names of its own.
+    """Give unique names to all values of a graph except its inputs and outputs.
 
     Constants are named by their content, so that equal constants of several graphs become one.
     """
@@ -89,7 +89,7 @@ class Assembly:
     ) -> None:
         """Add a branch: ``part`` if ``condition`` holds, else ``otherwise``.
 
-        ``outputs`` maps each output of the part, in order, to its value in the main graph.  The
+        ``outputs`` maps each output of the part, in order, to its value in the main graph. The
         inputs of the part are values of the main graph of the same names.
         """
         graph, fluid = self.prepare(part, condition)
@@ -148,8 +148,10 @@ class Assembly:
         self.add(*fluid)
 
     def prepare(self, part: ModelProto, prefix: str) -> tuple[GraphProto, list[NodeProto]]:
-        """Return a part with names of its own, and its nodes that depend on inputs; move the other
-        nodes and the constants into the main graph."""
+        """Return a part with unique names, and its nodes that depend on inputs.
+
+        Move the other nodes and the constants into the main graph.
+        """
         graph = rename_values(part.graph, prefix)
         fixed, fluid = split_constant_nodes(graph)
         for tensor in graph.initializer:
@@ -196,7 +198,7 @@ def store_in_half(model: ModelProto) -> None:
 def refer_to_weights(model: ModelProto, safetensors: Path) -> None:
     """Replace large half-precision weights by references into a safetensors file.
 
-    The file has to lie beside the graph.  ONNX external data is a file, an offset and a length,
+    The file has to lie beside the graph. ONNX external data is a file, an offset and a length,
     and so is an entry of a safetensors file.
     """
     with safetensors.open("rb") as file:
@@ -240,7 +242,7 @@ def convert_for_qgis(
     """Turn a model into the form that the QGIS plugin Deepness loads.
 
     Its input is one image of ``side_px``, its output one score (1, 1, H, W) from 0 to 1: the root
-    of the positive values of ``map_name`` (B, H, W), divided by ``top``.  The branches with the
+    of the positive values of ``map_name`` (B, H, W), divided by ``top``. The branches with the
     conditions ``parts``, for images of other sizes, are removed.
     """
     graph = model.graph

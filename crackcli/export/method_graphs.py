@@ -131,14 +131,20 @@ def pad_window(images: Tensor, attribution: ClassifierMethod) -> Tensor:
 def add_forward(
     whole: Assembly, attribution: Propagation | Passes, images: Tensor, features: Tensor
 ) -> None:
-    """Add the parts before the way back.
+    """Add the parts before the backward pass.
 
-    They give ``features``, ``probability`` and ``value``, and the condition ``whole_and_gated``:
-    everything is asked for, and some tile is above the gate.
+    They compute ``features``, ``probability`` and ``value``, and the condition ``whole_and_gated``:
+    all parts are requested, and some tile is above the gate.
+
+    The names of values are those of the shipped graphs, so that an export gives the same graph
+    again. ``seen`` and ``passed`` are P(crack) and ``value`` inside the branch of the head,
+    ``cells_seen`` the cells computed from images, ``seen_or_given`` those or the input ``cells``.
+    The head runs in the even stages, `WHOLE` (0) and `HEAD` (2), not in `FEATURES` (1) and `BACK`
+    (3); hence the ``parity``.
     """
     gate = torch.tensor(DEFAULT_GATE)
     given = {"features": features, "gate": gate}
-    judging = part(attribution, attribution.head, given, ["seen", "passed"])
+    head_part = part(attribution, attribution.head, given, ["seen", "passed"])
     whole.add(
         *(constant(f"stage_{number}", np.array(number)) for number in (WHOLE, FEATURES, BACK)),
         constant("two", np.array(2)),
@@ -161,14 +167,14 @@ def add_forward(
         graph("not_inside", [("Identity", ["seen_or_given"], "same_cells")], CELLS),
         {"cells_inside": floats("features", CELLS)},
     )
-    nothing_seen = [constant("no_tiles", np.zeros((1, 1, 1), np.float32))]
-    nothing_seen.append(helper.make_node("Identity", ["cells"], ["given_value"]))
+    without_head = [constant("no_tiles", np.zeros((1, 1, 1), np.float32))]
+    without_head.append(helper.make_node("Identity", ["cells"], ["given_value"]))
     otherwise = helper.make_graph(
-        nothing_seen, "no_head", [], [floats("no_tiles", TILES), floats("given_value", CELLS)]
+        without_head, "no_head", [], [floats("no_tiles", TILES), floats("given_value", CELLS)]
     )
     whole.branch(
         "through_head",
-        judging,
+        head_part,
         otherwise,
         {"seen": floats("probability", TILES), "passed": floats("value", CELLS)},
     )

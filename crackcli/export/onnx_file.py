@@ -1,9 +1,9 @@
 """Exports classifier and attribution as one plain ONNX graph, and checks it against torch.
 
 The graph takes ``images`` (B, 3, H, W), RGB in [0, 1], with sides that are multiples of the
-stride.  It returns ``probability`` (B, h, w) of every tile position and ``relevance`` (B, H, W).
-Other inputs have defaults.  ``gate`` is 0.5: tiles with a lower P(crack) get no attribution, and
-if all are lower the way back is skipped.  ``stage`` and ``cells`` let a scan run the parts of
+stride. It returns ``probability`` (B, h, w) of every tile position and ``relevance`` (B, H, W).
+Other inputs have defaults. ``gate`` is 0.5: tiles with a lower P(crack) get no attribution, and
+if all are lower the backward pass is skipped. ``stage`` and ``cells`` let a scan run the parts of
 `Propagation` one by one on windows, which extend beyond their cells, with the result of another
 part as ``cells``: 0 everything, 1 features (to ``features``), 2 head (to ``probability`` and
 ``value``), 3 back.
@@ -12,7 +12,7 @@ The graph computes the weights that a rule modifies; runtimes do this once, when
 Each weight is stored once, in half precision, in the file itself or in the checkpoint beside it.
 
 The graph of a method of several passes also takes ``number`` and ``place``, and its stage 3 is one
-pass.  That of a method without a gate has ``images`` and ``relevance`` only.  See
+pass. That of a method without a gate has ``images`` and ``relevance`` only. See
 `crackcli.export.method_graphs`.
 """
 
