@@ -75,7 +75,7 @@ def read_mask(path: Path) -> UInt8:
 
 def pair(photograph: Path, mask: Path) -> LabelledPhotograph:
     """Check and pair a photograph and its mask; an all-0 mask is left out."""
-    values = read_fitting_mask(mask, read_photograph(photograph))
+    values = read_fitting_mask(mask, read_scannable(photograph))
     return LabelledPhotograph(photograph, mask if values.any() else None)
 
 
@@ -90,7 +90,7 @@ def read_fitting_mask(mask: Path, image: UInt8) -> UInt8:
     return values
 
 
-def read_photograph(path: Path) -> UInt8:
+def read_scannable(path: Path) -> UInt8:
     """Read an RGB photograph (rows, cols, 3); raise `InputError` if it is too small to scan.
 
     Sets are checked with this before the work begins, so that errors do not show after hours.
@@ -161,7 +161,7 @@ def find_crack_free(folder: Path, limit: int | None) -> tuple[LabelledPhotograph
     """Return the crack-free photographs of a folder, each read once as a check."""
     paths = evenly_spaced(image_files(folder), limit)
     for path in paths:
-        read_photograph(path)
+        read_scannable(path)
     return tuple(map(LabelledPhotograph, paths))
 
 

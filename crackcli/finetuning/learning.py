@@ -263,9 +263,7 @@ def make_split(
         if crack.verdict == REJECTED and crack.id not in counts
     ]
     if crowded:
-        log.info(
-            "rejected, but not trained on, as other cracks are too near: %s", ", ".join(crowded)
-        )
+        log.info("not used for training, too close to other cracks: %s", ", ".join(crowded))
     for side in (training, held_out):
         negatives = [item for item in side if item.label == 0]
         if negatives and not any(item.label == 1 for item in side):

@@ -1,8 +1,10 @@
-"""Counterfactual twins: a crack-free photograph with a drawn crack, or with distractors.
+"""Twins: copies of a crack-free photograph with a crack or with distractors drawn onto them.
 
-A crack-free photograph becomes a *cracked* twin (label crack) or a *distracted* twin (no crack).
+A twin is a counterfactual copy: it differs from its photograph in the drawing only. A *cracked*
+twin has the label crack; a *distracted* twin, with lines and stains that are no crack, has the
+label no crack.
 Both are drawn by the same brushes, with widths and contrasts from the same distributions, and get
-the same blur and grain.  Half of the cracked twins have distractors, too.  A classifier with one
+the same blur and grain. Half of the cracked twins have distractors, too. A classifier with one
 label per photograph can therefore separate them only by what makes a crack a crack.
 
 All randomness comes from the given generator: the same seed gives the same twin.
@@ -62,7 +64,7 @@ def cracked_twin(
     """Return a photograph (rows, cols, 3) with a crack that a person can see, and its coverage.
 
     The coverage (rows, cols) is the fraction of each pixel that the crack covers, 0 where an object
-    hides it.  ``width_px`` is the largest width, if the crack is visible with it; default random.
+    hides it. ``width_px`` is the largest width, if the crack is visible with it; default random.
     """
     base = to_picture(photograph)
     camera = Camera.of(base)

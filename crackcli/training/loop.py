@@ -55,6 +55,8 @@ CLIP_NORM = 1.0  # of the gradient
 WARM_UP = 0.1  # fraction of the schedule in which the learning rate rises
 GRACE_S = 3.0  # seconds from SIGTERM until a worker process exits
 MAX_WORKERS = 8  # processes; as many keep a GPU busy with one run
+SAVED_AS = {"validation_summary": "judged"}  # key in a saved run, where it is not the field's name
+AUXILIARY_KEY = "second"  # of the auxiliary heads in a saved run
 
 Split = tuple[Sequence[LabelledImage], Sequence[LabelledImage]]  # training and held-out photographs
 Batch = tuple[Tensor, Tensor]  # tiles (B, 3, T, T) uint8 and their targets
@@ -62,24 +64,21 @@ Batch = tuple[Tensor, Tensor]  # tiles (B, 3, T, T) uint8 and their targets
 
 @dataclass
 class TrainingState:
-    """The progress of a run, passed to ``on_step`` after every step.
-
-    The field names are keys of the saved run.
-    """
+    """The progress of a run, passed to ``on_step`` after every step."""
 
     step: int = 0
     steps: int = 0
     seconds: float = 0.0
     fraction: float = 0.0  # of the schedule, by steps or by time, whichever is further
     loss: float = math.nan
-    judged: str = ""  # summary of the last validation
+    validation_summary: str = ""  # of the last validation
     best: float = -math.inf  # figure of merit of the best validation
     curve: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def summary(self) -> str:
         """Step, loss and last validation, for the progress bar."""
-        validation = f", {self.judged}" if self.judged else ""
+        validation = f", {self.validation_summary}" if self.validation_summary else ""
         return f"step {self.step}, loss {self.loss:.3f}{validation}"
 
 
@@ -239,7 +238,7 @@ class Run:
     ) -> None:
         """Add a validation to the curve, save the network if it is the best, and save the run."""
         state = self.state
-        state.judged = validation.summary
+        state.validation_summary = validation.summary
         state.curve.append(
             {
                 "step": state.step,
@@ -265,9 +264,9 @@ class Run:
         saved = {
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
-            "second": self.objective.auxiliary.state_dict(),
+            AUXILIARY_KEY: self.objective.auxiliary.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "progress": asdict(state),
+            "progress": {SAVED_AS.get(name, name): value for name, value in asdict(state).items()},
         }
         with atomic_write(self.folder / "state.pt") as aside:
             torch.save(saved, aside)
@@ -297,9 +296,10 @@ class Run:
             saved = torch.load(path, weights_only=True, map_location=self.device.torch)
             self.network.load_state_dict(saved["network"])
             self.averaged.load_state_dict(saved["averaged"])
-            self.objective.auxiliary.load_state_dict(saved["second"])
+            self.objective.auxiliary.load_state_dict(saved[AUXILIARY_KEY])
             self.optimiser.load_state_dict(saved["optimiser"])
-            self.state = TrainingState(**saved["progress"])
+            names, progress = {key: name for name, key in SAVED_AS.items()}, saved["progress"]
+            self.state = TrainingState(**{names.get(key, key): progress[key] for key in progress})
             self.result()  # `finish` needs the best checkpoint: check it now
         except (RuntimeError, TypeError, ValueError, KeyError, pickle.UnpicklingError) as error:
             raise ModelError(

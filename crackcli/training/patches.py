@@ -73,9 +73,10 @@ class Patches(TileDataset):
     """Photographs as tiles (3, tile_px, tile_px) uint8 with their label, randomly changed.
 
     ``windows`` contains the (row, col) of the tile that shows the crack, for large photographs for
-    which it is known. A fraction ``drawn`` of the tiles is replaced by a twin of a crack-free
-    photograph with the same label: one with cracks drawn onto it, or with distractors (see
-    `crackcli.synthesis.twins`). Half that fraction of the cracked photographs get distractors too.
+    which it is known. A fraction ``drawn`` of the tiles is replaced by twins: other crack-free
+    photographs onto which a crack is drawn if the label is crack, else distractors (see
+    `crackcli.synthesis.twins`). Of the cracked tiles that remain, half that fraction gets
+    distractors, too.
     """
 
     def __init__(
@@ -94,6 +95,8 @@ class Patches(TileDataset):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         item = self.found[index]
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
+        # One random number for both decisions: twins at its lower end, distractors at its upper.
+        # A second one would change the sequence of random numbers, and with it all results.
         chance = float(torch.rand(()))
         if chance < self.drawn:
             background = self.crack_free[int(torch.multinomial(self.crack_free_weights, 1))]
