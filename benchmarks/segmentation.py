@@ -63,7 +63,9 @@ def main() -> None:
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--zoom", default="1", help="as of crackcli scan")
     parser.add_argument("--limit", type=int, help="photographs of each set")
-    parser.add_argument("--tiles", action="store_true", help="also tile by tile, as the study")
+    parser.add_argument(
+        "--tiles", action="store_true", help="also tile by tile, as Forest et al. 2024"
+    )
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()
     options = ModelOptions(

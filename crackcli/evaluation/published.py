@@ -1,4 +1,4 @@
-"""The numbers published in Forest et al. 2024 (called the study in the tables)."""
+"""The numbers published in Forest et al. 2024 ("the paper" in the tables)."""
 
 # By method and column; ``_pct`` in per cent.
 PUBLISHED_1 = {
@@ -40,7 +40,7 @@ PUBLISHED_3 = {
     }.items()
 }
 SETS_DIFFER = (
-    "The study's photographs are not available: 256 x 256 px grey patches of plastered stone "
+    "The paper's photographs are not available: 256 x 256 px grey patches of plastered stone "
     "masonry from one laboratory, 100 cracked ones for testing, with 2.42 % crack pixels. "
     "The numbers here come from other photographs. Do not compare absolute numbers; compare the "
     "ratio to the U-Net, which was trained on pixel labels, on the same photographs."

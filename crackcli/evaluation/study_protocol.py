@@ -1,11 +1,12 @@
-"""The protocol of Forest et al. 2024 ("study"): one tile per photograph, its map as a mask.
+"""The protocol of the paper (Forest et al. 2024): one tile per photograph, its map as a mask.
 
-`simple+final` of the paper: scale the score map of one tile to 0 to 1, and threshold it half-way
-between the means below and above the threshold.  Invert a mask of more than half of the tile.
-Then close it, remove small components, and close it again with a wider element.  Nothing is tuned
-on labels.  Photographs of other sizes are resized to the tile, and the mask back to the photograph.
+Options and names call it ``study``. It is `simple+final` of the paper: scale the score map of one
+tile to 0 to 1, and threshold it half-way between the means below and above the threshold. Invert a
+mask of more than half of the tile. Then close it, remove small components, and close it again with
+a wider element. Nothing is tuned on labels. Photographs of other sizes are resized to the tile,
+and the mask back to the photograph.
 
-The paper attributes LRP to the sum of both logits and all other methods to the crack logit.  Its
+The paper attributes LRP to the sum of both logits and all other methods to the crack logit. Its
 integrated gradients use a black image as the baseline (by its README), in the growth experiment the
 mean of crack-free images (by its code).
 """
@@ -23,7 +24,7 @@ from crackcli.masking.refinement import STUDY_AREA_PX, STUDY_CLOSINGS_PX, close,
 
 PATCH_PX = 256  # side of the paper's patches
 STUDY_CRACK = 255  # the only mask value that the paper takes for crack
-MOST = 0.5  # fraction of the tile; masks of more are inverted
+MAX_MASK_FRACTION = 0.5  # of the tile; larger masks are inverted
 BASELINES = {"intgrad": "black"}  # of the paper's segmentation, where not the method's own
 
 Floats = NDArray[np.floating]
@@ -70,7 +71,7 @@ def study_mask(score_map: Floats) -> Bools:
     scaled = (score_map.astype(np.float64) - low) / max(high - low, 1e-12)
     values, counts = np.unique(scaled, return_counts=True)
     mask = scaled > isodata(counts, values)
-    mask = ~mask if mask.mean() > MOST else mask
+    mask = ~mask if mask.mean() > MAX_MASK_FRACTION else mask
     mask = close(mask, STUDY_CLOSINGS_PX[0])
     return close(large_components(mask)[0], STUDY_CLOSINGS_PX[1])
 

@@ -46,19 +46,19 @@ NOTES_1 = (
 )
 NOTES_2 = (
     "Count: 8-connected components of at least 50 px. Width: the largest of such components in a "
-    "photograph, by the study's estimator (Carrasco et al. 2021) and by ours, that of `crackcli "
+    "photograph, by the paper's estimator (Carrasco et al. 2021) and by ours, that of `crackcli "
     "report` without separating joints. Photographs with a true value of 0 are left out of a "
     "MAPE; in *ours*, crack-free photographs count for the count.",
     SPREAD,
 )
 NOTES_3 = (
-    "*strokes*: the study's flat strokes, 1 to 17 px wide, on crack-free photographs. *drawn*: "
+    "*strokes*: the paper's flat strokes, 1 to 17 px wide, on crack-free photographs. *drawn*: "
     "one random crack of 1.5 to 5 px, 0.25 px wider at each step, with soft edges and new noise "
     "at each step; the true width is the drawn one. Five steps. *true pixels*: the same measures "
     "on the true mask, an upper bound for masks of whole pixels.",
     "Pearson's r and the slope over the steps of each trajectory, then their means. r is 0 if the "
     "measure does not change; trajectories whose true value does not change are left out. The "
-    "study does not publish its rules for either, and its draws depend on its file names; these "
+    "paper does not publish its rules for either, and its draws depend on its file names; these "
     "draws are seeded.",
     SPREAD,
 )
@@ -88,7 +88,7 @@ TABLE_2 = (
     *METHOD_COLUMNS,
     Column("count_mae", "count, MAE", 2),
     Column("area_mape_pct", "area, MAPE", 1, PERCENT),
-    Column("width_study_mape_pct", "width (study's), MAPE", 1, PERCENT),
+    Column("width_study_mape_pct", "width (paper's), MAPE", 1, PERCENT),
     Column("width_ours_mape_pct", "width (ours), MAPE", 1, PERCENT),
     Column("area_mape_to_unet", "area / U-Net's", 2),
     Column("seconds_per_megapixel", "s / MP", 2),
@@ -98,8 +98,8 @@ TABLE_3 = (
     *METHOD_COLUMNS[1:],
     Column("area_r", "area, r", 2),
     Column("area_slope_mape_pct", "area, slope MAPE", 1, PERCENT),
-    Column("width_study_r", "width (study's), r", 2),
-    Column("width_study_slope_mape_pct", "width (study's), slope MAPE", 1, PERCENT),
+    Column("width_study_r", "width (paper's), r", 2),
+    Column("width_study_slope_mape_pct", "width (paper's), slope MAPE", 1, PERCENT),
     Column("width_ours_r", "width (ours), r", 2),
     Column("width_ours_slope_mape_pct", "width (ours), slope MAPE", 1, PERCENT),
 )

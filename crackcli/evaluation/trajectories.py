@@ -22,7 +22,7 @@ from crackcli.evaluation.study_protocol import PATCH_PX, STUDY_CRACK, resize_mas
 from crackcli.rasters.writing.images import write_png
 
 STROKES, DRAWN = "strokes", "drawn"
-EXPERIMENTS = {STROKES: "flat strokes, the study's", DRAWN: "drawn cracks, 0.25 px a step"}
+EXPERIMENTS = {STROKES: "flat strokes, the paper's", DRAWN: "drawn cracks, 0.25 px a step"}
 ATTEMPTS = 100  # to find a mask that still has a crack when it is resized to a patch
 
 

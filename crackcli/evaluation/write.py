@@ -79,7 +79,7 @@ def markdown(evaluation: Evaluation, tables: list[Table], task: EvaluateTask) ->
         "# Evaluation of crack masks",
         f"Photographs: {counts}. Seed {task.seed}.",
         *map(to_markdown, tables),
-        "## The study's numbers beside these",
+        "## The numbers of the paper (Forest et al. 2024) beside these",
         SETS_DIFFER,
         *map(to_markdown, compare_published(tables)),
         "## Methods",

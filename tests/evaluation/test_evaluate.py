@@ -231,7 +231,7 @@ def test_the_files_contain_results_options_and_models(data, tmp_path):
     assert record["contenders"][0]["model_sha256"] == "shipped"
     assert record["sets"][1] == {"name": "walls", "cracked": 2, "sound": 1}
     document = (out / "evaluation.md").read_text()
-    assert "The study's photographs are not available" in document
+    assert "The paper's photographs are not available" in document
     assert "lrp (study): shipped.onnx, vgg11, start both" in document
     assert "NaN" not in (out / "evaluation.json").read_text()
 
