@@ -1,9 +1,9 @@
 """Photographs with pixel labels: find the sets of a folder, pair masks by name, read them.
 
-A set is a folder with ``images/`` (or ``crack/``) and ``masks/``.  A mask has the stem of its
-photograph and is 255 (or 1) at crack pixels.  An optional ``no_crack/`` beside them holds
-crack-free photographs.  A folder of such folders is several sets; a ``no_crack/`` directly in it
-is a set of its own.  A photograph whose mask is all 0 is crack-free, too.
+A set is a folder with ``images/`` (or ``crack/``) and ``masks/``. A mask has the stem of its
+photograph and is 255 (or 1) at crack pixels. An optional ``no_crack/`` beside them holds
+crack-free photographs. A folder of such folders is several sets; a ``no_crack/`` directly in it
+is a set of its own. A photograph whose mask is all 0 is crack-free, too.
 """
 
 import logging
