@@ -167,7 +167,7 @@ def test_the_error_for_a_missing_report_names_the_command(tmp_path):
     after = campaign(tmp_path / "after", mask)
 
     with pytest.raises(
-        InputError, match=r"before contains no cracks.gpkg; run crackcli report .*before"
+        InputError, match=r"before: contains no cracks.gpkg; run crackcli report .*before first"
     ):
         write_comparison(CompareTask(before, after, tmp_path / "changes"))
 
