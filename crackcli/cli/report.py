@@ -75,6 +75,8 @@ def report(
         for path in summary.paths:
             typer.echo(path)
     if not quiet:
+        typer.echo(f"pictures to look at: {out / '*' / 'overview.png'}", err=True)
+        typer.echo(summary.statement, err=True)
         for line in summary.table():
             typer.echo(line, err=True)
     for name, error in summary.failed.items():

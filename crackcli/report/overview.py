@@ -2,8 +2,8 @@
 
 The photograph, at most `WIDEST_PX` wide, with every crack in the colour of its largest width (the
 classes of the QGIS style), joints dashed in grey, the five widest cracks labelled, and below it a
-legend and a scale bar. The photograph is read at reduced resolution, from its overviews where it
-has some, so memory does not grow with its size.
+legend, a scale bar and the detection statement. The photograph is read at reduced resolution, from
+its overviews where it has some, so memory does not grow with its size.
 """
 
 import logging
@@ -19,12 +19,21 @@ from numpy.typing import NDArray
 
 from crackcli.arrays import Float64, UInt8
 from crackcli.cracks.crack import Crack
+from crackcli.detectability.statements import statement
 from crackcli.errors import InputError
-from crackcli.figures.chart import BLACK, FIXED_POINT_BITS, Canvas, Colour, text_px, to_fixed_point
+from crackcli.figures.chart import (
+    BLACK,
+    FIXED_POINT_BITS,
+    Canvas,
+    Colour,
+    text_px,
+    to_fixed_point,
+    wrap_text,
+)
 from crackcli.rasters.reader import Raster, RasterInfo
 from crackcli.rasters.writing.images import write_png
 from crackcli.report.formats.qgis_style import COLOURS, GREY, WIDTHS_PX
-from crackcli.report.tables.rows import SceneCracks, centrelines
+from crackcli.report.tables.rows import SceneCracks, centrelines, findings_of
 from crackcli.report.tables.severity_columns import unc_in_mm
 from crackcli.scenes.scale import Scale
 
@@ -217,25 +226,28 @@ def width_text(crack: Crack, scale: Scale | None) -> str:
 
 
 def with_legend(image: UInt8, table: SceneCracks, view: View) -> UInt8:
-    """Return the image with a legend below: title, classes with their counts, scale bar."""
+    """Return the image with a legend below: title, detection statement, classes, scale bar."""
     entries = legend_entries(table)
     cols = max(image.shape[1], 480)
     columns = max(1, cols // 250)
     lines = math.ceil(len(entries) / columns)
-    rows = MARGIN_PX + ROW_PX * (lines + 2) + MARGIN_PX // 2
+    words = ascii_of(statement([findings_of(table)]))
+    texts = [summary(table), *wrap_text(words, cols - 2 * MARGIN_PX, TEXT_PX)]
+    rows = MARGIN_PX + ROW_PX * (len(texts) + lines + 1) + MARGIN_PX // 2
     canvas = Canvas(cols, rows)
     middle = MARGIN_PX + ROW_PX / 2 - 4
-    title = summary(table) + ("" if table.photograph else "; photograph not available")
-    canvas.text((MARGIN_PX, middle), title, height_px=TEXT_PX)
+    for text in texts:
+        canvas.text((MARGIN_PX, middle), text, height_px=TEXT_PX)
+        middle += ROW_PX
     for number, (text, colour, dashed) in enumerate(entries):
-        y = middle + ROW_PX * (1 + number // columns)
+        y = middle + ROW_PX * (number // columns)
         x = MARGIN_PX + (number % columns) * (cols - 2 * MARGIN_PX) / columns
         if dashed:
             canvas.dashed((x, y), (x + 34, y), colour, 2.5)
         else:
             canvas.line([(x, y), (x + 34, y)], colour, 3.5)
         canvas.text((x + 42, y), text, height_px=TEXT_PX)
-    draw_scale_bar(canvas, table.scale, view, middle + ROW_PX * (lines + 1))
+    draw_scale_bar(canvas, table.scale, view, middle + ROW_PX * lines)
     if image.shape[1] < cols:
         left = (cols - image.shape[1]) // 2
         sides = (left, cols - image.shape[1] - left)

@@ -108,7 +108,7 @@ def log_coordinates(scenes: list[SceneReport]) -> None:
         names = [scene.scene for scene in scenes if scene.coordinates == space]
         if names:
             log.info(
-                "%d of %d scenes are not georeferenced (%s): coordinates are local, in %s",
+                "%d of %d scenes without map coordinates (%s): GeoJSON is in local %s",
                 len(names),
                 len(scenes),
                 first_names(names),

@@ -83,9 +83,11 @@ def finished_folders(out: Path) -> list[Path]:
 
     Raises `InputError` if there is none.
     """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; give the output folder of crackcli scan")
     if not out.is_dir():
-        raise InputError(f"{out} does not exist; run crackcli scan first")
+        raise InputError(f"{out}: does not exist; run crackcli scan first")
     folders = sorted(path.parent for path in out.glob("*/scene.json"))
     if not folders:
-        raise InputError(f"{out} contains no finished scene; run crackcli scan -o {out} first")
+        raise InputError(f"{out}: contains no finished scene; run crackcli scan -o {out} first")
     return folders

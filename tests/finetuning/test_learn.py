@@ -191,7 +191,7 @@ def test_rejected_cracks_get_a_low_p_crack_and_accepted_ones_keep_a_high_one(sca
     monkeypatch.setattr("crackcli.finetuning.learning.RATE", 4e-3)
     monkeypatch.setattr("crackcli.finetuning.learning.EPOCHS", 100)
 
-    learned = learn(task(scan, minutes=8))  # ends after its epochs, on a busy machine too
+    learned = learn(task(scan, minutes=60))  # ends after its epochs, on a busy machine too
 
     assert summarise(learned.changes)[0][1:3] == (3, 3)  # accepted, still detected
     of = {REJECTED: [], ACCEPTED: []}

@@ -231,7 +231,7 @@ def test_the_command_prints_paths_and_nothing_else_on_stdout(out):
 
     assert done.returncode == 0, done.stderr
     assert {line.rpartition("/")[2] for line in done.stdout.splitlines()} == FILES
-    message = "2 of 2 scenes are not georeferenced (north, south): coordinates are local, in mm"
+    message = "2 of 2 scenes without map coordinates (north, south): GeoJSON is in local mm"
     assert message in done.stderr
 
 
