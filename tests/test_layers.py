@@ -70,6 +70,46 @@ def test_a_module_imports_from_layers_below_that_of_its_package(name):
     assert [found for found in packages_of(name) if LAYER[found] >= own] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("scan.raster", "inference"),
+        ("report.tracing", "cracks"),
+        ("comparison.write", "scenes"),
+        ("training.loop", "networks"),
+        ("cli.report", "report"),
+        ("selftest.run", "scan"),
+    ],
+)
+def test_the_layers_know_what_a_module_imports(name, package):
+    assert package in packages_of(name)
+
+
+def first_imports(name):
+    """Modules whose code runs, or has run, before that of a module of this name: those that it
+    imports at its top."""
+    for node in MODULES[name].body:
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+        else:
+            continue
+        yield from {each.removeprefix("crackcli.") for each in found} & MODULES.keys()
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith("cli")])
+def test_no_module_imports_itself_by_way_of_others(name):
+    reached, waiting = set(), [name]
+    while waiting:
+        for found in first_imports(waiting.pop()):
+            if found not in reached:
+                reached.add(found)
+                waiting.append(found)
+
+    assert name not in reached
+
+
 @pytest.mark.parametrize("package", sorted({name.split(".")[0] for name in MODULES}))
 def test_a_package_holds_few_modules(package):
     folders = {}

@@ -15,8 +15,8 @@ from typing import TypedDict
 import numpy as np
 import shapely
 
+import crackcli.cracks.widths as widths
 from crackcli.arrays import Bools, Float64, Int64, UInt8
-from crackcli.cracks import widths
 from crackcli.cracks.centreline import Line, centreline
 from crackcli.cracks.crack import Crack
 from crackcli.cracks.outline import outlines

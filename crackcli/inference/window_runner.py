@@ -80,9 +80,9 @@ class WindowRunner(Generic[Result]):
     def smaller(self, part: Window) -> list[Window]:
         """Lower the limit below a window that did not fit, and return its halves."""
         if part.rows * part.cols == 1:
+            remedy = "" if str(self.device) == "cpu" else ", or use --device cpu"
             raise DeviceError(
-                f"--device {self.device}: not enough free memory for a single tile; free some, or "
-                "use --device cpu"
+                f"{self.device}: not enough free memory for a single tile; free some{remedy}"
             )
         self.max_cells = min(self.max_cells, self.lattice.area_with_halo(part) - 1)
         return halve(part)[::-1]

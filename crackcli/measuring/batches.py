@@ -14,11 +14,11 @@ from itertools import pairwise
 
 import numpy as np
 
+import crackcli.measuring.photometric_width as photometry
 from crackcli.arrays import Float64, Int64
 from crackcli.cracks.centreline import Line
 from crackcli.cracks.crack import Crack
 from crackcli.cracks.widths import Samples, sample_lines
-from crackcli.measuring import photometric_width as photometry
 from crackcli.measuring.contrast import profile_offsets, profile_reach
 from crackcli.measuring.full_contrast import Optics
 from crackcli.measuring.photometric_width import PhotometricWidths

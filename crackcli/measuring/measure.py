@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
+import crackcli.measuring.summary as summary
 from crackcli.cracks import widths
 from crackcli.cracks.centreline import Centreline
 from crackcli.cracks.crack import Crack
-from crackcli.measuring import summary
 from crackcli.measuring.batches import Batch, join_stretches, read_batches
 from crackcli.measuring.full_contrast import Optics
 from crackcli.measuring.optics import find_optics

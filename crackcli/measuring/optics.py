@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import numpy as np
 
+import crackcli.measuring.photometric_width as photometry
 from crackcli.arrays import Float64
 from crackcli.cracks.crack import Crack
-from crackcli.measuring import photometric_width as photometry
 from crackcli.measuring.batches import MAX_WIDTH_PX, Batch, mask_width, read_batches
 from crackcli.measuring.contrast import (
     STEP_PX,

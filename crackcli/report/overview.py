@@ -39,7 +39,6 @@ from crackcli.scenes.scale import Scale
 
 log = logging.getLogger(__name__)
 
-FILE = "overview.png"
 WIDEST_PX, HIGHEST_PX = 2000, 3000  # of the photograph in the overview
 LEAST_PX = 900  # small photographs are enlarged to this width, at most `ENLARGED` times
 ENLARGED = 4.0
@@ -83,9 +82,8 @@ def write_overview(table: SceneCracks) -> Path:
     image = background(table.photograph, view)
     draw_lines(image, table, view)
     draw_labels(image, widest(table.cracks), table.scale, view)
-    path = table.scene.folder / FILE
-    write_png(path, with_legend(image, table, view))
-    return path
+    write_png(table.scene.overview, with_legend(image, table, view))
+    return table.scene.overview
 
 
 def background(info: RasterInfo | None, view: View) -> UInt8:

@@ -9,12 +9,12 @@ import logging
 import pickle
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
 from crackcli.detectability.statements import statement
-from crackcli.errors import InputError
+from crackcli.errors import InputError, OutputError
 from crackcli.progress import Progress, ignore, in_pixels, part
 from crackcli.registry import FORMATS, load
 from crackcli.report.overview import write_overview
@@ -66,7 +66,6 @@ def write_report(task: ReportTask, progress: Progress = ignore) -> ReportSummary
                 failed[scene.name] = str(error)
             else:
                 spool.add(table)
-                write_overview(table)
             log.debug("%s: measured in %.2f s", scene.name, time.monotonic() - began)
         if not spool.figures:
             raise InputError(f"no scene of {task.out} could be read: {next(iter(failed.values()))}")
@@ -74,6 +73,7 @@ def write_report(task: ReportTask, progress: Progress = ignore) -> ReportSummary
         for number, name in enumerate(task.formats):
             writing(number / len(task.formats), f"writing {name}")
             paths += load("formats", FORMATS, name)(task.out, spool, profiles)
+        write_overviews(spool)
     figures = spool.figures
     scenes = [scene.report for scene in figures]
     log_severity(scenes, profiles)
@@ -86,6 +86,15 @@ def write_report(task: ReportTask, progress: Progress = ignore) -> ReportSummary
         caveats={profile.name: profile.caveat for profile in profiles},
         figures=figures,
     )
+
+
+def write_overviews(tables: Iterable[SceneCracks]) -> None:
+    """Write the overview of each scene; one that cannot be written is a warning: the tables are."""
+    for table in tables:
+        try:
+            write_overview(table)
+        except OutputError as error:
+            log.warning("%s", error)
 
 
 def log_severity(scenes: list[SceneReport], profiles: SeverityProfiles) -> None:

@@ -157,6 +157,7 @@ class StripStore:
         """Replace the files of a scene by those made here; ``score`` may be its own already."""
         with output_errors(scene.folder):
             (scene.folder / "scene.json").unlink(missing_ok=True)
+            scene.overview.unlink(missing_ok=True)  # it shows the mask before
             score.replace(scene.score)
             self.mask.replace(scene.mask)
         scene.write()

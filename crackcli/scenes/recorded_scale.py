@@ -7,11 +7,11 @@ the map and the options (`crackcli.scenes.scale`).
 import logging
 from dataclasses import asdict, dataclass, replace
 
+import crackcli.scenes.exif as exif
 from crackcli.errors import InputError, UsageError
 from crackcli.rasters.grid import ORIENTATIONS
 from crackcli.rasters.reader import RasterInfo
 from crackcli.rasters.score_mask import read_tags
-from crackcli.scenes import exif
 from crackcli.scenes.markers import marker_scale
 from crackcli.scenes.record import HintsRecord, PhotographRecord, ScaleRecord
 from crackcli.scenes.scale import Scale

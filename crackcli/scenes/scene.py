@@ -3,6 +3,7 @@
 OUT/<scene>/score.tif   uint8, 0-254 scaled score, 255 nodata
 OUT/<scene>/mask.tif    uint8, 1 crack, 0 no crack, 255 nodata
 OUT/<scene>/scene.json  the grid, and how the scan was made (`crackcli.scenes.record`)
+OUT/<scene>/overview.png  written by a report (`crackcli.report.overview`)
 """
 
 import json
@@ -43,6 +44,10 @@ class Scene:
     def score(self) -> Path:
         """The path of the score raster."""
         return self.folder / "score.tif"
+
+    @property
+    def overview(self) -> Path:
+        return self.folder / "overview.png"
 
     def write(self) -> None:
         """Write ``scene.json``: the last file of a scan, so that its presence means finished."""

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
+import crackcli.selftest.hits as hits
 from crackcli import __version__
 from crackcli.files import lock_folder, output_errors, refuse_existing, write_csv, write_json
 from crackcli.progress import Progress, ignore
 from crackcli.rasters.writing.images import write_png
 from crackcli.report.tables.columns import rounded
 from crackcli.scenes.scale import in_mm
-from crackcli.selftest import hits
 from crackcli.selftest.plots import overlay, pod_chart
 from crackcli.selftest.pod import find_contradiction
 from crackcli.selftest.run import CrackResult, SelftestResult, SelftestTask, run_selftest

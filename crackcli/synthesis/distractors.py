@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from crackcli.synthesis import joints, marks, objects
+import crackcli.synthesis.joints as joints
+import crackcli.synthesis.marks as marks
+import crackcli.synthesis.objects as objects
 from crackcli.synthesis.brushes import Picture
 
 

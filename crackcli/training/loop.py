@@ -225,8 +225,8 @@ class Run:
         state.loss = logged.item()
         if not loss.isfinite():
             raise ModelError(
-                f"--learning-rate {self.peak_rate:g}: the loss is not finite any more at step "
-                f"{state.step + 1}; try a lower rate"
+                f"the loss is not finite any more at step {state.step + 1}, at a learning rate of "
+                f"{self.peak_rate:g}; try a lower one"
             )
         state.step += 1
         state.seconds = time.monotonic() - self.began

@@ -161,6 +161,18 @@ def test_the_command_draws_cracks_on_the_photograph(tmp_path):
     assert drawn.shape[0] > 120  # the legend stands below
 
 
+def test_a_report_is_whole_where_an_overview_cannot_be_written(tmp_path):
+    mask = polyline((120, COLS), [(100.0, 30.0), (500.0, 90.0), (700.0, 40.0)], 6)
+    write_scene(tmp_path / "out" / "wall", mask)
+    (tmp_path / "out" / "wall" / "overview.png").mkdir()
+
+    done = crackcli("report", tmp_path / "out", "--joint-likelihood", "1")
+
+    assert done.returncode == 0, done.stderr
+    assert "overview.png" in done.stderr
+    assert (tmp_path / "out" / "cracks.csv").read_text().count("wall-0001") == 1
+
+
 def test_a_georeferenced_scene_has_its_scale_bar_in_millimetres(tmp_path, cracks):
     mask, traced = cracks
     transform = Affine(0.001, 0, 2533000, 0, -0.001, 1152000)
