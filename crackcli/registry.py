@@ -18,9 +18,9 @@ NETWORKS = {
 }
 CLASSIFIER = "vgg11"  # the network whose decisions attribution methods explain
 OBJECTIVES = {  # the training objective of each network
-    "autoencoder": "crackcli.training.reconstruction:Reconstruction",
-    "unet": "crackcli.training.segmentation:Segmentation",
-    "vgg11": "crackcli.training.classification:Classification",
+    "autoencoder": "crackcli.training.objectives.reconstruction:Reconstruction",
+    "unet": "crackcli.training.objectives.segmentation:Segmentation",
+    "vgg11": "crackcli.training.objectives.classification:Classification",
 }
 PROBABILITY = "P(crack)"
 

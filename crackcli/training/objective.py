@@ -1,4 +1,4 @@
-"""The interface of training objectives, one for each network and file.
+"""The interface of training objectives, one for each network (see `crackcli.training.objectives`).
 
 `crackcli.training.loop` trains all networks. An objective supplies what differs between them: the
 suitable photographs, the tiles made of them, the loss of a batch, the validation on held-out

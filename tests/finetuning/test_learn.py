@@ -187,7 +187,7 @@ def task(scan, **changes):
 
 
 def test_rejected_cracks_get_a_low_p_crack_and_accepted_ones_keep_a_high_one(scan, monkeypatch):
-    monkeypatch.setattr("crackcli.training.classification.FROZEN_WHEN_WARM", 2)
+    monkeypatch.setattr("crackcli.training.objectives.classification.FROZEN_WHEN_WARM", 2)
     monkeypatch.setattr("crackcli.finetuning.learning.RATE", 4e-3)
     monkeypatch.setattr("crackcli.finetuning.learning.EPOCHS", 100)
 

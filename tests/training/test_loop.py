@@ -15,10 +15,10 @@ from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.augmentation import to_tensor
 from crackcli.training.calibration import fit_temperature
 from crackcli.training.charts import write_curve, write_reliability, write_scores
-from crackcli.training.classification import Classification
 from crackcli.training.config import TrainConfig
 from crackcli.training.loop import Run, train
 from crackcli.training.objective import Objective
+from crackcli.training.objectives.classification import Classification
 from crackcli.training.patches import read_photograph
 from crackcli.training.regularisation import (
     MaxPoolHead,

@@ -23,9 +23,9 @@ from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.charts import write_curve, write_scores
 from crackcli.training.config import TrainConfig
 from crackcli.training.loop import train
+from crackcli.training.objectives.reconstruction import split_tiles
+from crackcli.training.objectives.segmentation import mask_loss, pooled_score
 from crackcli.training.patches import MaskedPatches, mask_path, read_masked
-from crackcli.training.reconstruction import split_tiles
-from crackcli.training.segmentation import mask_loss, pooled_score
 
 UNET = {"network": "unet", "arguments": {"widths": [[8], [12], [16, 16]], "tile_px": 64}}
 AUTOENCODER = {"network": "autoencoder", "arguments": SMALL_AUTOENCODER}

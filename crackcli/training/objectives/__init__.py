@@ -1,0 +1,1 @@
+"""Training objectives, one for each network: their photographs, tiles, loss and validation."""
