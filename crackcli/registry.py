@@ -13,12 +13,14 @@ from crackcli.errors import UsageError
 
 NETWORKS = {
     "autoencoder": "crackcli.networks.autoencoder:build",
+    "student": "crackcli.networks.student:build",
     "unet": "crackcli.networks.unet:build",
     "vgg11": "crackcli.networks.vgg11:build",
 }
 CLASSIFIER = "vgg11"  # the network whose decisions attribution methods explain
 OBJECTIVES = {  # the training objective of each network
     "autoencoder": "crackcli.training.objectives.reconstruction:Reconstruction",
+    "student": "crackcli.training.objectives.weak_segmentation:WeakSegmentation",
     "unet": "crackcli.training.objectives.segmentation:Segmentation",
     "vgg11": "crackcli.training.objectives.classification:Classification",
 }
@@ -59,6 +61,9 @@ METHODS = {
     "lrp-epsilon-plus": Method("crackcli.attribution.lrp:epsilon_plus"),
     "lrp-gamma-box": Method("crackcli.attribution.lrp:gamma_box"),
     "raw": Method("crackcli.engines.raw:RawEngine", None, "darkness"),
+    "student": Method(
+        "crackcli.attribution.dense:student", "student", PROBABILITY, masking="plain"
+    ),
     "unet": Method("crackcli.attribution.dense:unet", "unet", PROBABILITY, masking="plain"),
 }
 ZENNIT = Method("crackcli.engines.zennit:ZennitEngine")  # every composite; the engine lists them

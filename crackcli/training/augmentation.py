@@ -57,6 +57,29 @@ def photometric() -> nn.Module:
     return changes
 
 
+def strong_photometric() -> nn.Module:
+    """Return random changes of light, colour, sharpness and grain, stronger than `photometric`.
+
+    For a network with ImageNet weights, which has to hold on cameras and light that it never saw.
+    """
+    changes: nn.Module = v2.Compose(
+        [
+            v2.RandomApply([ColourJitter(brightness=0.3, contrast=0.4, tint=0.12)], 0.8),
+            v2.RandomGrayscale(0.2),
+            v2.RandomApply([RandomBlur(0.3, 1.2)], 0.3),
+            v2.RandomApply([Noise(9)], 0.4),
+            v2.RandomApply([Jpeg(45, 95)], 0.4),
+        ]
+    )
+    return changes
+
+
+def turned() -> nn.Module:
+    """Return random flips and quarter turns."""
+    changes: nn.Module = v2.Compose([v2.RandomHorizontalFlip(), QuarterTurn()])
+    return changes
+
+
 class QuarterTurn(nn.Module):
     """Rotates an image by a random multiple of 90 degrees."""
 
@@ -128,3 +151,16 @@ class ShrinkInside(nn.Module):
         padding = [left, top, rim - left, rim - top]
         padded: Tensor = v2.functional.pad(shrunk, padding, padding_mode="reflect")
         return padded
+
+
+class Noise(nn.Module):
+    """Adds Gaussian noise of a random sigma, in grey levels, to each pixel and channel."""
+
+    def __init__(self, max_sigma: float) -> None:
+        super().__init__()
+        self.max_sigma = max_sigma
+
+    def forward(self, image: Tensor) -> Tensor:
+        sigma = self.max_sigma * float(torch.rand(()))
+        noisy = image.float() + sigma * torch.randn(image.shape)
+        return noisy.round().clip(0, 255).to(torch.uint8)

@@ -190,7 +190,7 @@ class Run:
         usual = objective.warm_peak_rate if config.start_from else objective.peak_rate
         self.peak_rate = config.learning_rate or usual
         self.optimiser = torch.optim.AdamW(
-            [parameter for parameter in self.parameters() if parameter.requires_grad],
+            objective.parameter_groups([each for each in self.parameters() if each.requires_grad]),
             lr=self.peak_rate,
             weight_decay=config.weight_decay,
         )
@@ -210,7 +210,8 @@ class Run:
         """
         state = self.state
         for group in self.optimiser.param_groups:
-            group["lr"] = self.peak_rate * warmup_cosine(state.fraction)
+            scale = group.get("scale", 1.0)
+            group["lr"] = self.peak_rate * scale * warmup_cosine(state.fraction)
 
         self.network.train()
         images, targets = network_input(images, self.device), targets.to(self.device.torch)

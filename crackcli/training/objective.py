@@ -107,6 +107,10 @@ class Objective(ABC, Generic[Network]):
     def tile_px(self) -> int:
         """The side of a training tile, in pixels."""
 
+    def parameter_groups(self, parameters: Sequence[nn.Parameter]) -> list[dict[str, Any]]:
+        """Return the parameters to train in groups; ``scale`` is relative to the learning rate."""
+        return [{"params": list(parameters)}]
+
     def suitable(self, found: Sequence[LabelledImage]) -> list[LabelledImage]:
         """Return the photographs that the objective can use."""
         return list(found)
