@@ -158,8 +158,8 @@ Method = Annotated[
     Option(
         "--method",
         help=f"Method that scores the pixels, for most an attribution of the classifier: "
-        f"{METHOD_MENU}. lrp, gradient, inputxgrad, raw, cae and unet run in the base "
-        "installation, the others need torch or an exported graph "
+        f"{METHOD_MENU}. lrp, gradient, inputxgrad, raw, cae, unet and student run in "
+        "the base installation, the others need torch or an exported graph "
         "\\[default: lrp, or the method of an .onnx file].",
         show_default=False,
     ),
@@ -192,7 +192,7 @@ Recipe = Annotated[
         "--masking",
         help="How scores become a mask. refined: the photograph decides within the corridor marked "
         "by the scores; study: threshold and morphology of Forest et al. 2024; plain: threshold "
-        "only; auto: plain for unet, else refined.",
+        "only; auto: plain for unet and student, else refined.",
     ),
 ]
 Threshold = Annotated[
@@ -201,8 +201,8 @@ Threshold = Annotated[
         "--threshold",
         min=0.0,
         help="Minimum score of a crack pixel (square root of relevance, or of the score of another "
-        "method) \\[default: computed for each scene from its scores; for unet, the square root of "
-        "0.5].",
+        "method) \\[default: computed for each scene from its scores; for unet and student, "
+        "the square root of 0.5].",
         show_default=False,
     ),
 ]
@@ -212,8 +212,8 @@ Gate = Annotated[
         "--gate",
         min=0.0,
         max=1.0,
-        help="Threshold on P(crack): tiles below it get no attribution. Not used by raw, cae and "
-        "unet.",
+        help="Threshold on P(crack): tiles below it get no attribution. Not used by raw, cae, unet "
+        "and student.",
     ),
 ]
 Look = Annotated[
@@ -262,8 +262,9 @@ CorePx = Annotated[
         "--core-px",
         min=32,
         help="Height of a strip in pixels, a multiple of 32 (of 128 for cae); reduced if the strip "
-        "would have more than 16.8 million pixels. For raw, cae, unet and methods of several "
-        "passes: side of a block, whose memory grows with its square \\[default: 1024 or 512].",
+        "would have more than 16.8 million pixels. For raw, cae, unet, student and methods of "
+        "several passes: side of a block, whose memory grows with its square \\[default: 1024 or "
+        "512].",
         show_default=False,
     ),
 ]

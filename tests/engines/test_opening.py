@@ -160,7 +160,7 @@ def test_an_engine_gets_all_options(folder):
             {"method": "gradcam"},
             "--method gradcam: unknown; choose one of: cae, deeplift, deepliftshap, gradient, "
             "gradientshap, inputxgrad, intgrad, lrp, lrp-alpha2-beta1, lrp-epsilon-plus, "
-            "lrp-gamma-box, raw, unet",
+            "lrp-gamma-box, raw, student, unet",
         ),
         ({"start": "logit"}, "--start logit: unknown; choose one of: both, crack, margin"),
         ({"engine": "jax"}, "--engine jax: unknown; choose one of: auto, onnx, raw, torch, zennit"),

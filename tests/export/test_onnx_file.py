@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny import SMALL_STUDENT
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
@@ -19,7 +20,7 @@ from crackcli.engines.onnx import (
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import ModelError, OutputError
 from crackcli.export.onnx_file import ExportTask, export
-from crackcli.networks import autoencoder, unet, vgg11
+from crackcli.networks import autoencoder, student, unet, vgg11
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import METHODS
 
@@ -55,6 +56,7 @@ def others(tmp_path_factory):
     folder = tmp_path_factory.mktemp("others")
     for method, build, arguments in (
         ("cae", autoencoder.build, {"down": (4, 0, 4, 0), "up": ((4, 4), (4, 3)), "tile_px": 64}),
+        ("student", student.build, SMALL_STUDENT),
         ("unet", unet.build, {"widths": ((4,), (4,), (4, 4), (4, 4), (4, 4))}),
     ):
         network = build(**arguments)
@@ -63,7 +65,7 @@ def others(tmp_path_factory):
     return folder
 
 
-QUICK = {"cae", "deepliftshap", "inputxgrad", "lrp", "unet"}  # one method of each kind
+QUICK = {"cae", "deepliftshap", "inputxgrad", "lrp", "student", "unet"}  # one method of each kind
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,31 @@ def test_the_map_does_not_depend_on_the_blocks(tmp_path, kind, rows, cols):
     np.testing.assert_allclose(small, large, atol=1e-3)
 
 
+def test_two_grids_give_a_student_the_same_mask(tmp_path):
+    """Its receptive field is more than twice as wide as the halo."""
+    torch = pytest.importorskip("torch")
+    from crackcli.networks import student
+    from crackcli.networks.checkpoint import Checkpoint
+
+    torch.manual_seed(3)
+    arguments = {"channels": (8, 8, 8, 12, 12, 12, 16, 16), "decoder": (8, 8, 8, 12, 12)}
+    network = student.build(**arguments).eval()
+    path = photograph(tmp_path, 640, 576)
+    with Raster(inspect(path)) as raster, torch.inference_mode():
+        rgb = raster.read(Window(0, 0, 640, 576)).rgb
+        logits = network.logits(torch.from_numpy(rgb).permute(2, 0, 1)[None] / 255)
+        network.last.bias -= logits.median()  # so that half of the pixels are marked
+    model = tmp_path / "student.safetensors"
+    Checkpoint("student", arguments, ("crack",), 192, network.state_dict()).save(model)
+    engine = open_explainer(ModelOptions(model, "student", device="cpu")).engine
+
+    small, large = (explained(path, engine, core_px) > 0.5 for core_px in (128, 640))
+
+    assert network.receptive_field_px > 2 * engine.facts.reach_px
+    assert 0.2 < large.mean() < 0.8
+    assert (small & large).sum() / (small | large).sum() >= 0.99
+
+
 def test_a_pixel_gets_the_mean_of_the_four_tiles_over_it(tmp_path):
     path = photograph(tmp_path)
     with Raster(inspect(path)) as raster:

@@ -14,6 +14,12 @@ SMALL_AUTOENCODER = {
     "latent": 5,
     "tile_px": 64,
 }
+SMALL_STUDENT = {  # as deep as the default, with a fifth of its receptive field's layers
+    "channels": (8, 8, 8, 12, 12, 12, 16, 16),
+    "blocks": (1, 1, 1, 1, 1, 1, 1),
+    "decoder": (8, 8, 8, 12, 12),
+    "tile_px": 64,
+}
 
 
 def picture(rng, *, cracked, side=64):
