@@ -60,7 +60,7 @@ def test_two_grids_give_a_student_the_same_mask(tmp_path):
         network.last.bias -= logits.median()  # so that half of the pixels are marked
     model = tmp_path / "student.safetensors"
     Checkpoint("student", arguments, ("crack",), 192, network.state_dict()).save(model)
-    engine = open_explainer(ModelOptions(model, "student", device="cpu")).engine
+    engine = open_scorer(ModelOptions(model, "student", device="cpu")).engine
 
     small, large = (explained(path, engine, core_px) > 0.5 for core_px in (128, 640))
 

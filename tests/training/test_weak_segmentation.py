@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from crackcli.datasets.folders import LabelledImage, list_photographs
 from crackcli.errors import UsageError
-from crackcli.inference.opening import open_explainer
+from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.config import TrainConfig
@@ -152,9 +152,9 @@ def test_a_student_learns_which_pixels_are_crack(photographs, trained):
 
 
 def test_a_scan_marks_the_crack(photographs, trained):
-    explainer = open_explainer(ModelOptions(trained.output, "student", device="cpu"))
+    scorer = open_scorer(ModelOptions(trained.output, "student", device="cpu"))
 
-    facts = explainer.engine.facts
+    facts = scorer.engine.facts
 
     assert (facts.network, facts.kind, facts.direct) == ("student", "window", True)
     assert (facts.stride_px, facts.reach_px) == (
