@@ -1,10 +1,10 @@
 """Scores per pixel from networks that have them as output: peers of the attribution methods.
 
-cae    squared error of the reconstruction r(x) by an autoencoder that was trained on crack-free
-       surfaces only: sum_c (x_c - r(x)_c)^2, images (B, 3, T, T) of one tile to (B, T, T).
-unet   P(crack) of each pixel by a network that was trained on pixel labels, the supervised upper
-       bound: images (B, 3, H, W) to (B, H, W).
-student  the same by a network that learnt from image labels and drawn cracks.
+cae      squared error of the reconstruction r(x) by an autoencoder that was trained on crack-free
+         surfaces only: sum_c (x_c - r(x)_c)^2, images (B, 3, T, T) of one tile to (B, T, T).
+unet     P(crack) of each pixel by a network that was trained on pixel labels, the supervised upper
+         bound: images (B, 3, H, W) to (B, H, W).
+student  the same by a network that was trained on image labels and drawn cracks.
 
 A fourth peer, the darkness of the image itself, needs neither network nor torch: see
 `crackcli.engines.raw`.

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from crackcli.arrays import UInt8
 from crackcli.datasets.folders import LabelledImage
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.engines.device import Device
@@ -166,21 +167,9 @@ class WeakSegmentation(Objective[Student]):
         less the fraction of false positive pixels.
         """
         network.eval()
-        top = round(TOP * network.tile_px**2)
         members: dict[str, list[Judged]] = defaultdict(list)
         for number, item in enumerate(held_out):
-            image = whole_photograph(item.path, network.tile_px, network.stride_px)
-            logits = self.logits_of(network, image)
-            drawn = PixelScores()
-            if item.label == 0:
-                side = slice(min(network.tile_px, *image.shape[:2]))
-                twin, cover = cracked_twin(image[side, side], np.random.default_rng(number))
-                marked = self.logits_of(network, twin) > 0
-                drawn = compare(marked.numpy(), cover >= MARKED_FROM)
-            highest = top_logits(logits.flatten()[None], top)[0].item()
-            blank = np.zeros(logits.shape, np.bool_)
-            false = PixelScores() if item.label else compare((logits > 0).numpy(), blank)
-            members[item.source].append(Judged(item.label, highest, drawn, false))
+            members[item.source].append(self.judge(network, item, number))
         scores = [pooled_score(source, judged) for source, judged in sorted(members.items())]
         everything = [each for judged in members.values() for each in judged]
         accuracy = fmean(score.accuracy for score in scores)
@@ -195,7 +184,20 @@ class WeakSegmentation(Objective[Student]):
             history={"encoder": self.pretrained},
         )
 
-    def logits_of(self, network: Student, image: np.ndarray[Any, Any]) -> Tensor:
+    def judge(self, network: Student, item: LabelledImage, seed: int) -> "Judged":
+        """Evaluate a network on a photograph, and on a crack drawn onto it if it has none."""
+        tile_px = network.tile_px
+        image = whole_photograph(item.path, tile_px, network.stride_px)
+        logits = self.logits_of(network, image)
+        highest = top_logits(logits.flatten()[None], round(TOP * tile_px**2)).item()
+        if item.label == 1:
+            return Judged(1, highest)
+        twin, cover = cracked_twin(image[:tile_px, :tile_px], np.random.default_rng(seed))
+        drawn = compare((self.logits_of(network, twin) > 0).numpy(), cover >= MARKED_FROM)
+        marked = (logits > 0).numpy()
+        return Judged(0, highest, drawn, compare(marked, np.zeros_like(marked)))
+
+    def logits_of(self, network: Student, image: UInt8) -> Tensor:
         """Return logit(crack) (H, W) of an image (H, W, 3)."""
         with self.device.autocast():
             logits = network.logits(network_input(to_tensor(image)[None], self.device))
@@ -204,12 +206,13 @@ class WeakSegmentation(Objective[Student]):
 
 @dataclass(frozen=True)
 class Judged:
-    """A held-out photograph: its label, highest logits, and pixels that are marked."""
+    """A held-out photograph: its label, the mean of its highest logits, and of one without a crack
+    the pixels of the crack drawn onto it and the false ones."""
 
     label: int
     highest: float
-    drawn: PixelScores
-    false: PixelScores
+    drawn: PixelScores = PixelScores()
+    false: PixelScores = PixelScores()
 
     @property
     def signed(self) -> float:
