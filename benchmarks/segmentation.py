@@ -27,10 +27,10 @@ from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.resampled import FULL_RESOLUTION, parse_zooms
 from crackcli.rasters.score_mask import CRACK, read_band
+from crackcli.registry import find_method
 from crackcli.scan.raster import ScanTask, scan_raster
 
 TOLERANCES_PX = (0, 2)
-RECIPES = ("refined", "study")
 
 
 def scanned(
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--start")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--zoom", default="1", help="as of crackcli scan")
+    parser.add_argument("--recipes", nargs="+", help="masking; default: of the method, and study")
     parser.add_argument("--limit", type=int, help="photographs of each set")
     parser.add_argument(
         "--tiles", action="store_true", help="also tile by tile, as Forest et al. 2024"
@@ -73,6 +74,7 @@ def main() -> None:
     )
     scorer = open_scorer(options)
     zooms = parse_zooms(given.zoom)
+    recipes = given.recipes or [find_method(scorer.engine.facts.method).masking, "study"]
     rows = []
     header = ["set", "recipe", "tolerance_px", "F1", "precision", "recall", "IoU"]
     print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
@@ -87,7 +89,7 @@ def main() -> None:
                 labelled = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) > 127
                 masks = {
                     recipe: scanned(photograph, recipe, scorer, folder / which, zooms)
-                    for recipe in RECIPES
+                    for recipe in recipes
                 }
                 if given.tiles:
                     tile = mask_tile(scorer, photograph, study_mask)
@@ -102,7 +104,7 @@ def main() -> None:
             print(f"{which}: {time.monotonic() - began:.0f} s", file=sys.stderr)
         sound = PixelScores()
         for photograph in sorted((given.data / "test/patches/no_crack").iterdir())[: given.limit]:
-            marked = scanned(photograph, "refined", scorer, folder / "sound", zooms)
+            marked = scanned(photograph, recipes[0], scorer, folder / "sound", zooms)
             sound += compare(marked, np.zeros_like(marked))
         print(f"crack-free patches: {sound.marked_fraction:.2%} marked")
     if given.csv:
