@@ -61,9 +61,7 @@ METHODS = {
     "lrp-epsilon-plus": Method("crackcli.attribution.lrp:epsilon_plus"),
     "lrp-gamma-box": Method("crackcli.attribution.lrp:gamma_box"),
     "raw": Method("crackcli.engines.raw:RawEngine", None, "darkness"),
-    "student": Method(
-        "crackcli.attribution.dense:student", "student", PROBABILITY, masking="plain"
-    ),
+    "student": Method("crackcli.attribution.dense:student", "student", PROBABILITY),
     "unet": Method("crackcli.attribution.dense:unet", "unet", PROBABILITY, masking="plain"),
 }
 ZENNIT = Method("crackcli.engines.zennit:ZennitEngine")  # every composite; the engine lists them

@@ -192,7 +192,7 @@ Recipe = Annotated[
         "--masking",
         help="How scores become a mask. refined: the photograph decides within the corridor marked "
         "by the scores; study: threshold and morphology of Forest et al. 2024; plain: threshold "
-        "only; auto: plain for unet and student, else refined.",
+        "only; auto: plain for unet, else refined.",
     ),
 ]
 Threshold = Annotated[

@@ -217,3 +217,14 @@ def test_a_terminated_scan_can_be_resumed(tmp_path):
     assert printed.strip() == "Error: terminated; give the same command again to resume"
     assert list(out.rglob("strip_*.npz"))
     assert json.loads((out / "run.json").read_text())["exit_code"] == 143
+
+
+def test_the_shipped_student_scans_without_torch(tmp_path):
+    photograph = sorted((sample("patches") / "crack").iterdir())[0]
+    asked = ("scan", photograph, "-o", tmp_path / "out", "--method", "student")
+
+    done = without_torch(*asked)
+
+    assert done.returncode == 0, done.stderr
+    mask = cv2.imread(done.stdout.strip(), cv2.IMREAD_UNCHANGED)
+    assert 0 < (mask == 1).mean() < 0.3
