@@ -350,22 +350,6 @@ def test_a_pixel_size_that_contradicts_the_map_is_refused_before_the_work(photog
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"widths_px": (2.0,)}, "--widths 2: at least two widths are needed, each above 0"),
-        ({"widths_px": (0.0, 2.0)}, "--widths 0,2: at least two widths"),
-        ({"widths_px": (float("nan"), 2.0)}, "--widths nan,2: at least two widths"),
-        ({"contrast": 0.0}, "--contrast 0: must be above 0 and at most 1"),
-        ({"count": 2}, "--count 2: too few cracks for 3 widths; use 24"),
-        ({"zooms": (3.0,)}, "--zoom 3: not supported"),
-    ],
-)
-def test_options_out_of_range_are_refused(tmp_path, options, message):
-    with pytest.raises(UsageError, match=message):
-        run(tmp_path / "wall.tif", tmp_path / "out", **options)
-
-
 def test_the_command_needs_neither_torch_nor_a_model_and_keeps_stdout_for_data(
     photograph, tmp_path
 ):
@@ -391,13 +375,3 @@ def test_copies_are_scanned_with_the_given_options(photograph, tmp_path):
     task = SelftestTask(photograph, tmp_path / "out", model_options=given)
 
     assert scan_options(task).model_options == given
-
-
-def test_a_baseline_beside_scan_is_refused(photograph, tmp_path):
-    with pytest.raises(UsageError, match="--baseline out, or --scan"):
-        SelftestTask(
-            photograph,
-            tmp_path / "out",
-            scan=tmp_path,
-            model_options=ModelOptions(baseline="black"),
-        )

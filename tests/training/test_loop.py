@@ -21,9 +21,6 @@ from crackcli.training.objective import Objective
 from crackcli.training.objectives.classification import Classification
 from crackcli.training.patches import read_photograph
 from crackcli.training.regularisation import (
-    MaxPoolHead,
-    blended,
-    distillation_loss,
     frozen_layers,
 )
 from crackcli.training.validation import is_bag, locate_cracks, validate
@@ -58,24 +55,6 @@ def test_training_learns_to_distinguish_a_line_from_noise(trained):
 
     assert score.accuracy >= 0.9
     assert (trained.training, trained.held_out) == (36, 12)
-
-
-def test_a_max_pool_head_learns_a_feature_at_any_position():
-    torch.manual_seed(0)
-    cells = torch.rand(64, 6, 4, 4)
-    labels = torch.arange(64) % 2
-    cells[labels == 1, 2, :, 0] += 1.0  # one feature, in one column
-    head = MaxPoolHead(6, 2)
-    optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
-
-    for _ in range(100):
-        loss = torch.nn.functional.cross_entropy(head(cells), labels)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-
-    assert (head(cells).argmax(dim=1) == labels).float().mean() > 0.95
-    assert torch.equal(head(cells), head(cells.flip(2, 3)))
 
 
 def test_only_training_from_scratch_has_an_auxiliary_head(photographs, trained, tmp_path):
@@ -230,19 +209,6 @@ def test_a_warm_start_leaves_the_first_convolutions_unchanged(photographs, train
     assert sorted(same) == sorted(f"{i}.{w}" for i in (0, 3, 6, 8, 11) for w in ("weight", "bias"))
 
 
-def test_blended_weights_are_interpolated():
-    torch.manual_seed(3)
-    chain, origin = (vgg11.build(**TINY) for _ in range(2))
-
-    quarter = blended(chain, origin, 0.25)
-
-    for mixed, last, first in zip(
-        quarter.parameters(), chain.parameters(), origin.parameters(), strict=True
-    ):
-        torch.testing.assert_close(mixed, 0.75 * last + 0.25 * first)
-    assert not torch.equal(next(quarter.parameters()), next(chain.parameters()))
-
-
 def test_a_warm_start_is_blended_by_the_given_share(photographs, trained, tmp_path):
     def head_after(blend):
         output = tmp_path / f"{blend}.safetensors"
@@ -294,19 +260,6 @@ def test_an_existing_checkpoint_is_not_overwritten(photographs, trained):
         OutputError, match="exists already; choose another output or add --overwrite"
     ):
         train(config(photographs, trained.output))
-
-
-def test_distillation_keeps_earlier_answers_that_were_right_and_no_others():
-    earlier = torch.tensor([[2.0, -1.0], [0.5, 0.7]])
-    right, wrong = torch.tensor([0, 1]), torch.tensor([1, 0])
-    moved = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-
-    assert distillation_loss(earlier, earlier, right).item() == pytest.approx(0, abs=1e-6)
-    assert distillation_loss(earlier + 3, earlier, right).item() == pytest.approx(
-        0, abs=1e-6
-    )  # same P
-    assert distillation_loss(moved, earlier, right).item() > 0.3
-    assert distillation_loss(moved, earlier, wrong).item() == 0
 
 
 def test_layers_before_the_first_trainable_one_are_counted(trained):
