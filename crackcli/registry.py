@@ -89,6 +89,12 @@ EXTRAS = {
 }
 
 DEFAULT_METHOD = "lrp"
+NETWORK_METHODS = {  # method of a network's model if none is named
+    "autoencoder": "cae",
+    "student": "student",
+    "unet": "unet",
+    "vgg11": "lrp",
+}
 DEFAULT_START = "margin"
 DEFAULT_GATE = 0.5  # threshold on P(crack); tiles below it get no attribution
 # Weights of the logits (no crack, crack) in the attribution target, by the name of --start.

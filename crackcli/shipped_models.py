@@ -1,13 +1,79 @@
-"""Model files that come with the package."""
+"""Model files that come with the package, and which model and method a request means."""
 
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
+from crackcli.errors import UsageError
 from crackcli.files import sha256
+from crackcli.registry import CLASSIFIER, DEFAULT_METHOD, NETWORK_METHODS, find_method
 
 SHIPPED = "vgg11_128"
+MODELS = {  # network of each shipped model
+    SHIPPED: CLASSIFIER,
+    "student": "student",
+    "open": "student",
+    "unet": "unet",
+    "cae": "autoencoder",
+}
 PACKAGED = Path(__file__).parent / "_models"  # in an installation
 CHECKOUT = Path(__file__).parents[1] / "models"  # in a clone
+
+
+class Choice(NamedTuple):
+    """The model and method of a request.
+
+    ``model`` is a file, the name of a shipped model, or None for a method that needs none.
+    ``method`` None is that of the file.
+    """
+
+    model: Path | str | None
+    method: str | None
+
+
+def parse_model(text: str, option: str = "--model") -> Path | str:
+    """Return the path of a model file as typed, or the name of a shipped model.
+
+    Text with a suffix or a separator is a path, other text a name. Raises a `UsageError` if no
+    shipped model has this name.
+    """
+    if Path(text).suffix or Path(text).name != text:
+        return Path(text)
+    if text not in MODELS:
+        raise UsageError(
+            f"{option} {text}: not a shipped model; choose one of: {', '.join(MODELS)}, or give a "
+            "file with its suffix (.onnx or .safetensors)"
+        )
+    return text
+
+
+def choose(model: Path | str | None = None, method: str | None = None) -> Choice:
+    """Return the model and method that a request means; None is what it does not name.
+
+    Without a model, it is the shipped one for the method; without a method, it is that of the
+    model's network. Raises a `UsageError` if a shipped model does not fit the method.
+    """
+    if isinstance(model, Path):
+        return Choice(model, method)
+    if model is None:
+        method = method or DEFAULT_METHOD
+        return Choice(shipped_for(method), method)
+    network, method = MODELS[model], method or NETWORK_METHODS[MODELS[model]]
+    needed = find_method(method).network
+    if needed is not None and needed != network:
+        fitting = " or ".join(f"--model {name}" for name in MODELS if MODELS[name] == needed)
+        raise UsageError(
+            f"--method {method}: needs a {needed}, and model {model} is a {network}; leave "
+            f"--method out, or use {fitting}"
+        )
+    return Choice(model, method)
+
+
+def shipped_for(method: str) -> str | None:
+    """Return the name of the shipped model of a method, the first of its network; None if it needs
+    no model."""
+    network = find_method(method).network
+    return next((name for name, of in MODELS.items() if of == network), None)
 
 
 def shipped(suffix: str, name: str = SHIPPED) -> Path:

@@ -51,8 +51,11 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            help="Model file; may be repeated: seeds of one network are averaged, other networks "
-            "are used by the methods that need them \\[default: the shipped models].",
+            help="Name of a shipped model, or a file; may be repeated: seeds of one network are "
+            "averaged, other networks are used by the methods that need them "
+            "\\[default: the shipped models].",
+            parser=options.model_or_name,
+            metavar="NAME or FILE",
             show_default=False,
         ),
     ] = None,

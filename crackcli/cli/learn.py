@@ -65,7 +65,7 @@ def learn(
         out=out,
         reviewed=reviewed,
         output=output,
-        start_from=options.resolve(start_from),
+        start_from=start_from,
         photographs=photographs,
         minutes=minutes,
         seed=seed,

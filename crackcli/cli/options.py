@@ -15,6 +15,21 @@ START_MENU = (
 )
 
 
+def model_or_name(text: str) -> Path | str:
+    """Return a model as typed: a file, or the name of a shipped one."""
+    from crackcli.shipped_models import parse_model
+
+    return parse_model(text)
+
+
+def checkpoint(text: str) -> Path:
+    """Return the checkpoint of --from as typed, or that of a shipped model."""
+    from crackcli.shipped_models import SHIPPED, parse_model, shipped
+
+    model = SHIPPED if text == "shipped" else parse_model(text, "--from")
+    return model if isinstance(model, Path) else shipped(".safetensors", model)
+
+
 def named(text: str) -> Path:
     """Return a path as typed; refuse an empty one, such as an unset shell variable."""
     if not text:
@@ -148,8 +163,11 @@ Model = Annotated[
     Option(
         "--model",
         "-m",
-        help="Model file: .onnx of crackcli export or .safetensors of crackcli train "
-        "\\[default: the shipped model].",
+        help="Name of a shipped model (crackcli models lists them), or a file: .onnx of crackcli "
+        "export or .safetensors of crackcli train. Text with a suffix or a separator is a file "
+        "\\[default: the shipped model of the method].",
+        parser=model_or_name,
+        metavar="NAME or FILE",
         show_default=False,
     ),
 ]
@@ -298,7 +316,10 @@ StartFrom = Annotated[
     Path | None,
     Option(
         "--from",
-        help="Checkpoint to start from, or 'shipped' \\[default: none, train from scratch].",
+        help="Checkpoint to start from: a file, or the name of a shipped model (shipped: "
+        "vgg11_128) \\[default: none, train from scratch].",
+        parser=checkpoint,
+        metavar="NAME or FILE",
         show_default=False,
     ),
 ]
@@ -306,7 +327,10 @@ LearnFrom = Annotated[
     Path | None,
     Option(
         "--from",
-        help="Checkpoint to start from, or 'shipped' \\[default: that of the scan].",
+        help="Checkpoint to start from: a file, or the name of a shipped model (shipped: "
+        "vgg11_128) \\[default: that of the scan].",
+        parser=checkpoint,
+        metavar="NAME or FILE",
         show_default=False,
     ),
 ]
@@ -333,10 +357,3 @@ GrownWidthPx = Annotated[
     float,
     Option("--grown-width-px", min=0, help="A crack has grown if it is wider by more than this."),
 ]
-
-
-def resolve(start_from: Path | None) -> Path | None:
-    """Return the path of a checkpoint; 'shipped' is the shipped classifier."""
-    from crackcli import shipped_models
-
-    return shipped_models.shipped(".safetensors") if start_from == Path("shipped") else start_from

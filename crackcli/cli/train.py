@@ -125,8 +125,8 @@ def train(
     """Train a network on PHOTOGRAPHS: one bit each, given by the folders crack/ and no_crack/.
 
     Beside the checkpoint, files show the scores per source (CSV), the learning curve (PNG) and, for
-    a classifier, the reliability of its probabilities (PNG). To resume an interrupted run from the
-    last saved state, give the same command again.
+    a classifier and a student, the reliability of its probabilities (PNG). To resume an interrupted
+    run from the last saved state, give the same command again.
 
     A student is a small network that marks pixels itself: it learns from the folders, and from
     cracks that are drawn on crack-free photographs. Its encoder starts from ImageNet if the package
@@ -157,7 +157,7 @@ def train(
         output=output,
         table=table,
         network=network,
-        start_from=options.resolve(start_from),
+        start_from=start_from,
         frozen=frozen,
         blend=blend,
         epochs=epochs,
@@ -184,7 +184,7 @@ def train(
         write_scores(result.scores, output.with_suffix(".sources.csv")),
         write_curve(result.curve, output.with_suffix(".curve.png")),
     ]
-    if result.reliability is not None:
+    if result.reliability:
         paths.append(write_reliability(result.reliability, output.with_suffix(".reliability.png")))
     if not quiet:
         show(result.scores)
@@ -215,6 +215,8 @@ def facts(
     result: "TrainResult", mined: list["NegativePhotograph"], paths: list[Path]
 ) -> dict[str, Any]:
     """Return the result for --json."""
+    from crackcli.training.objective import PHOTOGRAPHS
+
     facts: dict[str, Any] = {
         "files": [str(path) for path in paths],
         "training": result.training,
@@ -224,9 +226,9 @@ def facts(
             for score in result.scores
         ],
     }
-    if result.reliability is not None:  # a classifier; only for it is there --mine
+    if PHOTOGRAPHS in result.reliability:  # a classifier; only for it is there --mine
         facts |= {
-            "calibration_error": result.reliability.error,
+            "calibration_error": result.reliability[PHOTOGRAPHS].error,
             "mined": [asdict(each) | {"path": str(each.path)} for each in mined],
         }
     return facts

@@ -9,17 +9,18 @@ from crackcli.engines.engine import Engine
 from crackcli.errors import ModelError, UsageError
 from crackcli.registry import (
     BASELINES,
-    DEFAULT_METHOD,
+    CLASSIFIER,
     DEFAULT_START,
     ENGINES,
     METHODS,
+    NETWORK_METHODS,
     PRECISIONS,
     STARTS,
     check_choice,
     find_method,
     load,
 )
-from crackcli.shipped_models import shipped
+from crackcli.shipped_models import MODELS, Choice, choose, shipped
 
 log = logging.getLogger(__name__)
 
@@ -30,28 +31,30 @@ CHECKPOINT_PACKAGES = ("torch", "safetensors")  # packages that read checkpoints
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
-def find_model(model: Path | None, method: str | None, start: str | None, engine: str) -> Path:
-    """Return the model file to use: ``model``, or the shipped one that fits method and engine.
+def find_model(choice: Choice, start: str | None, engine: str) -> Path:
+    """Return the model file to use: the one given, or that of a shipped model for the engine.
 
-    Raises a `ModelError` if none that fits is shipped.
+    Raises a `ModelError` if it is not shipped.
     """
-    if model is not None:
+    model, method = choice
+    if isinstance(model, Path):
         return model
-    method, start = method or DEFAULT_METHOD, start or DEFAULT_START
-    row = find_method(method)
+    if model is None or method is None:
+        raise UsageError(f"--method {method}: needs no model; leave --engine {engine} out")
+    row, start = find_method(method), start or DEFAULT_START
     if row.direct:
-        path = shipped(CHECKPOINT if engine == "torch" else GRAPH, method)
+        path = shipped(CHECKPOINT if engine == "torch" else GRAPH, model)
         if not path.is_file():
             raise ModelError(
-                f"--method {method}: no model for it is shipped; give one of crackcli train "
-                f"--network {row.network} with --model"
+                f"--method {method}: no model {model} is in this installation; give one of "
+                f"crackcli train --network {row.network} with --model"
             )
         return path
     if engine not in ("auto", "onnx"):
-        return shipped(CHECKPOINT)
-    graph = shipped(f".{method}.{start}{GRAPH}")
+        return shipped(CHECKPOINT, model)
+    graph = shipped(f".{method}.{start}{GRAPH}", model)
     if not graph.is_file() and engine == "auto":
-        return shipped(CHECKPOINT)
+        return shipped(CHECKPOINT, model)
     if not graph.is_file():
         raise ModelError(
             f"--engine onnx: no graph of the shipped model has method {method} and start {start}; "
@@ -61,7 +64,7 @@ def find_model(model: Path | None, method: str | None, start: str | None, engine
 
 
 def open_engine(
-    model: Path | None = None,
+    model: Path | str | None = None,
     method: str | None = None,
     start: str | None = None,
     engine: str = "auto",
@@ -69,7 +72,7 @@ def open_engine(
     baseline: str | None = None,
     precision: str = "float32",
 ) -> Engine:
-    """Open the engine for a model file.
+    """Open the engine for a model: a file, or the name of a shipped one.
 
     ``engine`` auto goes by the file's suffix. For a shipped model it takes torch if that has a
     GPU, since torch computes there in half precision.
@@ -89,10 +92,13 @@ def open_engine(
             raise UsageError("--precision bfloat16: method raw has no convolutions; leave it out")
         opened = load("--engine", ENGINES, "raw")(model, method, start, device, baseline)
         return opened
-    direct = find_method(method or DEFAULT_METHOD).direct
-    if engine == "auto" and model is None and not direct and device != "cpu" and has_gpu():
+    # Composites of an engine's own menu explain a classifier, as the methods of ours do.
+    choice = choose(model, NETWORK_METHODS[CLASSIFIER] if engine in OWN_MENUS else method)
+    given = isinstance(choice.model, Path)
+    direct = choice.method is not None and find_method(choice.method).direct
+    if engine == "auto" and not given and not direct and device != "cpu" and has_gpu():
         engine = "torch"
-    path = find_model(model, None if engine in OWN_MENUS else method, start, engine)
+    path = find_model(choice, start, engine)
     if engine == "auto":
         engine = "torch" if path.suffix.lower() == CHECKPOINT else "onnx"
     if engine != "onnx" and path.suffix.lower() == GRAPH:
@@ -105,6 +111,7 @@ def open_engine(
             f"--precision bfloat16: engine {engine} computes in float32; leave it out, or use "
             "--engine torch"
         )
+    method = method if engine in OWN_MENUS else choice.method
     opened = load("--engine", ENGINES, engine)(path, method, start, device, baseline, precision)
     return opened
 
@@ -130,8 +137,10 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def read_network(model: Path) -> str:
-    """Return the name of the architecture in a model file."""
+def read_network(model: Path | str) -> str:
+    """Return the name of the architecture of a model: a file, or the name of a shipped one."""
+    if isinstance(model, str):
+        return MODELS[model]
     if model.suffix.lower() == CHECKPOINT:
         from crackcli.networks.checkpoint import Checkpoint
 

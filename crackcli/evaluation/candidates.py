@@ -43,7 +43,7 @@ class MethodChoice:
     """The requested methods and their options; None and auto are the defaults of crackcli scan."""
 
     methods: tuple[str, ...] = ALL
-    models: tuple[Path, ...] = ()
+    models: tuple[Path | str, ...] = ()  # files, or names of shipped models
     start: str | None = None
     engine: str = "auto"
     device: str = "auto"
@@ -151,7 +151,7 @@ def open_method(
 
 
 def open_with_model(
-    method: str, protocol: str, model: Path | None, choice: MethodChoice
+    method: str, protocol: str, model: Path | str | None, choice: MethodChoice
 ) -> OpenedMethod:
     """Open a method with the first start and baseline that the model offers.
 

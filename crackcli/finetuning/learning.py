@@ -34,7 +34,7 @@ from crackcli.progress import Progress, ignore, part
 from crackcli.registry import DEFAULT_METHOD, find_method
 from crackcli.scenes.scene import Scene, finished_scenes
 from crackcli.scenes.source import find_photographs, inspect_unchanged, read_run_record
-from crackcli.shipped_models import shipped
+from crackcli.shipped_models import SHIPPED, choose, parse_model, shipped
 from crackcli.training.config import TrainConfig
 from crackcli.training.loop import Split, TrainResult, train
 
@@ -199,9 +199,9 @@ def scan_checkpoint(out: Path, scenes: Sequence[Scene]) -> Path:
             "checkpoint with --from"
         )
     chosen = read_run_record(out)["options"]["model"]
-    if chosen is None:
-        return shipped(".safetensors")
-    model = Path(chosen)
+    model = choose(None if chosen is None else parse_model(chosen), method).model
+    if not isinstance(model, Path):
+        return shipped(".safetensors", model or SHIPPED)
     if not model.is_file():
         raise ModelError(
             f"{out}: its model {engine['model']} does not exist any more; give its checkpoint with "

@@ -11,7 +11,7 @@ from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import INT8_THRESHOLD, HalfResolutionPrescreen, Int8Prescreen
 from crackcli.inference.strips import StripScorer
 from crackcli.registry import check_choice
-from crackcli.shipped_models import shipped
+from crackcli.shipped_models import SHIPPED, shipped
 
 PRESCREENS = {
     "half": "at half the resolution",
@@ -30,7 +30,7 @@ def open_scorer(options: ModelOptions | None = None) -> StripScorer:
     check_choice("--look-in", PRESCREENS, options.look_in)
     if options.look_in != "half" and not options.look:
         raise UsageError(f"--look-in {options.look_in} needs --look; try --look {INT8_THRESHOLD:g}")
-    if options.look_in == "int8" and options.model is not None:
+    if options.look_in == "int8" and options.model not in (None, SHIPPED):
         raise UsageError("--look-in int8 needs the shipped model; leave --model or --look-in out")
     engine = open_engine(
         options.model,

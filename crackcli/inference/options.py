@@ -5,6 +5,7 @@ from pathlib import Path
 
 from crackcli.errors import UsageError
 from crackcli.registry import DEFAULT_GATE
+from crackcli.shipped_models import choose, parse_model
 
 
 @dataclass(frozen=True)
@@ -13,12 +14,12 @@ class ModelOptions:
 
     The fields are the options of ``crackcli scan`` of the same name; the defaults choose the
     shipped model and what suits the machine. Raises a `UsageError` if a threshold is no
-    probability; whether model, method and engine fit each other shows when they are opened
-    (`crackcli.inference.opening.open_scorer`).
+    probability, or if a shipped model does not exist or does not fit the method; whether a file
+    and the engine fit shows when they are opened (`crackcli.inference.opening.open_scorer`).
     """
 
-    model: Path | None = None  # None: the shipped one
-    method: str | None = None  # None: that of the model file, else LRP
+    model: Path | str | None = None  # a file, or the name of a shipped one; None: by the method
+    method: str | None = None  # None: that of the model
     start: str | None = None
     baseline: str | None = None
     engine: str = "auto"
@@ -29,6 +30,9 @@ class ModelOptions:
     look_in: str = "half"  # kind of prescreen, one of `crackcli.inference.opening.PRESCREENS`
 
     def __post_init__(self) -> None:
+        if isinstance(self.model, str):
+            object.__setattr__(self, "model", parse_model(self.model))
+        choose(self.model, self.method)
         if not 0 <= self.gate <= 1:
             raise UsageError(f"--gate {self.gate}: must be a probability; use 0 to 1")
         if not 0 <= self.look <= 1:

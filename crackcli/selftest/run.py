@@ -54,6 +54,7 @@ from crackcli.selftest.injection import (
     write_copies,
 )
 from crackcli.selftest.pod import Pod, fit
+from crackcli.shipped_models import parse_model
 
 log = logging.getLogger(__name__)
 
@@ -258,7 +259,7 @@ def scan_options(task: SelftestTask) -> SurveyTask:
             given,
             model_options=replace(
                 task.model_options,
-                model=Path(known["model"]) if known["model"] else None,
+                model=parse_model(known["model"]) if known["model"] else None,
                 method=known["method"],
                 start=known["start"],
                 baseline=known["baseline"],

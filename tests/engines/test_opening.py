@@ -10,6 +10,7 @@ from crackcli.engines import opening
 from crackcli.engines.opening import find_model, open_engine
 from crackcli.errors import ModelError, UsageError
 from crackcli.registry import ENGINES
+from crackcli.shipped_models import choose
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def _engines(monkeypatch):
 def test_a_model_that_is_given_is_used(folder, engine):
     given = Path("mine.safetensors")
 
-    assert find_model(given, "gradient", "both", engine) == given
+    assert find_model(choose(given, "gradient"), "both", engine) == given
 
 
 @pytest.mark.parametrize(
@@ -62,14 +63,14 @@ def test_a_model_that_is_given_is_used(folder, engine):
     ],
 )
 def test_the_shipped_model_is_the_default(folder, engine, name):
-    assert find_model(None, None, None, engine) == folder / name
+    assert find_model(choose(None, None), None, engine) == folder / name
 
 
 def test_each_method_and_start_has_a_graph_of_its_own(folder):
     graph = folder / "vgg11_128.gradient.both.onnx"
     graph.touch()
 
-    assert find_model(None, "gradient", "both", "auto") == graph
+    assert find_model(choose(None, "gradient"), "both", "auto") == graph
 
 
 @pytest.mark.parametrize(("method", "start"), [("gradient", None), (None, "both")])
@@ -81,7 +82,7 @@ def test_the_error_without_a_shipped_graph_says_how_to_get_one(folder, method, s
     )
 
     with pytest.raises(ModelError) as error:
-        find_model(None, method, start, "onnx")
+        find_model(choose(None, method), start, "onnx")
 
     assert str(error.value) == says
     assert error.value.exit_code == 6
@@ -89,7 +90,7 @@ def test_the_error_without_a_shipped_graph_says_how_to_get_one(folder, method, s
 
 @pytest.mark.parametrize("engine", ["auto", "torch"])
 def test_torch_runs_any_method_on_the_shipped_model(folder, engine):
-    found = find_model(None, "gradient", "both", engine)
+    found = find_model(choose(None, "gradient"), "both", engine)
 
     assert found == folder / "vgg11_128.safetensors"
 
@@ -98,12 +99,12 @@ def test_torch_runs_any_method_on_the_shipped_model(folder, engine):
 def test_a_method_of_another_network_takes_that_network(folder, engine, suffix):
     (folder / f"unet{suffix}").touch()
 
-    assert find_model(None, "unet", None, engine) == folder / f"unet{suffix}"
+    assert find_model(choose(None, "unet"), None, engine) == folder / f"unet{suffix}"
 
 
 def test_a_network_that_is_not_shipped_can_be_trained(folder):
     with pytest.raises(ModelError, match="crackcli train --network autoencoder"):
-        find_model(None, "cae", None, "auto")
+        find_model(choose(None, "cae"), None, "auto")
 
 
 def test_method_raw_needs_no_model(folder):
@@ -117,7 +118,7 @@ def test_an_installation_goes_before_a_clone(folder):
     installed.mkdir()
     (installed / "vgg11_128.lrp.margin.onnx").touch()
 
-    assert find_model(None, None, None, "auto").parent == installed
+    assert find_model(choose(None, None), None, "auto").parent == installed
 
 
 @pytest.mark.usefixtures("_engines")
