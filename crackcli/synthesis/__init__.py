@@ -2,7 +2,8 @@
 
 cover          paths of known width, their exact coverage of pixels, and painting
 random_cracks  random paths; drawn_cracks: courses and appearances on a photograph
-distractors    families that resemble cracks: joints, marks, objects; brushes draw them
+joint_cracks   cracks in the joints of masonry that a photograph shows or that is drawn
+distractors    a package: families of things that resemble cracks; brushes draw them
 visibility     if a person could see a drawn crack; blur and grain of a photograph
 surfaces       walls from scratch: brick and plaster
 known_cracks   single cracks of one known width, for a self-test

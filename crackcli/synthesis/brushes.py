@@ -49,7 +49,10 @@ def random_contrast(rng: Generator) -> float:
 
 
 def random_width(rng: Generator, least: float = 0.5, most: float = 20.0) -> float:
-    """Draw the width in px of a crack or a thin distractor; most have 1 to 6."""
+    """Draw the width in px of a crack or a thin distractor: half of them 1 to 6, the others any,
+    with as many between 1 and 2 as between 10 and 20."""
+    if chance(rng, 0.5):
+        return float(np.exp(rng.uniform(np.log(least), np.log(most))))
     return float(np.clip(np.exp(rng.normal(np.log(2.4), 0.8)), least, most))
 
 
@@ -250,11 +253,16 @@ def random_course(rng: Generator, shape: Shape, stray: float, knots: int = 5) ->
 # Colours
 
 
-def local_tone(picture: Picture) -> Picture:
-    """Return the mean colour around each pixel, without texture."""
+def local_tone(picture: Picture, weight: Alpha | None = None) -> Picture:
+    """Return the mean colour around each pixel, without texture; of a part only, if it is given a
+    ``weight`` (rows, cols) above that of the rest."""
     rows, cols = picture.shape[:2]
-    small = resize(picture, (-(-rows // TONE_SHRINK), -(-cols // TONE_SHRINK)), cv2.INTER_AREA)
-    small = blur(small, TONE_SIGMA_PX / TONE_SHRINK)
+    fewer = (-(-rows // TONE_SHRINK), -(-cols // TONE_SHRINK))
+    weighted = picture if weight is None else picture * weight[..., None]
+    small = blur(resize(weighted, fewer, cv2.INTER_AREA), TONE_SIGMA_PX / TONE_SHRINK)
+    if weight is not None:
+        part = blur(resize(weight, fewer, cv2.INTER_AREA), TONE_SIGMA_PX / TONE_SHRINK)
+        small = small / np.maximum(part, 1e-3)[..., None]
     return resize(small, (rows, cols), cv2.INTER_LINEAR)
 
 
@@ -309,15 +317,16 @@ def darken(
     contrast: float,
     tint: float = 0.5,
     inside: Field | None = None,
+    tone: Picture | None = None,
 ) -> Picture:
     """Draw a dark opening, such as a crack or joint, where ``alpha`` is 1.
 
-    It is darker than the local tone by ``contrast``, with some variation, and keeps a little of the
-    texture. A ``tint`` of 1 gives it the colour of the surface, 0 makes it grey. ``inside``
-    (rows, cols) is a factor on its brightness.
+    It is darker than the ``tone`` (rows, cols, 3; default the local one) by ``contrast``, with some
+    variation, and keeps a little of the texture. A ``tint`` of 1 gives it the colour of the
+    surface, 0 makes it grey. ``inside`` (rows, cols) is a factor on its brightness.
     """
     shape = alpha.shape
-    tone = local_tone(picture)
+    tone = local_tone(picture) if tone is None else tone
     depth = contrast * (1 + 0.12 * value_noise(rng, shape, 12) + 0.1 * value_noise(rng, shape, 60))
     fine = luma(picture)
     fine = (fine - blur(fine, 1.0)) * np.float32(0.7 - contrast / 2)

@@ -319,9 +319,15 @@ def visible_opening(cover: Alpha, texture: Field, appearance: CrackAppearance) -
 
 
 def draw_crack(
-    rng: Generator, picture: Picture, open_: Alpha, width_px: float, appearance: CrackAppearance
+    rng: Generator,
+    picture: Picture,
+    open_: Alpha,
+    width_px: float,
+    appearance: CrackAppearance,
+    tone: Picture | None = None,
 ) -> Picture:
-    """Draw a crack where ``open_`` (rows, cols) is 1; ``width_px`` is its median width."""
+    """Draw a crack where ``open_`` (rows, cols) is 1; ``width_px`` is its median width, ``tone``
+    (rows, cols, 3) the colour of its surroundings, default the local one."""
     shape = open_.shape
     result = picture
     if appearance.halo:
@@ -345,7 +351,7 @@ def draw_crack(
             rng, open_, appearance, width_px
         )
         inside = inside + fill * local_texture(picture)
-    return darken(rng, result, open_, appearance.contrast, appearance.tint, inside)
+    return darken(rng, result, open_, appearance.contrast, appearance.tint, inside, tone)
 
 
 def crumbly_relief(rng: Generator, open_: Alpha, appearance: CrackAppearance) -> Field:

@@ -7,6 +7,9 @@ Both are drawn by the same brushes, with widths and contrasts from the same dist
 the same blur and grain. Half of the cracked twins have distractors, too. A classifier with one
 label per photograph can therefore separate them only by what makes a crack a crack.
 
+Some cracks run in the joints of masonry, which the photograph shows or which is drawn; the other
+joints stay sound. Some are hairlines beside the seams, pits or grain of formwork.
+
 All randomness comes from the given generator: the same seed gives the same twin.
 """
 
@@ -37,12 +40,19 @@ from crackcli.synthesis.drawn_cracks import (
     random_cracks_on,
     visible_opening,
 )
-from crackcli.synthesis.visibility import Camera, eye_sigma, local_noise, visibility
+from crackcli.synthesis.joint_cracks import WeakJoints, find_joints, joint_crack, lay_joints
+from crackcli.synthesis.visibility import Camera, eye_sigma, local_noise, noise_along, visibility
 
 VISIBLE = 6.0  # d' from which a stretch of a crack is visible, see `visibility`
 LEAST_LENGTH = 60 / 256  # visible length in a cracked twin, relative to the short side
 VISIBLE_FRACTION = 0.7  # of a crack's length
 DISTRACTED = 0.5  # fraction of the cracked twins that have distractors
+KINDS = {"plain": 0.65, "joints": 0.2, "hairline": 0.15}  # of cracks, with their probability
+FORMWORK = ("formwork_joints", "formwork_lines", "boards", "board_marks", "holes", "bug_holes")
+HAIRLINE_PX = (0.5, 2.0)
+FAINT = (0.12, 0.4)  # contrast of a hairline, if it is visible with it
+IN_JOINT = (0.25, 1.1)  # largest width of a crack in a joint, relative to the joint's
+DEEPER = 0.3  # a crack in a joint is darker than the joint by this fraction at least
 ATTEMPTS = 6
 MAX_WIDENINGS = 2  # of a crack that would not be visible
 MARGIN = 1.15  # factor on the contrast that is needed
@@ -59,24 +69,40 @@ def twin(photograph: UInt8, label: int, rng: Generator) -> UInt8:
 
 
 def cracked_twin(
-    photograph: UInt8, rng: Generator, width_px: float | None = None
+    photograph: UInt8, rng: Generator, width_px: float | None = None, kind: str | None = None
 ) -> tuple[UInt8, Floats]:
     """Return a photograph (rows, cols, 3) with a crack that a person can see, and its coverage.
 
     The coverage (rows, cols) is the fraction of each pixel that the crack covers, 0 where an object
     hides it. ``width_px`` is the largest width, if the crack is visible with it; default random.
+    ``kind`` is one of `KINDS`; default random, or plain if a width is given.
     """
     base = to_picture(photograph)
     camera = Camera.of(base)
+    if kind is None:
+        kind = str(rng.choice(list(KINDS), p=list(KINDS.values()))) if width_px is None else "plain"
+    shown = find_joints(base) if kind == "joints" else None
     picture = base
     visible: Floats = np.zeros(base.shape[:2], np.float32)
     longest = -1.0  # visible length, relative to the short side
     for attempt in range(ATTEMPTS):
         names = choose_families(rng, most=2) if chance(rng, DISTRACTED) else []
         over = [name for name in names if DISTRACTORS[name].over]
-        under = draw_distractors(rng, base, [name for name in names if name not in over])
-        crack = visible_crack(rng, under, width_px or random_width(rng), camera, attempt)
-        cracked = draw_crack(rng, under, crack.open_, crack.width_px, crack.appearance)
+        beneath = [name for name in names if name not in over]
+        if kind == "joints":  # a second wall on the first would hide its joints
+            under, joints = (base, shown) if shown is not None else lay_joints(rng, base)
+            ground = Ground(under, joints=joints)
+        elif kind == "hairline":
+            under = draw_distractors(rng, base, [*beneath[:1], str(rng.choice(FORMWORK))])
+            ground = Ground(under, surface=base)
+        else:
+            under = draw_distractors(rng, base, beneath)
+            ground = Ground(under)
+        crack = visible_crack(rng, ground, width_px or ground.random_width(rng), camera, attempt)
+        cracked = draw_crack(rng, under, crack.open_, crack.width_px, crack.appearance, crack.tone)
+        if ground.joints is not None:
+            depth = 1 - DEEPER * crack.open_[..., None]
+            cracked = np.where(depth < 1 - DEEPER / 3, np.minimum(cracked, depth * under), cracked)
         cover = crack.cover
         if over:
             under = draw_distractors(deepcopy(rng), under, over)  # the same objects on both
@@ -84,7 +110,7 @@ def cracked_twin(
             cover = cover * (np.abs(luma(cracked) - luma(under)) > SHOWS)
         darkening = blur(luma(under) - luma(cracked), camera.blur_px)
         sigma_px = eye_sigma(crack.width_px)
-        noise = local_noise(luma(under), sigma_px) if over else crack.noise
+        noise = local_noise(luma(under), sigma_px) if over and kind == "plain" else crack.noise
         dprime, lengths = visibility(darkening, noise, crack.paths, sigma_px)
         length = float(lengths[dprime >= VISIBLE].sum()) / min(cover.shape)
         if length > longest:
@@ -95,6 +121,47 @@ def cracked_twin(
 
 
 @dataclass(frozen=True)
+class Ground:
+    """The picture (rows, cols, 3) that a crack is drawn on.
+
+    joints   in which it runs, if any
+    surface  (rows, cols, 3)  the picture without lines that a hairline lies beside, if any
+    """
+
+    picture: Picture
+    joints: WeakJoints | None = None
+    surface: Picture | None = None
+
+    def random_width(self, rng: Generator) -> float:
+        """Draw the largest width in px of a crack."""
+        if self.surface is not None:
+            return float(np.exp(rng.uniform(*np.log(HAIRLINE_PX))))
+        if self.joints is not None:
+            fits = max(HAIRLINE_PX[0], rng.uniform(*IN_JOINT) * self.joints.wide_px)
+            return min(random_width(rng), fits)
+        return random_width(rng)
+
+    def appearance(self, rng: Generator, width_px: float) -> CrackAppearance:
+        """Draw the appearance of a crack of this width."""
+        usual = CrackAppearance.of(rng, width_px)
+        return usual if self.surface is None else replace(usual, contrast=rng.uniform(*FAINT))
+
+    def cracks(self, rng: Generator, width_px: float) -> list[CrackPath]:
+        """Draw the paths of a crack."""
+        if self.joints is not None:
+            return joint_crack(rng, self.joints, width_px)
+        return random_cracks_on(rng, self.picture, width_px)
+
+    def noise(self, paths: list[CrackPath], sigma_px: float) -> Field:
+        """Return the noise (rows, cols) for an eye that searches for a crack; in joints, only that
+        along the joint counts."""
+        brightness = luma(self.picture if self.surface is None else self.surface)
+        if self.joints is not None:
+            return noise_along(brightness, paths, sigma_px)
+        return local_noise(brightness, sigma_px)
+
+
+@dataclass(frozen=True)
 class VisibleCrack:
     """A crack before it is drawn.
 
@@ -102,6 +169,7 @@ class VisibleCrack:
     cover       (rows, cols)  fraction of each pixel that it covers
     open_       (rows, cols)  the same, softened and bridged by light grains
     noise       (rows, cols)  of the surface, for an eye that searches for this width
+    tone        (rows, cols, 3)  of the surface, or of the joints if it runs in joints
     width_px    median
     appearance  with enough contrast to be visible
     """
@@ -110,40 +178,42 @@ class VisibleCrack:
     cover: Floats
     open_: Alpha
     noise: Field
+    tone: Picture
     width_px: float
     appearance: CrackAppearance
 
 
 def visible_crack(
-    rng: Generator, picture: Picture, width_px: float, camera: Camera, attempt: int
+    rng: Generator, ground: Ground, width_px: float, camera: Camera, attempt: int
 ) -> VisibleCrack:
-    """Return a random crack with an appearance in which it is visible on the picture.
+    """Return a random crack with an appearance in which it is visible on its ground.
 
     If the surface requires it, the crack gets a higher contrast or becomes wider, the more the
     higher ``attempt`` is.
     """
-    appearance = CrackAppearance.of(rng, width_px)
+    appearance = ground.appearance(rng, width_px)
     if attempt:
         appearance = replace(
             appearance, bridged=appearance.bridged / 2, contrast=max(appearance.contrast, 0.6)
         )
-    paths = random_cracks_on(rng, picture, width_px)
-    tone = local_tone(picture)
-    brightness, texture, tone = luma(picture), local_texture(picture, tone), luma(tone)
+    paths = ground.cracks(rng, width_px)
+    picture, joints = ground.picture, ground.joints
+    tone = local_tone(picture, None if joints is None else joints.inside)
+    texture, brightness = local_texture(picture, tone), luma(tone)
     for widen in range(MAX_WIDENINGS + 1):
         usual_px = median_width(paths)
         cover = frayed_coverage(rng, paths, brightness.shape, usual_px)
         open_ = visible_opening(cover, texture, appearance)
         sigma_px = eye_sigma(usual_px)
-        noise = local_noise(brightness, sigma_px)
-        darkest = blur(open_ * tone, camera.blur_px)
+        noise = ground.noise(paths, sigma_px)
+        darkest = blur(open_ * brightness, camera.blur_px)
         needed = needed_contrast(*visibility(darkest, noise, paths, sigma_px), min(cover.shape))
         if needed <= BLACKEST or widen == MAX_WIDENINGS:
             break
         by_px = (min(needed / BLACKEST, 2.5) - 1) * usual_px
         paths = [path.widened(by_px) for path in paths]
     appearance = replace(appearance, contrast=min(max(appearance.contrast, needed), BLACKEST))
-    return VisibleCrack(paths, cover, open_, noise, usual_px, appearance)
+    return VisibleCrack(paths, cover, open_, noise, tone, usual_px, appearance)
 
 
 def needed_contrast(dprime: Floats, lengths: Float64, short_px: int) -> float:

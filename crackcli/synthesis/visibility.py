@@ -34,6 +34,7 @@ STRETCH_PX = 16.0
 NOISE_SIGMA_PX = 16.0  # of the surroundings whose noise counts
 LEAST_NOISE = (1.2, 0.012)  # grey levels, plus a fraction of the brightness: limit of the eye
 EYE_SIGMA_PX = 0.8  # of the eye itself, at 1:1
+LEAST_JOINT_NOISE = 2.5  # grey levels, along a joint: shadows in it distract the eye
 STEP_PX = 2.0  # between the sampled pixels along a crack
 
 REBLUR_SIGMA_PX = 1.0
@@ -52,6 +53,25 @@ def local_noise(brightness: Field, sigma_px: float) -> Field:
     spread = np.sqrt(np.maximum(mean_square(texture), 0))
     noise: Field = np.hypot(spread, LEAST_NOISE[0] + LEAST_NOISE[1] * brightness.mean())
     return noise
+
+
+def noise_along(brightness: Field, paths: list[CrackPath], sigma_px: float) -> Field:
+    """Return the same noise (rows, cols) from the pixels along paths alone, one value for all: that
+    of a joint, whatever the stones beside it."""
+    smooth = blur(brightness, sigma_px)
+    spreads = []
+    for path in paths:
+        even = path.sampled(np.arange(0, path.along_px[-1], STEP_PX)).points
+        column = [np.ascontiguousarray(values, np.float32)[:, None] for values in even.T]
+        seen = cv2.remap(smooth, *column, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        spreads.append(float((seen - blur_along(seen)).std()))
+    return np.full(brightness.shape, np.hypot(max(spreads), LEAST_JOINT_NOISE), np.float32)
+
+
+def blur_along(values: Field) -> Field:
+    """Return values (N, 1) along a path without changes shorter than a stretch."""
+    kernel = (1, 2 * round(STRETCH_PX / STEP_PX / 2) + 1)
+    return np.asarray(cv2.blur(values, kernel, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def mean_square(values: Field) -> Field:

@@ -31,7 +31,7 @@ from crackcli.synthesis.brushes import (
     value_noise,
 )
 from crackcli.synthesis.cover import blur
-from crackcli.synthesis.joints import random_direction, random_point
+from crackcli.synthesis.distractors.joints import random_direction, random_point
 
 RUST = (122, 74, 44)
 LIME = (215, 212, 204)

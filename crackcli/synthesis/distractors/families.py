@@ -1,9 +1,8 @@
 """The table of distractors: families of things on surfaces that resemble cracks.
 
-A distractor is a function (rng, picture) -> picture in one of three modules: `joints` (straight
-parts of a construction), `objects` (in front of a surface, or written on it) and `marks` (shadows,
-stains and coatings). Their widths, contrasts and colours overlap with those of cracks; they differ
-in their course, their edges or their relief.
+A distractor is a function (rng, picture) -> picture in a module of this package. Their widths,
+contrasts and colours overlap with those of cracks; they differ in their course, their edges or
+their relief.
 """
 
 from collections.abc import Callable
@@ -12,10 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-import crackcli.synthesis.joints as joints
-import crackcli.synthesis.marks as marks
-import crackcli.synthesis.objects as objects
 from crackcli.synthesis.brushes import Picture
+from crackcli.synthesis.distractors import concrete, joints, marks, masonry, objects, writing
 
 
 @dataclass(frozen=True)
@@ -29,8 +26,8 @@ class Distractor:
 
 DISTRACTORS: dict[str, Distractor] = {
     "formwork_joints": Distractor(joints.formwork_joints, 3),
-    "mortar_joints": Distractor(joints.mortar_joints, 3),
-    "tile_grid": Distractor(joints.tile_grid),
+    "mortar_joints": Distractor(masonry.mortar_joints, 3),
+    "tile_grid": Distractor(masonry.tile_grid),
     "boards": Distractor(joints.boards, 1.5),
     "expansion_joint": Distractor(joints.expansion_joint),
     "sealing_strip": Distractor(joints.sealing_strip),
@@ -43,14 +40,19 @@ DISTRACTORS: dict[str, Distractor] = {
     "pipes": Distractor(objects.pipes, over=True),
     "ruler": Distractor(objects.ruler, over=True),
     "scratches": Distractor(objects.scratches, 1.5),
-    "chalk": Distractor(objects.chalk, over=True),
-    "pencil": Distractor(objects.pencil, 1.5),
-    "text": Distractor(objects.text, over=True),
+    "chalk": Distractor(writing.chalk, over=True),
+    "pencil": Distractor(writing.pencil, 1.5),
+    "text": Distractor(writing.text, over=True),
+    "time_stamp": Distractor(writing.time_stamp, over=True),
     "threads": Distractor(objects.threads, over=True),
     "branches": Distractor(objects.branches, 1.5, over=True),
     "grass": Distractor(objects.grass, over=True),
     "leaves": Distractor(objects.leaves, over=True),
     "holes": Distractor(marks.holes, 2),
+    "formwork_lines": Distractor(concrete.formwork_lines, 2),
+    "board_marks": Distractor(concrete.board_marks, 1.5),
+    "bug_holes": Distractor(concrete.bug_holes, 1.5),
+    "spalls": Distractor(concrete.spalls, 1.5),
     "roughcast": Distractor(marks.roughcast, 1.5),
     "shadow_edge": Distractor(marks.shadow_edge, 2, over=True),
     "shadow_stripes": Distractor(marks.shadow_stripes, over=True),
