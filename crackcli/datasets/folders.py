@@ -12,12 +12,14 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 
 from crackcli.errors import InputError
+from crackcli.licences import Source
 from crackcli.rasters.grid import Window
 
 log = logging.getLogger(__name__)
@@ -33,12 +35,17 @@ TILE_SUFFIX = re.compile(
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An image file with its label (1 crack, 0 none), its photograph and its source."""
+    """An image file with its label (1 crack, 0 none), its photograph and its source.
+
+    ``pixels`` is a file of pixel labels (`crackcli.training.pixel_targets`), if there is one.
+    """
 
     path: Path
     label: int
     photo: str
     source: str
+    listed: Source | None = None  # its source as the table lists it, with licence and origin
+    pixels: Path | None = None
 
 
 def list_photographs(
@@ -46,8 +53,8 @@ def list_photographs(
 ) -> list[LabelledImage]:
     """Return all readable photographs below ``folder`` in a fixed order.
 
-    ``table`` is a CSV with the columns path (or file), photo and, optionally, source. Unreadable
-    files are skipped with a warning. Raises `InputError` if a label in ``needed`` has fewer than
+    ``table`` is a CSV with the columns path (or file), photo and, optionally, source, and its
+    licence and origin. Unreadable files are skipped with a warning. Raises `InputError` if a label in ``needed`` has fewer than
     two photographs.
     """
     known = read_table(table or folder / TABLE_NAME, required=table is not None)
@@ -66,9 +73,16 @@ def list_photographs(
             if not cv2.haveImageReader(str(path)):
                 log.warning("%s: skipped; not a readable image", path)
                 continue
-            photo, source = known.get(f"{name}/{path.name}", ("", ""))
+            row = known.get(f"{name}/{path.name}", TableRow())
+            source = row.source or source_of(path)
             found.append(
-                LabelledImage(path, label, photo or photo_of(path), source or source_of(path))
+                LabelledImage(
+                    path,
+                    label,
+                    photo=row.photo or photo_of(path),
+                    source=source,
+                    listed=Source(source, 1, row.licence, row.origin),
+                )
             )
     counts = Counter(item.label for item in found)
     for label, name in enumerate(LABELS):
@@ -80,8 +94,17 @@ def list_photographs(
     return merge_small_sources(found)
 
 
-def read_table(path: Path, *, required: bool) -> dict[str, tuple[str, str]]:
-    """Read a CSV into a dictionary from ``label folder/file name`` to (photo, source)."""
+class TableRow(NamedTuple):
+    """The columns of a table of photographs; empty if unknown."""
+
+    photo: str = ""
+    source: str = ""
+    licence: str = ""
+    origin: str = ""
+
+
+def read_table(path: Path, *, required: bool) -> dict[str, TableRow]:
+    """Read a CSV into a dictionary from ``label folder/file name`` to its columns."""
     if not path.is_file():
         if required:
             raise InputError(f"{path}: no such file; give a CSV with columns path, photo, source")
@@ -92,7 +115,9 @@ def read_table(path: Path, *, required: bool) -> dict[str, tuple[str, str]]:
     if column is None or "photo" not in rows[0]:
         raise InputError(f"{path}: the columns path and photo are needed; source is optional")
     return {
-        "/".join(Path(row[column]).parts[-2:]): (row["photo"], row.get("source") or "")
+        "/".join(Path(row[column]).parts[-2:]): TableRow(
+            *(row.get(name) or "" for name in TableRow._fields)
+        )
         for row in rows
     }
 
@@ -118,10 +143,7 @@ def merge_small_sources(found: Sequence[LabelledImage], at_least: int = 10) -> l
     """Return the photographs with sources smaller than ``at_least`` merged into one, 'all'."""
     counts = Counter(item.source for item in found)
     return [
-        item
-        if counts[item.source] >= at_least
-        else LabelledImage(item.path, item.label, item.photo, "all")
-        for item in found
+        item if counts[item.source] >= at_least else replace(item, source="all") for item in found
     ]
 
 

@@ -1,10 +1,12 @@
 """Tiles for a network that marks pixels and that no mask of a person teaches.
 
-Four kinds, each with a target that holds the crack's cover of every pixel, or `UNKNOWN`:
+Five kinds, each with a target that holds the crack's cover of every pixel, or `UNKNOWN`:
 
 cracked twins     a crack drawn onto a crack-free photograph; its exact cover is known
 distracted twins  the same with marks that only resemble cracks: cover 0
 crack-free        a photograph of ``no_crack/``: cover 0
+labelled          a photograph of ``crack/`` with pixel labels, some of them unknown; they come
+                  from an explanation or from a reviewed crack
 weak              a photograph of ``crack/``: there is a crack, nobody knows where
 """
 
@@ -21,15 +23,17 @@ from crackcli.datasets.folders import LabelledImage, sampling_weights
 from crackcli.synthesis.twins import cracked_twin, distracted_twin
 from crackcli.training.augmentation import strong_photometric, to_tensor, turned
 from crackcli.training.patches import LONGEST, TileDataset, read_photograph, resize, to_bag
+from crackcli.training.pixel_targets import UNKNOWN, read_pixel_labels, resize_labels
 
-UNKNOWN = -1.0  # target of a pixel without a label
 SCALES = (0.6, 1.7)  # px of a tile per px of a crack-free photograph; log-uniform
 WEAK_VIEW = 0.75  # least side of a weak tile, relative to its photograph: the crack must be in it
 # Half of the draws are cracked photographs. In these fractions of the draws of either kind, tiles
 # are twins instead. Together: 35 % cracked twins, which alone teach where a crack ends, 17 %
-# distracted ones, 15 % crack-free tiles and 33 % weak ones, from which real cracks are learnt.
+# distracted ones, 15 % crack-free tiles and 33 % weak or labelled ones, from which real cracks are
+# learnt.
 CRACKED_TWINS = 0.35
 DISTRACTED_TWINS = 0.35  # of the draws of crack-free photographs
+LABELLED = 0.6  # of the draws of cracked photographs that have pixel labels
 
 
 class WeakTiles(TileDataset):
@@ -57,6 +61,8 @@ class WeakTiles(TileDataset):
             if item.label == 1:
                 item = self.crack_free[int(torch.multinomial(self.crack_free_weights, 1))]
             tile, cover = cracked_twin(self.crack_free_tile(item, rng), rng)
+        elif item.pixels is not None and rng.random() < LABELLED:
+            tile, cover = self.labelled_tile(item.path, item.pixels, rng)
         elif item.label == 1:
             tile = self.weak_tile(item, rng)
             cover = np.full(tile.shape[:2], UNKNOWN, np.float32)
@@ -78,8 +84,21 @@ class WeakTiles(TileDataset):
     def crack_free_tile(self, item: LabelledImage, rng: Generator) -> UInt8:
         """Return a random part of a crack-free photograph, at a random scale."""
         image = read_photograph(item.path)
+        return crop(image, self.random_side(image, rng), self.tile_px, rng)
+
+    def labelled_tile(self, path: Path, pixels: Path, rng: Generator) -> tuple[UInt8, Floats]:
+        """Return a random part of a photograph and its pixel labels, at a random scale."""
+        image, labels = read_photograph(path), read_pixel_labels(pixels)
+        side = self.random_side(image, rng)
+        row, col = (int(rng.integers(length - side + 1)) for length in labels.shape)
+        part = slice(row, row + side), slice(col, col + side)
+        sides = self.tile_px, self.tile_px
+        return resize(image[part], *sides), resize_labels(labels[part], *sides)
+
+    def random_side(self, image: UInt8, rng: Generator) -> int:
+        """Return the side in px of the part of a photograph that becomes a tile."""
         scale = np.exp(rng.uniform(*np.log(SCALES)))
-        return crop(image, min(round(self.tile_px / scale), *image.shape[:2]), self.tile_px, rng)
+        return min(round(self.tile_px / scale), *image.shape[:2])
 
     def weak_tile(self, item: LabelledImage, rng: Generator) -> UInt8:
         """Return most of a cracked photograph, or of the window of it that shows the crack."""

@@ -86,7 +86,7 @@ def gdal_output_errors(path: Path) -> Iterator[None]:
 
 
 def write_png(path: Path, image: UInt8) -> None:
-    """Write an image (rows, cols, 3) as PNG, as a whole file or not at all."""
-    _, file = cv2.imencode(".png", image[..., ::-1])
+    """Write an image, grey (rows, cols) or RGB (rows, cols, 3), as PNG, wholly or not at all."""
+    _, file = cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])
     with atomic_write(path) as temporary:
         temporary.write_bytes(file.tobytes())
