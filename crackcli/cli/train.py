@@ -38,8 +38,9 @@ def train(
     teacher: Annotated[
         Path | None,
         typer.Option(
-            help="Student: a classifier, or shipped. Its refined LRP masks of the cracked photographs "
-            "are pixel labels, too; where explanation and photograph disagree, there is none.",
+            help="Student: a classifier (file, name, or shipped). Its refined LRP masks of cracked "
+            "photographs are pixel labels, too; there is none where explanation and photograph "
+            "disagree.",
             parser=options.checkpoint,
             metavar="NAME or FILE",
             show_default=False,

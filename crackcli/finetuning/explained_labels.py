@@ -1,16 +1,16 @@
 """Pixel labels from explanations: a classifier teaches a student where the cracks are.
 
-The classifier knows the photographs by one bit each, and its explanation, refined on the photograph,
-finds most of their cracks. A student learns from these pixels (weak to strong). Not all of them are
-right, so a pixel has a label only where explanation and photograph agree:
+The classifier has learnt from one bit per photograph, and its explanation, refined on the
+photograph, finds most of the cracks. A student learns from these pixels (weak to strong). Not all of
+them are right, so a pixel has a label only where explanation and photograph agree:
 
 crack     the refined mask contains it; the label is 0.5 to 1, the higher its relevance
 no crack  the photograph shows no line there that is half as dark as the crack, and the relevance is
           below the corridor of the refinement, or is that of a crack within 12 px
 unknown   everything else: relevance far from any dark line, or a dark line without relevance
 
-The labels lie in ``<output>.labels/<digest of the classifier>/``, one PNG per photograph, so that an
-interrupted run finds them again.
+The labels lie in ``<output>.labels/<digest of the classifier>/``, one PNG per photograph, so that
+an interrupted run finds them again.
 
 Sources: Forest et al. 2024 name this as future work; Burns et al. 2023 (weak to strong).
 """

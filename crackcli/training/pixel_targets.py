@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from crackcli.arrays import Floats, Float32, UInt8
+from crackcli.arrays import Float32, Floats, UInt8
 from crackcli.datasets.pixel_labels import read_image
 
 UNKNOWN = -1.0
