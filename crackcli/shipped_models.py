@@ -1,11 +1,13 @@
 """Model files that come with the package, and which model and method a request means."""
 
+import json
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from crackcli.errors import UsageError
 from crackcli.files import sha256
+from crackcli.licences import Licence
 from crackcli.registry import CLASSIFIER, DEFAULT_METHOD, NETWORK_METHODS, find_method
 
 SHIPPED = "vgg11_128"
@@ -18,6 +20,7 @@ MODELS = {  # network of each shipped model
 }
 PACKAGED = Path(__file__).parent / "_models"  # in an installation
 CHECKOUT = Path(__file__).parents[1] / "models"  # in a clone
+CARDS = "models.json"  # figures of the shipped models, and licences that their files do not state
 
 
 class Choice(NamedTuple):
@@ -78,7 +81,26 @@ def shipped_for(method: str) -> str | None:
 
 def shipped(suffix: str, name: str = SHIPPED) -> Path:
     """Return the path of a shipped file: model ``name`` (default: the classifier) + ``suffix``."""
-    return (PACKAGED if PACKAGED.is_dir() else CHECKOUT) / f"{name}{suffix}"
+    return models_folder() / f"{name}{suffix}"
+
+
+def models_folder() -> Path:
+    """Return the folder of the shipped models."""
+    return PACKAGED if PACKAGED.is_dir() else CHECKOUT
+
+
+def read_cards() -> dict[str, dict[str, Any]]:
+    """Return the content of `CARDS` by the names of models; empty if the file is missing."""
+    path = models_folder() / CARDS
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def licence_of(file: Path, stated: Licence) -> Licence:
+    """Return the licence of a model file: the one ``stated`` in it, else that of its card if it is
+    shipped."""
+    if stated or file.resolve().parent != models_folder().resolve():
+        return stated
+    return Licence.read(read_cards().get(file.name.partition(".")[0], {}).get("licence"))
 
 
 @cache

@@ -19,7 +19,7 @@ export inference measuring training
 cracks engines
 attribution datasets detectability masking scenes synthesis
 figures networks rasters shipped_models
-files registry
+files licences registry
 arrays errors progress threads
 """
 LAYER = {

@@ -54,8 +54,8 @@ def evaluate(
             help="Name of a shipped model, or a file; may be repeated: seeds of one network are "
             "averaged, other networks are used by the methods that need them "
             "\\[default: the shipped models].",
-            parser=options.model_or_name,
-            metavar="NAME or FILE",
+            parser=options.parse_model,
+            metavar="NAME|FILE",
             show_default=False,
         ),
     ] = None,

@@ -15,14 +15,14 @@ START_MENU = (
 )
 
 
-def model_or_name(text: str) -> Path | str:
+def parse_model(text: str) -> Path | str:
     """Return a model as typed: a file, or the name of a shipped one."""
-    from crackcli.shipped_models import parse_model
+    from crackcli.shipped_models import parse_model as parse
 
-    return parse_model(text)
+    return parse(text)
 
 
-def checkpoint(text: str) -> Path:
+def parse_checkpoint(text: str) -> Path:
     """Return the checkpoint of --from as typed, or that of a shipped model."""
     from crackcli.shipped_models import SHIPPED, parse_model, shipped
 
@@ -166,8 +166,8 @@ Model = Annotated[
         help="Name of a shipped model (crackcli models lists them), or a file: .onnx of crackcli "
         "export or .safetensors of crackcli train. Text with a suffix or a separator is a file "
         "\\[default: the shipped model of the method].",
-        parser=model_or_name,
-        metavar="NAME or FILE",
+        parser=parse_model,
+        metavar="NAME|FILE",
         show_default=False,
     ),
 ]
@@ -318,8 +318,8 @@ StartFrom = Annotated[
         "--from",
         help="Checkpoint to start from: a file, or the name of a shipped model (shipped: "
         "vgg11_128) \\[default: none, train from scratch].",
-        parser=checkpoint,
-        metavar="NAME or FILE",
+        parser=parse_checkpoint,
+        metavar="NAME|FILE",
         show_default=False,
     ),
 ]
@@ -329,8 +329,8 @@ LearnFrom = Annotated[
         "--from",
         help="Checkpoint to start from: a file, or the name of a shipped model (shipped: "
         "vgg11_128) \\[default: that of the scan].",
-        parser=checkpoint,
-        metavar="NAME or FILE",
+        parser=parse_checkpoint,
+        metavar="NAME|FILE",
         show_default=False,
     ),
 ]

@@ -41,7 +41,7 @@ def train(
             help="Student: a classifier (file, name, or shipped). Its refined LRP masks of cracked "
             "photographs are pixel labels, too; there is none where explanation and photograph "
             "disagree.",
-            parser=options.checkpoint,
+            parser=options.parse_checkpoint,
             metavar="NAME or FILE",
             show_default=False,
         ),

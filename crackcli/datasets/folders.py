@@ -54,8 +54,8 @@ def list_photographs(
     """Return all readable photographs below ``folder`` in a fixed order.
 
     ``table`` is a CSV with the columns path (or file), photo and, optionally, source, and its
-    licence and origin. Unreadable files are skipped with a warning. Raises `InputError` if a label in ``needed`` has fewer than
-    two photographs.
+    licence and origin. Unreadable files are skipped with a warning. Raises `InputError` if a label
+    in ``needed`` has fewer than two photographs.
     """
     known = read_table(table or folder / TABLE_NAME, required=table is not None)
     found: list[LabelledImage] = []

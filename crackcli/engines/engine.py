@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from crackcli.arrays import Float32, UInt8
+from crackcli.licences import Licence
 
 Place = tuple[int, int]  # row and column of a pixel
 DEVICES = ("auto", "cpu", "cuda")
@@ -46,6 +47,7 @@ class EngineFacts:
     passes: int = 1
     baseline: str | None = None  # reference images of methods that compare with some
     precision: str = "float32"  # of the convolutions
+    licence: Licence = Licence()  # of the model
 
     @property
     def direct(self) -> bool:

@@ -24,7 +24,9 @@ from crackcli.engines.engine import (
 from crackcli.engines.onnx_constants import fix_input
 from crackcli.errors import DeviceError, ModelError, OutOfMemory
 from crackcli.files import sha256
+from crackcli.licences import Licence
 from crackcli.registry import check_choice, find_baseline
+from crackcli.shipped_models import licence_of
 from crackcli.threads import thread_limit
 
 METADATA = "crackcli"  # the key of our facts in the metadata of a graph
@@ -73,6 +75,7 @@ class OnnxEngine:
             model_sha256=sha256(model),
             precision="tf32" if used == "cuda" else "float32",
             **{name: facts[name] for name in FACTS},
+            licence=licence_of(model, Licence.read(facts.get("licence"))),
         )
 
     def explain(self, images: UInt8, gate: float) -> ScoreMaps:

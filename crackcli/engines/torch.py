@@ -25,10 +25,12 @@ from crackcli.registry import (
     DEFAULT_METHOD,
     DEFAULT_START,
     METHODS,
+    NETWORK_METHODS,
     find_baseline,
     find_method,
     load,
 )
+from crackcli.shipped_models import licence_of
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +61,10 @@ class TorchEngine:
         baseline: str | None = None,
         precision: str = "float32",
     ) -> None:
-        method = method or DEFAULT_METHOD
-        start = "none" if find_method(method).direct else start or DEFAULT_START
         found = Device.find(device, precision)
         checkpoint = Checkpoint.read(model)
+        method = method or NETWORK_METHODS.get(checkpoint.network, DEFAULT_METHOD)
+        start = "none" if find_method(method).direct else start or DEFAULT_START
         baseline = find_baseline(method, baseline)
         self.attribution = build_attribution(checkpoint, model, method, start, baseline)
         if not isinstance(self.attribution, Propagation):  # others divide by small differences
@@ -92,6 +94,7 @@ class TorchEngine:
             passes=self.attribution.passes if isinstance(self.attribution, Passes) else 1,
             baseline=baseline,
             precision=self.device.precision,
+            licence=licence_of(model, checkpoint.licence),
         )
 
     def explain(self, images: UInt8, gate: float) -> ScoreMaps:

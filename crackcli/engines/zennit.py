@@ -32,6 +32,7 @@ from crackcli.files import sha256
 from crackcli.networks.chain import Chain, unpadded
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import DEFAULT_START, check_choice
+from crackcli.shipped_models import licence_of
 
 STUDY = "lrp"  # composite of Forest et al. 2024: Zennit's, with other rules for two convolutions
 NAMES = {  # our methods, and Zennit's name of their composite
@@ -89,6 +90,7 @@ class ZennitEngine:
             stride_px=self.chain.stride_px,
             reach_px=self.chain.reach_px,
             margin=checkpoint.margin,
+            licence=licence_of(model, checkpoint.licence),
         )
 
     def explain(self, images: UInt8, gate: float) -> ScoreMaps:

@@ -17,7 +17,7 @@ pass. That of a method without a gate has ``images`` and ``relevance`` only. See
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ from crackcli.errors import ModelError, OutputError
 from crackcli.export.graph_surgery import convert_for_qgis, refer_to_weights, store_in_half
 from crackcli.export.method_graphs import WINDOWED, export_graph
 from crackcli.files import atomic_write, refuse_existing
-from crackcli.registry import DEFAULT_METHOD, DEFAULT_START
+from crackcli.registry import DEFAULT_START
 
 TOLERANCE = 0.02  # of the norm
 ATTEMPTS = 3
@@ -49,7 +49,7 @@ class ExportTask:
 
     model: Path
     output: Path
-    method: str = DEFAULT_METHOD
+    method: str | None = None  # None: that of the network
     start: str = DEFAULT_START
     baseline: str | None = None  # None: the default of the method
     weights_beside: bool = False  # leave the weights in the checkpoint, in the same folder
@@ -93,6 +93,7 @@ def describe(model: ModelProto, facts: EngineFacts, task: ExportTask) -> None:
     """Write our own facts, and the metadata of the QGIS plugin Deepness, into ``model``."""
     ours: dict[str, object] = {
         **{name: getattr(facts, name) for name in FACTS},
+        "licence": asdict(facts.licence),
         "version": __version__,
         "contract": CONTRACT,
         "checkpoint_sha256": facts.model_sha256,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from crackcli.errors import ModelError, UsageError
 from crackcli.files import atomic_write
+from crackcli.licences import Licence, Source, read_sources
 from crackcli.registry import NETWORKS, load
 
 FORMAT = "crackcli-checkpoint-1"
@@ -30,6 +31,8 @@ class Checkpoint:
     margin      typical logit(crack) - logit(no crack) of the network on a crack. Relevance adds up
                 to this difference, so scores of different networks are normalised by it
     history     how it was trained
+    licence     what the model may be used for
+    sources     what it was trained on
     references  (1 + N, 3, T, T) uint8, the mean of crack-free photographs and N of them: baselines
                 of attribution methods
     """
@@ -41,6 +44,8 @@ class Checkpoint:
     state: dict[str, Tensor] = field(repr=False)
     margin: float = 1.0
     history: dict[str, Any] = field(default_factory=dict, repr=False)
+    licence: Licence = Licence()
+    sources: tuple[Source, ...] = field(default=(), repr=False)
     references: Tensor | None = field(default=None, repr=False)
 
     def build(self) -> nn.Module:
@@ -87,11 +92,15 @@ class Checkpoint:
         if metadata.get("format") != FORMAT:
             raise ModelError(f"{path}: not written by crackcli train; train or export it again")
         try:
-            facts = json.loads(metadata["checkpoint"]) | {
-                "references": tensors.pop(REFERENCES, None)
+            facts = json.loads(metadata["checkpoint"])
+            facts |= {
+                "classes": tuple(facts["classes"]),
+                "licence": Licence.read(facts.get("licence")),
+                "sources": read_sources(facts.get("sources")),
+                "references": tensors.pop(REFERENCES, None),
+                "state": {name: value.float() for name, value in tensors.items()},
             }
-            state = {name: value.float() for name, value in tensors.items()}
-            return cls(**facts | {"classes": tuple(facts["classes"]), "state": state})
+            return cls(**facts)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{path}: written by another version of crackcli; train it anew"

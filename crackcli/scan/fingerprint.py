@@ -12,12 +12,15 @@ from crackcli.inference.strips import StripScorer
 from crackcli.rasters.reader import RasterInfo
 from crackcli.scenes.record import EngineRecord, ScoredRecord
 
+WITHOUT_EFFECT = ("device", "licence")  # facts of an engine that change no score
+
 
 def fingerprint(
     info: RasterInfo, scorer: StripScorer, core_px: int, zooms: Sequence[float]
 ) -> ScoredRecord:
-    """Return everything that a score depends on; the device is not part of it."""
-    engine = {k: v for k, v in asdict(scorer.engine.facts).items() if k != "device"}
+    """Return everything that a score depends on."""
+    facts = asdict(scorer.engine.facts).items()
+    engine = {name: value for name, value in facts if name not in WITHOUT_EFFECT}
     return {
         "source_sha256": info.digest,
         "transform": list(info.transform)[:6],

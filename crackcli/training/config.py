@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from crackcli.errors import UsageError
+from crackcli.licences import Licence
 
 EVALUATIONS = 12  # validations in a run, at equal parts of its schedule
 
@@ -38,6 +39,7 @@ class TrainConfig:
     device: str = "auto"
     workers: int | None = None  # processes that read and draw; None: 0 on a CPU, else up to 8
     arguments: dict[str, Any] = field(default_factory=dict)  # of the network
+    licence: Licence = Licence()  # of the result; not stated: that of ``start_from``
     overwrite: bool = False
 
     def __post_init__(self) -> None:

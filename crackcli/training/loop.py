@@ -46,6 +46,7 @@ from crackcli.training.calibration import Reliability
 from crackcli.training.config import TrainConfig
 from crackcli.training.objective import Objective, Score, Validation
 from crackcli.training.patches import TileDataset
+from crackcli.training.provenance import find_provenance
 from crackcli.training.regularisation import moving_average
 from crackcli.training.validation import network_input
 
@@ -124,7 +125,10 @@ def train(
         "training on %s: %d photographs, %d held out", device.name, len(training), len(held_out)
     )
 
-    run = Run(objective, len(training), objective.references(training))
+    used, weights = [*training, *held_out], objective.weight_sources
+    origin = find_provenance(config.licence, used, config.start_from, weights)
+    references = objective.references(training)
+    run = Run(objective, len(training), references=references, **origin._asdict())
     state = run.state
     tiles = objective.tile_dataset(training)
     if config.start_from or state.step:
@@ -178,11 +182,9 @@ class Run:
     It is saved in ``<output>.run/``, which is removed when the run is finished.
     """
 
-    def __init__(
-        self, objective: Objective[nn.Module], photographs: int, references: Tensor | None = None
-    ) -> None:
+    def __init__(self, objective: Objective[nn.Module], photographs: int, **constant: Any) -> None:
         self.objective = objective
-        self.references = references
+        self.constant = constant  # fields of the checkpoint that no step changes
         self.config = config = objective.config
         self.device = objective.device
         self.network = objective.network
@@ -285,7 +287,7 @@ class Run:
             state={name: value.contiguous() for name, value in folded.state_dict().items()},
             margin=validation.margin,
             history=history,
-            references=self.references,
+            **self.constant,
         )
 
     def resume(self) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from crackcli.datasets.folders import LabelledImage
 from crackcli.engines.device import Device
 from crackcli.errors import ModelError, UsageError
+from crackcli.licences import Source
 from crackcli.networks.chain import fold_batch_norm
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import NETWORKS, load
@@ -106,6 +107,11 @@ class Objective(ABC, Generic[Network]):
     @abstractmethod
     def tile_px(self) -> int:
         """The side of a training tile, in pixels."""
+
+    @property
+    def weight_sources(self) -> Sequence[Source]:
+        """The sources of weights of others that a new network starts from."""
+        return ()
 
     def parameter_groups(self, parameters: Sequence[nn.Parameter]) -> list[dict[str, Any]]:
         """Return the parameters to train in groups; ``scale`` is relative to the learning rate."""

