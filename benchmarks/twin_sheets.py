@@ -3,8 +3,9 @@
     python benchmarks/twin_sheets.py PHOTOS -o FOLDER [--pairs 12] [--seed 0] [--only NAME ...]
 
 PHOTOS is a folder of crack-free photographs. FOLDER gets one PNG for each family of distractors
-(family_NAME.png), one for distracted twins as in training, one for cracked twins, and one for
-cracks of each width (cracks_8px.png). They show photograph and twin side by side at 1:1.
+(family_NAME.png), one for distracted twins as in training, one for cracked twins, one for cracks of
+each width (cracks_8px.png) and one for each kind (kind_joints.png). They show photograph and twin
+side by side at 1:1; those of a kind show the twin, and the twin with its crack outlined in green.
 """
 
 import argparse
@@ -17,13 +18,15 @@ from numpy.random import Generator
 
 from crackcli.arrays import UInt8
 from crackcli.synthesis.distractors import DISTRACTORS
-from crackcli.synthesis.twins import cracked_twin, distracted_twin
+from crackcli.synthesis.twins import KINDS, cracked_twin, distracted_twin
 from crackcli.training.patches import read_photograph, resize
 
 TILE_PX = 256
 PAIRS_A_ROW = 2
 RIM_PX = 3
 WIDTHS_PX = (1, 2, 4, 8, 16)
+LEAST_COVER = 0.35  # of a pixel inside the outline of a crack
+GREEN = (0, 255, 0)
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
@@ -43,27 +46,54 @@ def main() -> None:
             continue
         rng = np.random.default_rng([args.seed, *name.encode()])
         photographs = some_photographs(args.photographs, args.pairs, rng)
-        pairs = [(photograph, draw(photograph, rng)) for photograph in photographs]
+        pairs = [draw(photograph, rng) for photograph in photographs]
         path = args.output / f"{name}.png"
         cv2.imwrite(str(path), cv2.cvtColor(sheet(pairs), cv2.COLOR_RGB2BGR))
         print(path)
 
 
-def sheets() -> dict[str, Callable[[UInt8, Generator], UInt8]]:
-    """What is drawn on each sheet."""
-    drawn: dict[str, Callable[[UInt8, Generator], UInt8]] = {
-        f"family_{name}": lambda photograph, rng, name=name: distracted_twin(
-            photograph, rng, [name]
-        )
-        for name in DISTRACTORS
-    }
-    for width_px in WIDTHS_PX:
-        drawn[f"cracks_{width_px}px"] = lambda photograph, rng, width_px=width_px: cracked_twin(
-            photograph, rng, width_px
-        )[0]
-    drawn["distracted"] = distracted_twin
-    drawn["cracked"] = lambda photograph, rng: cracked_twin(photograph, rng)[0]
-    return drawn
+Pair = tuple[UInt8, UInt8]
+Show = Callable[[UInt8, Generator], Pair]
+
+
+def sheets() -> dict[str, Show]:
+    """What is shown side by side on each sheet."""
+    families = {f"family_{name}": family(name) for name in DISTRACTORS}
+    widths = {f"cracks_{width_px}px": cracked(width_px) for width_px in WIDTHS_PX}
+    kinds = {f"kind_{kind}": outlined(kind) for kind in KINDS}
+    return {**families, **widths, **kinds, "distracted": family(None), "cracked": cracked(None)}
+
+
+def family(name: str | None) -> Show:
+    """A photograph, and its twin with distractors of a family, or random ones."""
+
+    def show(photograph: UInt8, rng: Generator) -> Pair:
+        return photograph, distracted_twin(photograph, rng, name and [name])
+
+    return show
+
+
+def cracked(width_px: float | None) -> Show:
+    """A photograph, and its twin with a crack of a width, or a random one."""
+
+    def show(photograph: UInt8, rng: Generator) -> Pair:
+        return photograph, cracked_twin(photograph, rng, width_px)[0]
+
+    return show
+
+
+def outlined(kind: str) -> Show:
+    """A twin with a crack of a kind, and the same with a line around the crack."""
+
+    def show(photograph: UInt8, rng: Generator) -> Pair:
+        twin, cover = cracked_twin(photograph, rng, kind=kind)
+        mask = (cover > LEAST_COVER).astype(np.uint8)
+        lines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        marked = twin.copy()
+        cv2.drawContours(marked, lines, -1, GREEN, 1)
+        return twin, marked
+
+    return show
 
 
 def some_photographs(folder: Path, count: int, rng: Generator) -> list[UInt8]:

@@ -127,6 +127,13 @@ def ramp(values: Field, low: float, high: float) -> Field:
 # Shapes
 
 
+def values_at(field: Field, points: Float64) -> Field:
+    """Return a field between its pixels (N, M) at points (N, M, 2)."""
+    x, y = np.moveaxis(points.astype(np.float32), -1, 0)
+    found = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, np.float32)
+
+
 def pixel_grid(shape: Shape) -> tuple[Field, Field]:
     """Return x (1, cols) and y (rows, 1) of the pixels."""
     return (

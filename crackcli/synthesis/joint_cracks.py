@@ -28,6 +28,7 @@ from crackcli.synthesis.brushes import (
     ramp,
     random_sign,
     value_noise,
+    values_at,
 )
 from crackcli.synthesis.cover import CrackPath, blur, resize
 from crackcli.synthesis.distractors.masonry import lay_masonry
@@ -37,6 +38,9 @@ CELLS = 96  # of the grid of the cheapest way, along the short side of a picture
 SIGMAS_PX = (1.0, 1.6, 2.6, 4.2)  # of ridges, about half the width of a joint
 STRIPS = 4  # of a picture, in which beds may be at other heights
 LEAST_BEDS = 0.85  # `bed_strength` from which a photograph shows joints
+COURSES = {"steps": 0.7, "bed": 0.18, "heads": 0.12}  # of cracks, with their probability
+LAYINGS = 3  # of masonry, until its joints are light enough
+LIGHT = 0.55  # brightness of joints that are, relative to that of the wall
 SNAP_PX = 4.0  # from the way on the grid to the middle of the joint
 STEP_PX = 2.0  # between the points of a crack
 CORNER_PX = 2.0  # sigma that rounds its corners
@@ -55,10 +59,16 @@ class WeakJoints:
 
 
 def lay_joints(rng: Generator, picture: Picture) -> tuple[Picture, WeakJoints]:
-    """Draw masonry onto a picture and return it with its joints."""
-    picture, joints = lay_masonry(rng, picture)
-    inside = ramp(joints.away_px, 0.5 * joints.wide_px + 1, 0)
-    return np.clip(picture, 0, 255), WeakJoints(inside, joints.wide_px)
+    """Draw masonry onto a picture and return it with its joints, most not so dark that a crack in
+    them would be as dark as they are."""
+    for _ in range(LAYINGS):
+        wall, joints = lay_masonry(rng, picture)
+        wall = np.clip(wall, 0, 255)
+        inside = ramp(joints.away_px, 0.5 * joints.wide_px + 1, 0)
+        bright = luma(wall)
+        if np.average(bright, weights=inside + 1e-6) >= LIGHT * bright.mean():
+            break
+    return wall, WeakJoints(inside, joints.wide_px)
 
 
 def find_joints(picture: Picture) -> WeakJoints | None:
@@ -126,7 +136,8 @@ def cheapest_way(rng: Generator, joints: WeakJoints) -> Float64:
     # A joint thinner than a cell still leads: the best pixel of each cell counts.
     thick = cv2.dilate(joints.inside, np.ones((2, 2))) if cell >= 2 else joints.inside
     weak = resize(np.asarray(thick, np.float32), grid, cv2.INTER_AREA)
-    strong = rng.uniform(2.5, 4.5)  # log of the cost of stones, relative to that of joints
+    # log of the cost of stones, relative to that of joints
+    strong: Field = np.full(grid, rng.uniform(2.5, 4.5), np.float32)
     hurdles = 0.5 * value_noise(rng, grid, 6)
     if chance(rng, 0.35):  # some stones are weak
         strong = strong - 2.2 * ramp(value_noise(rng, grid, 12), 0.2, 0.7)
@@ -136,14 +147,15 @@ def cheapest_way(rng: Generator, joints: WeakJoints) -> Float64:
     way.find_costs([first], [last])
     cells = np.array(way.traceback(last), np.float64)
     scale = np.array([cols / grid[1], rows / grid[0]])
-    return (cells[:, ::-1] + 0.5) * scale - 0.5
+    line: Float64 = (cells[:, ::-1] + 0.5) * scale - 0.5
+    return line
 
 
 def course_ends(rng: Generator, shape: Shape) -> tuple[Float64, Float64]:
     """Draw both ends (x, y) of a crack: on a diagonal, so that it is stepped, or along a bed."""
     rows, cols = shape
     rise = {"steps": rng.uniform(25, 65), "bed": rng.normal(0, 4), "heads": rng.normal(90, 8)}
-    deg = rise[str(rng.choice(list(rise), p=[0.7, 0.18, 0.12]))] * random_sign(rng)
+    deg = rise[str(rng.choice(list(COURSES), p=list(COURSES.values())))] * random_sign(rng)
     ahead = np.array([np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg))])
     middle = rng.uniform(0.3, 0.7, 2) * [cols, rows]
     reach = rng.uniform(0.3, 1.0, 2) * min(shape)
@@ -168,12 +180,7 @@ def follow(joints: WeakJoints, line: Float64) -> Float64:
     offsets = np.arange(-SNAP_PX, SNAP_PX + 0.5, 0.5)
     across = normals(even)
     tried = even[:, None] + offsets[:, None] * across[:, None]  # (N, offsets, 2)
-    found = cv2.remap(
-        blur(joints.inside, 0.7),
-        *np.moveaxis(tried.astype(np.float32), -1, 0),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    found = values_at(blur(joints.inside, 0.7), tried)
     best = offsets[np.argmax(found - 0.04 * np.abs(offsets), axis=1)]
     inside = found.max(axis=1) > 0.4  # elsewhere it crosses a stone
     by_px = smoothed(np.where(inside, best, 0.0), 1.5)

@@ -53,6 +53,8 @@ HAIRLINE_PX = (0.5, 2.0)
 FAINT = (0.12, 0.4)  # contrast of a hairline, if it is visible with it
 IN_JOINT = (0.25, 1.1)  # largest width of a crack in a joint, relative to the joint's
 DEEPER = 0.3  # a crack in a joint is darker than the joint by this fraction at least
+LEAST_OPEN = 0.3  # of a pixel, from which this holds
+DARKER = 10.0  # grey levels below its joint that count as a crack
 ATTEMPTS = 6
 MAX_WIDENINGS = 2  # of a crack that would not be visible
 MARGIN = 1.15  # factor on the contrast that is needed
@@ -88,22 +90,10 @@ def cracked_twin(
     for attempt in range(ATTEMPTS):
         names = choose_families(rng, most=2) if chance(rng, DISTRACTED) else []
         over = [name for name in names if DISTRACTORS[name].over]
-        beneath = [name for name in names if name not in over]
-        if kind == "joints":  # a second wall on the first would hide its joints
-            under, joints = (base, shown) if shown is not None else lay_joints(rng, base)
-            ground = Ground(under, joints=joints)
-        elif kind == "hairline":
-            under = draw_distractors(rng, base, [*beneath[:1], str(rng.choice(FORMWORK))])
-            ground = Ground(under, surface=base)
-        else:
-            under = draw_distractors(rng, base, beneath)
-            ground = Ground(under)
+        ground = prepared(rng, base, kind, [name for name in names if name not in over], shown)
         crack = visible_crack(rng, ground, width_px or ground.random_width(rng), camera, attempt)
-        cracked = draw_crack(rng, under, crack.open_, crack.width_px, crack.appearance, crack.tone)
-        if ground.joints is not None:
-            depth = 1 - DEEPER * crack.open_[..., None]
-            cracked = np.where(depth < 1 - DEEPER / 3, np.minimum(cracked, depth * under), cracked)
-        cover = crack.cover
+        under = ground.picture
+        cracked, cover = draw_on(rng, ground, crack)
         if over:
             under = draw_distractors(deepcopy(rng), under, over)  # the same objects on both
             cracked = draw_distractors(rng, cracked, over)
@@ -161,6 +151,20 @@ class Ground:
         return local_noise(brightness, sigma_px)
 
 
+def prepared(
+    rng: Generator, base: Picture, kind: str, names: list[str], shown: WeakJoints | None
+) -> Ground:
+    """Return the ground for a crack of a kind: a photograph with the distractors beneath the crack,
+    or with masonry unless it shows joints itself."""
+    if kind == "joints":  # other distractors would hide the joints
+        picture, joints = (base, shown) if shown is not None else lay_joints(rng, base)
+        return Ground(picture, joints=joints)
+    if kind == "hairline":
+        names = [*names[:1], str(rng.choice(FORMWORK))]
+    picture = draw_distractors(rng, base, names)
+    return Ground(picture, surface=base if kind == "hairline" else None)
+
+
 @dataclass(frozen=True)
 class VisibleCrack:
     """A crack before it is drawn.
@@ -214,6 +218,20 @@ def visible_crack(
         paths = [path.widened(by_px) for path in paths]
     appearance = replace(appearance, contrast=min(max(appearance.contrast, needed), BLACKEST))
     return VisibleCrack(paths, cover, open_, noise, tone, usual_px, appearance)
+
+
+def draw_on(rng: Generator, ground: Ground, crack: VisibleCrack) -> tuple[Picture, Floats]:
+    """Draw a crack onto its ground and return it with the coverage (rows, cols) that shows: none
+    where a joint is as dark as the crack in it."""
+    under = ground.picture
+    cracked = draw_crack(rng, under, crack.open_, crack.width_px, crack.appearance, crack.tone)
+    if ground.joints is None:
+        return cracked, crack.cover
+    within = (crack.open_ > LEAST_OPEN)[..., None]
+    deeper = np.minimum(cracked, (1 - DEEPER * crack.open_[..., None]) * under)
+    cracked = np.where(within, deeper, cracked)
+    darker = luma(under) - luma(cracked) >= DARKER * crack.open_
+    return cracked, crack.cover * darker
 
 
 def needed_contrast(dprime: Floats, lengths: Float64, short_px: int) -> float:

@@ -27,14 +27,14 @@ from numpy.random import Generator
 
 from crackcli.arrays import Float64, Floats, Int64
 from crackcli.rasters.sharpness import noise_power, slope
-from crackcli.synthesis.brushes import Field, Picture, luma, ramp
+from crackcli.synthesis.brushes import Field, Picture, luma, ramp, values_at
 from crackcli.synthesis.cover import CrackPath, blur, resize
 
 STRETCH_PX = 16.0
 NOISE_SIGMA_PX = 16.0  # of the surroundings whose noise counts
 LEAST_NOISE = (1.2, 0.012)  # grey levels, plus a fraction of the brightness: limit of the eye
 EYE_SIGMA_PX = 0.8  # of the eye itself, at 1:1
-LEAST_JOINT_NOISE = 2.5  # grey levels, along a joint: shadows in it distract the eye
+LEAST_JOINT_NOISE = 4.0  # grey levels, along a joint: shadows in it distract the eye
 STEP_PX = 2.0  # between the sampled pixels along a crack
 
 REBLUR_SIGMA_PX = 1.0
@@ -62,8 +62,7 @@ def noise_along(brightness: Field, paths: list[CrackPath], sigma_px: float) -> F
     spreads = []
     for path in paths:
         even = path.sampled(np.arange(0, path.along_px[-1], STEP_PX)).points
-        column = [np.ascontiguousarray(values, np.float32)[:, None] for values in even.T]
-        seen = cv2.remap(smooth, *column, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        seen = values_at(smooth, even[:, None])
         spreads.append(float((seen - blur_along(seen)).std()))
     return np.full(brightness.shape, np.hypot(max(spreads), LEAST_JOINT_NOISE), np.float32)
 
