@@ -68,7 +68,7 @@ def family(name: str | None) -> Show:
     """A photograph, and its twin with distractors of a family, or random ones."""
 
     def show(photograph: UInt8, rng: Generator) -> Pair:
-        return photograph, distracted_twin(photograph, rng, name and [name])
+        return photograph, distracted_twin(photograph, rng, None if name is None else [name])
 
     return show
 
