@@ -11,8 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
+import crackcli.synthesis.distractors.concrete as concrete
+import crackcli.synthesis.distractors.joints as joints
+import crackcli.synthesis.distractors.marks as marks
+import crackcli.synthesis.distractors.masonry as masonry
+import crackcli.synthesis.distractors.objects as objects
+import crackcli.synthesis.distractors.writing as writing
 from crackcli.synthesis.brushes import Picture
-from crackcli.synthesis.distractors import concrete, joints, marks, masonry, objects, writing
 
 
 @dataclass(frozen=True)
