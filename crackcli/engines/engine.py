@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from crackcli.licences import Licence
 Place = tuple[int, int]  # row and column of a pixel
 DEVICES = ("auto", "cpu", "cuda")
 DIRECT_KINDS = ("window", "tiles")  # of engines without a classifier; see `Engine`
+MARKED_FROM = 0.5  # P(crack) from which a pixel is marked by a model without a calibration
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,17 @@ class EngineFacts:
     baseline: str | None = None  # reference images of methods that compare with some
     precision: str = "float32"  # of the convolutions
     licence: Licence = Licence()  # of the model
+    calibration: Mapping[str, Any] | None = None  # see `crackcli.networks.checkpoint.Checkpoint`
 
     @property
     def direct(self) -> bool:
         """Whether pixels are scored without a classifier and its gate."""
         return self.kind in DIRECT_KINDS
+
+    @property
+    def marked_from(self) -> float:
+        """P(crack) from which a pixel is marked, for methods whose maps are P(crack)."""
+        return float((self.calibration or {}).get("threshold", MARKED_FROM))
 
 
 class TileEngine(Protocol):

@@ -75,6 +75,7 @@ class OnnxEngine:
             model_sha256=sha256(model),
             precision="tf32" if used == "cuda" else "float32",
             **{name: facts[name] for name in FACTS},
+            calibration=facts.get("calibration"),
             licence=licence_of(model, Licence.read(facts.get("licence"))),
         )
 

@@ -95,6 +95,7 @@ class TorchEngine:
             baseline=baseline,
             precision=self.device.precision,
             licence=licence_of(model, checkpoint.licence),
+            calibration=checkpoint.calibration,
         )
 
     def explain(self, images: UInt8, gate: float) -> ScoreMaps:

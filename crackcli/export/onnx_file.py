@@ -94,6 +94,7 @@ def describe(model: ModelProto, facts: EngineFacts, task: ExportTask) -> None:
     ours: dict[str, object] = {
         **{name: getattr(facts, name) for name in FACTS},
         "licence": asdict(facts.licence),
+        "calibration": facts.calibration,
         "version": __version__,
         "contract": CONTRACT,
         "checkpoint_sha256": facts.model_sha256,

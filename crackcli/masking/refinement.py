@@ -53,7 +53,6 @@ AREA_PX = 40
 # Bounds of a scene's threshold, by method and start, if the score has a unit. The unit is the root
 # of logits per pixel, divided by the root of the network's typical margin in logits.
 BOUNDS = {("lrp", "margin"): (0.0022, 0.0044)}
-HALF_PROBABILITY = 0.5**0.5  # threshold of a score that is the root of P(crack)
 
 
 @dataclass(frozen=True)

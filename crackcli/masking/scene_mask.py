@@ -16,7 +16,6 @@ import numpy as np
 from crackcli.arrays import Bools, Float32, Float64, Int64, UInt8
 from crackcli.masking.refinement import (
     BOUNDS,
-    HALF_PROBABILITY,
     HALO_PX,
     REACH_PX,
     SMOOTHED_PX,
@@ -43,6 +42,7 @@ from crackcli.threads import ThreadPool, thread_count
 
 CORE_PX = 1024
 BINS = 1024  # of the histogram of smoothed scores
+HALF = "0.5"  # threshold on P(crack) in scores of earlier versions, which do not state one
 STRIPS = 4  # of the mask that are painted at once
 
 
@@ -55,6 +55,7 @@ class Scores:
         self.top = float(tags["CRACKCLI_SCORE_TOP"])
         self.method, self.start = tags["CRACKCLI_METHOD"], tags["CRACKCLI_START"]
         self.unit = float(tags["CRACKCLI_MARGIN"]) ** 0.5
+        self.marked_from = float(tags.get("CRACKCLI_MARKED_FROM", HALF))
 
     def __enter__(self) -> "Scores":
         self.band.__enter__()
@@ -90,13 +91,13 @@ def any_score(coded: UInt8) -> bool:
 def find_threshold(score: Path, masking: Masking) -> float:
     """Return the threshold of a scene: half-way between the mean scores below and above it.
 
-    Bounds keep a crack-free image from being split into a less and a more cracked half. The
-    threshold is fixed if the score is a probability.
+    Bounds keep a crack-free image from being split into a less and a more cracked half. If the
+    score is the root of P(crack), the model determines the threshold instead.
     """
     with Scores(score) as scores:
         study = masking.recipe == "study"
         if find_method(scores.method).probability and not study:
-            return HALF_PROBABILITY
+            return scores.marked_from**0.5
         grid = Grid(*scores.band.shape, CORE_PX, HALO_PX)
     counts = np.zeros(BINS, np.int64)
     refined = masking.recipe == "refined"

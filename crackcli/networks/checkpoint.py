@@ -31,6 +31,8 @@ class Checkpoint:
     margin      typical logit(crack) - logit(no crack) of the network on a crack. Relevance adds up
                 to this difference, so scores of different networks are normalised by it
     history     how it was trained
+    calibration of a network that marks pixels: how its P(crack) was calibrated, the threshold on it
+                and the confidence of a crack (`crackcli.training.calibration.marks`); None without
     licence     what the model may be used for
     sources     what it was trained on
     references  (1 + N, 3, T, T) uint8, the mean of crack-free photographs and N of them: baselines
@@ -44,6 +46,7 @@ class Checkpoint:
     state: dict[str, Tensor] = field(repr=False)
     margin: float = 1.0
     history: dict[str, Any] = field(default_factory=dict, repr=False)
+    calibration: dict[str, Any] | None = field(default=None, repr=False)
     licence: Licence = Licence()
     sources: tuple[Source, ...] = field(default=(), repr=False)
     references: Tensor | None = field(default=None, repr=False)

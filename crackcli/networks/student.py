@@ -13,6 +13,7 @@ of the concatenations of a U-Net).
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -70,6 +71,13 @@ class Student(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.logits(images).sigmoid()
+
+    @torch.no_grad()
+    def scale_logits(self, scale: float, bias: float) -> None:
+        """Replace each logit z by scale z + bias."""
+        assert self.last.bias is not None
+        self.last.weight.mul_(scale)
+        self.last.bias.mul_(scale).add_(bias)
 
     @property
     def reach_px(self) -> int:

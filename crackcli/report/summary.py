@@ -30,6 +30,7 @@ class SceneReport:
     total_length_px: float
     total_area_px: int
     width_max_px: float
+    expected_cracks: float | None  # sum of the confidence of its cracks; None if unknown
     joints: int
     joints_length_px: float
     mm_per_px: float | None
@@ -89,6 +90,7 @@ def summarise(table: SceneCracks) -> SceneFigures:
         total_length_px=round(sum((crack.length_px for crack in table.cracks), 0.0), 3),
         total_area_px=sum(crack.area_px for crack in table.cracks),
         width_max_px=round(widest.widths.max_px if widest else 0.0, 3),
+        expected_cracks=expected_cracks(table),
         joints=len(table.joints),
         joints_length_px=round(sum((crack.length_px for crack in table.joints), 0.0), 3),
         mm_per_px=table.scale.mm_per_px if table.scale else None,
@@ -104,6 +106,13 @@ def summarise(table: SceneCracks) -> SceneFigures:
         valid_px=table.assessed_px,
         findings=findings,
     )
+
+
+def expected_cracks(table: SceneCracks) -> float | None:
+    """Return how many cracks of a scene are expected to be real: the sum of their confidence."""
+    if table.confidence is None:
+        return None
+    return round(sum(table.confidence.of(crack) or 0.0 for crack in table.cracks), 2)
 
 
 def summary_table(scenes: Sequence[SceneFigures]) -> list[str]:

@@ -24,6 +24,7 @@ from crackcli.progress import FractionDone, Progress, ignore, part
 from crackcli.rasters.reader import RasterInfo
 from crackcli.rasters.score_mask import read_tags
 from crackcli.registry import FORMATS
+from crackcli.report.confidence import find_confidence
 from crackcli.report.default_options import by_default
 from crackcli.report.identity import check_names, identify, relevance_top
 from crackcli.report.tables.columns import EDGES
@@ -95,7 +96,7 @@ def trace_scene(
             (joints if joint else cracks).append(crack)
     assessed_px, assessed = traced.assessed_px, None
     del traced  # memory: the measured cracks replace these
-    optics = None
+    tags, optics = read_tags(scene.score), None
     info = find_photograph(scene, task.out, has_lines=bool(cracks or joints))
     if info is not None:
         # Both read the photograph and are independent of each other.
@@ -124,7 +125,8 @@ def trace_scene(
         joint_from=task.joint_likelihood,
         tone=(task.tone or EDGES) if optics else None,
         optics=optics,
-        relevance_top=relevance_top(read_tags(scene.score)),
+        relevance_top=relevance_top(tags),
+        confidence=find_confidence(scene.record, tags),
         identity=identify(task.out, scene, task.asset_id, task.campaign_id),
         photograph=info,
         by_default=by_default(scene),

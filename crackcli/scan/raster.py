@@ -254,6 +254,7 @@ def tags_of(
         "CRACKCLI_METHOD": facts.method,
         "CRACKCLI_START": facts.start,
         "CRACKCLI_MARGIN": repr(facts.margin),
+        "CRACKCLI_MARKED_FROM": repr(facts.marked_from),  # P(crack); of scores that are its root
         "CRACKCLI_VERSION": __version__,
         "CRACKCLI_SCORED": store.digest,
         "CRACKCLI_ZOOMS": ",".join(f"{view.zoom:g}" for view in views),

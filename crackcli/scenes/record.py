@@ -81,6 +81,7 @@ class EngineRecord(TypedDict, total=False):
     passes: int
     baseline: str | None
     precision: str
+    calibration: dict[str, Any] | None
 
 
 class ScoredRecord(TypedDict):

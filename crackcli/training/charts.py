@@ -1,16 +1,17 @@
 """Files beside a checkpoint: validation scores by source, learning curve, reliability diagram."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from crackcli.files import atomic_write, write_csv
-from crackcli.training.calibration import Reliability
+from crackcli.training.calibration.reliability import Reliability
 from crackcli.training.objective import Score
 
 HELD_OUT = "held_out_"  # prefix of the validation metrics in a learning curve
 LOSS = "held_out_loss"
+FRACTIONS = ("predicted", "observed")  # fields of a bin of a reliability diagram
 
 
 def write_scores(scores: Sequence[Score], path: Path) -> Path:
@@ -52,32 +53,26 @@ def write_curve(curve: Sequence[dict[str, float]], path: Path) -> Path:
     return path
 
 
-def write_reliability(found: Reliability, path: Path) -> Path:
-    """Plot the observed over the predicted fraction of cracks as PNG, and return ``path``.
+def write_reliability(found: Mapping[str, Reliability], path: Path) -> Path:
+    """Plot observed over predicted fractions as PNG, one diagram for each kind of examples, and
+    return ``path``.
 
-    Counts are drawn below. The photographs are those that the calibration was fitted to, so that
-    it is a little worse on others.
+    Counts are drawn below, on a logarithmic scale. Those of photographs and of pixels were used for
+    the fit, so that the calibration is a little worse on others.
     """
-    figure = Figure(figsize=(4.5, 5), layout="constrained")
-    upper, lower = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
-    filled = [each for each in found.bins if each.photographs]
-    upper.plot([0, 1], [0, 1], ":", color="0.5", label="perfect calibration")
-    upper.plot(
-        [each.predicted for each in filled],
-        [each.observed for each in filled],
-        "o-",
-        label="held-out photographs",
-    )
-    upper.set(ylabel="fraction of photographs with a crack", ylim=(0, 1), xlim=(0, 1))
-    upper.set_title(f"expected calibration error {found.error:.1%}", fontsize="medium")
-    upper.legend(loc="upper left")
-    lower.bar(
-        [each.low for each in found.bins],
-        [each.photographs for each in found.bins],
-        width=1 / len(found.bins),
-        align="edge",
-    )
-    lower.set(xlabel="predicted P(crack)", ylabel="photographs")
+    figure = Figure(figsize=(0.5 + 4 * len(found), 5), layout="constrained")
+    axes = figure.subplots(2, len(found), height_ratios=[4, 1], sharex=True, squeeze=False)
+    for (examples, each), (upper, lower) in zip(found.items(), axes.T, strict=True):
+        filled = [one for one in each.bins if one.count]
+        predicted, observed = ([getattr(one, name) for one in filled] for name in FRACTIONS)
+        upper.plot([0, 1], [0, 1], ":", color="0.5", label="perfect calibration")
+        upper.plot(predicted, observed, "o-", label=f"held-out {examples}")
+        upper.set(ylabel=f"fraction of {examples} that are a crack", ylim=(0, 1), xlim=(0, 1))
+        upper.set_title(f"expected calibration error {each.error:.1%}", fontsize="medium")
+        upper.legend(loc="upper left")
+        starts, counts = [one.low for one in each.bins], [one.count for one in each.bins]
+        lower.bar(starts, counts, width=1 / len(counts), align="edge")
+        lower.set(xlabel="predicted", ylabel=examples, yscale="symlog")
     with atomic_write(path) as aside:
         figure.savefig(aside, dpi=120)
     return path

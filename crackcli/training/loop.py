@@ -42,7 +42,7 @@ from crackcli.errors import CrackError, InputError, ModelError, UsageError
 from crackcli.files import atomic_write, refuse_existing
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import OBJECTIVES, load
-from crackcli.training.calibration import Reliability
+from crackcli.training.calibration.reliability import Reliability
 from crackcli.training.config import TrainConfig
 from crackcli.training.objective import Objective, Score, Validation
 from crackcli.training.patches import TileDataset
@@ -92,7 +92,7 @@ class TrainResult:
     curve: list[dict[str, float]]
     training: int  # photographs
     held_out: int
-    reliability: Reliability | None  # of the calibrated P(crack); None without a classifier
+    reliability: dict[str, Reliability]  # see `Objective.reliability`
 
 
 def train(
@@ -146,7 +146,7 @@ def train(
             batches = endless_batches(tiles, config, device, skip=state.step)
         on_step(state)
 
-    return run.finish()
+    return run.finish(held_out)
 
 
 def suitable(objective: Objective[nn.Module], data: Split) -> Split:
@@ -303,7 +303,7 @@ class Run:
             self.optimiser.load_state_dict(saved["optimiser"])
             names, progress = {key: name for name, key in SAVED_AS.items()}, saved["progress"]
             self.state = TrainingState(**{names.get(key, key): progress[key] for key in progress})
-            self.result()  # `finish` needs the best checkpoint: check it now
+            self.result(self.best())  # `finish` needs it: check it now
         except (RuntimeError, TypeError, ValueError, KeyError, pickle.UnpicklingError) as error:
             raise ModelError(
                 f"{path}: belongs to a run with other options, or is damaged; remove "
@@ -311,9 +311,13 @@ class Run:
             ) from error
         log.info("resuming at step %d of %d", self.state.step, self.state.steps)
 
-    def result(self) -> TrainResult:
-        """Return the result of the run, as the history of the best checkpoint records it."""
-        history = Checkpoint.read(self.folder / "best.safetensors").history
+    def best(self) -> Checkpoint:
+        """Read the best checkpoint of the run so far."""
+        return Checkpoint.read(self.folder / "best.safetensors")
+
+    def result(self, checkpoint: Checkpoint) -> TrainResult:
+        """Return the result of the run, as the history of a checkpoint records it."""
+        history = checkpoint.history
         return TrainResult(
             output=self.config.output,
             scores=[self.objective.score_type(**score) for score in history["scores"]],
@@ -322,11 +326,11 @@ class Run:
             **history["photographs"],
         )
 
-    def finish(self) -> TrainResult:
-        """Copy the best checkpoint to the output and remove the folder of the run."""
-        result = self.result()
-        with atomic_write(self.config.output) as aside:
-            shutil.copyfile(self.folder / "best.safetensors", aside)
+    def finish(self, held_out: Sequence[LabelledImage]) -> TrainResult:
+        """Write the best checkpoint, calibrated, to the output and remove the folder of the run."""
+        checkpoint = self.objective.calibrated(self.best(), held_out)
+        result = self.result(checkpoint)
+        checkpoint.save(self.config.output)
         shutil.rmtree(self.folder)
         return result
 

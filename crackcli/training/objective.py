@@ -20,10 +20,11 @@ from crackcli.licences import Source
 from crackcli.networks.chain import fold_batch_norm
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import NETWORKS, load
-from crackcli.training.calibration import Reliability
+from crackcli.training.calibration.reliability import Reliability
 from crackcli.training.config import TrainConfig
 from crackcli.training.patches import TileDataset
 
+PHOTOGRAPHS = "photographs"  # whose P(crack) is calibrated; see `Objective.reliability`
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -153,9 +154,14 @@ class Objective(ABC, Generic[Network]):
         """Return a copy of a network as it is saved, on the CPU with batch norm folded away."""
         return cast(Network, fold_batch_norm(network).cpu())  # `fold_batch_norm` keeps the class
 
-    def reliability(self, history: dict[str, Any]) -> Reliability | None:
-        """Return the calibration of probabilities, from the history of a checkpoint."""
-        return None
+    def calibrated(self, checkpoint: Checkpoint, held_out: Sequence[LabelledImage]) -> Checkpoint:
+        """Return the best checkpoint, calibrated by held-out photographs."""
+        return checkpoint  # most objectives need no more than their validations
+
+    def reliability(self, history: dict[str, Any]) -> dict[str, Reliability]:
+        """Return the reliability of probabilities by what they are of, such as `PHOTOGRAPHS`, from
+        the history of a checkpoint."""
+        return {}
 
 
 def refuse_unused(config: TrainConfig, unused: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")  # the package imports it
 
-from crackcli.training.calibration import fit_temperature, log_loss, reliability
+from crackcli.training.calibration.photographs import fit_temperature, log_loss, reliability
 
 
 def drawn(temperature, count=20_000, seed=5):

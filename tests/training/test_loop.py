@@ -13,11 +13,11 @@ from crackcli.errors import ModelError, OutputError, UsageError
 from crackcli.networks import vgg11
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.augmentation import to_tensor
-from crackcli.training.calibration import fit_temperature
+from crackcli.training.calibration.photographs import fit_temperature
 from crackcli.training.charts import write_curve, write_reliability, write_scores
 from crackcli.training.config import TrainConfig
 from crackcli.training.loop import Run, train
-from crackcli.training.objective import Objective
+from crackcli.training.objective import PHOTOGRAPHS, Objective
 from crackcli.training.objectives.classification import Classification
 from crackcli.training.patches import read_photograph
 from crackcli.training.regularisation import (
@@ -144,7 +144,7 @@ def test_the_probabilities_of_the_checkpoint_are_calibrated(photographs, trained
 def test_a_reliability_diagram_is_written(trained, tmp_path):
     path = write_reliability(trained.reliability, tmp_path / "model.reliability.png")
 
-    assert sum(each.photographs for each in trained.reliability.bins) == 12
+    assert sum(each.count for each in trained.reliability[PHOTOGRAPHS].bins) == 12
     assert cv2.imread(str(path)).shape[2] == 3
 
 

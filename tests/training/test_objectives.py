@@ -23,6 +23,7 @@ from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.charts import write_curve, write_scores
 from crackcli.training.config import TrainConfig
 from crackcli.training.loop import train
+from crackcli.training.objective import PHOTOGRAPHS
 from crackcli.training.objectives.reconstruction import split_tiles
 from crackcli.training.objectives.segmentation import mask_loss, pooled_score
 from crackcli.training.patches import MaskedPatches, mask_path, read_masked
@@ -81,7 +82,7 @@ def test_a_u_net_learns_which_pixels_are_crack(photographs, unet):
     assert score.f1 > 0.8
     assert score.false_share < 0.02
     assert (score.crack, score.no_crack) == (4, 4)
-    assert (unet.training, unet.held_out, unet.reliability) == (24, 8, None)
+    assert (unet.training, unet.held_out, unet.reliability) == (24, 8, {})
     assert Checkpoint.read(unet.output).classes == ("crack",)
 
 
@@ -348,4 +349,4 @@ def test_a_classifier_needs_no_masks(photographs, tmp_path):
     result = train(config(photographs, tmp_path / "m.safetensors", {}, **changes))
 
     assert result.training == 24
-    assert result.reliability is not None
+    assert list(result.reliability) == [PHOTOGRAPHS]

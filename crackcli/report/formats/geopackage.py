@@ -65,6 +65,7 @@ LAYER_STYLES = """CREATE TABLE layer_styles (
 NEWER = {
     *("asset_id", "campaign_id", "area_width_px", "area_width_mm2", "relevance_sum", "note"),
     *("detect_limit_px", "detect_limit_mm", "measure_limit_px", "measure_limit_mm", "measurable"),
+    "confidence",
 }
 KINDS = {str: object, float: np.float64, int: np.int32, bool: np.bool_}
 

