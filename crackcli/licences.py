@@ -50,14 +50,14 @@ class Licence:
 
 @dataclass(frozen=True)
 class Source:
-    """A source of training photographs, or of weights that a training started from.
+    """A source of training photographs, or a model that a training started from or was taught by.
 
     licence  as the source states it; empty: not stated
     origin   who made it, or what collection it belongs to
     """
 
     name: str
-    photographs: int = 0  # 0: of weights
+    photographs: int = 0  # 0: a model
     licence: str = ""
     origin: str = ""
 

@@ -1,13 +1,14 @@
 """Model files that come with the package, and which model and method a request means."""
 
 import json
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from crackcli.errors import UsageError
 from crackcli.files import sha256
-from crackcli.licences import Licence
+from crackcli.licences import Licence, Source, read_sources
 from crackcli.registry import CLASSIFIER, DEFAULT_METHOD, NETWORK_METHODS, find_method
 
 SHIPPED = "vgg11_128"
@@ -34,7 +35,28 @@ class Choice(NamedTuple):
     method: str | None
 
 
-def parse_model(text: str, option: str = "--model") -> Path | str:
+@dataclass(frozen=True)
+class ModelCard:
+    """A shipped model: what it may be used for, what it learnt from, and its figures.
+
+    f1                 of test sets by name, in % at 0 and 2 px
+    crack_free_marked  % of the pixels of crack-free test patches
+    recipe             method and masking that were measured
+    """
+
+    name: str
+    network: str
+    method: str  # by default
+    default: bool  # of crackcli scan
+    megabytes: float
+    licence: Licence
+    sources: tuple[Source, ...]
+    f1: dict[str, list[float]] = field(default_factory=dict)
+    crack_free_marked: float | None = None
+    recipe: str = ""
+
+
+def parse_model(text: str) -> Path | str:
     """Return the path of a model file as typed, or the name of a shipped model.
 
     Text with a suffix or a separator is a path, other text a name. Raises a `UsageError` if no
@@ -44,7 +66,7 @@ def parse_model(text: str, option: str = "--model") -> Path | str:
         return Path(text)
     if text not in MODELS:
         raise UsageError(
-            f"{option} {text}: not a shipped model; choose one of: {', '.join(MODELS)}, or give a "
+            f"--model {text}: not a shipped model; choose one of: {', '.join(MODELS)}, or give a "
             "file with its suffix (.onnx or .safetensors)"
         )
     return text
@@ -93,6 +115,43 @@ def read_cards() -> dict[str, dict[str, Any]]:
     """Return the content of `CARDS` by the names of models; empty if the file is missing."""
     path = models_folder() / CARDS
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def list_models() -> list[ModelCard]:
+    """Return the cards of the models in this installation."""
+    default, cards = choose().model, read_cards()
+    found = []
+    for name, network in MODELS.items():
+        checkpoint, card = shipped(".safetensors", name), cards.get(name, {})
+        if not checkpoint.is_file():
+            continue
+        facts = read_facts(checkpoint)
+        found.append(
+            ModelCard(
+                name,
+                network,
+                NETWORK_METHODS[network],
+                default=name == default,
+                megabytes=round(checkpoint.stat().st_size / 1e6, 1),
+                licence=licence_of(checkpoint, Licence.read(facts.get("licence"))),
+                sources=read_sources(facts.get("sources") or card.get("sources")),
+                f1=card.get("f1", {}),
+                crack_free_marked=card.get("crack_free_marked"),
+                recipe=card.get("recipe", ""),
+            )
+        )
+    return found
+
+
+def read_facts(checkpoint: Path) -> dict[str, Any]:
+    """Return the facts in the header of a checkpoint, without the package that reads its weights.
+
+    A safetensors file begins with the length of its header (8 bytes) and the header, which is JSON.
+    """
+    with checkpoint.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    facts: dict[str, Any] = json.loads(header["__metadata__"]["checkpoint"])
+    return facts
 
 
 def licence_of(file: Path, stated: Licence) -> Licence:

@@ -23,12 +23,12 @@ def test_other_text_is_a_name_even_if_such_a_file_exists(tmp_path, monkeypatch):
 
 def test_an_unknown_name_is_answered_with_the_names():
     says = (
-        "--from opne: not a shipped model; choose one of: vgg11_128, student, open, unet, cae, or "
+        "--model opne: not a shipped model; choose one of: vgg11_128, student, open, unet, cae, or "
         r"give a file with its suffix \(.onnx or .safetensors\)"
     )
 
     with pytest.raises(UsageError, match=says):
-        parse_model("opne", "--from")
+        parse_model("opne")
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -17,6 +17,7 @@ from crackcli.cli.compare import compare
 from crackcli.cli.evaluate import evaluate
 from crackcli.cli.export import export
 from crackcli.cli.learn import learn
+from crackcli.cli.models import models
 from crackcli.cli.report import report
 from crackcli.cli.scan import scan
 from crackcli.cli.selftest import selftest
@@ -39,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, learn, export, scan, report, compare, evaluate, selftest):
+for command in (models, train, learn, export, scan, report, compare, evaluate, selftest):
     app.command(epilog=EXIT_CODES)(command)
 
 

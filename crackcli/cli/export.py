@@ -9,7 +9,7 @@ import typer
 
 from crackcli.cli import options
 from crackcli.cli.logs import configure_logging
-from crackcli.registry import DEFAULT_METHOD, DEFAULT_START
+from crackcli.registry import DEFAULT_START
 
 
 def export(
@@ -17,7 +17,7 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="ONNX file to write.", show_default=False)
     ],
-    method: options.GraphMethod = DEFAULT_METHOD,
+    method: options.GraphMethod = None,
     start: options.GraphStart = DEFAULT_START,
     baseline: options.Baseline = None,
     weights_beside: Annotated[

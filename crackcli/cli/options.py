@@ -5,6 +5,7 @@ from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
+from crackcli.errors import UsageError
 from crackcli.registry import BASELINES, METHODS
 
 METHOD_MENU = ", ".join(METHODS)
@@ -19,14 +20,17 @@ def parse_model(text: str) -> Path | str:
     """Return a model as typed: a file, or the name of a shipped one."""
     from crackcli.shipped_models import parse_model as parse
 
-    return parse(text)
+    try:
+        return parse(text)
+    except UsageError as error:
+        raise BadParameter(str(error).removeprefix("--model ")) from error
 
 
 def parse_checkpoint(text: str) -> Path:
-    """Return the checkpoint of --from as typed, or that of a shipped model."""
-    from crackcli.shipped_models import SHIPPED, parse_model, shipped
+    """Return a checkpoint as typed, or that of a shipped model."""
+    from crackcli.shipped_models import SHIPPED, shipped
 
-    model = SHIPPED if text == "shipped" else parse_model(text, "--from")
+    model = SHIPPED if text == "shipped" else parse_model(text)
     return model if isinstance(model, Path) else shipped(".safetensors", model)
 
 
@@ -183,7 +187,13 @@ Method = Annotated[
     ),
 ]
 GraphMethod = Annotated[
-    str, Option("--method", help=f"Method that scores the pixels: {METHOD_MENU}.")
+    str | None,
+    Option(
+        "--method",
+        help=f"Method that scores the pixels: {METHOD_MENU} "
+        "\\[default: lrp for a classifier, else that of the network].",
+        show_default=False,
+    ),
 ]
 Start = Annotated[
     str | None,
@@ -336,7 +346,13 @@ LearnFrom = Annotated[
 ]
 Seed = Annotated[int, Option(min=0, help="Seed of all random numbers.")]
 Checkpoint = Annotated[
-    Path, Argument(help="Checkpoint (.safetensors) of crackcli train.", show_default=False)
+    Path,
+    Argument(
+        help="Checkpoint (.safetensors) of crackcli train, or the name of a shipped model.",
+        parser=parse_checkpoint,
+        metavar="MODEL",
+        show_default=False,
+    ),
 ]
 Before = Annotated[
     Path, Argument(help="Output folder of the earlier campaign.", show_default=False)

@@ -12,6 +12,7 @@ from crackcli.cli import options
 from crackcli.cli.logs import configure_logging
 from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import UsageError
+from crackcli.licences import Licence
 from crackcli.registry import CLASSIFIER, check_choice
 
 AUGMENT = ("drawn", "plain")
@@ -105,8 +106,8 @@ def train(
         Path | None,
         typer.Option(
             "--table",
-            help="CSV with columns path, photo, source \\[default: photographs.csv in the "
-            "folder, else file names].",
+            help="CSV with columns path, photo, source and, for the sources stored in the result, "
+            "licence and origin \\[default: photographs.csv in the folder, else file names].",
             show_default=False,
         ),
     ] = None,
@@ -118,6 +119,22 @@ def train(
             "no_crack/ only."
         ),
     ] = CLASSIFIER,
+    licence: Annotated[
+        str,
+        typer.Option(
+            help="Licence of the result, stored in it: a short name, and after a colon what it "
+            "allows, as in 'CC BY 4.0: any use, with attribution' \\[default: that of --from, else "
+            "not stated].",
+            show_default=False,
+        ),
+    ] = "",
+    attribution: Annotated[
+        str,
+        typer.Option(
+            help="With --licence: text to print where the model or its results are published.",
+            show_default=False,
+        ),
+    ] = "",
     seed: options.Seed = 0,
     device: options.DeviceName = "auto",
     workers: Annotated[
@@ -164,6 +181,8 @@ def train(
     configure_logging(quiet=quiet, verbose=verbose)
     if mine and network != CLASSIFIER:
         raise UsageError(f"--mine has no effect with --network {network}; leave it out")
+    if attribution and not licence:
+        raise UsageError("--attribution needs --licence; give the licence that asks for it")
     config = TrainConfig(
         photographs=photographs,
         output=output,
@@ -178,6 +197,7 @@ def train(
         learning_rate=learning_rate,
         drawn=fraction_drawn(network, augment, drawn),
         held_out=held_out,
+        licence=Licence.parse(licence, attribution) if licence else Licence(),
         seed=seed,
         device=device,
         workers=workers,

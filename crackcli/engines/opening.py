@@ -46,8 +46,8 @@ def find_model(choice: Choice, start: str | None, engine: str) -> Path:
         path = shipped(CHECKPOINT if engine == "torch" else GRAPH, model)
         if not path.is_file():
             raise ModelError(
-                f"--method {method}: no model {model} is in this installation; give one of "
-                f"crackcli train --network {row.network} with --model"
+                f"model {model}: not in this installation; choose one that crackcli models lists, "
+                f"or give one of crackcli train --network {row.network} with --model"
             )
         return path
     if engine not in ("auto", "onnx"):

@@ -31,6 +31,7 @@ from crackcli.files import refuse_existing, sha256
 from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
+from crackcli.licences import Source
 from crackcli.masking.refinement import (
     SMOOTH_GREY_PX,
     grey,
@@ -73,6 +74,8 @@ def train_explained(config: TrainConfig, teacher: Path, progress: Progress = ign
     labelled = label_photographs(found, scorer, folder, part(progress, 0, EXPLAINED_AT))
     trained = part(progress, EXPLAINED_AT, 1)
     data = split(labelled, config.held_out, config.seed)
+    source = Source(f"labels by {teacher.name}", licence=scorer.engine.facts.licence.name)
+    config = replace(config, taught_by=(source,))
     return train(config, lambda state: trained(state.fraction, state.summary), data)
 
 

@@ -149,6 +149,7 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
         "scored": scored,
         "device": facts.device,
         "precision": facts.precision,
+        "licence": facts.licence.name or None,
         "masking": cast(MaskingRecord, asdict(masking)),
         "threshold": threshold,
         "tiles_gated": float(tags["CRACKCLI_TILES_GATED"]),

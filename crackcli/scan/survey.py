@@ -24,10 +24,12 @@ from crackcli.masking.refinement import Masking
 from crackcli.progress import Progress, ignore, part
 from crackcli.rasters.reader import MIN_SIDE_PX
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
+from crackcli.registry import find_method
 from crackcli.scan.inputs import Failure, find_rasters
 from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scan.raster import ScanSummary, ScanTask, scan_raster
 from crackcli.scenes.recorded_scale import Hints
+from crackcli.shipped_models import choose
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +98,10 @@ def scan_survey(
     scorer, core_px = opened(task)
     engine = scorer.engine
     log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
+    if find_method(engine.facts.method).network is not None:
+        chosen = choose(task.model_options.model, task.model_options.method).model
+        name = chosen if isinstance(chosen, str) else engine.facts.model
+        log.info("model: %s (%s); crackcli models lists others", name, engine.facts.licence)
 
     with lock_folder(task.output):
         try:

@@ -128,6 +128,7 @@ class SceneFacts(TypedDict):
     scored: ScoredRecord
     device: str
     precision: str
+    licence: str | None
     masking: MaskingRecord
     threshold: float
     tiles_gated: float
@@ -200,6 +201,11 @@ class SceneRecord:
     def model_sha256(self) -> str | None:
         """Digest of the model's file; None if missing."""
         return self.engine.get("model_sha256")
+
+    @property
+    def licence(self) -> str | None:
+        """Short name of the licence of the model; None if it is not stated."""
+        return cast("str | None", self.facts.get("licence"))
 
     @property
     def method(self) -> str | None:

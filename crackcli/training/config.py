@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from crackcli.errors import UsageError
-from crackcli.licences import Licence
+from crackcli.licences import Licence, Source
 
 EVALUATIONS = 12  # validations in a run, at equal parts of its schedule
 
@@ -39,6 +39,7 @@ class TrainConfig:
     device: str = "auto"
     workers: int | None = None  # processes that read and draw; None: 0 on a CPU, else up to 8
     arguments: dict[str, Any] = field(default_factory=dict)  # of the network
+    taught_by: tuple[Source, ...] = ()  # models whose marks are labels
     licence: Licence = Licence()  # of the result; not stated: that of ``start_from``
     overwrite: bool = False
 

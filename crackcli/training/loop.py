@@ -125,8 +125,8 @@ def train(
         "training on %s: %d photographs, %d held out", device.name, len(training), len(held_out)
     )
 
-    used, weights = [*training, *held_out], objective.weight_sources
-    origin = find_provenance(config.licence, used, config.start_from, weights)
+    used, models = [*training, *held_out], [*objective.weight_sources, *config.taught_by]
+    origin = find_provenance(config.licence, used, config.start_from, models)
     references = objective.references(training)
     run = Run(objective, len(training), references=references, **origin._asdict())
     state = run.state

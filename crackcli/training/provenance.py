@@ -22,20 +22,20 @@ def find_provenance(
     licence: Licence,
     found: Sequence[LabelledImage],
     start_from: Path | None = None,
-    weights: Sequence[Source] = (),
+    models: Sequence[Source] = (),
 ) -> Provenance:
     """Return the provenance of a network that learns from photographs ``found``.
 
-    ``weights`` are sources of weights that it starts from. A checkpoint that it starts from passes
+    ``models`` are others that it starts from or is taught by. The checkpoint of a warm start passes
     on its sources, and its licence unless another is given.
     """
     photographs = count_sources(found)
     if start_from is None:
-        return Provenance(licence, merge_sources([*weights, *photographs]))
+        return Provenance(licence, merge_sources([*models, *photographs]))
     checkpoint = Checkpoint.read(start_from)
     earlier = licence_of(start_from, checkpoint.licence)
     start = Source(f"weights of {start_from.name}", licence=earlier.name)
-    sources = merge_sources([start, *checkpoint.sources, *weights, *photographs])
+    sources = merge_sources([start, *checkpoint.sources, *models, *photographs])
     return Provenance(licence or earlier, sources)
 
 

@@ -6,6 +6,7 @@ Scans a photograph with the model inside the wheel and reports it, without torch
 """
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,10 @@ import crackcli
 
 CHECKOUT = Path(__file__).parents[2]
 PHOTOGRAPHS = CHECKOUT / "sample_data" / "patches"
+NEEDED = (
+    *("py.typed", "report/severity_profiles.toml"),
+    *("_models/models.json", "_models/vgg11_128.lrp.margin.onnx"),
+)
 
 
 def run(*arguments: str, folder: Path) -> str:
@@ -37,7 +42,7 @@ def main() -> None:
         sys.exit(f"{package} is the checkout; install the wheel first")
     if util.find_spec("torch") is not None:
         sys.exit("torch is installed: this environment is more than the base installation")
-    for name in ("py.typed", "report/severity_profiles.toml", "_models/vgg11_128.lrp.margin.onnx"):
+    for name in NEEDED:
         if not resources.files("crackcli").joinpath(name).is_file():
             sys.exit(f"the wheel lacks crackcli/{name}")
     photograph = sorted((PHOTOGRAPHS / "crack").iterdir())[0]
@@ -45,6 +50,11 @@ def main() -> None:
         version = run("--version", folder=Path(folder)).strip()
         if metadata.version("crackcli") not in version:
             sys.exit(f"crackcli --version prints {version!r}")
+        if not all(
+            card["licence"]["name"]
+            for card in json.loads(run("models", "--json", folder=Path(folder)))
+        ):
+            sys.exit("crackcli models lists a model without a licence")
         run("scan", str(photograph), "-o", "out", folder=Path(folder))
         run("report", "out", folder=Path(folder))
         with (Path(folder) / "out" / "cracks.csv").open(encoding="utf-8", newline="") as file:

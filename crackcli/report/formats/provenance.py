@@ -43,6 +43,7 @@ def of_scene(table: SceneCracks, space: str) -> dict[str, Any]:
         "source_sha256": record.source_sha256,
         "acquired_utc": record.acquired_utc,
         "model_sha256": record.model_sha256,
+        "model_licence": record.licence,
         "method": record.method,
         "parameters_sha256": parameters_sha256(record),
         "crs_wkt": scene.crs_wkt,

@@ -1,0 +1,51 @@
+"""Writes licence and sources into a checkpoint that was trained without; keeps its weights.
+
+    python models/describe.py models/open.safetensors PHOTOGRAPHS
+        --licence "CC BY 4.0: any use, also commercial, with attribution" --attribution "..."
+
+PHOTOGRAPHS is the folder that the network was trained on; its photographs.csv has the columns
+licence and origin, from which the sources are counted. Sources that the checkpoint states already
+are kept, such as those of the weights that the training started from. Export the graph again
+afterwards: it refers to places in the checkpoint.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from crackcli.datasets.folders import list_photographs
+from crackcli.licences import Licence, merge_sources
+from crackcli.networks.checkpoint import Checkpoint
+from crackcli.training.provenance import count_sources
+
+
+def describe(path: Path, photographs: Path, table: Path | None, licence: Licence) -> Checkpoint:
+    """Write licence and sources into the checkpoint at ``path`` and return it."""
+    checkpoint = Checkpoint.read(path)
+    counted = count_sources(list_photographs(photographs, table))
+    described = replace(
+        checkpoint, licence=licence, sources=merge_sources([*checkpoint.sources, *counted])
+    )
+    described.save(path)
+    return described
+
+
+def main() -> None:
+    """Read the arguments, describe the checkpoint and print what it states."""
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("checkpoint", type=Path)
+    arguments.add_argument("photographs", type=Path)
+    arguments.add_argument("--table", type=Path)
+    arguments.add_argument("--licence", required=True)
+    arguments.add_argument("--attribution", default="")
+    given = arguments.parse_args()
+    licence = Licence.parse(given.licence, given.attribution)
+    described = describe(given.checkpoint, given.photographs, given.table, licence)
+    for source in described.sources:
+        print(source.photographs, source.name, source.licence or "not stated", source.origin)
+
+
+if __name__ == "__main__":
+    main()
