@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.dry_run import lines
 from crackcli.cli.logs import configure_logging
 from crackcli.cli.progress_bar import show_progress
 from crackcli.registry import DEFAULT_GATE
@@ -107,6 +106,7 @@ def estimate(
 ) -> NoReturn:
     """Print the estimated time, memory and disk of a scan, and exit."""
     from crackcli.scan.dry_run.estimate import estimate_survey
+    from crackcli.scan.dry_run.text import lines
 
     with show_progress("estimate", quiet=quiet) as report:
         found = estimate_survey(task, report, on_failure=on_failure)

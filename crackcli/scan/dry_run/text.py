@@ -1,10 +1,8 @@
 """Text of crackcli scan --dry-run: a line per image, totals, and the assumptions."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from crackcli.scan.dry_run.estimate import Range, SceneEstimate, SurveyEstimate
+from crackcli.scan.dry_run.estimate import Range, SceneEstimate, SurveyEstimate
 
 HEADS = (
     *("image", "status", "rows", "cols", "MP", "zooms", "strips", "blocks", "data"),
@@ -12,7 +10,7 @@ HEADS = (
 )
 
 
-def lines(found: "SurveyEstimate") -> Iterator[str]:
+def lines(found: SurveyEstimate) -> Iterator[str]:
     """Yield the lines of an estimate: a table, then sentences."""
     rows = [HEADS, *map(cells, found.scenes)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -44,7 +42,7 @@ def lines(found: "SurveyEstimate") -> Iterator[str]:
         yield f"{ends}{assumption.tiles_gated:.0%} of tiles explained ({assumption.source})"
 
 
-def cells(scene: "SceneEstimate") -> tuple[str, ...]:
+def cells(scene: SceneEstimate) -> tuple[str, ...]:
     """Return the table cells of one image."""
     done = f"{scene.strips_done}/{scene.strips} done" if scene.strips_done else str(scene.strips)
     return (
@@ -65,7 +63,7 @@ def cells(scene: "SceneEstimate") -> tuple[str, ...]:
     )
 
 
-def span(seconds: "Range") -> str:
+def span(seconds: Range) -> str:
     """Return the range from an image without cracks to one that is cracked all over."""
     low, high = duration(seconds.sound), duration(seconds.cracked)
     return low if low == high else f"{low} to {high}"
