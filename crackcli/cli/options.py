@@ -230,7 +230,7 @@ Threshold = Annotated[
         min=0.0,
         help="Minimum score of a crack pixel (square root of relevance, or of the score of another "
         "method) \\[default: computed for each scene from its scores; for unet and student, "
-        "the square root of 0.5].",
+        "the square root of the model's threshold on P(crack), 0.5 if it has none].",
         show_default=False,
     ),
 ]

@@ -141,3 +141,14 @@ def test_without_their_package_there_are_no_imagenet_weights(monkeypatch):
     monkeypatch.setattr("crackcli.networks.efficientnet.PACKAGE", "no_such_package")
 
     assert find_imagenet_weights() is None
+
+
+def test_scaled_logits_are_scaled_and_shifted():
+    torch.manual_seed(5)
+    network = student.build(**SMALL_STUDENT).eval()
+    images = torch.rand(1, 3, 64, 64)
+    before = network.logits(images)
+
+    network.scale_logits(0.5, -1.0)
+
+    torch.testing.assert_close(network.logits(images), 0.5 * before - 1)

@@ -15,6 +15,8 @@ from crackcli.errors import UsageError
 from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.networks.checkpoint import Checkpoint
+from crackcli.training.calibration import marks
+from crackcli.training.calibration.student import DRAWN_CRACKS
 from crackcli.training.config import TrainConfig
 from crackcli.training.loop import train
 from crackcli.training.objectives import weak_segmentation as weak
@@ -149,6 +151,28 @@ def test_a_student_learns_which_pixels_are_crack(photographs, trained):
     crack = image.max(axis=2) < 60
     assert item.label == 1
     assert p[crack].mean() > 5 * p[~crack].mean()
+
+
+def test_a_trained_student_is_calibrated_by_drawn_cracks(trained):
+    record = Checkpoint.read(trained.output).calibration
+
+    assert record["measured_on"] == DRAWN_CRACKS
+    assert record["photographs"] == 8  # four crack-free ones, with and without a drawn crack
+    assert record["threshold"] in marks.THRESHOLDS
+    assert record["scale"] > 0
+    assert trained.reliability[marks.PIXELS].error < 0.05
+
+
+def test_an_exported_student_keeps_its_threshold(trained, tmp_path):
+    pytest.importorskip("onnx")
+    from crackcli.export import ExportTask, export
+
+    graph = export(ExportTask(trained.output, tmp_path / "student.onnx", "student"))
+
+    facts = open_scorer(ModelOptions(graph, device="cpu")).engine.facts
+    record = Checkpoint.read(trained.output).calibration
+    assert facts.calibration == record
+    assert facts.marked_from == record["threshold"]
 
 
 def test_a_scan_marks_the_crack(photographs, trained):
