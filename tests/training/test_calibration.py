@@ -66,7 +66,7 @@ def test_a_few_correctly_classified_photographs_do_not_make_it_confident():
 def test_bins_without_photographs_have_nan_fractions():
     found = reliability([9.0, -9.0], [1, 0])
 
-    assert [each.photographs for each in found.bins] == [1] + [0] * 8 + [1]
+    assert [each.count for each in found.bins] == [1] + [0] * 8 + [1]
     assert math.isnan(found.bins[4].observed)
     assert (found.bins[0].observed, found.bins[9].observed) == (0.0, 1.0)
     assert found.error == pytest.approx(1 / (1 + math.exp(9)))
