@@ -106,15 +106,16 @@ def test_a_checkpoint_that_states_neither_is_read(tmp_path):
 
 
 def test_a_description_written_afterwards_keeps_the_weights(photographs, tmp_path):
-    imagenet = Source("ImageNet weights", 0, "Apache 2.0")
-    path = checkpoint(tmp_path / "a.safetensors", sources=(imagenet,))
+    start, imagenet = Source("weights of b.safetensors"), Source("ImageNet", 0, "Apache 2.0")
+    path = checkpoint(tmp_path / "a.safetensors", sources=(start,))
     before = Checkpoint.read(path)
 
-    runpy.run_path(str(DESCRIBE))["describe"](path, photographs, None, OPEN)
+    runpy.run_path(str(DESCRIBE))["describe"](path, photographs, None, OPEN, [imagenet])
 
     after = Checkpoint.read(path)
     assert after.licence == OPEN
-    assert [source.name for source in after.sources] == ["ImageNet weights", "walls", "kodak"]
+    assert after.sources[:2] == (start, imagenet)
+    assert [source.name for source in after.sources[2:]] == ["walls", "kodak"]
     assert before.state.keys() == after.state.keys()
     for name, value in before.state.items():
         assert torch.equal(after.state[name], value)
