@@ -31,7 +31,7 @@ from crackcli.rasters.grid import Window
 from crackcli.registry import find_method
 
 HALO_PX = 160  # margin that `refine` needs around the pixels it classifies
-REACH_PX = 255  # beyond which no pixel changes the result of `refine`: 3 + 60 + 128 + 64, see there
+REACH_PX = 271  # beyond which no pixel changes the result of `refine`: 3 + 60 + 136 + 72, see there
 STEP_PX = 64  # filtered parts begin and end on multiples: SIMD vectors of any processor fit into it
 SMOOTHED_PX = 21  # twice the kernel radius of `smooth_score`
 SMOOTH_SCORE_PX = 2.5  # sigma; averages the grain of a map and allows for small offsets
@@ -39,8 +39,10 @@ SMOOTH_GREY_PX = 0.6  # sigma; below the blur of any lens
 WINDOWS_PX = (51, 101)  # sides of the medians; cracks are narrower than half of it
 CLOSING_PX = 61
 NEIGHBOURHOOD_PX = 16  # sigma; for one level of crack and of surroundings
-LEVEL_PX = 64  # kernel radius of `level`
+LEVEL_PX = 72  # kernel radius of `level`
 NOISE_PX = 32  # sigma; the contrast of crack-free texture is averaged over it
+CELL_PX = 4  # side of the cells of `smooth_widely`
+CELL_VARIANCE_PX = (CELL_PX**2 - 1) / 12 + CELL_PX**2 / 6  # of a mean, and of an interpolation
 TWO_SIDED = 1.25  # the difference to the surroundings may exceed d by this factor
 HALF_WAY = 0.5
 
@@ -108,8 +110,26 @@ def smooth(values: Float32, sigma_px: float) -> Float32:
 
 def grey(rgb: UInt8) -> Float32:
     """Return the mean of the three channels, 0 to 255."""
-    mean: Float32 = rgb.astype(np.float32).mean(axis=2)
+    total = rgb[..., 0].astype(np.uint16) + rgb[..., 1] + rgb[..., 2]
+    mean: Float32 = total.astype(np.float32) / np.float32(3)
     return mean
+
+
+def smooth_widely(values: Float32, sigma_px: float) -> Float32:
+    """Return the Gaussian mean of an image, computed at a quarter of the resolution.
+
+    Cells of 4 px begin at the corner of the image. Taking their means and interpolating between
+    them spreads a value too, so the Gaussian is narrower by that variance.
+    """
+    rows, cols = values.shape
+    below, right = -rows % CELL_PX, -cols % CELL_PX
+    padded = cv2.copyMakeBorder(values, 0, below, 0, right, cv2.BORDER_REFLECT)
+    coarse_shape = (cols + right) // CELL_PX, (rows + below) // CELL_PX
+    coarse = cv2.resize(padded, coarse_shape, interpolation=cv2.INTER_AREA)
+    sigma = np.sqrt(sigma_px**2 - CELL_VARIANCE_PX) / CELL_PX
+    blurred = smooth(np.asarray(coarse, np.float32), sigma)
+    whole = cv2.resize(blurred, padded.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(whole[:rows, :cols], np.float32)
 
 
 def smooth_score(score: Float32) -> Float32:
@@ -133,8 +153,8 @@ def two_sided_contrast(g: Float32) -> Float32:
 
 def level(g: Float32, weights: Float32) -> Float32:
     """Return the weighted mean of ``g`` near every pixel."""
-    total = smooth(weights, NEIGHBOURHOOD_PX)
-    return smooth(weights * g, NEIGHBOURHOOD_PX) / (total + 1e-6)
+    total = smooth_widely(weights, NEIGHBOURHOOD_PX)
+    return smooth_widely(weights * g, NEIGHBOURHOOD_PX) / (total + 1e-6)
 
 
 def around(flags: Bools, reach_px: int) -> Window:
@@ -158,8 +178,8 @@ def refine(rgb: UInt8, q: Float32, threshold: float, pixels: Bools | None = None
 
     ``pixels`` (rows, cols) restricts them to some pixels. ``threshold`` is that of the scene; half
     of it bounds the corridor. The result at a pixel depends on those within `REACH_PX` only:
-    kernels have radii of 3 px (grey), 60 (contrast), 128 (noise) and 64 (levels), one after the
-    other.
+    kernels have radii of 3 px (grey), 60 (contrast), 136 (noise) and 72 (levels), one after the
+    other; the last two include the cells of `smooth_widely`.
     """
     corridor = q > threshold / 2
     requested = corridor if pixels is None else pixels & corridor
@@ -168,7 +188,7 @@ def refine(rgb: UInt8, q: Float32, threshold: float, pixels: Bools | None = None
         return Candidates(weak, weak)
     g = smooth(grey(rgb), SMOOTH_GREY_PX)
     dark = two_sided_contrast(g)
-    noise = smooth(dark, NOISE_PX) + 0.5
+    noise = smooth_widely(dark, NOISE_PX) + 0.5
     at = around(requested, LEVEL_PX).within(Window(0, 0, *q.shape))
     g, dark, noise, near = g[at], dark[at], noise[at], q[at]
     weights = np.where(corridor[at], dark * np.minimum(near / threshold, 1.5), 0)

@@ -120,7 +120,7 @@ def block_counts(scores: Scores, block: Block, *, refined: bool) -> Int64:
         counts[0] = np.count_nonzero(coded[block.crop] != NODATA)
         return counts
     values, valid = scores.decoded(coded)
-    values = smoothed(values) if refined else values
+    values = smoothed(values, 0.0) if refined else values
     chosen = values[block.crop][valid[block.crop]]
     some = chosen[chosen > 0].astype(np.float64).clip(max=scores.top)  # float32 may exceed top
     counts = np.histogram(some, BINS, (0, scores.top))[0]
@@ -128,11 +128,15 @@ def block_counts(scores: Scores, block: Block, *, refined: bool) -> Int64:
     return counts
 
 
-def smoothed(score: Float32) -> Float32:
-    """Return `smooth_score`, computed only near scores above zero."""
-    part = around(score > 0, SMOOTHED_PX)
-    at, q = part.within(Window(0, 0, *score.shape)), np.zeros_like(score)
-    q[at] = smooth_score(score[at])
+def smoothed(score: Float32, above: float) -> Float32:
+    """Return `smooth_score` wherever it exceeds ``above``, and 0 far from such pixels.
+
+    A mean does not exceed all of its values, so only the surroundings of scores above it count.
+    """
+    q, high = np.zeros_like(score), score > above
+    if high.any():
+        at = around(high, SMOOTHED_PX).within(Window(0, 0, *score.shape))
+        q[at] = smooth_score(score[at])
     return q
 
 
@@ -227,7 +231,7 @@ def block_candidates(
         return study_candidates(score, threshold).cut(block.crop)
     if masking.recipe == "plain":
         return plain_candidates(score, threshold).cut(block.crop)
-    q = smoothed(score)
+    q = smoothed(score, threshold / 2)
     in_corridor = np.zeros(q.shape, bool)
     in_corridor[block.crop] = q[block.crop] > threshold / 2
     if not in_corridor.any():

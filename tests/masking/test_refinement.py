@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from crackcli.errors import UsageError
+from crackcli.masking import refinement
 from crackcli.masking.refinement import (
     Masking,
     close,
@@ -235,3 +236,25 @@ def test_an_unknown_recipe_is_answered_with_the_menu():
     menu = "choose one of: auto, plain, refined, study"
     with pytest.raises(UsageError, match=f"--masking closing: unknown recipe; {menu}"):
         Masking("closing")
+
+
+@pytest.mark.parametrize("sigma_px", [16, 32])
+@pytest.mark.parametrize("shape", [(640, 576), (301, 403)])
+def test_smoothing_at_a_quarter_of_the_resolution_is_a_gaussian_mean(sigma_px, shape):
+    lines = np.zeros(shape, np.float32)
+    lines[:, shape[1] // 2 : shape[1] // 2 + 3] = 200
+    lines[shape[0] // 3] = 100
+
+    exact = refinement.smooth(lines, sigma_px)
+
+    np.testing.assert_allclose(
+        refinement.smooth_widely(lines, sigma_px), exact, atol=0.03 * exact.max()
+    )
+
+
+def test_grey_is_the_mean_of_the_channels():
+    rgb = np.random.default_rng(2).integers(0, 256, (37, 41, 3), dtype=np.uint8)
+
+    np.testing.assert_array_equal(
+        refinement.grey(rgb), rgb.astype(np.float32).mean(axis=2, dtype=np.float32)
+    )

@@ -341,7 +341,19 @@ def test_smoothing_a_part_equals_smoothing_all(shape):
     score = np.zeros(shape, np.float32)
     score[11:30, 20:31] = rng.random((19, 11))
 
-    np.testing.assert_array_equal(mask_scene.smoothed(score), smooth_score(score))
+    np.testing.assert_array_equal(mask_scene.smoothed(score, 0.0), smooth_score(score))
+
+
+@pytest.mark.parametrize("above", [0.2, 0.45, 1.0])
+def test_a_smoothed_score_is_exact_wherever_it_exceeds_a_bound(above):
+    score = np.random.default_rng(1).random((120, 203)).astype(np.float32)
+    score[:, 90:] *= np.linspace(1, 0, 113, dtype=np.float32)
+    whole = smooth_score(score)
+
+    part = mask_scene.smoothed(score, above)
+
+    np.testing.assert_array_equal(part > above, whole > above)
+    np.testing.assert_array_equal(part[part > above], whole[whole > above])
 
 
 def test_candidates_among_some_pixels_equal_those_among_all():
