@@ -167,8 +167,8 @@ def best_threshold(
     """Return the one of `THRESHOLDS` with the highest F1 of refined masks, and this F1.
 
     F1 is that at 0 px, averaged over the sources of cracked photographs with exact labels. Each of
-    these sources counts with as much crack-free area, marked as crack-free photographs are (averaged
-    over their sources). Otherwise false marks on sound surfaces would cost nothing.
+    these sources counts with as much crack-free area, marked as crack-free photographs are
+    (averaged over their sources). Otherwise false marks on sound surfaces would cost nothing.
     """
 
     def f1(threshold: float) -> float:
