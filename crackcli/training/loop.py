@@ -11,41 +11,34 @@ Sources: Loshchilov and Hutter 2017 (cosine schedule), 2019 (AdamW).
 
 import logging
 import math
-import os
 import pickle
 import shutil
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, Sampler
 
 from crackcli.datasets.folders import (
     ALL_LABELS,
     LABELS,
     LabelledImage,
     list_photographs,
-    sampling_weights,
     split,
 )
 from crackcli.engines.device import Device
-from crackcli.errors import CrackError, InputError, ModelError, UsageError
+from crackcli.errors import InputError, ModelError, UsageError
 from crackcli.files import atomic_write, refuse_existing
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import OBJECTIVES, load
+from crackcli.training.batches import endless_batches
 from crackcli.training.calibration.reliability import Reliability
 from crackcli.training.config import TrainConfig
 from crackcli.training.objective import Objective, Score, Validation
-from crackcli.training.patches import TileDataset
 from crackcli.training.provenance import find_provenance
 from crackcli.training.regularisation import moving_average
 from crackcli.training.validation import network_input
@@ -54,13 +47,10 @@ log = logging.getLogger(__name__)
 
 CLIP_NORM = 1.0  # of the gradient
 WARM_UP = 0.1  # fraction of the schedule in which the learning rate rises
-GRACE_S = 3.0  # seconds from SIGTERM until a worker process exits
-MAX_WORKERS = 8  # processes; as many keep a GPU busy with one run
 SAVED_AS = {"validation_summary": "judged"}  # key in a saved run, where it is not the field's name
 AUXILIARY_KEY = "second"  # of the auxiliary heads in a saved run
 
 Split = tuple[Sequence[LabelledImage], Sequence[LabelledImage]]  # training and held-out photographs
-Batch = tuple[Tensor, Tensor]  # tiles (B, 3, T, T) uint8 and their targets
 
 
 @dataclass
@@ -333,65 +323,3 @@ class Run:
         checkpoint.save(self.config.output)
         shutil.rmtree(self.folder)
         return result
-
-
-class EndlessSampler(Sampler[int]):
-    """Indices drawn with ``weights``, with replacement and without end."""
-
-    def __init__(self, weights: Sequence[float], seed: int) -> None:
-        self.weights = torch.tensor(weights, dtype=torch.float64)
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def __iter__(self) -> Iterator[int]:
-        while True:
-            yield from torch.multinomial(
-                self.weights, 1024, replacement=True, generator=self.generator
-            ).tolist()
-
-
-def endless_batches(
-    tiles: TileDataset, config: TrainConfig, device: Device, skip: int
-) -> Iterator[Batch]:
-    """Yield batches without end, with classes and sources balanced.
-
-    ``skip``, the number of steps done, is part of the seed. Worker processes have a copy of
-    ``tiles``: tiles that are selected later appear in the batches of another call only.
-    """
-    workers = config.workers
-    if workers is None:
-        workers = 0 if device.name == "cpu" else min(MAX_WORKERS, os.cpu_count() or 1)
-    if workers:  # a forked process would wait for threads of OpenCV that it does not have
-        cv2.setNumThreads(1)
-    loader = DataLoader(
-        tiles,
-        batch_size=config.batch_size,
-        sampler=EndlessSampler(sampling_weights(tiles.found), seed=config.seed * 1_000_003 + skip),
-        num_workers=workers,
-        worker_init_fn=init_worker,
-        pin_memory=device.name != "cpu",
-    )
-    try:
-        yield from loader
-    except CrackError as error:  # torch puts the traceback of the worker before the message
-        kind = type(error)
-        raise kind(str(error).rpartition(f"{kind.__name__}: ")[2].strip()) from error
-
-
-def init_worker(worker: int) -> None:
-    """Set up a worker process: one thread, and signals left to the main process.
-
-    A signal may reach all processes of a run. A worker that exits at once could hold a lock that
-    the main process waits for.
-    """
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, exit_later)
-    # Errors are sent to the main process; the sending threads print tracebacks when they end.
-    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
-
-
-def exit_later(*_: object) -> None:
-    """Exit silently after `GRACE_S` unless the main process has ended this worker first."""
-    timer = threading.Timer(GRACE_S, os._exit, (0,))
-    timer.daemon = True
-    timer.start()

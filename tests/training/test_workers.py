@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 from crackcli.datasets.folders import list_photographs
 from crackcli.engines.device import Device
 from crackcli.errors import InputError
+from crackcli.training.batches import endless_batches
 from crackcli.training.config import TrainConfig
-from crackcli.training.loop import endless_batches
 from crackcli.training.patches import Patches
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals to a group of processes")
@@ -29,7 +29,7 @@ from crackcli.datasets.folders import list_photographs
 from crackcli.engines.device import Device
 from crackcli.training.patches import Patches
 from crackcli.training.config import TrainConfig
-from crackcli.training.loop import endless_batches
+from crackcli.training.batches import endless_batches
 
 def app(**_):
     config = TrainConfig(Path(sys.argv[1]), Path("unwritten"), batch_size=2, workers=2)
