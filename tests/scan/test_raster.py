@@ -13,6 +13,7 @@ from fakes import LocalEngine, wall
 
 from crackcli.errors import InputError
 from crackcli.inference.classifier_scorer import ClassifierScorer
+from crackcli.licences import Licence
 from crackcli.masking import scene_mask as mask_scene
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.grid import Window
@@ -365,8 +366,8 @@ def test_the_record_identifies_file_and_network(photograph, tmp_path):
     assert record["source"]["sha256"] == record["scored"]["source_sha256"] == digest
     assert record["threshold"] == summary.threshold == 0.1
     assert record["masking"]["recipe"] == "study"
-    engine = record["scored"]["engine"] | {"device": record["device"]}
-    assert engine == vars(LocalEngine().facts)
+    outside = {"device": record["device"], "licence": Licence(record["licence"] or "")}
+    assert record["scored"]["engine"] | outside == vars(LocalEngine().facts)
 
 
 @pytest.mark.parametrize(("orientation", "turns"), [(3, 2), (6, 3), (8, 1)])
