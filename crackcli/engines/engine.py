@@ -12,7 +12,9 @@ from crackcli.licences import Licence
 
 Place = tuple[int, int]  # row and column of a pixel
 DEVICES = ("auto", "cpu", "cuda")
-DIRECT_KINDS = ("window", "tiles")  # of engines without a classifier; see `Engine`
+DIRECT_KINDS = ("window", "stages", "tiles")  # of engines without a classifier; see `Engine`
+# px; the receptive-field radii of `Engine.encode` and `Engine.decode` are at most these.
+ENCODE_HALO_PX, DECODE_HALO_PX = 40, 24
 MARKED_FROM = 0.5  # P(crack) from which a pixel is marked by a model without a calibration
 
 
@@ -104,6 +106,9 @@ class Engine(TileEngine, Protocol):
     passes       `features`, `head`, and `pass_map` for each of ``facts.passes``: see
                  `crackcli.attribution.passes`
     window       `maps`, of images of any size; a pixel depends on ``facts.reach_px`` around it
+    stages       the same `maps`, and their parts `encode`, `context` and `decode`; only `context`
+                 has a wide receptive field. All of them take and return windows of the same size,
+                 with sides that are multiples of 8 px, for `context` of the stride
     tiles        `maps`, of images of one tile
     """
 
@@ -133,6 +138,20 @@ class Engine(TileEngine, Protocol):
 
         ``gated`` (B, h, w) is 1 for tiles that get an attribution; the windows begin at ``place``.
         """
+        ...
+
+    def encode(self, images: UInt8) -> tuple[Float32, Float32, Float32]:
+        """Compute features (B, C, h, w) of windows at 1/2, 1/4 and 1/8 of their resolution."""
+        ...
+
+    def context(self, eighths: Float32) -> Float32:
+        """Compute features (B, C, h, w) of wider surroundings at 1/8 of the resolution."""
+        ...
+
+    def decode(
+        self, images: UInt8, halves: Float32, quarters: Float32, context: Float32
+    ) -> Float32:
+        """Compute the maps (B, H, W) of windows, given the results of the other parts."""
         ...
 
     def maps(self, images: UInt8) -> Float32:

@@ -38,6 +38,8 @@ CONTRACT = 2  # version of classifier graphs: their parts take windows, see `Eng
 NEEDED = {*FACTS, "checkpoint_sha256"}
 OUTPUTS = {"relevance", "probability", "features", "value"}  # direct methods: relevance alone
 WHOLE, FEATURES, HEAD, BACK = range(4)  # stages of a graph; `BACK` is one pass if it has several
+ENCODE, CONTEXT, DECODE = range(1, 4)  # those of a graph of kind stages
+NO_IMAGES = np.zeros((1, 3, 0, 0), np.float32)  # of stages that need none
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 ARENA_SHRINKAGE = "memory.enable_memory_arena_shrinkage"
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -75,8 +77,8 @@ class OnnxEngine:
             model_sha256=sha256(model),
             precision="tf32" if used == "cuda" else "float32",
             **{name: facts[name] for name in FACTS},
-            calibration=facts.get("calibration"),
             licence=licence_of(model, Licence.read(facts.get("licence"))),
+            calibration=facts.get("calibration"),
         )
 
     def explain(self, images: UInt8, gate: float) -> ScoreMaps:
@@ -92,9 +94,8 @@ class OnnxEngine:
         return cells
 
     def head(self, cells: Float32, gate: float) -> tuple[Float32, Float32]:
-        no_images = np.zeros((1, 3, 0, 0), np.float32)
         probability, value = self.run(
-            ["probability", "value"], images=no_images, cells=cells, gate=gate, stage=HEAD
+            ["probability", "value"], images=NO_IMAGES, cells=cells, gate=gate, stage=HEAD
         )
         return probability, value
 
@@ -115,7 +116,29 @@ class OnnxEngine:
 
     def maps(self, images: UInt8) -> Float32:
         maps: Float32
-        (maps,) = self.session.run(["relevance"], {"images": as_input(images)})
+        session = self.stage_session(WHOLE) if self.facts.kind == "stages" else self.session
+        (maps,) = session.run(["relevance"], {"images": as_input(images)})
+        return maps
+
+    def encode(self, images: UInt8) -> tuple[Float32, Float32, Float32]:
+        halves, quarters, eighths = self.stage_session(ENCODE).run(
+            ["halves", "quarters", "eighths"], {"images": as_input(images)}
+        )
+        return halves, quarters, eighths
+
+    def context(self, eighths: Float32) -> Float32:
+        context: Float32
+        given = {"images": NO_IMAGES, "given_eighths": eighths}
+        (context,) = self.stage_session(CONTEXT).run(["context"], given)
+        return context
+
+    def decode(
+        self, images: UInt8, halves: Float32, quarters: Float32, context: Float32
+    ) -> Float32:
+        maps: Float32
+        given = {"given_halves": halves, "given_quarters": quarters, "given_context": context}
+        given["images"] = as_input(images)
+        (maps,) = self.stage_session(DECODE).run(["relevance"], given)
         return maps
 
     def run(

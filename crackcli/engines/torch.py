@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from crackcli.arrays import Float32, UInt8
 from crackcli.attribution.dense import Probability, Residual
@@ -17,10 +17,17 @@ from crackcli.attribution.fused_lrp import Fused
 from crackcli.attribution.passes import Passes
 from crackcli.attribution.propagation import ClassifierMethod, Propagation
 from crackcli.engines.device import Device
-from crackcli.engines.engine import EngineFacts, Place, ScoreMaps, ungated
+from crackcli.engines.engine import (
+    ENCODE_HALO_PX,
+    EngineFacts,
+    Place,
+    ScoreMaps,
+    ungated,
+)
 from crackcli.errors import ModelError, OutOfMemory, UsageError
 from crackcli.files import sha256
 from crackcli.networks.checkpoint import Checkpoint
+from crackcli.networks.student import Student
 from crackcli.registry import (
     DEFAULT_METHOD,
     DEFAULT_START,
@@ -35,7 +42,7 @@ from crackcli.shipped_models import licence_of
 log = logging.getLogger(__name__)
 
 AttributionModule = Propagation | Passes | Residual | Probability
-Kind = TypeVar("Kind", ClassifierMethod, Propagation, Passes)
+Kind = TypeVar("Kind", ClassifierMethod, Propagation, Passes, Probability)
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed")  # of torch and CUDA
 BYTES = {"features": 560, "back": 1850}  # of GPU memory per pixel of a window, in float32
@@ -77,7 +84,7 @@ class TorchEngine:
         self.attribution.to(self.device.torch)
         self.fused = find_fused(self.attribution, found)
         self.window_cells = largest_windows(found, self.attribution, fused=self.fused is not None)
-        extent = extent_of(self.attribution)
+        extent = extent_of(self.attribution, found)
         self.facts = EngineFacts(
             engine="torch",
             device=self.device.name,
@@ -161,6 +168,33 @@ class TorchEngine:
     def maps(self, images: UInt8) -> Float32:
         with self.memory_errors():
             return self.device.fetch(self.attribution(self.device.send_images(images)))
+
+    @torch.inference_mode()
+    def encode(self, images: UInt8) -> tuple[Float32, Float32, Float32]:
+        with self.memory_errors():
+            maps = self.student.encode(self.send_windows(images))
+            halves, quarters, eighths = (self.device.fetch(x) for x in maps)
+            return halves, quarters, eighths
+
+    @torch.inference_mode()
+    def context(self, eighths: Float32) -> Float32:
+        with self.memory_errors():
+            return self.device.fetch(self.student.context(self.device.send(eighths)))
+
+    @torch.inference_mode()
+    def decode(
+        self, images: UInt8, halves: Float32, quarters: Float32, context: Float32
+    ) -> Float32:
+        with self.memory_errors():
+            given = (self.device.send(x) for x in (halves, quarters, context))
+            return self.device.fetch(self.student.decode(self.send_windows(images), *given))
+
+    @property
+    def student(self) -> Student:
+        """The network of a method that is computed in stages."""
+        network = self.expect(Probability).network
+        assert isinstance(network, Student)  # as its kind tells
+        return network
 
     def expect(self, kind: type[Kind]) -> Kind:
         """Return the attribution as one of a ``kind``; a `TypeError` if a part of another kind of
@@ -290,8 +324,8 @@ class Extent(NamedTuple):
     reach_px: int
 
 
-def extent_of(attribution: AttributionModule) -> Extent:
-    """Return the extent of a method."""
+def extent_of(attribution: AttributionModule, device: Device) -> Extent:
+    """Return the extent of a method on a device."""
     if isinstance(attribution, ClassifierMethod):
         chain, kind = (
             attribution.chain,
@@ -300,6 +334,16 @@ def extent_of(attribution: AttributionModule) -> Extent:
         return Extent(kind, chain.tile_px, chain.stride_px, chain.reach_px)
     if isinstance(attribution, Probability):
         network = attribution.network
-        return Extent("window", network.tile_px, network.stride_px, network.reach_px)
+        kind = kind_of(network, device)
+        return Extent(kind, network.tile_px, network.stride_px, network.reach_px)
     tile_px = attribution.network.tile_px
     return Extent("tiles", tile_px, tile_px // 2, tile_px // 2)
+
+
+def kind_of(network: nn.Module, device: Device) -> str:
+    """Return how a network that gives P(crack) of pixels is run; see `Engine`.
+
+    A GPU has the memory to compute a student at once, and copying its features would take longer.
+    """
+    staged = isinstance(network, Student) and network.encode_reach_px <= ENCODE_HALO_PX
+    return "stages" if staged and not device.is_gpu else "window"

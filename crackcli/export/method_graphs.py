@@ -5,6 +5,10 @@ propagation  inputs ``images`` (B, 3, H, W), ``gate`` (), ``stage`` () and ``cel
 passes       also ``number`` () and ``place`` (2,): stage 3 is one pass, its ``cells`` are 1 for
              tiles above the gate, and stage 0 loops over the passes
 window       ``images`` to ``relevance``, of any size
+stages       the same, in three parts in branches on ``stage``: 0 everything, 1 `Student.encode` of
+             ``images`` (to ``halves``, ``quarters``, ``eighths``), 2 `Student.context` of
+             ``given_eighths`` (to ``context``), 3 `Student.decode` of ``images``, ``given_halves``,
+             ``given_quarters`` and ``given_context`` (to ``relevance``)
 tiles        the same, for images of one tile
 """
 
@@ -22,9 +26,10 @@ from crackcli.arrays import Int64
 from crackcli.attribution.dense import Probability, Residual
 from crackcli.attribution.passes import Passes
 from crackcli.attribution.propagation import ClassifierMethod, Propagation
-from crackcli.engines.onnx import BACK, FEATURES, WHOLE
+from crackcli.engines.onnx import BACK, CONTEXT, DECODE, ENCODE, FEATURES, WHOLE
 from crackcli.engines.torch import AttributionModule
 from crackcli.export.graph_surgery import Assembly, Sizes, constant, floats, forget_origin, scalar
+from crackcli.networks.student import Student
 from crackcli.registry import DEFAULT_GATE
 
 OPSET = 18
@@ -44,6 +49,8 @@ def export_graph(attribution: AttributionModule) -> ModelProto:
         return passes_graph(attribution)
     if isinstance(attribution, Propagation):
         return propagation_graph(attribution)
+    if isinstance(attribution, Probability) and isinstance(attribution.network, Student):
+        return staged_graph(attribution.network)
     return direct_graph(attribution)
 
 
@@ -110,6 +117,76 @@ def direct_graph(attribution: Residual | Probability) -> ModelProto:
         inputs=[floats("images", sizes)],
         outputs=[floats("relevance", (sizes[0], *sizes[2:]))],
         defaults={},
+        opset=OPSET,
+    )
+
+
+def staged_graph(
+    network: Student, change: Callable[[str, ModelProto], ModelProto] = lambda _, part: part
+) -> ModelProto:
+    """Export a student as its three parts.
+
+    ``change`` gets the name of each part and its graph, and returns the graph to use.
+    """
+    images = torch.rand(2, 3, 4 * network.stride_px, 6 * network.stride_px)
+    with torch.inference_mode():
+        halves, quarters, eighths = network.encode(images)
+        context = network.context(eighths)
+    features = {"halves": halves, "quarters": quarters, "eighths": eighths}
+    whole = Assembly()
+    whole.add(*(constant(f"stage_{n}", np.array(n)) for n in (WHOLE, ENCODE, CONTEXT, DECODE)))
+    whole.add(helper.make_node("Equal", ["stage", f"stage_{WHOLE}"], ["is_whole"]))
+    for name, number in (("encodes", ENCODE), ("adds_context", CONTEXT), ("decodes", DECODE)):
+        whole.add(
+            helper.make_node("Equal", ["stage", f"stage_{number}"], [f"only_{name}"]),
+            helper.make_node("Or", ["is_whole", f"only_{name}"], [name]),
+        )
+
+    def add(
+        condition: str, function: Callable[..., Outputs], given: dict[str, Tensor], made: list[str]
+    ) -> None:
+        model = part(network, function, given, [f"inner_{name}" for name in made])
+        otherwise = helper.make_graph(
+            [helper.make_node("Identity", [f"given_{name}"], [f"same_{name}"]) for name in made],
+            f"not_{condition}",
+            [],
+            [floats(f"same_{name}", CELLS) for name in made],
+        )
+        outputs = {f"inner_{name}": floats(name, CELLS) for name in made}
+        whole.branch(condition, change(function.__name__, model), otherwise, outputs)
+
+    add("encodes", network.encode, {"images": images}, list(features))
+    add("adds_context", network.context, {"eighths": eighths}, ["context"])
+    decoded = part(
+        network,
+        network.decode,
+        {"images": images, "halves": halves, "quarters": quarters, "context": context},
+        ["map"],
+    )
+    nothing = helper.make_graph(
+        [constant("no_map", np.zeros((1, 1, 1), np.float32))], "none", [], [floats("no_map", MAPS)]
+    )
+    whole.branch(
+        "decodes",
+        change(network.decode.__name__, decoded),
+        nothing,
+        {"map": floats("relevance", MAPS)},
+    )
+    made = features | {"context": context}
+    return whole.model(
+        inputs=[
+            floats("images", IMAGES),
+            scalar("stage", TensorProto.INT64),
+            *(floats(f"given_{name}", CELLS) for name in made),
+        ],
+        outputs=[floats("relevance", MAPS), *(floats(name, CELLS) for name in made)],
+        defaults={
+            "stage": np.array(WHOLE),
+            **{
+                f"given_{name}": np.zeros((1, values.shape[1], 1, 1), np.float32)
+                for name, values in made.items()
+            },
+        },
         opset=OPSET,
     )
 

@@ -72,7 +72,7 @@ class DenseScorer:
         """Return the map (H, W) of a padded block (H, W, 3): the mean over the tiles, if it is
         computed by tiles."""
         facts = self.engine.facts
-        if facts.kind == "window":
+        if facts.kind != "tiles":
             only: Float32 = self.engine.maps(rgb[None])[0]
             return only
         side, step = facts.tile_px, facts.stride_px

@@ -9,6 +9,7 @@ from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.dense import DenseScorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import INT8_THRESHOLD, HalfResolutionPrescreen, Int8Prescreen
+from crackcli.inference.staged import StagedScorer
 from crackcli.inference.strips import StripScorer
 from crackcli.registry import check_choice
 from crackcli.shipped_models import SHIPPED, shipped
@@ -54,6 +55,8 @@ def scorer_of(engine: Engine, gate: float, look: float = 0.0, look_in: str = "ha
 
     A prescreen in int8 is left out on a GPU and on processors where it would save no time.
     """
+    if engine.facts.kind == "stages":
+        return StagedScorer(engine)
     if engine.facts.direct:
         return DenseScorer(engine)
     if not look or (look_in == "int8" and (engine.facts.device != "cpu" or not multiplies_int8())):

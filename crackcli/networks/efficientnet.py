@@ -11,7 +11,7 @@ Sources: Tan and Le 2019 (EfficientNet); Sandler et al. 2018 (inverted residuals
 are those of TensorFlow's repository.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -24,6 +24,7 @@ KERNELS = (3, 3, 5, 3, 5, 5, 3)
 STRIDES = (1, 2, 2, 2, 1, 2, 1)
 EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
 BLOCKS = (1, 2, 2, 3, 3, 4, 1)
+FINE = 3  # maps, at 1/2, 1/4 and 1/8 of the resolution: wide, of a small receptive field
 CHANNELS = (32, 16, 24, 40, 80, 112, 192, 320)  # of the first convolution and of each stage
 
 EPSILON = 1e-3  # of batch norm, as the weights were trained
@@ -94,12 +95,25 @@ class Encoder(nn.Module):
             if place + 1 == len(blocks) or STRIDES[place + 1] == 2
         ]
         self.widths = [channels[place + 1] for place in self.kept]
+        self.cut = self.kept[FINE - 1] + 1  # the stages from here on have coarse maps
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        x = self.stem((images * 255 - 127) / 128)  # the scale of the ImageNet weights
+        maps = self.fine(images)
+        return [*maps, *self.coarse(maps[-1])]
+
+    def fine(self, images: Tensor) -> list[Tensor]:
+        """Return the first `FINE` maps of images."""
+        return self.run(self.stem((images * 255 - 127) / 128), range(self.cut))  # as in ImageNet
+
+    def coarse(self, x: Tensor) -> list[Tensor]:
+        """Return the other maps, given the last one of `fine`."""
+        return self.run(x, range(self.cut, len(self.stages)))
+
+    def run(self, x: Tensor, places: Iterable[int]) -> list[Tensor]:
+        """Return the maps of some stages, which follow one another."""
         maps = []
-        for place, stage in enumerate(self.stages):
-            x = stage(x)
+        for place in places:
+            x = self.stages[place](x)
             if place in self.kept:
                 maps.append(x)
         return maps

@@ -11,7 +11,7 @@ Sources: Tan and Le 2019 (EfficientNet); Lin et al. 2017 (feature pyramid, whose
 of the concatenations of a U-Net).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -58,16 +58,44 @@ class Student(nn.Module):
 
     def logits(self, images: Tensor) -> Tensor:
         """Return logit(crack) (B, H, W)."""
-        maps = self.encoder(images)
-        added = [self.detail(images * 2 - 1)]
-        for lateral, features in zip(reversed(self.lateral), maps, strict=True):
-            added.append(lateral(features))
-        x = added.pop()
-        for merge in self.merge:
-            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = merge(x + added.pop())
-        logits: Tensor = self.last(x)[:, 0]
+        halves, quarters, eighths = self.encode(images)
+        return self.decoded(images, halves, quarters, self.context(eighths))
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return features at 1/2, 1/4 and 1/8 of the resolution.
+
+        A scan computes the three parts `encode`, `context` and `decode` one after the other, each
+        in windows that suit it: `context` has nearly all of the receptive field, and needs little
+        memory.
+        """
+        halves, quarters, eighths = self.encoder.fine(images)
+        return halves, quarters, eighths
+
+    def context(self, eighths: Tensor) -> Tensor:
+        """Return features of the decoder at 1/8 of the resolution."""
+        sixteenths, coarsest = self.encoder.coarse(eighths)
+        x: Tensor = self.lateral[0](coarsest)
+        return self.merged(x, zip(self.lateral[1:3], (sixteenths, eighths), strict=True), 0)
+
+    def decode(self, images: Tensor, halves: Tensor, quarters: Tensor, context: Tensor) -> Tensor:
+        """Return P(crack) (B, H, W), given the results of the other parts."""
+        return self.decoded(images, halves, quarters, context).sigmoid()
+
+    def decoded(self, images: Tensor, halves: Tensor, quarters: Tensor, context: Tensor) -> Tensor:
+        """Return logit(crack) (B, H, W), given the results of the other parts."""
+        added = zip(
+            (*self.lateral[3:], self.detail), (quarters, halves, images * 2 - 1), strict=True
+        )
+        logits: Tensor = self.last(self.merged(context, added, 2))[:, 0]
         return logits
+
+    def merged(self, x: Tensor, added: Iterable[tuple[nn.Module, Tensor]], first: int) -> Tensor:
+        """Double the resolution of features and merge them, once for each layer and its input in
+        ``added``, from merge number ``first`` on."""
+        for number, (layer, features) in enumerate(added, first):
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = self.merge[number](x + layer(features))
+        return x
 
     def forward(self, images: Tensor) -> Tensor:
         return self.logits(images).sigmoid()
@@ -93,21 +121,33 @@ class Student(nn.Module):
         both sides; one of stride 2 by (k - 2) // 2 to the left and the rest of its kernel to the
         right; doubling the resolution by 1 to the left and by a half to the right.
         """
-        left = right = 0
-        side = 1
-        for layer in self.encoder.modules():
-            if isinstance(layer, nn.Conv2d):
-                kernel = layer.kernel_size[0]
-                halves = layer.stride[0] == 2
-                before = (kernel - 2) // 2 if halves else kernel // 2
-                left += side * before
-                right += side * (kernel - 1 - before)
-                side *= 2 if halves else 1
+        left, right, side = extent(self.encoder, 1)
         for _ in self.merge:
             left += side + side // 2
             right += side // 2 + side // 2
             side //= 2
         return max(left, right)
+
+    @property
+    def encode_reach_px(self) -> int:
+        """Return the receptive-field radius of the features of `encode` (33)."""
+        fine = nn.Sequential(self.encoder.stem, *self.encoder.stages[: self.encoder.cut])
+        return max(extent(fine, 1)[:2])
+
+
+def extent(layers: nn.Module, side: int) -> tuple[int, int, int]:
+    """Return how far convolutions one after the other extend the receptive field to the left and
+    to the right, in pixels, and the side of a cell behind them; ``side`` is that before them."""
+    left = right = 0
+    for layer in layers.modules():
+        if isinstance(layer, nn.Conv2d):
+            kernel = layer.kernel_size[0]
+            halves = layer.stride[0] == 2
+            before = (kernel - 2) // 2 if halves else kernel // 2
+            left += side * before
+            right += side * (kernel - 1 - before)
+            side *= 2 if halves else 1
+    return left, right, side
 
 
 def build(

@@ -32,17 +32,20 @@ CHANNELS = 512  # of the cells of the network that was measured
 # Bytes per pixel of the largest window, by engine and kind of method: for cells, for maps.
 ACTIVATIONS = {
     ("onnx", "propagation"): (560, 1800),
+    ("onnx", "stages"): (0, 500),
     ("onnx", "window"): (0, 700),
     ("onnx", "tiles"): (0, 280),
     ("raw", "window"): (0, 12),
     ("torch", "propagation"): (560, 1850),
     ("torch", "passes"): (560, 1450),
+    ("torch", "stages"): (0, 500),
     ("torch", "window"): (0, 700),
     ("torch", "tiles"): (0, 600),
     ("zennit", "propagation"): (560, 3600),
 }
 OTHER_ENGINE = (560, 1850)
 INT8_BYTES = 390  # per pixel of cells in int8, which their engine keeps
+FEATURE_BYTES = 14  # per pixel, of the features that a scorer of stages keeps
 GPU_BYTES = (12, 16)  # per pixel, on the host: pixels, cells and maps, and copies; the GPU has more
 REFINE_BYTES = 60  # per pixel of a block whose mask is made: fifteen float32 images
 # Files that several threads may read at once. Not all of them are, which only opening would show.
@@ -108,6 +111,7 @@ def strip_bytes(
     gathered = min(shape[0], strip_cells + 2 * around)
     cells = 4 * channels * shape[1] * (held + gathered + (held if prescreens else 0))
     padded_px = (rows + 2 * rim) * (grid.cols + 2 * rim)
+    cells += FEATURE_BYTES * padded_px if facts.kind == "stages" else 0
     resampled = view.zoom != 1  # otherwise pixels are put together window by window
     pixels = (2 * 4 if resampled else info.masked) * padded_px
     below = around * stride + (LOOK_PX if prescreens else 0)

@@ -14,6 +14,7 @@ import numpy as np
 
 from crackcli.arrays import Bools, Float32, UInt8
 from crackcli.engines.engine import EngineFacts, Place, ScoreMaps, ungated
+from crackcli.inference.staged import STEPS_PX
 from crackcli.inference.strips import StripScorer
 from crackcli.inference.views import View, score_view
 from crackcli.rasters.grid import Window
@@ -22,6 +23,8 @@ from crackcli.rasters.reader import Pixels, Raster, RasterInfo
 PATCH_PX = 512  # side of a patch of gated tiles: a crack lights up all the tiles that it crosses
 WIDE_PX = 1024  # columns of a wide block: about the width in which cells are computed
 SAMPLED_BLOCKS = 32  # wide blocks of a raster that are checked for valid pixels
+# Costs of the stages of a student, as fractions of all of it, and of the memory of a context.
+ENCODE_COST, CONTEXT_COST, DECODE_COST, CONTEXT_MEMORY = 0.3, 0.32, 0.38, 0.08
 BACK_AND_FORTH = 3.0  # cost of a pass over its core, in forward passes over as many pixels
 COUNTED_STRIPS = 8  # taller rasters are extrapolated from this many, as inner strips are alike
 
@@ -34,7 +37,7 @@ class Workload:
     ``head``       cells that pass the classifier head, those that pass twice counted twice
     ``maps_px``    pixels that are attributed, halo included; for methods of several passes
                    weighted by the cost of a pass, over all passes; for methods by tiles the
-                   pixels of all tiles
+                   pixels of all tiles; for stages weighted by the cost of a stage
     ``read_px``    pixels of the raster that are read, those read twice counted twice
     ``look_px``    pixels whose cells are computed in int8, for a prescreen
     """
@@ -111,6 +114,24 @@ class CountingEngine:
 
     def maps(self, images: UInt8) -> Float32:
         return self.blank_map(images, images[..., 0].size, images)
+
+    def encode(self, images: UInt8) -> tuple[Float32, Float32, Float32]:
+        count, rows, cols = self.blank_map(images, ENCODE_COST * images[..., 0].size, images).shape
+        halves, quarters, eighths = (
+            np.zeros((count, 1, rows // step, cols // step), np.float32) for step in STEPS_PX
+        )
+        return halves, quarters, eighths
+
+    def context(self, eighths: Float32) -> Float32:
+        pixels = STEPS_PX[-1] ** 2 * eighths[:, 0].size
+        self.maps_px += CONTEXT_COST * pixels
+        self.largest_maps_px = max(self.largest_maps_px, round(CONTEXT_MEMORY * pixels))
+        return np.zeros_like(eighths)
+
+    def decode(
+        self, images: UInt8, halves: Float32, quarters: Float32, context: Float32
+    ) -> Float32:
+        return self.blank_map(images, DECODE_COST * images[..., 0].size, images)
 
     def explain(self, images: UInt8, gate: float) -> ScoreMaps:
         return ungated(self.maps(images))
