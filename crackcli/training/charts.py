@@ -67,12 +67,13 @@ def write_reliability(found: Mapping[str, Reliability], path: Path) -> Path:
         predicted, observed = ([getattr(one, name) for one in filled] for name in FRACTIONS)
         upper.plot([0, 1], [0, 1], ":", color="0.5", label="perfect calibration")
         upper.plot(predicted, observed, "o-", label=f"held-out {examples}")
-        upper.set(ylabel=f"fraction of {examples} that are a crack", ylim=(0, 1), xlim=(0, 1))
+        upper.set(ylabel="observed fraction of cracks", ylim=(0, 1), xlim=(0, 1))
         upper.set_title(f"expected calibration error {each.error:.1%}", fontsize="medium")
         upper.legend(loc="upper left")
         starts, counts = [one.low for one in each.bins], [one.count for one in each.bins]
         lower.bar(starts, counts, width=1 / len(counts), align="edge")
-        lower.set(xlabel="predicted", ylabel=examples, yscale="symlog")
+        lower.set(xlabel="predicted P(crack)", ylabel=examples, yscale="symlog")
+        lower.yaxis.get_major_locator().set_params(numticks=4)
     with atomic_write(path) as aside:
         figure.savefig(aside, dpi=120)
     return path
