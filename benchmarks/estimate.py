@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from crackcli.files import WORK
+
 ESTIMATE = """
 import functools, time
 from crackcli import estimate
@@ -54,7 +56,7 @@ def scanned(photograph: Path, out: Path, options: list[str]) -> dict:
     process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
     work = 0.0
     while process.poll() is None:
-        work = max(work, folder_mb(out / photograph.stem / "work"))
+        work = max(work, folder_mb(out / photograph.stem / WORK))
         time.sleep(0.2)
     if process.returncode:
         sys.exit(process.returncode)

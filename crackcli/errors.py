@@ -71,6 +71,10 @@ class OutputError(CrackError, OSError):
     exit_code = 73  # EX_CANTCREAT of sysexits.h
 
 
+class InTheWay(OutputError):
+    """A file that crackcli did not write, or that was changed since, has the name of a result."""
+
+
 class Locked(CrackError, RuntimeError):
     """Another run uses the output folder."""
 

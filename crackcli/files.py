@@ -1,4 +1,9 @@
-"""Write files atomically (whole or not at all), hash them, and lock output folders."""
+"""Write files atomically (whole or not at all), hash them, and lock output folders.
+
+A file is forced to the disk before it gets its name, and its name before the next step: a power
+loss leaves the old file or the new one. Folders of intermediate files hold a note of ours, and
+only a folder with this note is ever deleted.
+"""
 
 import csv
 import hashlib
@@ -6,15 +11,21 @@ import json
 import logging
 import math
 import os
+import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from crackcli.errors import CrackError, Locked, OutputError
 
 log = logging.getLogger(__name__)
+
+WORK = ".crackcli-work"  # name of a folder of intermediate files, in an output folder
+NOTE = "work.json"  # in such a folder
+MADE_BY = {"made_by": "crackcli"}  # in the note
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
@@ -24,21 +35,25 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, else remove it.
 
-    An `OSError` (no permission, disk full) becomes an `OutputError`.
+    An `OSError` (no permission, disk full) becomes an `OutputError`. Not ``durable`` is faster,
+    for a file whose damage by a power loss is noticed and costs little.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.touch()  # fails before the work, not after it; its mode follows the umask
+            temporary.touch(exist_ok=False)  # fails now, not after the work; mode by the umask
             mode = temporary.stat().st_mode
             temporary.unlink()
             yield temporary
             temporary.chmod(mode)
-            temporary.replace(path)
+            if durable:
+                replace_durably(temporary, path)
+            else:
+                temporary.replace(path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -50,15 +65,118 @@ def atomic_write_in_folder(path: Path) -> Iterator[Path]:
 
     For writers that leave files beside their output. A folder left by a killed run is removed.
     """
-    folder = path.with_name(f".{path.stem}")
+    folder = path.with_name(f".crackcli-{path.name}")
     try:
         with output_errors(path):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            remove_folder(folder)
+            write_note(folder, {})
             yield folder / path.name
-            (folder / path.name).replace(path)
+            replace_durably(folder / path.name, path)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
+
+
+def replace_durably(source: Path, target: Path) -> None:
+    """Rename a file, replacing ``target``, so that a power loss leaves one of both whole."""
+    sync(source)
+    source.replace(target)
+    sync_folder(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Force the content of a file to the disk."""
+    file = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk, where the system can do it."""
+    with suppress(OSError):  # Windows and some network drives cannot
+        file = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def claim_folder(folder: Path, **facts: object) -> None:
+    """Make a folder for intermediate files, with a note by which `remove_folder` may delete it.
+
+    The note also contains ``facts``. Raises an `OutputError` if the folder holds files that
+    crackcli did not make.
+    """
+    with output_errors(folder):
+        write_note(folder, facts)
+
+
+def write_note(folder: Path, facts: Mapping[str, object]) -> None:
+    """Do the same as `claim_folder`, but pass on an `OSError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    beginning = f".{NOTE}."  # of a note that a killed run has not finished
+    others = any(not path.name.startswith(beginning) for path in folder.iterdir())
+    if folder.is_symlink() or (others and read_note(folder) is None):
+        raise OutputError(
+            f"{folder}: was not made by crackcli; move it away, or choose another output folder"
+        )
+    aside = folder / f"{beginning}{secrets.token_hex(4)}"
+    try:
+        aside.write_text(json.dumps({**MADE_BY, **facts}), encoding="utf-8")
+        replace_durably(aside, folder / NOTE)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+            folder.rmdir()  # only if it is empty
+        raise
+
+
+def read_note(folder: Path) -> dict[str, Any] | None:
+    """Return the note in a folder of intermediate files; None if crackcli did not make it."""
+    try:
+        if folder.is_symlink() or not is_regular(folder / NOTE):
+            return None
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = isinstance(note, dict) and MADE_BY.items() <= note.items()
+    return note if ours else None
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder of intermediate files, its note last; keep one without our note."""
+    if read_note(folder) is None:
+        return
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != NOTE:
+                path.unlink()
+        (folder / NOTE).unlink()
+        folder.rmdir()
+
+
+def remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Delete files that `atomic_write` wrote, and what killed runs left of them.
+
+    The folder is deleted too if it is empty then.
+    """
+    for path in map(folder.joinpath, names):
+        path.unlink(missing_ok=True)
+        for aside in folder.glob(f".{path.stem}.*{path.suffix}"):
+            aside.unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def is_regular(path: Path) -> bool:
+    """Return True for a file with content of its own, or a link to one: no folder, pipe, device.
+
+    Opening a pipe without a writer would wait for ever. Raises an `OSError` if it does not exist.
+    """
+    return stat.S_ISREG(path.stat().st_mode)
 
 
 @contextmanager
@@ -123,11 +241,13 @@ def sha256(path: Path) -> str:
 def lock_folder(folder: Path) -> Iterator[None]:
     """Reserve an output folder for this run; the lock ends with the process.
 
-    Raises `Locked` if another run uses the folder.
+    Raises `Locked` if another run uses the folder, `OutputError` if it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        file = open_lock(folder / ".lock")
+    except CrackError:
+        raise
     except OSError as error:
         raise OutputError(
             f"{folder}: cannot be written ({error.strerror}); choose another output folder"
@@ -145,3 +265,22 @@ def lock_folder(folder: Path) -> Iterator[None]:
         except OSError as error:
             log.warning("%s: cannot be locked (%s)", folder, error.strerror)
         yield
+
+
+def open_lock(path: Path) -> BinaryIO:
+    """Open the lock file, and make it if it is missing; nothing in it is changed.
+
+    Raises an `OutputError` if a link, a pipe or a folder has its name.
+    """
+    safe = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    in_the_way = OutputError(f"{path}: is in the way of the lock file; remove it")
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | safe, 0o666)
+    except OSError as error:
+        if path.is_symlink() or path.is_dir():
+            raise in_the_way from error
+        raise
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise in_the_way
+    return os.fdopen(file, "r+b")

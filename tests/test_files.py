@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from crackcli.errors import InputError, OutputError
 from crackcli.files import (
     atomic_write,
     atomic_write_in_folder,
+    claim_folder,
+    lock_folder,
+    remove_folder,
     sha256,
     write_csv,
     write_json,
@@ -99,12 +103,17 @@ def test_a_folder_in_the_way_is_kept(tmp_path, writer):
 
 def test_the_folder_of_a_killed_run_is_removed_by_the_next(tmp_path):
     path = tmp_path / "file.tif"
-    (tmp_path / ".file").mkdir()
-    (tmp_path / ".file" / "half.tif").touch()
+    with atomic_write_in_folder(path) as aside:
+        left = aside.parent
+        aside.touch()
+        shutil.copytree(left, tmp_path / "copy")
+    (tmp_path / "copy").rename(left)
+    (left / "half.tif").touch()
 
     with atomic_write_in_folder(path) as aside:
         aside.touch()
-        assert list(aside.parent.iterdir()) == [aside]
+        assert aside.parent == left
+        assert not (left / "half.tif").exists()
 
     assert list(tmp_path.iterdir()) == [path]
 
@@ -202,3 +211,92 @@ def test_sha256_is_that_of_the_content(tmp_path):
     (tmp_path / "empty").touch()
 
     assert sha256(tmp_path / "empty").startswith("e3b0c44298fc1c149afbf4c8996fb924")
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch, writer):
+    path, steps = tmp_path / "file.txt", []
+    fsync, rename = os.fsync, Path.replace
+
+    def note_fsync(file):
+        steps.append(Path(f"/proc/self/fd/{file}").readlink().name)
+        fsync(file)
+
+    def note_rename(source, target):
+        steps.append("rename")
+        return rename(source, target)
+
+    with writer(path) as aside:
+        aside.write_text("whole")
+        monkeypatch.setattr(os, "fsync", note_fsync)
+        monkeypatch.setattr(Path, "replace", note_rename)
+
+    assert steps == [aside.name, "rename", tmp_path.name]
+
+
+def test_only_a_folder_with_our_note_is_removed(tmp_path):
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+    claim_folder(tmp_path / "ours", digest="0")
+    for name in ("ours", "theirs"):
+        (tmp_path / name / "below").mkdir()
+        (tmp_path / name / "below" / "file").touch()
+        remove_folder(tmp_path / name)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+    assert (tmp_path / "theirs" / "below" / "file").exists()
+    with pytest.raises(OutputError, match="theirs: was not made by crackcli; move it away"):
+        claim_folder(tmp_path / "theirs")
+
+
+def test_a_link_in_a_folder_of_ours_is_removed_and_its_target_kept(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").touch()
+    claim_folder(tmp_path / "ours")
+    (tmp_path / "ours" / "link").symlink_to(tmp_path / "mine")
+
+    remove_folder(tmp_path / "ours")
+
+    assert not (tmp_path / "ours").exists()
+    assert (tmp_path / "mine" / "file").exists()
+
+
+def test_a_folder_that_was_being_claimed_can_be_claimed_again(tmp_path):
+    (tmp_path / ".work.json.0a1b2c3d").touch()  # of a run that was killed before it renamed it
+
+    claim_folder(tmp_path)
+    remove_folder(tmp_path)
+
+    assert not tmp_path.exists()
+
+
+def test_a_lock_changes_nothing_in_its_file(tmp_path):
+    (tmp_path / ".lock").write_text("my notes")
+
+    with lock_folder(tmp_path):
+        pass
+
+    assert (tmp_path / ".lock").read_text() == "my notes"
+
+
+IN_THE_WAY = {
+    "link": lambda path: path.symlink_to("notes.txt"),
+    "broken link": lambda path: path.symlink_to("nowhere"),
+    "folder": lambda path: path.mkdir(),
+    "pipe": lambda path: os.mkfifo(path),
+}
+
+
+@pytest.mark.parametrize("kind", IN_THE_WAY)
+def test_only_a_regular_file_is_a_lock(tmp_path, kind):
+    (tmp_path / "notes.txt").write_text("my notes")
+    IN_THE_WAY[kind](tmp_path / ".lock")
+
+    with (
+        pytest.raises(OutputError, match=r"\.lock: is in the way of the lock file; remove it"),
+        lock_folder(tmp_path),
+    ):
+        pass
+
+    assert (tmp_path / "notes.txt").read_text() == "my notes"
+    assert not (tmp_path / "nowhere").exists()

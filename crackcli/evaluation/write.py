@@ -31,6 +31,10 @@ PACKAGES = (
     *("numpy", "scipy", "opencv-python", "scikit-image"),
     *("onnxruntime-gpu", "torch", "zennit"),
 )
+FILES = (
+    *("evaluation.json", "table1.csv", "table2.csv", "table3.csv"),
+    *("evaluation.md", "contact.png"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,10 @@ class EvaluationSummary:
 
 
 def write_evaluation(task: EvaluateTask, progress: Progress = ignore) -> EvaluationSummary:
-    """Evaluate and write the files into ``task.output``; raise `OutputError` if they exist."""
+    """Evaluate and write the files into ``task.output``; raise `OutputError` if one exists."""
     record = task.output / "evaluation.json"
-    refuse_existing(record, overwrite=task.overwrite)
+    for name in FILES:
+        refuse_existing(task.output / name, overwrite=task.overwrite)
     with output_errors(task.output):  # fail now, not after hours
         task.output.mkdir(parents=True, exist_ok=True)
     try:
@@ -55,7 +60,7 @@ def write_evaluation(task: EvaluateTask, progress: Progress = ignore) -> Evaluat
             task.output.rmdir()  # only if it is empty
         raise
     tables = make_tables(evaluation, task)
-    for name in ("evaluation.json", *(f"table{number}.csv" for number in (1, 2, 3))):
+    for name in FILES:
         (task.output / name).unlink(missing_ok=True)  # from an earlier evaluation
     paths = []
     for number, table in enumerate(tables, start=1):

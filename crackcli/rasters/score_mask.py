@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 from crackcli.arrays import UInt8
+from crackcli.errors import InputError
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import (
     input_errors,
@@ -56,6 +57,19 @@ def read_band(path: Path, window: Window | None = None) -> UInt8:
     """Read a window (default: all) of the single band of a score or mask raster."""
     with Band(path) as band:
         return band.read(window or Window(0, 0, *band.shape))
+
+
+def is_readable(path: Path) -> bool:
+    """Return True if every pixel of a score or mask raster can be read."""
+    try:
+        with Band(path) as band:
+            rows, cols = band.shape
+            high, _ = band.source.block_shapes[0]
+            for row in range(0, rows, high):
+                band.read(Window(row, 0, min(high, rows - row), cols))
+    except InputError:
+        return False
+    return True
 
 
 def read_tags(path: Path) -> dict[str, str]:

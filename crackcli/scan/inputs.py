@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crackcli.errors import InputError
+from crackcli.files import WORK
 from crackcli.rasters.reader import SUFFIXES, check_exists
 
-OURS = {".lock", "run.json"}  # files of the output folder; no scene may have such a name
+# Files of the output folder end like this; no scene may have such a name.
+OUR_ENDINGS = (
+    *(".lock", ".json", ".geojson", ".csv", ".xlsx", ".html"),
+    *(".gpkg", ".gpkg-wal", ".gpkg-shm", ".gpkg-journal", WORK),
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,11 @@ def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure
             failures.append(Failure(source, str(error), error.exit_code))
             continue
         for path in found:
-            files.setdefault(path.parent.resolve() / path.name, path)
+            if path.stem in (".", ".."):  # its results would lie outside the output folder
+                message = f"{path}: its name gives no name for a scene; rename it"
+                failures.append(Failure(path, message, InputError.exit_code))
+            else:
+                files.setdefault(path.parent.resolve() / path.name, path)
     names: list[Callable[[Path], str]] = [
         lambda path: path.stem,
         lambda path: f"{path.stem}_{path.suffix[1:].lower()}",
@@ -44,9 +53,13 @@ def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure
     ]
     left, named = list(files.values()), dict[str, Path]()
     for name in names:
-        taken = Counter([*OURS, *(known.casefold() for known in named)])
+        taken = Counter(known.casefold() for known in named)
         taken.update(name(path).casefold() for path in left)
-        unique = [path for path in left if taken[name(path).casefold()] == 1]
+        unique = [
+            path
+            for path in left
+            if taken[name(path).casefold()] == 1 and not name(path).casefold().endswith(OUR_ENDINGS)
+        ]
         named |= {name(path): path for path in unique}
         left = [path for path in left if path not in unique]
     for path in left:

@@ -41,6 +41,7 @@ from crackcli.rasters.writing.cog import write_cog
 from crackcli.registry import find_method
 from crackcli.scan.fingerprint import fingerprint
 from crackcli.scan.remaining_work import missing_strips, remaining_work
+from crackcli.scan.scene_files import State
 from crackcli.scan.strip_store import PackedStrip, StripStore
 from crackcli.scenes import recorded_scale
 from crackcli.scenes.record import MaskingRecord, SceneFacts, SceneRecord, TileGridRecord
@@ -106,16 +107,21 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
     store, earlier = left.store, left.earlier
     scales = recorded_scale.find_scales(info, task.hints, earlier)
     if earlier is not None and left.unchanged:
-        if store.is_ours() or not store.digest_file.exists():
+        if store.is_ours():
             store.remove()  # of an interrupted run with other masking
+        if left.files.mask is State.CHANGED:
+            log.warning(
+                "%s: was changed since it was scanned, and is kept; --overwrite makes it again",
+                earlier.mask,
+            )
         recorded_scale.store_scales(earlier, scales)
         return summary(earlier, task.source, "unchanged", 0.0)
 
     seconds = {} if earlier is None else dict(earlier.record.seconds)
     score = left.score
+    store.begin()
     if score is None:
         earlier = None
-        store.begin()
         try:
             explaining = in_pixels(part(progress, 0, EXPLAINING), info.megapixels)
             explain(store, info, views, scorer, explaining)

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from crackcli.errors import InputError
+from crackcli.files import WORK
 from crackcli.inference.views import View
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.reader import RasterInfo
+from crackcli.rasters.score_mask import is_readable
 from crackcli.scan.fingerprint import scan_digest
+from crackcli.scan.scene_files import SceneFiles, State
 from crackcli.scan.strip_store import StripStore
 from crackcli.scenes.record import ScoredRecord
 from crackcli.scenes.scene import Scene
@@ -31,6 +33,7 @@ class RemainingWork:
     scene: Scene
     earlier: Scene | None
     masking: Masking
+    files: SceneFiles
     store: StripStore
     info: RasterInfo
     views: tuple[View, ...]
@@ -46,7 +49,10 @@ class RemainingWork:
         """The finished score raster, in the work folder or in the scene; None if there is none."""
         if self.overwrite:
             return None
-        return next(filter(self.store.has_digest, (self.store.score, self.scene.score)), None)
+        if self.store.has_digest(self.store.score) and is_readable(self.store.score):
+            return self.store.score
+        kept = self.files.score is State.OURS and self.store.has_digest(self.scene.score)
+        return self.scene.score if kept else None
 
     @cached_property
     def missing(self) -> list[list[int]]:
@@ -79,27 +85,31 @@ def remaining_work(
 
     ``scored`` is the fingerprint of the score, ``masking`` must name its recipe. With
     ``overwrite`` a finished score does not count, but the strips of an interrupted scan do.
+    Without it, raises `InTheWay` if files would be replaced that are not ours.
     """
-    scene = Scene(folder, info.rows, info.cols, info.transform, info.crs_wkt)
-    return RemainingWork(
-        scene=scene,
-        earlier=None if overwrite else finished_scene(scene, scored),
+    files = SceneFiles.inspect(folder)
+    left = RemainingWork(
+        scene=Scene(folder, info.rows, info.cols, info.transform, info.crs_wkt),
+        earlier=None if overwrite else finished_scene(files, scored),
         masking=masking,
-        store=StripStore(folder / "work", scan_digest(scored)),
+        files=files,
+        store=StripStore(folder / WORK, scan_digest(scored)),
         info=info,
         views=tuple(views),
         overwrite=overwrite,
     )
+    if not overwrite and not left.unchanged:
+        files.refuse_others()
+    return left
 
 
-def finished_scene(scene: Scene, scored: ScoredRecord) -> Scene | None:
+def finished_scene(files: SceneFiles, scored: ScoredRecord) -> Scene | None:
     """Return the scene in the folder if it is complete and its score has this fingerprint."""
-    try:
-        earlier = Scene.read(scene.folder)
-    except InputError:
+    scene = files.scene
+    if scene is None or not scene.record.complete or scene.record.scored != scored:
         return None
-    complete = scene.mask.exists() and scene.score.exists() and earlier.record.complete
-    return earlier if complete and earlier.record.scored == scored else None
+    whole = files.score is State.OURS and files.mask in (State.OURS, State.CHANGED)
+    return scene if whole else None
 
 
 def missing_strips(store: StripStore, info: RasterInfo, views: Sequence[View]) -> list[list[int]]:

@@ -6,11 +6,9 @@ longer than all other steps of writing it.
 """
 
 import contextlib
-import json
-import shutil
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +17,16 @@ from numpy.typing import NDArray
 
 from crackcli.arrays import Bools, Float16, Float32
 from crackcli.errors import InputError
-from crackcli.files import atomic_write, output_errors, write_json
+from crackcli.files import (
+    atomic_write,
+    claim_folder,
+    output_errors,
+    read_note,
+    remove_folder,
+    replace_durably,
+    sha256,
+    sync_folder,
+)
 from crackcli.inference.strips import StripScores
 from crackcli.inference.views import View
 from crackcli.rasters.score_mask import read_tags
@@ -121,28 +128,23 @@ class StripStore:
         self.folder, self.digest = folder, digest
         self.score, self.mask = folder / "score.tif", folder / "mask.tif"
 
-    @property
-    def digest_file(self) -> Path:
-        """The file that holds the digest."""
-        return self.folder / "work.json"
-
     def begin(self) -> None:
-        """Delete strips with another fingerprint, and claim the folder for this one."""
+        """Delete strips with another fingerprint, and claim the folder for this one.
+
+        Raises an `OutputError` if crackcli did not make the folder.
+        """
         if not self.is_ours():
             self.remove()
-            write_json(self.digest_file, {"digest": self.digest})
+            claim_folder(self.folder, digest=self.digest)
 
     def is_ours(self) -> bool:
         """Return True if the strips in the folder have the same fingerprint."""
-        try:
-            stored = json.loads(self.digest_file.read_text(encoding="utf-8"))
-            return bool(stored["digest"] == self.digest)
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+        note = read_note(self.folder)
+        return note is not None and note.get("digest") == self.digest
 
     def remove(self) -> None:
-        """Delete the folder, and that of the scene if it is empty then."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete the folder if crackcli made it, and that of the scene if it is empty then."""
+        remove_folder(self.folder)
         with contextlib.suppress(OSError):
             self.folder.parent.rmdir()
 
@@ -154,13 +156,21 @@ class StripStore:
             return False
 
     def publish(self, scene: Scene, score: Path) -> None:
-        """Replace the files of a scene by those made here; ``score`` may be its own already."""
+        """Replace the files of a scene by those made here; ``score`` may be its own already.
+
+        ``scene.json`` comes last, with their digests.
+        """
         with output_errors(scene.folder):
-            (scene.folder / "scene.json").unlink(missing_ok=True)
-            scene.overview.unlink(missing_ok=True)  # it shows the mask before
-            score.replace(scene.score)
-            self.mask.replace(scene.mask)
-        scene.write()
+            digests = {"mask.tif": sha256(self.mask), "score.tif": sha256(score)}
+            record = scene.folder / "scene.json"
+            if record.exists():
+                scene.overview.unlink(missing_ok=True)  # it shows the mask before
+                record.unlink()
+                sync_folder(scene.folder)
+            if score != scene.score:
+                replace_durably(score, scene.score)
+            replace_durably(self.mask, scene.mask)
+        replace(scene, record=scene.record.with_files(digests)).write()
         self.remove()
 
     def path(self, zoom: float, index: int) -> Path:
@@ -176,7 +186,7 @@ class StripStore:
 
     def put(self, zoom: float, index: int, scores: StripScores) -> None:
         """Store a strip."""
-        with atomic_write(self.path(zoom, index)) as aside:
+        with atomic_write(self.path(zoom, index), durable=False) as aside:
             PackedStrip.of(scores).write(aside)
 
     def packed(self, zoom: float, index: int) -> PackedStrip:

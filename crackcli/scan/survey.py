@@ -5,6 +5,7 @@ holds versions, options and the status of every scene; it is written after each 
 """
 
 import contextlib
+import json
 import logging
 import os
 import platform
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from crackcli import __version__
-from crackcli.errors import CrackError, Interrupted, OutputError
-from crackcli.files import lock_folder, write_json
+from crackcli.errors import CrackError, Interrupted, InTheWay, OutputError
+from crackcli.files import is_regular, lock_folder, write_json
 from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
@@ -95,6 +96,8 @@ def scan_survey(
         fail(failure)
     if not rasters:  # so neither a model is loaded nor a folder made
         return result
+    if not task.overwrite:
+        refuse_other_run(task.output / "run.json")
     scorer, core_px = opened(task)
     engine = scorer.engine
     log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
@@ -119,8 +122,10 @@ def scan_survey(
                 own = part(progress, number / len(rasters), (number + 1) / len(rasters))
                 try:
                     result.scenes.append(scan_raster(one, scorer, own))
-                except OutputError:
-                    raise
+                except OutputError as error:
+                    if not isinstance(error, InTheWay):
+                        raise
+                    fail(Failure(source, str(error), error.exit_code))
                 except CrackError as error:
                     fail(Failure(source, str(error), error.exit_code))
                 except Exception as error:
@@ -135,6 +140,20 @@ def scan_survey(
             with contextlib.suppress(OutputError):
                 write_run(task, scorer, result)
     return result
+
+
+def refuse_other_run(path: Path) -> None:
+    """Raise `InTheWay` if ``run.json`` exists and is not the record of a scan."""
+    if not path.exists() and not path.is_symlink():
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if is_regular(path) else None
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or "crackcli_version" not in found:
+        raise InTheWay(
+            f"{path}: is not of crackcli; move it away, choose another output, or add --overwrite"
+        )
 
 
 def opened(task: SurveyTask) -> tuple[StripScorer, int]:

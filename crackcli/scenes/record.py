@@ -7,7 +7,7 @@ some keys; each property documents what it returns then.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from crackcli.errors import InputError
 from crackcli.rasters.resampled import FULL_RESOLUTION
@@ -135,6 +135,7 @@ class SceneFacts(TypedDict):
     probability: list[TileGridRecord]
     crack_px: int
     seconds: dict[str, float]
+    files: NotRequired[dict[str, str]]  # SHA-256 of mask.tif and score.tif
 
 
 @dataclass(frozen=True)
@@ -252,6 +253,10 @@ class SceneRecord:
         """The device of the scan; None if missing."""
         return cast("str | None", self.facts.get("device"))
 
+    def digest_of(self, name: str) -> str | None:
+        """Digest of the file ``name`` of the scene as the scan wrote it; None if missing."""
+        return cast("str | None", self._at("files", name))
+
     @property
     def complete(self) -> bool:
         """Whether all keys are there that a scan needs to keep this scene."""
@@ -278,6 +283,10 @@ class SceneRecord:
     def subset(self, names: Sequence[str]) -> dict[str, Any]:
         """Return those of the top keys ``names`` that the file contains, with their values."""
         return {name: self.facts[name] for name in names if name in self.facts}
+
+    def with_files(self, digests: Mapping[str, str]) -> "SceneRecord":
+        """Return the same record with the digests of its files."""
+        return SceneRecord({**self.facts, "files": dict(digests)})
 
     def with_photograph(self, found: PhotographRecord) -> "SceneRecord":
         """Return the same record with other scales."""

@@ -12,8 +12,8 @@
 5. `crackcli.selftest.hits` matches each drawn crack with the cracks found in its copy, and
    `crackcli.selftest.pod` fits the curve.
 
-All random choices follow from the seed. Intermediate files lie in OUT/work until the test is done,
-so that the same command resumes an interrupted test.
+All random choices follow from the seed. Intermediate files lie in OUT/.crackcli-work until the
+test is done, so that the same command resumes an interrupted test.
 """
 
 import json
@@ -28,6 +28,7 @@ from numpy.random import Generator
 
 from crackcli.arrays import Float64, UInt8
 from crackcli.errors import CrackError, InputError, ModelError, UsageError
+from crackcli.files import WORK
 from crackcli.inference.options import ModelOptions
 from crackcli.masking.refinement import Masking
 from crackcli.progress import Progress, ignore, part
@@ -184,7 +185,8 @@ class SelftestResult:
 def run_selftest(task: SelftestTask, progress: Progress = ignore) -> SelftestResult:
     """Draw cracks into the photograph of ``task``, scan it, and match what is found.
 
-    Intermediate files are left in the folder ``work`` of ``task.output``; the caller removes it.
+    Intermediate files are left in the folder `WORK` of ``task.output``; the caller makes it
+    (`crackcli.files.claim_folder`) and removes it.
     Raise an `InputError` if the photograph has too few crack-free areas.
     """
     if task.source.is_dir():
@@ -198,7 +200,7 @@ def run_selftest(task: SelftestTask, progress: Progress = ignore) -> SelftestRes
     as_scene = Scene(task.source, info.rows, info.cols, info.transform, info.crs_wkt)
     find_scale(as_scene, task.gsd_mm)  # raises now, not after the work, if it contradicts the map
     options = scan_options(task)
-    work = task.output / "work"
+    work = task.output / WORK
     copies_mp = task.count * copy_side(256, options.zooms, options.model_options.look) ** 2 / 1e6
     unchanged_mp = 0.0 if task.scan else min(info.megapixels, task.max_megapixels)
     first = unchanged_mp / (unchanged_mp + copies_mp)
@@ -245,7 +247,7 @@ def scan_options(task: SelftestTask) -> SurveyTask:
     """Return the options of the scan: those of the task, or of the finished scan ``task.scan``."""
     given = SurveyTask(
         sources=(task.source,),
-        output=task.output / "work" / "as_is",
+        output=task.output / WORK / "as_is",
         model_options=task.model_options,
         masking=task.masking,
         zooms=task.zooms,

@@ -9,7 +9,6 @@ OUT/selftest.json  all numbers, the sentence, options and digests; written last
 
 import contextlib
 import math
-import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,17 @@ import numpy as np
 
 import crackcli.selftest.hits as hits
 from crackcli import __version__
-from crackcli.files import lock_folder, output_errors, refuse_existing, write_csv, write_json
+from crackcli.files import (
+    WORK,
+    claim_folder,
+    lock_folder,
+    output_errors,
+    read_note,
+    refuse_existing,
+    remove_folder,
+    write_csv,
+    write_json,
+)
 from crackcli.progress import Progress, ignore
 from crackcli.rasters.writing.images import write_png
 from crackcli.report.tables.columns import rounded
@@ -78,12 +87,20 @@ class WidthErrors:
 
 
 def write_selftest(task: SelftestTask, progress: Progress = ignore) -> SelftestSummary:
-    """Run a self-test and write its files into ``task.output``."""
-    record_path = task.output / "selftest.json"
-    refuse_existing(record_path, overwrite=task.overwrite)
+    """Run a self-test and write its files into ``task.output``.
+
+    Raises an `OutputError` if one of them exists, unless ``task.overwrite`` is set, or a test was
+    interrupted while it wrote them.
+    """
+    work = task.output / WORK
+    interrupted = read_note(work) is not None
+    refuse_existing(task.output / FILES[-1], overwrite=task.overwrite)
+    for name in FILES[:-1]:
+        refuse_existing(task.output / name, overwrite=task.overwrite or interrupted)
     existed = task.output.exists()
     with lock_folder(task.output):
         try:
+            claim_folder(work)
             test = run_selftest(task, progress)
         except Exception:
             if not existed:
@@ -100,14 +117,15 @@ def write_selftest(task: SelftestTask, progress: Progress = ignore) -> SelftestS
         write_png(paths[2], pod_chart(test, record["sentence"]))
         write_png(paths[3], overlay(test))
         write_json(paths[4], record)
-        shutil.rmtree(task.output / "work", ignore_errors=True)
+        remove_folder(work)
     return SelftestSummary(paths, record["sentence"], record["notes"], record)
 
 
 def remove_unstarted(output: Path) -> None:
     """Remove an output folder unless it contains a finished strip of a scan to resume from."""
-    if not any(output.glob("work/*/*/scene.json")) and not any(output.glob("work/*/*/work")):
-        shutil.rmtree(output / "work", ignore_errors=True)
+    work = output / WORK
+    if not any(work.glob("*/*/scene.json")) and not any(work.glob(f"*/*/{WORK}")):
+        remove_folder(work)
         (output / ".lock").unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             output.rmdir()

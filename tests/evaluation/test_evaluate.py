@@ -255,6 +255,18 @@ def test_an_evaluation_is_only_replaced_with_overwrite(data, tmp_path):
     write_evaluation(replace(task, overwrite=True))
 
 
+@pytest.mark.parametrize("name", ["table1.csv", "evaluation.md", "contact.png"])
+def test_a_file_that_is_in_the_way_is_refused_at_once(data, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("my notes")
+    task = EvaluateTask(data, tmp_path / "out", MethodChoice(("lrp",)), (STUDY,), limit=1)
+
+    with pytest.raises(OutputError, match=f"{name}: exists already; .* --overwrite"):
+        write_evaluation(task)
+
+    assert (tmp_path / "out" / name).read_text() == "my notes"
+
+
 def test_an_error_leaves_no_folder(data, tmp_path):
     task = EvaluateTask(data, tmp_path / "out", MethodChoice(("unet",)))
 

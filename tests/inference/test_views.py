@@ -295,7 +295,7 @@ def test_an_interrupted_scan_continues_at_the_zoom_it_had_reached(
     with pytest.raises(Stopped):
         scan(photograph, tmp_path / "again", zooms, engine)
     monkeypatch.undo()
-    assert len(list((tmp_path / "again" / "work").glob("strip_*.npz"))) == strips
+    assert len(list((tmp_path / "again" / ".crackcli-work").glob("strip_*.npz"))) == strips
     scan(photograph, tmp_path / "again", zooms, engine, lambda share, words: done.append(share))
 
     assert engine.backs == fresh.backs

@@ -229,7 +229,7 @@ def test_strips_of_an_interrupted_scan_count_as_done(engine, tmp_path):
     before = names(tmp_path)
     (scene,) = estimate_survey(task(tmp_path)).scenes
 
-    there = len(list((tmp_path / "out/a/work").glob("strip_*")))
+    there = len(list((tmp_path / "out/a/.crackcli-work").glob("strip_*")))
     assert (fresh.status, scene.status) == ("new", "interrupted")
     assert (fresh.strips_done, scene.strips_done) == (0, there)
     assert 0 < there < scene.strips

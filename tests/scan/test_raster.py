@@ -94,7 +94,7 @@ def test_the_record_holds_options_and_results(photograph, tmp_path):
 
 def strips_in(folder):
     """The files of finished strips in the work folder."""
-    return list((folder / "work").glob("strip_*.npz"))
+    return list((folder / ".crackcli-work").glob("strip_*.npz"))
 
 
 @pytest.mark.parametrize("strips", [1, 4])
@@ -258,7 +258,7 @@ def test_a_finished_scan_runs_no_network(photograph, tmp_path, device):
     assert (same.status, other.status) == ("unchanged", "masked again")
     assert other.threshold == 0.02
     assert (tmp_path / "wall" / "score.tif").read_bytes() == score
-    assert not (tmp_path / "wall" / "work").exists()
+    assert not (tmp_path / "wall" / ".crackcli-work").exists()
 
 
 CHANGES = {"model_sha256": "1" * 64, "method": "gradient", "start": "both", "margin": 9.0}
@@ -338,7 +338,7 @@ def test_a_scan_interrupted_while_masking_reuses_its_score(photograph, tmp_path)
 
     assert summary.status == "done"
     assert same_files(tmp_path / "wall", tmp_path / "whole")
-    assert not (tmp_path / "wall" / "work").exists()
+    assert not (tmp_path / "wall" / ".crackcli-work").exists()
 
 
 def test_the_record_is_written_last(photograph, tmp_path, monkeypatch):
@@ -392,8 +392,15 @@ def test_cracks_lie_where_a_viewer_shows_them(tmp_path, orientation, turns):
 
 def test_files_of_an_interrupted_masking_are_removed(photograph, tmp_path):
     scan(photograph, tmp_path / "wall")
-    (tmp_path / "wall" / "work").mkdir()
-    (tmp_path / "wall" / "work" / "mask.tif").touch()
+    work = tmp_path / "wall" / ".crackcli-work"
+
+    def stop(share, words):
+        if words.endswith("mask"):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        scan(photograph, tmp_path / "wall", progress=stop, masking=Masking("study"))
+    assert work.exists()
 
     assert scan(photograph, tmp_path / "wall").status == "unchanged"
-    assert not (tmp_path / "wall" / "work").exists()
+    assert not (tmp_path / "wall" / ".crackcli-work").exists()

@@ -92,6 +92,6 @@ def test_a_strip_that_cannot_be_written_ends_the_scan_and_earlier_ones_are_kept(
         scan_raster(task, ClassifierScorer(LocalEngine(), 0.3))
     monkeypatch.undo()
 
-    kept = sorted(path.name for path in (tmp_path / "wall" / "work").iterdir())
+    kept = sorted(path.name for path in (tmp_path / "wall" / ".crackcli-work").iterdir())
     assert kept == [*(f"strip_x1_{n:06d}.npz" for n in range(full_at)), "work.json"]
     assert scan_raster(task, ClassifierScorer(LocalEngine(), 0.3)).status == "done"

@@ -59,13 +59,34 @@ def test_a_file_given_twice_is_scanned_once(tmp_path):
     assert names(path, tmp_path, path) == {"wall": "wall.png"}
 
 
-@pytest.mark.parametrize("name", ["run.json.png", "RUN.JSON.png", ".lock.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("run.json.png", "RUN.JSON.png", ".lock.png", "cracks.gpkg.png", "scenes.csv.png"),
+        *("cracks.local.geojson.png", "cracks.gpkg-wal.png", ".crackcli-work.png"),
+    ],
+)
 def test_no_scene_is_named_like_a_file_of_the_run(tmp_path, name):
     (tmp_path / name).touch()
 
     found, _ = find_rasters([tmp_path / name])
 
     assert list(found) == [name.replace(".png", "_png")]
+
+
+@pytest.mark.parametrize("name", ["..png", "...png"])
+def test_a_file_whose_name_is_a_folder_is_refused(engine, tmp_path, name):
+    path = photograph(tmp_path / "in" / "wall.png").rename(tmp_path / "in" / name)
+    (tmp_path / "out").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+
+    result = scan_survey(SurveyTask((path,), tmp_path / "out"))
+
+    assert [failure.message for failure in result.failures] == [
+        f"{path}: its name gives no name for a scene; rename it"
+    ]
+    assert result.exit_code == 4
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_files_without_a_name_of_their_own_are_failures(tmp_path):

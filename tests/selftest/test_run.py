@@ -103,7 +103,7 @@ def test_wide_cracks_are_found_and_hairlines_are_not(finished):
         *("pod.csv", "curve.csv", "pod.png", "overlay.png", "selftest.json")
     ]
     assert all(path.is_file() for path in summary.paths)
-    assert not (folder / "work").exists()
+    assert not (folder / ".crackcli-work").exists()
     assert (folder.parent / "wall.tif").read_bytes() == before
 
 
@@ -202,7 +202,8 @@ def test_an_interrupted_test_resumes_where_it_stopped(finished, photograph, tmp_
     folder, _, _, backs, _ = finished
 
     def stop(share, words):
-        if len(list((tmp_path / "out").joinpath("work", "drawn").glob("*/scene.json"))) == 4:
+        drawn = tmp_path / "out" / ".crackcli-work" / "drawn"
+        if len(list(drawn.glob("*/scene.json"))) == 4:
             raise Stopped
 
     with pytest.raises(Stopped):
@@ -325,6 +326,43 @@ def test_a_missing_photograph_leaves_no_folder(tmp_path):
         run(tmp_path / "nothere.jpg", tmp_path / "out")
 
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["pod.csv", "curve.csv", "pod.png", "overlay.png"])
+def test_a_file_that_is_in_the_way_is_refused_at_once(photograph, tmp_path, engine, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("my notes")
+
+    with pytest.raises(OutputError, match=f"{name}: exists already; .* --overwrite"):
+        run(photograph, tmp_path / "out")
+
+    assert engine.backs == 0
+    assert (tmp_path / "out" / name).read_text() == "my notes"
+
+
+def test_a_folder_called_work_is_not_ours(photograph, tmp_path):
+    mine = tmp_path / "out" / "work" / "copies"
+    mine.mkdir(parents=True)
+    (mine / "notes.txt").touch()
+
+    run(photograph, tmp_path / "out")
+
+    assert (mine / "notes.txt").exists()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *(".lock", "curve.csv", "overlay.png", "pod.csv", "pod.png", "selftest.json", "work")
+    ]
+
+
+def test_a_work_folder_without_our_note_is_kept_and_refused(photograph, tmp_path, engine):
+    mine = tmp_path / "out" / ".crackcli-work" / "copies"
+    mine.mkdir(parents=True)
+    (mine / "notes.txt").touch()
+
+    with pytest.raises(OutputError, match=r"\.crackcli-work: was not made by crackcli; move it"):
+        run(photograph, tmp_path / "out")
+
+    assert engine.backs == 0
+    assert (mine / "notes.txt").exists()
 
 
 def test_a_finished_test_is_overwritten_only_with_overwrite(photograph, tmp_path):

@@ -19,6 +19,7 @@ import numpy as np
 
 from crackcli.arrays import Float32, UInt8
 from crackcli.engines.engine import Engine, TileEngine
+from crackcli.files import WORK
 from crackcli.inference.lattice import Lattice
 from crackcli.inference.strips import Int8TileEngine, Prescreen, StripScorer, StripScores
 from crackcli.inference.views import View
@@ -242,7 +243,7 @@ def small_scan(
     probability = np.full(tiles, float(cracked), np.float32)
     scores = StripScores(relevance, np.ones((side, side), bool), probability)
     replayed = Replayed(scorer.engine, scorer.gate, scores)
-    work, mask = StripStore(folder / "work", ""), folder / "mask.tif"
+    work, mask = StripStore(folder / WORK, ""), folder / "mask.tif"
     ends = [clock()]
     info = inspect(source)
     views = [View.of(info, 1.0, replayed, side)]
