@@ -39,4 +39,5 @@ def smoothed_targets(real: Bools) -> Float64:
     Without this, a few examples that are all right would make a fit as steep as allowed. Source:
     Platt 1999.
     """
-    return np.where(real, 1 - 1 / (real.sum() + 2), 1 / ((~real).sum() + 2))
+    targets = np.where(real, 1 - 1 / (real.sum() + 2), 1 / ((~real).sum() + 2))
+    return np.asarray(targets, np.float64)

@@ -249,7 +249,9 @@ def fit_confidence(cracks: MarkedCracks) -> ConfidenceModel:
     intercept, p, length = fit_logistic(cracks.features, weight * targets, weight * (1 - targets))
     lengths = 2 ** cracks.features[:, 1]
     return ConfidenceModel(
-        *(round(float(value), 5) for value in (intercept, p, length)),
+        intercept=round(float(intercept), 5),
+        probability=round(float(p), 5),
+        length=round(float(length), 5),
         shortest_px=round(float(lengths.min()), 2),
         longest_px=round(float(lengths.max()), 2),
     )
