@@ -26,7 +26,7 @@ def to_values(labels: Floats) -> UInt8:
 def read_pixel_labels(path: Path) -> Float32:
     """Read labels (rows, cols) from a PNG."""
     values = read_image(path, cv2.IMREAD_GRAYSCALE)
-    labels: Float32 = values.astype(np.float32) / STEPS
+    labels = values.astype(np.float32) / np.float32(STEPS)
     labels[values > STEPS] = UNKNOWN
     return labels
 

@@ -92,12 +92,13 @@ class WeakTiles(TileDataset):
         side = self.random_side(image, rng)
         row, col = (int(rng.integers(length - side + 1)) for length in labels.shape)
         part = slice(row, row + side), slice(col, col + side)
-        sides = self.tile_px, self.tile_px
-        return resize(image[part], *sides), resize_labels(labels[part], *sides)
+        tile_px = self.tile_px
+        tile = resize(image[part], tile_px, tile_px)
+        return tile, resize_labels(labels[part], tile_px, tile_px)
 
     def random_side(self, image: UInt8, rng: Generator) -> int:
         """Return the side in px of the part of a photograph that becomes a tile."""
-        scale = np.exp(rng.uniform(*np.log(SCALES)))
+        scale = float(np.exp(rng.uniform(*np.log(SCALES))))
         return min(round(self.tile_px / scale), *image.shape[:2])
 
     def weak_tile(self, item: LabelledImage, rng: Generator) -> UInt8:
