@@ -38,8 +38,9 @@ from crackcli.detectability.block_quality import (
     with_blur,
 )
 from crackcli.detectability.limits import CONTRAST, d_prime, find_limits, without_nan
-from crackcli.engines.opening import open_engine
-from crackcli.inference.classifier_scorer import ClassifierScorer
+from crackcli.inference.opening import open_scorer
+from crackcli.inference.options import ModelOptions
+from crackcli.inference.strips import StripScorer
 from crackcli.rasters.score_mask import CRACK, read_band
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.synthesis.brushes import darken
@@ -168,7 +169,9 @@ def ridge(cover: np.ndarray) -> np.ndarray:
     return (cover >= 0.05) & (cover >= most / 2)
 
 
-def scanned(folder: Path, pictures: int, keep: Path, seed: int = 0) -> Iterator[Drawn]:
+def scanned(
+    folder: Path, pictures: int, keep: Path, seed: int = 0, method: str | None = None
+) -> Iterator[Drawn]:
     """The cracks of ``pictures`` and what scans found of them, those of an earlier run first."""
     known: dict[int, list[Drawn]] = {}
     if keep.exists():
@@ -179,7 +182,7 @@ def scanned(folder: Path, pictures: int, keep: Path, seed: int = 0) -> Iterator[
     done = 0
     while done < pictures:
         if seed not in known and (made := picture_of(folder, seed)) is not None:
-            scorer = scorer or ClassifierScorer(open_engine(None), gate=0.5)
+            scorer = scorer or open_scorer(ModelOptions(method=method, precision="float32"))
             known[seed] = found_of(seed, made, scorer)
             with keep.open("a", encoding="utf-8") as kept:
                 kept.writelines(json.dumps(asdict(row)) + "\n" for row in known[seed])
@@ -189,7 +192,7 @@ def scanned(folder: Path, pictures: int, keep: Path, seed: int = 0) -> Iterator[
         seed += 1
 
 
-def found_of(seed: int, made: Made, scorer: ClassifierScorer) -> list[Drawn]:
+def found_of(seed: int, made: Made, scorer: StripScorer) -> list[Drawn]:
     """What a scan of a picture found of its four cracks."""
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "drawn.png"
@@ -308,8 +311,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the first picture")
     parser.add_argument("--keep", type=Path, default=Path("measurability.jsonl"))
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--method", help="as of crackcli scan")
     given = parser.parse_args()
-    rows = list(scanned(given.photographs, given.pictures, given.keep, given.seed))
+    rows = list(scanned(given.photographs, given.pictures, given.keep, given.seed, given.method))
     surfaces = surfaces_of(given.photographs, rows)
     tell(rows, surfaces)
     if given.fit:
