@@ -1,4 +1,4 @@
-# make demo   scan and report the sample wall: a look at what crackcli does, in about three minutes
+# make demo   scan and report the sample wall: a look at what crackcli does, in about a minute
 # make test   everything a developer needs, then the tests
 # make slow   the tests marked slow: minutes each, run before a release
 # make lint   style, and types by mypy --strict

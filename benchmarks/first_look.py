@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=100_000, help="patches of each class")
     parser.add_argument("--tiles", action="store_true", help="of large photographs in a folder")
     given = parser.parse_args()
-    engine = open_engine(given.model)
+    engine = open_engine(given.model, "lrp")
     classifier = TileClassifier(engine)
     chosen = HALF_THRESHOLD if given.look_in == "half" else INT8_THRESHOLD
 

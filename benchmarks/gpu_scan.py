@@ -89,7 +89,7 @@ def opened(device: str, precision: str) -> Any:
     from crackcli.registry import DEFAULT_GATE
 
     began = time.monotonic()
-    engine = open_engine(engine="torch", device=device, precision=precision)
+    engine = open_engine(method="lrp", engine="torch", device=device, precision=precision)
     scorer = scorer_of(Timed(engine), DEFAULT_GATE)
     side_px = 320 + 2 * scorer.engine.facts.reach_px
     scorer.engine.features(np.zeros((1, side_px, side_px, 3), np.uint8))

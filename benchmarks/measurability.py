@@ -2,6 +2,7 @@
 
     python benchmarks/measurability.py DATA/train/no_crack --fit --keep fit.jsonl
     python benchmarks/measurability.py DATA/test/patches/no_crack --seed 1000 --keep held_out.jsonl
+    python benchmarks/measurability.py DATA/train/no_crack --fit --method lrp --keep lrp.jsonl
 
 DATA/.../no_crack are crack-free photographs; their kinds (the first word of a file name) alternate.
 Each is mirrored into a picture of four blocks. A crack of constant width, from 0.4 to 14 px, is
@@ -11,7 +12,7 @@ by crackcli scan. A crack is *found* if at least half of its length has a marked
 
 Two tables give the fraction found: by width as a multiple of the predicted limit of the block, and
 by width. With --fit the constants that predict best are printed as well: P(found) is a logistic
-function of the logarithm of d' / blur ** BLUR_EXPONENT and reaches 0.9 at D_PRIME_90. Results are
+function of the logarithm of d' / blur ** blur_exponent and reaches 0.9 at d_prime_90. Results are
 kept in --keep (JSON lines) and not scanned again; a picture takes about 2 s on two cores.
 """
 
@@ -29,7 +30,6 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from crackcli.datasets.pixel_scores import dilate
-from crackcli.detectability import limits
 from crackcli.detectability.block_quality import (
     BlockQuality,
     borrow_blur,
@@ -37,11 +37,20 @@ from crackcli.detectability.block_quality import (
     measure_block,
     with_blur,
 )
-from crackcli.detectability.limits import CONTRAST, d_prime, find_limits, without_nan
+from crackcli.detectability.limits import (
+    CONTRAST,
+    SHARP_PX,
+    Observer,
+    d_prime,
+    find_limits,
+    observer_of,
+    without_nan,
+)
 from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.rasters.score_mask import CRACK, read_band
+from crackcli.registry import DEFAULT_METHOD
 from crackcli.scan.raster import ScanTask, scan_raster
 from crackcli.synthesis.brushes import darken
 from crackcli.synthesis.cover import coverage
@@ -169,9 +178,7 @@ def ridge(cover: np.ndarray) -> np.ndarray:
     return (cover >= 0.05) & (cover >= most / 2)
 
 
-def scanned(
-    folder: Path, pictures: int, keep: Path, seed: int = 0, method: str | None = None
-) -> Iterator[Drawn]:
+def scanned(folder: Path, pictures: int, keep: Path, seed: int, method: str) -> Iterator[Drawn]:
     """The cracks of ``pictures`` and what scans found of them, those of an earlier run first."""
     known: dict[int, list[Drawn]] = {}
     if keep.exists():
@@ -245,11 +252,11 @@ def table(heading: str, names: list[str], groups: list[np.ndarray], columns: dic
     print()
 
 
-def tell(rows: list[Drawn], surfaces: BlockQuality) -> None:
+def tell(rows: list[Drawn], surfaces: BlockQuality, observer: Observer) -> None:
     """Print what was found, by what was foretold and by width."""
     width = np.array([row.width_px for row in rows])
     found = np.array([row.recall >= FOUND for row in rows])
-    limit = find_limits(surfaces).detection_px
+    limit = find_limits(surfaces, observer).detection_px
     ratio = width / limit
     everything = np.ones(len(rows), bool)
     changed = np.array([row.change != "as it is" for row in rows])
@@ -281,11 +288,10 @@ def fit(rows: list[Drawn], surfaces: BlockQuality) -> None:
     width = np.array([row.width_px for row in rows])
     found = np.array([row.recall >= FOUND for row in rows])
     known = without_nan(surfaces)
-    blur = np.log(np.maximum(known.blur_px, limits.SHARP_PX))
+    blur = np.log(np.maximum(known.blur_px, SHARP_PX))
     results = []
     for faint in [(levels, share) for levels in (0.6, 1.5, 3, 5) for share in FAINT_SHARES]:
-        limits.NETWORK_NOISE = faint
-        seen = np.log(np.diagonal(d_prime(known, width)))
+        seen = np.log(np.diagonal(d_prime(known, width, Observer(1.0, 0.0, faint))))
 
         def surprise(p: np.ndarray, seen: np.ndarray = seen) -> float:
             chance = expit(np.exp(p[1]) * (seen - p[0] - abs(p[2]) * blur))
@@ -295,10 +301,7 @@ def fit(rows: list[Drawn], surfaces: BlockQuality) -> None:
         middle, slope, cost = best.x
         seen_from = np.exp(middle + logit(0.9) / np.exp(slope))
         results.append((best.fun, faint, seen_from, abs(cost), np.exp(slope)))
-    print(
-        "| -log likelihood | NETWORK_NOISE | D_PRIME_90 | BLUR_EXPONENT | slope |\n"
-        "|---|---|---|---|---|"
-    )
+    print("| -log likelihood | noise | d_prime_90 | blur_exponent | slope |\n|---|---|---|---|---|")
     for surprised, faint, seen_from, cost, slope in sorted(results)[:5]:
         print(f"| {surprised:.1f} | {faint} | {seen_from:.2f} | {cost:.2f} | {slope:.1f} |")
 
@@ -311,11 +314,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the first picture")
     parser.add_argument("--keep", type=Path, default=Path("measurability.jsonl"))
     parser.add_argument("--fit", action="store_true")
-    parser.add_argument("--method", help="as of crackcli scan")
+    parser.add_argument("--method", default=DEFAULT_METHOD, help="as of crackcli scan")
     given = parser.parse_args()
     rows = list(scanned(given.photographs, given.pictures, given.keep, given.seed, given.method))
     surfaces = surfaces_of(given.photographs, rows)
-    tell(rows, surfaces)
+    tell(rows, surfaces, observer_of(given.method))
     if given.fit:
         fit(rows, surfaces)
 

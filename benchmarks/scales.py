@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=8, help="photographs, for every width")
     parser.add_argument("--chart", type=Path, help="a PNG of the table")
     given = parser.parse_args()
-    scorer = Remembering(open_engine(given.model), gate=0.5)
+    scorer = Remembering(open_engine(given.model, "lrp"), gate=0.5)
     # of each width: found, crack; marked wrongly, other pixels
     totals = defaultdict(lambda: np.zeros(4, np.int64))
     seen: dict[float, list[float]] = defaultdict(list)

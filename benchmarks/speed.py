@@ -74,7 +74,7 @@ def measure(
         }
     engine, look, _ = SCANS[name]
     least = {"": 0.0, "half": HALF_THRESHOLD, "int8": INT8_THRESHOLD}[look]
-    opened = Counted(open_engine(engine=engine, device="cpu", precision=precision))
+    opened = Counted(open_engine(method="lrp", engine=engine, device="cpu", precision=precision))
     scorer = scorer_of(opened, DEFAULT_GATE, least, look or "half")
     if look == "int8" and scorer.prescreen is not None:
         classifier = scorer.prescreen.classifier

@@ -88,7 +88,7 @@ EXTRAS = {
     "matplotlib": "train",
 }
 
-DEFAULT_METHOD = "lrp"
+DEFAULT_METHOD = "student"  # if neither a model nor a method is named
 NETWORK_METHODS = {  # method of a network's model if none is named
     "autoencoder": "cae",
     "student": "student",

@@ -163,8 +163,9 @@ def licence_of(file: Path, stated: Licence) -> Licence:
 
 
 @cache
-def shipped_sha256() -> frozenset[str]:
-    """Return the digests of the shipped checkpoint and of all graphs exported from it."""
-    checkpoint = shipped(".safetensors")
-    graphs = checkpoint.parent.glob(f"{checkpoint.stem}.*.onnx")
+def shipped_sha256(name: str = SHIPPED) -> frozenset[str]:
+    """Return the digests of the checkpoint of a shipped model and of all graphs exported from
+    it."""
+    checkpoint = shipped(".safetensors", name)
+    graphs = checkpoint.parent.glob(f"{name}.*onnx")
     return frozenset(sha256(path) for path in (checkpoint, *graphs) if path.is_file())

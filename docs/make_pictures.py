@@ -159,7 +159,7 @@ def draw_tiles() -> None:
     """Draw one crop explained as a single tile, and by all tiles that cover it."""
     side, reach = SHARED_SIDE, 384  # px; 384 px of surroundings hold every tile that covers it
     around = Window(TILE.col_off - reach, TILE.row_off - reach, side + 2 * reach, side + 2 * reach)
-    engine = open_engine(engine="onnx")
+    engine = open_engine(method="lrp", engine="onnx")
     crop = read_photograph("wall", TILE)
     one = engine.explain(crop[None], 0.0).maps[0]
     many = engine.explain(read_photograph("wall", around)[None], 0.5).maps[0]

@@ -9,7 +9,6 @@ import typer
 
 from crackcli.cli import options
 from crackcli.cli.logs import configure_logging
-from crackcli.registry import DEFAULT_START
 
 
 def export(
@@ -18,7 +17,7 @@ def export(
         Path, typer.Option("--output", "-o", help="ONNX file to write.", show_default=False)
     ],
     method: options.GraphMethod = None,
-    start: options.GraphStart = DEFAULT_START,
+    start: options.GraphStart = None,
     baseline: options.Baseline = None,
     weights_beside: Annotated[
         bool,
@@ -39,7 +38,7 @@ def export(
     verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Write MODEL and an attribution method as one plain ONNX graph, checked against torch.
+    """Write MODEL and a method as one plain ONNX graph, checked against torch.
 
     The base installation scans with the graph and gives the same masks. Other programs can run it
     too: it uses standard operators only. Before the file appears, its results are compared with

@@ -182,7 +182,7 @@ Method = Annotated[
         help=f"Method that scores the pixels, for most an attribution of the classifier: "
         f"{METHOD_MENU}. lrp, gradient, inputxgrad, raw, cae, unet and student run in "
         "the base installation, the others need torch or an exported graph "
-        "\\[default: lrp, or the method of an .onnx file].",
+        "\\[default: student; with --model, lrp for a classifier, else that of the network].",
         show_default=False,
     ),
 ]
@@ -204,7 +204,14 @@ Start = Annotated[
         show_default=False,
     ),
 ]
-GraphStart = Annotated[str, Option("--start", help=f"Target of the attribution: {START_MENU}.")]
+GraphStart = Annotated[
+    str | None,
+    Option(
+        "--start",
+        help=f"Target of the attribution: {START_MENU} \\[default: margin].",
+        show_default=False,
+    ),
+]
 Baseline = Annotated[
     str | None,
     Option(
@@ -240,8 +247,8 @@ Gate = Annotated[
         "--gate",
         min=0.0,
         max=1.0,
-        help="Threshold on P(crack): tiles below it get no attribution. Not used by raw, cae, unet "
-        "and student.",
+        help="Threshold on P(crack) of a tile: tiles below it get no attribution. For methods that "
+        "explain a classifier, such as lrp.",
     ),
 ]
 Look = Annotated[
@@ -252,7 +259,7 @@ Look = Annotated[
         max=1.0,
         help="Threshold on P(crack) of a prescreening pass: places below it are skipped. 0: no "
         "prescreening. At half resolution, 0.1 saves time on smooth surfaces without cracks and "
-        "costs up to a fifth more on others.",
+        "costs up to a fifth more on others. For methods that explain a classifier, such as lrp.",
     ),
 ]
 LookIn = Annotated[

@@ -16,7 +16,7 @@ from crackcli.scenes.frames import Geometries, apply_affine, map_frame
 from crackcli.scenes.record import OPTIONS
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
-from crackcli.shipped_models import shipped_sha256
+from crackcli.shipped_models import MODELS, shipped_sha256
 
 MAX_CORNER_SHIFT_PX = 0.01  # between the corners of two equal grids
 DIGEST_LENGTH = 8  # digits of a digest in a message
@@ -161,11 +161,13 @@ def report_differences(before: dict[str, float], after: dict[str, float]) -> lis
 
 
 def model_differences(before: Scene, after: Scene) -> list[str]:
-    """List the difference in the model, if any. The shipped checkpoint and its ONNX graph count as
+    """List the difference in the model, if any. A shipped checkpoint and its ONNX graphs count as
     the same model."""
     engines = [scene.record.engine for scene in (before, after)]
     digests = [engine.get("model_sha256") for engine in engines]
-    if None in digests or digests[0] == digests[1] or shipped_sha256().issuperset(digests):
+    if None in digests or digests[0] == digests[1]:
+        return []
+    if any(shipped_sha256(name).issuperset(digests) for name in MODELS):
         return []
     words = (
         f"{engine.get('model')} {engine['model_sha256'][:DIGEST_LENGTH]}" for engine in engines

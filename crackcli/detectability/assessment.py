@@ -23,7 +23,7 @@ from crackcli.detectability.block_quality import (
     measure_block,
     with_blur,
 )
-from crackcli.detectability.limits import find_limits
+from crackcli.detectability.limits import find_limits, observer_of
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo
@@ -140,10 +140,11 @@ def limit_on_most(limit_px: Float64, area: Int64 | Float64) -> float | None:
 
 def assess(
     info: RasterInfo,
+    method: str | None = None,
     report: FractionDone = ignore,
     strip_blocks: int = STRIP_BLOCKS,
 ) -> Assessed:
-    """Return the limits of the photograph of ``info``, block by block.
+    """Return the limits of the photograph of ``info`` in scans by ``method``, block by block.
 
     Raises `InputError` if the photograph cannot be read.
     """
@@ -160,7 +161,7 @@ def assess(
             report(len(parts) / (shape[0] * shape[1]))
     quality = concatenate(parts)
     quality = with_blur(quality, borrow_blur(quality.blur_px.reshape(shape)).ravel())
-    found = find_limits(quality)
+    found = find_limits(quality, observer_of(method))
     return Assessed(
         rows=info.rows,
         cols=info.cols,

@@ -8,14 +8,14 @@ by
 
 An observer averages with a Gaussian of sigma s, which makes the blur sqrt(b^2 + s^2), and along a
 stretch l of the crack (`STRETCH_PX`), on which l / (2 sqrt(pi) s) values are independent. n(s) is
-the noise after that average, grain and texture alike, and includes `NETWORK_NOISE`. The
+the noise after that average, grain and texture alike, and includes that of the network. The
 detectability index is that of the best scale:
 
     d' = max over s of  K L erf(w / (2 sqrt(2) sqrt(b^2 + s^2))) / n(s) * sqrt(l / (2 sqrt(pi) s))
 
-Detection limit (``detection_px``): the least w at which d' reaches `D_PRIME_90` b^`BLUR_EXPONENT`,
-with b in px but at least `SHARP_PX`. There `crackcli scan` finds nine of ten such cracks, with the
-shipped model and its default options.
+Detection limit (``detection_px``): the least w at which d' reaches what the method of the scan
+needs (`Observer`): d_prime_90 b^blur_exponent, with b in px but at least `SHARP_PX`. There
+`crackcli scan` finds nine of ten such cracks, with a shipped model and its default options.
 
 Quantification limit (``quantification_px``): the smallest w at and above which the relative
 standard error of a width is at most `RELATIVE_SIGMA`. The error is the Cramer-Rao bound for a
@@ -33,14 +33,17 @@ Where the constants come from:
   lower quartiles of five sources are 0.07 (loosely labelled), 0.14, 0.32, 0.67 and 0.68, their mean
   0.38. This is a mean over sources: in three of the five, fewer than three of four cracks are
   darker than it. Nothing is promised for fainter cracks (filled, in shade, in paint).
-* `NETWORK_NOISE`, `D_PRIME_90`, `BLUR_EXPONENT`: fitted by benchmarks/measurability.py to 172
-  cracks of 0.4 to 14 px, drawn onto 43 crack-free training photographs, which were partly blurred,
-  darkened, overexposed, enlarged or made noisy. P(found) is logistic in ln d', with slope 5.8.
-  Without `NETWORK_NOISE` the limits promised cracks below 1 px on smooth surfaces that the network
-  misses. On 49 held-out photographs 67 of 70 cracks were found that were as wide as the limit or
-  wider, 15 of 39 narrower ones, and 15 of 87 where there was no limit.
+* `OBSERVERS`: fitted by benchmarks/measurability.py to cracks of 0.4 to 14 px, drawn onto
+  crack-free training photographs, which were partly blurred, darkened, overexposed, enlarged or
+  made noisy. P(found) is logistic in ln d'. Without the noise of the network the limits promised
+  cracks below 1 px on smooth surfaces that the network misses. For lrp: 172 cracks on 43
+  photographs, slope 5.8; on 49 held-out photographs 67 of 70 cracks were found that were as wide as
+  the limit or wider, 15 of 39 narrower ones, and 15 of 87 where there was no limit. What the
+  student finds depends less on d' (240 cracks on 60 photographs, slope 2.4), so that its value is
+  the least at which nine of ten cracks as wide as the limit or wider were found, 37 of 41; on 30
+  held-out photographs these were 35 of 38.
 
-A scan with another model, method or zoom has other limits; these then are approximate.
+A scan with another model, method or zoom has other limits; those of lrp are then a guide.
 
 Arrays in, values out; no files. Notation: B blocks, S scales, W widths.
 """
@@ -59,10 +62,7 @@ CONTRAST = 0.4
 STRETCH_PX = 16.0  # length of a crack over which an observer averages
 WIDTHS_PX = np.exp(np.linspace(np.log(0.4), np.log(14.0), 144))  # range of the limits
 
-D_PRIME_90 = 7.5  # d' at which nine of ten cracks are found, on photographs with a blur of 1 px
-BLUR_EXPONENT = 0.3
 SHARP_PX = 0.7  # blur of a well focused photograph
-NETWORK_NOISE = (3.0, 0.05)  # levels, and fraction of the brightness: the network's own noise
 
 RELATIVE_SIGMA = 0.25
 CONTRAST_SIGMA = 0.5  # prior uncertainty of ln K
@@ -78,6 +78,29 @@ UNSHARP, UNKNOWN, ROUGH = "blurred", "sharpness unknown", "too rough"
 REASONS = (TOO_LITTLE, TOO_DARK, TOO_LIGHT, UNSHARP, UNKNOWN, ROUGH)
 
 
+@dataclass(frozen=True)
+class Observer:
+    """How well a method finds cracks.
+
+    d_prime_90     d' at which it finds nine of ten, on photographs with a blur of 1 px
+    blur_exponent  of the blur in px: how much more it needs on blurred photographs
+    noise          of its network: in levels, and as a fraction of the brightness
+    """
+
+    d_prime_90: float
+    blur_exponent: float
+    noise: tuple[float, float]
+
+
+LRP = Observer(7.5, 0.3, (3.0, 0.05))
+OBSERVERS = {"lrp": LRP, "student": Observer(10.5, 0.0, (3.0, 0.05))}  # by method of a scan
+
+
+def observer_of(method: str | None) -> Observer:
+    """Return the observer of a method; that of lrp for one whose constants were not fitted."""
+    return OBSERVERS.get(method or "", LRP)
+
+
 @dataclass(frozen=True, eq=False)
 class Limits:
     """Limits of B blocks in px, nan where even the widest of `WIDTHS_PX` is below the criterion.
@@ -90,14 +113,15 @@ class Limits:
     reason: NDArray[np.str_]
 
 
-def find_limits(blocks: BlockQuality) -> Limits:
-    """Return the detection and quantification limits of each block."""
+def find_limits(blocks: BlockQuality, observer: Observer = LRP) -> Limits:
+    """Return the detection and quantification limits of each block for an observer."""
     known = without_nan(blocks)
-    detection = narrowest_from(d_prime(known, WIDTHS_PX) >= required_d_prime(known)[:, None])
+    needed = required_d_prime(known, observer)[:, None]
+    detection = narrowest_from(d_prime(known, WIDTHS_PX, observer) >= needed)
     quantification = narrowest_from(relative_sigma(known, WIDTHS_PX) <= RELATIVE_SIGMA)
     reason = np.full(len(detection), "", dtype=f"<U{max(map(len, REASONS))}")
     no_limit = np.isnan(detection)
-    reason[no_limit] = limiting_factor(known)[no_limit]
+    reason[no_limit] = limiting_factor(known, observer)[no_limit]
     reason[np.isnan(blocks.blur_px)] = UNKNOWN
     reason[np.isnan(blocks.level)] = TOO_LITTLE
     reason[blocks.dark_fraction > MAX_CLIPPED] = TOO_DARK
@@ -108,10 +132,10 @@ def find_limits(blocks: BlockQuality) -> Limits:
     return Limits(detection, quantification, reason)
 
 
-def d_prime(blocks: BlockQuality, widths_px: Float64) -> Float64:
+def d_prime(blocks: BlockQuality, widths_px: Float64, observer: Observer) -> Float64:
     """Return the detectability index d' (B, W) of cracks of each width (W,) on each block."""
     scales = np.array(SCALES_PX)
-    network = np.hypot(NETWORK_NOISE[0], NETWORK_NOISE[1] * blocks.level)
+    network = np.hypot(observer.noise[0], observer.noise[1] * blocks.level)
     noise = np.hypot(blocks.noise, network[:, None])
     at_full_width = signal_of(blocks)[:, None] / noise * averaging_gain(scales)  # (B, S)
     blur = np.hypot(blocks.blur_px[:, None], scales)
@@ -134,12 +158,13 @@ def averaging_gain(scale_px: Float64) -> Float64:
     return np.asarray(np.sqrt(np.maximum(1.0, independent)), np.float64)
 
 
-def required_d_prime(blocks: BlockQuality) -> Float64:
-    """Return d' (B,) at which nine of ten cracks are found.
+def required_d_prime(blocks: BlockQuality, observer: Observer) -> Float64:
+    """Return d' (B,) at which an observer finds nine of ten cracks.
 
-    It is higher on blurred photographs, as the network was trained on sharp ones.
+    It may be higher on blurred photographs, if the network was trained on sharp ones.
     """
-    return D_PRIME_90 * np.maximum(blocks.blur_px, SHARP_PX) ** BLUR_EXPONENT
+    sharpness = np.maximum(blocks.blur_px, SHARP_PX) ** observer.blur_exponent
+    return np.asarray(observer.d_prime_90 * sharpness, np.float64)
 
 
 def without_nan(blocks: BlockQuality) -> BlockQuality:
@@ -164,7 +189,7 @@ def narrowest_from(fulfilled: Bools) -> Float64:
     return narrowest
 
 
-def limiting_factor(blocks: BlockQuality) -> NDArray[np.str_]:
+def limiting_factor(blocks: BlockQuality, observer: Observer) -> NDArray[np.str_]:
     """Return for each block (B,) what limits detection most: darkness, blur or roughness.
 
     It is the factor without which d' of the widest crack would gain most.
@@ -175,7 +200,8 @@ def limiting_factor(blocks: BlockQuality) -> NDArray[np.str_]:
     sharp = replace(blocks, blur_px=np.minimum(blocks.blur_px, SHARP_PX))
     even = replace(blocks, noise=np.minimum(blocks.noise, SMOOTH_NOISE * blocks.level[:, None]))
     gains = [
-        d_prime(better, widest)[:, 0] / required_d_prime(better) for better in (lit, sharp, even)
+        d_prime(better, widest, observer)[:, 0] / required_d_prime(better, observer)
+        for better in (lit, sharp, even)
     ]
     factors: NDArray[np.str_] = np.array([TOO_DARK, UNSHARP, ROUGH])[np.argmax(gains, axis=0)]
     return factors

@@ -75,7 +75,7 @@ def open_engine(
     """Open the engine for a model: a file, or the name of a shipped one.
 
     ``engine`` auto goes by the file's suffix. For a shipped model it takes torch if that has a
-    GPU, since torch computes there in half precision.
+    GPU.
     """
     if engine != "auto":
         check_choice("--engine", ["auto", *ENGINES], engine)
@@ -95,8 +95,7 @@ def open_engine(
     # Composites of an engine's own menu explain a classifier, as the methods of ours do.
     choice = choose(model, NETWORK_METHODS[CLASSIFIER] if engine in OWN_MENUS else method)
     given = isinstance(choice.model, Path)
-    direct = choice.method is not None and find_method(choice.method).direct
-    if engine == "auto" and not given and not direct and device != "cpu" and has_gpu():
+    if engine == "auto" and not given and device != "cpu" and has_gpu():
         engine = "torch"
     path = find_model(choice, start, engine)
     if engine == "auto":

@@ -179,7 +179,10 @@ def starts_and_baselines(
     method: str, protocol: str, choice: MethodChoice
 ) -> Iterator[tuple[str | None, str | None]]:
     """Yield (start, baseline) in the order to try: the paper's in its protocol, then the model's
-    own, because an exported graph has fixed ones."""
+    own, because an exported graph has fixed ones; direct methods have neither."""
+    if find_method(method).direct:
+        yield None, None
+        return
     if protocol == STUDY:
         start = choice.start or study_start(method)
         if method in BASELINES:

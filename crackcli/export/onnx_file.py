@@ -33,7 +33,6 @@ from crackcli.errors import ModelError, OutputError
 from crackcli.export.graph_surgery import convert_for_qgis, refer_to_weights, store_in_half
 from crackcli.export.method_graphs import WINDOWED, export_graph
 from crackcli.files import atomic_write, refuse_existing
-from crackcli.registry import DEFAULT_START
 
 TOLERANCE = 0.02  # of the norm
 ATTEMPTS = 3
@@ -50,7 +49,7 @@ class ExportTask:
     model: Path
     output: Path
     method: str | None = None  # None: that of the network
-    start: str = DEFAULT_START
+    start: str | None = None  # None: margin
     baseline: str | None = None  # None: the default of the method
     weights_beside: bool = False  # leave the weights in the checkpoint, in the same folder
     qgis: bool = False  # fixed tile size and one output, for Deepness; not for scan

@@ -11,7 +11,13 @@ from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import INT8_THRESHOLD, HalfResolutionPrescreen, Int8Prescreen
 from crackcli.inference.staged import StagedScorer
 from crackcli.inference.strips import StripScorer
-from crackcli.registry import check_choice
+from crackcli.registry import (
+    CLASSIFIER,
+    DEFAULT_GATE,
+    DEFAULT_METHOD,
+    NETWORK_METHODS,
+    check_choice,
+)
 from crackcli.shipped_models import SHIPPED, shipped
 
 PRESCREENS = {
@@ -42,12 +48,29 @@ def open_scorer(options: ModelOptions | None = None) -> StripScorer:
         options.baseline,
         options.precision,
     )
-    if options.look and engine.facts.direct:
-        raise UsageError(
-            f"--look does not apply to method {engine.facts.method}, which scores every pixel; "
-            "leave it out"
-        )
+    if engine.facts.direct:
+        refuse_explanation_options(options, engine.facts.method)
     return scorer_of(engine, options.gate, options.look, options.look_in)
+
+
+def refuse_explanation_options(options: ModelOptions, method: str) -> None:
+    """Raise a `UsageError` if an option is given that only explanations of a classifier use.
+
+    ``method`` is that of the scan, a direct one.
+    """
+    given = {
+        "--start": options.start,
+        "--gate": None if options.gate == DEFAULT_GATE else options.gate,
+        "--look": options.look or None,
+    }
+    by_default = options.model is None and options.method is None and method == DEFAULT_METHOD
+    remedy = f"add --method {NETWORK_METHODS[CLASSIFIER]}" if by_default else "leave it out"
+    for option, value in given.items():
+        if value is not None:
+            raise UsageError(
+                f"{option} {value}: for methods that explain a classifier, and {method} scores "
+                f"pixels without one; {remedy}"
+            )
 
 
 def scorer_of(engine: Engine, gate: float, look: float = 0.0, look_in: str = "half") -> StripScorer:

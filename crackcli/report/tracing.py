@@ -191,7 +191,7 @@ def assess_photograph(scene: Scene, info: RasterInfo) -> Assessed | None:
     """Return the detection limits of a photograph; log the reason and return None if it cannot be
     read."""
     try:
-        return assess(info)
+        return assess(info, scene.record.method)
     except InputError as error:
         log.info("%s: detection limits are unknown: %s", scene.name, error)
     return None

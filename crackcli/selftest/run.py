@@ -256,13 +256,14 @@ def scan_options(task: SelftestTask) -> SurveyTask:
         return given
     path = task.scan / "run.json"
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))["options"]
+        run = json.loads(path.read_text(encoding="utf-8"))
+        known = run["options"]
         return replace(
             given,
             model_options=replace(
                 task.model_options,
                 model=parse_model(known["model"]) if known["model"] else None,
-                method=known["method"],
+                method=known["method"] or run["engine"]["method"],
                 start=known["start"],
                 baseline=known["baseline"],
                 engine=known["engine"],

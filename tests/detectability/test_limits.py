@@ -21,6 +21,8 @@ from crackcli.detectability.limits import (
     BLUR_SIGMA,
     CONTRAST,
     CONTRAST_SIGMA,
+    LRP,
+    OBSERVERS,
     STRETCH_PX,
     TOO_DARK,
     TOO_LIGHT,
@@ -30,6 +32,7 @@ from crackcli.detectability.limits import (
     WIDTHS_PX,
     d_prime,
     find_limits,
+    observer_of,
     relative_sigma,
 )
 
@@ -73,10 +76,11 @@ def block_of(blur=1.0, noise=4.0, level=140.0, dark_fraction=0.0, light_fraction
     return BlockQuality(np.array([blur]), white, *one)
 
 
-def test_d_prime_rises_and_the_relative_error_falls_with_the_width():
+@pytest.mark.parametrize("observer", OBSERVERS.values(), ids=OBSERVERS)
+def test_d_prime_rises_and_the_relative_error_falls_with_the_width(observer):
     block = block_of()
 
-    assert (np.diff(d_prime(block, WIDTHS_PX)[0]) >= 0).all()
+    assert (np.diff(d_prime(block, WIDTHS_PX, observer)[0]) >= 0).all()
     assert (np.diff(relative_sigma(block, WIDTHS_PX)[0]) < 0).all()
 
 
@@ -209,10 +213,20 @@ def test_the_reason_names_what_limits_detection_most():
     assert find_limits(block_of(blur=0.6, noise=0.2, level=3)).reason[0] == TOO_DARK
 
 
-def test_the_quantification_limit_is_at_least_the_detection_limit(monkeypatch):
-    monkeypatch.setattr(limits, "D_PRIME_90", 15.0)
+def test_a_method_that_needs_more_has_a_wider_limit_and_unknown_ones_that_of_lrp():
+    more = replace(LRP, d_prime_90=2 * LRP.d_prime_90)
 
-    found = find_limits(block_of(blur=0.5, noise=0.2, level=250))
+    limit, wider = (find_limits(block_of(), observer).detection_px[0] for observer in (LRP, more))
+
+    assert wider > limit
+    assert observer_of("student") is OBSERVERS["student"]
+    assert observer_of("gradient") is observer_of(None) is LRP
+
+
+def test_the_quantification_limit_is_at_least_the_detection_limit():
+    observer = replace(LRP, d_prime_90=15.0)
+
+    found = find_limits(block_of(blur=0.5, noise=0.2, level=250), observer)
 
     assert found.quantification_px[0] >= found.detection_px[0] > 1
 

@@ -15,12 +15,13 @@ from crackcli.shipped_models import choose
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Return the models folder of a clone with the shipped checkpoint and its default graph."""
+    """Return the models folder of a clone with a classifier and a student, each with a graph."""
     monkeypatch.setattr(shipped_models, "PACKAGED", tmp_path / "installed")
     monkeypatch.setattr(shipped_models, "CHECKOUT", tmp_path / "models")
     (tmp_path / "models").mkdir()
-    for suffix in (".safetensors", ".lrp.margin.onnx"):
-        (tmp_path / "models" / f"vgg11_128{suffix}").touch()
+    files = ("vgg11_128.safetensors", "vgg11_128.lrp.margin.onnx")
+    for name in (*files, "student.safetensors", "student.onnx"):
+        (tmp_path / "models" / name).touch()
     return tmp_path / "models"
 
 
@@ -55,15 +56,20 @@ def test_a_model_that_is_given_is_used(folder, engine):
 
 
 @pytest.mark.parametrize(
-    ("engine", "name"),
+    ("engine", "method", "name"),
     [
-        ("auto", "vgg11_128.lrp.margin.onnx"),
-        ("onnx", "vgg11_128.lrp.margin.onnx"),
-        ("torch", "vgg11_128.safetensors"),
+        ("auto", None, "student.onnx"),
+        ("onnx", None, "student.onnx"),
+        ("torch", None, "student.safetensors"),
+        ("auto", "lrp", "vgg11_128.lrp.margin.onnx"),
+        ("onnx", "lrp", "vgg11_128.lrp.margin.onnx"),
+        ("torch", "lrp", "vgg11_128.safetensors"),
     ],
 )
-def test_the_shipped_model_is_the_default(folder, engine, name):
-    assert find_model(choose(None, None), None, engine) == folder / name
+def test_the_shipped_student_is_the_default_and_lrp_has_the_classifier(
+    folder, engine, method, name
+):
+    assert find_model(choose(None, method), None, engine) == folder / name
 
 
 def test_each_method_and_start_has_a_graph_of_its_own(folder):
@@ -73,12 +79,11 @@ def test_each_method_and_start_has_a_graph_of_its_own(folder):
     assert find_model(choose(None, "gradient"), "both", "auto") == graph
 
 
-@pytest.mark.parametrize(("method", "start"), [("gradient", None), (None, "both")])
+@pytest.mark.parametrize(("method", "start"), [("gradient", None), ("lrp", "both")])
 def test_the_error_without_a_shipped_graph_says_how_to_get_one(folder, method, start):
-    method_used, start_used = method or "lrp", start or "margin"
     says = (
-        f"--engine onnx: no graph of the shipped model has method {method_used} and start "
-        f"{start_used}; use --engine torch, or write one with crackcli export"
+        f"--engine onnx: no graph of the shipped model has method {method} and start "
+        f"{start or 'margin'}; use --engine torch, or write one with crackcli export"
     )
 
     with pytest.raises(ModelError) as error:
@@ -116,7 +121,7 @@ def test_method_raw_needs_no_model(folder):
 def test_an_installation_goes_before_a_clone(folder):
     installed = folder.parent / "installed"
     installed.mkdir()
-    (installed / "vgg11_128.lrp.margin.onnx").touch()
+    (installed / "student.onnx").touch()
 
     assert find_model(choose(None, None), None, "auto").parent == installed
 
@@ -143,7 +148,7 @@ def test_onnx_runtime_opens_the_shipped_graph_by_default(folder):
     opened = open_engine()
 
     assert opened.name == "onnx"
-    assert opened.arguments[0] == folder / "vgg11_128.lrp.margin.onnx"
+    assert opened.arguments[:2] == (folder / "student.onnx", "student")
 
 
 @pytest.mark.usefixtures("_engines")
@@ -196,12 +201,19 @@ def test_a_file_of_the_wrong_kind_is_named(tmp_path):
         open_engine(path, device="cpu")
 
 
-def test_a_missing_checkpoint_is_named(folder):
+@pytest.mark.parametrize(
+    ("method", "file", "says"),
+    [
+        ("lrp", "vgg11_128.safetensors", r"vgg11_128\.safetensors: does not exist"),
+        (None, "student.safetensors", "model student: not in this installation"),
+    ],
+)
+def test_a_missing_checkpoint_is_named(folder, method, file, says):
     pytest.importorskip("torch")
-    (folder / "vgg11_128.safetensors").unlink()
+    (folder / file).unlink()
 
-    with pytest.raises(ModelError, match=r"vgg11_128\.safetensors: does not exist"):
-        open_engine(engine="torch", device="cpu")
+    with pytest.raises(ModelError, match=says):
+        open_engine(method=method, engine="torch", device="cpu")
 
 
 @pytest.mark.parametrize("name", [".safetensors", ".lrp.margin.onnx", ".lrp.both.onnx"])
@@ -236,6 +248,7 @@ def test_a_session_uses_no_more_threads_than_the_limit(monkeypatch, tmp_path):
     [
         (True, "auto", None, None, "torch"),
         (True, "cuda", None, "gradient", "torch"),
+        (True, "auto", None, "lrp", "torch"),
         (True, "cpu", None, None, "onnx"),
         (False, "auto", None, None, "onnx"),
         (True, "auto", "given.onnx", None, "onnx"),

@@ -9,7 +9,6 @@ from fakes import LocalEngine, wall
 
 from crackcli.errors import DeviceError, OutOfMemory, UsageError
 from crackcli.inference.classifier_scorer import ClassifierScorer
-from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import HalfResolutionPrescreen, Int8Prescreen
 from crackcli.inference.views import View, score_view
@@ -204,14 +203,6 @@ def test_a_scan_records_its_prescreen_and_is_repeated_without(cracked, tmp_path)
 def test_the_threshold_of_the_prescreen_must_be_a_probability():
     with pytest.raises(UsageError, match=r"--look 1\.5: must be a probability; use 0 to 1"):
         ModelOptions(look=1.5)
-
-
-def test_a_method_without_a_gate_has_no_prescreen():
-    with pytest.raises(
-        UsageError,
-        match="--look does not apply to method raw, which scores every pixel; leave it out",
-    ):
-        open_scorer(ModelOptions(method="raw", look=0.1))
 
 
 def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_is_tried_again(cracked):

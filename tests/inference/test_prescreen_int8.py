@@ -26,7 +26,7 @@ GRAPH = shipped(".int8.onnx")
 
 @pytest.fixture(scope="module")
 def engine():
-    return open_engine(engine="onnx", device="cpu")
+    return open_engine(method="lrp", engine="onnx", device="cpu")
 
 
 class Counting:

@@ -20,18 +20,26 @@ def scene(**record):
     return Scene(Path("wall"), 9, 9, Affine.identity(), None, SceneRecord(record))
 
 
-def scanned(engine=(), masking=(), **scored):
-    facts = {"method": "lrp", "start": "margin", **dict(engine)}
-    scored = {"engine": facts, "gate": 0.5, "look": None, "zooms": [1.0], **scored}
+LRP = ({"method": "lrp", "start": "margin"}, {"gate": 0.5})
+STUDENT = ({"method": "student", "start": "none"}, {"gate": 0.0})
+
+
+def scanned(engine=(), masking=(), default=LRP, **scored):
+    facts, gate = default
+    facts = facts | dict(engine)
+    scored = {"engine": facts, "look": None, "zooms": [1.0], **gate, **scored}
     return scene(scored=scored, masking={**asdict(Masking()), **dict(masking)})
 
 
 def test_a_scan_without_other_options_is_by_default():
-    graph = sha256(shipped(".lrp.margin.onnx"))
+    graph, student = sha256(shipped(".lrp.margin.onnx")), sha256(shipped(".onnx", "student"))
 
     assert by_default(scene())
     assert by_default(scanned())
     assert by_default(scanned({"model_sha256": graph}))
+    assert by_default(scanned({"model_sha256": student}, default=STUDENT))
+    assert not by_default(scanned({"model_sha256": graph}, default=STUDENT))
+    assert not by_default(scanned({"model_sha256": student}))
 
 
 @pytest.mark.parametrize(
@@ -45,8 +53,9 @@ def test_a_scan_without_other_options_is_by_default():
         scanned(zooms=[0.5, 1.0]),
         scanned(masking={"recipe": "study"}),
         scanned(masking={"threshold": 0.01}),
+        scanned(masking={"recipe": "plain"}, default=STUDENT),
     ],
-    ids=["model", "method", "start", "gate", "look", "zoom", "recipe", "threshold"],
+    ids=["model", "method", "start", "gate", "look", "zoom", "recipe", "threshold", "student"],
 )
 def test_another_model_or_option_is_not_by_default(other):
     assert not by_default(other)

@@ -330,7 +330,7 @@ def assumed(task: SurveyTask, scorer: StripScorer) -> Assumption:
     this model and gate, weighted by megapixels; `LIKELY_GATED` if there are none."""
     facts = scorer.engine.facts
     if facts.direct:
-        return Assumption(1.0, f"method {facts.method} has no gate")
+        return Assumption(1.0, f"method {facts.method} scores every pixel")
     if scorer.gate <= 0:
         return Assumption(1.0, "a gate of 0")
     gated, pixels, scenes = 0.0, 0.0, 0

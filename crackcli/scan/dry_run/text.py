@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from crackcli.registry import find_method
 from crackcli.scan.dry_run.estimate import Range, SceneEstimate, SurveyEstimate
 
 HEADS = (
@@ -33,9 +34,10 @@ def lines(found: SurveyEstimate) -> Iterator[str]:
         f"most; free {size(found.free_mb)}"
     )
     engine, assumption = found.engine, found.assumption
-    if engine is not None:
-        yield f"engine {engine['engine']} on {engine['device']}: {engine['model']}"
-    if assumption is not None:
+    if engine is None:
+        return
+    yield f"engine {engine['engine']} on {engine['device']}: {engine['model']}"
+    if assumption is not None and not find_method(engine["method"]).direct:
         ends = "range: from no crack, where no tile is explained, to cracks everywhere; likely: "
         if found.seconds.sound == found.seconds.cracked:
             ends = ""
