@@ -31,7 +31,7 @@ from crackcli.finetuning.hard_negatives import KEEP, MINED_AT, TRAINED_AT, write
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, UNREVIEWED, in_pixels, read_reviews
 from crackcli.inference.tile_map import tile_probabilities
 from crackcli.progress import Progress, ignore, part
-from crackcli.registry import CLASSIFIER, NETWORK_METHODS, find_method
+from crackcli.registry import DEFAULT_METHOD, find_method
 from crackcli.scenes.scene import Scene, finished_scenes
 from crackcli.scenes.source import find_photographs, inspect_unchanged, read_run_record
 from crackcli.shipped_models import SHIPPED, choose, parse_model, shipped
@@ -192,7 +192,7 @@ def scan_checkpoint(out: Path, scenes: Sequence[Scene]) -> Path:
     Raise a `ModelError` if it is missing, has changed, or does not classify.
     """
     engine = scenes[0].record.engine
-    method = engine.get("method", NETWORK_METHODS[CLASSIFIER])
+    method = engine.get("method", DEFAULT_METHOD)
     if find_method(method).direct:
         raise ModelError(
             f"{out}: was scanned with --method {method}, which needs no classifier; give a "
