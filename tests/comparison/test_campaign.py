@@ -32,15 +32,18 @@ def test_scans_with_the_same_options_do_not_differ(tmp_path):
     assert scan_differences(before, quick) == []  # prescreening in int8 does not change masks
 
 
-def test_the_shipped_checkpoint_and_its_graph_are_one_model(tmp_path):
+def test_a_shipped_checkpoint_and_its_graphs_are_one_model(tmp_path):
     """A GPU uses one of them by default, a CPU the other."""
     suffixes = ".safetensors", ".lrp.margin.onnx", ".gradient.margin.onnx"
-    before, after, another = (
+    files = [*map(shipped, suffixes), *(shipped(s, "student") for s in (".safetensors", ".onnx"))]
+    before, after, another, checkpoint, graph = (
         scan(tmp_path / path.name, ENGINE | {"model": path.name, "model_sha256": sha256(path)})
-        for path in map(shipped, suffixes)
+        for path in files
     )
 
     assert scan_differences(before, after) == scan_differences(before, another) == []
+    assert scan_differences(checkpoint, graph) == []
+    assert scan_differences(before, checkpoint) != []
     assert scan_differences(before, scan(tmp_path / "own")) != []
 
 

@@ -278,7 +278,11 @@ def test_only_windows_of_a_large_photograph_are_tested_and_a_note_explains_it(
 def test_a_finished_scan_is_used_with_its_options(photograph, tmp_path, engine):
     scan_survey(SurveyTask((photograph,), tmp_path / "scan", ModelOptions(gate=0.6)))
     task = SelftestTask(photograph, tmp_path / "out", scan=tmp_path / "scan")
-    assert scan_options(task).model_options.gate == 0.6
+    used = scan_options(task).model_options
+    assert (used.method, used.gate) == (
+        "lrp",
+        0.6,
+    )  # the method that ran, though not named
     files = {path: path.read_bytes() for path in (tmp_path / "scan").rglob("*") if path.is_file()}
 
     summary = run(photograph, tmp_path / "out", scan=tmp_path / "scan")
