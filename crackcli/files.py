@@ -171,12 +171,19 @@ def remove_files(folder: Path, names: Iterable[str]) -> None:
         folder.rmdir()
 
 
-def is_regular(path: Path) -> bool:
-    """Return True for a file with content of its own, or a link to one: no folder, pipe, device.
+def kind_of(path: Path) -> str:
+    """Return what a name, or the link that it is, leads to: "file", "folder", "pipe" or "device".
 
     Opening a pipe without a writer would wait for ever. Raises an `OSError` if it does not exist.
     """
-    return stat.S_ISREG(path.stat().st_mode)
+    mode = path.stat().st_mode
+    kinds = {"file": stat.S_ISREG, "folder": stat.S_ISDIR, "pipe": stat.S_ISFIFO}
+    return next((kind for kind, is_this in kinds.items() if is_this(mode)), "device")
+
+
+def is_regular(path: Path) -> bool:
+    """Return True for a file with content of its own, or a link to one."""
+    return kind_of(path) == "file"
 
 
 @contextmanager

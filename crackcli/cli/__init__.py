@@ -7,6 +7,7 @@ Command modules import the packages that compute inside their function, so that
 import os
 import signal
 import sys
+import threading
 import warnings
 from types import FrameType
 from typing import NoReturn, cast
@@ -30,6 +31,8 @@ EXIT_CODES = (
     "failed, 4 unreadable input, 5 device not usable, 6 model does not fit, 73 output cannot be "
     "written, 75 output in use, 130 and 143 interrupted."
 )
+
+RETRY_S = 0.05  # after which a signal is sent again; a log call takes far less
 
 app = typer.Typer(
     name="crackcli",
@@ -114,10 +117,34 @@ def catch_signals() -> None:
         signal.signal(signal.SIGINT, stop)
 
 
-def stop(signum: int, frame: FrameType | None) -> NoReturn:
-    """Raise `Interrupted` for a signal."""
+def stop(signum: int, frame: FrameType | None) -> None:
+    """Raise `Interrupted` for a signal.
+
+    GDAL logs through Python, and loses what is raised there: a signal that arrives during a log
+    call is sent again.
+    """
+    if is_logging(frame):
+        again = threading.Timer(RETRY_S, send_to_main, (signum,))
+        again.daemon = True
+        again.start()
+        return
     how = "interrupted" if signum == signal.SIGINT else "terminated"
     raise Interrupted(f"{how}; give the same command again to resume", 128 + signum)
+
+
+def send_to_main(signum: int) -> None:
+    """Send a signal to the main thread, which may be waiting for a file."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signum)
+    else:  # Windows
+        signal.raise_signal(signum)
+
+
+def is_logging(frame: FrameType | None) -> bool:
+    """Return True if a call of the module `logging` is running at a frame."""
+    while frame is not None and frame.f_globals.get("__name__") != "logging":
+        frame = frame.f_back
+    return frame is not None
 
 
 def exit_unread() -> NoReturn:

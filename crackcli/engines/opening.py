@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crackcli.engines.engine import Engine
 from crackcli.errors import ModelError, UsageError
+from crackcli.files import kind_of
 from crackcli.registry import (
     BASELINES,
     CLASSIFIER,
@@ -38,6 +39,7 @@ def find_model(choice: Choice, start: str | None, engine: str) -> Path:
     """
     model, method = choice
     if isinstance(model, Path):
+        check_regular(model)
         return model
     if model is None or method is None:
         raise UsageError(f"--method {method}: needs no model; leave --engine {engine} out")
@@ -61,6 +63,12 @@ def find_model(choice: Choice, start: str | None, engine: str) -> Path:
             "use --engine torch, or write one with crackcli export"
         )
     return graph
+
+
+def check_regular(model: Path) -> None:
+    """Raise a `ModelError` for a folder, a pipe (which may have no end) or a device."""
+    if model.exists() and (kind := kind_of(model)) != "file":
+        raise ModelError(f"{model}: is a {kind}; give a model file")
 
 
 def open_engine(

@@ -6,11 +6,9 @@ band, alpha or declared nodata makes a pixel invalid. Invalid pixels are black i
 """
 
 import contextlib
-import hashlib
 import logging
-import threading
-import warnings
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +19,11 @@ import rasterio.warp
 import rasterio.windows
 from affine import Affine
 from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
 from crackcli.arrays import Bools, Int64, UInt8
 from crackcli.errors import InputError
-from crackcli.files import sha256
+from crackcli.rasters.access.opening import input_errors, open_raster
+from crackcli.rasters.access.state import FileState, digest_of, files_of
 from crackcli.rasters.bands import (
     colour_bands,
     find_palette,
@@ -43,16 +41,10 @@ MIN_SIDE_PX = 32  # smaller images are refused
 PIECE_PX = 2**20  # pixels that are converted to RGB at once
 MAX_BLOCK_ROWS = 1024  # files with taller blocks are not decoded in parts by several threads
 
-EXPORT_AGAIN = "export it again"  # remedy for a damaged photograph
-
-# Options of GDAL. A damaged JPEG must be an error: by default its missing part is read as grey.
-ENVIRONMENT = {
-    "GDAL_CACHEMAX": 128 * 1024**2,  # bytes; counts against the memory bound of a scan
-    "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
-    "GDAL_PNG_WHOLE_IMAGE_OPTIM": False,  # it does not notice a truncated file
-}
-
-WARNINGS_LOCK = threading.Lock()  # warning filters are shared by all threads
+# A raster that declares more pixels per byte of its files is refused if it has many. Photographs
+# have about 1; a PNG or deflated TIFF of one colour has at most 1032.
+MAX_PX_PER_BYTE = 2_000
+MAX_UNCHECKED_PX = 10**8
 
 Index = slice | Int64
 
@@ -70,6 +62,7 @@ class RasterInfo:
     stretch: tuple[float, float] | None  # values that become 0 and 255; None: 8 bits as they are
     digest: str  # SHA-256 of all files that the pixels come from
     masked: bool = True  # False: all pixels are valid
+    files: tuple[FileState, ...] = ()  # that the pixels come from, as they were inspected
 
     @property
     def georeferenced(self) -> bool:
@@ -95,7 +88,9 @@ def inspect(path: Path) -> RasterInfo:
 
     Raises `InputError` if it cannot be scanned: not an image, unsupported colours, or too small.
     """
+    began = FileState.of(path)
     with open_raster(path) as source:
+        files = tuple(map(FileState.of, files_of(path, source)))
         if source.count == 0:
             raise InputError(f"{path}: no bands; give one of the rasters that it refers to")
         if any(kind.startswith("complex") for kind in source.dtypes):
@@ -111,7 +106,13 @@ def inspect(path: Path) -> RasterInfo:
             raise InputError(
                 f"{path}: {cols} x {rows} px; give an image with sides of at least {MIN_SIDE_PX} px"
             )
-        return RasterInfo(
+        if not 0 < abs(source.transform.determinant) < math.inf:
+            raise InputError(
+                f"{path}: its geotransform gives pixels without a size "
+                f"({', '.join(f'{value:g}' for value in source.transform[:6])}); export it again"
+            )
+        check_declared_size(path, source, files)
+        info = RasterInfo(
             path=path,
             rows=rows,
             cols=cols,
@@ -119,9 +120,14 @@ def inspect(path: Path) -> RasterInfo:
             crs_wkt=source.crs.to_wkt() if source.crs else None,
             orientation=orientation,
             stretch=find_stretch(source),
-            digest=digest_of(path, source.files),
+            digest=digest_of(each.path for each in files),
             masked=not is_all_valid(source) or has_nodata_values(source),
+            files=files,
         )
+    if files[0] != began:
+        raise changed(path)
+    check_unchanged(info)
+    return info
 
 
 def orientation_of(source: rasterio.DatasetReader) -> int:
@@ -130,54 +136,36 @@ def orientation_of(source: rasterio.DatasetReader) -> int:
     return int(tag) if tag.isdigit() and int(tag) in ORIENTATIONS else 1
 
 
-def digest_of(path: Path, files: Iterable[str]) -> str:
-    """Return the SHA-256 of a file, combined with that of its mask files or VRT sources."""
-    own = sha256(path)
-    beside = (".aux.xml", ".ovr")  # written by programs that only display an image
-    others = [
-        sha256(Path(file))
-        for file in sorted(files)
-        if Path(file).is_file() and not Path(file).samefile(path) and not file.endswith(beside)
-    ]
-    return hashlib.sha256("".join([own, *others]).encode()).hexdigest() if others else own
-
-
-@contextlib.contextmanager
-def open_raster(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[rasterio.DatasetReader]:
-    """Open a dataset for reading; errors of GDAL become an `InputError` that ends in ``remedy``."""
-    with input_errors(path, remedy), rasterio.Env(**ENVIRONMENT):
-        with WARNINGS_LOCK, warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            source = rasterio.open(check_exists(path).absolute())
-        with source:
-            yield source
-
-
-def check_exists(path: Path) -> Path:
-    """Return ``path``; raise an `InputError` if it does not exist."""
-    if not path.exists():
-        raise InputError(f"{path}: does not exist; check the name")
-    return path
-
-
-@contextlib.contextmanager
-def input_errors(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[None]:
-    """Turn errors in reading ``path`` into an `InputError` that ends in ``remedy``."""
-    try:
-        yield
-    except (RasterioError, CRSError) as error:
+def check_declared_size(
+    path: Path, source: rasterio.DatasetReader, files: Sequence[FileState]
+) -> None:
+    """Raise an `InputError` if a raster declares far more pixels than its files can hold."""
+    pixels, held = source.width * source.height, sum(each.size for each in files)
+    if pixels > MAX_UNCHECKED_PX and pixels > MAX_PX_PER_BYTE * held:
         raise InputError(
-            f"{path}: not a readable image, or damaged ({error_on_one_line(error)}); {remedy}"
-        ) from error
-    except PermissionError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); change its permissions"
-        ) from error
+            f"{path}: declares {pixels / 1e6:,.0f} megapixels in {held:,} bytes, so nearly all of "
+            "it is empty; cut out the part with the photograph"
+        )
 
 
-def error_on_one_line(error: Exception) -> str:
-    """Return the message of GDAL on one line."""
-    return " ".join(str(error.__cause__ or error).split()).rstrip(".")
+def check_unchanged(info: RasterInfo, *, thorough: bool = False) -> None:
+    """Raise an `InputError` if a file of a raster was changed, or replaced, since `inspect`.
+
+    Compares sizes and times; with ``thorough``, or if a file has another identity (some network
+    drives give a new one to the same file), the digest too.
+    """
+    now = [FileState.of(each.path) for each in info.files]
+    before = [(each.size, each.modified_ns) for each in info.files]
+    same = [(each.size, each.modified_ns) for each in now] == before
+    if same and (thorough or tuple(now) != info.files):
+        same = not now or digest_of([each.path for each in now]) == info.digest
+    if not same:
+        raise changed(info.path)
+
+
+def changed(path: Path) -> InputError:
+    """Return the error for a file that changes while it is read."""
+    return InputError(f"{path}: was changed while it was read; scan it again when it is complete")
 
 
 def has_nodata_values(source: rasterio.DatasetReader) -> bool:

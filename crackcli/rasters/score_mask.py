@@ -6,13 +6,9 @@ from types import TracebackType
 
 from crackcli.arrays import UInt8
 from crackcli.errors import InputError
+from crackcli.rasters.access.opening import input_errors, open_raster
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import (
-    input_errors,
-    open_raster,
-    reflect_window,
-    to_rasterio_window,
-)
+from crackcli.rasters.reader import reflect_window, to_rasterio_window
 
 NODATA = 255
 CRACK = 1  # in a mask

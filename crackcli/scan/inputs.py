@@ -7,7 +7,8 @@ from pathlib import Path
 
 from crackcli.errors import InputError
 from crackcli.files import WORK
-from crackcli.rasters.reader import SUFFIXES, check_exists
+from crackcli.rasters.access.opening import check_exists
+from crackcli.rasters.reader import SUFFIXES
 
 # Files of the output folder end like this; no scene may have such a name.
 OUR_ENDINGS = (

@@ -17,7 +17,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from crackcli.masking.refinement import Masking
 from crackcli.masking.scene_mask import find_threshold, write_mask
 from crackcli.progress import Progress, ignore, in_pixels, part
 from crackcli.rasters.read_ahead import ReadAhead
-from crackcli.rasters.reader import RasterInfo, inspect
+from crackcli.rasters.reader import RasterInfo, check_unchanged, inspect
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
 from crackcli.rasters.score_mask import NODATA, SCORE_MAX, read_tags
 from crackcli.rasters.writing.cog import write_cog
@@ -120,24 +120,22 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
     seconds = {} if earlier is None else dict(earlier.record.seconds)
     score = left.score
     store.begin()
-    if score is None:
-        earlier = None
-        try:
+    with discarding(store):
+        if score is None:
+            earlier = None
             explaining = in_pixels(part(progress, 0, EXPLAINING), info.megapixels)
             explain(store, info, views, scorer, explaining)
-        except InputError:  # a file that is exported again starts anew
-            store.remove()
-            raise
-        seconds["explain"] = time.monotonic() - began
-        score = write_score(store, info, views, scorer)
-        seconds["score"] = time.monotonic() - began - seconds["explain"]
+            seconds["explain"] = time.monotonic() - began
+            score = write_score(store, info, views, scorer)
+            seconds["score"] = time.monotonic() - began - seconds["explain"]
 
-    began_masking = time.monotonic()
-    threshold = masking.threshold
-    if threshold is None:
-        threshold = find_threshold(score, masking)
-    masked = in_pixels(part(progress, EXPLAINING, 1), info.megapixels)
-    crack_px = write_mask(store.mask, score, info, masking, threshold, masked)
+        began_masking = time.monotonic()
+        threshold = masking.threshold
+        if threshold is None:
+            threshold = find_threshold(score, masking)
+        masked = in_pixels(part(progress, EXPLAINING, 1), info.megapixels)
+        crack_px = write_mask(store.mask, score, info, masking, threshold, masked)
+        check_unchanged(info, thorough=True)
     seconds["mask"] = time.monotonic() - began_masking
     for name, value in seconds.items():
         log.debug("%s: %s took %.2f s", info.path.name, name, value)
@@ -185,6 +183,16 @@ def summary(scene: Scene, source: Path, status: str, seconds: float) -> ScanSumm
     )
 
 
+@contextmanager
+def discarding(store: StripStore) -> Iterator[None]:
+    """Delete the work on a raster that cannot be read, or was changed: its scan starts anew."""
+    try:
+        yield
+    except InputError:
+        store.remove()
+        raise
+
+
 def explain(
     store: StripStore,
     info: RasterInfo,
@@ -227,6 +235,7 @@ def explain(
                 view.zoom,
                 time.monotonic() - began,
             )
+            check_unchanged(info)  # a strip of another photograph must not be stored
             behind.hand_over(partial(store.put, view.zoom, index, scores))
             done += pixels
             progress(done / total, stage)

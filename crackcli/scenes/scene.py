@@ -13,7 +13,7 @@ from pathlib import Path
 from affine import Affine
 
 from crackcli.errors import InputError
-from crackcli.files import write_json
+from crackcli.files import is_regular, write_json
 from crackcli.scenes.record import SceneRecord
 
 SCHEMA = 1
@@ -66,6 +66,8 @@ class Scene:
         """Read ``scene.json``; raises `InputError` if it is missing or damaged."""
         path = folder / "scene.json"
         try:
+            if not is_regular(path):
+                raise ValueError("it is no file")
             facts = json.loads(path.read_text(encoding="utf-8"))
             grid = {
                 "rows": facts.pop("rows"),

@@ -15,8 +15,9 @@ from rasterio.errors import NotGeoreferencedWarning
 from crackcli.arrays import UInt8
 from crackcli.errors import OutputError
 from crackcli.files import atomic_write, atomic_write_in_folder
+from crackcli.rasters.access.opening import ENVIRONMENT, error_on_one_line
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import ENVIRONMENT, Pixels, RasterInfo, error_on_one_line
+from crackcli.rasters.reader import Pixels, RasterInfo
 
 OPAQUE = 255
 

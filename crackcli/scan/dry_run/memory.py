@@ -20,9 +20,10 @@ from crackcli.inference.views import View
 from crackcli.masking.refinement import HALO_PX
 from crackcli.masking.scene_mask import CORE_PX
 from crackcli.masking.scene_mask import STRIPS as MASK_STRIPS
+from crackcli.rasters.access.opening import CACHE_BYTES
 from crackcli.rasters.nodata import FADE_PX
 from crackcli.rasters.read_ahead import BLOCK_ROWS
-from crackcli.rasters.reader import ENVIRONMENT, RasterInfo
+from crackcli.rasters.reader import RasterInfo
 from crackcli.scan.dry_run.workload import WorkloadCount
 from crackcli.scan.process_memory import MB
 from crackcli.scan.raster import STRIPS as SCORE_STRIPS
@@ -75,7 +76,7 @@ def peak_mb(
     block_px = min(CORE_PX, info.rows) + 2 * HALO_PX, min(CORE_PX, info.cols) + 2 * HALO_PX
     mask = (6 + MASK_STRIPS) * min(CORE_PX, info.rows) * info.cols
     mask += refined * REFINE_BYTES * math.prod(block_px)
-    cache = min(ENVIRONMENT["GDAL_CACHEMAX"], 4 * info.rows * info.cols)
+    cache = min(CACHE_BYTES, 4 * info.rows * info.cols)
     engine = max(engine_bytes(facts, channels, each) for each in counts)
     engine += INT8_BYTES * max(each.largest_look_px for each in counts)
     return at_rest_mb + (engine + max(strips, score, mask) + cache) / MB

@@ -1,0 +1,102 @@
+"""Open raster files for reading, with errors of GDAL as errors of ours.
+
+What a file contains decides what GDAL does with it: a text may stand for a web service, or for
+other files of this machine. So only regular files are opened, by the drivers of `DRIVERS`;
+`crackcli.rasters.access.vrt` checks the files that a VRT refers to; and GDAL gets no network.
+"""
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import rasterio
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+
+from crackcli.errors import InputError
+from crackcli.files import kind_of
+from crackcli.rasters.access.vrt import check_vrt, is_vrt
+
+EXPORT_AGAIN = "export it again"  # remedy for a damaged photograph
+
+DRIVERS = (
+    *("GTiff", "JPEG", "PNG", "WEBP", "BMP", "GIF", "BIGGIF"),
+    *("JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2Lura"),  # those that an installation has
+)
+
+CACHE_BYTES = 128 * 1024**2  # decoded blocks that GDAL keeps; within the memory bound of a scan
+
+# Options of GDAL. A damaged JPEG must be an error: by default its missing part is read as grey.
+ENVIRONMENT: dict[str, str | int | bool] = {
+    "GDAL_CACHEMAX": CACHE_BYTES,
+    "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": False,  # it does not notice a truncated file
+    "GDAL_VRT_ENABLE_PYTHON": "NO",
+    "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
+    # No remote files: GDAL has no switch for all, but none has this suffix or answers here.
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none",
+    "GDAL_HTTP_PROXY": "127.0.0.1:9",  # port of the discard protocol
+    "GDAL_HTTP_MAX_RETRY": 0,
+}
+
+WARNINGS_LOCK = threading.Lock()  # warning filters are shared by all threads
+OWN_OVERVIEWS = ":::BASE:::"  # begins the name of an overview file beside the image
+
+
+@contextlib.contextmanager
+def open_raster(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[rasterio.DatasetReader]:
+    """Open a dataset for reading; errors of GDAL become an `InputError` that ends in ``remedy``."""
+    check_regular(path)
+    drivers = [*DRIVERS, "VRT"] if is_vrt(path) else [*DRIVERS]
+    with input_errors(path, remedy), rasterio.Env(**ENVIRONMENT):
+        if is_vrt(path):
+            check_vrt(path)
+        with WARNINGS_LOCK, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            source = rasterio.DatasetReader(path.absolute(), driver=drivers)
+        with source:
+            overviews = source.tags(ns="OVERVIEWS").get("OVERVIEW_FILE", OWN_OVERVIEWS)
+            if not overviews.startswith(OWN_OVERVIEWS):
+                raise InputError(
+                    f"{path}: takes its overviews from another file, {overviews}; {remedy}"
+                )
+            yield source
+
+
+def check_exists(path: Path) -> Path:
+    """Return ``path``; raise an `InputError` if it does not exist."""
+    if not path.exists():
+        raise InputError(f"{path}: does not exist; check the name")
+    return path
+
+
+def check_regular(path: Path) -> None:
+    """Raise an `InputError` if ``path`` is not a file with content of its own.
+
+    A pipe would let the program wait for ever, a device has no end.
+    """
+    kind = kind_of(check_exists(path))
+    if kind != "file":
+        raise InputError(f"{path}: is a {kind}; give an image file")
+
+
+@contextlib.contextmanager
+def input_errors(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[None]:
+    """Turn errors in reading ``path`` into an `InputError` that ends in ``remedy``."""
+    try:
+        yield
+    except (RasterioError, CRSError, CPLE_BaseError, UnicodeError) as error:
+        raise InputError(
+            f"{path}: not a readable image, or damaged ({error_on_one_line(error)}); {remedy}"
+        ) from error
+    except PermissionError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); change its permissions"
+        ) from error
+
+
+def error_on_one_line(error: Exception) -> str:
+    """Return the message of GDAL on one line."""
+    return " ".join(str(error.__cause__ or error).split()).rstrip(".")
