@@ -7,6 +7,7 @@ OUT/<scene>/overview.png  written by a report (`crackcli.report.overview`)
 """
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from crackcli.files import is_regular, write_json
 from crackcli.scenes.record import SceneRecord
 
 SCHEMA = 1
+OBJECTS = ("source", "photograph", "scored", "masking", "seconds", "files")  # if they are there
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,23 @@ class Scene:
                 "transform": Affine(*facts.pop("transform")),
                 "crs_wkt": facts.pop("crs_wkt"),
             }
+            check_grid(**grid)
+            wrong = [name for name in OBJECTS if not isinstance(facts.get(name) or {}, dict)]
+            if wrong:
+                raise ValueError(f"{wrong[0]} is no object")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: cannot be read ({error}); scan this image again") from error
         return cls(folder=folder, record=SceneRecord(facts), **grid)
+
+
+def check_grid(rows: object, cols: object, transform: Affine, crs_wkt: object) -> None:
+    """Raise a `ValueError` if the values cannot be those of a raster."""
+    if not all(type(side) is int and side > 0 for side in (rows, cols)):
+        raise ValueError(f"{rows} rows and {cols} cols are no size")
+    if not 0 < abs(transform.determinant) < math.inf:
+        raise ValueError("its pixels have no size on the map")
+    if not isinstance(crs_wkt, str | None):
+        raise TypeError("crs_wkt is no text")
 
 
 def finished_scenes(out: Path) -> list[Scene]:

@@ -83,3 +83,43 @@ def test_missing_values_have_their_defaults(facts):
     assert not record.complete
     with pytest.raises(InputError, match=r"scene\.json: .* scan this image again"):
         _ = record.result
+
+
+DAMAGES = {
+    "rows": ["ten", -1, 0, 2.5, None, True],
+    "cols": [[], {}, 0],
+    "transform": [
+        [],
+        [1, 0, 0, 0, 0, 0],
+        ["a"] * 6,
+        [float("nan")] * 6,
+        [2, 4, 0, 1, 2, 0],
+        None,
+        7,
+    ],
+    "crs_wkt": [7, []],
+    "source": [7, "wall.jpg", [1]],
+    "photograph": ["none"],
+    "scored": [[1]],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in DAMAGES.items() for value in values]
+)
+def test_a_damaged_record_is_an_input_error(tmp_path, name, value):
+    (tmp_path / "wall").mkdir()
+    scene(tmp_path / "wall", FACTS).write()
+    path = tmp_path / "wall" / "scene.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+
+    with pytest.raises(InputError, match=r"scene\.json: cannot be read \(.*\); scan this image"):
+        Scene.read(tmp_path / "wall")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "7", '"text"', "{}", "{", "\0\0\0"])
+def test_a_record_of_another_kind_is_an_input_error(tmp_path, content):
+    (tmp_path / "scene.json").write_text(content)
+
+    with pytest.raises(InputError, match=r"scene\.json: cannot be read"):
+        Scene.read(tmp_path)
