@@ -23,7 +23,7 @@ from crackcli.cli.report import report
 from crackcli.cli.scan import scan
 from crackcli.cli.selftest import selftest
 from crackcli.cli.train import train
-from crackcli.errors import CrackError, Interrupted, MissingExtra
+from crackcli.errors import CrackError, Interrupted, MissingExtra, OutOfMemory
 from crackcli.registry import EXTRAS
 
 EXIT_CODES = (
@@ -93,6 +93,8 @@ def main() -> NoReturn:
             raise
         extra = MissingExtra(f"{' '.join(sys.argv[1:2])} ({package})", EXTRAS[package])
         fail(str(extra), extra.exit_code)
+    except MemoryError:
+        fail("not enough free memory; free some", OutOfMemory.exit_code)
     except BrokenPipeError:
         exit_unread()
     except SystemExit as leaving:

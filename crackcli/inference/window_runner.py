@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import Generic, TypeVar
 
 from crackcli.arrays import Bools, UInt8
-from crackcli.errors import DeviceError, OutOfMemory
+from crackcli.errors import DeviceError
 from crackcli.inference.lattice import Lattice
 from crackcli.progress import FractionDone
 from crackcli.rasters.covering import cover, halve
@@ -38,7 +38,7 @@ class WindowRunner(Generic[Result]):
         """Yield windows that hold every ``needed`` cell of ``origin`` once, each with its result.
 
         ``step`` gets a window and the pixels (H, W, 3) of its receptive field, None if all of them
-        are nodata; it may raise `OutOfMemory`. The pixels of the next window are put together
+        are nodata; it may raise a `MemoryError`. The pixels of the next window are put together
         while one is computed. Raises a `DeviceError` if not even one cell fits.
         """
         waiting = list(cover(needed, self.max_cells, self.lattice.reach))[::-1]
@@ -60,7 +60,7 @@ class WindowRunner(Generic[Result]):
                     following = after, begin(after)
                 try:
                     result = step(window, rgb)
-                except OutOfMemory:
+                except MemoryError:  # numpy's, or an `OutOfMemory`
                     waiting += self.smaller(part)
                     continue
                 yield window, result

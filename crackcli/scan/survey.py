@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from crackcli import __version__
-from crackcli.errors import CrackError, Interrupted, InTheWay, OutputError
+from crackcli.errors import CrackError, Interrupted, InTheWay, OutOfMemory, OutputError
 from crackcli.files import is_regular, lock_folder, write_json
 from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
@@ -31,6 +31,8 @@ from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scan.raster import ScanSummary, ScanTask, scan_raster
 from crackcli.scenes.recorded_scale import Hints
 from crackcli.shipped_models import choose
+
+NO_MEMORY = "{}: not enough free memory; free some, or give a smaller --core-px"
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +130,8 @@ def scan_survey(
                     fail(Failure(source, str(error), error.exit_code))
                 except CrackError as error:
                     fail(Failure(source, str(error), error.exit_code))
+                except MemoryError:
+                    fail(Failure(source, NO_MEMORY.format(source), OutOfMemory.exit_code))
                 except Exception as error:
                     if os.environ.get("CRACKCLI_TRACEBACK"):
                         raise

@@ -40,8 +40,9 @@ class Full(Counting):
 
     most = 200 * 200 * 3
 
-    def __init__(self):
+    def __init__(self, error):
         super().__init__()
+        self.error = error
         self.refused = {"features": [], "back": []}
 
     def features(self, images):
@@ -55,7 +56,7 @@ class Full(Counting):
     def take(self, images, stage):
         if images.size > self.most:
             self.refused[stage].append(images.size)
-            raise OutOfMemory("full")
+            raise self.error
 
 
 def prescreened(path, engine, core_px, gate=GATE, threshold=THRESHOLD):
@@ -205,8 +206,11 @@ def test_the_threshold_of_the_prescreen_must_be_a_probability():
         ModelOptions(look=1.5)
 
 
-def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_is_tried_again(cracked):
-    engine, roomy = Full(), Counting()
+@pytest.mark.parametrize("error", [OutOfMemory("full"), MemoryError("of numpy")])
+def test_a_window_too_large_for_the_device_is_halved_and_none_as_large_is_tried_again(
+    cracked, error
+):
+    engine, roomy = Full(error), Counting()
 
     relevance, tiles, _ = explained(cracked, engine, 1024, 0.0)
 

@@ -12,9 +12,12 @@ import pytest
 import rasterio
 from affine import Affine
 from fakes import at_most, wall
+from rasterio._err import CPLE_OutOfMemoryError
+from rasterio.errors import RasterioIOError
 
-from crackcli.errors import InputError
+from crackcli.errors import InputError, OutOfMemory
 from crackcli.rasters import reader
+from crackcli.rasters.access.opening import input_errors
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, check_unchanged, inspect
 
@@ -282,6 +285,14 @@ def test_broken_exif_does_not_matter_or_is_an_unreadable_input(tmp_path, number)
 
     with contextlib.suppress(InputError):
         assert read(path).shape == (64, 64, 3)
+
+
+def test_too_little_memory_is_no_damage(tmp_path):
+    with (
+        pytest.raises(OutOfMemory, match=r"wall\.tif: not enough free memory to read it"),
+        input_errors(tmp_path / "wall.tif"),
+    ):
+        raise RasterioIOError("Read failed") from CPLE_OutOfMemoryError(3, 2, "no memory")
 
 
 def test_a_file_that_was_changed_is_noticed(tmp_path):

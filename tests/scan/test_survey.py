@@ -153,6 +153,26 @@ def test_an_unexpected_error_in_one_scene_is_a_failure_of_it(engine, tmp_path, m
     assert result.exit_code == 3
 
 
+def test_a_scene_without_enough_memory_is_a_failure_of_it(engine, tmp_path, monkeypatch):
+    first, second = photograph(tmp_path / "a.png"), photograph(tmp_path / "b.png", seed=1)
+    scan = survey.scan_raster
+
+    def fail_once(task, *rest):
+        if task.source == first:
+            raise MemoryError("Unable to allocate 8 GiB")
+        return scan(task, *rest)
+
+    monkeypatch.setattr(survey, "scan_raster", fail_once)
+    result = scan_survey(SurveyTask((first, second), tmp_path / "out"))
+
+    (failure,) = result.failures
+    assert failure.message == (
+        f"{first}: not enough free memory; free some, or give a smaller --core-px"
+    )
+    assert failure.exit_code == 5
+    assert result.exit_code == 3
+
+
 def test_a_folder_without_images_is_an_input_error(engine, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/notes.txt").touch()

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import rasterio
-from rasterio._err import CPLE_BaseError
+from rasterio._err import CPLE_BaseError, CPLE_OutOfMemoryError
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
-from crackcli.errors import InputError
+from crackcli.errors import InputError, OutOfMemory
 from crackcli.files import kind_of
 from crackcli.rasters.access.vrt import check_vrt, is_vrt
 
@@ -88,6 +88,8 @@ def input_errors(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[None]:
     try:
         yield
     except (RasterioError, CRSError, CPLE_BaseError, UnicodeError) as error:
+        if any(isinstance(each, CPLE_OutOfMemoryError) for each in causes(error)):
+            raise OutOfMemory(f"{path}: not enough free memory to read it; free some") from error
         raise InputError(
             f"{path}: not a readable image, or damaged ({error_on_one_line(error)}); {remedy}"
         ) from error
@@ -95,6 +97,13 @@ def input_errors(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[None]:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); change its permissions"
         ) from error
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, its cause, the cause of this, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def error_on_one_line(error: Exception) -> str:
