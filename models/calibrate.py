@@ -7,6 +7,9 @@ those of that training, so that the same photographs are held out. DATA/train/ma
 of some of them. Used are whole photographs with a crack and a mask, and crack-free ones. Masks of
 walls and crack500 are wider than their cracks; they determine the confidence of a crack only.
 
+With ``--drawn`` no mask is used: cracks are drawn onto the held-out crack-free photographs, as
+`crackcli train --network student` does at its end.
+
 Writes the calibration into the checkpoint, draws ``<model>.reliability.png`` beside it, and prints
 tables. Export the graph again afterwards. See `crackcli.training.calibration.marks`.
 """
@@ -31,7 +34,12 @@ from crackcli.networks.checkpoint import Checkpoint
 from crackcli.networks.student import Student
 from crackcli.training.calibration.marks import CalibrationPhotograph
 from crackcli.training.calibration.reliability import Reliability
-from crackcli.training.calibration.student import calibrated_student, logits_of
+from crackcli.training.calibration.student import (
+    DRAWN_CRACKS,
+    calibrated_student,
+    drawn_examples,
+    logits_of,
+)
 from crackcli.training.charts import write_reliability
 from crackcli.training.patches import read_photograph
 
@@ -95,6 +103,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=float, default=0.06)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, help="default: the model itself")
+    parser.add_argument("--drawn", action="store_true", help="by drawn cracks, without masks")
     given = parser.parse_args()
     masks = given.data / "train" / "masks"
     folder = given.photographs or given.data / "train"
@@ -104,7 +113,12 @@ def main() -> None:
         print(f"{source}: {count} photographs {'with' if label else 'without'} a crack")
 
     network = cast(Student, checkpoint.build())
-    result = calibrated_student(checkpoint, list(examples(found, masks, network)), MEASURED_ON)
+    if given.drawn:
+        crack_free = [item for item in found if item.label == 0]
+        measured, by = drawn_examples(crack_free, network, Device.find("cpu")), DRAWN_CRACKS
+    else:
+        measured, by = list(examples(found, masks, network)), MEASURED_ON
+    result = calibrated_student(checkpoint, measured, by)
     output = given.output or given.model
     result.save(output)
     reliability = {
