@@ -109,13 +109,18 @@ def read_table(path: Path, *, required: bool) -> dict[str, TableRow]:
         if required:
             raise InputError(f"{path}: no such file; give a CSV with columns path, photo, source")
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); save it as a CSV in UTF-8 with short fields"
+        ) from error
     column = next((name for name in ("path", "file") if rows and name in rows[0]), None)
     if column is None or "photo" not in rows[0]:
         raise InputError(f"{path}: the columns path and photo are needed; source is optional")
     return {
-        "/".join(Path(row[column]).parts[-2:]): TableRow(
+        "/".join(Path(row[column] or "").parts[-2:]): TableRow(
             *(row.get(name) or "" for name in TableRow._fields)
         )
         for row in rows

@@ -106,7 +106,7 @@ class Checkpoint:
                 "state": {name: value.float() for name, value in tensors.items()},
             }
             return cls(**facts)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ModelError(
                 f"{path}: written by another version of crackcli; train it anew"
             ) from error

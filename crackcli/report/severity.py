@@ -9,7 +9,6 @@ exceeds a limit at most possibly.
 No profile decides what is safe: its caveat accompanies every grade.
 """
 
-import math
 import re
 import tomllib
 from collections.abc import Sequence
@@ -19,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from crackcli.errors import CrackError, InputError, UsageError
+from crackcli.files import kind_of
 
+MAX_MM = 1e6  # larger limits are typing errors
 SHIPPED = Path(__file__).with_name("severity_profiles.toml")
 SIGMAS = 1.0  # standard uncertainties on either side of a width
 EXCEEDED, POSSIBLY, NOT_EXCEEDED = "exceeded", "possibly exceeded", "not exceeded"
@@ -166,8 +167,10 @@ def shipped_profiles() -> dict[str, SeverityProfile]:
 def read_profiles(path: Path) -> dict[str, SeverityProfile]:
     """Read the profiles of a file, by name; raises `InputError` if it is invalid."""
     try:
+        if path.exists() and (kind := kind_of(path)) != "file":
+            raise ValueError(f"it is a {kind}")
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(
             f"{path}: cannot be read as severity profiles ({reason}); write it like "
@@ -200,7 +203,10 @@ def parse(name: str, table: Any) -> SeverityProfile:
         plain = text.replace("\n", " ").replace("\t", " ")
         require(not CONTROL.search(plain), f"has control characters in {key}; take them out")
     width = table.get("width", "max")
-    require(width in WIDTHS, f"grades by width '{width}'; use one of: {', '.join(WIDTHS)}")
+    require(
+        isinstance(width, str) and width in WIDTHS,
+        f"grades by width '{width}'; use one of: {', '.join(WIDTHS)}",
+    )
     column = table.get("column", name.replace("-", "_"))
     require(
         isinstance(column, str) and COLUMN.fullmatch(column),
@@ -244,8 +250,9 @@ def parse_classes(table: dict[str, Any]) -> tuple[Class, ...]:
             classes.append(Class(name, label, 0.0))
             continue
         number = isinstance(above, int | float) and not isinstance(above, bool)
+        number = number and abs(above) < MAX_MM  # also of integers that no float can hold
         require(
-            number and math.isfinite(above) and above > classes[-1].above_mm,
+            number and above > classes[-1].above_mm,
             f"{which} needs above_mm in mm, more than {classes[-1].above_mm:g}",
         )
         classes.append(Class(name, label, float(above)))

@@ -67,6 +67,33 @@ def test_a_table_gives_photo_and_source(folder):
     assert {(item.photo, item.source) for item in found} == {("one", "bridge")}
 
 
+TABLES = {
+    "latin-1": "path,photo\ncrack/südwand.png,süd\n".encode("latin-1"),
+    "huge": b"path,photo\ncrack/wall.png," + b"a" * 200_000 + b"\n",
+    "utf-16": "path,photo\ncrack/wall.png,wall\n".encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_that_is_no_plain_csv_is_an_input_error(folder, kind):
+    (folder / "photographs.csv").write_bytes(TABLES[kind])
+
+    with pytest.raises(
+        InputError, match=r"photographs\.csv: cannot be read .*; save it as a CSV in"
+    ):
+        list_photographs(folder)
+
+
+def test_a_table_of_a_spreadsheet_may_begin_with_a_mark_and_have_short_rows(folder):
+    names = [path.name for path in (folder / "crack").iterdir()]
+    rows = ["path,photo,source", *(f"crack/{name},one,bridge" for name in names), "crack"]
+    (folder / "photographs.csv").write_text("\n".join([*rows, ",,"]), encoding="utf-8-sig")
+
+    found = [item for item in list_photographs(folder) if item.label == 1]
+
+    assert {(item.photo, item.source) for item in found} == {("one", "bridge")}
+
+
 def test_a_photo_is_never_on_both_sides_of_the_split(folder):
     found = list_photographs(folder)
 

@@ -1,15 +1,18 @@
 """The U-Net and the autoencoder: sizes, receptive fields, folded batch norm, checkpoints."""
 
+import json
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import save_file
 from tiny import SMALL_AUTOENCODER
 
 from crackcli.errors import ModelError
 from crackcli.networks import autoencoder, unet
 from crackcli.networks.chain import fold_batch_norm
-from crackcli.networks.checkpoint import Checkpoint
+from crackcli.networks.checkpoint import FORMAT, Checkpoint
 
 SMALL_UNET = {"widths": ((4,), (6,), (6, 6), (8, 8), (8, 8))}
 
@@ -126,3 +129,33 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
     with pytest.raises(ModelError, match="do not fit network autoencoder"):
         Checkpoint.read(path).build()
+
+
+ODD = {
+    "a list": [],
+    "a number": 7,
+    "without classes": {"network": "unet"},
+    "classes of a number": {"classes": 7},
+    "a licence of a list": {"classes": [], "licence": [1]},
+    "sources of a text": {"classes": [], "sources": "mine"},
+    "an unknown key": {"classes": [], "later": 1},
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_metadata_is_a_model_error(tmp_path, kind):
+    path = tmp_path / "model.safetensors"
+    facts = {"format": FORMAT, "checkpoint": json.dumps(ODD[kind])}
+    save_file({"weight": torch.zeros(1)}, path, facts)
+
+    with pytest.raises(ModelError, match=r"model\.safetensors: written by another version of"):
+        Checkpoint.read(path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[" * 100_000, "\0"])
+def test_metadata_that_is_no_json_is_a_model_error(tmp_path, content):
+    path = tmp_path / "model.safetensors"
+    save_file({"weight": torch.zeros(1)}, path, {"format": FORMAT, "checkpoint": content})
+
+    with pytest.raises(ModelError, match=r"model\.safetensors: written by another version of"):
+        Checkpoint.read(path)

@@ -280,6 +280,13 @@ def test_the_error_for_an_unknown_profile_lists_the_known_ones():
         ("above_mm = 1 }", "above_mm = 0.1 }", "class 3 needs above_mm in mm, more than 0.2"),
         ("above_mm = 1 }", 'above_mm = "1 mm" }', "class 3 needs above_mm"),
         ("above_mm = 1 }", "above_mm = nan }", "class 3 needs above_mm"),
+        ("above_mm = 1 }", f"above_mm = 1{400 * '0'} }}", "class 3 needs above_mm"),
+        (
+            'title = "Our contract"',
+            'title = "a"\nwidth = ["max"]',
+            r"by width '\['max'\]'.* max, p95",
+        ),
+        ("[contract-7]", f"a = {'[' * 3000}", "cannot be read as severity profiles"),
         (", above_mm = 1 }", " }", "class 3 needs above_mm"),
         ('label = "leave"', 'label = "leave", above_mm = 0', "class 1 .* has no above_mm"),
         ('class = "seal"', 'class = "OK"', "class 2 is named 'OK' like another"),
