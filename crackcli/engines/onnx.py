@@ -5,6 +5,7 @@ only in a session that asked for it.
 """
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ ENCODE, CONTEXT, DECODE = range(1, 4)  # those of a graph of kind stages
 NO_IMAGES = np.zeros((1, 3, 0, 0), np.float32)  # of stages that need none
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 ARENA_SHRINKAGE = "memory.enable_memory_arena_shrinkage"
+SHARED_MEMORY = "session.use_env_allocators"
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 OUT_OF_MEMORY = ("failed to allocate memory", "out of memory")  # in messages of the runtime
 INT8_INPUT = "images"  # the input of the graph of int8 features
@@ -173,7 +175,8 @@ class OnnxEngine:
         """
         if stage not in self.stages:
             graph = fix_input(self.model.read_bytes(), "stage", stage)
-            self.stages[stage], _ = open_session(self.model, self.device, graph)
+            shares = self.facts.kind == "stages"
+            self.stages[stage], _ = open_session(self.model, self.device, graph, shares=shares)
         return self.stages[stage]
 
 
@@ -225,11 +228,12 @@ def as_input(images: UInt8) -> Float32:
 
 
 def open_session(
-    model: Path, device: str, graph: bytes | None = None
+    model: Path, device: str, graph: bytes | None = None, *, shares: bool = False
 ) -> tuple[onnxruntime.InferenceSession, str]:
     """Return a session on ``device`` (auto, cpu, cuda) and the device that it really uses.
 
-    ``graph`` replaces the content of the file; the weights beside the file remain. Raises a
+    ``graph`` replaces the content of the file; the weights beside the file remain. Sessions that
+    ``shares`` is set for use one pool of memory. Raises a
     `ModelError` if the file is no usable graph, a `DeviceError` if CUDA is asked for and fails.
     """
     check_choice("--device", DEVICES, device)
@@ -242,6 +246,9 @@ def open_session(
     options.enable_mem_pattern = False  # patterns reserve the sum of all shapes seen
     options.intra_op_num_threads = thread_limit() or 0  # 0: the runtime's choice
     options.add_session_config_entry(WEIGHTS_FOLDER, str(model.parent))
+    if shares:
+        share_memory()
+        options.add_session_config_entry(SHARED_MEMORY, "1")
     try:
         session = onnxruntime.InferenceSession(
             *(model if graph is None else graph, options),
@@ -260,6 +267,19 @@ def open_session(
             "CPU); use --engine torch, or --device cpu"
         )
     return session, used
+
+
+@cache
+def share_memory() -> None:
+    """Create the pool of memory for sessions that run one after the other."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu",
+        onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
+        0,
+        onnxruntime.OrtMemType.DEFAULT,
+    )
+    as_requested = onnxruntime.OrtArenaCfg({"arena_extend_strategy": 1})
+    onnxruntime.create_and_register_allocator(memory, as_requested)
 
 
 def read_facts(session: onnxruntime.InferenceSession, model: Path) -> dict[str, Any]:

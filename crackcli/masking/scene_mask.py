@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+import cv2
 import numpy as np
 
 from crackcli.arrays import Bools, Float32, Float64, Int64, UInt8
@@ -233,7 +234,7 @@ def block_candidates(
         return plain_candidates(score, threshold).cut(block.crop)
     q = smoothed(score, threshold / 2)
     in_corridor = np.zeros(q.shape, bool)
-    in_corridor[block.crop] = q[block.crop] > threshold / 2
+    in_corridor[block.crop] = promising(q, threshold)[block.crop]
     if not in_corridor.any():
         return None
     part = around(in_corridor, REACH_PX) if valid.all() else Window(0, 0, *q.shape)
@@ -248,6 +249,23 @@ def block_candidates(
             for flags in (found.weak, found.strong)
         )
     )
+
+
+def promising(q: Float32, threshold: float) -> Bools:
+    """Return the pixels of the corridor that hysteresis can keep in the mask of a block.
+
+    These are the components of the corridor that exceed the threshold somewhere, or reach the rim
+    of the block, so that they may do so outside of it.
+    """
+    count, labels = cv2.connectedComponents((q > threshold / 2).astype(np.uint8))
+    kept = np.zeros(count, bool)
+    kept[labels[q > threshold]] = True
+    for rim in (slice(SMOOTHED_PX), slice(-SMOOTHED_PX, None)):  # where q is not exact
+        kept[labels[rim]] = True
+        kept[labels[:, rim]] = True
+    kept[0] = False  # all that is outside the corridor
+    chosen: Bools = kept[labels]
+    return chosen
 
 
 def placed(flags: Bools, at: tuple[slice, slice], shape: tuple[int, int]) -> Bools:

@@ -367,3 +367,18 @@ def test_candidates_among_some_pixels_equal_those_among_all():
 
     assert (every.weak & ~pointed).any()
     np.testing.assert_array_equal(some.weak, every.weak & pointed)
+
+
+def test_only_promising_parts_of_the_corridor_are_refined():
+    q = np.zeros((200, 300), np.float32)
+    q[80:90, 60:120] = 0.7 * THRESHOLD  # nowhere above the threshold
+    q[120:130, 60:120] = 0.7 * THRESHOLD
+    q[125, 100] = 1.5 * THRESHOLD
+    q[50:55, 250:300] = 0.7 * THRESHOLD  # continues outside
+
+    chosen = mask_scene.promising(q, THRESHOLD)
+
+    expected = np.zeros(q.shape, bool)
+    expected[120:130, 60:120] = expected[50:55, 250:300] = True
+    np.testing.assert_array_equal(chosen, expected)
+    assert not mask_scene.promising(np.zeros_like(q), THRESHOLD).any()

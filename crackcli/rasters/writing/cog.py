@@ -35,6 +35,7 @@ from crackcli.threads import ThreadPool, thread_count
 
 TILE_PX = 512
 OVERVIEW_PX = 512  # longest side of a raster that needs no overview
+COMPRESSION = 1  # of deflate: a quarter of the time of the default, for 4 % more bytes
 MAX_PENDING_ROWS = 2  # rows of tiles of one level being compressed
 CLASSIC_BYTES = 2**32 - 1  # largest classic TIFF; beyond it BigTIFF is needed
 COPIED = {33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}  # georeference, metadata, nodata
@@ -155,13 +156,13 @@ def encode_tile(tile: UInt8, halve: Downsampler | None, _: None) -> EncodedTile:
         return constant_tile(value), None if halve is None else half
     whole = np.zeros((TILE_PX, TILE_PX), np.uint8)
     whole[: tile.shape[0], : tile.shape[1]] = tile
-    return zlib.compress(whole.tobytes()), None if halve is None else halve(tile)
+    return zlib.compress(whole.tobytes(), COMPRESSION), None if halve is None else halve(tile)
 
 
 @cache
 def constant_tile(value: int) -> bytes:
     """Return a tile of one value, compressed."""
-    return zlib.compress(np.full((TILE_PX, TILE_PX), value, np.uint8).tobytes())
+    return zlib.compress(np.full((TILE_PX, TILE_PX), value, np.uint8).tobytes(), COMPRESSION)
 
 
 def split_quads(tile: UInt8) -> list[UInt8]:
