@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from crackcli.errors import CrackError, Locked, OutputError
+from crackcli.errors import CrackError, InTheWay, Locked, OutputError
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def sync_folder(folder: Path) -> None:
 def claim_folder(folder: Path, **facts: object) -> None:
     """Make a folder for intermediate files, with a note by which `remove_folder` may delete it.
 
-    The note also contains ``facts``. Raises an `OutputError` if the folder holds files that
+    The note also contains ``facts``. Raises `InTheWay` if the folder holds files that
     crackcli did not make.
     """
     with output_errors(folder):
@@ -118,7 +118,7 @@ def write_note(folder: Path, facts: Mapping[str, object]) -> None:
     beginning = f".{NOTE}."  # of a note that a killed run has not finished
     others = any(not path.name.startswith(beginning) for path in folder.iterdir())
     if folder.is_symlink() or (others and read_note(folder) is None):
-        raise OutputError(
+        raise InTheWay(
             f"{folder}: was not made by crackcli; move it away, or choose another output folder"
         )
     aside = folder / f"{beginning}{secrets.token_hex(4)}"

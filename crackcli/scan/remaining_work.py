@@ -88,6 +88,7 @@ def remaining_work(
     Without it, raises `InTheWay` if files would be replaced that are not ours.
     """
     files = SceneFiles.inspect(folder)
+    files.refuse_no_folder()
     left = RemainingWork(
         scene=Scene(folder, info.rows, info.cols, info.transform, info.crs_wkt),
         earlier=None if overwrite else finished_scene(files, scored),

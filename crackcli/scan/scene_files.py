@@ -72,6 +72,14 @@ class SceneFiles:
         states = {"scene.json": self.record, "mask.tif": self.mask, "score.tif": self.score}
         return ((self.folder / name, state) for name, state in states.items() if state in KEPT)
 
+    def refuse_no_folder(self) -> None:
+        """Raise `InTheWay` if something else has the name of the scene's folder."""
+        if exists(self.folder) and not self.folder.is_dir():
+            raise InTheWay(
+                f"{self.folder}: is in the way of the scene's folder; move it away, or choose "
+                "another output"
+            )
+
     def refuse_others(self) -> None:
         """Raise `InTheWay` if a file would be replaced that is not ours, or was changed since."""
         for path, state in self.in_the_way:

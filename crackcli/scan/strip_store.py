@@ -131,7 +131,7 @@ class StripStore:
     def begin(self) -> None:
         """Delete strips with another fingerprint, and claim the folder for this one.
 
-        Raises an `OutputError` if crackcli did not make the folder.
+        Raises `InTheWay` if crackcli did not make the folder.
         """
         if not self.is_ours():
             self.remove()

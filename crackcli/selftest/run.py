@@ -33,7 +33,7 @@ from crackcli.inference.options import ModelOptions
 from crackcli.masking.refinement import Masking
 from crackcli.progress import Progress, ignore, part
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Raster, RasterInfo, inspect
+from crackcli.rasters.reader import Raster, RasterInfo, check_unchanged, inspect
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
 from crackcli.rasters.score_mask import read_band
 from crackcli.rasters.writing.images import write_pixels
@@ -227,6 +227,7 @@ def run_selftest(task: SelftestTask, progress: Progress = ignore) -> SelftestRes
         ),
         part(progress, first, 1),
     )
+    check_unchanged(info, thorough=True)
     return SelftestResult(
         info=info,
         scale=scale,

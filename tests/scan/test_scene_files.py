@@ -209,6 +209,32 @@ def test_the_scenes_beside_are_done(photograph, tmp_path, monkeypatch):
     assert result.exit_code == 3
 
 
+IN_THE_WAY = {
+    "a file of that name": lambda out: (out / "tower").write_text("my notes"),
+    "a link to nowhere": lambda out: (out / "tower").symlink_to("nowhere"),
+    "a work folder of others": lambda out: (out / "tower/.crackcli-work/mine").mkdir(parents=True),
+}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("kind", IN_THE_WAY)
+def test_whatever_is_in_the_way_of_one_scene_stays_and_the_others_are_done(
+    photograph, tmp_path, monkeypatch, kind, overwrite
+):
+    monkeypatch.setattr(opening, "open_engine", lambda *arguments: LocalEngine())
+    cv2.imwrite(str(tmp_path / "tower.png"), wall(96, 130, 1))
+    (tmp_path / "out").mkdir()
+    IN_THE_WAY[kind](tmp_path / "out")
+    before = files_in(tmp_path / "out")
+
+    task = SurveyTask((tmp_path,), tmp_path / "out", overwrite=overwrite)
+    result = scan_survey(task)
+
+    assert [scene.scene for scene in result.scenes] == ["wall"]
+    assert [failure.exit_code for failure in result.failures] == [73]
+    assert before.items() <= files_in(tmp_path / "out").items()
+
+
 @pytest.mark.parametrize("content", ['{"steps": []}', "[]", "my notes", ""])
 def test_a_run_json_of_another_program_is_not_replaced(photograph, tmp_path, monkeypatch, content):
     monkeypatch.setattr(opening, "open_engine", lambda *arguments: LocalEngine())
