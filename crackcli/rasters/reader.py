@@ -22,8 +22,6 @@ from rasterio.enums import ColorInterp, Resampling
 
 from crackcli.arrays import Bools, Int64, UInt8
 from crackcli.errors import InputError
-from crackcli.rasters.access.opening import ENVIRONMENT as ENVIRONMENT
-from crackcli.rasters.access.opening import WARNINGS_LOCK as WARNINGS_LOCK
 from crackcli.rasters.access.opening import input_errors, open_raster
 from crackcli.rasters.access.state import FileState, digest_of, files_of
 from crackcli.rasters.bands import (

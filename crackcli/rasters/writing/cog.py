@@ -29,7 +29,8 @@ from rasterio.io import MemoryFile
 
 from crackcli.arrays import UInt8
 from crackcli.files import atomic_write_in_folder
-from crackcli.rasters.reader import ENVIRONMENT, WARNINGS_LOCK, RasterInfo
+from crackcli.rasters.access.opening import ENVIRONMENT, WARNINGS_LOCK
+from crackcli.rasters.reader import RasterInfo
 from crackcli.rasters.score_mask import NODATA
 from crackcli.threads import ThreadPool, thread_count
 
