@@ -24,6 +24,7 @@ from crackcli.arrays import Bools, Int64, UInt8
 from crackcli.errors import InputError
 from crackcli.rasters.access.opening import input_errors, open_raster
 from crackcli.rasters.access.state import FileState, digest_of, files_of
+from crackcli.rasters.access.tiff import check_colour_map
 from crackcli.rasters.bands import (
     colour_bands,
     find_palette,
@@ -91,6 +92,8 @@ def inspect(path: Path) -> RasterInfo:
     began = FileState.of(path)
     with open_raster(path) as source:
         files = tuple(map(FileState.of, files_of(path, source)))
+        if source.driver == "GTiff":
+            check_colour_map(path)
         if source.count == 0:
             raise InputError(f"{path}: no bands; give one of the rasters that it refers to")
         if any(kind.startswith("complex") for kind in source.dtypes):

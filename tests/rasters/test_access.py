@@ -252,7 +252,22 @@ def cut_by(share):
     return make
 
 
+def palette_without_colours(path, **form):
+    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": 64, "width": 64} | form
+    with rasterio.open(path, "w", photometric="palette", **profile) as file:
+        file.write(wall(64, 64)[None, ..., 0])
+        file.write_colormap(1, {value: (value, value, value, 255) for value in range(256)})
+    content = path.read_bytes()
+    at = content.rindex(b"\x40\x01\x03\x00")  # the tag ColorMap
+    path.write_bytes(content[:at] + b"\x41\x01" + content[at + 2 :])
+
+
+def big_palette_without_colours(path):
+    palette_without_colours(path, BIGTIFF="YES")
+
+
 DAMAGED = [halved_with_overviews, halved_with_mask]
+DAMAGED += [palette_without_colours, big_palette_without_colours]
 DAMAGED += [cut_by(share / 100) for share in (1, 3, 10, 50, 90)]
 
 
