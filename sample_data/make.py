@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scenery import SHAPE, random_wall, sample_wall
 
 from crackcli.files import atomic_write, write_text
-from crackcli.rasters.crs import to_wgs84
+from crackcli.rasters.ground.crs import to_wgs84
 from crackcli.synthesis.cover import CrackPath, PaintStyle, coverage, paint
 from crackcli.synthesis.random_cracks import CrackStyle, random_crack
 from crackcli.synthesis.surfaces import Field, Image, noise, photographed, ramp, spot

@@ -9,7 +9,7 @@ Notation: R by C blocks of `BLOCK_PX`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,14 @@ class Assessed:
     def not_assessable_px(self) -> int:
         """Number of valid pixels in blocks without a detection limit."""
         return int(self.valid_px[~self.assessable].sum())
+
+    def with_limits_times(self, factor: float) -> "Assessed":
+        """Return the same with all limits multiplied by ``factor``."""
+        return replace(
+            self,
+            detection_px=self.detection_px * factor,
+            quantification_px=self.quantification_px * factor,
+        )
 
     def detectable_px(self, width_px: float) -> int:
         """Return the number of valid pixels on which cracks of ``width_px`` would be found."""

@@ -13,8 +13,8 @@ import numpy as np
 
 import crackcli.measuring.summary as summary
 from crackcli.cracks import widths
-from crackcli.cracks.centreline import Centreline
 from crackcli.cracks.crack import Crack
+from crackcli.cracks.on_ground import in_squares, line_measures, stretches
 from crackcli.measuring.batches import Batch, join_stretches, read_batches
 from crackcli.measuring.full_contrast import Optics
 from crackcli.measuring.optics import find_optics
@@ -28,6 +28,7 @@ from crackcli.measuring.profiles import GreyReader
 from crackcli.measuring.summary import MeasuredWidths
 from crackcli.measuring.tone import ToneCurve
 from crackcli.progress import FractionDone, ignore
+from crackcli.rasters.ground.pixel import SQUARE, PixelShape
 
 
 def measure_all(
@@ -37,22 +38,24 @@ def measure_all(
     reference_cracks: Sequence[Crack] | None = None,
     report: FractionDone = ignore,
     tone: ToneCurve | None = None,
+    shape: PixelShape = SQUARE,
 ) -> tuple[list[Crack], Optics]:
     """Return the cracks of one scene with refined centrelines and widths, and the optics.
 
     ``window_px`` is the length of the running window of the maximum width. Optics are estimated
     from ``reference_cracks``, or from all. ``tone`` is the tone curve of the photograph if it is
-    known.
+    known. Cracks come in pixels; measures, but not places, are returned in squares as large as
+    pixels of ``shape``.
     """
     optics = find_optics(cracks if reference_cracks is None else reference_cracks, photograph, tone)
-    done = list(cracks)
+    done = [in_squares(crack, shape) for crack in cracks]
     measured_count = 0
     parts: list[tuple[Batch, PhotometricWidths]] = []
     for batch in read_batches(range(len(cracks)), cracks, photograph, optics):
         parts.append((batch.without_profiles(), batch.measure(optics)))
         if batch.continues:
             continue
-        for index, crack in measured_cracks(parts, cracks, optics, window_px):
+        for index, crack in measured_cracks(parts, cracks, optics, window_px, shape):
             done[index] = crack
         parts = []
         measured_count += len(batch.indices)
@@ -65,6 +68,7 @@ def measured_cracks(
     cracks: Sequence[Crack],
     optics: Optics,
     window_px: float,
+    shape: PixelShape,
 ) -> Iterator[tuple[int, Crack]]:
     """Yield the measured cracks of a batch, or of all ``parts`` of one crack.
 
@@ -103,11 +107,16 @@ def measured_cracks(
         part = slice(samples.line_offsets[first], samples.line_offsets[last])
         own = samples.of_lines(first, last)
         width = np.where(clear[part], found.width[part], np.nan)
-        line = Centreline(lines[first:last], crack.junctions, crack.endpoints)
+        own_lines = lines[first:last]
+        longer = stretches(own, shape)
         across = summary.summarise_photometric(
-            own,
-            MeasuredWidths(width, found.random_sigma[part], found.systematic_sigma[part]),
-            crack.widths.profile.width_px,
+            replace(own, steps=own.steps * longer),
+            MeasuredWidths(
+                width / longer,
+                found.random_sigma[part] / longer,
+                found.systematic_sigma[part] / longer,
+            ),
+            crack.widths.profile.width_px / longer,
             crack.area_px,
             optics.noise_samples,
             window_px,
@@ -116,12 +125,9 @@ def measured_cracks(
             index,
             replace(
                 crack,
-                centreline=[piece.points for piece in line.lines],
-                lines=tuple(line.lines),
-                length_px=line.length_px,
-                main_length_px=line.main_path[0],
-                tortuosity=line.tortuosity,
-                orientation_deg=line.orientation_deg,
+                centreline=[piece.points for piece in own_lines],
+                lines=tuple(own_lines),
                 widths=across,
+                **line_measures(own_lines, crack.junctions, crack.endpoints, shape),
             ),
         )

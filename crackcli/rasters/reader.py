@@ -34,6 +34,7 @@ from crackcli.rasters.bands import (
     to_rgb,
 )
 from crackcli.rasters.grid import ORIENTATIONS, Window
+from crackcli.rasters.orientation import find_orientation
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,8 @@ def inspect(path: Path) -> RasterInfo:
         plain = source.transform == Affine.identity() and source.crs is None
         if plain and source.gcps[0]:
             log.warning("%s: ground control points but no grid; warp it for a map", path.name)
-        orientation = orientation_of(source) if plain else 1
+        tag = source.tags().get("EXIF_Orientation")
+        orientation = find_orientation(path, source.driver, tag) if plain else 1
         rows, cols = ORIENTATIONS[orientation].shape(source.shape)
         if min(rows, cols) < MIN_SIDE_PX:
             raise InputError(
@@ -131,12 +133,6 @@ def inspect(path: Path) -> RasterInfo:
         raise changed(path)
     check_unchanged(info)
     return info
-
-
-def orientation_of(source: rasterio.DatasetReader) -> int:
-    """Return the EXIF orientation that GDAL reports (JPEG only); 1 if missing or invalid."""
-    tag = source.tags().get("EXIF_Orientation", "1")
-    return int(tag) if tag.isdigit() and int(tag) in ORIENTATIONS else 1
 
 
 def check_declared_size(

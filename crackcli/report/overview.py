@@ -9,7 +9,7 @@ its overviews where it has some, so memory does not grow with its size.
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -245,7 +245,7 @@ def with_legend(image: UInt8, table: SceneCracks, view: View) -> UInt8:
         else:
             canvas.line([(x, y), (x + 34, y)], colour, 3.5)
         canvas.text((x + 42, y), text, height_px=TEXT_PX)
-    draw_scale_bar(canvas, table.scale, view, middle + ROW_PX * lines)
+    draw_scale_bar(canvas, along_a_row(table), view, middle + ROW_PX * lines)
     if image.shape[1] < cols:
         left = (cols - image.shape[1]) // 2
         sides = (left, cols - image.shape[1] - left)
@@ -277,6 +277,14 @@ def summary(table: SceneCracks) -> str:
     text = f"{length * scale.mm_per_px / 1000:.2f} m" if scale else f"{length:.0f} px"
     cracks = f"{len(table.cracks)} crack" + ("" if len(table.cracks) == 1 else "s")
     return f"{ascii_of(table.scene.name)}: {cracks}, {text}; colour: largest width of each crack"
+
+
+def along_a_row(table: SceneCracks) -> Scale | None:
+    """Return the scale of lengths along a row, which is another one if pixels are not square."""
+    if table.scale is None:
+        return None
+    width, _ = table.scene.ground_pixel.shape.sides
+    return replace(table.scale, mm_per_px=table.scale.mm_per_px * width)
 
 
 def draw_scale_bar(canvas: Canvas, scale: Scale | None, view: View, y: float) -> None:

@@ -34,7 +34,7 @@ class SceneReport:
     joints: int
     joints_length_px: float
     mm_per_px: float | None
-    coordinates: str  # of its GeoJSON: wgs84, local_mm or local_px
+    coordinates: str  # of its GeoJSON: wgs84, grid, local_mm or local_px
     not_assessable_pct: float | None  # None if the photograph is not available
     detect_limit_px: float | None  # from this width on, cracks are detected on most of the area
     statement: str

@@ -13,6 +13,7 @@ from pathlib import Path
 from crackcli.cracks import widths
 from crackcli.cracks.crack import Crack
 from crackcli.cracks.joints import JOINT_THRESHOLD, with_joint_likelihoods
+from crackcli.cracks.on_ground import in_squares
 from crackcli.cracks.tracing import trace
 from crackcli.detectability.assessment import Assessed, assess
 from crackcli.errors import InputError, UsageError
@@ -21,6 +22,7 @@ from crackcli.measuring.measure import measure_all
 from crackcli.measuring.profiles import RasterPhotograph
 from crackcli.measuring.tone import TONE_CURVES
 from crackcli.progress import FractionDone, Progress, ignore, part
+from crackcli.rasters.ground.pixel import PixelShape
 from crackcli.rasters.reader import RasterInfo
 from crackcli.rasters.score_mask import read_tags
 from crackcli.registry import FORMATS
@@ -75,7 +77,8 @@ def trace_scene(
 ) -> SceneCracks:
     """Return the measured cracks and joints of one scene, without those that are too short.
 
-    Lengths are those in the mask. Raises `InputError` if the mask or score cannot be read.
+    Lengths are those in the mask. If pixels are not square, measures are in squares as large
+    (`crackcli.cracks.on_ground`). Raises `InputError` if the mask or score cannot be read.
     """
     on_mask, on_photograph = part(progress, 0, ON_MASK), part(progress, ON_MASK, 1)
     traced = trace(
@@ -88,8 +91,9 @@ def trace_scene(
     cracks: list[Crack] = []
     joints: list[Crack] = []
     left_out = 0
+    shape = scene.ground_pixel.shape
     for crack in with_joint_likelihoods(traced.cracks):
-        if crack.length_px < task.min_length_px:
+        if in_squares(crack, shape).length_px < task.min_length_px:
             left_out += 1
         else:
             joint = (crack.joint_likelihood or 0.0) >= task.joint_likelihood
@@ -110,9 +114,14 @@ def trace_scene(
                     info,
                     window_px(scale),
                     task.tone,
+                    shape,
                     lambda fraction: on_photograph(fraction, scene.name),
                 )
             assessed = assessing.result()
+    else:
+        cracks, joints = ([in_squares(one, shape) for one in lines] for lines in (cracks, joints))
+    if assessed is not None and not shape.is_square:
+        assessed = assessed.with_limits_times(shape.largest_stretch)  # in the worst direction
     return SceneCracks(
         scene,
         scale,
@@ -166,6 +175,7 @@ def measure_on_photograph(
     info: RasterInfo,
     window_px: float,
     tone: str | None,
+    shape: PixelShape,
     report: FractionDone,
 ) -> tuple[list[Crack], list[Crack], Optics | None]:
     """Return cracks and joints with widths of the photograph, and its optics; log a warning and
@@ -179,9 +189,11 @@ def measure_on_photograph(
                 cracks or joints,  # which determine the optics
                 report,
                 TONE_CURVES[tone] if tone else None,
+                shape,
             )
     except InputError as error:
         log.warning("%s: widths are measured on the mask: %s", scene.name, error)
+        cracks, joints = ([in_squares(one, shape) for one in lines] for lines in (cracks, joints))
         return cracks, joints, None
     log.debug("%s: %s", scene.name, optics)
     return both[: len(cracks)], both[len(cracks) :], optics

@@ -113,11 +113,16 @@ def log_severity(scenes: list[SceneReport], profiles: SeverityProfiles) -> None:
 
 def log_coordinates(scenes: list[SceneReport]) -> None:
     """Log the scenes whose GeoJSON has local coordinates, once for each unit."""
-    for space, unit in (("local_mm", "mm"), ("local_px", "px (give --gsd-mm for mm)")):
+    units = (
+        ("grid", "coordinates of the raster's transform"),
+        ("local_mm", "mm"),
+        ("local_px", "px (give --gsd-mm for mm)"),
+    )
+    for space, unit in units:
         names = [scene.scene for scene in scenes if scene.coordinates == space]
         if names:
             log.info(
-                "%d of %d scenes without map coordinates (%s): GeoJSON is in local %s",
+                "%d of %d scenes without a place on the Earth (%s): GeoJSON is in local %s",
                 len(names),
                 len(scenes),
                 first_names(names),

@@ -4,7 +4,7 @@ Pixel coordinates are of edges: (0, 0) is the upper left corner of the first pix
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -12,7 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from crackcli.arrays import Float64
-from crackcli.rasters.crs import to_wgs84
+from crackcli.rasters.ground.crs import to_wgs84
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
 
@@ -29,6 +29,8 @@ class Frame:
     ``space`` is one of
       map                 coordinates of the scene's CRS;
       wgs84               the same as longitude and latitude;
+      grid                coordinates of the scene's transform, whose CRS is unknown or not of the
+                          Earth;
       local_mm, local_px  x right and y up from the lower left corner of the photograph.
     """
 
@@ -68,15 +70,16 @@ def apply_affine(transform: Affine, points: Float64) -> Float64:
 
 def map_frame(scene: Scene, scale: Scale | None) -> Frame:
     """Return the frame of the scene's map, or the local frame if it has no map."""
-    if scene.crs_wkt is None or scene.transform == Affine.identity():
+    if scene.transform == Affine.identity():
         return local_frame(scene, scale)
     side = math.sqrt(abs(scene.transform.determinant))
-    return Frame("map", scene.transform, scene.crs_wkt, decimals("map", side / 100))
+    space = "map" if scene.crs_wkt else "grid"
+    return Frame(space, scene.transform, scene.crs_wkt, decimals(space, side / 100))
 
 
 def exchange_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """Return the WGS 84 frame that RFC 7946 requires, or the local frame if the scene is not in a
-    geographic or projected CRS."""
+    """Return the WGS 84 frame that RFC 7946 requires; if the scene is not in a geographic or
+    projected CRS, the frame of its grid, or the local frame without one."""
     frame = map_frame(scene, scale)
     if frame.space != "map":
         return frame
@@ -84,7 +87,7 @@ def exchange_frame(scene: Scene, scale: Scale | None) -> Frame:
     middle = np.array([scene.cols, scene.rows]) / 2 + [(0, 0), (1, 0), (0, 1)]
     degrees = to_wgs84(scene.crs_wkt, *apply_affine(scene.transform, middle).T)
     if degrees is None:
-        return local_frame(scene, scale)
+        return replace(frame, space="grid")
     # A tenth of a pixel is kept, so that no polygon collapses or crosses itself.
     lon, lat = degrees
     side = min(math.hypot(lon[i] - lon[0], lat[i] - lat[0]) for i in (1, 2))

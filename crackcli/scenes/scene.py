@@ -15,6 +15,7 @@ from affine import Affine
 
 from crackcli.errors import InputError
 from crackcli.files import is_regular, write_json
+from crackcli.rasters.ground.pixel import GroundPixel, find_ground_pixel
 from crackcli.scenes.record import SceneRecord
 
 SCHEMA = 1
@@ -36,6 +37,11 @@ class Scene:
     def name(self) -> str:
         """The name of the folder."""
         return self.folder.name
+
+    @property
+    def ground_pixel(self) -> GroundPixel:
+        """The size and shape of a pixel in the middle of the scene's map."""
+        return find_ground_pixel(self.transform, self.crs_wkt, self.rows, self.cols)
 
     @property
     def mask(self) -> Path:

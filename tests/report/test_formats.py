@@ -16,7 +16,7 @@ from crackcli.errors import InputError
 from crackcli.report.formats import csv as csv_format
 from crackcli.report.formats import geojson, geopackage
 from crackcli.report.tables.columns import COLUMNS, SCENE_COLUMNS
-from crackcli.report.tables.rows import SceneCracks
+from crackcli.report.tables.rows import SceneCracks, rows
 from crackcli.scenes.frames import apply_affine
 from crackcli.scenes.record import SceneRecord
 from crackcli.scenes.scale import find_scale
@@ -25,7 +25,7 @@ from crackcli.scenes.scene import Scene
 UTM = CRS.from_epsg(25832)
 # Pixels of 0.1 mm, rotated by 17 degrees.
 COS, SIN = 0.0001 * np.cos(np.radians(17)), 0.0001 * np.sin(np.radians(17))
-TENTH = Affine(COS, -SIN, 500_000, -SIN, -COS, 5_500_000)
+TENTH = Affine(COS, -SIN, 319_717, -SIN, -COS, 5_500_000)
 LAYERS = ("cracks", "crack_areas", "joints")
 LOCAL = 'LOCAL_CS["wall",UNIT["metre",1]]'
 
@@ -166,13 +166,23 @@ def test_three_kinds_of_coordinates_make_nine_files(mask, tmp_path):
     assert "joints.local_px.geojson" in names
 
 
-def test_a_local_map_gives_local_coordinates(mask, tmp_path):
-    cracks = table(mask, tmp_path, Affine.scale(0.0002, -0.0002), LOCAL)
+@pytest.mark.parametrize("crs_wkt", [LOCAL, None], ids=["local", "no crs"])
+def test_a_map_without_a_place_on_the_earth_keeps_its_coordinates(tmp_path, crs_wkt):
+    mask = np.zeros((450, 450), np.uint8)
+    mask[100:103, :] = 1
+    cracks = table(mask, tmp_path, Affine(0.001, 0, 10, 0, -0.001, 20), crs_wkt)
 
-    path, *_ = geojson.write(tmp_path, [cracks])
+    path, areas, _ = geojson.write(tmp_path, [cracks])
+    (row,) = rows(cracks, cracks.cracks)
 
     assert path.name == "cracks.local.geojson"
-    assert read_json(path)["coordinate_space"] == "local_mm"
+    collection = read_json(areas)
+    assert collection["coordinate_space"] == "grid"
+    assert "transform" in collection["note"]
+    area = shapely.geometry.shape(collection["features"][0]["geometry"])
+    assert area.bounds == pytest.approx((10, 20 - 0.103, 10.45, 20 - 0.1))
+    assert (row["centroid_x"], row["centroid_y"]) == pytest.approx((10.225, 19.8985), abs=1e-3)
+    assert (row["lon"], row["lat"]) == (None, None)
 
 
 def test_scenes_with_and_without_a_map_go_to_separate_files(mask, tmp_path):

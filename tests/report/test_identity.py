@@ -27,7 +27,7 @@ from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
 
 UTM = CRS.from_epsg(25832).to_wkt()
-TENTH = Affine(0.0001, 0, 500_000, 0, -0.0001, 5_500_000)
+TENTH = Affine(0.0001, 0, 319_717, 0, -0.0001, 5_500_000)
 RECORD = SceneRecord(
     {
         "device": "cpu",

@@ -27,7 +27,7 @@ from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene
 
 UTM = CRS.from_epsg(25832)
-TENTH = Affine(0.0001, 0, 500_000, 0, -0.0001, 5_500_000)
+TENTH = Affine(0.0001, 0, 319_717, 0, -0.0001, 5_500_000)
 LAYERS = ("cracks", "crack_areas", "joints")
 
 

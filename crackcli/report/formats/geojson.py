@@ -3,10 +3,10 @@
 ``cracks.geojson``, ``crack_areas.geojson`` and ``joints.geojson`` follow RFC 7946: WGS 84,
 right-hand rings, no ``crs`` member, as many decimals as a tenth of a pixel needs. Scenes that
 are not in a geographic or projected CRS go to ``*.local.geojson``. It has the same form but is not
-RFC 7946: coordinates are millimetres (pixels without a scale), x right and y up from the lower left
-corner of the photograph; ``coordinate_space`` contains the unit. If some of these scenes have a
-scale and others have not, the files of the later kind have ``local_mm`` or ``local_px`` in their
-name.
+RFC 7946: coordinates are those of the raster's transform or, without one, millimetres (pixels
+without a scale), x right and y up from the lower left corner of the photograph;
+``coordinate_space`` contains which. If these scenes differ in it, the files of the later kind have
+``grid``, ``local_mm`` or ``local_px`` in their name.
 
 The foreign member ``crackcli`` contains the provenance (`crackcli.report.formats.provenance`), the
 detection ``statement`` of each scene, and the severity profiles with their caveats. The member
@@ -36,12 +36,17 @@ from crackcli.report.tables.rows import (
 from crackcli.report.tables.severity_columns import SeverityProfiles, nested
 from crackcli.scenes.frames import Frame, Geometries, exchange_frame
 
-NOTE = (
-    "Not RFC 7946: this photograph is not georeferenced. Coordinates are {unit}, x right, y up, "
+LOCAL_NOTE = (
+    "Not RFC 7946: this photograph is not georeferenced. Coordinates are {}, x right, y up, "
     "origin at the lower left corner of the photograph."
 )
-SUFFIXES = (".geojson", ".local.geojson", ".local_mm.geojson", ".local_px.geojson")
-UNITS = {"local_mm": "millimetres", "local_px": "pixels"}
+NOTES = {
+    "local_mm": LOCAL_NOTE.format("millimetres"),
+    "local_px": LOCAL_NOTE.format("pixels"),
+    "grid": "Not RFC 7946: the place on the Earth is unknown. Coordinates are those of the "
+    "raster's transform.",
+}
+SUFFIXES = (".geojson", ".local.geojson", *(f".{space}.geojson" for space in NOTES))
 
 
 def write(
@@ -133,11 +138,8 @@ class Collections:
             file = self.stack.enter_context(aside.open("w", encoding="utf-8"))
             self.files[path], separator = file, "\n"
             file.write('{"type": "FeatureCollection", ')
-            if frame.space in UNITS:
-                members = {
-                    "coordinate_space": frame.space,
-                    "note": NOTE.format(unit=UNITS[frame.space]),
-                }
+            if frame.space in NOTES:
+                members = {"coordinate_space": frame.space, "note": NOTES[frame.space]}
                 file.write(json.dumps(members)[1:-1] + ", ")
             file.write('"features": [')
         placed = shapely.orient_polygons(frame.from_pixels(geometries))

@@ -83,8 +83,10 @@ SCENE_COLUMNS: dict[str, type] = {
     "rows": int,
     "cols": int,
     "acquired_utc": str,
-    "gsd_mm": float,
+    "gsd_mm": float,  # side of a square as large as a pixel
     "gsd_unc_mm": float,
+    "pixel_width_mm": float,  # along a row; gsd_mm if pixels are square
+    "pixel_height_mm": float,
     "scale_source": str,
     "n_cracks": int,
     "cracks_per_mp": float,  # per megapixel of assessed_px

@@ -213,6 +213,8 @@ def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
         "cols": scene.cols,
         "gsd_mm": scale.mm_per_px if scale else None,
         "gsd_unc_mm": scale.sigma if scale else None,
+        "pixel_width_mm": in_mm(scene.ground_pixel.shape.sides[0], scale, 7),
+        "pixel_height_mm": in_mm(scene.ground_pixel.shape.sides[1], scale, 7),
         "scale_source": scale.source if scale else None,
         "n_cracks": len(cracks),
         "total_length_px": rounded(length, 3),

@@ -1,0 +1,56 @@
+"""Coordinate reference systems: their units, and conversion to longitude and latitude."""
+
+import numpy as np
+import rasterio
+import rasterio.warp
+import rasterio.windows
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import CRSError, RasterioError
+
+from crackcli.arrays import Float64
+
+UNKNOWN_UNITS = ("", "unknown")
+LOCAL_PLANES = ("LOCAL_CS", "ENGCRS", "ENGINEERINGCRS")  # keywords of WKT
+
+
+class UnknownUnits(ValueError):
+    """The units of a map are unknown; the text says why."""
+
+
+def map_units(crs_wkt: str | None) -> tuple[str, float]:
+    """Return the kind of a map and the size of its unit: "geographic" in radians, "projected" or
+    "local", a plane with an origin of its own as of a building, in metres.
+
+    Raises `UnknownUnits`.
+    """
+    if crs_wkt is None:
+        raise UnknownUnits("its map has no coordinate reference system, so its units are unknown")
+    try:
+        crs = rasterio.crs.CRS.from_wkt(crs_wkt)
+        unit, size = crs.units_factor
+    except CRSError as error:
+        raise UnknownUnits("its coordinate reference system cannot be read") from error
+    if unit in UNKNOWN_UNITS:
+        raise UnknownUnits("the units of its map are unknown")
+    if crs.is_geographic or crs.is_projected:
+        return "geographic" if crs.is_geographic else "projected", float(size)
+    if crs_wkt.startswith(LOCAL_PLANES):
+        return "local", float(size)
+    raise UnknownUnits("its coordinate reference system is not that of a plane")
+
+
+def to_wgs84(crs_wkt: str, xs: Float64, ys: Float64) -> tuple[Float64, Float64] | None:
+    """Convert map coordinates to longitudes and latitudes in degrees (EPSG:4326).
+
+    Returns None if the CRS is neither geographic nor projected, is not of the Earth, or if a
+    coordinate has no finite counterpart.
+    """
+    try:
+        crs = rasterio.crs.CRS.from_wkt(crs_wkt)
+        if not (crs.is_projected or crs.is_geographic):
+            return None
+        lon, lat = rasterio.warp.transform(crs, rasterio.crs.CRS.from_epsg(4326), xs, ys)
+    except (CRSError, RasterioError, CPLE_BaseError):
+        return None
+    lon, lat = np.asarray(lon), np.asarray(lat)
+    return (lon, lat) if np.isfinite(lon).all() and np.isfinite(lat).all() else None

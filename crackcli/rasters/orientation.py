@@ -1,0 +1,123 @@
+"""EXIF orientation of a photograph in any container.
+
+GDAL reports it for JPEG only. PNG keeps EXIF in the chunk ``eXIf``, WebP in the chunk ``EXIF`` of
+its RIFF, JPEG 2000 in a box ``uuid``; TIFF itself has the tag. EXIF is a TIFF, too: a header with
+the byte order and the place of the first directory, whose entries are 12 bytes (20 in BigTIFF).
+A file that breaks these rules has no orientation; if it is damaged, its pixels show that.
+"""
+
+import contextlib
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from crackcli.rasters.grid import ORIENTATIONS
+
+ORIENTATION_TAG, SHORT = 0x0112, 3
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JP2_EXIF = b"JpgTiffExif->JP2"
+MAX_PARTS = 100_000  # chunks or boxes that are searched
+BROKEN = (OSError, struct.error, ValueError, OverflowError)  # raised where the rules are broken
+
+
+def find_orientation(path: Path, driver: str, tag: str | None) -> int:
+    """Return the EXIF orientation of a file that GDAL reads by ``driver``, 1 to 8; 1 if it is
+    missing or invalid. ``tag`` is the value that GDAL reports, if it does."""
+    value = 1
+    if tag is not None:
+        value = int(tag) if tag.isdigit() else 1
+    elif driver in READERS and path.is_file():
+        with (
+            contextlib.suppress(*BROKEN),
+            path.open("rb") as file,
+        ):
+            value = READERS[driver](file)
+    return value if value in ORIENTATIONS else 1
+
+
+def of_tiff(file: BinaryIO, start: int = 0) -> int:
+    """Return the orientation of a TIFF, or EXIF, that begins at ``start``."""
+    file.seek(start)
+    header = file.read(8)
+    order = {b"II": "<", b"MM": ">"}.get(header[:2])
+    if order is None:
+        return 1
+    (version,) = struct.unpack(f"{order}H", header[2:4])
+    if version == 43:  # BigTIFF
+        (place,) = struct.unpack(f"{order}Q", file.read(8))
+        count_form, entry_form = f"{order}Q", f"{order}HHQH6x"
+    else:
+        (place,) = struct.unpack(f"{order}I", header[4:8])
+        count_form, entry_form = f"{order}H", f"{order}HHIH2x"
+    file.seek(start + place)
+    (count,) = struct.unpack(count_form, file.read(struct.calcsize(count_form)))
+    for _ in range(min(count, 2**16)):
+        entry = file.read(struct.calcsize(entry_form))
+        tag, kind, _, value = struct.unpack(entry_form, entry)
+        if tag == ORIENTATION_TAG:
+            return value if kind == SHORT else 1
+    return 1
+
+
+def of_png(file: BinaryIO) -> int:
+    """Return the orientation in the chunk ``eXIf`` of a PNG."""
+    if file.read(8) != PNG_SIGNATURE:
+        return 1
+    for _ in range(MAX_PARTS):
+        size, kind = struct.unpack(">I4s", file.read(8))
+        if kind == b"eXIf":
+            return of_tiff(file, file.tell())
+        if kind == b"IEND":
+            break
+        file.seek(size + 4, 1)  # and its checksum
+    return 1
+
+
+def of_webp(file: BinaryIO) -> int:
+    """Return the orientation in the chunk ``EXIF`` of a WebP."""
+    head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WEBP":
+        return 1
+    for _ in range(MAX_PARTS):
+        kind, size = struct.unpack("<4sI", file.read(8))
+        if kind == b"EXIF":
+            start = file.tell()
+            prefixed = file.read(6) == b"Exif\0\0"  # some programs leave it in
+            return of_tiff(file, start + 6 * prefixed)
+        file.seek(size + size % 2, 1)
+    return 1
+
+
+def of_jp2(file: BinaryIO) -> int:
+    """Return the orientation in the ``uuid`` box with EXIF of a JPEG 2000 file."""
+    for kind, start in boxes(file):
+        if kind == b"uuid":
+            file.seek(start)
+            if file.read(16) == JP2_EXIF:
+                return of_tiff(file, start + 16)
+    return 1
+
+
+def boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield the kind and the start of the content of each box of a file."""
+    place = 0
+    for _ in range(MAX_PARTS):
+        file.seek(place)
+        size, kind = struct.unpack(">I4s", file.read(8))
+        if size == 1:
+            (size,) = struct.unpack(">Q", file.read(8))
+        yield kind, file.tell()
+        if size == 0:  # to the end of the file
+            return
+        place += max(size, 8)
+
+
+READERS = {
+    "GTiff": of_tiff,
+    "PNG": of_png,
+    "WEBP": of_webp,
+    "JP2OpenJPEG": of_jp2,
+    "JP2KAK": of_jp2,
+    "JP2ECW": of_jp2,
+}
