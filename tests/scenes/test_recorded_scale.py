@@ -86,6 +86,96 @@ def test_missing_or_contradictory_tags_give_no_scale(tags, words):
         pixel_size(tags, 4000, 6000)
 
 
+FULL_FRAME_50 = CAMERA | {"EXIF_FocalLengthIn35mmFilm": "50"}
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        FULL_FRAME_50 | {"EXIF_FocalLengthIn35mmFilm": "100"},  # zoomed; the focal plane is not
+        FULL_FRAME_50 | {"EXIF_FocalPlaneXResolution": "3333.333"},  # the other way round
+    ],
+)
+def test_a_digital_zoom_that_one_tag_contains_is_taken_into_account(tags):
+    found = pixel_size(tags | {"EXIF_DigitalZoomRatio": "(2)"}, 4000, 6000, 2.55)
+
+    assert found.mm_per_px == pytest.approx(0.003 * 2500 / 50, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        CAMERA,
+        PHONE,
+        FULL_FRAME_50,  # both or neither may contain it
+        FULL_FRAME_50 | {"EXIF_FocalLengthIn35mmFilm": "75"},
+    ],
+)
+def test_a_digital_zoom_that_may_be_in_the_tags_gives_no_scale(tags):
+    for written in ("(2)", "2", "2.0"):
+        with pytest.raises(UnknownPixelSize, match="zoomed 2 times digitally"):
+            pixel_size(tags | {"EXIF_DigitalZoomRatio": written}, 4000, 6000, 2.55)
+
+
+@pytest.mark.parametrize("ratio", ["(0)", "1", "(1)", "nonsense", ""])
+def test_a_ratio_of_one_or_zero_is_no_digital_zoom(ratio):
+    zoomed = pixel_size(CAMERA | {"EXIF_DigitalZoomRatio": ratio}, 4000, 6000, 2.55)
+
+    assert zoomed == pixel_size(CAMERA, 4000, 6000, 2.55)
+
+
+@pytest.mark.parametrize(("cols", "rows"), [(3000, 2000), (4500, 3000), (2000, 1333)])
+def test_a_focal_plane_resolution_of_another_size_gives_no_scale(cols, rows):
+    smaller = CAMERA | {"EXIF_PixelXDimension": f"{cols}", "EXIF_PixelYDimension": f"{rows}"}
+
+    with pytest.raises(UnknownPixelSize, match="which no camera has"):
+        pixel_size(smaller, rows, cols, 2.55)
+    with pytest.raises(UnknownPixelSize, match="contradict"):
+        pixel_size(smaller | {"EXIF_FocalLengthIn35mmFilm": "50"}, rows, cols, 2.55)
+
+
+@pytest.mark.parametrize(
+    ("shape", "width_mm"),
+    [
+        ((3456, 5184), 22.99),  # APS-C as Canon writes it
+        ((4000, 6000), 23.5),
+        ((3376, 6000), 35.9),  # 16:9 of a full frame
+        ((3888, 5184), 17.3),
+        ((3648, 5472), 13.2),
+        ((2976, 3968), 6.17),
+    ],
+)
+def test_sensors_of_cameras_are_known(shape, width_mm):
+    rows, cols = shape
+    tags = {
+        "EXIF_FocalLength": "20",
+        "EXIF_FocalPlaneXResolution": f"{cols / width_mm}",
+        "EXIF_FocalPlaneResolutionUnit": "4",
+    }
+
+    found = pixel_size(tags, rows, cols, 1.02)
+
+    assert found.mm_per_px == pytest.approx(width_mm / cols * 50)
+
+
+def test_pixels_of_a_sensor_that_are_not_square_give_no_scale():
+    with pytest.raises(UnknownPixelSize, match="no size of the sensor"):
+        pixel_size(CAMERA | {"EXIF_FocalPlaneYResolution": "(3333.3)"}, 4000, 6000, 2.55)
+
+
+@pytest.mark.parametrize(
+    ("shape", "crop"), [((3000, 4000), 1.0), ((2250, 4000), 1.09), ((3000, 3000), 1.18)]
+)
+def test_a_35_mm_equivalent_may_be_of_another_crop_within_two_sigma(shape, crop):
+    rows, cols = shape
+    found = pixel_size(PHONE, rows, cols, 1.0)
+
+    true = found.mm_per_px / crop  # if the tag is that of the whole sensor, 3000 x 4000
+    lens = math.sqrt(found.sigma**2 - (0.02 * found.mm_per_px) ** 2)
+    assert abs(found.mm_per_px - true) < 2 * lens
+    assert lens > 0.035 * found.mm_per_px
+
+
 def test_the_time_is_in_utc_or_unknown():
     taken = {"EXIF_DateTimeOriginal": "2024:05:01 00:20:30"}
 
@@ -102,8 +192,8 @@ def jpeg(path, grey, distance=None, orientation=1):
     tags[0x0112] = orientation
     ifd = tags.get_ifd(EXIF_IFD)
     ifd[0x920A] = IFDRational(50)
-    ifd[0xA20E] = IFDRational(1000)  # 10 um
-    ifd[0xA210] = 3
+    ifd[0xA20E] = IFDRational(max(grey.shape), 36)  # full frame
+    ifd[0xA210] = 4
     ifd[0xA003], ifd[0xA002] = grey.shape
     ifd[0x9003], ifd[0x9011] = "2024:05:01 10:20:30", "+02:00"
     if distance:
@@ -119,7 +209,7 @@ def test_tags_are_read_from_a_photograph_as_it_is_stored(tmp_path, orientation):
     found = find_scales(info, Hints())
 
     (scale,) = found["scales"]
-    assert scale["mm_per_px"] == pytest.approx(0.01 * 2450 / 50)
+    assert scale["mm_per_px"] == pytest.approx(36 / 96 * 2450 / 50, rel=1e-4)
     assert scale["source"] == "exif"
     assert found["acquired_utc"] == "2024-05-01T08:20:30+00:00"
 
@@ -142,12 +232,15 @@ def test_the_error_for_a_distance_without_a_lens_proposes_a_remedy(tmp_path):
 
 
 def test_scales_by_marker_and_by_exif_are_both_stored(tmp_path):
-    grey = draw((300, 300), [corners((150, 150), 100)])
+    grey = draw((300, 450), [corners((150, 150), 100)])
 
     found = find_scales(jpeg(tmp_path / "a.jpg", grey), Hints(marker_mm=50, distance_m=2.55))
 
     sources = {scale["source"]: scale["mm_per_px"] for scale in found["scales"]}
-    assert sources == {"exif": pytest.approx(0.5), "marker": pytest.approx(0.5, rel=0.02)}
+    assert sources == {
+        "exif": pytest.approx(36 / 450 * 2500 / 50),
+        "marker": pytest.approx(0.5, rel=0.02),
+    }
 
 
 def test_the_same_file_and_hints_are_not_searched_again(tmp_path, monkeypatch):
