@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py -o speed            # under 15 minutes on two quiet cores
     python benchmarks/speed.py -o speed --quick    # a smaller wall and fewer tiles
+    python benchmarks/speed.py -o speed --earlier 54429da --repeats 3 --shape 4096 6144
 
 The obvious loop cuts tiles of 256 px at every 128 and computes attributions in batches. It takes
 the same time on any image, so a few tiles are timed and multiplied by their number. The scans are
@@ -10,6 +11,9 @@ direction. Every candidate runs in a separate process, one after the other, ``--
 the median counts. FLOP/s are those of the convolutions in the time spent in the network, compared
 with a product of two matrices in the same process. ``speed.md`` and ``speed.png`` contain the
 results.
+
+With ``--earlier REVISION`` only whole commands are compared: this build, with ``--options``, and
+that revision of this repository with its defaults, in turns. ``builds.md`` contains the result.
 """
 
 import argparse
@@ -19,10 +23,12 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import speed_builds
 import speed_peers
 import speed_walls
 from speed_peers import Counted, Flops, Loop, matrix_rate, scanned, tiles_of
@@ -175,6 +181,27 @@ def chart(path: Path, results: dict[tuple[str, str], list], megapixels: float) -
     figure.savefig(path, dpi=120)
 
 
+def compare_builds(given: argparse.Namespace, walls: dict[str, Path], megapixels: float) -> None:
+    """Compare this build with an earlier one, and write ``builds.md`` and ``builds.json``."""
+    runs = speed_builds.compare(given.earlier, walls, given.options.split(), given.repeats)
+    loop_s = None
+    if not given.no_loop:
+        wall = walls.get("few", next(iter(walls.values())))
+        loop_s = ask("zennit", wall, given.output / "scans", given)["seconds"]
+    text = [
+        *speed_builds.table(runs, WORDS, megapixels, loop_s),
+        "",
+        f"Walls of {megapixels:.1f} MP, {cores()} threads, medians of {given.repeats} run(s) in "
+        f"turns; earlier: {given.earlier}, scan without options; now: scan {given.options}; base "
+        "installation.",
+    ]
+    (given.output / "builds.md").write_text("\n".join(text) + "\n", encoding="utf-8")
+    (given.output / "builds.json").write_text(
+        json.dumps({" / ".join(key): [asdict(run) for run in each] for key, each in runs.items()})
+    )
+    print("\n".join(text))
+
+
 def main() -> None:
     """Measure, and write a table and a chart."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -192,6 +219,11 @@ def main() -> None:
         help="seconds of this process instead of the clock's, where others use the machine too; "
         "OMP_NUM_THREADS=1 makes the two the same",
     )
+    parser.add_argument("--earlier", metavar="REVISION", help="compare with this build only")
+    parser.add_argument(
+        "--options", default="", help="of this build's scan beside --earlier, as one text"
+    )
+    parser.add_argument("--no-loop", action="store_true", help="leave out the loop of --earlier")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--wall", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -210,6 +242,9 @@ def main() -> None:
         np.save(given.output / f"{wall}.npy", image)
         walls[wall] = speed_walls.write(given.output / f"{wall}.tif", image)
     megapixels = shape[0] * shape[1] / 1e6
+    if given.earlier:
+        compare_builds(given, walls, megapixels)
+        return
     results: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for _ in range(given.repeats):
         for number, wall in enumerate(given.walls):

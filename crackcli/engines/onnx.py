@@ -43,6 +43,7 @@ ENCODE, CONTEXT, DECODE = range(1, 4)  # those of a graph of kind stages
 NO_IMAGES = np.zeros((1, 3, 0, 0), np.float32)  # of stages that need none
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 ARENA_SHRINKAGE = "memory.enable_memory_arena_shrinkage"
+SPINNING = "session.intra_op.allow_spinning"
 SHARED_MEMORY = "session.use_env_allocators"
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 OUT_OF_MEMORY = ("failed to allocate memory", "out of memory")  # in messages of the runtime
@@ -77,7 +78,7 @@ class OnnxEngine:
             device=used,
             model=model.name,
             model_sha256=sha256(model),
-            precision="tf32" if used == "cuda" else "float32",
+            precision="tf32" if used == "cuda" else facts.get("precision", "float32"),
             **{name: facts[name] for name in FACTS},
             licence=licence_of(model, Licence.read(facts.get("licence"))),
             calibration=facts.get("calibration"),
@@ -249,6 +250,7 @@ def open_session(
     if shares:
         share_memory()
         options.add_session_config_entry(SHARED_MEMORY, "1")
+        options.add_session_config_entry(SPINNING, "0")  # other threads have work meanwhile
     try:
         session = onnxruntime.InferenceSession(
             *(model if graph is None else graph, options),

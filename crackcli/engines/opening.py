@@ -26,9 +26,10 @@ from crackcli.shipped_models import MODELS, Choice, choose, shipped
 log = logging.getLogger(__name__)
 
 OWN_MENUS = {"zennit"}  # engines with methods of their own
-GRAPH = ".onnx"
+GRAPH, INT8_GRAPH = ".onnx", ".int8.onnx"
 CHECKPOINT = ".safetensors"
 CHECKPOINT_PACKAGES = ("torch", "safetensors")  # packages that read checkpoints
+CPU_INFO = Path("/proc/cpuinfo")
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -63,6 +64,22 @@ def find_model(choice: Choice, start: str | None, engine: str) -> Path:
             "use --engine torch, or write one with crackcli export"
         )
     return graph
+
+
+def fastest_graph(graph: Path, device: str) -> Path:
+    """Return the int8 graph beside a shipped one, if there is one and the scan runs on a processor
+    that multiplies int8, else the graph itself."""
+    int8 = graph.with_suffix(INT8_GRAPH)
+    on_processor = device == "cpu" or not DRIVER.exists()
+    return int8 if on_processor and int8.is_file() and multiplies_int8() else graph
+
+
+def multiplies_int8() -> bool:
+    """Return True if the processor has VNNI, which sums four products of int8 at once."""
+    try:
+        return "vnni" in CPU_INFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 def check_regular(model: Path) -> None:
@@ -106,6 +123,8 @@ def open_engine(
     if engine == "auto" and not given and device != "cpu" and has_gpu():
         engine = "torch"
     path = find_model(choice, start, engine)
+    if precision == "auto" and not given and path.suffix == GRAPH:
+        path = fastest_graph(path, device)
     if engine == "auto":
         engine = "torch" if path.suffix.lower() == CHECKPOINT else "onnx"
     if engine != "onnx" and path.suffix.lower() == GRAPH:

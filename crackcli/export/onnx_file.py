@@ -88,12 +88,15 @@ def export(task: ExportTask) -> Path:
     return task.output
 
 
-def describe(model: ModelProto, facts: EngineFacts, task: ExportTask) -> None:
+def describe(
+    model: ModelProto, facts: EngineFacts, task: ExportTask, precision: str = "float32"
+) -> None:
     """Write our own facts, and the metadata of the QGIS plugin Deepness, into ``model``."""
     ours: dict[str, object] = {
         **{name: getattr(facts, name) for name in FACTS},
         "licence": asdict(facts.licence),
         "calibration": facts.calibration,
+        "precision": precision,
         "version": __version__,
         "contract": CONTRACT,
         "checkpoint_sha256": facts.model_sha256,

@@ -1,9 +1,7 @@
 """Open a model file and return the scorer of a scan, or build one for an open engine."""
 
-from pathlib import Path
-
 from crackcli.engines.engine import Engine
-from crackcli.engines.opening import open_engine
+from crackcli.engines.opening import multiplies_int8, open_engine
 from crackcli.errors import UsageError
 from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.dense import DenseScorer
@@ -24,7 +22,6 @@ PRESCREENS = {
     "half": "at half the resolution",
     "int8": "in int8, with the shipped model, on processors with VNNI",
 }
-CPU_INFO = Path("/proc/cpuinfo")
 
 
 def open_scorer(options: ModelOptions | None = None) -> StripScorer:
@@ -91,11 +88,3 @@ def scorer_of(engine: Engine, gate: float, look: float = 0.0, look_in: str = "ha
     return ClassifierScorer(
         engine, gate, Int8Prescreen(Int8Engine(engine, shipped(".int8.onnx")), look)
     )
-
-
-def multiplies_int8() -> bool:
-    """Return True if the processor has VNNI, which sums four products of int8 at once."""
-    try:
-        return "vnni" in CPU_INFO.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False

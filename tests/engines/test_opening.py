@@ -293,3 +293,35 @@ def test_torch_is_not_used_if_it_cannot_be_loaded(monkeypatch, caplog, words):
 
     assert not opening.has_gpu()
     assert (words or "OSError") in caplog.text
+
+
+@pytest.mark.usefixtures("_engines")
+@pytest.mark.parametrize(
+    ("vnni", "there", "driver", "options", "name"),
+    [
+        (True, True, False, {"precision": "auto"}, "student.int8.onnx"),
+        (True, True, True, {"precision": "auto", "device": "cpu"}, "student.int8.onnx"),
+        (True, True, True, {"precision": "auto", "engine": "onnx"}, "student.onnx"),
+        (True, False, False, {"precision": "auto"}, "student.onnx"),
+        (False, True, False, {"precision": "auto"}, "student.onnx"),
+        (True, True, False, {"precision": "float32"}, "student.onnx"),
+        (True, True, False, {"precision": "auto", "engine": "torch"}, "student.safetensors"),
+    ],
+)
+def test_the_int8_graph_is_taken_where_it_is_faster(
+    folder, monkeypatch, vnni, there, driver, options, name
+):
+    monkeypatch.setattr(opening, "multiplies_int8", lambda: vnni)
+    monkeypatch.setattr(opening, "has_gpu", lambda: False)
+    monkeypatch.setattr(opening, "DRIVER", folder if driver else folder / "none")
+    if there:
+        (folder / "student.int8.onnx").touch()
+
+    assert open_engine(method="student", **options).arguments[0] == folder / name
+
+
+def test_cpuinfo_decides_whether_a_processor_has_int8_instructions(monkeypatch, tmp_path):
+    monkeypatch.setattr(opening, "CPU_INFO", tmp_path / "cpuinfo")
+    assert not opening.multiplies_int8()
+    opening.CPU_INFO.write_text("flags : fpu avx512_vnni\n")
+    assert opening.multiplies_int8()

@@ -104,13 +104,6 @@ def test_int8_is_used_on_processors_with_int8_instructions(engine, monkeypatch, 
     assert scorer.prescreen is None or scorer.prescreen.threshold == INT8_THRESHOLD
 
 
-def test_cpuinfo_decides_whether_a_processor_has_int8_instructions(monkeypatch, tmp_path):
-    monkeypatch.setattr(opening_module, "CPU_INFO", tmp_path / "cpuinfo")
-    assert not opening_module.multiplies_int8()
-    opening_module.CPU_INFO.write_text("flags : fpu avx512_vnni\n")
-    assert opening_module.multiplies_int8()
-
-
 def test_the_fingerprint_names_the_prescreen(engine, half_cracked, monkeypatch):
     monkeypatch.setattr(opening_module, "multiplies_int8", lambda: True)
     info = inspect(half_cracked)
