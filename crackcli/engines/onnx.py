@@ -5,6 +5,8 @@ only in a session that asked for it.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,7 @@ ARENA_SHRINKAGE = "memory.enable_memory_arena_shrinkage"
 SPINNING = "session.intra_op.allow_spinning"
 SHARED_MEMORY = "session.use_env_allocators"
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
-OUT_OF_MEMORY = ("failed to allocate memory", "out of memory")  # in messages of the runtime
+OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc")  # of the runtime
 INT8_INPUT = "images"  # the input of the graph of int8 features
 REASON_LENGTH = 200  # characters of a message of the runtime
 FATAL = 4  # the log level: a missing CUDA library is our message, not the runtime's
@@ -119,30 +121,38 @@ class OnnxEngine:
 
     def maps(self, images: UInt8) -> Float32:
         maps: Float32
-        session = self.stage_session(WHOLE) if self.facts.kind == "stages" else self.session
-        (maps,) = session.run(["relevance"], {"images": as_input(images)})
+        given = {"images": as_input(images)}
+        if self.facts.kind == "stages":
+            (maps,) = self.run_stage(WHOLE, ["relevance"], given)
+            return maps
+        with memory_errors(self.facts.model, self.facts.device):
+            (maps,) = self.session.run(["relevance"], given)
         return maps
 
     def encode(self, images: UInt8) -> tuple[Float32, Float32, Float32]:
-        halves, quarters, eighths = self.stage_session(ENCODE).run(
-            ["halves", "quarters", "eighths"], {"images": as_input(images)}
+        halves, quarters, eighths = self.run_stage(
+            ENCODE, ["halves", "quarters", "eighths"], {"images": as_input(images)}
         )
         return halves, quarters, eighths
 
     def context(self, eighths: Float32) -> Float32:
-        context: Float32
         given = {"images": NO_IMAGES, "given_eighths": eighths}
-        (context,) = self.stage_session(CONTEXT).run(["context"], given)
+        (context,) = self.run_stage(CONTEXT, ["context"], given)
         return context
 
     def decode(
         self, images: UInt8, halves: Float32, quarters: Float32, context: Float32
     ) -> Float32:
-        maps: Float32
         given = {"given_halves": halves, "given_quarters": quarters, "given_context": context}
         given["images"] = as_input(images)
-        (maps,) = self.stage_session(DECODE).run(["relevance"], given)
+        (maps,) = self.run_stage(DECODE, ["relevance"], given)
         return maps
+
+    def run_stage(self, stage: int, outputs: list[str], given: dict[str, Float32]) -> list[Float32]:
+        """Compute ``outputs`` of a stage of a graph of kind stages."""
+        with memory_errors(self.facts.model, self.facts.device):
+            values: list[Float32] = self.stage_session(stage).run(outputs, given)
+        return values
 
     def run(
         self,
@@ -155,17 +165,11 @@ class OnnxEngine:
         """Compute ``outputs`` of a stage of the graph; see `crackcli.export.onnx_file`."""
         given = {**arrays, "gate": np.asarray(gate, np.float32)}
         values: list[Float32]
-        try:
+        with memory_errors(self.facts.model, self.facts.device):
             if stage == WHOLE:
                 values = self.session.run(outputs, given)
             else:
                 values = self.stage_session(stage).run(outputs, given, self.shrinking)
-        except Exception as error:  # the runtime has no common class for its errors
-            if not any(words in str(error).lower() for words in OUT_OF_MEMORY):
-                raise
-            raise OutOfMemory(
-                f"{self.facts.model}: {self.facts.device} has not enough free memory; free some"
-            ) from error
         return values
 
     def stage_session(self, stage: int) -> onnxruntime.InferenceSession:
@@ -203,6 +207,18 @@ class Int8Engine:
         return self.engine.head(cells, gate)
 
 
+@contextmanager
+def memory_errors(model: str, device: str) -> Iterator[None]:
+    """Turn the errors of the runtime about memory into an `OutOfMemory`."""
+    try:
+        yield
+    except Exception as error:  # the runtime has no common class for its errors
+        full = any(words in str(error).lower() for words in OUT_OF_MEMORY)
+        if isinstance(error, OutOfMemory) or not (full or isinstance(error, MemoryError)):
+            raise
+        raise OutOfMemory(f"{model}: {device} has not enough free memory; free some") from error
+
+
 def check_request(
     model: Path, facts: dict[str, Any], method: str | None, start: str | None, baseline: str | None
 ) -> None:
@@ -234,8 +250,8 @@ def open_session(
     """Return a session on ``device`` (auto, cpu, cuda) and the device that it really uses.
 
     ``graph`` replaces the content of the file; the weights beside the file remain. Sessions that
-    ``shares`` is set for use one pool of memory. Raises a
-    `ModelError` if the file is no usable graph, a `DeviceError` if CUDA is asked for and fails.
+    ``shares`` is set for use one pool of memory. Raises a `ModelError` if the file is no usable
+    graph, a `DeviceError` if CUDA is asked for and fails, or if there is too little memory.
     """
     check_choice("--device", DEVICES, device)
     if not model.is_file():
@@ -252,10 +268,13 @@ def open_session(
         options.add_session_config_entry(SHARED_MEMORY, "1")
         options.add_session_config_entry(SPINNING, "0")  # other threads have work meanwhile
     try:
-        session = onnxruntime.InferenceSession(
-            *(model if graph is None else graph, options),
-            providers=[PROVIDERS[d] for d in wanted if PROVIDERS[d] in available],
-        )
+        with memory_errors(model.name, wanted[0]):
+            session = onnxruntime.InferenceSession(
+                *(model if graph is None else graph, options),
+                providers=[PROVIDERS[d] for d in wanted if PROVIDERS[d] in available],
+            )
+    except OutOfMemory as error:  # smaller windows would not help
+        raise DeviceError(f"{model}: not enough free memory to open it; free some") from error
     except Exception as error:  # the runtime has no common class for its errors
         reason = " ".join(str(error).split())[:REASON_LENGTH]
         raise ModelError(
