@@ -1,10 +1,13 @@
-"""Writes ``student.int8.onnx``: a shipped student in int8, with the same three stages.
+"""Writes ``student.int8.onnx``: the graph of a shipped student with its context in int8.
 
     python models/quantise_student.py DATA/train [--model student]
 
 Weights are scaled per channel, activations by their smallest and largest values in the centres of
-photographs of ``crack/`` and ``no_crack/``, chosen with a fixed seed. Run it again after
-``crackcli export`` whenever the weights change.
+photographs of ``crack/`` and ``no_crack/``, chosen with a fixed seed. Run it again whenever the
+weights change: a graph of other weights is refused.
+
+``--stages`` quantises others as well. In float32 they are better: `encode` in int8 saves 2 % of a
+scan and costs 1.3 points of F1 on masonry, since the decoder needs its features in full.
 """
 
 import argparse
@@ -83,7 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--model", default="student", help="name of a shipped student")
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=["context"])
     parser.add_argument("-o", "--output", type=Path, help="default: NAME.int8.onnx beside it")
     given = parser.parse_args()
     checkpoint = shipped(".safetensors", given.model)

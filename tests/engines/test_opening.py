@@ -10,7 +10,7 @@ from crackcli.engines import opening
 from crackcli.engines.opening import find_model, open_engine
 from crackcli.errors import ModelError, UsageError
 from crackcli.registry import ENGINES
-from crackcli.shipped_models import choose
+from crackcli.shipped_models import MODELS, choose
 
 
 @pytest.fixture
@@ -325,3 +325,14 @@ def test_cpuinfo_decides_whether_a_processor_has_int8_instructions(monkeypatch, 
     assert not opening.multiplies_int8()
     opening.CPU_INFO.write_text("flags : fpu avx512_vnni\n")
     assert opening.multiplies_int8()
+
+
+@pytest.mark.parametrize("name", [name for name, network in MODELS.items() if network == "student"])
+def test_a_shipped_int8_graph_has_the_weights_of_its_checkpoint(name):
+    graph = shipped_models.shipped(".int8.onnx", name)
+    if not graph.is_file():
+        pytest.skip("no int8 graph")
+
+    facts = open_engine(graph, device="cpu").facts
+
+    assert (facts.network, facts.kind, facts.precision) == ("student", "stages", "int8")
