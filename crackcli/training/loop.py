@@ -82,6 +82,7 @@ class TrainResult:
     curve: list[dict[str, float]]
     training: int  # photographs
     held_out: int
+    step: int  # of the best validation; 0: the weights of a warm start are kept
     reliability: dict[str, Reliability]  # see `Objective.reliability`
 
 
@@ -123,6 +124,9 @@ def train(
     tiles = objective.tile_dataset(training)
     if config.start_from or state.step:
         objective.select_tiles(run.averaged.module)
+    if config.start_from and objective.may_keep_initial and not state.curve:
+        initial = objective.validate(run.network, held_out)
+        run.record(run.network, initial, len(training), len(held_out))
     batches = endless_batches(tiles, config, device, skip=state.step)
 
     while state.fraction < 1:
@@ -312,6 +316,7 @@ class Run:
             output=self.config.output,
             scores=[self.objective.score_type(**score) for score in history["scores"]],
             curve=self.state.curve,
+            step=history["step"],
             reliability=self.objective.reliability(history),
             **history["photographs"],
         )
@@ -322,4 +327,9 @@ class Run:
         result = self.result(checkpoint)
         checkpoint.save(self.config.output)
         shutil.rmtree(self.folder)
+        if result.step == 0:
+            log.warning(
+                "the weights of %s are kept: on the held-out photographs no later ones were better",
+                self.config.start_from,
+            )
         return result

@@ -79,6 +79,7 @@ class Objective(ABC, Generic[Network]):
     new_arguments: ClassVar[dict[str, Any]] = {"batch_norm": True}  # of an untrained network
     peak_rate: ClassVar[float] = 1e-3  # learning rate from scratch
     warm_peak_rate: ClassVar[float]  # from a checkpoint, which has its batch norm folded away
+    may_keep_initial: ClassVar[bool] = False  # weights of a warm start, if none found is better
 
     def __init__(self, config: TrainConfig, device: Device) -> None:
         refuse_unused(config, self.unused_options)

@@ -1,13 +1,13 @@
 """Regularisation: hidden cells, distillation, auxiliary head, averaged and blended weights."""
 
 from copy import deepcopy
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from crackcli.networks.chain import Chain
-
+Network = TypeVar("Network", bound=nn.Module)
 EMA_DECAY = 0.99  # of the averaged weights, which forget within about 100 steps
 HIDDEN = 0.15  # fraction of feature cells set to zero in a step; the others must suffice to
 # recognise the crack, so that relevance spreads over all of it and not over its clearest part only
@@ -65,13 +65,13 @@ def moving_average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Te
 
 
 @torch.no_grad()
-def blended(chain: Chain, origin: Chain, fraction: float) -> Chain:
-    """Return a copy of ``chain`` with weights (1 - fraction) * chain + fraction * origin.
+def blended(network: Network, origin: Network, fraction: float) -> Network:
+    """Return a copy of ``network`` with weights (1 - fraction) * network + fraction * origin.
 
     The loss is low all along the line between a network and its fine-tuned copy, and half-way the
     blend keeps much of both. Source: Wortsman et al. 2022 (robust fine-tuning of zero-shot models).
     """
-    copy = deepcopy(chain)
+    copy = deepcopy(network)
     for weights, first in zip(copy.parameters(), origin.parameters(), strict=True):
         weights.lerp_(first, fraction)
     return copy

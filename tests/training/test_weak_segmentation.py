@@ -180,7 +180,7 @@ def test_a_scan_marks_the_crack(photographs, trained):
 
     facts = scorer.engine.facts
 
-    assert (facts.network, facts.kind, facts.direct) == ("student", "window", True)
+    assert (facts.network, facts.kind, facts.direct) == ("student", "stages", True)
     assert (facts.stride_px, facts.reach_px) == (
         32,
         Checkpoint.read(trained.output).build().reach_px,
@@ -252,7 +252,7 @@ def test_without_imagenet_weights_a_warning_says_so(photographs, tmp_path, monke
     assert "the encoder starts from nothing" in caplog.text
 
 
-@pytest.mark.parametrize(("option", "value"), [("frozen", 2), ("blend", 0.1), ("drawn", 0.25)])
+@pytest.mark.parametrize(("option", "value"), [("frozen", 2), ("keep", 0.1), ("drawn", 0.25)])
 def test_options_of_the_classifier_are_refused(photographs, tmp_path, option, value):
     asked = config(photographs, tmp_path / "a.safetensors", **{option: value})
 

@@ -11,6 +11,7 @@ labels to pixels); Milletari et al. 2016 (Dice loss); Tobin et al. 2017 (trainin
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from math import isnan, nan
 from random import Random
@@ -41,6 +42,7 @@ from crackcli.training.calibration.student import (
 from crackcli.training.config import TrainConfig
 from crackcli.training.objective import Objective, Validation
 from crackcli.training.patches import read_photograph, to_bag
+from crackcli.training.regularisation import blended
 from crackcli.training.validation import SourceScore, fraction_true, is_bag, network_input, percent
 from crackcli.training.weak_tiles import WeakTiles, whole_photograph
 
@@ -92,13 +94,15 @@ class WeakSegmentation(Objective[Student]):
 
     classes = ("crack",)
     score_type = WeakScore
-    unused_options = ("frozen", "drawn", "label_smoothing", "keep", "blend")
+    unused_options = ("frozen", "drawn", "label_smoothing", "keep")
     peak_rate = 1.5e-3  # of the decoder; see `ENCODER_RATE`
-    warm_peak_rate = 2e-4
+    warm_peak_rate = 5e-5  # at 2e-4 a short run forgets: see docs/train.md
+    may_keep_initial = True
 
     def __init__(self, config: TrainConfig, device: Device) -> None:
         self.pretrained = "none"
         super().__init__(config, device)
+        self.origin = deepcopy(self.network) if config.start_from and config.blend else None
         self.tiles: WeakTiles | None = None
         self.bags: list[LabelledImage] = []  # cracked photographs of more than one tile
 
@@ -107,6 +111,8 @@ class WeakSegmentation(Objective[Student]):
         network = super().initial_network()
         if self.config.start_from is not None:
             self.pretrained = "checkpoint"
+            scale, bias = calibration_of(Checkpoint.read(self.config.start_from))
+            network.scale_logits(1 / scale, -bias / scale)
         elif not {"channels", "blocks"} & self.config.arguments.keys():
             path = find_imagenet_weights()
             if path is None:
@@ -159,6 +165,12 @@ class WeakSegmentation(Objective[Student]):
         """Return the loss for targets (B, T, T), twice: all of it is logged."""
         loss = weak_loss(self.network.logits(images).float(), targets)
         return loss, loss
+
+    def candidate(self, averaged: Student) -> Student:
+        """Return the averaged network, after a warm start blended with the initial weights."""
+        if self.origin is None:
+            return averaged
+        return blended(averaged, self.origin, self.config.blend)
 
     @torch.inference_mode()
     def validate(self, network: Student, held_out: Sequence[LabelledImage]) -> Validation:
