@@ -18,6 +18,7 @@ NETWORKS = {
     "vgg11": "crackcli.networks.vgg11:build",
 }
 CLASSIFIER = "vgg11"  # the network whose decisions attribution methods explain
+BY_IMAGE_LABELS = (CLASSIFIER, "student")  # networks that crack-free photographs and reviews teach
 OBJECTIVES = {  # the training objective of each network
     "autoencoder": "crackcli.training.objectives.reconstruction:Reconstruction",
     "student": "crackcli.training.objectives.weak_segmentation:WeakSegmentation",
@@ -106,7 +107,7 @@ STARTS = {
 PRECISIONS = {  # of convolutions
     "float32": "single precision",
     "bfloat16": "fewer digits, twice as fast where a processor has it",
-    "auto": "the faster of the two",
+    "auto": "the fastest: bfloat16, or int8 for a shipped student, where a processor has it",
 }
 BASELINES = {  # references of methods that compare an image with references
     "black": "a black image",

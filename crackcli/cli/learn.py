@@ -50,7 +50,12 @@ def learn(
 
     Open cracks.gpkg, write accepted or rejected into the column review of the layer cracks, save.
     Accepted cracks are positive examples, rejected ones negative. Crack-free tiles of the same
-    photographs are negative examples too, so that they stay free of false positives.
+    photographs are negative examples too, so that they stay free of false positives. A crack that
+    you draw in the layer cracks, with accepted in its column review, is a positive example.
+
+    The model is that of the scan: a classifier (vgg11), or a student, which also learns from the
+    pixels of the accepted cracks. A student keeps its weights if the new ones are not better on the
+    patches that are held out.
 
     A CSV beside the new model lists P(crack) before and after, crack by crack. If there are enough
     reviewed cracks, some are held out; the CSV marks them.

@@ -13,7 +13,7 @@ from crackcli.cli.logs import configure_logging
 from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import UsageError
 from crackcli.licences import Licence
-from crackcli.registry import CLASSIFIER, check_choice
+from crackcli.registry import BY_IMAGE_LABELS, CLASSIFIER, check_choice
 
 AUGMENT = ("drawn", "plain")
 DRAWN = 0.25  # default fraction of drawn photographs
@@ -32,7 +32,7 @@ def train(
         list[Path] | None,
         typer.Option(
             help="Folder of crack-free photographs of any size: tiles in which the model of --from "
-            "finds cracks become negative examples. May be repeated.",
+            "finds cracks become negative examples. For vgg11 and student. May be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -60,7 +60,8 @@ def train(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="With --from: fraction of its weights in the result, to keep what it knows.",
+            help="With --from: fraction of its weights in the result, to keep what it knows; for "
+            "vgg11 and student.",
         ),
     ] = 0.5,
     epochs: Annotated[
@@ -78,7 +79,7 @@ def train(
         typer.Option(
             min=0.0,
             help="Peak learning rate \\[default: 1e-3, student 1.5e-3, autoencoder 3e-4; with "
-            "--from 4e-5, unet and student 2e-4, autoencoder 1e-4].",
+            "--from 4e-5, student 5e-5, unet 2e-4, autoencoder 1e-4].",
             show_default=False,
         ),
     ] = None,
@@ -167,10 +168,12 @@ def train(
 
     With --mine, tiles of crack-free photographs that the model of --from gets wrong are added to
     no_crack, from a folder beside the output (hard negative mining). PHOTOGRAPHS are then optional:
-    without them, cracks are drawn on the crack-free photographs.
+    without them, cracks are drawn on the crack-free photographs. A student with --from keeps the
+    weights it started from if no later ones are better on the held-out photographs.
 
         crackcli train photos/ -o mine.safetensors --from shipped
         crackcli train --mine crack_free/ -o mine.safetensors --from shipped
+        crackcli train --mine crack_free/ -o mine.safetensors --network student --from student
         crackcli train photos/ -o student.safetensors --network student --teacher shipped
         crackcli train photos/ -o unet.safetensors --network unet
     """
@@ -179,7 +182,7 @@ def train(
     from crackcli.training.loop import train as run
 
     configure_logging(quiet=quiet, verbose=verbose)
-    if mine and network != CLASSIFIER:
+    if mine and network not in BY_IMAGE_LABELS:
         raise UsageError(f"--mine has no effect with --network {network}; leave it out")
     if attribution and not licence:
         raise UsageError("--attribution needs --licence; give the licence that asks for it")
@@ -207,17 +210,18 @@ def train(
         raise UsageError(f"--teacher has no effect with --network {network}; leave it out")
     if teacher is not None and mine:
         raise UsageError("--teacher and --mine: train with one of them, then --from its result")
+    mined: list[NegativePhotograph] = []
     with show_progress("train", quiet=quiet) as report:
         if teacher is not None:
             from crackcli.finetuning.explained_labels import train_explained
 
-            result, mined = train_explained(config, teacher, report), []
+            result = train_explained(config, teacher, report)
         elif mine:
             from crackcli.finetuning.hard_negatives import train_mined
 
             result, mined = train_mined(config, mine, report)
         else:
-            result, mined = run(config, lambda at: report(at.fraction, at.summary)), []
+            result = run(config, lambda at: report(at.fraction, at.summary))
 
     paths = [
         output,
@@ -231,7 +235,7 @@ def train(
         if mined:
             show_mined(mined)
     if as_json:
-        typer.echo(json.dumps(facts(result, mined, paths), indent=2))
+        typer.echo(json.dumps(facts(result, mined, paths, network), indent=2))
     else:
         for path in paths:
             typer.echo(path)
@@ -252,7 +256,7 @@ def as_json_value(value: float | str) -> float | str | None:
 
 
 def facts(
-    result: "TrainResult", mined: list["NegativePhotograph"], paths: list[Path]
+    result: "TrainResult", mined: list["NegativePhotograph"], paths: list[Path], network: str
 ) -> dict[str, Any]:
     """Return the result for --json."""
     from crackcli.training.objective import PHOTOGRAPHS
@@ -266,11 +270,10 @@ def facts(
             for score in result.scores
         ],
     }
-    if PHOTOGRAPHS in result.reliability:  # a classifier; only for it is there --mine
-        facts |= {
-            "calibration_error": result.reliability[PHOTOGRAPHS].error,
-            "mined": [asdict(each) | {"path": str(each.path)} for each in mined],
-        }
+    if PHOTOGRAPHS in result.reliability:
+        facts["calibration_error"] = result.reliability[PHOTOGRAPHS].error
+    if network in BY_IMAGE_LABELS:
+        facts["mined"] = [asdict(each) | {"path": str(each.path)} for each in mined]
     return facts
 
 
@@ -292,7 +295,7 @@ def show_mined(mined: list["NegativePhotograph"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="crack-free photographs: tiles classified as crack")
+    table = Table(title="crack-free photographs: tiles in which the model finds a crack")
     for name in ("photograph", "tile positions", "tiles trained on", "before", "after"):
         table.add_column(name, justify="left" if name == "photograph" else "right")
     for each in mined:

@@ -1,36 +1,41 @@
 """Cuts the reviewed cracks of one photograph into training patches, at native scale.
 
 accepted  tiles along the centreline: crack
-rejected  tiles along the centreline without an accepted or unreviewed crack: no crack
+rejected  tiles along the centreline without an accepted or unreviewed crack: no crack. If there is
+          none, a network that marks pixels gets tiles with an accepted crack, too
 ordinary  tiles with a low P(crack) in which the scan marked nothing: no crack
 
 Positions are jittered, so that a few reviewed cracks give enough patches. Some cracks are held out
-for validation; no training patch touches them.
+for validation; no training patch touches them. Of accepted cracks, patches for a network that marks
+pixels have pixel labels (`crackcli.finetuning.reviewed_pixels`).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import shapely
 from numpy.random import Generator
 
-from crackcli.arrays import Bools
+from crackcli.arrays import Bools, Float32
 from crackcli.datasets.folders import LabelledImage, tile_name
+from crackcli.finetuning.reviewed_pixels import reviewed_pixels
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, ReviewedCrack
-from crackcli.inference.tile_map import CRACKED_FROM, Place, TileProbabilities
+from crackcli.inference.tile_map import BLOCK_PX, Place, TileProbabilities
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import RasterInfo, read_windows
 from crackcli.rasters.score_mask import CRACK, Band
 from crackcli.rasters.writing.images import write_png
 from crackcli.scenes.scene import Scene
+from crackcli.training.pixel_targets import to_values
 
 SPACING_PX = 48  # of patches along a centreline
 MIN_PATCHES, MAX_PATCHES = 8, 24  # of a crack
 HELD_OUT_PATCHES = 2  # of a crack that is held out
 ATTEMPTS = 6  # jittered positions for each wanted patch
-ORDINARY_BELOW = 0.3  # highest P(crack) of an ordinary tile; well below the gate of a scan
+# Highest P(crack) of an ordinary tile, relative to that of a cracked one.
+ORDINARY_BELOW = 0.6
 MIN_ORDINARY = 24  # tiles of a photograph
 HELD_OUT_FRACTION = 0.2
 MIN_TO_HOLD_OUT = 5  # reviewed cracks of a kind; of fewer, none is held out
@@ -79,18 +84,25 @@ def choose_patches(photograph: ReviewedPhotograph, held: set[str], rng: Generato
         kinds[crack.verdict == REJECTED].append(crack.line)
     not_rejected = shapely.STRtree(kinds[False])
     hidden = shapely.STRtree([crack.line for crack in photograph.cracks if crack.id in held])
+    accepted = shapely.STRtree([c.line for c in photograph.cracks if c.verdict == ACCEPTED])
     found: list[Patch] = []
     for crack in photograph.cracks:
         if crack.verdict not in (ACCEPTED, REJECTED):
             continue
         held_out = crack.id in held
         avoided = [] if held_out else [hidden]
-        if crack.verdict == REJECTED:
-            avoided.append(not_rejected)
-        found += [
+        alone = [*avoided, not_rejected] if crack.verdict == REJECTED else avoided
+        own = [
             Patch(window, int(crack.verdict == ACCEPTED), crack.verdict, held_out, crack.id)
-            for window in windows_along(crack, photograph, avoided, held_out, rng)
+            for window in windows_along(crack, photograph, alone, held_out, rng)
         ]
+        if not own and not held_out and photograph.tiles.blocks is not None:
+            own = [  # pixel labels distinguish the rejected crack from the accepted one beside it
+                Patch(window, 1, ACCEPTED, held_out, crack.id)
+                for window in windows_along(crack, photograph, avoided, held_out, rng)
+                if len(accepted.query(window_box(window), "intersects"))
+            ]
+        found += own
     rejected = sum(patch.source == REJECTED for patch in found)
     return found + ordinary_patches(photograph, max(MIN_ORDINARY, rejected), rng)
 
@@ -143,7 +155,8 @@ def ordinary_patches(photograph: ReviewedPhotograph, most: int, rng: Generator) 
     a crack."""
     tiles = photograph.tiles
     reported = shapely.STRtree([crack.line for crack in photograph.cracks])
-    low = rng.permutation(np.flatnonzero(tiles.probability.reshape(-1) <= ORDINARY_BELOW))
+    highest = ORDINARY_BELOW * tiles.cracked_from
+    low = rng.permutation(np.flatnonzero(tiles.probability.reshape(-1) <= highest))
     windows = []
     with Band(photograph.scene.mask) as mask:
         for place in tiles.apart(low, len(low)):
@@ -160,27 +173,44 @@ def ordinary_patches(photograph: ReviewedPhotograph, most: int, rng: Generator) 
 def write_patches(
     patches: Sequence[Patch], photograph: ReviewedPhotograph, folder: Path
 ) -> list[LabelledImage]:
-    """Write patches as PNG into ``crack/`` and ``no_crack/`` below ``folder``; return them all."""
+    """Write patches as PNG into ``crack/`` and ``no_crack/`` below ``folder``; return them all.
+
+    Pixel labels of cracked ones are written into ``pixels/``, if the model marks pixels.
+    """
     photo = photograph.scene.name
     by_window = {patch.window for patch in patches}
     images = dict(read_windows(photograph.info, by_window))
     found = []
-    for patch in patches:
-        label = "crack" if patch.label else "no_crack"
-        path = folder / label / tile_name(photo, patch.window)
-        write_png(path, images[patch.window])
-        found.append(LabelledImage(path, patch.label, photo, patch.source))
+    with Band(photograph.scene.mask) as mask:
+        for patch in patches:
+            label = "crack" if patch.label else "no_crack"
+            path = folder / label / tile_name(photo, patch.window)
+            image = images[patch.window]
+            write_png(path, image)
+            item = LabelledImage(path, patch.label, photo, patch.source)
+            if patch.label and photograph.tiles.blocks is not None:
+                marked = mask.read(patch.window)
+                labels = reviewed_pixels(photograph.cracks, patch.window, image, marked)
+                if (labels > 0).any():
+                    item = replace(item, pixels=folder / "pixels" / path.name)
+                    write_png(folder / "pixels" / path.name, to_values(labels))
+            found.append(item)
     return found
 
 
 def crack_probabilities(
     photograph: ReviewedPhotograph, tiles: TileProbabilities
 ) -> dict[str, tuple[float, bool]]:
-    """Return the highest P(crack) of the tiles of each crack, by id.
+    """Return P(crack) of each crack, by id: the highest of its tiles, by a classifier.
 
     For a rejected crack, only tiles without accepted and unreviewed cracks count. If it has none,
     all of its tiles count and the second value is True: the P(crack) may be that of another crack.
+    If the model marks pixels, it is the P(crack) that half of the crack's length reaches.
     """
+    if tiles.blocks is not None:
+        return {
+            crack.id: (median_along(crack.line, tiles.blocks), False) for crack in photograph.cracks
+        }
     found = {}
     shape = tiles.probability.shape
     stride, reach = tiles.stride_px, tiles.tile_px // 2
@@ -197,6 +227,14 @@ def crack_probabilities(
     return found
 
 
+def median_along(line: shapely.Geometry, blocks: Float32) -> float:
+    """Return the median, along a line, of the highest P(crack) of the ``blocks`` it crosses."""
+    points = shapely.get_coordinates(shapely.segmentize(line, BLOCK_PX / 2))
+    limits = np.array(blocks.shape[::-1]) - 1
+    col, row = np.floor(points / BLOCK_PX).astype(int).clip(0, limits).T
+    return float(np.median(blocks[row, col]))
+
+
 def positions_near(line: shapely.Geometry, shape: Place, stride: int, reach_px: int) -> Bools:
     """Return the tile positions (h, w) whose centre is within ``reach_px`` of a line, along rows
     and along columns."""
@@ -206,8 +244,3 @@ def positions_near(line: shapely.Geometry, shape: Place, stride: int, reach_px: 
         end_row, end_col = (int(np.floor((v + reach_px) / stride)) + 1 for v in (row, col))
         found[first_row:end_row, first_col:end_col] = True
     return found
-
-
-def is_detected(probability: float) -> bool:
-    """Return True if a tile with this P(crack) counts as cracked."""
-    return probability >= CRACKED_FROM

@@ -1,8 +1,8 @@
 """Pixel labels from explanations: a classifier teaches a student where the cracks are.
 
 The classifier has learnt from one bit per photograph, and its explanation, refined on the
-photograph, finds most of the cracks. A student learns from these pixels (weak to strong). Not all of
-them are right, so a pixel has a label only where explanation and photograph agree:
+photograph, finds most of the cracks. A student learns from these pixels (weak to strong). Not all
+of them are right, so a pixel has a label only where explanation and photograph agree:
 
 crack     the refined mask contains it; the label is 0.5 to 1, the higher its relevance
 no crack  the photograph shows no line there that is half as dark as the crack, and the relevance is

@@ -1,8 +1,8 @@
 """Hard-negative mining: trains on the false positives of a model on crack-free photographs.
 
-Of every photograph, the tiles classified as cracked are taken, in order of P(crack), and as many
-others, so that training does not use unusual tiles only. They are written beside the new model,
-where a person can inspect them and an interrupted run finds them again:
+Of every photograph, the tiles in which a classifier or a student finds a crack are taken, in order
+of P(crack), and as many others, so that training does not use unusual tiles only. They are written
+beside the new model, where a person can inspect them and an interrupted run finds them again:
 
 OUTPUT.mined/no_crack/   the tiles
 OUTPUT.mined/crack/      cracks drawn onto them, if there are no photographs of cracks
@@ -24,13 +24,14 @@ import numpy as np
 from crackcli.datasets.folders import LabelledImage, list_photographs, split, tile_name
 from crackcli.engines.engine import Engine
 from crackcli.engines.torch import TorchEngine
-from crackcli.errors import CrackError, InputError, OutputError, UsageError
+from crackcli.errors import CrackError, InputError, ModelError, OutputError, UsageError
 from crackcli.files import output_errors, refuse_existing, write_json
-from crackcli.inference.tile_map import CRACKED_FROM, TileProbabilities, tile_probabilities
+from crackcli.inference.tile_map import TileProbabilities, tile_probabilities
 from crackcli.progress import FractionDone, Progress, ignore, part
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import RasterInfo, inspect, read_windows
 from crackcli.rasters.writing.images import write_png
+from crackcli.registry import CLASSIFIER
 from crackcli.scan.inputs import find_rasters
 from crackcli.synthesis.twins import cracked_twin
 from crackcli.training.config import TrainConfig
@@ -99,6 +100,11 @@ def train_mined(
         )
     refuse_existing(config.output, overwrite=config.overwrite)
     engine = TorchEngine(config.start_from, device=config.device)
+    if engine.facts.network != config.network:
+        raise ModelError(
+            f"{config.start_from}: is for --network {engine.facts.network}, not {config.network}; "
+            "start from another checkpoint, or change --network"
+        )
     folder = config.output.with_suffix(".mined")
     mined = mine(folders, engine, folder, config.seed, part(progress, 0, MINED_AT))
     if not mined.found and config.photographs is None:
@@ -108,6 +114,8 @@ def train_mined(
         )
     if not mined.found:
         log.info("--mine: no false positives in these photographs; training without them")
+    if config.network != CLASSIFIER:
+        config = replace(config, calibrate=False)  # so that the threshold stays
     if config.photographs is None:
         data = split_with_twins(mined, folder, config)
         config = with_small_steps(config)
@@ -130,8 +138,11 @@ def train_mined(
 def with_small_steps(config: TrainConfig) -> TrainConfig:
     """Return ``config`` with a low learning rate, distillation and no calibration.
 
-    For training on mined photographs alone, which would else make the model forget the rest.
+    For training on mined photographs alone, which would else make the model forget the rest. The
+    learning rate of a student's warm start is low in any case, and it has no distillation.
     """
+    if config.network != CLASSIFIER:
+        return config
     return replace(
         config,
         learning_rate=config.learning_rate or LOW_RATE,
@@ -217,8 +228,8 @@ def choose_tiles(tiles: TileProbabilities, seed: int) -> list[Window]:
     """
     flat = tiles.probability.reshape(-1)
     highest = np.argsort(-flat, kind="stable")
-    wrong = tiles.apart(highest[flat[highest] >= CRACKED_FROM], MAX_FALSE_POSITIVES)
-    rest = np.random.default_rng(seed).permutation(np.flatnonzero(flat < CRACKED_FROM))
+    wrong = tiles.apart(highest[flat[highest] >= tiles.cracked_from], MAX_FALSE_POSITIVES)
+    rest = np.random.default_rng(seed).permutation(np.flatnonzero(flat < tiles.cracked_from))
     most = max(len(wrong), MIN_TRUE_NEGATIVES) if wrong else 0
     right = tiles.apart(rest, most, occupied=wrong)
     return [tiles.window(place) for place in (*wrong, *right)]

@@ -2,7 +2,7 @@
 
 The patches (see `crackcli.finetuning.corrections`) are written into OUTPUT.learned/ beside the new
 model, where a person can inspect them. OUTPUT.learned.csv has a row for each crack of the report,
-with the highest P(crack) of its tiles before and after.
+with its P(crack) before and after.
 """
 
 import logging
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from crackcli.datasets.folders import LabelledImage, list_photographs, split
+from crackcli.datasets.pixel_labels import evenly_spaced
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import InputError, ModelError, OutputError
 from crackcli.files import output_errors, refuse_existing, sha256, write_csv, write_json
@@ -24,14 +25,14 @@ from crackcli.finetuning.corrections import (
     choose_held_out,
     choose_patches,
     crack_probabilities,
-    is_detected,
     write_patches,
 )
 from crackcli.finetuning.hard_negatives import KEEP, MINED_AT, TRAINED_AT, write_cracked_twins
 from crackcli.finetuning.reviews import ACCEPTED, REJECTED, UNREVIEWED, in_pixels, read_reviews
-from crackcli.inference.tile_map import tile_probabilities
+from crackcli.inference.tile_map import CRACKED_FROM, tile_probabilities
+from crackcli.networks.checkpoint import Checkpoint
 from crackcli.progress import Progress, ignore, part
-from crackcli.registry import DEFAULT_METHOD, find_method
+from crackcli.registry import BY_IMAGE_LABELS, CLASSIFIER, NETWORK_METHODS, find_method
 from crackcli.scenes.scene import Scene, finished_scenes
 from crackcli.scenes.source import find_photographs, inspect_unchanged, read_run_record
 from crackcli.shipped_models import SHIPPED, choose, parse_model, shipped
@@ -42,10 +43,14 @@ log = logging.getLogger(__name__)
 
 RECORD = "learned.json"  # marks a folder of patches as ours
 EPOCHS = 40  # at most; on a CPU the minutes end the training earlier
-RATE = 1e-4  # blending halves the change of the weights: see `TrainConfig.blend`
+RATE = 1e-4  # of a classifier; blending halves the change of the weights: see `TrainConfig.blend`
+# A student is compared with its initial weights instead; half-way back, it would still mark more of
+# the rejected cracks, and it did not mark photographs of other sources worse (docs/train.md).
+STUDENT_BLEND = 0.0
 EVALUATIONS = 1  # at the end: the held-out patches are too few to choose a checkpoint by
 DRAWN = 0.25  # fraction of tiles replaced by twins
 MAX_REPLAYED, MAX_REPLAYED_HELD_OUT = 400, 40  # photographs of --photographs
+MAX_STAND_INS = 12  # patches of a kind of which none is held out; see `stand_ins`
 COLUMNS = (
     "crack_id",
     "scene_id",
@@ -55,6 +60,7 @@ COLUMNS = (
     "p_before",
     "p_after",
     "shares_its_tiles",  # with a crack that was not rejected, which may cause the P(crack)
+    "threshold",
 )
 
 
@@ -75,7 +81,10 @@ class LearnTask:
 
 @dataclass(frozen=True)
 class ReviewOutcome:
-    """P(crack) of one crack of the report, by the earlier and by the new model."""
+    """P(crack) of one crack of the report, by the earlier and by the new model.
+
+    It counts as detected from ``threshold`` on.
+    """
 
     crack_id: str
     scene_id: str
@@ -85,6 +94,7 @@ class ReviewOutcome:
     p_before: float
     p_after: float
     shares_its_tiles: bool
+    threshold: float = CRACKED_FROM
 
 
 @dataclass(frozen=True)
@@ -100,26 +110,12 @@ class LearnResult:
 
 def learn(task: LearnTask, progress: Progress = ignore) -> LearnResult:
     """Fine-tune the model of a scan on the reviewed cracks of its report."""
-    config = TrainConfig(
-        photographs=None,
-        output=task.output,
-        epochs=EPOCHS,
-        minutes=task.minutes,
-        learning_rate=RATE,
-        drawn=DRAWN,
-        evaluations=EVALUATIONS,
-        keep=KEEP,
-        calibrate=False,
-        seed=task.seed,
-        device=task.device,
-        overwrite=task.overwrite,
-    )
-    refuse_existing(config.output, overwrite=config.overwrite)
+    refuse_existing(task.output, overwrite=task.overwrite)
     reviews = read_reviews(task.reviewed)
     scenes = reviewed_scenes(task.out, task.reviewed, reviews)
     sources = find_photographs(task.out, scenes)
     model = task.start_from or scan_checkpoint(task.out, scenes)
-    config = replace(config, start_from=model)
+    config = config_of(task, model)
 
     engine = TorchEngine(model, device=task.device)
     classified = part(progress, 0, MINED_AT)
@@ -140,7 +136,7 @@ def learn(task: LearnTask, progress: Progress = ignore) -> LearnResult:
 
     rng = np.random.default_rng(task.seed)
     held = choose_held_out([crack for each in photographs for crack in each.cracks], rng)
-    data, counts = make_split(photographs, held, task, rng)
+    data, counts = make_split(photographs, held, task, config.network, rng)
     trained = part(progress, MINED_AT, TRAINED_AT)
     result = train(config, lambda state: trained(state.fraction, state.summary), data)
 
@@ -160,6 +156,7 @@ def learn(task: LearnTask, progress: Progress = ignore) -> LearnResult:
                 p_before=round(before[crack.id][0], 4),
                 p_after=round(after[crack.id][0], 4),
                 shares_its_tiles=before[crack.id][1],
+                threshold=each.tiles.cracked_from,
             )
             for crack in each.cracks
         ]
@@ -167,6 +164,26 @@ def learn(task: LearnTask, progress: Progress = ignore) -> LearnResult:
     table = task.output.with_suffix(".learned.csv")
     write_csv(table, COLUMNS, (asdict(change) for change in changes))
     return LearnResult(task.output, table, changes, result, sources)
+
+
+def config_of(task: LearnTask, model: Path) -> TrainConfig:
+    """Return the options of the training of a model: those for its network."""
+    config = TrainConfig(
+        photographs=None,
+        output=task.output,
+        network=Checkpoint.read(model).network,
+        start_from=model,
+        epochs=EPOCHS,
+        minutes=task.minutes,
+        evaluations=EVALUATIONS,
+        calibrate=False,
+        seed=task.seed,
+        device=task.device,
+        overwrite=task.overwrite,
+    )
+    if config.network != CLASSIFIER:
+        return replace(config, blend=STUDENT_BLEND)
+    return replace(config, learning_rate=RATE, drawn=DRAWN, keep=KEEP)
 
 
 def reviewed_scenes(
@@ -189,14 +206,14 @@ def reviewed_scenes(
 def scan_checkpoint(out: Path, scenes: Sequence[Scene]) -> Path:
     """Return the checkpoint of the model that scenes were scanned with.
 
-    Raise a `ModelError` if it is missing, has changed, or does not classify.
+    Raise a `ModelError` if it is missing, has changed, or does not learn from reviews.
     """
     engine = scenes[0].record.engine
-    method = engine.get("method", DEFAULT_METHOD)
-    if find_method(method).direct:
+    method = engine.get("method", NETWORK_METHODS[CLASSIFIER])  # older scenes lack it
+    if find_method(method).network not in BY_IMAGE_LABELS:
         raise ModelError(
-            f"{out}: was scanned with --method {method}, which needs no classifier; give a "
-            "checkpoint with --from"
+            f"{out}: was scanned with --method {method}, which does not learn from reviews; give "
+            f"the checkpoint of a {' or '.join(BY_IMAGE_LABELS)} with --from"
         )
     chosen = read_run_record(out)["options"]["model"]
     model = choose(None if chosen is None else parse_model(chosen), method).model
@@ -233,6 +250,7 @@ def make_split(
     photographs: Sequence[ReviewedPhotograph],
     held: set[str],
     task: LearnTask,
+    network: str,
     rng: np.random.Generator,
 ) -> tuple[Split, dict[str, int]]:
     """Write all patches; return training and held-out ones, and their number for each crack.
@@ -264,6 +282,8 @@ def make_split(
     ]
     if crowded:
         log.info("not used for training, too close to other cracks: %s", ", ".join(crowded))
+    if network != CLASSIFIER:
+        held_out += stand_ins(training, held_out)
     for side in (training, held_out):
         negatives = [item for item in side if item.label == 0]
         if negatives and not any(item.label == 1 for item in side):
@@ -280,6 +300,22 @@ def make_split(
             "others with --photographs"
         )
     return (training, held_out), counts
+
+
+def stand_ins(
+    training: Sequence[LabelledImage], held_out: Sequence[LabelledImage]
+) -> list[LabelledImage]:
+    """Return training patches of the kinds of reviewed cracks of which none is held out.
+
+    By these and those held out, the new weights of a student are compared with the initial ones. A
+    comparison without reviewed cracks would prefer the initial ones.
+    """
+    known = {item.source for item in held_out}
+    chosen = []
+    for verdict in sorted({ACCEPTED, REJECTED} - known):
+        own = [item for item in training if item.source == verdict]
+        chosen += evenly_spaced(own, MAX_STAND_INS)
+    return chosen
 
 
 def replayed(photographs: Path, seed: int) -> Split:
@@ -299,12 +335,12 @@ def summarise(changes: Sequence[ReviewOutcome]) -> list[tuple[str, int, int, int
     ``--json``.
     """
     lines: tuple[tuple[str, str, Callable[[ReviewOutcome], bool]], ...] = (
-        ("accepted, still seen", ACCEPTED, lambda c: is_detected(c.p_after)),
-        ("rejected, passed now", REJECTED, lambda c: not is_detected(c.p_after)),
+        ("accepted, still seen", ACCEPTED, lambda c: c.p_after >= c.threshold),
+        ("rejected, passed now", REJECTED, lambda c: c.p_after < c.threshold),
         (
             "unreviewed, lost",
             UNREVIEWED,
-            lambda c: is_detected(c.p_before) and not is_detected(c.p_after),
+            lambda c: c.p_after < c.threshold <= c.p_before,
         ),
     )
     found = []

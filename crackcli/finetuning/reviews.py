@@ -31,17 +31,22 @@ HOW_TO_REVIEW = (
     "in QGIS, write accepted or rejected into the column 'review' of the layer 'cracks' and save "
     "the edits"
 )
-COLUMNS = ("crack_id", "scene_id", "review", "length_px", "length_mm")
+COLUMNS = ("crack_id", "scene_id", "review", "length_px", "length_mm", "width_mean_px")
 
 
 @dataclass(frozen=True, eq=False)
 class ReviewedCrack:
-    """A crack of a report and its verdict; ``line`` is in pixel edges (col, row)."""
+    """A crack of a report and its verdict.
+
+    ``line`` is in pixel edges (col, row). ``drawn`` means that a person added it to the report.
+    """
 
     id: str
     scene: str
     verdict: str
     line: shapely.Geometry
+    width_px: float | None = None  # mean
+    drawn: bool = False
 
 
 def read_reviews(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -102,7 +107,12 @@ def in_pixels(scene: Scene, rows: Iterable[dict[str, Any]]) -> list[ReviewedCrac
     lines = frame.to_pixels(np.array([row["line"] for row in rows], dtype=object))
     return [
         ReviewedCrack(
-            row["crack_id"] or f"{scene.name}-new{number}", scene.name, row["review"], line
+            row["crack_id"] or f"{scene.name}-new{number}",
+            scene.name,
+            row["review"],
+            line,
+            row["width_mean_px"],
+            drawn=not row["crack_id"],
         )
         for number, (row, line) in enumerate(zip(rows, lines, strict=True))
     ]

@@ -2,15 +2,20 @@
 
 Tiles are at full resolution. The photograph is read in strips, so its size does not matter.
 Position (r, c) is the tile whose centre lies r and c strides from the upper left corner.
+
+A classifier gives P(crack) of tiles. Of a student, which gives that of pixels, a tile has the
+P(crack) that `LEAST_PX` pixels of one of its cells reach: fewer pixels are no crack of a scan.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from crackcli.arrays import Bools, Float32
-from crackcli.engines.engine import TileEngine
+from crackcli.engines.engine import Engine
+from crackcli.inference.opening import scorer_of
 from crackcli.inference.tile_classifier import TileClassifier
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.covering import grow_within
@@ -18,20 +23,32 @@ from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo
 
 CORE_PX = 512  # height of a strip
-CRACKED_FROM = 0.5  # P(crack) at or above which a tile counts as cracked
+CRACKED_FROM = 0.5  # P(crack) at or above which a tile counts as cracked, by a classifier
+LEAST_PX = 40  # of a mark; a scan removes smaller ones
+BLOCK_PX = 8  # side of the blocks in which the highest P(crack) of pixels is kept
 
+Values = TypeVar("Values", Bools, Float32)
 Place = tuple[int, int]  # row and column of a tile, in positions
 
 
 @dataclass(frozen=True, eq=False)
 class TileProbabilities:
-    """``probability`` (h, w) at every position; ``usable`` (h, w) is set where the tile lies inside
-    the photograph and all of its pixels are valid."""
+    """P(crack) of the tiles of a photograph.
+
+    probability   (h, w) at every position
+    usable        (h, w) is set where the tile lies inside the photograph and all of its pixels are
+                  valid
+    cracked_from  P(crack) at or above which a tile, or a pixel, counts as cracked
+    blocks        (rows / 8, cols / 8) highest P(crack) of the pixels in each block, of a model that
+                  gives P(crack) of pixels; else None
+    """
 
     probability: Float32
     usable: Bools
     tile_px: int
     stride_px: int
+    cracked_from: float = CRACKED_FROM
+    blocks: Float32 | None = None
 
     @property
     def positions(self) -> int:
@@ -41,7 +58,7 @@ class TileProbabilities:
     @property
     def positives(self) -> int:
         """Number of usable positions classified as cracked."""
-        return int((self.usable & (self.probability >= CRACKED_FROM)).sum())
+        return int((self.usable & (self.probability >= self.cracked_from)).sum())
 
     def window(self, place: Place) -> Window:
         """Return the pixels of a tile."""
@@ -75,9 +92,11 @@ class TileProbabilities:
 
 
 def tile_probabilities(
-    info: RasterInfo, engine: TileEngine, report: FractionDone = ignore
+    info: RasterInfo, engine: Engine, report: FractionDone = ignore
 ) -> TileProbabilities:
     """Classify all tiles of a photograph; memory is that of a few strips."""
+    if engine.facts.direct:
+        return marked_tiles(info, engine, report)
     classifier = TileClassifier(engine)
     lattice, grid = classifier.lattice, classifier.grid(info.rows, info.cols, CORE_PX)
     stride, tile = engine.facts.stride_px, engine.facts.tile_px
@@ -98,13 +117,66 @@ def tile_probabilities(
             probability.append(tiles[lattice.tiles_centred_on(core).within(requested)])
             whole.append(whole_cells(raster.read_valid(strip), stride))
             report((index + 1) / len(grid))
-    cells = tile // stride
-    within = np.outer(
-        places(info.rows, tile, stride, sum(map(len, whole))),
-        places(info.cols, tile, stride, whole[0].shape[1]),
-    )
-    usable = within & covered(np.concatenate(whole), cells)
+    usable = usable_tiles(info, np.concatenate(whole), tile, stride)
     return TileProbabilities(np.concatenate(probability), usable, tile, stride)
+
+
+def marked_tiles(
+    info: RasterInfo, engine: Engine, report: FractionDone = ignore
+) -> TileProbabilities:
+    """Return P(crack) of all tiles by a model that gives P(crack) of pixels."""
+    scorer = scorer_of(engine, gate=0)
+    grid = scorer.grid(info.rows, info.cols, scorer.core_px)
+    stride, tile = engine.facts.stride_px, engine.facts.tile_px
+    cells: list[Float32] = []
+    blocks: list[Float32] = []
+    whole: list[Bools] = []
+    with Raster(info) as raster:
+        for index in range(len(grid)):
+
+            def report_strip(fraction: float, index: int = index) -> None:
+                report((index + fraction) / len(grid))
+
+            scores = scorer.score_strip(raster, grid, index, report_strip)
+            probability = scores.relevance.astype(np.float32)
+            cells.append(kth_highest(probability, stride, LEAST_PX))
+            blocks.append(kth_highest(probability, BLOCK_PX, 1))
+            whole.append(whole_cells(scores.valid, stride))
+    count = tile // stride
+    return TileProbabilities(
+        highest_under_tiles(np.concatenate(cells), count),
+        usable_tiles(info, np.concatenate(whole), tile, stride),
+        tile,
+        stride,
+        engine.facts.marked_from,
+        np.concatenate(blocks),
+    )
+
+
+def kth_highest(values: Float32, side: int, k: int) -> Float32:
+    """Return the ``k``-th highest value (h, w) of each square of ``side`` px; squares at the lower
+    and right edges are filled up with 0."""
+    rows, cols = (-(-length // side) for length in values.shape)
+    padded = np.zeros((rows * side, cols * side), np.float32)
+    padded[: values.shape[0], : values.shape[1]] = values
+    squares = padded.reshape(rows, side, cols, side).swapaxes(1, 2).reshape(rows, cols, -1)
+    highest: Float32 = np.partition(squares, -k, axis=2)[..., -k]
+    return highest
+
+
+def highest_under_tiles(cells: Float32, count: int) -> Float32:
+    """Return the highest value (h, w) of the cells under each tile, ``count`` cells wide."""
+    highest: Float32 = windows_of(cells, count, 0.0).max(axis=(2, 3))
+    return highest
+
+
+def usable_tiles(info: RasterInfo, whole: Bools, tile: int, stride: int) -> Bools:
+    """Return which tiles (h, w) lie inside a photograph and on ``whole`` (h, w) cells only."""
+    within = np.outer(
+        places(info.rows, tile, stride, whole.shape[0]),
+        places(info.cols, tile, stride, whole.shape[1]),
+    )
+    return within & covered(whole, tile // stride)
 
 
 def whole_cells(valid: Bools, stride: int) -> Bools:
@@ -120,11 +192,16 @@ def whole_cells(valid: Bools, stride: int) -> Bools:
 
 def covered(whole: Bools, cells: int) -> Bools:
     """Return the positions (h, w) whose tiles, ``cells`` wide, hold whole cells only."""
-    before = cells // 2
-    padded = np.pad(whole, (before, cells - 1 - before), constant_values=True)
-    under = np.lib.stride_tricks.sliding_window_view(padded, (cells, cells))
-    whole_tiles: Bools = np.logical_and.reduce(under, axis=(2, 3))
+    whole_tiles: Bools = np.logical_and.reduce(windows_of(whole, cells, True), axis=(2, 3))
     return whole_tiles
+
+
+def windows_of(values: Values, cells: int, beyond: float) -> Values:
+    """Return the cells under the tile of each position (h, w, cells, cells), ``beyond`` outside."""
+    before = cells // 2
+    padded = np.pad(values, (before, cells - 1 - before), constant_values=beyond)
+    windows: Values = np.lib.stride_tricks.sliding_window_view(padded, (cells, cells))
+    return windows
 
 
 def places(side: int, tile: int, stride: int, positions: int) -> Bools:

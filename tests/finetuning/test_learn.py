@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
+from reviewed import BARS, review, wave, write_reviewed_scan
 from tiny import train_shallow, write_photographs
 from walls import write_scene
 
 pytest.importorskip("torch")
 
 from crackcli.errors import InputError, ModelError, OutputError
-from crackcli.files import sha256, write_json
+from crackcli.files import write_json
 from crackcli.finetuning.corrections import choose_held_out, choose_patches
 from crackcli.finetuning.learning import LearnTask, ReviewOutcome, learn, scan_checkpoint, summarise
 from crackcli.finetuning.reviews import (
@@ -37,25 +38,6 @@ LV95 += 'UNIT["degree",0.0174532925199433]],PROJECTION["Hotine_Oblique_Mercator_
 LV95 += 'PARAMETER["latitude_of_center",46.95],PARAMETER["longitude_of_center",7.44],'
 LV95 += 'PARAMETER["azimuth",90],PARAMETER["rectified_grid_angle",90],PARAMETER["scale_factor",1],'
 LV95 += 'PARAMETER["false_easting",2600000],PARAMETER["false_northing",1200000],UNIT["metre",1]]'
-BARS = range(60, 640, 100)  # rows of lines: every other one is a crack, the others green
-
-
-def review(path, words):
-    """Write words into the column ``review``, by crack_id, as QGIS does."""
-    with contextlib.closing(sqlite3.connect(path)) as file:
-        triggers = file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for (name,) in triggers:  # they call functions of GDAL
-            file.execute(f'DROP TRIGGER "{name}"')
-        for crack, word in words.items():
-            file.execute("UPDATE cracks SET review = ? WHERE crack_id = ?", (word, crack))
-        file.commit()
-    return path
-
-
-def wave(image, row, cols, thickness, colour):
-    """Draw a wave of 10 px about a row: too crooked for a joint."""
-    points = [(col, row + 10 * np.sin(col / 12)) for col in cols]
-    cv2.polylines(image, [np.int32(np.round(points))], False, colour, thickness)
 
 
 def reported(folder, gsd_mm=None, transform=None, crs_wkt=None):
@@ -149,30 +131,9 @@ def model(tmp_path_factory):
 def scan(model, tmp_path, monkeypatch):
     """Write a scan and reviewed report of a photograph with three cracks and three green lines."""
     monkeypatch.setattr(
-        "crackcli.finetuning.corrections.ORDINARY_BELOW", 0.45
+        "crackcli.finetuning.corrections.ORDINARY_BELOW", 0.9
     )  # P(crack) of a small network is rarely lower
-    rng = np.random.default_rng(3)
-    image = rng.normal(150, 10, (660, 640, 3)).clip(0, 255).astype(np.uint8)
-    mask = np.zeros(image.shape[:2], np.uint8)
-    for number, row in enumerate(BARS):
-        colour = (20, 20, 20) if number % 2 == 0 else (30, 100, 30)
-        wave(image, row, range(100, 500), 6, colour)
-        wave(mask, row, range(100, 500), 6, 1)
-    source = tmp_path / "wall.png"
-    cv2.imwrite(str(source), image)
-    out = tmp_path / "out"
-    engine = {"model": model.name, "model_sha256": sha256(model)}
-    record = {"source": {"sha256": sha256(source)}, "scored": {"engine": engine}}
-    write_scene(out / "wall", mask, **record)
-    run = {
-        "options": {"model": str(model)},
-        "scenes": [{"scene": "wall", "source": str(source)}],
-    }
-    write_json(out / "run.json", run)
-    write_report(ReportTask(out, formats=("gpkg",)))
-    words = {f"wall-{n + 1:04d}": "rejected" if n % 2 else "accepted" for n in range(len(BARS))}
-    review(out / "cracks.gpkg", words)
-    return out
+    return write_reviewed_scan(tmp_path, model)
 
 
 def task(scan, **changes):

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from fakes import LocalEngine, wall
+from fakes import DirectEngine, LocalEngine, wall
 
 from crackcli.datasets.folders import photo_of, tile_name
 from crackcli.inference.tile_map import TileProbabilities, tile_probabilities
@@ -30,6 +30,28 @@ def test_each_position_has_the_probability_of_its_tile(tmp_path):
         assert tiles.probability[tuple(place)] == pytest.approx(alone.item(), abs=1e-6)
     assert tiles.usable.shape == (22, 10)
     assert tiles.positions == 20 * 8  # tiles of 64 px every 32 px within 700 x 300 px
+
+
+def test_a_tile_has_the_probability_that_enough_pixels_of_a_cell_reach(tmp_path):
+    image = wall(1100, 300, cracks=2)  # more than one strip
+    engine = DirectEngine("window")
+
+    tiles = tile_probabilities(saved(image, tmp_path / "wall.png"), engine)
+
+    pixels = engine.maps(image[None])[0]
+    for row, col in ((3, 3), (33, 7), (20, 2), (32, 5)):
+        window = tiles.window((row, col))
+        cells = [
+            np.sort(pixels[r : r + 32, c : c + 32], axis=None)[-40]
+            for r in range(window.row, window.end_row, 32)
+            for c in range(window.col, window.end_col, 32)
+        ]
+        assert tiles.probability[row, col] == pytest.approx(max(cells), abs=2e-3)
+    assert tiles.usable.shape == (35, 10)
+    assert tiles.positions == 33 * 8
+    assert tiles.cracked_from == 0.5
+    assert tiles.blocks.shape == (138, 38)
+    assert tiles.blocks[40, 9] == pytest.approx(pixels[320:328, 72:80].max(), abs=2e-3)
 
 
 def test_a_tile_with_nodata_is_not_usable(tmp_path):

@@ -1,0 +1,54 @@
+"""A reviewed scan: dark wavy lines that are cracks, and green ones that a person rejected."""
+
+import contextlib
+import sqlite3
+
+import cv2
+import numpy as np
+from walls import write_scene
+
+from crackcli.files import sha256, write_json
+from crackcli.report.write import ReportTask, write_report
+
+BARS = range(60, 640, 100)  # rows of lines: every other one is a crack, the others green
+
+
+def review(path, words):
+    """Write words into the column ``review``, by crack_id, as QGIS does."""
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        triggers = file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:  # they call functions of GDAL
+            file.execute(f'DROP TRIGGER "{name}"')
+        for crack, word in words.items():
+            file.execute("UPDATE cracks SET review = ? WHERE crack_id = ?", (word, crack))
+        file.commit()
+    return path
+
+
+def wave(image, row, cols, thickness, colour):
+    """Draw a wave of 10 px about a row: too crooked for a joint."""
+    points = [(col, row + 10 * np.sin(col / 12)) for col in cols]
+    cv2.polylines(image, [np.int32(np.round(points))], False, colour, thickness)
+
+
+def write_reviewed_scan(folder, model, **engine):
+    """Write a scan and reviewed report of a photograph with three cracks and three green lines."""
+    rng = np.random.default_rng(3)
+    image = rng.normal(150, 10, (660, 640, 3)).clip(0, 255).astype(np.uint8)
+    mask = np.zeros(image.shape[:2], np.uint8)
+    for number, row in enumerate(BARS):
+        colour = (20, 20, 20) if number % 2 == 0 else (30, 100, 30)
+        wave(image, row, range(100, 500), 6, colour)
+        wave(mask, row, range(100, 500), 6, 1)
+    source = folder / "wall.png"
+    cv2.imwrite(str(source), image)
+    out = folder / "out"
+    engine = {"model": model.name, "model_sha256": sha256(model)} | engine
+    record = {"source": {"sha256": sha256(source)}, "scored": {"engine": engine}}
+    write_scene(out / "wall", mask, **record)
+    run = {"options": {"model": str(model)}, "scenes": [{"scene": "wall", "source": str(source)}]}
+    write_json(out / "run.json", run)
+    write_report(ReportTask(out, formats=("gpkg",)))
+    words = {f"wall-{n + 1:04d}": "rejected" if n % 2 else "accepted" for n in range(len(BARS))}
+    review(out / "cracks.gpkg", words)
+    return out
