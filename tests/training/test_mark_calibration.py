@@ -136,6 +136,19 @@ def test_a_mark_is_real_if_half_of_its_centreline_is_near_a_label():
     assert not marks.is_real(crack, np.zeros_like(labelled))
 
 
+def test_more_false_marks_on_crack_free_photographs_raise_the_threshold():
+    cracked = [photograph("wall", seed, cracked=True, marked=False) for seed in range(4)]
+    clean = [photograph("plaster", 50 + seed, cracked=False, marked=False) for seed in range(4)]
+    marked = [photograph("plaster", 50 + seed, cracked=False) for seed in range(4)]
+
+    def threshold(found):
+        maps = [1 / (1 + np.exp(-(each.logits - 2) / 3)) for each in found]
+        return marks.best_threshold(found, maps)[0]
+
+    assert threshold(cracked + clean) < 0.3
+    assert threshold(cracked + marked) >= 0.4
+
+
 def test_the_threshold_lies_between_false_marks_and_cracks(photographs, calibration):
     record = calibration.record
 

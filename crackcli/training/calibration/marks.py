@@ -4,8 +4,8 @@ Three things are fitted, one after the other:
 
 pixels     P(crack) = sigmoid(scale z + bias) of a pixel with logit z (Platt scaling). The last
            layer of the network absorbs both numbers, so that it returns calibrated P(crack).
-threshold  P(crack) from which a pixel is marked: that with the highest F1 of refined masks
-           (`best_threshold`).
+threshold  P(crack) from which a pixel is marked: the lowest with nearly the highest F1 of refined
+           masks (`best_threshold`).
 cracks     the confidence of a marked crack (`crackcli.cracks.confidence`). A marked crack is real
            if at least half of its centreline lies within 3 px of a labelled pixel.
 
@@ -42,6 +42,8 @@ from crackcli.training.calibration.reliability import Reliability, weighted_reli
 PIXELS, CRACKS = "pixels", "marked cracks"  # the examples of the two reliability diagrams
 LOGITS = np.linspace(-20, 20, 801)  # edges of the bins in which logits are counted
 THRESHOLDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+CRACK_FREE = 4.0  # crack-free area, relative to that of cracked photographs
+SAME_F1 = 0.01  # photographs held out of a run are few
 NEAR_PX = 3.0  # from a labelled pixel to the centreline of a crack that is real there
 REAL = 0.5  # fraction of the centreline
 LEAST = 10  # real cracks, and false ones; fewer determine no confidence
@@ -164,11 +166,13 @@ def count_logits(photographs: Sequence[CalibrationPhotograph]) -> LogitCounts:
 def best_threshold(
     photographs: Sequence[CalibrationPhotograph], maps: Sequence[Float32]
 ) -> tuple[float, float]:
-    """Return the one of `THRESHOLDS` with the highest F1 of refined masks, and this F1.
+    """Return the lowest of `THRESHOLDS` with nearly the highest F1 of refined masks, and its F1.
 
-    F1 is that at 0 px, averaged over the sources of cracked photographs with exact labels. Each of
-    these sources counts with as much crack-free area, marked as crack-free photographs are
-    (averaged over their sources). Otherwise false marks on sound surfaces would cost nothing.
+    F1 is that at 0 px, averaged over the sources of cracked photographs with exact labels. With
+    each of these sources counts `CRACK_FREE` times as much crack-free area, marked as crack-free
+    photographs are (averaged over their sources): a survey shows far more of it than of cracks.
+    A difference below `SAME_F1` is chance, and a missed crack costs more than a false mark: so the
+    threshold is the lowest within that.
     """
 
     def f1(threshold: float) -> float:
@@ -178,16 +182,19 @@ def best_threshold(
                 mask = paint(mark(each.image, of, threshold), Window(0, 0, *of.shape)) > 0
                 scores[each.kind] += compare(mask, each.labelled)
         sound = [score.marked_fraction for (_, cracked), score in scores.items() if not cracked]
-        false = fmean(sound) if sound else 0.0
+        false = CRACK_FREE * fmean(sound) if sound else 0.0
         return fmean(
-            2 * score.marked_right / (score.marked + score.labelled + false * score.pixels)
+            2
+            * score.marked_right
+            / (score.marked + score.labelled + false * score.pixels)
             for (_, cracked), score in scores.items()
             if cracked
         )
 
     found = {threshold: f1(threshold) for threshold in THRESHOLDS}
-    best = max(found, key=lambda threshold: found[threshold])
-    return best, found[best]
+    highest = max(found.values())
+    chosen = min(threshold for threshold in THRESHOLDS if found[threshold] >= highest - SAME_F1)
+    return chosen, found[chosen]
 
 
 def mark(image: UInt8, of: Float32, threshold: float) -> Runs:
