@@ -6,6 +6,7 @@ is crack. The photograph is not read where the score is zero.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -98,7 +99,7 @@ def find_threshold(score: Path, masking: Masking) -> float:
     with Scores(score) as scores:
         study = masking.recipe == "study"
         if find_method(scores.method).probability and not study:
-            return scores.marked_from**0.5
+            return math.sqrt(scores.marked_from)
         grid = Grid(*scores.band.shape, CORE_PX, HALO_PX)
     counts = np.zeros(BINS, np.int64)
     refined = masking.recipe == "refined"

@@ -99,7 +99,7 @@ class WeakTiles(TileDataset):
     def random_side(self, image: UInt8, rng: Generator) -> int:
         """Return the side in px of the part of a photograph that becomes a tile."""
         scale = float(np.exp(rng.uniform(*np.log(SCALES))))
-        return min(round(self.tile_px / scale), *image.shape[:2])
+        return int(min(round(self.tile_px / scale), *image.shape[:2]))
 
     def weak_tile(self, item: LabelledImage, rng: Generator) -> UInt8:
         """Return most of a cracked photograph, or of the window of it that shows the crack."""

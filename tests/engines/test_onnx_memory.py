@@ -1,4 +1,4 @@
-"""Too little memory for ONNX Runtime is said so, in each of the ways in which the runtime says it."""
+"""Too little memory is said so, not taken for an unusable graph."""
 
 import pytest
 

@@ -184,9 +184,7 @@ def best_threshold(
         sound = [score.marked_fraction for (_, cracked), score in scores.items() if not cracked]
         false = CRACK_FREE * fmean(sound) if sound else 0.0
         return fmean(
-            2
-            * score.marked_right
-            / (score.marked + score.labelled + false * score.pixels)
+            2 * score.marked_right / (score.marked + score.labelled + false * score.pixels)
             for (_, cracked), score in scores.items()
             if cracked
         )
