@@ -11,16 +11,17 @@ import logging
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
-
 from crackcli.errors import InputError
 from crackcli.licences import Source
 from crackcli.rasters.grid import Window
+from crackcli.rasters.photograph import read_photograph
+from crackcli.threads import ThreadPool, thread_count
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,8 @@ def list_photographs(
     """Return all readable photographs below ``folder`` in a fixed order.
 
     ``table`` is a CSV with the columns path (or file), photo and, optionally, source, and its
-    licence and origin. Unreadable files are skipped with a warning. Raises `InputError` if a label
-    in ``needed`` has fewer than two photographs.
+    licence and origin. Files that a scan could not read are left out with a warning. Raises
+    `InputError` if a label in ``needed`` has fewer than two photographs.
     """
     known = read_table(table or folder / TABLE_NAME, required=table is not None)
     found: list[LabelledImage] = []
@@ -67,12 +68,8 @@ def list_photographs(
                 f"{folder}: no subfolder '{name}'; put photographs with a crack into 'crack' and "
                 "photographs without one into 'no_crack'"
             )
-        for path in sorted((folder / name).rglob("*")):
-            if path.suffix.lower() not in SUFFIXES:
-                continue
-            if not cv2.haveImageReader(str(path)):
-                log.warning("%s: skipped; not a readable image", path)
-                continue
+        paths = [path for path in (folder / name).rglob("*") if path.suffix.lower() in SUFFIXES]
+        for path in readable(sorted(paths)):
             row = known.get(f"{name}/{path.name}", TableRow())
             source = row.source or source_of(path)
             found.append(
@@ -92,6 +89,28 @@ def list_photographs(
                 "of each class, better 100"
             )
     return merge_small_sources(found)
+
+
+def readable(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the photographs that can be read; log a warning for each of the others.
+
+    Each is decoded once, so that a damaged one does not end a training after hours.
+    """
+
+    def fault(path: Path) -> str | None:
+        try:
+            read_photograph(path)
+        except InputError as error:
+            return str(error)
+        return None
+
+    with ThreadPool(nullcontext, thread_count()) as pool:
+        checked = pool.imap(lambda _, path: (path, fault(path)), paths, thread_count())
+        for path, reason in checked:
+            if reason is None:
+                yield path
+            else:
+                log.warning("left out: %s", reason)
 
 
 class TableRow(NamedTuple):

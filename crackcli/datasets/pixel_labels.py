@@ -18,7 +18,7 @@ import numpy as np
 from crackcli.arrays import UInt8
 from crackcli.datasets.folders import SUFFIXES
 from crackcli.errors import InputError
-from crackcli.rasters.reader import MIN_SIDE_PX
+from crackcli.rasters.photograph import read_photograph
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class LabelledPhotograph:
 
     def image(self) -> UInt8:
         """Read the photograph as RGB (rows, cols, 3), upright."""
-        return read_image(self.photograph, cv2.IMREAD_COLOR_RGB)
+        return read_photograph(self.photograph)
 
     def label_values(self) -> UInt8:
         """Read the mask values (rows, cols): 0 to 255, all 0 without a mask."""
@@ -69,13 +69,13 @@ class LabelledSet:
 
 def read_mask(path: Path) -> UInt8:
     """Read mask values (rows, cols) as 0 to 255; a mask of 0 and 1 is scaled."""
-    values = read_image(path, cv2.IMREAD_GRAYSCALE)
+    values = read_labels(path)
     return values * np.uint8(255) if values.max() == 1 else values
 
 
 def pair(photograph: Path, mask: Path) -> LabelledPhotograph:
     """Check and pair a photograph and its mask; an all-0 mask is left out."""
-    values = read_fitting_mask(mask, read_scannable(photograph))
+    values = read_fitting_mask(mask, read_photograph(photograph))
     return LabelledPhotograph(photograph, mask if values.any() else None)
 
 
@@ -90,26 +90,11 @@ def read_fitting_mask(mask: Path, image: UInt8) -> UInt8:
     return values
 
 
-def read_scannable(path: Path) -> UInt8:
-    """Read an RGB photograph (rows, cols, 3); raise `InputError` if it is too small to scan.
-
-    Sets are checked with this before the work begins, so that errors do not show after hours.
-    """
-    image = read_image(path, cv2.IMREAD_COLOR_RGB)
-    rows, cols = image.shape[:2]
-    if min(rows, cols) < MIN_SIDE_PX:
-        raise InputError(
-            f"{path}: {cols} x {rows} px; both sides need at least {MIN_SIDE_PX} px; remove it or "
-            "give a larger image"
-        )
-    return image
-
-
-def read_image(path: Path, flags: int) -> UInt8:
-    """Decode an image with OpenCV; ``flags`` are those of ``cv2.imread``."""
-    image = cv2.imread(str(path), flags)
+def read_labels(path: Path) -> UInt8:
+    """Read an image of labels (rows, cols) as grey values."""
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if image is None:
-        raise InputError(f"{path}: cannot be decoded; remove it or save it again as JPEG or PNG")
+        raise InputError(f"{path}: cannot be decoded; remove it or save it again as PNG")
     return image.astype(np.uint8, copy=False)
 
 
@@ -161,7 +146,7 @@ def find_crack_free(folder: Path, limit: int | None) -> tuple[LabelledPhotograph
     """Return the crack-free photographs of a folder, each read once as a check."""
     paths = evenly_spaced(image_files(folder), limit)
     for path in paths:
-        read_scannable(path)
+        read_photograph(path)
     return tuple(map(LabelledPhotograph, paths))
 
 

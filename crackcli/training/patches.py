@@ -21,8 +21,9 @@ from torch.utils.data import Dataset
 
 from crackcli.arrays import UInt8
 from crackcli.datasets.folders import LABELS, LabelledImage, sampling_weights
-from crackcli.datasets.pixel_labels import CRACK_ABOVE, read_fitting_mask, read_image
+from crackcli.datasets.pixel_labels import CRACK_ABOVE, read_fitting_mask
 from crackcli.errors import InputError
+from crackcli.rasters.photograph import read_photograph as read_photograph  # for other modules, too
 from crackcli.synthesis.twins import distracted_twin, twin
 from crackcli.training.augmentation import augmentation, geometric, photometric, to_tensor
 
@@ -30,11 +31,6 @@ SINGLE_TILE = 1.5  # tiles; up to this short side a picture is resized to one ti
 LONGEST = 4  # tiles; a larger photograph is shrunk to this long side
 REFERENCE_PHOTOGRAPHS = 5  # number in Forest et al. 2024
 MEAN_PHOTOGRAPHS = 256  # at most; the mean of more is the same
-
-
-def read_photograph(path: Path) -> UInt8:
-    """Read a photograph as RGB (rows, cols, 3), upright."""
-    return read_image(path, cv2.IMREAD_COLOR_RGB)
 
 
 def to_bag(image: UInt8, tile_px: int, stride_px: int) -> UInt8:

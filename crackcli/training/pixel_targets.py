@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from crackcli.arrays import Float32, Floats, UInt8
-from crackcli.datasets.pixel_labels import read_image
+from crackcli.datasets.pixel_labels import read_labels
 
 UNKNOWN = -1.0
 STEPS = 200  # value of a pixel that is all crack
@@ -25,7 +25,7 @@ def to_values(labels: Floats) -> UInt8:
 
 def read_pixel_labels(path: Path) -> Float32:
     """Read labels (rows, cols) from a PNG."""
-    values = read_image(path, cv2.IMREAD_GRAYSCALE)
+    values = read_labels(path)
     labels = values.astype(np.float32) / np.float32(STEPS)
     labels[values > STEPS] = UNKNOWN
     return labels

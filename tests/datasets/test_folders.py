@@ -14,6 +14,7 @@ from crackcli.datasets.folders import (
     split,
 )
 from crackcli.errors import InputError
+from crackcli.rasters.photograph import read_photograph
 
 
 @pytest.fixture
@@ -121,11 +122,25 @@ def test_half_of_the_draws_are_cracked_and_small_sources_weigh_by_their_root():
 
 def test_an_unreadable_photograph_is_skipped_with_a_warning(folder, caplog):
     (folder / "crack" / "broken.jpg").write_text("not a picture")
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    whole = cv2.imencode(".jpg", image)[1].tobytes()
+    (folder / "crack" / "half.jpg").write_bytes(whole[: len(whole) // 2])
 
     found = list_photographs(folder)
 
     assert len(found) == 32
-    assert "broken.jpg" in caplog.text
+    assert "broken.jpg: not a readable image" in caplog.text
+    assert "half.jpg: not a readable image, or damaged" in caplog.text
+
+
+def test_a_photograph_of_16_bits_is_as_bright_as_in_a_scan(folder):
+    """OpenCV alone divides by 256: 12 bits in 16 would be black."""
+    path = folder / "crack" / "deep.png"
+    deep = np.linspace(0, 4095, 64 * 64).reshape(64, 64).astype(np.uint16)
+    cv2.imwrite(str(path), deep)
+
+    assert read_photograph(path).max() == 255
+    assert path in [item.path for item in list_photographs(folder)]
 
 
 def test_a_missing_class_raises_an_error_with_a_remedy(tmp_path):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from crackcli.datasets.pixel_labels import LabelledPhotograph
 from crackcli.rasters.grid import Window
 from crackcli.rasters.orientation import BROKEN, find_orientation, of_jp2, of_png, of_tiff, of_webp
+from crackcli.rasters.photograph import read_photograph
 from crackcli.rasters.reader import Raster, inspect
 
 CONTAINERS = {
@@ -107,3 +109,16 @@ def test_a_damaged_container_has_no_orientation_and_ends(tmp_path, reader):
             except BROKEN:  # which find_orientation expects
                 continue
         assert isinstance(found, int)
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_learning_and_evaluation_read_the_pixels_of_a_scan(tmp_path, suffix):
+    path, upright = saved(tmp_path, suffix, 6, **CONTAINERS[suffix])
+
+    info = inspect(path)
+    with Raster(info) as raster:
+        scanned = raster.read(Window(0, 0, info.rows, info.cols)).rgb
+
+    assert read_photograph(path).shape == upright.shape == (COLS, ROWS, 3)
+    assert np.array_equal(read_photograph(path), scanned)
+    assert np.array_equal(LabelledPhotograph(path).image(), scanned)
