@@ -54,7 +54,7 @@ GsdMm = Annotated[
         "--gsd-mm",
         min=1e-6,
         help="Ground sampling distance: size of a pixel in millimetres, if the image does not "
-        "give it.",
+        "give it. If pixels are not square, the side of a square as large.",
         show_default=False,
     ),
 ]
@@ -83,6 +83,16 @@ Severity = Annotated[
         help="Grade cracks by a profile: en1992-x0 to en1992-xs3 (most also -prestressed), "
         "aci224-dry, -humid, -deicing, -seawater, -water-retaining, burland, d6433-ac, "
         "d6433-pcc-corner, d5340-ac, or a file of your own, user=limits.toml. May be repeated.",
+        show_default=False,
+    ),
+]
+Bands = Annotated[
+    str | None,
+    Option(
+        "--bands",
+        help="Bands to read as grey, or as red, green and blue, counted from 1: 1, or 4,3,2. "
+        "Rasters of floats, or of signed or 32-bit integers, are refused without it, as they may "
+        "be elevations, unless they declare their colours.",
         show_default=False,
     ),
 ]

@@ -35,6 +35,7 @@ def scan(
     precision: options.Precision = "auto",
     core_px: options.CorePx = None,
     zoom: options.Zoom = "1",
+    bands: options.Bands = None,
     marker_mm: options.MarkerMm = None,
     distance_m: options.DistanceM = None,
     overwrite: options.Overwrite = False,
@@ -57,6 +58,7 @@ def scan(
     """
     from crackcli.inference.options import ModelOptions
     from crackcli.masking.refinement import Masking
+    from crackcli.rasters.bands import parse_bands
     from crackcli.rasters.resampled import parse_zooms
     from crackcli.scan.inputs import Failure
     from crackcli.scan.survey import SurveyTask, scan_survey
@@ -85,6 +87,7 @@ def scan(
         masking=Masking(recipe=masking, threshold=threshold),
         core_px=core_px,
         zooms=parse_zooms(zoom),
+        bands=parse_bands(bands) if bands else (),
         hints=Hints(marker_mm=marker_mm, distance_m=distance_m),
         overwrite=overwrite,
     )

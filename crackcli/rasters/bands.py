@@ -3,6 +3,8 @@
 Functions take opened datasets. Only `find_stretch` (a preview) and `read_mask` read pixels.
 """
 
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,15 @@ from numpy.typing import NDArray
 from rasterio import DatasetReader
 from rasterio.enums import ColorInterp, MaskFlags
 
-from crackcli.arrays import Bools, UInt8
+from crackcli.arrays import Bools, Float32, UInt8
+from crackcli.errors import InputError, UsageError
+from crackcli.rasters.srgb import to_srgb
 
+PHOTOGRAPH_TYPES = ("uint8", "uint16")
 STRETCH = (0.1, 99.9)  # percentiles of values other than 8 bits that become 0 and 255
 PREVIEW_PX = 1024  # longest side of the preview that they are computed on
+SRGB_GAMMA = 1 / 2.2  # exponent of a PNG that is about that of sRGB
+SAME_GAMMA = 0.1  # relative difference of exponents that makes none
 
 
 def colour_bands(source: DatasetReader) -> list[int]:
@@ -24,6 +31,42 @@ def colour_bands(source: DatasetReader) -> list[int]:
         return [kinds.index(kind) + 1 for kind in wanted]
     colours = [i + 1 for i, kind in enumerate(kinds) if kind != ColorInterp.alpha]
     return colours[:3] if len(colours) >= 3 else colours[:1] or [1]
+
+
+def parse_bands(text: str) -> tuple[int, ...]:
+    """Parse the bands of ``--bands``: "1" or "4,3,2"; raises `UsageError`."""
+    try:
+        bands = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        bands = ()
+    if len(bands) not in (1, 3) or min(bands) < 1:
+        raise UsageError(
+            f"--bands {text}: give the number of one band, or of those for red, green and blue, "
+            "counted from 1: --bands 3,2,1"
+        )
+    return bands
+
+
+def chosen_bands(path: Path, source: DatasetReader, bands: tuple[int, ...]) -> list[int]:
+    """Return ``bands``, or if there are none, the colour bands.
+
+    Raises `InputError` if a band is missing, or if without a choice they are not of a photograph:
+    floats and signed or 32-bit integers are elevations and other measurements, unless the file
+    declares them to be red, green and blue.
+    """
+    if bands:
+        if max(bands) > source.count:
+            raise InputError(f"{path}: has {source.count} bands; --bands names {max(bands)}")
+        return list(bands)
+    found = colour_bands(source)
+    kinds = {source.dtypes[band - 1] for band in found} - set(PHOTOGRAPH_TYPES)
+    if kinds and ColorInterp.red not in source.colorinterp:
+        raise InputError(
+            f"{path}: its values ({', '.join(sorted(kinds))}) may be elevations or other "
+            "measurements; if they are those of a photograph, scan it with --bands "
+            f"{','.join(map(str, found))}"
+        )
+    return found
 
 
 def find_unmasked_alpha(source: DatasetReader) -> int | None:
@@ -49,9 +92,44 @@ def find_palette(source: DatasetReader) -> UInt8 | None:
     return table
 
 
-def find_stretch(source: DatasetReader) -> tuple[float, float] | None:
-    """Return the values that become 0 and 255, from a preview; None for 8 bits as they are."""
-    bands = colour_bands(source)
+def find_gamma(source: DatasetReader) -> float | None:
+    """Return the exponent by which the file says that it encodes light (chunk ``gAMA`` of PNG,
+    without a colour profile): 1 is linear. None if it says nothing, or about that of sRGB."""
+    text = source.tags(ns="COLOR_PROFILE").get("PNG_GAMMA", "")
+    try:
+        gamma = float(text)
+    except ValueError:
+        return None
+    if not 0.1 <= gamma <= 10 or source.dtypes[0] not in ("uint8", "uint16"):
+        return None
+    same = abs(gamma / SRGB_GAMMA - 1) < SAME_GAMMA or find_palette(source) is not None
+    return None if same else gamma
+
+
+def encode_srgb(values: NDArray[Any], gamma: float | None) -> NDArray[Any]:
+    """Return values of 8 or 16 bits, which encode light by an exponent ``gamma``, encoded as sRGB
+    on the same scale, not rounded; unchanged if it is None."""
+    if gamma is None:
+        return values
+    encoded: Float32 = srgb_table(int(np.iinfo(values.dtype).max), gamma)[values]
+    return encoded
+
+
+@lru_cache(maxsize=8)
+def srgb_table(white: int, gamma: float) -> Float32:
+    """Return the sRGB-encoded values of 0 to ``white``, which encode light by ``gamma``."""
+    light = (np.arange(white + 1) / white) ** (1 / gamma)
+    table: Float32 = (white * to_srgb(light)).astype(np.float32)
+    return table
+
+
+def find_stretch(
+    source: DatasetReader, bands: list[int], gamma: float | None = None
+) -> tuple[float, float] | None:
+    """Return the values that become 0 and 255, from a preview; None for 8 bits as they are.
+
+    With ``gamma`` they are of values that are encoded as sRGB.
+    """
     if {source.dtypes[band - 1] for band in bands} == {"uint8"}:
         bits = int(source.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", 8))
         white = 2.0 ** min(bits, 8) - 1
@@ -59,7 +137,8 @@ def find_stretch(source: DatasetReader) -> tuple[float, float] | None:
             return white, 0.0
         return None if bits >= 8 else (0.0, white)
     shape = tuple(min(side, PREVIEW_PX) for side in source.shape)
-    preview = source.read(bands, out_shape=(len(bands), *shape)).astype(np.float64)
+    preview = encode_srgb(source.read(bands, out_shape=(len(bands), *shape)), gamma)
+    preview = preview.astype(np.float64)
     valid = read_mask(source, out_shape=shape) & np.isfinite(preview).all(axis=0)
     if not valid.any():
         return 0.0, 1.0
@@ -80,17 +159,24 @@ def read_mask(source: DatasetReader, **where: object) -> Bools:
 
 
 def to_rgb(
-    values: NDArray[Any], palette: UInt8 | None, stretch: tuple[float, float] | None
+    values: NDArray[Any],
+    palette: UInt8 | None,
+    stretch: tuple[float, float] | None,
+    gamma: float | None = None,
 ) -> tuple[UInt8, Bools | None]:
     """Convert bands (1 or 3, rows, cols) of any type to RGB (3, rows, cols) uint8.
 
     Also returns the pixels (rows, cols) that have a value, or None if all have one: transparent
-    palette entries and values that are not finite have none.
+    palette entries and values that are not finite have none. ``gamma`` is that of `encode_srgb`.
     """
     if palette is not None:
         colours = palette[np.minimum(values[0], len(palette) - 1)]
         return np.moveaxis(colours[..., :3], -1, 0), colours[..., 3] > 0
     known = np.isfinite(values).all(axis=0) if values.dtype.kind == "f" else None
+    if gamma is not None:
+        values = encode_srgb(values, gamma)
+        if stretch is None:
+            values = np.rint(values).astype(np.uint8)
     if stretch is not None:
         low, high = stretch
         with np.errstate(over="ignore", invalid="ignore"):

@@ -26,7 +26,9 @@ from crackcli.rasters.access.opening import input_errors, open_raster
 from crackcli.rasters.access.state import FileState, digest_of, files_of
 from crackcli.rasters.access.tiff import check_colour_map
 from crackcli.rasters.bands import (
+    chosen_bands,
     colour_bands,
+    find_gamma,
     find_palette,
     find_stretch,
     is_all_valid,
@@ -64,6 +66,8 @@ class RasterInfo:
     stretch: tuple[float, float] | None  # values that become 0 and 255; None: 8 bits as they are
     digest: str  # SHA-256 of all files that the pixels come from
     masked: bool = True  # False: all pixels are valid
+    bands: tuple[int, ...] = ()  # chosen as colours, from 1; none: those that the file declares
+    gamma: float | None = None  # exponent that the file says encodes light; None: as sRGB
     files: tuple[FileState, ...] = ()  # that the pixels come from, as they were inspected
 
     @property
@@ -85,10 +89,11 @@ class Pixels:
     valid: Bools
 
 
-def inspect(path: Path) -> RasterInfo:
+def inspect(path: Path, bands: tuple[int, ...] = ()) -> RasterInfo:
     """Return the size, place and content of the raster ``path``.
 
-    Raises `InputError` if it cannot be scanned: not an image, unsupported colours, or too small.
+    ``bands`` (from 1) are those to read as colours; none: those that the file declares. Raises
+    `InputError` if it cannot be scanned: not an image, unsupported colours, or too small.
     """
     began = FileState.of(path)
     with open_raster(path) as source:
@@ -117,6 +122,7 @@ def inspect(path: Path) -> RasterInfo:
                 f"({', '.join(f'{value:g}' for value in source.transform[:6])}); export it again"
             )
         check_declared_size(path, source, files)
+        colours, gamma = chosen_bands(path, source, bands), find_gamma(source)
         info = RasterInfo(
             path=path,
             rows=rows,
@@ -124,9 +130,11 @@ def inspect(path: Path) -> RasterInfo:
             transform=source.transform,
             crs_wkt=source.crs.to_wkt() if source.crs else None,
             orientation=orientation,
-            stretch=find_stretch(source),
+            stretch=find_stretch(source, colours, gamma),
             digest=digest_of(each.path for each in files),
             masked=not is_all_valid(source) or has_nodata_values(source),
+            gamma=gamma,
+            bands=bands,
             files=files,
         )
     if files[0] != began:
@@ -185,7 +193,7 @@ class Raster:
 
     def __enter__(self) -> "Raster":
         self.source = self.stack.enter_context(open_raster(self.info.path))
-        self.bands = colour_bands(self.source)
+        self.bands = list(self.info.bands) or colour_bands(self.source)
         self.palette = find_palette(self.source)
         self.block: tuple[int, int] = self.source.block_shapes[0]
         # True if threads may decode parts of the file; other files are read from top to bottom.
@@ -237,7 +245,7 @@ class Raster:
                 self.bands, out_shape=(len(self.bands), *shape), resampling=resampling
             )
             valid = read_mask(self.source, out_shape=shape)
-        colours, known = to_rgb(values, self.palette, self.info.stretch)
+        colours, known = to_rgb(values, self.palette, self.info.stretch, self.info.gamma)
         rgb = np.ascontiguousarray(np.moveaxis(colours, 0, -1))
         if known is not None:
             valid &= known
@@ -260,7 +268,8 @@ class Raster:
         are valid. A piece without valid pixels writes nothing: the empty area around a survey then
         takes no memory, as the pages of the zeroed arrays stay untouched.
         """
-        is_plain_rgb = len(self.bands) == 3 and self.info.stretch is None and self.palette is None
+        as_it_is = self.info.stretch is None and self.info.gamma is None and self.palette is None
+        is_plain_rgb = len(self.bands) == 3 and as_it_is
         with input_errors(self.info.path):
             mask = (
                 None if valid is None else read_mask(self.source, window=to_rasterio_window(piece))
@@ -274,7 +283,7 @@ class Raster:
                 values = self.source.read(self.bands, window=to_rasterio_window(piece))
         known = None
         if not is_plain_rgb:
-            colours, known = to_rgb(values, self.palette, self.info.stretch)
+            colours, known = to_rgb(values, self.palette, self.info.stretch, self.info.gamma)
             rgb[:] = np.moveaxis(colours, 0, -1)
         if valid is not None:
             valid[:] = mask if known is None or mask is None else mask & known

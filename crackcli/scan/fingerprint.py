@@ -10,7 +10,7 @@ from typing import cast
 from crackcli import __version__
 from crackcli.inference.strips import StripScorer
 from crackcli.rasters.reader import RasterInfo
-from crackcli.scenes.record import EngineRecord, ScoredRecord
+from crackcli.scenes.record import EngineRecord, ReadingRecord, ScoredRecord
 
 WITHOUT_EFFECT = ("device", "licence")  # facts of an engine that change no score
 
@@ -21,7 +21,15 @@ def fingerprint(
     """Return everything that a score depends on."""
     facts = asdict(scorer.engine.facts).items()
     engine = {name: value for name, value in facts if name not in WITHOUT_EFFECT}
+    reading: ReadingRecord = {}
+    if info.orientation != 1:
+        reading["orientation"] = info.orientation
+    if info.bands:
+        reading["bands"] = list(info.bands)
+    if info.gamma is not None:
+        reading["gamma"] = info.gamma
     return {
+        **reading,
         "source_sha256": info.digest,
         "transform": list(info.transform)[:6],
         "crs_wkt": info.crs_wkt,

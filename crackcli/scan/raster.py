@@ -69,6 +69,7 @@ class ScanTask:
     masking: Masking = Masking("auto")
     core_px: int = CORE_PX  # side of a block in pixels of the view, at any zoom
     zooms: tuple[float, ...] = FULL_RESOLUTION
+    bands: tuple[int, ...] = ()  # to read as colours; none: those that the file declares
     hints: recorded_scale.Hints = recorded_scale.Hints()
     overwrite: bool = False
 
@@ -98,7 +99,7 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
     written.
     """
     began = time.monotonic()
-    info = inspect(task.source)
+    info = inspect(task.source, task.bands)
     facts = scorer.engine.facts
     masking = task.masking.suited(facts.method)
     views = [View.of(info, zoom, scorer, task.core_px) for zoom in task.zooms]

@@ -50,6 +50,7 @@ class SurveyTask:
     masking: Masking = Masking("auto")
     core_px: int | None = None
     zooms: tuple[float, ...] = FULL_RESOLUTION
+    bands: tuple[int, ...] = ()
     hints: Hints = Hints()
     overwrite: bool = False
 
@@ -117,6 +118,7 @@ def scan_survey(
                     masking=task.masking,
                     core_px=core_px,
                     zooms=task.zooms,
+                    bands=task.bands,
                     hints=task.hints,
                     overwrite=task.overwrite,
                 )

@@ -84,7 +84,16 @@ class EngineRecord(TypedDict, total=False):
     calibration: dict[str, Any] | None
 
 
-class ScoredRecord(TypedDict):
+class ReadingRecord(TypedDict, total=False):
+    """How the photograph is read (`crackcli.rasters.reader.RasterInfo`), where it is not upright,
+    has chosen bands, or another encoding than sRGB."""
+
+    orientation: int
+    bands: list[int]
+    gamma: float
+
+
+class ScoredRecord(ReadingRecord):
     """Everything that ``score.tif`` depends on (`crackcli.scan.fingerprint`)."""
 
     source_sha256: str
@@ -187,6 +196,11 @@ class SceneRecord:
     def scored(self) -> ScoredRecord | None:
         """Everything that the score depends on; None if missing."""
         return cast("ScoredRecord | None", self.facts.get("scored"))
+
+    @property
+    def bands(self) -> tuple[int, ...]:
+        """The bands that were chosen as colours; empty if none were."""
+        return tuple(cast("list[int]", self._at("scored", "bands", default=[])))
 
     @property
     def engine(self) -> EngineRecord:

@@ -71,7 +71,7 @@ def inspect_original(out: Path, scene: Scene, remedy: str) -> RasterInfo:
 def is_source(path: Path, scene: Scene) -> bool:
     """Return True if a file has the content that the scene was scanned from."""
     try:
-        return inspect(path).digest == scene.record.source_sha256
+        return inspect(path, scene.record.bands).digest == scene.record.source_sha256
     except InputError:
         return False
 
@@ -79,7 +79,7 @@ def is_source(path: Path, scene: Scene) -> bool:
 def inspect_unchanged(scene: Scene, source: Path, remedy: str) -> RasterInfo:
     """Inspect ``source``; raises an `InputError` that proposes the ``remedy`` if it is not the
     photograph that the scene was scanned from."""
-    info = inspect(source)
+    info = inspect(source, scene.record.bands)
     same = info.digest == scene.record.source_sha256
     if not same or (info.rows, info.cols) != (scene.rows, scene.cols):
         raise InputError(

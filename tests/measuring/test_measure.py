@@ -216,7 +216,7 @@ def test_the_width_does_not_depend_on_the_bit_depth(tmp_path, white):
     values = values if white == 1.0 else np.rint(values)
     path = tmp_path / "wall.tif"
     assert cv2.imwrite(str(path), values.astype(kind))
-    with RasterPhotograph(inspect(path)) as photograph:
+    with RasterPhotograph(inspect(path, (1,))) as photograph:
         found, _ = measure_all(cracks, photograph, tone=TONE_CURVES["linear"])
 
     for one, other in zip(found, expected, strict=True):

@@ -1,8 +1,11 @@
 """Any file is read as upright RGB with a mask of valid pixels."""
 
+import struct
 import warnings
+import zlib
 from io import BytesIO
 
+import cv2
 import numpy as np
 import pytest
 import rasterio
@@ -11,8 +14,9 @@ from affine import Affine
 from PIL import Image
 from rasterio.enums import ColorInterp
 
-from crackcli.errors import InputError, OutputError
+from crackcli.errors import InputError, OutputError, UsageError
 from crackcli.rasters import reader as door
+from crackcli.rasters.bands import parse_bands
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, inspect
 from crackcli.rasters.score_mask import read_band, read_tags
@@ -129,7 +133,9 @@ def test_a_palette_is_looked_up(tmp_path):
 def test_other_types_are_stretched_to_8_bits(tmp_path, dtype):
     ramp = np.linspace(1000, 5000, ROWS * COLS).reshape(1, ROWS, COLS).astype(dtype)
 
-    rgb = read(write(tmp_path / "deep.tif", ramp)).rgb.astype(int)
+    path = write(tmp_path / "deep.tif", ramp)
+    with Raster(inspect(path, (1,))) as raster:
+        rgb = raster.read(Window(0, 0, ROWS, COLS)).rgb.astype(int)
 
     expected = (ramp[0] - 1000) / 4000 * 255
     np.testing.assert_allclose(rgb[..., 0], expected, atol=2)
@@ -139,7 +145,8 @@ def test_nan_is_invalid(tmp_path):
     values = picture(1).astype(np.float32)
     values[0, 7, 9] = np.nan
 
-    valid = read(write(tmp_path / "nan.tif", values)).valid
+    with Raster(inspect(write(tmp_path / "nan.tif", values), (1,))) as raster:
+        valid = raster.read(Window(0, 0, ROWS, COLS)).valid
 
     assert not valid[7, 9]
     assert valid.sum() == ROWS * COLS - 1
@@ -241,9 +248,9 @@ def test_a_window_does_not_depend_on_the_pieces_it_is_read_in(
 
 
 def infinite(path):
-    values = picture(1).astype(np.float32)
+    values = picture().astype(np.float32)
     values[0, 3:9] = np.inf
-    write(path, values)
+    write(path, values, photometric="rgb")
 
 
 def transparent(path):
@@ -395,3 +402,84 @@ def test_a_raster_with_white_as_zero_is_inverted(tmp_path):
     pixels = read(write(tmp_path / "negative.tif", bands, photometric="miniswhite"))
 
     np.testing.assert_array_equal(pixels.rgb[..., 0], 255 - bands[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.int32, np.uint32])
+def test_measurements_are_refused_unless_a_band_is_chosen(tmp_path, dtype):
+    heights = np.linspace(100, 140, ROWS * COLS).reshape(1, ROWS, COLS).astype(dtype)
+    path = write(tmp_path / "heights.tif", heights)
+
+    with pytest.raises(InputError, match=rf"values \({np.dtype(dtype)}\).*--bands 1"):
+        inspect(path)
+    with Raster(inspect(path, (1,))) as raster:
+        assert raster.read(Window(0, 0, ROWS, COLS)).rgb.max() == 255
+    with pytest.raises(InputError, match="has 1 bands; --bands names 4"):
+        inspect(path, (4, 3, 2))
+
+
+def test_floats_that_are_declared_to_be_colours_are_a_photograph(tmp_path):
+    path = write(tmp_path / "light.tif", picture().astype(np.float32), photometric="rgb")
+
+    assert inspect(path).stretch is not None
+
+
+def test_chosen_bands_are_read_in_their_order(tmp_path):
+    bands = picture(5)
+    path = write(tmp_path / "spectral.tif", bands)
+
+    with Raster(inspect(path, (4, 3, 2))) as raster:
+        found = raster.read(Window(0, 0, ROWS, COLS)).rgb
+
+    np.testing.assert_array_equal(found, np.moveaxis(bands[[3, 2, 1]], 0, -1))
+
+
+@pytest.mark.parametrize("text", ["", "0", "1,2", "a", "1,2,3,4", "-1"])
+def test_bands_that_are_not_one_or_three_are_refused(text):
+    with pytest.raises(UsageError, match=f"--bands {text}: give the number of one band"):
+        parse_bands(text)
+
+
+def png_with(chunk, content, image):
+    """A PNG of ``image`` with one more chunk after its header."""
+    file = BytesIO()
+    cv2_bytes = cv2.imencode(".png", image)[1].tobytes()
+    file.write(cv2_bytes[:33])
+    file.write(struct.pack(">I", len(content)) + chunk + content)
+    file.write(struct.pack(">I", zlib.crc32(chunk + content)) + cv2_bytes[33:])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("gamma", [1.0, 0.7])
+def test_a_png_that_states_its_gamma_is_read_as_srgb(tmp_path, bits, gamma):
+    """The same light, encoded as sRGB and by the exponent of the chunk gAMA."""
+    white = 2**bits - 1
+    kind = np.uint8 if bits == 8 else np.uint16
+    light = np.linspace(0, 1, 64 * 64).reshape(64, 64)
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    encoded = np.rint(white * light**gamma).astype(kind)
+    stated, plain = tmp_path / "stated.png", tmp_path / "plain.png"
+    stated.write_bytes(png_with(b"gAMA", struct.pack(">I", round(1e5 * gamma)), encoded))
+    cv2.imwrite(str(plain), np.rint(white * srgb).astype(kind))
+
+    info = inspect(stated)
+    found, expected = (read(path).rgb[..., 0].astype(int) for path in (stated, plain))
+
+    assert info.gamma == gamma
+    bright = light > 0.05  # 8 bits of linear light have few values in the dark
+    np.testing.assert_allclose(found[bright], expected[bright], atol=1 if bits == 16 else 3)
+    small = [door.Raster(inspect(path)) for path in (stated, plain)]
+    with small[0] as one, small[1] as other:
+        reduced = [each.read_reduced(32, 32).rgb.astype(int) for each in (one, other)]
+    bright = reduced[1] > 64
+    np.testing.assert_allclose(reduced[0][bright], reduced[1][bright], atol=4)
+
+
+@pytest.mark.parametrize("gamma", [45455, 48000, 0])
+def test_the_gamma_of_srgb_and_a_senseless_one_change_nothing(tmp_path, gamma):
+    image = np.arange(64 * 64).reshape(64, 64).astype(np.uint8)
+    path = tmp_path / "a.png"
+    path.write_bytes(png_with(b"gAMA", struct.pack(">I", gamma), image))
+
+    assert inspect(path).gamma is None
+    np.testing.assert_array_equal(read(path).rgb[..., 0], image)

@@ -144,7 +144,7 @@ def estimate_survey(
     for number, (name, source) in enumerate(rasters.items()):
         progress(INSPECTED * number / len(rasters), source.name)
         try:
-            known[name] = inspect(source)
+            known[name] = inspect(source, task.bands)
         except CrackError as error:
             fail(Failure(source, str(error), error.exit_code))
     if not known:
