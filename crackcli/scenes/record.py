@@ -49,8 +49,10 @@ class ScaleRecord(TypedDict):
 
 
 class HintsRecord(TypedDict):
-    """The input of a search for scales: the file and the user's hints."""
+    """The input of a search for scales: the file, the user's hints, and the version of the rules
+    (`crackcli.scenes.recorded_scale.RULES`)."""
 
+    rules: int
     sha256: str
     marker_mm: float | None
     distance_m: float | None

@@ -19,6 +19,8 @@ from crackcli.scenes.scene import Scene
 
 log = logging.getLogger(__name__)
 
+RULES = 2  # of how a scale follows from a photograph; scales by earlier rules are found again
+
 
 @dataclass(frozen=True)
 class Hints:
@@ -38,10 +40,11 @@ class Hints:
 def find_scales(info: RasterInfo, hints: Hints, earlier: Scene | None = None) -> PhotographRecord:
     """Return the scales in a photograph by EXIF and markers, and when it was taken.
 
-    The record of an ``earlier`` scan is returned if it is of the same file and hints. Raises
+    The record of an ``earlier`` scan is returned if it is of the same file, hints and rules. Raises
     `InputError` if a hint leads to no scale.
     """
     asked: HintsRecord = {
+        "rules": RULES,
         "sha256": info.digest,
         "marker_mm": hints.marker_mm,
         "distance_m": hints.distance_m,
