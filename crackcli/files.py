@@ -14,12 +14,14 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from crackcli.errors import CrackError, InTheWay, Locked, OutputError
+from crackcli.texts import cell
 
 log = logging.getLogger(__name__)
 
@@ -200,6 +202,31 @@ def output_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder on this machine's own disk, and delete it afterwards.
+
+    An `OSError` in the block about this folder, or about no named file, such as that of a full
+    disk, becomes an `OutputError` that names the folder.
+    """
+    where = "the folder of temporary files"
+    try:
+        where = tempfile.gettempdir()
+        with tempfile.TemporaryDirectory(prefix="crackcli-") as name:
+            where = name
+            yield Path(name)
+    except CrackError:
+        raise
+    except OSError as error:
+        if error.filename is not None and where not in str(error.filename):
+            raise
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"{where}: cannot be written ({reason}); free space there, or set TMPDIR to another "
+            "folder"
+        ) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` in UTF-8, as a whole file or not at all."""
     with atomic_write(path) as temporary:
@@ -216,8 +243,9 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, ob
 
     Commas separate the fields and "\\n" ends each line. Unknown values (None, nan or a missing
     key) are empty fields, truth values are ``true`` and ``false``, and the texts of a list or
-    tuple are joined by semicolons. ``rows`` may be a generator: each row is written as it comes.
-    A key that is not in ``columns`` raises a `ValueError`.
+    tuple are joined by semicolons. Text that a spreadsheet would compute begins with an
+    apostrophe, and control characters are escaped (`crackcli.texts`). ``rows`` may be a generator:
+    each row is written as it comes. A key that is not in ``columns`` raises a `ValueError`.
     """
     with (
         atomic_write(path) as temporary,
@@ -235,7 +263,9 @@ def csv_field(value: object) -> object:
         return str(value).lower()
     if isinstance(value, float) and math.isnan(value):
         return ""
-    return ";".join(value) if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        value = ";".join(value)
+    return cell(value) if isinstance(value, str) else value
 
 
 def sha256(path: Path) -> str:

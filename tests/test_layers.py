@@ -19,8 +19,10 @@ export inference measuring training
 cracks engines
 attribution datasets detectability masking scenes synthesis
 figures networks rasters shipped_models
+outputs
+sqlite_files
 files licences registry
-arrays errors progress threads
+arrays errors progress texts threads
 """
 LAYER = {
     name: height

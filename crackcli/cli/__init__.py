@@ -18,6 +18,7 @@ from crackcli.cli.compare import compare
 from crackcli.cli.evaluate import evaluate
 from crackcli.cli.export import export
 from crackcli.cli.learn import learn
+from crackcli.cli.logs import tell
 from crackcli.cli.models import models
 from crackcli.cli.report import report
 from crackcli.cli.scan import scan
@@ -157,5 +158,5 @@ def exit_unread() -> NoReturn:
 
 def fail(message: str, code: int) -> NoReturn:
     """Print an error as one line on stderr and exit with ``code``."""
-    typer.echo(f"Error: {' '.join(message.split())}", err=True)
+    tell(f"Error: {' '.join(message.split())}")
     sys.exit(code)

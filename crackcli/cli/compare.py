@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.logs import configure_logging
+from crackcli.cli.logs import configure_logging, tell
 
 if TYPE_CHECKING:
     from crackcli.comparison.write import SceneChanges
@@ -59,10 +59,9 @@ def compare(
     if quiet:
         return
     for scene in summary.scenes:
-        typer.echo(
+        tell(
             f"{named(scene)}: {scene.new} new, {scene.grown} grown, {scene.stable} stable, "
-            f"{scene.gone} gone",
-            err=True,
+            f"{scene.gone} gone"
         )
 
 

@@ -3,6 +3,10 @@
 import logging
 import sys
 
+import typer
+
+from crackcli.texts import printable, printable_lines
+
 
 class StderrHandler(logging.Handler):
     """Write records to the current `sys.stderr`, which a progress bar replaces while it is drawn.
@@ -13,10 +17,15 @@ class StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             if sys.stderr is not None:
-                sys.stderr.write(f"{self.format(record)}\n")
+                sys.stderr.write(f"{printable_lines(self.format(record))}\n")
                 sys.stderr.flush()
         except Exception:
             self.handleError(record)
+
+
+def tell(text: str) -> None:
+    """Print one line on stderr; control characters, as in the name of a file, are escaped."""
+    typer.echo(printable(text), err=True)
 
 
 def configure_logging(*, quiet: bool, verbose: bool = False) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 from crackcli.progress import Progress, Stage, ignore
+from crackcli.texts import printable
 
 EVERY_S = 30.0
 
@@ -48,7 +49,7 @@ def terminal_bar(command: str) -> Iterator[Progress]:
 
         def report(fraction: float, words: str) -> None:
             pixels = throughput.describe(words, time.monotonic())
-            display.update(task, completed=fraction, pixels=pixels, stage=str(words))
+            display.update(task, completed=fraction, pixels=pixels, stage=printable(str(words)))
 
         yield report
 
@@ -72,7 +73,7 @@ def plain_lines(command: str) -> Progress:
             printed = now
             left = (now - began) * (1 - fraction) / max(fraction - first, 1e-6)
             parts = [f"{fraction:.0%}", *([pixels] if pixels else []), f"{left / 60:.0f} min left"]
-            print(f"{command}: {', '.join(parts)}: {words}", file=sys.stderr)
+            print(f"{command}: {', '.join(parts)}: {printable(words)}", file=sys.stderr)
 
     return report
 

@@ -6,7 +6,7 @@ import json
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.logs import configure_logging
+from crackcli.cli.logs import configure_logging, tell
 from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import SomeInputsFailed
 
@@ -75,12 +75,12 @@ def report(
         for path in summary.paths:
             typer.echo(path)
     if not quiet:
-        typer.echo(f"pictures to look at: {out / '*' / 'overview.png'}", err=True)
-        typer.echo(summary.statement, err=True)
+        tell(f"pictures to look at: {out / '*' / 'overview.png'}")
+        tell(summary.statement)
         for line in summary.table():
-            typer.echo(line, err=True)
+            tell(line)
     for name, error in summary.failed.items():
-        typer.echo(f"Error: {name}: {error}", err=True)
+        tell(f"Error: {name}: {error}")
     if summary.failed:
         scenes = len(summary.failed) + len(summary.scenes)
         raise SomeInputsFailed(

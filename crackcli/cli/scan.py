@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.logs import configure_logging
+from crackcli.cli.logs import configure_logging, tell
 from crackcli.cli.progress_bar import show_progress
 from crackcli.registry import DEFAULT_GATE
 
@@ -67,7 +67,7 @@ def scan(
     configure_logging(quiet=quiet, verbose=verbose)
 
     def print_failure(failure: Failure) -> None:
-        typer.echo(f"Error: {failure.message}", err=True)
+        tell(f"Error: {failure.message}")
 
     task = SurveyTask(
         sources=tuple(sources),

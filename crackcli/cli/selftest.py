@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.logs import configure_logging
+from crackcli.cli.logs import configure_logging, tell
 from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import UsageError
 from crackcli.registry import DEFAULT_GATE
@@ -126,7 +126,7 @@ def selftest(
             typer.echo(path)
     if not quiet:
         for words in (summary.sentence, *summary.notes):
-            typer.echo(words, err=True)
+            tell(words)
 
 
 def parse_widths(text: str) -> tuple[float, ...]:

@@ -1,5 +1,7 @@
 """Campaigns: scenes read back from a report, and the differences between two of them."""
 
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,17 @@ from crackcli.arrays import Bools
 from crackcli.cracks.widths import MASK_METHOD
 from crackcli.errors import InputError
 from crackcli.report.formats.csv import read_rows
-from crackcli.report.formats.geopackage import Recorded, read
+from crackcli.report.formats.geopackage import Recorded, read, read_report_ids
+from crackcli.report.record import outdated, read_record
+from crackcli.report.tables.columns import GEOPACKAGE
+from crackcli.report.tracing import window_px
 from crackcli.scenes.frames import Geometries, apply_affine, map_frame
 from crackcli.scenes.record import OPTIONS
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
 from crackcli.shipped_models import MODELS, shipped_sha256
+
+log = logging.getLogger(__name__)
 
 MAX_CORNER_SHIFT_PX = 0.01  # between the corners of two equal grids
 DIGEST_LENGTH = 8  # digits of a digest in a message
@@ -31,7 +38,8 @@ class Campaign:
 
     ``lines`` (N,) are its cracks, then its joints, as MultiLineStrings in pixels; ``columns`` are
     their values; ``joint`` (N,) marks the joints. ``tone`` is the transfer function of widths
-    measured on the photograph, empty if unknown.
+    measured on the photograph, empty if unknown. ``window_px`` is the length of the running mean of
+    the largest width; None if unknown.
     """
 
     scene: Scene
@@ -40,6 +48,7 @@ class Campaign:
     columns: dict[str, NDArray[Any]]
     joint: Bools
     tone: str = ""
+    window_px: float | None = None
 
     @property
     def ids(self) -> NDArray[np.object_]:
@@ -63,12 +72,14 @@ class Report:
     joints: dict[str, Recorded]
     scales: dict[str, Scale | None]
     tones: dict[str, str]
+    windows: dict[str, float | None]
     options: dict[str, dict[str, float]]
 
     @classmethod
     def read(cls, folder: Path) -> "Report":
-        """Read a report; raises `InputError` if it is missing or damaged."""
+        """Read a report; raises `InputError` if it is missing, damaged, or not complete."""
         layers = read(folder)
+        check_complete(folder)
         path = folder / "scenes.csv"
         try:
             table = read_rows(path)
@@ -79,6 +90,7 @@ class Report:
                 for row in table
             }
             tones = {row["scene_id"]: row.get("tone") or "" for row in table}
+            windows = {row["scene_id"]: window_of(row, scales[row["scene_id"]]) for row in table}
             options = {
                 row["scene_id"]: {
                     name: float(row[column])
@@ -91,7 +103,7 @@ class Report:
             raise InputError(
                 f"{path}: cannot be read ({error}); run crackcli report {folder} again"
             ) from error
-        return cls(folder, layers["cracks"], layers["joints"], scales, tones, options)
+        return cls(folder, layers["cracks"], layers["joints"], scales, tones, windows, options)
 
     def campaign(self, scene: Scene) -> Campaign:
         """Return one scene of the report; raises `InputError` if the report lacks it."""
@@ -101,11 +113,13 @@ class Report:
                 f"run crackcli report {self.folder} again"
             )
         scale, tone = self.scales[scene.name], self.tones[scene.name]
+        window = self.windows[scene.name]
         layers = [(self.cracks.get(scene.name), False), (self.joints.get(scene.name), True)]
         found = [(part, joint) for part, joint in layers if part is not None]
         if not found:
             empty = np.zeros(0, object)
-            return Campaign(scene, scale, empty, {"crack_id": empty}, np.zeros(0, bool), tone)
+            columns = {"crack_id": empty}
+            return Campaign(scene, scale, empty, columns, np.zeros(0, bool), tone, window)
         lines = np.concatenate([part.geometries for part, _ in found])
         return Campaign(
             scene,
@@ -119,7 +133,47 @@ class Report:
                 [joint for _, joint in found], [len(part.geometries) for part, _ in found]
             ),
             tone=tone,
+            window_px=window,
         )
+
+
+def check_complete(folder: Path) -> None:
+    """Raise an `InputError` if the files of a report do not belong together; log a warning if it is
+    of a version that does not tell."""
+    record = read_record(folder)
+    if not record.facts:
+        log.warning(
+            "%s: its report is of an earlier version; whether it belongs to the masks is unknown "
+            "(run crackcli report %s again)",
+            folder,
+            folder,
+        )
+        return
+    ids = {row.get("report_id") for row in read_rows(folder / "scenes.csv")}
+    ids |= read_report_ids(folder / GEOPACKAGE)
+    if not record.complete or ids != {record.facts["report_id"]}:
+        raise InputError(
+            f"{folder}: its files are of several reports, of which one was interrupted or copied; "
+            f"run crackcli report {folder} again"
+        )
+
+
+def check_current(folder: Path, scenes: Iterable[str]) -> None:
+    """Raise an `InputError` if the masks of ``scenes`` were changed since the report."""
+    changed = outdated(folder, read_record(folder), scenes)
+    if changed:
+        raise InputError(
+            f"{folder}: its report is older than the masks of {', '.join(changed)}; "
+            f"run crackcli report {folder} again"
+        )
+
+
+def window_of(row: Mapping[str, str], scale: Scale | None) -> float | None:
+    """Return the length of the running mean of the largest width of a scene, given its row."""
+    stored = row.get("width_window_px")
+    if stored:
+        return float(stored)
+    return window_px(scale) if row.get("tone") else None
 
 
 def check_grids(before: Scene, after: Scene) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import shapely
 
 from crackcli.comparison.campaign import Campaign
-from crackcli.comparison.matching import Match, match
+from crackcli.cracks.matching import Match, match
 
 JOINT_GROWTH = 0.25  # fraction of its length or mean width by which a joint must grow to count
+SAME_WINDOW = 0.02  # fraction by which windows may differ, as scales may
 QUANTITIES = ("length", "width_mean", "width_max", "area")
 
 
@@ -48,6 +49,7 @@ class Change:
 
     ``kind``           new, grown, stable or gone
     ``comparable``     True if all widths were measured by the same method and tone curve
+    ``same_window``    True if the largest widths are means over windows of the same length
     ``matched_share``  fraction of the samples of both campaigns that have a partner
     ``geometry``       centreline of the later campaign; of the earlier one if it is gone
     """
@@ -59,6 +61,7 @@ class Change:
     before: Totals
     after: Totals
     comparable: bool
+    same_window: bool
     matched_share: float
     geometry: shapely.MultiLineString
 
@@ -73,10 +76,11 @@ def compare(
     """
     changes: list[Change] = []
     joints: list[Change] = []
+    same_window = windows_equal(before, after)
     for found in match(before.lines, after.lines, task.tolerance_px):
         was, now = measure(before, found.before), measure(after, found.after)
         comparable = widths_comparable(before, after, found)
-        kind = kind_of(found, was, now, task, comparable=comparable)
+        kind = kind_of(found, was, now, task, comparable=comparable, same_window=same_window)
         joint = mostly_joints(before, found.before) and mostly_joints(after, found.after)
         joint &= not (kind == "grown" and outgrew_joint(was, now, comparable=comparable))
         own, letter = (joints, "j") if joint else (changes, "c")
@@ -90,6 +94,7 @@ def compare(
                 before=was,
                 after=now,
                 comparable=comparable,
+                same_window=same_window,
                 matched_share=found.fraction,
                 geometry=shapely.MultiLineString([*shapely.get_parts(lines)]),
             )
@@ -120,15 +125,32 @@ def outgrew_joint(before: Totals, after: Totals, *, comparable: bool) -> bool:
     return wider or after.length > limit * before.length
 
 
+def windows_equal(before: Campaign, after: Campaign) -> bool:
+    """Return True if the largest widths of two campaigns are means over windows of the same length,
+    or if a length is unknown."""
+    if before.window_px is None or after.window_px is None:
+        return True
+    return abs(before.window_px - after.window_px) <= SAME_WINDOW * before.window_px
+
+
 def kind_of(
-    found: Match, before: Totals, after: Totals, task: CompareTask, *, comparable: bool
+    found: Match,
+    before: Totals,
+    after: Totals,
+    task: CompareTask,
+    *,
+    comparable: bool,
+    same_window: bool = True,
 ) -> str:
-    """Return the kind of a `Change`; widths count only if they are ``comparable``."""
+    """Return the kind of a `Change`; widths count only if they are ``comparable``, and the largest
+    only if it is of the ``same_window``."""
     if not found.before:
         return "new"
     if not found.after:
         return "gone"
-    wider = max(after.width_mean - before.width_mean, after.width_max - before.width_max)
+    wider = after.width_mean - before.width_mean
+    if same_window:
+        wider = max(wider, after.width_max - before.width_max)
     longer = after.length - before.length
     grown = longer > task.grown_length_px or (comparable and wider > task.grown_width_px)
     return "grown" if grown else "stable"

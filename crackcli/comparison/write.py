@@ -1,7 +1,7 @@
 """Writes a comparison: the cracks of two campaigns matched, and their changes.
 
 Both campaigns show the same surface on the same grid and have a report. Cracks that belong
-together by `crackcli.comparison.matching` make one `Change`, so a crack that became two is neither
+together by `crackcli.cracks.matching` make one `Change`, so a crack that became two is neither
 new nor gone.
 
 Joints are counted separately (`SceneChanges`): a match is one of joints if joints make up most of
@@ -24,11 +24,12 @@ import numpy as np
 from crackcli.comparison.campaign import (
     Campaign,
     Report,
+    check_current,
     check_grids,
     report_differences,
     scan_differences,
 )
-from crackcli.comparison.changes import QUANTITIES, Change, CompareTask, compare
+from crackcli.comparison.changes import QUANTITIES, Change, CompareTask, compare, windows_equal
 from crackcli.errors import InputError
 from crackcli.files import write_csv
 from crackcli.report.formats.geojson import Collections
@@ -108,6 +109,8 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
     for earlier, later in pairs:
         check_grids(before[earlier], after[later])
     reports = Report.read(task.before), Report.read(task.after)
+    for folder, side in ((task.before, 0), (task.after, 1)):
+        check_current(folder, [pair[side] for pair in pairs])
 
     rows: list[Row] = []
     scenes = []
@@ -121,6 +124,14 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
             ) + report_differences(reports[0].options[earlier], reports[1].options[later])
             changes, joints = compare(*campaigns, task)
             warn_of_width_methods(changes + joints, *campaigns, (task.before, task.after))
+            if not windows_equal(*campaigns):
+                log.warning(
+                    "%s: the largest widths are means over %.3g and %.3g px and are not compared; "
+                    "report both with the same scale (--gsd-mm)",
+                    later,
+                    campaigns[0].window_px,
+                    campaigns[1].window_px,
+                )
             own = [row_of(change, *campaigns) for change in changes]
             shapes = np.array([change.geometry for change in changes], dtype=object)
             frame = exchange_frame(after[later], campaigns[1].scale)
@@ -238,6 +249,7 @@ def row_of(change: Change, before: Campaign, after: Campaign) -> Row:
             row[f"before_{name}_{suffix}"] = rounded(was, 4)
             row[f"after_{name}_{suffix}"] = rounded(now, 4)
             known = change.comparable or not name.startswith("width")
+            known &= change.same_window or name != "width_max"
             if known and was is not None and now is not None:
                 row[f"d_{name}_{suffix}"] = rounded(now - was, 4)
     return row

@@ -10,7 +10,6 @@ Methods run one after the other, so that one model is in memory at a time. Nothi
 """
 
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +38,7 @@ from crackcli.evaluation.growth import Growth, follow
 from crackcli.evaluation.measures import MaskMeasures, measure
 from crackcli.evaluation.study_protocol import STUDY_CRACK
 from crackcli.evaluation.trajectories import WrittenTrajectory, best_growth, write_trajectories
+from crackcli.files import temporary_folder
 from crackcli.progress import Progress, ignore
 
 log = logging.getLogger(__name__)
@@ -201,8 +201,7 @@ def evaluate(task: EvaluateTask, progress: Progress = ignore) -> Evaluation:
         log.warning("%s is left out: %s", method, reason)
     used = {(one.facts.engine, one.facts.device) for one in methods.opened}
     log.info("engine %s", ", ".join(f"{engine} on {device}" for engine, device in sorted(used)))
-    with tempfile.TemporaryDirectory(prefix="crackcli-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         trajectories: dict[str, list[WrittenTrajectory]] = {}
         if task.growth:
             trajectories = write_trajectories(sets, task.trajectories, task.seed, folder)

@@ -16,7 +16,6 @@ Sources: Forest et al. 2024 name this as future work; Burns et al. 2023 (weak to
 """
 
 import logging
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,7 @@ import numpy as np
 from crackcli.arrays import Bools, Float32, UInt8
 from crackcli.datasets.folders import LabelledImage, list_photographs, split
 from crackcli.errors import UsageError
-from crackcli.files import refuse_existing, sha256
+from crackcli.files import refuse_existing, sha256, temporary_folder
 from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
@@ -114,8 +113,8 @@ def holds_crack(path: Path) -> bool:
 
 def explained_labels(photograph: Path, scorer: StripScorer) -> Float32:
     """Return the labels (rows, cols) of a cracked photograph: 0 to 1, -1 where unknown."""
-    with tempfile.TemporaryDirectory(prefix="crackcli-") as name:
-        scanned = scan_raster(ScanTask(photograph, Path(name) / "scene"), scorer)
+    with temporary_folder() as folder:
+        scanned = scan_raster(ScanTask(photograph, folder / "scene"), scorer)
         mask = read_band(scanned.mask) == CRACK
         with Scores(scanned.mask.with_name("score.tif")) as scores:
             score, _ = scores.read(Window(0, 0, *mask.shape))

@@ -7,10 +7,11 @@ left by an earlier run into the same folder has neither.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crackcli.errors import InputError, UsageError
+from crackcli.files import sha256
 from crackcli.report.tables.columns import Row
 from crackcli.scenes.scene import Scene
 from crackcli.scenes.source import read_run_record
@@ -23,13 +24,15 @@ MEGAPIXEL = 1e6
 
 @dataclass(frozen=True)
 class Identity:
-    """The structure or element ``asset_id``, the survey ``campaign_id``, and the run of the scan:
-    ``run_id`` and ``created_utc``. None is unknown."""
+    """The structure or element ``asset_id``, the survey ``campaign_id``, the run of the scan
+    (``run_id`` and ``created_utc``), the mask, and the report. None is unknown."""
 
     asset_id: str | None = None
     campaign_id: str | None = None
     run_id: str | None = None
     created_utc: str | None = None
+    mask_sha256: str | None = None
+    report_id: str | None = None
 
 
 def check_names(**names: str | None) -> None:
@@ -43,17 +46,19 @@ def check_names(**names: str | None) -> None:
 
 
 def identify(out: Path, scene: Scene, asset_id: str | None, campaign_id: str | None) -> Identity:
-    """Return the identity of a scene of the output folder ``out``."""
+    """Return the identity of a scene of the output folder ``out``, without that of the report."""
+    mask = sha256(scene.mask) if scene.mask.is_file() else None
+    known = Identity(asset_id, campaign_id, mask_sha256=mask)
     try:
         record = read_run_record(out)
         listed = {entry["scene"] for entry in record["scenes"]}
         written = record.get("written_utc")
         digest = hashlib.sha256((out / "run.json").read_bytes()).hexdigest()[:RUN_ID_LENGTH]
     except (InputError, OSError, KeyError, TypeError, AttributeError):
-        return Identity(asset_id, campaign_id)
+        return known
     if scene.name not in listed:
-        return Identity(asset_id, campaign_id)
-    return Identity(asset_id, campaign_id, digest, written)
+        return known
+    return replace(known, run_id=digest, created_utc=written)
 
 
 def scan_facts(scene: Scene, assessed_px: int, cracks: int) -> Row:

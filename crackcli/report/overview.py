@@ -73,8 +73,8 @@ class View:
         return cls(max(1, round(rows * factor)), max(1, round(cols * factor)), factor)
 
 
-def write_overview(table: SceneCracks) -> Path:
-    """Write the overview of a scene into its folder and return its path.
+def write_overview(table: SceneCracks, path: Path | None = None) -> Path:
+    """Write the overview of a scene to ``path``, or into its folder, and return the path.
 
     Where the photograph is not available or cannot be read, the background is plain.
     """
@@ -82,8 +82,10 @@ def write_overview(table: SceneCracks) -> Path:
     image = background(table.photograph, view)
     draw_lines(image, table, view)
     draw_labels(image, widest(table.cracks), table.scale, view)
-    write_png(table.scene.overview, with_legend(image, table, view))
-    return table.scene.overview
+    path = path or table.scene.overview
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_png(path, with_legend(image, table, view))
+    return path
 
 
 def background(info: RasterInfo | None, view: View) -> UInt8:

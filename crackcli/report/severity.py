@@ -83,14 +83,14 @@ class Grade:
 
     ``limit_mm`` is the limit of the class, or the first limit for the mildest class; ``status``
     says whether it is exceeded, ``exceed_mm`` by how much, and ``exceed_sigma`` by how many
-    standard uncertainties (None: unknown).
+    standard uncertainties (None: unknown). A class that a person wrote has no limit.
     """
 
     name: str
     label: str
     status: str
-    limit_mm: float
-    exceed_mm: float
+    limit_mm: float | None
+    exceed_mm: float | None
     exceed_sigma: float | None
 
 

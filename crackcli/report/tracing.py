@@ -138,6 +138,7 @@ def trace_scene(
         confidence=find_confidence(scene.record, tags),
         identity=identify(task.out, scene, task.asset_id, task.campaign_id),
         photograph=info,
+        window_px=window_px(scale) if optics else widths.WINDOW_PX,
         by_default=by_default(scene),
     )
 

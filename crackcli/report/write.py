@@ -2,79 +2,65 @@
 
 Scenes are traced one after the other (`crackcli.report.tracing`). Traced scenes wait in a
 temporary folder, so that the formats, which put all scenes into one file each, keep the cracks of
-one scene in memory at a time.
+one scene in memory at a time. All files are written aside and published together
+(`crackcli.outputs`).
 """
 
 import logging
 import pickle
-import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from crackcli.detectability.statements import statement
 from crackcli.errors import InputError, OutputError
+from crackcli.files import lock_folder, temporary_folder
+from crackcli.outputs import Record, publish, work_folder
 from crackcli.progress import Progress, ignore, in_pixels, part
 from crackcli.registry import FORMATS, load
+from crackcli.report.formats.geojson import STEMS, SUFFIXES
 from crackcli.report.overview import write_overview
+from crackcli.report.people.work import WorkOfPeople
+from crackcli.report.record import facts_of, read_record, report_id, with_earlier_scale
 from crackcli.report.severity import find_profiles
 from crackcli.report.summary import ReportSummary, SceneFigures, SceneReport, summarise
+from crackcli.report.tables.columns import GEOPACKAGE
 from crackcli.report.tables.rows import SceneCracks
 from crackcli.report.tables.severity_columns import SeverityProfiles
 from crackcli.report.tracing import ReportTask, trace_scene
 from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene, finished_folders
+from crackcli.sqlite_files import settle
 
 log = logging.getLogger(__name__)
 
 TRACING = 0.8  # fraction of the time spent on tracing; the rest on writing
 MAX_NAMES = 3  # scenes named in one message
+# Files of an earlier report that this one may not write: one kind of coordinates has no scene now.
+RETIRED = tuple(f"{stem}{suffix}" for stem in STEMS for suffix in SUFFIXES)
 
 
 def write_report(task: ReportTask, progress: Progress = ignore) -> ReportSummary:
     """Trace all scenes of ``task.out``, write the report there, and return its summary.
 
-    Scenes that cannot be read, or whose sources of scale disagree, are listed in the summary and
-    the others are done. Raises `InputError` if none can be read, `UsageError` if ``gsd_mm``
-    contradicts the scale of a scene, or if a severity profile is unknown.
+    What people changed in the earlier report is carried over (`crackcli.report.people`). Scenes
+    that cannot be read, or whose sources of scale disagree, are listed in the summary and the
+    others are done. Raises `InputError` if none can be read, `UsageError` if ``gsd_mm``
+    contradicts the scale of a scene, or if a severity profile is unknown, and `Locked` if another
+    run uses the folder, or another program the GeoPackage.
     """
     profiles = find_profiles(task.severity)
-    failed: dict[str, str] = {}
-    known: list[tuple[Scene, Scale | None]] = []
-    for folder in finished_folders(task.out):
-        try:
-            scene = Scene.read(folder)
-            scale = find_scale(scene, task.gsd_mm, task.gsd_sigma_mm, task.scale_source)
-        except InputError as error:
-            failed[folder.name] = str(error)
-        else:
-            known.append((scene, scale))
-
-    tracing, writing = part(progress, 0, TRACING), part(progress, TRACING, 1)
-    with tempfile.TemporaryDirectory(prefix="crackcli-") as waiting:
-        spool = SceneSpool(Path(waiting))
-        for number, (scene, scale) in enumerate(known):
-            began = time.monotonic()
-            own = in_pixels(
-                part(tracing, number / len(known), (number + 1) / len(known)),
-                scene.rows * scene.cols / 1e6,
-            )
-            try:
-                table = trace_scene(scene, scale, task, own)
-            except InputError as error:
-                failed[scene.name] = str(error)
-            else:
-                spool.add(table)
-            log.debug("%s: measured in %.2f s", scene.name, time.monotonic() - began)
-        if not spool.figures:
+    folders = finished_folders(task.out)
+    with lock_folder(task.out), temporary_folder() as waiting:
+        settle(task.out / GEOPACKAGE)  # fails before the work, not after it
+        task = with_earlier_scale(task, read_record(task.out))
+        spool = SceneSpool(waiting)
+        failed = trace_all(task, folders, spool, part(progress, 0, TRACING))
+        if not len(spool):
             raise InputError(f"no scene of {task.out} could be read: {next(iter(failed.values()))}")
-        paths: list[Path] = []
-        for number, name in enumerate(task.formats):
-            writing(number / len(task.formats), f"writing {name}")
-            paths += load("formats", FORMATS, name)(task.out, spool, profiles)
-        write_overviews(spool)
-    figures = spool.figures
+        figures, paths = write_files(task, spool, profiles, part(progress, TRACING, 1))
     scenes = [scene.report for scene in figures]
     log_severity(scenes, profiles)
     log_coordinates(scenes)
@@ -88,11 +74,84 @@ def write_report(task: ReportTask, progress: Progress = ignore) -> ReportSummary
     )
 
 
-def write_overviews(tables: Iterable[SceneCracks]) -> None:
+def trace_all(
+    task: ReportTask, folders: Sequence[Path], spool: "SceneSpool", progress: Progress
+) -> dict[str, str]:
+    """Trace all scenes into the ``spool``; return the errors of those that failed, by name."""
+    failed: dict[str, str] = {}
+    known: list[tuple[Scene, Scale | None]] = []
+    for folder in folders:
+        try:
+            scene = Scene.read(folder)
+            scale = find_scale(scene, task.gsd_mm, task.gsd_sigma_mm, task.scale_source)
+        except InputError as error:
+            failed[folder.name] = str(error)
+        else:
+            known.append((scene, scale))
+    for number, (scene, scale) in enumerate(known):
+        began = time.monotonic()
+        own = in_pixels(
+            part(progress, number / len(known), (number + 1) / len(known)),
+            scene.rows * scene.cols / 1e6,
+        )
+        try:
+            spool.add(trace_scene(scene, scale, task, own))
+        except InputError as error:
+            failed[scene.name] = str(error)
+        log.debug("%s: measured in %.2f s", scene.name, time.monotonic() - began)
+    return failed
+
+
+def write_files(
+    task: ReportTask, spool: "SceneSpool", profiles: SeverityProfiles, progress: Progress
+) -> tuple[list[SceneFigures], list[Path]]:
+    """Write all files of a report aside, with the work of people, and publish them together.
+
+    Returns the figures of the scenes and the paths of the tables and maps.
+    """
+    earlier = read_record(task.out)
+    people = WorkOfPeople.read(task.out / GEOPACKAGE, earlier, spool)
+    spool.change(lambda table: people.carry_over(table, profiles))
+    log_changed_masks(spool, earlier)
+    name = report_id(task, spool)
+    spool.change(lambda table: replace(table, identity=replace(table.identity, report_id=name)))
+    figures = [summarise(table) for table in spool]
+    paths: list[Path] = []
+    with work_folder(task.out) as work:
+        for number, one in enumerate(task.formats):
+            progress(number / len(task.formats), f"writing {one}")
+            paths += load("formats", FORMATS, one)(work, spool, profiles)
+        if work / GEOPACKAGE in paths:
+            people.copy_tables(work / GEOPACKAGE)
+        write_overviews(spool, work)
+        people.check_unchanged()
+        facts = facts_of(task, name, spool, people.unplaced)
+        publish(work, earlier, facts, RETIRED)
+    people.log_carried()
+    return figures, [task.out / path.relative_to(work) for path in paths]
+
+
+def log_changed_masks(tables: Iterable[SceneCracks], earlier: Record) -> None:
+    """Log a warning with the scenes whose mask is another than in the earlier report."""
+    known = earlier.facts.get("scenes", {})
+    changed = [
+        table.scene.name
+        for table in tables
+        if table.scene.name in known
+        and known[table.scene.name].get("mask_sha256") != table.identity.mask_sha256
+    ]
+    if changed:
+        log.warning("masks changed since the earlier report: %s", first_names(changed))
+
+
+def write_overviews(tables: Iterable[SceneCracks], work: Path) -> None:
     """Write the overview of each scene; one that cannot be written is a warning: the tables are."""
     for table in tables:
+        path = table.scene.overview
         try:
-            write_overview(table)
+            if path.is_dir():
+                raise OutputError(f"{path}: cannot be written (is a folder); rename that folder")
+            write_overview(table, work / table.scene.name / path.name)
         except OutputError as error:
             log.warning("%s", error)
 
@@ -140,16 +199,31 @@ class SceneSpool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.figures: list[SceneFigures] = []
+        self.count = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def path(self, number: int) -> Path:
+        """Return the file of a scene."""
+        return self.folder / f"{number}.pickle"
 
     def add(self, table: SceneCracks) -> None:
         """Store a traced scene."""
-        path = self.folder / f"{len(self.figures)}.pickle"
-        with path.open("wb") as file:
+        self.store(self.count, table)
+        self.count += 1
+
+    def store(self, number: int, table: SceneCracks) -> None:
+        """Store a scene in place of another."""
+        with self.path(number).open("wb") as file:
             pickle.dump(table, file, pickle.HIGHEST_PROTOCOL)
-        self.figures.append(summarise(table))
+
+    def change(self, change: Callable[[SceneCracks], SceneCracks]) -> None:
+        """Replace each scene by what ``change`` makes of it."""
+        for number, table in enumerate(self):
+            self.store(number, change(table))
 
     def __iter__(self) -> Iterator[SceneCracks]:
-        for number in range(len(self.figures)):
-            with (self.folder / f"{number}.pickle").open("rb") as file:
+        for number in range(self.count):
+            with self.path(number).open("rb") as file:
                 yield cast(SceneCracks, pickle.load(file))

@@ -9,6 +9,7 @@ from crackcli.errors import InputError
 from crackcli.files import WORK
 from crackcli.rasters.access.opening import check_exists
 from crackcli.rasters.reader import SUFFIXES
+from crackcli.texts import clean_name
 
 # Files of the output folder end like this; no scene may have such a name.
 OUR_ENDINGS = (
@@ -48,9 +49,11 @@ def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure
             else:
                 files.setdefault(path.parent.resolve() / path.name, path)
     names: list[Callable[[Path], str]] = [
-        lambda path: path.stem,
-        lambda path: f"{path.stem}_{path.suffix[1:].lower()}",
-        lambda path: f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:].lower()}",
+        lambda path: clean_name(path.stem),
+        lambda path: clean_name(f"{path.stem}_{path.suffix[1:].lower()}"),
+        lambda path: clean_name(
+            f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:].lower()}"
+        ),
     ]
     left, named = list(files.values()), dict[str, Path]()
     for name in names:

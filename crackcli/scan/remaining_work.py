@@ -3,11 +3,13 @@
 `crackcli scan` does it, and `crackcli scan --dry-run` predicts what it costs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from crackcli.errors import InTheWay
 from crackcli.files import WORK
 from crackcli.inference.views import View
 from crackcli.masking.refinement import Masking
@@ -19,6 +21,7 @@ from crackcli.scan.strip_store import StripStore
 from crackcli.scenes.record import ScoredRecord
 from crackcli.scenes.scene import Scene
 
+SHOWN = 20  # characters of a value in a message; digests are longer
 NEW, INTERRUPTED, TO_MASK, UNCHANGED = "new", "interrupted", "to mask", "unchanged"
 
 
@@ -101,7 +104,36 @@ def remaining_work(
     )
     if not overwrite and not left.unchanged:
         files.refuse_others()
+        refuse_other_options(files, scored)
     return left
+
+
+def refuse_other_options(files: SceneFiles, scored: ScoredRecord) -> None:
+    """Raise `InTheWay` if the same image was scanned by another model or with other options.
+
+    Its score would be lost. Another masking keeps the score, so it needs no ``--overwrite``.
+    """
+    scene = files.scene
+    known = None if scene is None or not scene.record.complete else scene.record.scored
+    if known is None or files.score is not State.OURS or files.mask is not State.OURS:
+        return
+    if known == scored or known["source_sha256"] != scored["source_sha256"]:
+        return
+    words = ", ".join(differences(known, scored))
+    raise InTheWay(
+        f"{files.folder}: was scanned with other options ({words}); choose another output, or add "
+        "--overwrite"
+    )
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names and both values of what differs between two fingerprints."""
+    for name in {**before, **after}:
+        was, now = before.get(name), after.get(name)
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            yield from differences(was, now)
+        elif was != now:
+            yield f"{name}: {str(was)[:SHOWN]}, now {str(now)[:SHOWN]}"
 
 
 def finished_scene(files: SceneFiles, scored: ScoredRecord) -> Scene | None:

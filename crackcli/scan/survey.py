@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from crackcli.inference.opening import open_scorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
+from crackcli.outputs import Record
 from crackcli.progress import Progress, ignore, part
 from crackcli.rasters.reader import MIN_SIDE_PX
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
@@ -35,6 +36,8 @@ from crackcli.shipped_models import choose
 NO_MEMORY = "{}: not enough free memory; free some, or give a smaller --core-px"
 
 log = logging.getLogger(__name__)
+
+MAX_NAMES = 3  # scenes named in one message
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,21 @@ def scan_survey(
         finally:
             with contextlib.suppress(OutputError):
                 write_run(task, scorer, result)
+    warn_of_report(task.output, result.scenes)
     return result
+
+
+def warn_of_report(out: Path, scenes: Sequence[ScanSummary]) -> None:
+    """Log a warning if the folder has a report of earlier masks of these scenes."""
+    reported = Record.read(out / "report.json").facts.get("scenes", {})
+    changed = [one.scene for one in scenes if one.scene in reported and one.status != "unchanged"]
+    if changed:
+        log.warning(
+            "%s: its report is older than the masks of %s; run crackcli report %s",
+            out,
+            ", ".join(changed[:MAX_NAMES]) + (", ..." if len(changed) > MAX_NAMES else ""),
+            out,
+        )
 
 
 def refuse_other_run(path: Path) -> None:

@@ -210,7 +210,7 @@ def test_a_geopackage_contains_map_coordinates_and_nulls(mask, tmp_path):
 
     (path,) = geopackage.write(tmp_path, [cracks])
 
-    assert list_layers(path)[:, 0].tolist() == [*LAYERS, "layer_styles"]
+    assert list_layers(path)[:, 0].tolist() == [*LAYERS, "reports", "layer_styles"]
     facts, _, shapes, _ = raw.read(path, layer="crack_areas")
     assert CRS.from_user_input(facts["crs"]) == UTM
     assert facts["fields"].tolist() == list(COLUMNS)
@@ -243,6 +243,7 @@ def test_each_crs_has_its_own_layers(mask, tmp_path):
     (path,) = geopackage.write(tmp_path, tables)
 
     *layers, styles = list_layers(path)[:, 0].tolist()
+    layers.remove("reports")
     assert styles == "layer_styles"
     assert layers == [f"{name}{n}" for n in ("", "_2", "_3") for name in LAYERS]
     assert "Undefined Cartesian SRS" in raw.read(path, layer="cracks_3")[0]["crs"]
@@ -278,7 +279,8 @@ def test_a_scene_without_cracks_has_files_without_features(tmp_path):
 
     assert len(paths) == 6
     assert read_json(tmp_path / "cracks.local.geojson")["features"] == []
-    assert list_layers(tmp_path / "cracks.gpkg")[:, 0].tolist() == [*LAYERS, "layer_styles"]
+    layers = list_layers(tmp_path / "cracks.gpkg")[:, 0].tolist()
+    assert layers == [*LAYERS, "reports", "layer_styles"]
     assert geopackage.read(tmp_path) == {"cracks": {}, "joints": {}}
 
 

@@ -48,7 +48,7 @@ def crack(width_px, sigma_px, method="photometric"):
     """The part of a crack that is graded."""
     widths = Widths(width_px, width_px, width_px, width_px, (0.0, 0.0), method, 0.0, 0.0)
     sigmas = {f"{name}_sigma_px": sigma_px for name in ("mean", "median", "p95", "max")}
-    return SimpleNamespace(widths=replace(widths, **sigmas))
+    return SimpleNamespace(id="wall-0001", widths=replace(widths, **sigmas))
 
 
 def own(tmp_path, text=USER):

@@ -11,7 +11,7 @@ import rasterio
 from affine import Affine
 from fakes import LocalEngine, wall
 
-from crackcli.errors import InputError
+from crackcli.errors import InputError, InTheWay
 from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.licences import Licence
 from crackcli.masking import scene_mask as mask_scene
@@ -265,12 +265,17 @@ CHANGES = {"model_sha256": "1" * 64, "method": "gradient", "start": "both", "mar
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_another_model_or_method_is_scanned_again(photograph, tmp_path, name):
+def test_another_model_or_method_replaces_a_scan_only_with_overwrite(photograph, tmp_path, name):
     scan(photograph, tmp_path / "wall")
+    before = {path: path.read_bytes() for path in (tmp_path / "wall").iterdir()}
     engine = LocalEngine()
     engine.facts = replace(engine.facts, **{name: CHANGES[name]})
 
-    summary = scan(photograph, tmp_path / "wall", engine)
+    words = rf"wall: was scanned with other options \({name}: .*, now {str(CHANGES[name])[:20]}\)"
+    with pytest.raises(InTheWay, match=words):
+        scan(photograph, tmp_path / "wall", engine)
+    assert {path: path.read_bytes() for path in (tmp_path / "wall").iterdir()} == before
+    summary = scan(photograph, tmp_path / "wall", engine, overwrite=True)
 
     assert summary.status == "done"
     assert engine.backs > 0
@@ -302,8 +307,9 @@ def test_another_gate_reuses_nothing(photograph, tmp_path):
     with_gate(photograph, tmp_path / "wall", 0.9)
     assert same_files(tmp_path / "wall", tmp_path / "whole")
 
-    assert with_gate(photograph, tmp_path / "wall", 0.3).status == "done"
-    assert not same_files(tmp_path / "wall", tmp_path / "whole")
+    with pytest.raises(InTheWay, match=r"other options \(gate: 0.9, now 0.3\).*--overwrite"):
+        with_gate(photograph, tmp_path / "wall", 0.3)
+    assert same_files(tmp_path / "wall", tmp_path / "whole")
 
 
 def test_finished_strips_are_not_computed_again(photograph, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from fakes import LocalEngine, wall
 from crackcli.errors import InputError, Interrupted, Locked, OutputError, UsageError
 from crackcli.inference import opening
 from crackcli.inference.options import ModelOptions
+from crackcli.masking.refinement import Masking
 from crackcli.scan import survey
 from crackcli.scan.inputs import Failure, find_rasters
 from crackcli.scan.survey import SurveyResult, SurveyTask, scan_survey
@@ -279,3 +280,16 @@ def test_missing_files_load_no_model_and_make_no_folder(tmp_path, monkeypatch):
         f"{path}: does not exist; check the name" for path in task.sources
     ]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_scan_says_that_the_report_is_older_now(tmp_path, engine, caplog):
+    path, out = photograph(tmp_path / "wall.png"), tmp_path / "out"
+    scan_survey(SurveyTask((path,), out))
+    record = {"complete": True, "files": {}, "scenes": {"wall": {"mask_sha256": "0"}}}
+    (out / "report.json").write_text(json.dumps(record))
+
+    scan_survey(SurveyTask((path,), out))
+    assert "older" not in caplog.text
+    scan_survey(SurveyTask((path,), out, masking=Masking(threshold=0.02)))
+
+    assert f"{out}: its report is older than the masks of wall; run crackcli report" in caplog.text

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+import numpy as np
 import shapely
 
 from crackcli.detectability.statements import statement
@@ -30,6 +31,8 @@ from crackcli.report.tables.rows import (
     SceneCracks,
     areas,
     centrelines,
+    drawn_lines,
+    drawn_rows,
     findings_of,
     rows,
 )
@@ -40,6 +43,7 @@ LOCAL_NOTE = (
     "Not RFC 7946: this photograph is not georeferenced. Coordinates are {}, x right, y up, "
     "origin at the lower left corner of the photograph."
 )
+STEMS = ("cracks", "crack_areas", "joints")
 NOTES = {
     "local_mm": LOCAL_NOTE.format("millimetres"),
     "local_px": LOCAL_NOTE.format("pixels"),
@@ -56,17 +60,19 @@ def write(
 
     There are three files for each kind of coordinates, three to nine in all.
     """
-    stems = ("cracks", "crack_areas", "joints")
-    with Collections(folder, stems, of_report(profiles)) as collections:
+    with Collections(folder, STEMS, of_report(profiles)) as collections:
         for table in tables:
             frame = exchange_frame(table.scene, table.scale)
             provenance = of_scene(table, frame.space)
             provenance["statement"] = statement([findings_of(table)])
             cracks = nested(rows(table, table.cracks, profiles), profiles)
-            joints = rows(table, table.joints)  # not graded
-            collections.add("cracks", frame, centrelines(table.cracks), cracks, provenance)
+            drawn = nested(drawn_rows(table, profiles), profiles)
+            lines = np.concatenate([centrelines(table.cracks), drawn_lines(table)])
+            joints = rows(table, table.joints) + drawn_rows(table, kind="joints")  # not graded
+            beside = np.concatenate([centrelines(table.joints), drawn_lines(table, "joints")])
+            collections.add("cracks", frame, lines, cracks + drawn, provenance)
             collections.add("crack_areas", frame, areas(table.cracks), cracks, provenance)
-            collections.add("joints", frame, centrelines(table.joints), joints, provenance)
+            collections.add("joints", frame, beside, joints, provenance)
     return collections.paths
 
 

@@ -7,17 +7,16 @@ on. Scenes without a map have an undefined Cartesian CRS and local coordinates: 
 without a scale), x right and y up from the lower left corner of the photograph.
 
 Tables: ``width_profiles``, the width along each crack (x and y in the CRS of its layer);
-``severity_profiles``, the limits and caveats of grades; both only if there are any; and
-``layer_styles``, from which QGIS takes default styles.
+``severity_profiles``, the limits and caveats of grades; both only if there are any; ``reports``,
+the masks that the report was made from; and ``layer_styles``, from which QGIS takes default styles.
 """
 
 import contextlib
 import shutil
 import sqlite3
-import tempfile
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,22 @@ from numpy.typing import NDArray
 from pyogrio import list_layers, raw, read_info
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from crackcli.cracks.crack import Crack
 from crackcli.detectability.assessment import areas_of
 from crackcli.errors import InputError, OutputError
-from crackcli.files import atomic_write
+from crackcli.files import atomic_write, temporary_folder
 from crackcli.report.formats.qgis_style import layer_style, style_name
-from crackcli.report.tables.columns import COLUMNS, Row
+from crackcli.report.people.own_tables import style_description
+from crackcli.report.tables.columns import COLUMNS, GEOPACKAGE, Row, rounded
 from crackcli.report.tables.limit_columns import AREA_COLUMNS, area_polygons, area_rows
-from crackcli.report.tables.rows import SceneCracks, areas, centrelines, rows
+from crackcli.report.tables.rows import (
+    SceneCracks,
+    areas,
+    centrelines,
+    drawn_lines,
+    drawn_rows,
+    rows,
+)
 from crackcli.report.tables.severity_columns import (
     PROFILE_COLUMNS,
     SeverityProfiles,
@@ -42,8 +50,8 @@ from crackcli.report.tables.severity_columns import (
 )
 from crackcli.report.tables.width_table import width_profiles
 from crackcli.scenes.frames import Frame, Geometries, map_frame
+from crackcli.sqlite_files import is_sqlite, reading
 
-NAME = "cracks.gpkg"
 LINES = ("cracks", "joints")  # layers of centrelines
 UNDEFINED_CARTESIAN = "-1"  # srs_id of a GeoPackage
 LAYER_STYLES = """CREATE TABLE layer_styles (
@@ -67,6 +75,14 @@ NEWER = {
     *("detect_limit_px", "detect_limit_mm", "measure_limit_px", "measure_limit_mm", "measurable"),
     "confidence",
 }
+REPORT_COLUMNS: dict[str, type] = {
+    "scene_id": str,
+    "report_id": str,
+    "run_id": str,
+    "mask_sha256": str,
+    "width_window_px": float,
+    "gsd_mm": float,
+}
 KINDS = {str: object, float: np.float64, int: np.int32, bool: np.bool_}
 
 
@@ -87,42 +103,70 @@ def write(
     It grows in a local temporary folder and is copied when complete: SQLite locks files, which
     network drives do not always support.
     """
-    path = folder / NAME
-    columns = COLUMNS | crack_columns(profiles)
+    path = folder / GEOPACKAGE
     numbers: dict[tuple[str | None, str], int] = {}
-    with tempfile.TemporaryDirectory(prefix="crackcli-") as local:
-        grown = Path(local) / NAME
+    with temporary_folder() as local:
+        grown = local / GEOPACKAGE
         try:
             for table in tables:
                 frame = map_frame(table.scene, table.scale)
                 number = numbers.setdefault((frame.crs_wkt, frame.space), len(numbers) + 1)
-                suffix = "" if number == 1 else f"_{number}"
-                properties = rows(table, table.cracks, profiles)
-                graded = arrays(properties, columns)
-                joints = arrays(rows(table, table.joints), COLUMNS)  # not graded
-                for layer, geometries, kind, about in (
-                    ("cracks", centrelines(table.cracks), "MultiLineString", graded),
-                    ("crack_areas", areas(table.cracks), "MultiPolygon", graded),
-                    ("joints", centrelines(table.joints), "MultiLineString", joints),
-                ):
-                    append(grown, layer + suffix, kind, frame, geometries, about)
-                widths = width_profiles(table, [*table.cracks, *table.joints])
-                if len(widths["crack_id"]):
-                    append_table(grown, "width_profiles", widths)
-                if table.assessed is not None:
-                    found = areas_of(table.assessed)
-                    limits = arrays(area_rows(table.scene.name, table.scale, found), AREA_COLUMNS)
-                    layer = f"measurability{suffix}"
-                    append(grown, layer, "Polygon", frame, area_polygons(found), limits)
+                append_scene(grown, table, frame, "" if number == 1 else f"_{number}", profiles)
             if profiles:
                 about = arrays(profile_rows(profiles), PROFILE_COLUMNS)
                 append_table(grown, "severity_profiles", about)
             add_styles(grown, profiles)
         except (DataSourceError, DataLayerError, sqlite3.Error) as error:
-            raise OutputError(f"{path}: cannot be written ({error}); free space") from error
+            raise OutputError(
+                f"{local}: cannot be written ({error}); free space there, or set TMPDIR to "
+                "another folder"
+            ) from error
         with atomic_write(path) as aside:
             shutil.copyfile(grown, aside)
     return [path]
+
+
+def append_scene(
+    path: Path, table: SceneCracks, frame: Frame, suffix: str, profiles: SeverityProfiles
+) -> None:
+    """Append a scene to the layers whose names end with ``suffix``, and to the tables."""
+    columns = COLUMNS | crack_columns(profiles)
+    found = rows(table, table.cracks, profiles)
+    graded = arrays(found + drawn_rows(table, profiles), columns)
+    outlined = arrays(found, columns)
+    beside = rows(table, table.joints) + drawn_rows(table, kind="joints")
+    joints = arrays(beside, COLUMNS)  # not graded
+    for layer, geometries, kind, about in (
+        ("cracks", lines(table, table.cracks, "cracks"), "MultiLineString", graded),
+        ("crack_areas", areas(table.cracks), "MultiPolygon", outlined),
+        ("joints", lines(table, table.joints, "joints"), "MultiLineString", joints),
+    ):
+        append(path, layer + suffix, kind, frame, geometries, about)
+    widths = width_profiles(table, [*table.cracks, *table.joints])
+    if len(widths["crack_id"]):
+        append_table(path, "width_profiles", widths)
+    if table.assessed is not None:
+        assessed = areas_of(table.assessed)
+        limits = arrays(area_rows(table.scene.name, table.scale, assessed), AREA_COLUMNS)
+        polygons = area_polygons(assessed)
+        append(path, f"measurability{suffix}", "Polygon", frame, polygons, limits)
+    append_table(path, "reports", arrays([report_row(table)], REPORT_COLUMNS))
+
+
+def lines(table: SceneCracks, cracks: Sequence[Crack], kind: str) -> Geometries:
+    """Return the centrelines of ``cracks`` and the lines that people drew in the layer ``kind``, in
+    pixel coordinates."""
+    return np.concatenate([centrelines(cracks), drawn_lines(table, kind)])
+
+
+def report_row(table: SceneCracks) -> Row:
+    """Return what a scene was reported from, by `REPORT_COLUMNS`."""
+    known = asdict(table.identity) | {
+        "scene_id": table.scene.name,
+        "width_window_px": rounded(table.window_px, 3),
+        "gsd_mm": table.scale.mm_per_px if table.scale else None,
+    }
+    return {name: known[name] for name in REPORT_COLUMNS}
 
 
 def append(
@@ -180,12 +224,12 @@ def add_styles(path: Path, profiles: SeverityProfiles) -> None:
             kind = "crack_areas" if layer.startswith("crack_areas") else layer.partition("_")[0]
             graded = kind in ("cracks", "crack_areas")
             own = profiles if graded else ()
-            name = style_name(own) if graded else kind
+            name, qml = style_name(own) if graded else kind, layer_style(kind, own)
             file.execute(
                 "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
                 "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, "
                 "owner, ui) VALUES ('', '', ?, ?, ?, ?, '', 1, ?, 'crackcli', NULL)",
-                (layer, geometry, name, layer_style(kind, own), f"crackcli: {name}"),
+                (layer, geometry, name, qml, style_description(name, qml)),
             )
 
 
@@ -195,13 +239,14 @@ def arrays(properties: list[Row], columns: dict[str, type]) -> dict[str, NDArray
 
 
 def column(properties: list[Row], name: str, kind: type) -> NDArray[Any]:
-    """Return the values of one column; unknown numbers are nan and unknown flags are masked, and
-    both are written as null."""
+    """Return the values of one column; unknown ones are nan or masked, and are written as null."""
     values = [row[name] for row in properties]
     if kind is float:
         values = [np.nan if value is None else value for value in values]
-    if kind is bool:
-        return np.ma.array(values, dtype=bool, mask=[value is None for value in values])
+    if kind in (bool, int):
+        unknown = [value is None for value in values]
+        filled = [0 if value is None else value for value in values]
+        return np.ma.array(filled, dtype=KINDS[kind], mask=unknown)
     return np.array(values, dtype=KINDS[kind])
 
 
@@ -210,9 +255,9 @@ def read(folder: Path) -> dict[str, dict[str, Recorded]]:
 
     Raises `InputError` if the folder has no readable report.
     """
-    path = folder / NAME
+    path = folder / GEOPACKAGE
     if not path.exists():
-        raise InputError(f"{folder}: contains no {NAME}; run crackcli report {folder} first")
+        raise InputError(f"{folder}: contains no {GEOPACKAGE}; run crackcli report {folder} first")
     found: dict[str, dict[str, Recorded]] = {kind: {} for kind in LINES}
     wanted = tuple(name for name in COLUMNS if name not in NEWER)
     for kind, geometries, columns in read_lines(path, wanted, f"crackcli report {folder}"):
@@ -223,6 +268,15 @@ def read(folder: Path) -> dict[str, dict[str, Recorded]]:
     return found
 
 
+def read_report_ids(path: Path) -> set[str]:
+    """Return the `report_id` of each report in a GeoPackage; none for those of earlier versions."""
+    try:
+        with reading(path) as file:
+            return {name for (name,) in file.execute("SELECT report_id FROM reports") if name}
+    except sqlite3.Error:
+        return set()
+
+
 def read_lines(
     path: Path, wanted: Sequence[str], command: str
 ) -> list[tuple[str, Geometries, dict[str, NDArray[Any]]]]:
@@ -231,6 +285,8 @@ def read_lines(
 
     Raises `InputError` that names the ``command`` to run if the file is not of a report.
     """
+    if not is_sqlite(path):  # GDAL would open whatever else the file names
+        raise InputError(f"{path}: cannot be read (no GeoPackage); run {command} again")
     found = []
     try:
         with warnings.catch_warnings():

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from crackcli import __version__
+from crackcli.report.tables.columns import rounded
 from crackcli.report.tables.limit_columns import not_assessable_m2
 from crackcli.report.tables.rows import SceneCracks
 from crackcli.report.tables.severity_columns import SeverityProfiles, profile_rows
@@ -52,6 +53,7 @@ def of_scene(table: SceneCracks, space: str) -> dict[str, Any]:
         "gsd_mm": scale.mm_per_px if scale else None,
         "gsd_unc_mm": scale.sigma if scale else None,
         "scale_source": scale.source if scale else None,
+        "width_window_px": rounded(table.window_px, 3),
         "assessed_px": table.assessed_px,
         "area_assessed_m2": None if assessed is None else round(assessed, 6),
         "area_not_assessable_m2": not_assessable_m2(table.assessed, scale),

@@ -5,8 +5,11 @@ from typing import Any
 
 Row = dict[str, Any]  # values by column; None is unknown
 
+GEOPACKAGE = "cracks.gpkg"
 EDGES = "edges"  # the transfer function was estimated at the edges of cracks
 MEASURED = "measured"  # on the photograph
+UNREVIEWED = "unreviewed"  # the word in ``review`` of a crack that nobody looked at
+DRAWN = "drawn"  # the word in ``width_method`` of a line that a person drew
 MASK_ONLY = "mask only"  # photograph not available: widths of the mask, no detection limits
 COLUMNS: dict[str, type] = {
     "crack_id": str,
@@ -79,6 +82,8 @@ SCENE_COLUMNS: dict[str, type] = {
     "campaign_id": str,
     "run_id": str,  # digest of the scan's run.json, and when that was written
     "created_utc": str,
+    "mask_sha256": str,  # digest of the mask that the cracks were traced in
+    "report_id": str,  # the same in all files of one report
     "status": str,  # `MEASURED` or `MASK_ONLY`
     "rows": int,
     "cols": int,
@@ -108,6 +113,8 @@ SCENE_COLUMNS: dict[str, type] = {
     "joints_from": float,  # lines with this joint_likelihood or more are joints
     "min_length_px": float,  # shorter lines were left out; in no other column of this row
     "n_left_out": int,
+    "n_drawn": int,  # lines that people drew; in no other column of this row
+    "width_window_px": float,  # length of the running mean of the largest width
     "tone": str,  # transfer function for widths: as given, or `EDGES`
     "tone_share": float,  # linear fraction: 1 linear, 0 sRGB-encoded
     "tone_doubt": float,  # probability of the other one; in no uncertainty

@@ -7,8 +7,9 @@ grades follow these (`crackcli.report.tables.severity_columns`). Geometries are 
 coordinates of pixel edges and then transformed to a frame (`crackcli.scenes.frames`).
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import shapely
@@ -21,10 +22,22 @@ from crackcli.measuring.full_contrast import Optics
 from crackcli.rasters.reader import RasterInfo
 from crackcli.report.confidence import CrackConfidence
 from crackcli.report.identity import Identity, scan_facts
-from crackcli.report.tables.columns import COLUMNS, MASK_ONLY, MEASURED, SCENE_COLUMNS, Row, rounded
+from crackcli.report.tables.columns import (
+    COLUMNS,
+    DRAWN,
+    MASK_ONLY,
+    MEASURED,
+    SCENE_COLUMNS,
+    UNREVIEWED,
+    Row,
+    rounded,
+)
 from crackcli.report.tables.limit_columns import crack_limits, scene_limits
 from crackcli.report.tables.severity_columns import (
+    NOTHING,
+    ByPeople,
     SeverityProfiles,
+    crack_columns,
     crack_grades,
     scene_grades,
     unc_in_mm,
@@ -37,13 +50,25 @@ SIMPLIFIED_PX = 0.1  # largest deviation of a written centreline from the measur
 
 
 @dataclass(frozen=True, eq=False)
+class Drawn:
+    """A line that a person drew in the layer ``kind`` of an earlier report: a MultiLineString in
+    coordinates of pixel edges, and what the person wrote about it, by column."""
+
+    id: str
+    line: shapely.MultiLineString
+    kind: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class SceneCracks:
     """The cracks and joints of one scene, and everything that their rows and features need.
 
     ``joints`` are lines classified as joints; they are measured like cracks. ``left_out`` lines,
     shorter than ``min_length_px``, are in neither list. ``tone`` is the given transfer function,
     or `EDGES`; ``optics`` are those of the width measurement. Both are None if no width was
-    measured on the photograph.
+    measured on the photograph. ``window_px`` is the length of the running mean of the largest
+    width. ``by_people`` has what people wrote into earlier reports, by crack id and column.
     """
 
     scene: Scene
@@ -61,6 +86,9 @@ class SceneCracks:
     relevance_top: float | None = None  # None: scores are not of relevance
     confidence: CrackConfidence | None = None  # None: the scan has none
     photograph: RasterInfo | None = None  # None: not available
+    window_px: float | None = None
+    by_people: Mapping[str, ByPeople] = field(default_factory=dict)
+    drawn: Sequence[Drawn] = ()
     by_default: bool = True  # scanned with the options that the limits were calibrated for
 
 
@@ -106,7 +134,55 @@ def rows(table: SceneCracks, cracks: Sequence[Crack], profiles: SeverityProfiles
     for crack, place, lonlat in zip(cracks, places, degrees, strict=True):
         row = row_of(crack, table) | dict(zip(names, [*place, *lonlat], strict=True))
         row = {name: row[name] for name in COLUMNS}
-        found.append(row | crack_grades(crack, scale, profiles, row["measurable"]))
+        by_people = table.by_people.get(crack.id, NOTHING)
+        row |= {name: by_people[name] for name in ("review", "note") if name in by_people}
+        found.append(row | crack_grades(crack, scale, profiles, row["measurable"], by_people))
+    return found
+
+
+def drawn_lines(table: SceneCracks, kind: str = "cracks") -> Geometries:
+    """Return the lines that people drew in a layer, in coordinates of pixel edges."""
+    return np.array([one.line for one in table.drawn if one.kind == kind], dtype=object)
+
+
+def drawn_rows(
+    table: SceneCracks, profiles: SeverityProfiles = (), kind: str = "cracks"
+) -> list[Row]:
+    """Return the lines that people drew in a layer as rows by `COLUMNS` and `crack_columns`.
+
+    They have a length and a place, and what people wrote; nothing else is known of them.
+    """
+    scale, columns = table.scale, COLUMNS | crack_columns(profiles)
+    frame, exchange = map_frame(table.scene, scale), exchange_frame(table.scene, scale)
+    found = []
+    for one in table.drawn:
+        if one.kind != kind:
+            continue
+        middle = shapely.get_coordinates(shapely.centroid(one.line))
+        (place,) = frame.points_from_pixels(middle).tolist()
+        degrees: list[float | None] = [None, None]
+        if exchange.space == "wgs84":
+            (degrees,) = exchange.points_from_pixels(middle).tolist()
+        in_squares = table.scene.ground_pixel.shape.in_squares
+        length = float(shapely.length(shapely.transform(one.line, in_squares)))
+        row: Row = dict.fromkeys(columns)
+        row |= {name: value for name, value in one.values.items() if name in columns}
+        found.append(
+            row
+            | {
+                "crack_id": one.id,
+                "scene_id": table.scene.name,
+                "asset_id": table.identity.asset_id,
+                "campaign_id": table.identity.campaign_id,
+                "acquired_utc": table.scene.record.acquired_utc,
+                "length_px": round(length, 3),
+                "length_mm": in_mm(length, scale),
+                "width_method": DRAWN,
+                "review": row["review"] or UNREVIEWED,
+                **dict(zip(("centroid_x", "centroid_y"), place, strict=True)),
+                **dict(zip(("lon", "lat"), degrees, strict=True)),
+            }
+        )
     return found
 
 
@@ -168,7 +244,7 @@ def row_of(crack: Crack, table: SceneCracks) -> Row:
         "joint_likelihood": rounded(crack.joint_likelihood, 4),
         "touches_edge": crack.touches_edge,
         "touches_nodata": crack.touches_nodata,
-        "review": "unreviewed",
+        "review": UNREVIEWED,
         "note": None,
         **limits_of(crack, table),
     }
@@ -239,6 +315,8 @@ def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
         "joints_from": table.joint_from,
         "min_length_px": table.min_length_px,
         "n_left_out": table.left_out,
+        "n_drawn": len(table.drawn),
+        "width_window_px": rounded(table.window_px, 3),
         "tone": table.tone,
         "tone_share": rounded(table.optics.tone.linear_fraction if table.optics else None, 3),
         "tone_doubt": rounded(table.optics.tone.doubt if table.optics else None, 4),
@@ -256,4 +334,4 @@ def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
     }
     row = {name: known[name] for name in SCENE_COLUMNS}
     measurable = [limits_of(crack, table)["measurable"] for crack in cracks] if profiles else None
-    return row | scene_grades(cracks, scale, profiles, measurable)
+    return row | scene_grades(cracks, scale, profiles, measurable, table.by_people)

@@ -5,8 +5,10 @@ foreign member, the GeoPackage in the table ``severity_profiles``.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any
 
 from crackcli.cracks.crack import Crack
 from crackcli.cracks.widths import MASK_METHOD
@@ -26,6 +28,9 @@ FIELDS: dict[str, type] = {
     "clause": str,
 }
 CAVEATS = "severity_caveats"
+BY_HAND = "by hand"  # status of a class that a person wrote
+ByPeople = Mapping[str, Any]  # values that people wrote about one crack, by column
+NOTHING: ByPeople = MappingProxyType({})
 PROFILE_COLUMNS: dict[str, type] = {
     "profile": str,
     "column_name": str,
@@ -74,13 +79,21 @@ def unc_in_mm(sigma_px: float | None, value_px: float, scale: Scale | None) -> f
 
 
 def grade_crack(
-    profile: SeverityProfile, crack: Crack, scale: Scale | None, measurable: bool | None = None
+    profile: SeverityProfile,
+    crack: Crack,
+    scale: Scale | None,
+    measurable: bool | None = None,
+    by_people: ByPeople = NOTHING,
 ) -> Grade | None:
     """Return the grade of a crack; None without a scale.
 
     If its width is of the mask, or it is not ``measurable`` (None: unknown), it exceeds a limit at
-    most possibly.
+    most possibly. A class in ``by_people`` counts instead.
     """
+    written = by_people.get(f"sev_{profile.column}_class")
+    if written is not None:
+        label = profile.classes[profile.rank(written)].label
+        return Grade(written, label, BY_HAND, None, None, None)
     if scale is None:
         return None
     width_px = getattr(crack.widths, f"{profile.width}_px")
@@ -90,12 +103,16 @@ def grade_crack(
 
 
 def crack_grades(
-    crack: Crack, scale: Scale | None, profiles: SeverityProfiles, measurable: bool | None = None
+    crack: Crack,
+    scale: Scale | None,
+    profiles: SeverityProfiles,
+    measurable: bool | None = None,
+    by_people: ByPeople = NOTHING,
 ) -> Row:
     """Return the values of `crack_columns`; None without a scale."""
     row: Row = {}
     for profile in profiles:
-        found = grade_crack(profile, crack, scale, measurable)
+        found = grade_crack(profile, crack, scale, measurable, by_people)
         values = dict.fromkeys(FIELDS) if found is None else fields_of(found, profile)
         row |= {f"sev_{profile.column}_{field}": value for field, value in values.items()}
     return row
@@ -115,10 +132,12 @@ def scene_grades(
     scale: Scale | None,
     profiles: SeverityProfiles,
     measurable: Sequence[bool | None] | None = None,
+    by_people: Mapping[str, ByPeople] = MappingProxyType({}),
 ) -> Row:
     """Return the values of `scene_columns`; None without a scale.
 
-    ``measurable`` has a value for each of ``cracks``, or is None if unknown for all.
+    ``measurable`` has a value for each of ``cracks``, or is None if unknown for all; ``by_people``
+    has the values of people by crack id.
     """
     row: Row = dict.fromkeys(scene_columns(profiles))
     if scale is None:
@@ -126,7 +145,7 @@ def scene_grades(
     known = [None] * len(cracks) if measurable is None else measurable
     for profile in profiles:
         found = [
-            grade_crack(profile, crack, scale, one)
+            grade_crack(profile, crack, scale, one, by_people.get(crack.id, NOTHING))
             for crack, one in zip(cracks, known, strict=True)
         ]
         grades = [one for one in found if one is not None]

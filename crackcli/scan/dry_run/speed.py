@@ -8,7 +8,6 @@ cracked all over.
 
 import math
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ import numpy as np
 
 from crackcli.arrays import Float32, UInt8
 from crackcli.engines.engine import Engine, TileEngine
-from crackcli.files import WORK
+from crackcli.files import WORK, temporary_folder
 from crackcli.inference.lattice import Lattice
 from crackcli.inference.strips import Int8TileEngine, Prescreen, StripScorer, StripScores
 from crackcli.inference.views import View
@@ -88,8 +87,7 @@ def measure(scorer: StripScorer, masking: Masking, clock: Clock = time.perf_coun
         cells_s, head_s, maps_s = 0.0, 0.0, time_maps(scorer.engine, rng, clock)
     else:
         cells_s, head_s, maps_s = time_steps(scorer.engine, rng, clock)
-    with tempfile.TemporaryDirectory(prefix="crackcli-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         small_scan(folder / "warm", scorer, masking, SMALL_PX, rng, clock=clock, cracked=True)
         small = small_scan(
             folder / "small", scorer, masking, SMALL_PX, rng, clock=clock, cracked=False
