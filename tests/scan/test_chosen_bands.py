@@ -52,8 +52,12 @@ def test_a_report_reads_the_bands_that_were_scanned(scan):
 
 
 def test_other_bands_are_another_scan(scan):
-    run, _ = scan
+    run, out = scan
 
-    statuses = [run(*bands).scenes[0].status for bands in ((2, 3, 4), (2, 3, 4), (4, 3, 2))]
+    statuses = [run(2, 3, 4).scenes[0].status for _ in range(2)]
+    other = run(4, 3, 2)
 
-    assert statuses == ["done", "unchanged", "done"]
+    assert statuses == ["done", "unchanged"]
+    assert other.exit_code == 73
+    assert "(bands: [2, 3, 4], now [4, 3, 2])" in other.failures[0].message
+    assert Scene.read(out / "wall").record.bands == (2, 3, 4)
