@@ -15,6 +15,7 @@ tables. Export the graph again afterwards. See `crackcli.training.calibration.ma
 """
 
 import argparse
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,7 +79,8 @@ def examples(
         if item.label == 1:
             labelled = read_mask(mask_of(item, masks)) > CRACK_ABOVE
         logits = logits_of(network, image, device)
-        exact = item.label == 0 or item.source not in WIDE
+        source = item.listed.name if item.listed else item.source  # small ones were merged
+        exact = item.label == 0 or source not in WIDE
         yield CalibrationPhotograph(item.source, image, logits, labelled, exact)
 
 
@@ -119,6 +121,8 @@ def main() -> None:
     else:
         measured, by = list(examples(found, masks, network)), MEASURED_ON
     result = calibrated_student(checkpoint, measured, by)
+    if result is checkpoint:
+        sys.exit(f"{folder}: no held-out photograph that shows a crack and has a mask; use --drawn")
     output = given.output or given.model
     result.save(output)
     reliability = {

@@ -4,7 +4,7 @@ The classifier has learnt from one bit per photograph, and its explanation, refi
 photograph, finds most of the cracks. A student learns from these pixels (weak to strong). Not all
 of them are right, so a pixel has a label only where explanation and photograph agree:
 
-crack     the refined mask contains it; the label is 0.5 to 1, the higher its relevance
+crack     the refined mask contains it; the label rises with the relevance, from 0.5 to 1
 no crack  the photograph shows no line there that is half as dark as the crack, and the relevance is
           below the corridor of the refinement, or is that of a crack within 12 px
 unknown   everything else: relevance far from any dark line, or a dark line without relevance

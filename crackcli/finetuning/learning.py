@@ -35,7 +35,7 @@ from crackcli.progress import Progress, ignore, part
 from crackcli.registry import BY_IMAGE_LABELS, CLASSIFIER, NETWORK_METHODS, find_method
 from crackcli.scenes.scene import Scene, finished_scenes
 from crackcli.scenes.source import find_photographs, inspect_unchanged, read_run_record
-from crackcli.shipped_models import SHIPPED, choose, parse_model, shipped
+from crackcli.shipped_models import MODELS, SHIPPED, choose, shipped
 from crackcli.training.config import TrainConfig
 from crackcli.training.loop import Split, TrainResult, train
 
@@ -167,11 +167,20 @@ def learn(task: LearnTask, progress: Progress = ignore) -> LearnResult:
 
 
 def config_of(task: LearnTask, model: Path) -> TrainConfig:
-    """Return the options of the training of a model: those for its network."""
+    """Return the options of the training of a model: those for its network.
+
+    Raise a `ModelError` if the network does not learn from reviews.
+    """
+    network = Checkpoint.read(model).network
+    if network not in BY_IMAGE_LABELS:
+        raise ModelError(
+            f"{model}: --network {network} does not learn from reviews; give the checkpoint of a "
+            f"{' or '.join(BY_IMAGE_LABELS)} with --from"
+        )
     config = TrainConfig(
         photographs=None,
         output=task.output,
-        network=Checkpoint.read(model).network,
+        network=network,
         start_from=model,
         epochs=EPOCHS,
         minutes=task.minutes,
@@ -216,7 +225,8 @@ def scan_checkpoint(out: Path, scenes: Sequence[Scene]) -> Path:
             f"the checkpoint of a {' or '.join(BY_IMAGE_LABELS)} with --from"
         )
     chosen = read_run_record(out)["options"]["model"]
-    model = choose(None if chosen is None else parse_model(chosen), method).model
+    named = chosen is None or chosen in MODELS  # else a file, maybe without a suffix
+    model = choose(chosen if named else Path(chosen), method).model
     if not isinstance(model, Path):
         return shipped(".safetensors", model or SHIPPED)
     if not model.is_file():

@@ -156,7 +156,7 @@ class StagedScorer:
         report: FractionDone,
     ) -> Encoded:
         """Return the features of the rows ``near`` a strip; those of strips above are kept."""
-        source = raster.info.digest, grid
+        source = f"{raster.info.digest} {raster.info.bands}", grid
         if self.encoded is None or not self.encoded.continues(source, near):
             first = Window(near.row, area.col, near.rows, area.cols)
             self.encoded = Encoded(source, first, [len(cell) for cell in self.fill])
@@ -165,7 +165,6 @@ class StagedScorer:
         for rows in (encoded.halves, encoded.quarters):
             rows.advance(core.row - self.stride_px, near.end_row)
         new = Window(encoded.end_row, near.col, near.end_row - encoded.end_row, near.cols)
-        encoded.end_row = near.end_row
 
         def read(_: None, window: Window) -> UInt8 | None:
             return filled.filled(window.grown(ENCODE_HALO_PX))
@@ -184,6 +183,7 @@ class StagedScorer:
             for number, (window, rgb) in enumerate(zip(windows, images, strict=True)):
                 behind.hand_over(put(window, rgb))
                 report(ENCODED * (number + 1) / len(windows))
+        encoded.end_row = near.end_row  # only now: an interrupted strip is encoded again
         return encoded
 
     def context(

@@ -200,3 +200,20 @@ def test_rows_of_features_move_down():
     rows.put(Window(8, -4, 4, 12), np.full((1, 2, 6), 7, np.float32))
 
     np.testing.assert_array_equal(rows.get(Window(6, 0, 6, 4))[0, 0], [[20, 21], [7, 7], [7, 7]])
+
+
+def test_an_interrupted_strip_is_encoded_again(model, tmp_path, monkeypatch):
+    path = photograph(tmp_path, 205, 331)
+    scorer = StagedScorer(engine_of(model))
+    wanted = relevance(scored(path, scorer, 512))
+    scorer = StagedScorer(engine_of(model))
+
+    def stopped(images):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scorer.engine, "encode", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            scored(path, scorer, 512)
+
+    np.testing.assert_array_equal(relevance(scored(path, scorer, 512)), wanted)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from fakes import DirectEngine, wall
+from tiny import SMALL_STUDENT
 
 pytest.importorskip("torch")  # the package imports it
 
@@ -13,6 +14,8 @@ from crackcli.cracks.tracing import trace_runs
 from crackcli.datasets.pixel_scores import compare
 from crackcli.inference.opening import scorer_of
 from crackcli.masking.refinement import Masking
+from crackcli.networks.checkpoint import Checkpoint
+from crackcli.networks.student import build
 from crackcli.rasters.grid import Window
 from crackcli.rasters.score_mask import CRACK, read_band
 from crackcli.scan.raster import ScanTask, scan_raster
@@ -20,6 +23,7 @@ from crackcli.training.calibration import marks
 from crackcli.training.calibration.logistic import fit_logistic, probability
 from crackcli.training.calibration.marks import CalibrationPhotograph, calibrate_marks
 from crackcli.training.calibration.reliability import weighted_reliability
+from crackcli.training.calibration.student import calibrated_student
 
 SIDE = 128
 
@@ -191,3 +195,20 @@ def test_too_few_false_marks_give_no_confidence():
     assert found.record["false"] == 0
     assert found.record["cracks"] is None
     assert list(found.reliability) == [marks.PIXELS]
+
+
+def test_a_network_whose_logits_fall_where_cracks_are_is_not_calibrated(photographs, caplog):
+    network = build(**SMALL_STUDENT)
+    checkpoint = Checkpoint("student", SMALL_STUDENT, ("crack",), 64, network.state_dict())
+    against = [replace(each, logits=-each.logits) for each in photographs]
+
+    assert calibrated_student(checkpoint, against, "a test") is checkpoint
+    assert "not calibrated" in caplog.text
+
+
+def test_wide_masks_alone_calibrate_nothing(photographs):
+    network = build(**SMALL_STUDENT)
+    checkpoint = Checkpoint("student", SMALL_STUDENT, ("crack",), 64, network.state_dict())
+    wide = [replace(each, exact=False) for each in photographs if each.labelled.any()]
+
+    assert calibrated_student(checkpoint, wide, "a test") is checkpoint

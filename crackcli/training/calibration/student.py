@@ -1,6 +1,7 @@
 """Calibration of a student by photographs that it was not trained on (see
 `crackcli.training.calibration.marks`); without masks, by cracks that are drawn onto them."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import cast
@@ -20,7 +21,10 @@ from crackcli.training.calibration.marks import CalibrationPhotograph, calibrate
 from crackcli.training.validation import network_input
 from crackcli.training.weak_tiles import whole_photograph
 
+log = logging.getLogger(__name__)
+
 RIM_PX = 64  # px; the photograph is reflected there, as in a scan
+LEAST_SCALE = 1e-3  # of the logits; a lower one would leave the same P(crack) everywhere
 COVERED = 0.5  # fraction of a pixel; a drawn crack that covers more of it labels it
 DRAWN_CRACKS = "cracks drawn onto crack-free photographs that were held out of training"
 
@@ -61,11 +65,15 @@ def calibrated_student(
     """Return a checkpoint with calibrated P(crack), from photographs with its own logits.
 
     Its record has the scale and bias that all calibrations together gave to the logits as trained.
-    Without a photograph that shows a crack, the checkpoint is returned as it is.
+    Without a photograph with exact labels that shows a crack, or if the logits do not rise with the
+    labels, the checkpoint is returned as it is.
     """
-    if not any(each.labelled.any() for each in examples):
+    if not any(each.exact and each.labelled.any() for each in examples):
         return checkpoint
     found = calibrate_marks(examples, measured_on)
+    if found.scale < LEAST_SCALE:
+        log.warning("P(crack) is not calibrated: it does not rise with the cracks; train longer")
+        return checkpoint
     earlier = checkpoint.calibration or {"scale": 1.0, "bias": 0.0}
     both = {
         "scale": found.scale * earlier["scale"],
