@@ -8,6 +8,7 @@ import typer
 
 from crackcli.cli import options
 from crackcli.cli.logs import configure_logging, tell
+from crackcli.errors import SomeInputsFailed
 
 if TYPE_CHECKING:
     from crackcli.comparison.write import SceneChanges
@@ -56,12 +57,17 @@ def compare(
     else:
         for path in summary.paths:
             typer.echo(path)
-    if quiet:
-        return
-    for scene in summary.scenes:
+    for scene in () if quiet else summary.scenes:
         tell(
             f"{named(scene)}: {scene.new} new, {scene.grown} grown, {scene.stable} stable, "
             f"{scene.gone} gone"
+        )
+    for name, error in summary.failed.items():
+        tell(f"Error: {name}: {error}")
+    if summary.failed:
+        scenes = len(summary.failed) + len(summary.scenes)
+        raise SomeInputsFailed(
+            f"{len(summary.failed)} of {scenes} scenes could not be compared; the others are done"
         )
 
 

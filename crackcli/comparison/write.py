@@ -16,11 +16,14 @@ uncertainties of widths.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
+from crackcli import __version__
 from crackcli.comparison.campaign import (
     Campaign,
     Report,
@@ -31,15 +34,18 @@ from crackcli.comparison.campaign import (
 )
 from crackcli.comparison.changes import QUANTITIES, Change, CompareTask, compare, windows_equal
 from crackcli.errors import InputError
-from crackcli.files import write_csv
-from crackcli.report.formats.geojson import Collections
+from crackcli.files import lock_folder, write_csv
+from crackcli.outputs import Record, publish, work_folder
+from crackcli.report.formats.geojson import SUFFIXES, Collections
 from crackcli.report.tables.columns import Row, rounded
 from crackcli.scenes.frames import exchange_frame
 from crackcli.scenes.scale import in_mm, in_mm2
-from crackcli.scenes.scene import finished_scenes
+from crackcli.scenes.scene import Scene, finished_scenes
 
 log = logging.getLogger(__name__)
 
+CHANGES, RECORD = "changes", "changes.json"
+RETIRED = tuple(f"{CHANGES}{suffix}" for suffix in SUFFIXES)
 COLUMNS = (
     "change_id",
     "scene_id",
@@ -80,89 +86,122 @@ class ComparisonSummary:
     """The files written, and the scenes compared.
 
     ``made_apart`` lists, by the name of the later scene, the differences between the options of
-    its two scans and reports.
+    its two scans and reports; ``failed`` has the errors of scenes that could not be compared.
     """
 
-    paths: list[Path]
-    scenes: list[SceneChanges]
+    paths: list[Path] = field(default_factory=list)
+    scenes: list[SceneChanges] = field(default_factory=list)
     only_before: list[str] = field(default_factory=list)
     only_after: list[str] = field(default_factory=list)
     made_apart: dict[str, list[str]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def write_comparison(task: CompareTask) -> ComparisonSummary:
     """Compare the scenes that are in both reports; write ``changes.csv`` and ``changes.geojson``.
 
-    Scenes match by name, or because each folder has only one. Raises `InputError` if a report is
-    missing, no scene matches, or the grids of two scenes differ.
+    Scenes match by name, or because each folder has only one. A scene whose grids differ fails,
+    and the others are done. Raises `InputError` if a report is missing or older than its masks, or
+    if no scene matches or all fail, and `Locked` if another run uses the output folder.
     """
     before = {scene.name: scene for scene in finished_scenes(task.before)}
     after = {scene.name: scene for scene in finished_scenes(task.after)}
-    pairs = [(name, name) for name in before if name in after]
-    if len(before) == len(after) == 1:
-        pairs = [(next(iter(before)), next(iter(after)))]
+    pairs = matching_names(before, after)
     if not pairs:
         raise InputError(
             f"{task.before} and {task.after} have no scene of the same name; "
             "give the photographs of both campaigns the same file names and scan them again"
         )
-    for earlier, later in pairs:
-        check_grids(before[earlier], after[later])
     reports = Report.read(task.before), Report.read(task.after)
     for folder, side in ((task.before, 0), (task.after, 1)):
         check_current(folder, [pair[side] for pair in pairs])
-
-    rows: list[Row] = []
-    scenes = []
-    differences = {}
-    table = task.output / "changes.csv"
-    with Collections(task.output, ("changes",)) as collections:
-        for earlier, later in pairs:
-            campaigns = reports[0].campaign(before[earlier]), reports[1].campaign(after[later])
-            differences[later] = scan_differences(
-                before[earlier], after[later]
-            ) + report_differences(reports[0].options[earlier], reports[1].options[later])
-            changes, joints = compare(*campaigns, task)
-            warn_of_width_methods(changes + joints, *campaigns, (task.before, task.after))
-            if not windows_equal(*campaigns):
-                log.warning(
-                    "%s: the largest widths are means over %.3g and %.3g px and are not compared; "
-                    "report both with the same scale (--gsd-mm)",
-                    later,
-                    campaigns[0].window_px,
-                    campaigns[1].window_px,
-                )
-            own = [row_of(change, *campaigns) for change in changes]
-            shapes = np.array([change.geometry for change in changes], dtype=object)
-            frame = exchange_frame(after[later], campaigns[1].scale)
-            collections.add("changes", frame, shapes, own)
-            rows += own
-            kinds = [change.kind for change in changes]
-            counts = {kind: kinds.count(kind) for kind in ("new", "grown", "stable", "gone")}
-            scenes.append(
-                SceneChanges(
-                    earlier,
-                    later,
-                    **counts,
-                    joints=len(joints),
-                    joints_length_px=round(sum(longest_px(joint) for joint in joints), 3),
-                    joints_changed=sum(joint.kind != "stable" for joint in joints),
-                )
-            )
-        write_csv(table, COLUMNS, rows)
     summary = ComparisonSummary(
-        paths=[table, *collections.paths],
-        scenes=scenes,
         only_before=sorted(before.keys() - {earlier for earlier, _ in pairs}),
         only_after=sorted(after.keys() - {later for _, later in pairs}),
-        made_apart={name: found for name, found in differences.items() if found},
     )
+    rows: list[Row] = []
+    with (
+        lock_folder(task.output),
+        work_folder(task.output) as work,
+    ):
+        with Collections(work, (CHANGES,)) as collections:
+            for earlier, later in pairs:
+                try:
+                    check_grids(before[earlier], after[later])
+                    campaigns = (
+                        reports[0].campaign(before[earlier]),
+                        reports[1].campaign(after[later]),
+                    )
+                except InputError as error:
+                    summary.failed[later] = str(error)
+                    continue
+                apart = scan_differences(before[earlier], after[later])
+                apart += report_differences(reports[0].options[earlier], reports[1].options[later])
+                if apart:
+                    summary.made_apart[later] = apart
+                rows += compare_scene(task, campaigns, collections, summary)
+            if not summary.scenes:
+                raise InputError(next(iter(summary.failed.values())))
+        write_csv(work / f"{CHANGES}.csv", COLUMNS, rows)
+        facts = {"crackcli_version": __version__, "before": task.before, "after": task.after}
+        publish(work, Record.read(task.output / RECORD), facts, RETIRED)
+    summary.paths.append(task.output / f"{CHANGES}.csv")
+    summary.paths.extend(task.output / path.name for path in collections.paths)
     for folder, names in ((task.before, summary.only_before), (task.after, summary.only_after)):
         if names:
             log.warning("only in %s, not compared: %s", folder, ", ".join(names))
     warn_of_differences(summary.made_apart)
-    log_joints(scenes)
+    log_joints(summary.scenes)
     return summary
+
+
+def matching_names(
+    before: Mapping[str, Scene], after: Mapping[str, Scene]
+) -> list[tuple[str, str]]:
+    """Return the names of scenes that belong together: equal ones, also where one system composes
+    accented letters and the other does not, or the only one of each folder."""
+    if len(before) == len(after) == 1:
+        return [(next(iter(before)), next(iter(after)))]
+    composed = {normalize("NFC", name): name for name in after}
+    pairs = [
+        (name, name if name in after else composed.get(normalize("NFC", name))) for name in before
+    ]
+    return [(earlier, later) for earlier, later in pairs if later is not None]
+
+
+def compare_scene(
+    task: CompareTask,
+    campaigns: tuple[Campaign, Campaign],
+    collections: Collections,
+    summary: ComparisonSummary,
+) -> list[Row]:
+    """Compare one scene; return its rows, and add its features and its counts."""
+    earlier, later = campaigns
+    changes, joints = compare(earlier, later, task)
+    warn_of_width_methods(changes + joints, earlier, later, (task.before, task.after))
+    if not windows_equal(earlier, later):
+        log.warning(
+            "%s: the largest widths are means over %.3g and %.3g px and are not compared; "
+            "report both with the same scale (--gsd-mm)",
+            later.scene.name,
+            earlier.window_px,
+            later.window_px,
+        )
+    rows = [row_of(change, earlier, later) for change in changes]
+    shapes = np.array([change.geometry for change in changes], dtype=object)
+    collections.add(CHANGES, exchange_frame(later.scene, later.scale), shapes, rows)
+    kinds = [change.kind for change in changes]
+    summary.scenes.append(
+        SceneChanges(
+            earlier.scene.name,
+            later.scene.name,
+            **{kind: kinds.count(kind) for kind in ("new", "grown", "stable", "gone")},
+            joints=len(joints),
+            joints_length_px=round(sum(longest_px(joint) for joint in joints), 3),
+            joints_changed=sum(joint.kind != "stable" for joint in joints),
+        )
+    )
+    return rows
 
 
 def warn_of_width_methods(

@@ -16,6 +16,7 @@ import shapely
 
 from crackcli.errors import InputError
 from crackcli.report.formats.geopackage import read_lines
+from crackcli.report.tables.columns import DRAWN
 from crackcli.scenes.frames import map_frame
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
@@ -31,7 +32,10 @@ HOW_TO_REVIEW = (
     "in QGIS, write accepted or rejected into the column 'review' of the layer 'cracks' and save "
     "the edits"
 )
-COLUMNS = ("crack_id", "scene_id", "review", "length_px", "length_mm", "width_mean_px")
+COLUMNS = (
+    *("crack_id", "scene_id", "review", "length_px", "length_mm"),
+    *("width_mean_px", "width_method"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +116,7 @@ def in_pixels(scene: Scene, rows: Iterable[dict[str, Any]]) -> list[ReviewedCrac
             row["review"],
             line,
             row["width_mean_px"],
-            drawn=not row["crack_id"],
+            drawn=not row["crack_id"] or row["width_method"] == DRAWN,
         )
         for number, (row, line) in enumerate(zip(rows, lines, strict=True))
     ]

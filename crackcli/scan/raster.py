@@ -32,6 +32,7 @@ from crackcli.inference.strips import StripScorer
 from crackcli.inference.views import View, merge_views, score_view
 from crackcli.masking.refinement import Masking
 from crackcli.masking.scene_mask import find_threshold, write_mask
+from crackcli.outputs import keep_aside
 from crackcli.progress import Progress, ignore, in_pixels, part
 from crackcli.rasters.read_ahead import ReadAhead
 from crackcli.rasters.reader import RasterInfo, check_unchanged, inspect
@@ -163,6 +164,8 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
     scene = replace(left.scene, record=SceneRecord(record))
+    for path, _ in left.files.in_the_way:  # only with --overwrite
+        keep_aside(path)
     store.publish(scene, score)
     status = "done" if earlier is None else "masked again"
     return summary(scene, task.source, status, time.monotonic() - began)

@@ -386,3 +386,52 @@ def test_widths_by_different_tones_are_not_compared_but_lengths_are(tmp_path, ca
         "(wall-0001 by photometric, tone encoded; wall-0001 by photometric, tone linear)" in warning
     )
     assert grown["kind"] == "grown"
+
+
+def two_scenes(tmp_path, names):
+    """Reports of two scenes with a crack in folders before and after, by their names."""
+    for folder, scenes in names.items():
+        for name in scenes:
+            write_scene(tmp_path / folder / name, line(LEFT, MIDDLE, RIGHT))
+        write_report(ReportTask(tmp_path / folder, joint_likelihood=1, formats=("csv", "gpkg")))
+    return CompareTask(tmp_path / "before", tmp_path / "after", tmp_path / "changes")
+
+
+def test_scenes_match_by_name_in_composed_and_decomposed_letters(tmp_path):
+    names = {"before": ("Fu\u0308ssen", "Ulm"), "after": ("F\u00fcssen", "Ulm")}
+
+    summary = write_comparison(two_scenes(tmp_path, names))
+
+    assert [(one.before, one.after, one.stable) for one in summary.scenes] == [
+        ("Fu\u0308ssen", "F\u00fcssen", 1),
+        ("Ulm", "Ulm", 1),
+    ]
+    assert (summary.only_before, summary.only_after) == ([], [])
+
+
+def test_a_scene_of_another_size_fails_and_the_others_are_compared(tmp_path):
+    task = two_scenes(tmp_path, {"before": ("east", "west"), "after": ("west",)})
+    write_scene(task.after / "east", np.zeros((90, 90), np.uint8))
+    write_report(ReportTask(task.after, joint_likelihood=1, formats=("csv", "gpkg")))
+
+    done = crackcli("compare", task.before, task.after, "-o", task.output)
+
+    assert done.returncode == 3
+    assert "east differ in size: 200 x 120 px and 90 x 90 px" in done.stderr
+    assert "1 of 2 scenes could not be compared; the others are done" in done.stderr
+    assert [row["scene_id"] for row in read_rows(task.output / "changes.csv")] == ["west"]
+
+
+def test_changes_that_were_edited_are_kept_aside(tmp_path, caplog):
+    task = two_scenes(tmp_path, {"before": ("west",), "after": ("west",)})
+    write_comparison(task)
+    (task.output / "changes.csv").write_text("with my remarks")
+
+    write_comparison(task)
+    write_comparison(task)
+
+    assert (task.output / "changes.edited.csv").read_text() == "with my remarks"
+    assert "changes.csv: not as crackcli left it; kept as changes.edited.csv" in caplog.text
+    assert {path.name for path in task.output.iterdir()} == {
+        *("changes.csv", "changes.edited.csv", "changes.json", "changes.local.geojson", ".lock"),
+    }

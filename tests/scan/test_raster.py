@@ -410,3 +410,17 @@ def test_files_of_an_interrupted_masking_are_removed(photograph, tmp_path):
 
     assert scan(photograph, tmp_path / "wall").status == "unchanged"
     assert not (tmp_path / "wall" / ".crackcli-work").exists()
+
+
+def test_overwrite_keeps_a_mask_that_was_corrected_by_hand(photograph, tmp_path, caplog):
+    summary = scan(photograph, tmp_path / "wall")
+    with rasterio.open(summary.mask, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as file:
+        corrected = file.read(1)
+        corrected[:20] = 1
+        file.write(corrected, 1)
+
+    scan(photograph, tmp_path / "wall", overwrite=True)
+
+    assert (everything(tmp_path / "wall" / "mask.edited.tif") == corrected).all()
+    assert not (everything(summary.mask) == corrected).all()
+    assert "mask.tif: not as crackcli left it; kept as mask.edited.tif" in caplog.text
