@@ -100,34 +100,28 @@ def place(
         return []
     places = np.array([edit.line for edit in edits], dtype=object)
     near = Nearness.of(lines, places, TOLERANCE_PX)
-    linked = {
-        *map(tuple, near.links().tolist()),
-        *((new, old) for old, new in Nearness.of(places, lines, TOLERANCE_PX).links().tolist()),
-    }
+    here: dict[int, set[int]] = {}  # cracks at the place of each edit
+    for new, old in near.links().tolist():
+        here.setdefault(old, set()).add(new)
+    for old, new in Nearness.of(places, lines, TOLERANCE_PX).links().tolist():
+        here.setdefault(old, set()).add(new)
+
     taken = {(new, name) for new, crack in enumerate(cracks) for name in values.get(crack.id, {})}
-    claims: dict[tuple[int, str], list[tuple[Any, float]]] = {}
-    samples = np.bincount(near.crack, minlength=len(lines))
-    for name, value in sorted({(n, v) for e in edits for n, v in e.values.items()}, key=repr):
-        if not allowed(name, value, profiles):
-            continue
-        holders = [number for number, edit in enumerate(edits) if edit.values.get(name) == value]
-        found = np.unique(near.sample[np.isin(near.other, holders)])
-        fraction = np.bincount(near.crack[found], minlength=len(lines)) / samples
-        for new in np.flatnonzero(fraction >= CONTRADICTS).tolist():
-            claims.setdefault((new, name), []).append((value, float(fraction[new])))
     placed: dict[tuple[int, str], list[Any]] = {}
-    for (new, name), rivals in claims.items():
-        agreed = name == NOTE or (len(rivals) == 1 and rivals[0][1] >= COVERED)
-        if agreed and (new, name) not in taken:
-            found_here = placed[new, name] = [value for value, _ in rivals]
-            words = "; ".join(found_here) if name == NOTE else found_here[0]
-            values.setdefault(cracks[new].id, {})[name] = words
+    for name in sorted({name for edit in edits for name in edit.values}):
+        held = [edit.values.get(name) for edit in edits]
+        menu = [value for value in dict.fromkeys(held) if allowed(name, value, profiles)]
+        for new, rivals in claims(near, held, menu).items():
+            agreed = name == NOTE or (len(rivals) == 1 and rivals[0][1] >= COVERED)
+            if agreed and (new, name) not in taken:
+                found = placed[new, name] = [value for value, _ in rivals]
+                words = "; ".join(found) if name == NOTE else found[0]
+                values.setdefault(cracks[new].id, {})[name] = words
     left = []
     for number, edit in enumerate(edits):
-        here = [new for new, old in linked if old == number]
         carried = {
             name
-            for new in here
+            for new in here.get(number, ())
             for name, value in edit.values.items()
             if (new, name) in taken or value in placed.get((new, name), ())
         }
@@ -137,8 +131,29 @@ def place(
     return left
 
 
+def claims(
+    near: Nearness, held: Sequence[Any], menu: Sequence[Any]
+) -> dict[int, list[tuple[Any, float]]]:
+    """Return, for each crack, the values of the ``menu`` near at least a fraction `CONTRADICTS` of
+    it, with these fractions; ``held`` is the value of each edit."""
+    number = {value: index for index, value in enumerate(menu)}
+    holder = np.array([number.get(value, -1) for value in held])[near.other]
+    kept = holder >= 0
+    pairs = np.unique(np.column_stack([near.sample[kept], holder[kept]]), axis=0)
+    owner = np.column_stack([near.crack[pairs[:, 0]], pairs[:, 1]])
+    cells, counts = np.unique(owner, axis=0, return_counts=True)
+    samples = np.bincount(near.crack)
+    found: dict[int, list[tuple[Any, float]]] = {}
+    for (new, value), count in zip(cells.tolist(), counts.tolist(), strict=True):
+        if count >= CONTRADICTS * samples[new]:
+            found.setdefault(new, []).append((menu[value], count / samples[new]))
+    return found
+
+
 def allowed(name: str, value: Any, profiles: SeverityProfiles) -> bool:
-    """Return False for a class that no profile of this report has."""
+    """Return False for None, and for a class that no profile of this report has."""
+    if value is None:
+        return False
     if not (name.startswith("sev_") and name.endswith(CLASS)):
         return True
     menu = {
