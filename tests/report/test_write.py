@@ -222,7 +222,7 @@ def test_an_output_folder_without_a_readable_scene_is_an_error(out):
 def test_an_option_that_contradicts_the_map_stops_before_any_work(tmp_path, mask):
     write_scene(tmp_path / "wall", mask, Affine.scale(0.001, -0.001), CRS.from_epsg(25832).to_wkt())
 
-    with pytest.raises(UsageError, match="a pixel is 0.9973 mm by its map"):
+    with pytest.raises(UsageError, match=r"a pixel is 0\.9973 mm by its map"):
         write_report(ReportTask(tmp_path, gsd_mm=2))
 
 
