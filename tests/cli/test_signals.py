@@ -39,7 +39,8 @@ class SendsSignal(logging.Handler):
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_a_signal_during_a_log_call_of_gdal_is_not_lost(tmp_path, caught):
+def test_a_signal_during_a_log_call_of_gdal_is_not_lost(tmp_path, caught, caplog):
+    caplog.set_level(logging.WARNING, "rasterio")  # commands run by other tests raise it
     path, handler = tmp_path / "wall.tif", SendsSignal()
     with rasterio.open(path, "w", driver="GTiff", dtype="uint8", count=3, height=64, width=64) as f:
         f.write(np.moveaxis(wall(64, 64), -1, 0))
