@@ -353,9 +353,9 @@ def test_a_file_that_is_replaced_while_it_is_inspected_is_noticed(tmp_path, monk
     path = geotiff(tmp_path / "wall.tif")
     find_stretch = reader.find_stretch
 
-    def replace_first(source):
+    def replace_first(*arguments):
         geotiff(tmp_path / "new.tif", compress="deflate").replace(path)
-        return find_stretch(source)
+        return find_stretch(*arguments)
 
     monkeypatch.setattr(reader, "find_stretch", replace_first)
     with pytest.raises(InputError, match=r"wall\.tif: was changed while it was read"):

@@ -92,7 +92,8 @@ def small_blocks(monkeypatch):
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("make", FILES, ids=lambda make: make.__name__)
 def test_reading_ahead_gives_the_same_pixels_as_reading(tmp_path, make, threads):
-    info = inspect(make(tmp_path))
+    chosen = (1, 1, 1) if make is not_all_numbers else ()  # floats are read only if chosen
+    info = inspect(make(tmp_path), chosen)
     rows, cols = info.rows, info.cols
     windows = [
         Window(-70, -50, 160, cols + 100),
