@@ -127,7 +127,7 @@ def test_a_labelled_tile_keeps_labels_on_the_pixels_that_they_belong_to(tmp_path
 
     write_png(tmp_path / "image.png", rgb)
     write_png(tmp_path / "labels.png", to_values((rgb[..., 0] < 100).astype(np.float32)))
-    item = LabelledImage(tmp_path / "image.png", 1, "a", "a", tmp_path / "labels.png")
+    item = LabelledImage(tmp_path / "image.png", 1, "a", "a", pixels=tmp_path / "labels.png")
     crack_free = list_photographs(path.parents[1])[:1]
     tiles = WeakTiles([item, *crack_free], 64, 32)
 

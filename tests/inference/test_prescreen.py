@@ -1,13 +1,14 @@
 """The prescreen skips tiles that clearly show no crack, and no others."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from explaining import explained, write
 from fakes import LocalEngine, wall
 
-from crackcli.errors import DeviceError, OutOfMemory, UsageError
+from crackcli.errors import DeviceError, InTheWay, OutOfMemory, UsageError
 from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.options import ModelOptions
 from crackcli.inference.prescreen import HalfResolutionPrescreen, Int8Prescreen
@@ -194,7 +195,10 @@ def test_a_scan_records_its_prescreen_and_is_repeated_without(cracked, tmp_path)
     scan_raster(task, ClassifierScorer(LocalEngine(), GATE, prescreen))
     record = json.loads((tmp_path / "out/scene.json").read_text())
 
-    again = scan_raster(task, ClassifierScorer(LocalEngine(), GATE))
+    without = ClassifierScorer(LocalEngine(), GATE)
+    with pytest.raises(InTheWay, match="other options"):
+        scan_raster(task, without)
+    again = scan_raster(replace(task, overwrite=True), without)
 
     assert record["scored"]["look"] == THRESHOLD
     assert again.status == "done"

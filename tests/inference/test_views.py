@@ -9,7 +9,7 @@ import rasterio
 from affine import Affine
 from fakes import LocalEngine, wall
 
-from crackcli.errors import UsageError
+from crackcli.errors import InTheWay, UsageError
 from crackcli.inference.classifier_scorer import ClassifierScorer
 from crackcli.inference.strips import StripScores
 from crackcli.inference.views import merge_views, resample_back
@@ -309,7 +309,12 @@ def test_an_interrupted_scan_continues_at_the_zoom_it_had_reached(
 def test_another_zoom_is_scanned_again(photograph, tmp_path):
     scan(photograph, tmp_path / "out", (1.0,))
 
-    summaries = [scan(photograph, tmp_path / "out", zooms) for zooms in ((1.0, 2.0),) * 2]
+    with pytest.raises(InTheWay, match="zooms"):
+        scan(photograph, tmp_path / "out", (1.0, 2.0))
+    summaries = [
+        scan(photograph, tmp_path / "out", (1.0, 2.0), overwrite=overwrite)
+        for overwrite in (True, False)
+    ]
 
     assert [summary.status for summary in summaries] == ["done", "unchanged"]
     assert Scene.read(tmp_path / "out").record.zooms == [1.0, 2.0]
