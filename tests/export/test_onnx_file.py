@@ -218,4 +218,4 @@ def test_the_command_prints_the_path_or_json(checkpoint, capsys):
     command(checkpoint, path, method="gradient", overwrite=True, quiet=True, as_json=True)
 
     told = json.loads(capsys.readouterr().out)
-    assert (told["output"], told["method"], told["start"]) == (str(path), "gradient", "margin")
+    assert (told["output"], told["method"], told["start"]) == (str(path), "gradient", None)
