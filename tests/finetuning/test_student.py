@@ -56,7 +56,15 @@ def test_a_student_unlearns_what_it_marks_on_crack_free_photographs(model, tmp_p
     for row in range(60, 640, 100):
         wave(image, row, range(100, 500), 6, (30, 60, 30))
     cv2.imwrite(str(folder / "green.png"), image)
-    mined = config(None, tmp_path / "mine.safetensors", start_from=model, blend=0.0, epochs=12)
+    mined = config(
+        None,
+        tmp_path / "mine.safetensors",
+        start_from=model,
+        blend=0.0,
+        epochs=30,
+        evaluations=4,
+        learning_rate=3e-3,
+    )
 
     result, (green,) = train_mined(mined, [folder])
 
