@@ -209,6 +209,7 @@ def test_the_metadata_contains_method_and_target(graph):
     assert (facts["method"], facts["start"], facts["reach_px"]) == ("lrp", "margin", 59)
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_path_or_json(checkpoint, capsys):
     from crackcli.cli.export import export as command
 
