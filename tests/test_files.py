@@ -16,6 +16,7 @@ from crackcli.files import (
     atomic_write_in_folder,
     claim_folder,
     lock_folder,
+    remove_files,
     remove_folder,
     sha256,
     write_csv,
@@ -300,3 +301,12 @@ def test_only_a_regular_file_is_a_lock(tmp_path, kind):
 
     assert (tmp_path / "notes.txt").read_text() == "my notes"
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_only_the_named_files_and_what_killed_writes_left_of_them_are_removed(tmp_path):
+    for name in ("best.safetensors", ".best.0f3a.safetensors", "state.pt", "notes.txt"):
+        (tmp_path / name).write_text("x")
+
+    remove_files(tmp_path, ("best.safetensors", "state.pt"))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

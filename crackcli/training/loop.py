@@ -12,7 +12,6 @@ Sources: Loshchilov and Hutter 2017 (cosine schedule), 2019 (AdamW).
 import logging
 import math
 import pickle
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -32,7 +31,7 @@ from crackcli.datasets.folders import (
 )
 from crackcli.engines.device import Device
 from crackcli.errors import InputError, ModelError, UsageError
-from crackcli.files import atomic_write, refuse_existing
+from crackcli.files import atomic_write, refuse_existing, remove_files
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import OBJECTIVES, load
 from crackcli.training.batches import endless_batches
@@ -46,6 +45,7 @@ from crackcli.training.validation import network_input
 log = logging.getLogger(__name__)
 
 CLIP_NORM = 1.0  # of the gradient
+BEST, STATE = "best.safetensors", "state.pt"  # files of a run that is saved
 WARM_UP = 0.1  # fraction of the schedule in which the learning rate rises
 SAVED_AS = {"validation_summary": "judged"}  # key in a saved run, where it is not the field's name
 AUXILIARY_KEY = "second"  # of the auxiliary heads in a saved run
@@ -173,7 +173,8 @@ def warmup_cosine(fraction: float) -> float:
 class Run:
     """A training run: network, averaged network, optimiser and state, saved and resumed together.
 
-    It is saved in ``<output>.run/``, which is removed when the run is finished.
+    It is saved in ``<output>.run/``. When the run is finished, its files are removed, and the
+    folder too if nothing else lies in it.
     """
 
     def __init__(self, objective: Objective[nn.Module], photographs: int, **constant: Any) -> None:
@@ -257,7 +258,7 @@ class Run:
                 "photographs": {"training": training, "held_out": held_out},
             }
             checkpoint = self.checkpoint(network, validation, history | validation.history)
-            checkpoint.save(self.folder / "best.safetensors")
+            checkpoint.save(self.folder / BEST)
         saved = {
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -265,7 +266,7 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "progress": {SAVED_AS.get(name, name): value for name, value in asdict(state).items()},
         }
-        with atomic_write(self.folder / "state.pt") as aside:
+        with atomic_write(self.folder / STATE) as aside:
             torch.save(saved, aside)
 
     def checkpoint(
@@ -286,7 +287,7 @@ class Run:
 
     def resume(self) -> None:
         """Load the last saved state of a killed run with the same options, if there is one."""
-        path = self.folder / "state.pt"
+        path = self.folder / STATE
         if not path.exists():
             return
         try:
@@ -307,7 +308,7 @@ class Run:
 
     def best(self) -> Checkpoint:
         """Read the best checkpoint of the run so far."""
-        return Checkpoint.read(self.folder / "best.safetensors")
+        return Checkpoint.read(self.folder / BEST)
 
     def result(self, checkpoint: Checkpoint) -> TrainResult:
         """Return the result of the run, as the history of a checkpoint records it."""
@@ -322,11 +323,11 @@ class Run:
         )
 
     def finish(self, held_out: Sequence[LabelledImage]) -> TrainResult:
-        """Write the best checkpoint, calibrated, to the output and remove the folder of the run."""
+        """Write the best checkpoint, calibrated, to the output and remove the files of the run."""
         checkpoint = self.objective.calibrated(self.best(), held_out)
         result = self.result(checkpoint)
         checkpoint.save(self.config.output)
-        shutil.rmtree(self.folder)
+        remove_files(self.folder, (BEST, STATE))
         if result.step == 0:
             log.warning(
                 "the weights of %s are kept: on the held-out photographs no later ones were better",
