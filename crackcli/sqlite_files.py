@@ -14,7 +14,6 @@ from pathlib import Path
 from crackcli.errors import InputError, Locked
 
 MAGIC = b"SQLite format 3\0"
-SIDE_FILES = ("-wal", "-shm", "-journal")
 WAIT_S = 2.0  # for the lock of another program
 OWN_TABLES = ("sqlite_", "gpkg_", "rtree_")  # prefixes of tables that SQLite and GDAL maintain
 
@@ -57,12 +56,6 @@ def settle(path: Path) -> None:
 def damaged(path: Path, error: sqlite3.Error) -> InputError:
     """Return the error about a file that SQLite cannot read."""
     return InputError(f"{path}: cannot be read ({error}); move it to another folder")
-
-
-def side_files(path: Path) -> list[Path]:
-    """Return the files that SQLite keeps beside a database and that exist."""
-    found = (path.with_name(path.name + ending) for ending in SIDE_FILES)
-    return [file for file in found if file.exists()]
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Make text of others, such as the name of a file, safe to print and to put into a table."""
 
 import re
+from collections.abc import Sequence
 
 # Control characters, marks that reverse the direction of text, and bytes that are not UTF-8.
 UNPRINTABLE = re.compile(
@@ -26,6 +27,11 @@ def escaped(found: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def first_names(names: Sequence[str], most: int = 3) -> str:
+    """Return at most so many names for a message."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def clean_name(text: str) -> str:

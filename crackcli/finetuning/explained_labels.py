@@ -41,7 +41,7 @@ from crackcli.masking.refinement import (
 from crackcli.masking.scene_mask import Scores
 from crackcli.progress import Progress, ignore, part
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import inspect, read_windows
+from crackcli.rasters.photograph import read_photograph
 from crackcli.rasters.score_mask import CRACK, read_band
 from crackcli.rasters.writing.images import write_png
 from crackcli.scan.raster import ScanTask, scan_raster
@@ -118,9 +118,7 @@ def explained_labels(photograph: Path, scorer: StripScorer) -> Float32:
         mask = read_band(scanned.mask) == CRACK
         with Scores(scanned.mask.with_name("score.tif")) as scores:
             score, _ = scores.read(Window(0, 0, *mask.shape))
-    info = inspect(photograph)
-    (_, rgb), *_ = read_windows(info, [Window(0, 0, *mask.shape)])
-    return agreement(rgb, mask, score, scanned.threshold)
+    return agreement(read_photograph(photograph), mask, score, scanned.threshold)
 
 
 def agreement(rgb: UInt8, mask: Bools, score: Float32, threshold: float) -> Float32:

@@ -33,11 +33,11 @@ from crackcli.report.tracing import ReportTask, trace_scene
 from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene, finished_folders
 from crackcli.sqlite_files import settle
+from crackcli.texts import first_names
 
 log = logging.getLogger(__name__)
 
 TRACING = 0.8  # fraction of the time spent on tracing; the rest on writing
-MAX_NAMES = 3  # scenes named in one message
 # Files of an earlier report that this one may not write: one kind of coordinates has no scene now.
 RETIRED = tuple(f"{stem}{suffix}" for stem in STEMS for suffix in SUFFIXES)
 
@@ -187,11 +187,6 @@ def log_coordinates(scenes: list[SceneReport]) -> None:
                 first_names(names),
                 unit,
             )
-
-
-def first_names(names: list[str]) -> str:
-    """Return at most `MAX_NAMES` names for a message."""
-    return ", ".join(names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")
 
 
 class SceneSpool:

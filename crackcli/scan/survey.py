@@ -32,12 +32,11 @@ from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scan.raster import ScanSummary, ScanTask, scan_raster
 from crackcli.scenes.recorded_scale import Hints
 from crackcli.shipped_models import choose
+from crackcli.texts import first_names
 
 NO_MEMORY = "{}: not enough free memory; free some, or give a smaller --core-px"
 
 log = logging.getLogger(__name__)
-
-MAX_NAMES = 3  # scenes named in one message
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ def warn_of_report(out: Path, scenes: Sequence[ScanSummary]) -> None:
         log.warning(
             "%s: its report is older than the masks of %s; run crackcli report %s",
             out,
-            ", ".join(changed[:MAX_NAMES]) + (", ..." if len(changed) > MAX_NAMES else ""),
+            first_names(changed),
             out,
         )
 

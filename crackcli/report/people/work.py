@@ -19,6 +19,7 @@ from crackcli.report.tables.columns import GEOPACKAGE
 from crackcli.report.tables.rows import SceneCracks
 from crackcli.report.tables.severity_columns import SeverityProfiles
 from crackcli.sqlite_files import is_sqlite, settle
+from crackcli.texts import first_names
 
 log = logging.getLogger(__name__)
 
@@ -113,5 +114,5 @@ class WorkOfPeople:
                 "%d edits of the earlier report have no place in this one (%s); they are kept in "
                 "report.json, and the next report tries them again",
                 len(left),
-                ", ".join(names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else ""),
+                first_names(names, MAX_NAMES),
             )
