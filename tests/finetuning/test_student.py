@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from reviewed import wave, write_reviewed_scan
-from tiny import SMALL_STUDENT, picture, write_photographs
+from tiny import picture, student_config, write_photographs
 
 pytest.importorskip("torch")
 
@@ -19,26 +19,13 @@ from crackcli.finetuning.reviews import ACCEPTED, REJECTED
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.scenes.scene import finished_scenes
 from crackcli.shipped_models import shipped
-from crackcli.training import TrainConfig, train
+from crackcli.training import train
 from crackcli.training.objectives.weak_segmentation import WeakSegmentation
 from crackcli.training.pixel_targets import read_pixel_labels
 
 
 def config(photographs, output, **changes):
-    given = {
-        "photographs": photographs,
-        "output": output,
-        "network": "student",
-        "arguments": SMALL_STUDENT,
-        "epochs": 50,
-        "batch_size": 8,
-        "learning_rate": 1e-2,
-        "device": "cpu",
-        "held_out": 0.25,
-        "evaluations": 1,
-        "calibrate": False,
-    }
-    return TrainConfig(**given | changes)
+    return student_config(photographs, output, **{"evaluations": 1, "calibrate": False} | changes)
 
 
 @pytest.fixture(scope="module")

@@ -58,3 +58,21 @@ def train_shallow(photographs, output):
         evaluations=1,
     )
     return train(config).output
+
+
+def student_config(photographs, output, **changes):
+    """Return options that train a small student in seconds."""
+    from crackcli.training import TrainConfig
+
+    given = {
+        "photographs": photographs,
+        "output": output,
+        "network": "student",
+        "arguments": SMALL_STUDENT,
+        "epochs": 50,
+        "batch_size": 8,
+        "learning_rate": 1e-2,
+        "device": "cpu",
+        "held_out": 0.25,
+    }
+    return TrainConfig(**given | changes)

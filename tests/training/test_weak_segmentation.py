@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 import pytest
-from tiny import SMALL_STUDENT, write_photographs
+from tiny import student_config, write_photographs
 
 torch = pytest.importorskip("torch")
 
@@ -17,26 +17,13 @@ from crackcli.inference.options import ModelOptions
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.calibration import marks
 from crackcli.training.calibration.student import DRAWN_CRACKS
-from crackcli.training.config import TrainConfig
 from crackcli.training.loop import train
 from crackcli.training.objectives import weak_segmentation as weak
 from crackcli.training.weak_tiles import UNKNOWN, WeakTiles, whole_photograph
 
 
 def config(photographs, output, **changes):
-    given = {
-        "photographs": photographs,
-        "output": output,
-        "network": "student",
-        "arguments": SMALL_STUDENT,
-        "epochs": 50,
-        "batch_size": 8,
-        "learning_rate": 1e-2,
-        "device": "cpu",
-        "held_out": 0.25,
-        "evaluations": 2,
-    }
-    return TrainConfig(**given | changes)
+    return student_config(photographs, output, **{"evaluations": 2} | changes)
 
 
 @pytest.fixture(scope="module")
