@@ -48,6 +48,10 @@ Verbose = Annotated[
 ]
 AsJson = Annotated[bool, Option("--json", help="Print the result as JSON.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
+PhotographsFolder = Annotated[
+    Path | None,
+    Option(exists=True, help="Folder of the photographs, if they were moved since the scan."),
+]
 GsdMm = Annotated[
     float | None,
     Option(

@@ -24,6 +24,7 @@ def report(
     tone: options.ToneName = None,
     asset_id: options.AssetId = None,
     campaign_id: options.CampaignId = None,
+    photographs: options.PhotographsFolder = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     as_json: options.AsJson = False,
@@ -43,7 +44,9 @@ def report(
     separately; they are in the joints layer of cracks.gpkg and in joints.geojson. Without a map
     the files are cracks.local.geojson and joints.local.geojson.
 
-    Scenes that cannot be read are listed as errors; the others are reported.
+    What people changed in cracks.gpkg of an earlier report (reviews, notes, drawn cracks, styles)
+    is carried over, and so is its --gsd-mm. Scenes that cannot be read are listed as errors; the
+    others are reported.
 
         crackcli report out
         crackcli report out --gsd-mm 0.5 --min-length-px 50
@@ -64,6 +67,7 @@ def report(
         tone=tone,
         asset_id=asset_id,
         campaign_id=campaign_id,
+        photographs=photographs,
     )
     gc.set_threshold(COLLECT)
     with show_progress("report", quiet=quiet) as report_progress:

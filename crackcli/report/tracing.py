@@ -59,6 +59,7 @@ class ReportTask:
     )
     asset_id: str | None = None  # name of the structure or element, for the tables
     campaign_id: str | None = None  # name of the survey
+    photographs: Path | None = None  # folder of the photographs, if they or ``out`` were moved
     formats: tuple[str, ...] = tuple(FORMATS)
 
     def __post_init__(self) -> None:
@@ -101,7 +102,7 @@ def trace_scene(
     assessed_px, assessed = traced.assessed_px, None
     del traced  # memory: the measured cracks replace these
     tags, optics = read_tags(scene.score), None
-    info = find_photograph(scene, task.out, has_lines=bool(cracks or joints))
+    info = find_photograph(scene, task, has_lines=bool(cracks or joints))
     if info is not None:
         # Both read the photograph and are independent of each other.
         with ThreadPoolExecutor(1) as background:
@@ -149,11 +150,11 @@ def window_px(scale: Scale | None) -> float:
     return max(MIN_WINDOW_PX, WINDOW_MM / scale.mm_per_px) if scale else widths.WINDOW_PX
 
 
-def find_photograph(scene: Scene, out: Path, *, has_lines: bool) -> RasterInfo | None:
+def find_photograph(scene: Scene, task: ReportTask, *, has_lines: bool) -> RasterInfo | None:
     """Return the photograph that was scanned; log the reason and return None if it is not
     available. The reason is a warning if the scene has lines to measure."""
     try:
-        return inspect_original(out, scene, REMEDY)
+        return inspect_original(task.out, scene, REMEDY, task.photographs)
     except InputError as error:
         if has_lines:
             log.warning(

@@ -88,6 +88,7 @@ def trace_all(
             failed[folder.name] = str(error)
         else:
             known.append((scene, scale))
+    known = without_copies(known)
     for number, (scene, scale) in enumerate(known):
         began = time.monotonic()
         own = in_pixels(
@@ -100,6 +101,40 @@ def trace_all(
             failed[scene.name] = str(error)
         log.debug("%s: measured in %.2f s", scene.name, time.monotonic() - began)
     return failed
+
+
+def without_copies(
+    scenes: Sequence[tuple[Scene, Scale | None]],
+) -> list[tuple[Scene, Scale | None]]:
+    """Return the scenes without those that show the same file as another, and log their names: a
+    photograph that was renamed and scanned again would count twice. The last scan counts."""
+    latest: dict[str, tuple[float, str]] = {}
+    for scene, _ in scenes:
+        written = (scene.folder / "scene.json").stat().st_mtime
+        key = source_key(scene)
+        latest[key] = max(latest.get(key, (0.0, "")), (written, scene.name))
+    left = []
+    for scene, scale in scenes:
+        _, last = latest[source_key(scene)]
+        if last != scene.name:
+            log.warning(
+                "%s: left out, as %s shows the same photograph and was scanned later; delete the "
+                "folder %s, or report it from another output folder",
+                scene.name,
+                last,
+                scene.folder,
+            )
+        else:
+            left.append((scene, scale))
+    return left
+
+
+def source_key(scene: Scene) -> str:
+    """Return what is the same for two scans of one photograph: all of its record but its name and
+    place; the name of the scene if there is no record."""
+    source = scene.record.subset(["source"]).get("source", {})
+    known = {name: value for name, value in source.items() if name not in ("file", "path")}
+    return repr(sorted(known.items())) if "sha256" in known else scene.name
 
 
 def write_files(

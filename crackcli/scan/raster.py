@@ -47,6 +47,7 @@ from crackcli.scan.strip_store import PackedStrip, StripStore
 from crackcli.scenes import recorded_scale
 from crackcli.scenes.record import MaskingRecord, SceneFacts, SceneRecord, TileGridRecord
 from crackcli.scenes.scene import Scene
+from crackcli.scenes.source import relative_to, store_path
 from crackcli.threads import BackgroundWorker, ThreadPool, thread_count
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,7 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
                 earlier.mask,
             )
         recorded_scale.store_scales(earlier, scales)
+        store_path(task.folder.parent, Scene.read(earlier.folder), task.source)
         return summary(earlier, task.source, "unchanged", 0.0)
 
     seconds = {} if earlier is None else dict(earlier.record.seconds)
@@ -146,6 +148,7 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
     record: SceneFacts = {
         "source": {
             "file": info.path.name,
+            "path": relative_to(task.folder.parent, task.source),
             "sha256": info.digest,
             "megapixels": round(info.megapixels, 3),
             "orientation": info.orientation,

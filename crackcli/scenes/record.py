@@ -30,10 +30,11 @@ Prescreening = float | list[str | float] | None  # option --look; a list for --l
 
 
 class SourceRecord(TypedDict):
-    """The photograph as a file; ``orientation`` is that of EXIF, ``stretch`` the value range of
-    data that is not 8 bit."""
+    """The photograph as a file; ``path`` is relative to the output folder, ``orientation`` that of
+    EXIF, ``stretch`` the value range of data that is not 8 bit."""
 
     file: str
+    path: NotRequired[str]
     sha256: str
     megapixels: float
     orientation: int
@@ -175,6 +176,11 @@ class SceneRecord:
         return cast("str | None", self._at("source", "file"))
 
     @property
+    def source_path(self) -> str | None:
+        """Path of the photograph relative to the output folder; None if missing."""
+        return cast("str | None", self._at("source", "path"))
+
+    @property
     def source_sha256(self) -> str | None:
         """Digest of the photograph's file; None if missing."""
         return cast("str | None", self._at("source", "sha256"))
@@ -299,6 +305,10 @@ class SceneRecord:
     def subset(self, names: Sequence[str]) -> dict[str, Any]:
         """Return those of the top keys ``names`` that the file contains, with their values."""
         return {name: self.facts[name] for name in names if name in self.facts}
+
+    def with_source_path(self, path: str) -> "SceneRecord":
+        """Return the same record with another path of the photograph."""
+        return SceneRecord({**self.facts, "source": {**self.facts["source"], "path": path}})
 
     def with_files(self, digests: Mapping[str, str]) -> "SceneRecord":
         """Return the same record with the digests of its files."""

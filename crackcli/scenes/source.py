@@ -1,9 +1,12 @@
 """The photograph that a scene was scanned from, and a check that it is still the same file."""
 
 import json
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
+from unicodedata import normalize
 
 from crackcli.errors import InputError
 from crackcli.rasters.reader import RasterInfo, inspect
@@ -20,52 +23,92 @@ def read_run_record(out: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({error}); scan again into {out}") from error
 
 
+def relative_to(out: Path, source: Path) -> str:
+    """Return the path of a photograph relative to the output folder ``out``, so that both can be
+    moved together; on another drive its whole path."""
+    try:
+        return Path(os.path.relpath(source.resolve(), out.resolve())).as_posix()
+    except ValueError:
+        return source.resolve().as_posix()
+
+
+def store_path(out: Path, scene: Scene, source: Path) -> None:
+    """Write ``scene.json`` of a finished scene again if its photograph lies elsewhere now."""
+    path = relative_to(out, source)
+    if scene.record.source_path != path:
+        replace(scene, record=scene.record.with_source_path(path)).write()
+
+
 def find_photographs(out: Path, scenes: Sequence[Scene]) -> list[Path]:
     """Return the paths of the photographs of ``scenes``; see `find_photograph`."""
-    record = read_run_record(out)
-    return [find_photograph(out, scene, record) for scene in scenes]
+    return [find_photograph(out, scene) for scene in scenes]
 
 
-def find_photograph(out: Path, scene: Scene, record: dict[str, Any]) -> Path:
-    """Return the path of a scene's photograph by the ``record`` of ``run.json``.
+def find_photograph(out: Path, scene: Scene, photographs: Path | None = None) -> Path:
+    """Return the path of a scene's photograph.
 
-    A scene that is not listed there is of an earlier run: its file name is searched for in the
-    folders of the photographs that are. Raises `InputError` if the photograph is not found.
+    It is searched for in the folder ``photographs`` if that is given, where ``scene.json`` places
+    it, where ``run.json`` does, and beside the photographs of that run. Of several files the one
+    that was scanned counts. Raises `InputError` if there is none.
     """
+    file = scene.record.source_file or ""
+    places: list[Path] = []
+    if photographs is not None and file:
+        places += sorted(path for path in photographs.rglob("*") if same_name(path.name, file))
+    if scene.record.source_path is not None:
+        places.append(Path(os.path.normpath(out / scene.record.source_path)))
+    listed: dict[str, Path] = {}
     try:
-        named = {entry["scene"]: Path(entry["source"]) for entry in record["scenes"]}
+        listed = listed_sources(out)
+    except InputError:
+        if not places:
+            raise
+    if scene.name in listed:
+        places.append(listed[scene.name])
+    elif file:
+        places += sorted({path.parent / file for path in listed.values()})
+    found = {path.resolve(): path for path in places if path.is_file()}
+    if len(found) > 1:
+        found = {real: path for real, path in found.items() if is_source(path, scene)} or found
+    if found:
+        return next(iter(found.values()))
+    if not places:
+        raise InputError(
+            f"{out / 'run.json'} does not list the photograph of {scene.name}; give its folder "
+            "with crackcli report --photographs, or repeat the command that scanned it into "
+            f"{out} (finished scenes are kept)"
+        )
+    raise InputError(
+        f"{places[-1]}, the photograph of {scene.name}, does not exist; bring it back, or give its "
+        "folder with crackcli report --photographs"
+    )
+
+
+def same_name(name: str, other: str) -> bool:
+    """Return True for two names with the same letters, composed or not."""
+    return normalize("NFC", name) == normalize("NFC", other)
+
+
+def listed_sources(out: Path) -> dict[str, Path]:
+    """Return the photographs that ``run.json`` lists, by scene; raises `InputError` if it cannot be
+    read."""
+    try:
+        return {one["scene"]: Path(one["source"]) for one in read_run_record(out)["scenes"]}
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{out / 'run.json'}: cannot be read ({error!r}); scan again into {out}"
         ) from error
-    if scene.name not in named:
-        file = scene.record.source_file or ""
-        beside = sorted({path.parent / file for path in named.values()})
-        found = [path for path in beside if file and path.is_file()]
-        if found:  # several folders may contain a file of this name
-            same = [path for path in found if len(found) > 1 and is_source(path, scene)]
-            named[scene.name] = [*same, *found][0]
-    if scene.name not in named:
-        raise InputError(
-            f"{out / 'run.json'} does not list the photograph of {scene.name}; repeat the command "
-            f"that scanned it into {out} (finished scenes are kept)"
-        )
-    source = named[scene.name]
-    if not source.is_file():
-        raise InputError(
-            f"{source}, the photograph of {scene.name}, does not exist; bring it back, or change "
-            "into the folder in which it was scanned"
-        )
-    return source
 
 
-def inspect_original(out: Path, scene: Scene, remedy: str) -> RasterInfo:
-    """Inspect the photograph that ``scene`` of ``out`` was scanned from.
+def inspect_original(
+    out: Path, scene: Scene, remedy: str, photographs: Path | None = None
+) -> RasterInfo:
+    """Inspect the photograph that ``scene`` of ``out`` was scanned from; see `find_photograph`.
 
     Raises `InputError` if it is unknown, missing or was changed since; the last error proposes
     the ``remedy``.
     """
-    return inspect_unchanged(scene, find_photograph(out, scene, read_run_record(out)), remedy)
+    return inspect_unchanged(scene, find_photograph(out, scene, photographs), remedy)
 
 
 def is_source(path: Path, scene: Scene) -> bool:
