@@ -46,6 +46,14 @@ def selftest(
     ] = None,
     seed: options.Seed = 0,
     gsd_mm: options.GsdMm = None,
+    page: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Which full-size page of IMAGE, from 1, if it is a TIFF with several.",
+            show_default=False,
+        ),
+    ] = None,
     model: options.Model = None,
     method: options.Method = None,
     start: options.Start = None,
@@ -99,6 +107,7 @@ def selftest(
         contrast=contrast,
         seed=seed,
         gsd_mm=gsd_mm,
+        page=page,
         model_options=ModelOptions(
             model=model,
             method=method,

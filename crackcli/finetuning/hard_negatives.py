@@ -169,13 +169,13 @@ def mine(
         log.warning("skipped: %s", failure.message)
     found: list[LabelledImage] = []
     photographs: list[NegativePhotograph] = []
-    for number, (name, path) in enumerate(rasters.items()):
+    for number, (name, (path, page)) in enumerate(rasters.items()):
 
         def report(fraction: float, number: int = number, name: str = name) -> None:
             progress((number + fraction) / len(rasters), f"classifying {name}")
 
         try:
-            info = inspect(path)
+            info = inspect(path, page=page)
             entry = record.find(name, info.digest) or mine_photograph(
                 info, name, engine, folder, seed, report
             )

@@ -1,8 +1,7 @@
 """EXIF orientation of a photograph in any container.
 
 GDAL reports it for JPEG only. PNG keeps EXIF in the chunk ``eXIf``, WebP in the chunk ``EXIF`` of
-its RIFF, JPEG 2000 in a box ``uuid``; TIFF itself has the tag. EXIF is a TIFF, too: a header with
-the byte order and the place of the first directory, whose entries are 12 bytes (20 in BigTIFF).
+its RIFF, JPEG 2000 in a box ``uuid``; TIFF itself has the tag, in each page. EXIF is a TIFF, too.
 A file that breaks these rules has no orientation; if it is damaged, its pixels show that.
 """
 
@@ -12,21 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from crackcli.rasters.access.tiff import ORIENTATION, Directory, directories
 from crackcli.rasters.grid import ORIENTATIONS
 
-ORIENTATION_TAG, SHORT = 0x0112, 3
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JP2_EXIF = b"JpgTiffExif->JP2"
 MAX_PARTS = 100_000  # chunks or boxes that are searched
 BROKEN = (OSError, struct.error, ValueError, OverflowError)  # raised where the rules are broken
 
 
-def find_orientation(path: Path, driver: str, tag: str | None) -> int:
+def find_orientation(
+    path: Path, driver: str, tag: str | None, page: Directory | None = None
+) -> int:
     """Return the EXIF orientation of a file that GDAL reads by ``driver``, 1 to 8; 1 if it is
-    missing or invalid. ``tag`` is the value that GDAL reports, if it does."""
+    missing or invalid. ``tag`` is the value that GDAL reports, if it does; ``page`` is that of a
+    TIFF."""
     value = 1
     if tag is not None:
         value = int(tag) if tag.isdigit() else 1
+    elif page is not None:
+        value = page.number(ORIENTATION, 1)
     elif driver in READERS and path.is_file():
         with (
             contextlib.suppress(*BROKEN),
@@ -38,26 +42,8 @@ def find_orientation(path: Path, driver: str, tag: str | None) -> int:
 
 def of_tiff(file: BinaryIO, start: int = 0) -> int:
     """Return the orientation of a TIFF, or EXIF, that begins at ``start``."""
-    file.seek(start)
-    header = file.read(8)
-    order = {b"II": "<", b"MM": ">"}.get(header[:2])
-    if order is None:
-        return 1
-    (version,) = struct.unpack(f"{order}H", header[2:4])
-    if version == 43:  # BigTIFF
-        (place,) = struct.unpack(f"{order}Q", file.read(8))
-        count_form, entry_form = f"{order}Q", f"{order}HHQH6x"
-    else:
-        (place,) = struct.unpack(f"{order}I", header[4:8])
-        count_form, entry_form = f"{order}H", f"{order}HHIH2x"
-    file.seek(start + place)
-    (count,) = struct.unpack(count_form, file.read(struct.calcsize(count_form)))
-    for _ in range(min(count, 2**16)):
-        entry = file.read(struct.calcsize(entry_form))
-        tag, kind, _, value = struct.unpack(entry_form, entry)
-        if tag == ORIENTATION_TAG:
-            return value if kind == SHORT else 1
-    return 1
+    first = next(directories(file, start), None)
+    return 1 if first is None else first.number(ORIENTATION, 1)
 
 
 def of_png(file: BinaryIO) -> int:

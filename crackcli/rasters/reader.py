@@ -23,6 +23,7 @@ from rasterio.enums import ColorInterp, Resampling
 from crackcli.arrays import Bools, Int64, UInt8
 from crackcli.errors import InputError
 from crackcli.rasters.access.opening import input_errors, open_raster
+from crackcli.rasters.access.pages import find_page
 from crackcli.rasters.access.state import FileState, digest_of, files_of
 from crackcli.rasters.access.tiff import check_colour_map
 from crackcli.rasters.bands import (
@@ -64,9 +65,10 @@ class RasterInfo:
     crs_wkt: str | None
     orientation: int  # EXIF, 1 upright
     stretch: tuple[float, float] | None  # values that become 0 and 255; None: 8 bits as they are
-    digest: str  # SHA-256 of all files that the pixels come from
+    digest: str  # SHA-256 of all files that the pixels come from, and of which page
     masked: bool = True  # False: all pixels are valid
     bands: tuple[int, ...] = ()  # chosen as colours, from 1; none: those that the file declares
+    page: int | None = None  # which full-size page of the file, from 1; None: it has only one
     gamma: float | None = None  # exponent that the file says encodes light; None: as sRGB
     files: tuple[FileState, ...] = ()  # that the pixels come from, as they were inspected
 
@@ -89,17 +91,18 @@ class Pixels:
     valid: Bools
 
 
-def inspect(path: Path, bands: tuple[int, ...] = ()) -> RasterInfo:
+def inspect(path: Path, bands: tuple[int, ...] = (), page: int | None = None) -> RasterInfo:
     """Return the size, place and content of the raster ``path``.
 
-    ``bands`` (from 1) are those to read as colours; none: those that the file declares. Raises
-    `InputError` if it cannot be scanned: not an image, unsupported colours, or too small.
+    ``bands`` (from 1) are those to read as colours; none: those that the file declares. ``page``
+    is one of its full-size pages; None: its only one. Raises `InputError` if it cannot be scanned:
+    not an image, several pages, unsupported colours, or too small.
     """
     began = FileState.of(path)
-    with open_raster(path) as source:
+    with open_raster(path, page=page) as source:
         files = tuple(map(FileState.of, files_of(path, source)))
-        if source.driver == "GTiff":
-            check_colour_map(path)
+        directory = find_page(path, page)[0] if source.driver == "GTiff" else None
+        check_colour_map(path, directory)
         if source.count == 0:
             raise InputError(f"{path}: no bands; give one of the rasters that it refers to")
         if any(kind.startswith("complex") for kind in source.dtypes):
@@ -110,7 +113,7 @@ def inspect(path: Path, bands: tuple[int, ...] = ()) -> RasterInfo:
         if plain and source.gcps[0]:
             log.warning("%s: ground control points but no grid; warp it for a map", path.name)
         tag = source.tags().get("EXIF_Orientation")
-        orientation = find_orientation(path, source.driver, tag) if plain else 1
+        orientation = find_orientation(path, source.driver, tag, directory) if plain else 1
         rows, cols = ORIENTATIONS[orientation].shape(source.shape)
         if min(rows, cols) < MIN_SIDE_PX:
             raise InputError(
@@ -131,10 +134,11 @@ def inspect(path: Path, bands: tuple[int, ...] = ()) -> RasterInfo:
             crs_wkt=source.crs.to_wkt() if source.crs else None,
             orientation=orientation,
             stretch=find_stretch(source, colours, gamma),
-            digest=digest_of(each.path for each in files),
+            digest=digest_of((each.path for each in files), page),
             masked=not is_all_valid(source) or has_nodata_values(source),
             gamma=gamma,
             bands=bands,
+            page=page,
             files=files,
         )
     if files[0] != began:
@@ -165,7 +169,7 @@ def check_unchanged(info: RasterInfo, *, thorough: bool = False) -> None:
     before = [(each.size, each.modified_ns) for each in info.files]
     same = [(each.size, each.modified_ns) for each in now] == before
     if same and (thorough or tuple(now) != info.files):
-        same = not now or digest_of([each.path for each in now]) == info.digest
+        same = not now or digest_of([each.path for each in now], info.page) == info.digest
     if not same:
         raise changed(info.path)
 
@@ -192,7 +196,7 @@ class Raster:
         self.stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Raster":
-        self.source = self.stack.enter_context(open_raster(self.info.path))
+        self.source = self.stack.enter_context(open_raster(self.info.path, page=self.info.page))
         self.bands = list(self.info.bands) or colour_bands(self.source)
         self.palette = find_palette(self.source)
         self.block: tuple[int, int] = self.source.block_shapes[0]

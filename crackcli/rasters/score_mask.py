@@ -68,7 +68,7 @@ def is_readable(path: Path) -> bool:
     return True
 
 
-def read_tags(path: Path) -> dict[str, str]:
-    """Return the tags of a score or mask raster."""
-    with open_raster(path) as source:
+def read_tags(path: Path, page: int | None = None) -> dict[str, str]:
+    """Return the tags of a raster, or of one page of it."""
+    with open_raster(path, page=page) as source:
         return dict(source.tags())

@@ -26,6 +26,8 @@ def fingerprint(
         reading["orientation"] = info.orientation
     if info.bands:
         reading["bands"] = list(info.bands)
+    if info.page is not None:
+        reading["page"] = info.page
     if info.gamma is not None:
         reading["gamma"] = info.gamma
     return {

@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from crackcli.errors import InputError
 from crackcli.files import WORK
 from crackcli.rasters.access.opening import check_exists
+from crackcli.rasters.access.pages import Page, pages_of
 from crackcli.rasters.reader import SUFFIXES
 from crackcli.texts import clean_name
 
@@ -27,14 +29,18 @@ class Failure:
     exit_code: int
 
 
-def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure]]:
-    """Return the files of all scenes by scene name, and the sources that cannot be found.
+def find_rasters(
+    sources: Sequence[Path], only: int | None = None
+) -> tuple[dict[str, Page], list[Failure]]:
+    """Return the photographs of all scenes by scene name, and the sources that cannot be found.
 
-    A folder stands for the images in it. A scene is named after the stem of its file; if two files
-    share it, after stem and suffix; if these are shared too, with the name of the folder in front.
+    A folder stands for the images in it, a file for each of its full-size pages, or for the one
+    ``only``. A scene is named
+    after the stem of its file, and its page if it is not the first; if two photographs share this,
+    after stem and suffix; if these are shared too, with the name of the folder in front.
     Names that differ only in case count as shared, as some file systems treat them as equal.
     """
-    files: dict[Path, Path] = {}
+    files: dict[Path, list[Page]] = {}
     failures: list[Failure] = []
     for source in sources:
         try:
@@ -47,30 +53,37 @@ def find_rasters(sources: Sequence[Path]) -> tuple[dict[str, Path], list[Failure
                 message = f"{path}: its name gives no name for a scene; rename it"
                 failures.append(Failure(path, message, InputError.exit_code))
             else:
-                files.setdefault(path.parent.resolve() / path.name, path)
-    names: list[Callable[[Path], str]] = [
-        lambda path: clean_name(path.stem),
-        lambda path: clean_name(f"{path.stem}_{path.suffix[1:].lower()}"),
-        lambda path: clean_name(
-            f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:].lower()}"
-        ),
+                real = path.parent.resolve() / path.name
+                files[real] = files.get(real) or (
+                    pages_of(path) if only is None else [Page(path, only)]
+                )
+    names: list[Callable[[Page], str]] = [
+        lambda page: clean_name(page.stem),
+        lambda page: clean_name(f"{page.stem}_{suffix_of(page)}"),
+        lambda page: clean_name(f"{page.path.resolve().parent.name}_{page.stem}_{suffix_of(page)}"),
     ]
-    left, named = list(files.values()), dict[str, Path]()
+    pages = list(chain.from_iterable(files.values()))
+    left, named = pages, dict[str, Page]()
     for name in names:
         taken = Counter(known.casefold() for known in named)
-        taken.update(name(path).casefold() for path in left)
+        taken.update(name(page).casefold() for page in left)
         unique = [
-            path
-            for path in left
-            if taken[name(path).casefold()] == 1 and not name(path).casefold().endswith(OUR_ENDINGS)
+            page
+            for page in left
+            if taken[name(page).casefold()] == 1 and not name(page).casefold().endswith(OUR_ENDINGS)
         ]
-        named |= {name(path): path for path in unique}
-        left = [path for path in left if path not in unique]
-    for path in left:
-        message = f"{path}: another file leads to the same scene name; rename one"
-        failures.append(Failure(path, message, InputError.exit_code))
-    ordered = {path: name for name, path in named.items()}
-    return {ordered[path]: path for path in files.values() if path in ordered}, failures
+        named |= {name(page): page for page in unique}
+        left = [page for page in left if page not in unique]
+    for page in left:
+        message = f"{page.path}: another file leads to the same scene name; rename one"
+        failures.append(Failure(page.path, message, InputError.exit_code))
+    ordered = {page: name for name, page in named.items()}
+    return {ordered[page]: page for page in pages if page in ordered}, failures
+
+
+def suffix_of(page: Page) -> str:
+    """Return the suffix of the file of a photograph, in small letters and without its dot."""
+    return page.path.suffix[1:].lower()
 
 
 def images_in(folder: Path) -> list[Path]:

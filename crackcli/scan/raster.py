@@ -72,6 +72,7 @@ class ScanTask:
     core_px: int = CORE_PX  # side of a block in pixels of the view, at any zoom
     zooms: tuple[float, ...] = FULL_RESOLUTION
     bands: tuple[int, ...] = ()  # to read as colours; none: those that the file declares
+    page: int | None = None  # which full-size page of the file, from 1; None: its only one
     hints: recorded_scale.Hints = recorded_scale.Hints()
     overwrite: bool = False
 
@@ -101,7 +102,7 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
     written.
     """
     began = time.monotonic()
-    info = inspect(task.source, task.bands)
+    info = inspect(task.source, task.bands, task.page)
     facts = scorer.engine.facts
     masking = task.masking.suited(facts.method)
     views = [View.of(info, zoom, scorer, task.core_px) for zoom in task.zooms]

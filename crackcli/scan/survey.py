@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 class SurveyTask:
     """The files and folders to scan, the output folder, and the options for every raster.
 
-    ``core_px`` None: what suits the method.
+    ``core_px`` None: what suits the method. ``page`` None: every full-size page.
     """
 
     sources: tuple[Path, ...]
@@ -53,6 +53,7 @@ class SurveyTask:
     core_px: int | None = None
     zooms: tuple[float, ...] = FULL_RESOLUTION
     bands: tuple[int, ...] = ()
+    page: int | None = None
     hints: Hints = Hints()
     overwrite: bool = False
 
@@ -90,7 +91,7 @@ def scan_survey(
     A raster that cannot be scanned is reported to ``on_failure``, and the run continues. Raises an
     `OutputError` if the output folder cannot be written, which ends the run.
     """
-    rasters, missing = find_rasters(task.sources)
+    rasters, missing = find_rasters(task.sources, task.page)
     result = SurveyResult()
 
     def fail(failure: Failure) -> None:
@@ -113,7 +114,7 @@ def scan_survey(
 
     with lock_folder(task.output):
         try:
-            for number, (name, source) in enumerate(rasters.items()):
+            for number, (name, (source, page)) in enumerate(rasters.items()):
                 one = ScanTask(
                     source,
                     task.output / name,
@@ -121,6 +122,7 @@ def scan_survey(
                     core_px=core_px,
                     zooms=task.zooms,
                     bands=task.bands,
+                    page=page,
                     hints=task.hints,
                     overwrite=task.overwrite,
                 )

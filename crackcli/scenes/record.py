@@ -89,10 +89,11 @@ class EngineRecord(TypedDict, total=False):
 
 class ReadingRecord(TypedDict, total=False):
     """How the photograph is read (`crackcli.rasters.reader.RasterInfo`), where it is not upright,
-    has chosen bands, or another encoding than sRGB."""
+    has chosen bands, is one page of several, or has another encoding than sRGB."""
 
     orientation: int
     bands: list[int]
+    page: int
     gamma: float
 
 
@@ -209,6 +210,11 @@ class SceneRecord:
     def bands(self) -> tuple[int, ...]:
         """The bands that were chosen as colours; empty if none were."""
         return tuple(cast("list[int]", self._at("scored", "bands", default=[])))
+
+    @property
+    def page(self) -> int | None:
+        """Which full-size page of the file was scanned, from 1; None if it has only one."""
+        return cast("int | None", self._at("scored", "page"))
 
     @property
     def engine(self) -> EngineRecord:

@@ -52,7 +52,7 @@ def find_scales(info: RasterInfo, hints: Hints, earlier: Scene | None = None) ->
     found = None if earlier is None else earlier.record.photograph
     if found is not None and found.get("asked") == asked:
         return found
-    tags = {} if info.georeferenced else read_tags(info.path)
+    tags = {} if info.georeferenced else read_tags(info.path, info.page)
     scales = [exif_scale(info, tags, hints.distance_m)]
     if hints.marker_mm is not None:
         scales.append(Scale(*marker_scale(info, hints.marker_mm)[:2], "marker"))

@@ -1,5 +1,6 @@
 """The photograph that a scene was scanned from, and a check that it is still the same file."""
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from unicodedata import normalize
 
 from crackcli.errors import InputError
 from crackcli.rasters.reader import RasterInfo, inspect
-from crackcli.scenes.scene import Scene
+from crackcli.scenes.scene import Scene, finished_scenes
 
 
 def read_run_record(out: Path) -> dict[str, Any]:
@@ -114,18 +115,38 @@ def inspect_original(
 def is_source(path: Path, scene: Scene) -> bool:
     """Return True if a file has the content that the scene was scanned from."""
     try:
-        return inspect(path, scene.record.bands).digest == scene.record.source_sha256
+        found = inspect(path, scene.record.bands, scene.record.page)
     except InputError:
         return False
+    return found.digest == scene.record.source_sha256
 
 
 def inspect_unchanged(scene: Scene, source: Path, remedy: str) -> RasterInfo:
     """Inspect ``source``; raises an `InputError` that proposes the ``remedy`` if it is not the
     photograph that the scene was scanned from."""
-    info = inspect(source, scene.record.bands)
+    info = inspect(source, scene.record.bands, scene.record.page)
     same = info.digest == scene.record.source_sha256
     if not same or (info.rows, info.cols) != (scene.rows, scene.cols):
         raise InputError(
             f"{source} is not the photograph that was scanned, or was changed since; {remedy}"
         )
     return info
+
+
+def inspect_as_scanned(source: Path, out: Path, page: int | None = None) -> RasterInfo:
+    """Inspect ``source`` as the scan into ``out`` read it: its bands, and its ``page`` if it has
+    several; None: the first one scanned.
+
+    Raises an `InputError` if ``out`` contains no scan of this file as it is now.
+    """
+    scenes = [each for each in finished_scenes(out) if page in (None, each.record.page)]
+    digests = {scene.record.source_sha256 for scene in scenes}
+    for bands, number in dict.fromkeys((each.record.bands, each.record.page) for each in scenes):
+        with contextlib.suppress(InputError):
+            info = inspect(source, bands, number)
+            if info.digest in digests:
+                return info
+    inspect(source, page=page)  # raises if it cannot be read
+    raise InputError(
+        f"--scan {out}: contains no finished scan of {source} as it is now; leave --scan out"
+    )

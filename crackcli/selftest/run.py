@@ -42,6 +42,7 @@ from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.scenes.record import EngineRecord
 from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene, finished_scenes
+from crackcli.scenes.source import inspect_as_scanned
 from crackcli.selftest.hits import Hit, match_crack
 from crackcli.selftest.injection import (
     MIN_SIDE_PX,
@@ -72,8 +73,9 @@ CRACKS_PER_WIDTH = 8  # proposed if --count is too small
 class SelftestTask:
     """A photograph, the cracks to draw into it, and the options of the scan.
 
-    If ``scan``, the output folder of a finished scan of the photograph, is given, its options
-    apply. ``contrast`` None is estimated from the cracks of the photograph.
+    ``page`` is that of a file with several full-size ones. If ``scan``, the output folder of a
+    finished scan of the photograph, is given, its options apply. ``contrast`` None is estimated from
+    the cracks of the photograph.
     """
 
     source: Path
@@ -84,6 +86,7 @@ class SelftestTask:
     contrast: float | None = None
     seed: int = 0
     gsd_mm: float | None = None
+    page: int | None = None
     model_options: ModelOptions = ModelOptions()
     masking: Masking = Masking("auto")
     zooms: tuple[float, ...] = FULL_RESOLUTION
@@ -191,7 +194,11 @@ def run_selftest(task: SelftestTask, progress: Progress = ignore) -> SelftestRes
     """
     if task.source.is_dir():
         raise InputError(f"{task.source}: is a folder; a self-test needs one photograph")
-    info = inspect(task.source)
+    info = (
+        inspect(task.source, page=task.page)
+        if task.scan is None
+        else inspect_as_scanned(task.source, task.scan, task.page)
+    )
     if min(info.rows, info.cols) < MIN_SIDE_PX:
         raise InputError(
             f"{task.source}: {info.cols} x {info.rows} px are too small; a crack and its "
@@ -222,6 +229,7 @@ def run_selftest(task: SelftestTask, progress: Progress = ignore) -> SelftestRes
         replace(
             options,
             sources=(copies,),
+            page=None,
             output=work / "drawn",
             masking=replace(options.masking, threshold=threshold),
         ),
@@ -249,6 +257,7 @@ def scan_options(task: SelftestTask) -> SurveyTask:
     given = SurveyTask(
         sources=(task.source,),
         output=task.output / WORK / "as_is",
+        page=task.page,
         model_options=task.model_options,
         masking=task.masking,
         zooms=task.zooms,
@@ -289,14 +298,12 @@ def scan_unchanged(
     """Scan and report the photograph, or windows of it, before anything is drawn."""
     whole = Window(0, 0, info.rows, info.cols)
     if task.scan is not None:
-        scenes = finished_scenes(task.scan)
-        same = [scene for scene in scenes if scene.record.source_sha256 == info.digest]
-        if not same:
-            raise InputError(
-                f"--scan {task.scan}: contains no finished scan of {task.source} as it is now; "
-                "leave --scan out"
-            )
-        return [trace_part(whole, same[0], task.scan)]
+        same = next(
+            scene
+            for scene in finished_scenes(task.scan)
+            if scene.record.source_sha256 == info.digest and scene.record.bands == info.bands
+        )
+        return [trace_part(whole, same, task.scan)]
     if info.megapixels <= task.max_megapixels:
         scenes = scan_all(options, progress)
         return [trace_part(whole, scenes[0], options.output)]
@@ -316,7 +323,7 @@ def scan_unchanged(
     with Raster(info) as raster:
         for name, window in windows.items():
             write_pixels(folder / f"{name}.tif", raster.read(window), window, info)
-    scenes = scan_all(replace(options, sources=(folder,)), progress)
+    scenes = scan_all(replace(options, sources=(folder,), page=None), progress)
     return [trace_part(windows[scene.name], scene, options.output) for scene in scenes]
 
 

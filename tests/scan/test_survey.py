@@ -33,7 +33,7 @@ def photograph(path, seed=0):
 def names(*sources):
     rasters, failures = find_rasters(sources)
     assert failures == []
-    return {name: path.name for name, path in rasters.items()}
+    return {name: page.path.name for name, page in rasters.items()}
 
 
 def test_a_scene_is_named_after_the_stem_of_its_file(tmp_path):

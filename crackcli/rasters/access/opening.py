@@ -17,6 +17,7 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
 from crackcli.errors import InputError, OutOfMemory
 from crackcli.files import kind_of
+from crackcli.rasters.access.pages import name_for_gdal
 from crackcli.rasters.access.vrt import check_vrt, is_vrt
 
 EXPORT_AGAIN = "export it again"  # remedy for a damaged photograph
@@ -46,8 +47,13 @@ OWN_OVERVIEWS = ":::BASE:::"  # begins the name of an overview file beside the i
 
 
 @contextlib.contextmanager
-def open_raster(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[rasterio.DatasetReader]:
-    """Open a dataset for reading; errors of GDAL become an `InputError` that ends in ``remedy``."""
+def open_raster(
+    path: Path, remedy: str = EXPORT_AGAIN, page: int | None = None
+) -> Iterator[rasterio.DatasetReader]:
+    """Open a dataset, or one full-size ``page`` of a file with several, for reading.
+
+    Errors of GDAL become an `InputError` that ends in ``remedy``.
+    """
     check_regular(path)
     drivers = [*DRIVERS, "VRT"] if is_vrt(path) else [*DRIVERS]
     with input_errors(path, remedy), rasterio.Env(**ENVIRONMENT):
@@ -55,7 +61,7 @@ def open_raster(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[rasterio.Dat
             check_vrt(path)
         with WARNINGS_LOCK, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            source = rasterio.DatasetReader(path.absolute(), driver=drivers)
+            source = rasterio.DatasetReader(name_for_gdal(path, page), driver=drivers)
         with source:
             overviews = source.tags(ns="OVERVIEWS").get("OVERVIEW_FILE", OWN_OVERVIEWS)
             if not overviews.startswith(OWN_OVERVIEWS):

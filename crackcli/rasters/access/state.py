@@ -41,7 +41,9 @@ def files_of(path: Path, source: rasterio.DatasetReader) -> list[Path]:
     return [path, *others]
 
 
-def digest_of(files: Iterable[Path]) -> str:
-    """Return the SHA-256 of a file; of several, that of their digests."""
+def digest_of(files: Iterable[Path], page: int | None = None) -> str:
+    """Return the SHA-256 of a file; of several, or of a later page, that of their digests, followed
+    by the number of the page."""
     own, *others = map(sha256, files)
-    return hashlib.sha256("".join([own, *others]).encode()).hexdigest() if others else own
+    parts = [own, *others, *([f"page {page}"] if page is not None and page > 1 else [])]
+    return hashlib.sha256("".join(parts).encode()).hexdigest() if len(parts) > 1 else own

@@ -131,7 +131,7 @@ def estimate_survey(
     when it is scanned. The exit code is 0 unless there is nothing to scan.
     """
     imported = time.process_time()  # mostly spent on imports so far
-    rasters, missing = find_rasters(task.sources)
+    rasters, missing = find_rasters(task.sources, task.page)
     failures: list[Failure] = []
 
     def fail(failure: Failure) -> None:
@@ -141,10 +141,10 @@ def estimate_survey(
     for failure in missing:
         fail(failure)
     known: dict[str, RasterInfo] = {}
-    for number, (name, source) in enumerate(rasters.items()):
+    for number, (name, (source, page)) in enumerate(rasters.items()):
         progress(INSPECTED * number / len(rasters), source.name)
         try:
-            known[name] = inspect(source, task.bands)
+            known[name] = inspect(source, task.bands, page)
         except CrackError as error:
             fail(Failure(source, str(error), error.exit_code))
     if not known:
