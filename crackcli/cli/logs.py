@@ -33,4 +33,6 @@ def configure_logging(*, quiet: bool, verbose: bool = False) -> None:
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[StderrHandler()])
     logging.getLogger("crackcli").setLevel(level)
-    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # its errors become errors of ours
+    rasterio = logging.getLogger("rasterio")
+    rasterio.setLevel(logging.CRITICAL)
+    rasterio.propagate = False  # its errors, and its warnings of pixels, become errors of ours

@@ -22,7 +22,8 @@ from rasterio.enums import ColorInterp, Resampling
 
 from crackcli.arrays import Bools, Int64, UInt8
 from crackcli.errors import InputError
-from crackcli.rasters.access.opening import input_errors, open_raster
+from crackcli.rasters.access.complete import check_complete
+from crackcli.rasters.access.opening import input_errors, open_raster, pixel_errors
 from crackcli.rasters.access.pages import find_page
 from crackcli.rasters.access.state import FileState, digest_of, files_of
 from crackcli.rasters.access.tiff import check_colour_map
@@ -125,7 +126,12 @@ def inspect(path: Path, bands: tuple[int, ...] = (), page: int | None = None) ->
                 f"({', '.join(f'{value:g}' for value in source.transform[:6])}); export it again"
             )
         check_declared_size(path, source, files)
+        with input_errors(path):
+            for each in files:
+                check_complete(each.path, source if each.path == path else None)
         colours, gamma = chosen_bands(path, source, bands), find_gamma(source)
+        with pixel_errors(path):
+            stretch = find_stretch(source, colours, gamma)
         info = RasterInfo(
             path=path,
             rows=rows,
@@ -133,7 +139,7 @@ def inspect(path: Path, bands: tuple[int, ...] = (), page: int | None = None) ->
             transform=source.transform,
             crs_wkt=source.crs.to_wkt() if source.crs else None,
             orientation=orientation,
-            stretch=find_stretch(source, colours, gamma),
+            stretch=stretch,
             digest=digest_of((each.path for each in files), page),
             masked=not is_all_valid(source) or has_nodata_values(source),
             gamma=gamma,
@@ -231,7 +237,7 @@ class Raster:
             return self.read_inside(window).valid
         if not self.info.masked:
             return np.ones(window.shape, bool)
-        with input_errors(self.info.path):
+        with pixel_errors(self.info.path):
             stored = self.orientation.stored(window, self.source.shape)
             return self.orientation.upright(
                 read_mask(self.source, window=to_rasterio_window(stored))
@@ -244,7 +250,7 @@ class Raster:
         """
         shape = self.orientation.shape((rows, cols))
         resampling = Resampling.nearest if self.palette is not None else Resampling.average
-        with input_errors(self.info.path):
+        with pixel_errors(self.info.path):
             values = self.source.read(
                 self.bands, out_shape=(len(self.bands), *shape), resampling=resampling
             )
@@ -274,7 +280,7 @@ class Raster:
         """
         as_it_is = self.info.stretch is None and self.info.gamma is None and self.palette is None
         is_plain_rgb = len(self.bands) == 3 and as_it_is
-        with input_errors(self.info.path):
+        with pixel_errors(self.info.path):
             mask = (
                 None if valid is None else read_mask(self.source, window=to_rasterio_window(piece))
             )

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from crackcli.arrays import UInt8
 from crackcli.errors import InputError
-from crackcli.rasters.access.opening import input_errors, open_raster
+from crackcli.rasters.access.opening import open_raster, pixel_errors
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import reflect_window, to_rasterio_window
 
@@ -44,7 +44,7 @@ class Band:
     def read(self, window: Window) -> UInt8:
         """Read a window (rows, cols); beyond the edges, the raster is reflected."""
         inside, (rows, cols) = reflect_window(window, *self.source.shape)
-        with input_errors(self.path, SCAN_AGAIN):
+        with pixel_errors(self.path, SCAN_AGAIN):
             values: UInt8 = self.source.read(1, window=to_rasterio_window(inside))
         return values[rows][:, cols]
 

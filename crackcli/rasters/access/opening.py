@@ -6,6 +6,7 @@ other files of this machine. So only regular files are opened, by the drivers of
 """
 
 import contextlib
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from crackcli.errors import InputError, OutOfMemory
 from crackcli.files import kind_of
 from crackcli.rasters.access.pages import name_for_gdal
 from crackcli.rasters.access.vrt import check_vrt, is_vrt
+from crackcli.rasters.access.warned import collected_warnings
 
 EXPORT_AGAIN = "export it again"  # remedy for a damaged photograph
 
@@ -34,6 +36,7 @@ ENVIRONMENT: dict[str, str | int | bool] = {
     "GDAL_CACHEMAX": CACHE_BYTES,
     "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": False,  # it does not notice a truncated file
+    "CPL_LOG": os.devnull,  # what threads of GDAL print beside the error that they cause
     "GDAL_VRT_ENABLE_PYTHON": "NO",
     "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
     # No remote files: GDAL has no switch for all, but none has this suffix or answers here.
@@ -105,6 +108,16 @@ def input_errors(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def pixel_errors(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[None]:
+    """Turn errors in reading pixels of ``path``, and warnings of GDAL about them, into an
+    `InputError` that ends in ``remedy``."""
+    with input_errors(path, remedy), collected_warnings() as found:
+        yield
+    if found:
+        raise InputError(f"{path}: damaged ({one_line(found[0])}); {remedy}")
+
+
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error, its cause, the cause of this, and so on."""
     while error is not None:
@@ -114,4 +127,9 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def error_on_one_line(error: Exception) -> str:
     """Return the message of GDAL on one line."""
-    return " ".join(str(error.__cause__ or error).split()).rstrip(".")
+    return one_line(str(error.__cause__ or error))
+
+
+def one_line(message: str) -> str:
+    """Return a message of GDAL on one line, without its kind."""
+    return " ".join(message.removeprefix("CPLE_AppDefined:").split()).rstrip(".")
