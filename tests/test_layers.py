@@ -130,6 +130,7 @@ def test_a_package_holds_few_modules(package):
             {
                 *("rasters.reader", "rasters.bands", "rasters.ground.crs"),
                 *("rasters.access.complete", "rasters.access.opening", "rasters.access.state"),
+                *("rasters.areas.excluded", "rasters.areas.mask_image"),
                 *("rasters.writing.cog", "rasters.writing.images"),
             },
         ),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -16,6 +16,37 @@ from crackcli.registry import DEFAULT_GATE
 if TYPE_CHECKING:
     from crackcli.scan.inputs import Failure
     from crackcli.scan.survey import SurveyTask
+
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        help="Polygons of areas to leave out: GeoJSON or GeoPackage (one of several layers: "
+        "FILE|layername=NAME). A property scene restricts a polygon to one scene. May be repeated. "
+        "A mask image STEM.exclude.png beside an image does the same for it.",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--include",
+        help="Polygons of the only areas to look at, like --exclude. May be repeated.",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+AreasIn = Annotated[
+    str | None,
+    typer.Option(
+        "--areas-in",
+        help="Coordinates of --exclude and --include. map: of the map of the image; px: pixels, x "
+        "right, y down; mm: millimetres, as in cracks.local.geojson \\[default: map, in the "
+        "coordinate reference system of the file; px for an image without a map].",
+        show_default=False,
+    ),
+]
 
 
 def scan(
@@ -38,6 +69,9 @@ def scan(
     bands: options.Bands = None,
     marker_mm: options.MarkerMm = None,
     distance_m: options.DistanceM = None,
+    exclude: Exclude = None,
+    include: Include = None,
+    areas_in: AreasIn = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
@@ -54,6 +88,7 @@ def scan(
         crackcli scan survey/ -o cracks --method lrp --json
         crackcli scan hairlines.jpg -o cracks --zoom 1,2
         crackcli scan pier.jpg -o cracks --marker-mm 50
+        crackcli scan facade.tif -o cracks --exclude windows.geojson
         crackcli scan survey/ -o cracks --dry-run
     """
     from crackcli.inference.options import ModelOptions
@@ -62,6 +97,7 @@ def scan(
     from crackcli.rasters.resampled import parse_zooms
     from crackcli.scan.inputs import Failure
     from crackcli.scan.survey import SurveyTask, scan_survey
+    from crackcli.scenes.areas.survey_areas import AreaOptions
     from crackcli.scenes.recorded_scale import Hints
 
     configure_logging(quiet=quiet, verbose=verbose)
@@ -89,6 +125,7 @@ def scan(
         zooms=parse_zooms(zoom),
         bands=parse_bands(bands) if bands else (),
         hints=Hints(marker_mm=marker_mm, distance_m=distance_m),
+        areas=AreaOptions(tuple(exclude or ()), tuple(include or ()), areas_in),
         overwrite=overwrite,
     )
     if dry_run:

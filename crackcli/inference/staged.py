@@ -156,7 +156,7 @@ class StagedScorer:
         report: FractionDone,
     ) -> Encoded:
         """Return the features of the rows ``near`` a strip; those of strips above are kept."""
-        source = f"{raster.info.digest} {raster.info.bands}", grid
+        source = raster.info.content, grid
         if self.encoded is None or not self.encoded.continues(source, near):
             first = Window(near.row, area.col, near.rows, area.cols)
             self.encoded = Encoded(source, first, [len(cell) for cell in self.fill])

@@ -101,7 +101,7 @@ class TileClassifier:
         """
         if self.prescreen is None:
             return np.ones(requested.shape, np.float32)
-        digest = raster.info.digest
+        digest = raster.info.content
         self.kept_prescreen = {
             key: probability for key, probability in self.kept_prescreen.items() if key[0] == digest
         }
@@ -160,7 +160,7 @@ class TileClassifier:
             for strip in strips
             if strip.rows and strip.row < wanted.end_row and strip.end_row > wanted.row
         ]
-        keys = [(raster.info.digest, strip) for strip in touched]
+        keys = [(raster.info.content, strip) for strip in touched]
         self.kept_cells = {key: cells for key, cells in self.kept_cells.items() if key in keys}
         new = [key for key in keys if key not in self.kept_cells]
         for number, key in enumerate(new):

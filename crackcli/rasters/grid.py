@@ -181,6 +181,23 @@ class Orientation:
             array = array[:, ::-1]
         return np.ascontiguousarray(array.swapaxes(0, 1) if self.swap else array)
 
+    def upright_window(self, stored: Window, shape: tuple[int, int]) -> Window:
+        """Return the upright position of a window of a file of ``shape`` (rows, cols)."""
+        row, col, rows, cols = stored.row, stored.col, stored.rows, stored.cols
+        if self.flip_rows:
+            row = shape[0] - row - rows
+        if self.flip_cols:
+            col = shape[1] - col - cols
+        return Window(col, row, cols, rows) if self.swap else Window(row, col, rows, cols)
+
+    def as_stored(self, array: NDArray[Element]) -> NDArray[Element]:
+        """Return an upright array (rows, cols, ...) as it is stored."""
+        if self.swap:
+            array = array.swapaxes(0, 1)
+        if self.flip_rows:
+            array = array[::-1]
+        return array[:, ::-1] if self.flip_cols else array
+
 
 ORIENTATIONS = {  # by the value of the EXIF tag
     1: Orientation(False, False, False),

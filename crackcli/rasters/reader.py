@@ -9,7 +9,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -27,6 +27,7 @@ from crackcli.rasters.access.opening import input_errors, open_raster, pixel_err
 from crackcli.rasters.access.pages import find_page
 from crackcli.rasters.access.state import FileState, digest_of, files_of
 from crackcli.rasters.access.tiff import check_colour_map
+from crackcli.rasters.areas.excluded import ExcludedAreas
 from crackcli.rasters.bands import (
     chosen_bands,
     colour_bands,
@@ -72,6 +73,7 @@ class RasterInfo:
     page: int | None = None  # which full-size page of the file, from 1; None: it has only one
     gamma: float | None = None  # exponent that the file says encodes light; None: as sRGB
     files: tuple[FileState, ...] = ()  # that the pixels come from, as they were inspected
+    excluded: ExcludedAreas | None = None  # not valid, as the user excludes them
 
     @property
     def georeferenced(self) -> bool:
@@ -82,6 +84,17 @@ class RasterInfo:
     def megapixels(self) -> float:
         """Return the number of pixels in millions, nodata included."""
         return self.rows * self.cols / 1e6
+
+    @property
+    def content(self) -> str:
+        """Return a text that is the same for rasters with the same pixels, all of them valid in
+        both or in neither."""
+        areas = self.excluded.digest if self.excluded else ""
+        return f"{self.digest} {self.bands} {areas}"
+
+    def excluding(self, areas: ExcludedAreas | None) -> "RasterInfo":
+        """Return the same raster without valid pixels in some areas."""
+        return self if areas is None else replace(self, excluded=areas, masked=True)
 
 
 @dataclass(frozen=True)
@@ -239,9 +252,16 @@ class Raster:
             return np.ones(window.shape, bool)
         with pixel_errors(self.info.path):
             stored = self.orientation.stored(window, self.source.shape)
-            return self.orientation.upright(
-                read_mask(self.source, window=to_rasterio_window(stored))
-            )
+            return self.orientation.upright(self.stored_valid(stored))
+
+    def stored_valid(self, stored: Window) -> Bools:
+        """Return the pixels (rows, cols) of a window of the file that are valid by its mask, and in
+        no excluded area."""
+        valid = read_mask(self.source, window=to_rasterio_window(stored))
+        if self.info.excluded is None:
+            return valid
+        upright = self.orientation.upright_window(stored, self.source.shape)
+        return valid & ~self.orientation.as_stored(self.info.excluded.flags(upright))
 
     def read_reduced(self, rows: int, cols: int) -> Pixels:
         """Read the whole raster at a size of ``rows`` by ``cols``, from overviews if there are any.
@@ -259,7 +279,11 @@ class Raster:
         rgb = np.ascontiguousarray(np.moveaxis(colours, 0, -1))
         if known is not None:
             valid &= known
-        return Pixels(self.orientation.upright(rgb), self.orientation.upright(valid))
+        valid = self.orientation.upright(valid)
+        if self.info.excluded is not None:
+            whole = Window(0, 0, self.info.rows, self.info.cols)
+            valid &= ~self.info.excluded.flags(whole, valid.shape)
+        return Pixels(self.orientation.upright(rgb), valid)
 
     def read_inside(self, window: Window) -> Pixels:
         """Read a window inside the raster."""
@@ -281,9 +305,7 @@ class Raster:
         as_it_is = self.info.stretch is None and self.info.gamma is None and self.palette is None
         is_plain_rgb = len(self.bands) == 3 and as_it_is
         with pixel_errors(self.info.path):
-            mask = (
-                None if valid is None else read_mask(self.source, window=to_rasterio_window(piece))
-            )
+            mask = None if valid is None else self.stored_valid(piece)
             if mask is not None and not mask.any():
                 return
             if is_plain_rgb:

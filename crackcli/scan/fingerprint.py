@@ -30,6 +30,8 @@ def fingerprint(
         reading["page"] = info.page
     if info.gamma is not None:
         reading["gamma"] = info.gamma
+    if info.excluded is not None:
+        reading["excluded"] = info.excluded.digest
     return {
         **reading,
         "source_sha256": info.digest,

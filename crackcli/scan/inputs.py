@@ -1,5 +1,6 @@
 """Find the images of a survey and name their scenes."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,11 @@ from crackcli.errors import InputError
 from crackcli.files import WORK
 from crackcli.rasters.access.opening import check_exists
 from crackcli.rasters.access.pages import Page, pages_of
+from crackcli.rasters.areas.mask_image import is_mask_image, without_photograph
 from crackcli.rasters.reader import SUFFIXES
 from crackcli.texts import clean_name
+
+log = logging.getLogger(__name__)
 
 # Files of the output folder end like this; no scene may have such a name.
 OUR_ENDINGS = (
@@ -94,6 +98,9 @@ def images_in(folder: Path) -> list[Path]:
             for path in folder.iterdir()
             if path.suffix.lower() in SUFFIXES and path.name[0] != "." and not path.is_dir()
         )
+        for mask in without_photograph(found):
+            log.warning("%s: is beside no photograph of its name, and excludes nothing", mask)
+        found = [path for path in found if not is_mask_image(path)]
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be read ({error.strerror}); change its permissions"

@@ -40,11 +40,13 @@ from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
 from crackcli.rasters.score_mask import NODATA, SCORE_MAX, read_tags
 from crackcli.rasters.writing.cog import write_cog
 from crackcli.registry import find_method
+from crackcli.scan.areas import excluded_areas, excluded_record
 from crackcli.scan.fingerprint import fingerprint
 from crackcli.scan.remaining_work import missing_strips, remaining_work
 from crackcli.scan.scene_files import State
 from crackcli.scan.strip_store import PackedStrip, StripStore
 from crackcli.scenes import recorded_scale
+from crackcli.scenes.areas.survey_areas import SurveyAreas
 from crackcli.scenes.record import MaskingRecord, SceneFacts, SceneRecord, TileGridRecord
 from crackcli.scenes.scene import Scene
 from crackcli.scenes.source import relative_to, store_path
@@ -74,6 +76,7 @@ class ScanTask:
     bands: tuple[int, ...] = ()  # to read as colours; none: those that the file declares
     page: int | None = None  # which full-size page of the file, from 1; None: its only one
     hints: recorded_scale.Hints = recorded_scale.Hints()
+    areas: SurveyAreas = SurveyAreas()
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -92,6 +95,7 @@ class ScanSummary:
     crack_px: int
     threshold: float
     tiles_gated: float  # fraction
+    excluded_px: int  # valid pixels in areas that the user excluded
     seconds: float
 
 
@@ -102,7 +106,8 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
     written.
     """
     began = time.monotonic()
-    info = inspect(task.source, task.bands, task.page)
+    whole = inspect(task.source, task.bands, task.page)
+    info = whole.excluding(excluded_areas(task.areas, whole, task.folder, task.hints))
     facts = scorer.engine.facts
     masking = task.masking.suited(facts.method)
     views = [View.of(info, zoom, scorer, task.core_px) for zoom in task.zooms]
@@ -167,6 +172,8 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
         "crack_px": crack_px,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
+    if info.excluded is not None:
+        record["excluded"] = excluded_record(task.areas, whole, info.excluded)
     scene = replace(left.scene, record=SceneRecord(record))
     for path, _ in left.files.in_the_way:  # only with --overwrite
         keep_aside(path)
@@ -187,6 +194,7 @@ def summary(scene: Scene, source: Path, status: str, seconds: float) -> ScanSumm
         crack_px=result.crack_px,
         threshold=result.threshold,
         tiles_gated=result.tiles_gated,
+        excluded_px=scene.record.excluded_px,
         seconds=round(seconds, 3),
     )
 

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +24,16 @@ from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
 from crackcli.outputs import Record
 from crackcli.progress import Progress, ignore, part
+from crackcli.rasters.access.pages import Page
 from crackcli.rasters.reader import MIN_SIDE_PX
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
 from crackcli.registry import find_method
 from crackcli.scan.inputs import Failure, find_rasters
 from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scan.raster import ScanSummary, ScanTask, scan_raster
+from crackcli.scenes.areas.survey_areas import AreaOptions, SurveyAreas, names_of
 from crackcli.scenes.recorded_scale import Hints
+from crackcli.scenes.scene import Scene
 from crackcli.shipped_models import choose
 from crackcli.texts import first_names
 
@@ -55,6 +58,7 @@ class SurveyTask:
     bands: tuple[int, ...] = ()
     page: int | None = None
     hints: Hints = Hints()
+    areas: AreaOptions = AreaOptions()
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -104,6 +108,7 @@ def scan_survey(
         return result
     if not task.overwrite:
         refuse_other_run(task.output / "run.json")
+    areas = SurveyAreas.read(task.areas)
     scorer, core_px = opened(task)
     engine = scorer.engine
     log.info("engine %s on %s: %s", engine.facts.engine, engine.facts.device, engine.facts.model)
@@ -124,6 +129,7 @@ def scan_survey(
                     bands=task.bands,
                     page=page,
                     hints=task.hints,
+                    areas=areas,
                     overwrite=task.overwrite,
                 )
 
@@ -150,7 +156,35 @@ def scan_survey(
             with contextlib.suppress(OutputError):
                 write_run(task, scorer, result)
     warn_of_report(task.output, result.scenes)
+    warn_of_areas(areas, rasters, result.scenes)
     return result
+
+
+def warn_of_areas(
+    areas: SurveyAreas, rasters: Mapping[str, Page], scenes: Sequence[ScanSummary]
+) -> None:
+    """Log warnings about areas that exclude nothing, or all of a scene, or are for no scene."""
+    without = [
+        one.scene
+        for one in scenes
+        if not one.excluded_px and areas.concern(names_of(one.scene, one.source))
+    ]
+    if without:
+        log.warning("nothing was excluded in %s: no area meets it", first_names(without))
+    empty = [one.scene for one in scenes if one.excluded_px and is_all_excluded(one)]
+    if empty:
+        log.warning("all of %s was excluded: nothing was scanned there", first_names(empty))
+    every = [name for scene, page in rasters.items() for name in names_of(scene, page.path)]
+    unknown = areas.unknown_scenes(every)
+    if unknown:
+        log.warning("areas are for scenes that were not scanned: %s", first_names(unknown))
+
+
+def is_all_excluded(one: ScanSummary) -> bool:
+    """Return True if the excluded areas cover the whole scene."""
+    scene = Scene.read(one.mask.parent)
+    areas = scene.record.excluded
+    return areas is not None and areas.polygons.area > scene.rows * scene.cols - 0.5
 
 
 def warn_of_report(out: Path, scenes: Sequence[ScanSummary]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict, cast
 
 from crackcli.errors import InputError
+from crackcli.rasters.areas.excluded import ExcludedAreas
 from crackcli.rasters.resampled import FULL_RESOLUTION
 
 NEEDED = ("source", "masking", "threshold", "tiles_gated", "crack_px", "seconds")
@@ -39,6 +40,15 @@ class SourceRecord(TypedDict):
     megapixels: float
     orientation: int
     stretch: Any
+
+
+class ExcludedRecord(TypedDict):
+    """Areas that the user excluded: the files that they may come from, the number of valid pixels
+    in them, and the polygons in pixel edges as WKT."""
+
+    files: list[str]
+    px: int
+    polygons: str
 
 
 class ScaleRecord(TypedDict):
@@ -89,12 +99,13 @@ class EngineRecord(TypedDict, total=False):
 
 class ReadingRecord(TypedDict, total=False):
     """How the photograph is read (`crackcli.rasters.reader.RasterInfo`), where it is not upright,
-    has chosen bands, is one page of several, or has another encoding than sRGB."""
+    has chosen bands, is one page of several, has another encoding than sRGB, or excluded areas."""
 
     orientation: int
     bands: list[int]
     page: int
     gamma: float
+    excluded: str  # digest of the excluded areas
 
 
 class ScoredRecord(ReadingRecord):
@@ -148,6 +159,7 @@ class SceneFacts(TypedDict):
     probability: list[TileGridRecord]
     crack_px: int
     seconds: dict[str, float]
+    excluded: NotRequired[ExcludedRecord]
     files: NotRequired[dict[str, str]]  # SHA-256 of mask.tif and score.tif
 
 
@@ -215,6 +227,22 @@ class SceneRecord:
     def page(self) -> int | None:
         """Which full-size page of the file was scanned, from 1; None if it has only one."""
         return cast("int | None", self._at("scored", "page"))
+
+    @property
+    def excluded_px(self) -> int:
+        """Number of valid pixels in excluded areas."""
+        return cast(int, self._at("excluded", "px", default=0))
+
+    @property
+    def excluded(self) -> ExcludedAreas | None:
+        """The excluded areas; raises `InputError` if they are damaged."""
+        text = self._at("excluded", "polygons")
+        if text is None:
+            return None
+        try:
+            return ExcludedAreas.from_wkt(str(text))
+        except ValueError as error:
+            raise InputError(f"scene.json: {error}; scan this image again") from error
 
     @property
     def engine(self) -> EngineRecord:

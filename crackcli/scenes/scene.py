@@ -19,7 +19,15 @@ from crackcli.rasters.ground.pixel import GroundPixel, find_ground_pixel
 from crackcli.scenes.record import SceneRecord
 
 SCHEMA = 1
-OBJECTS = ("source", "photograph", "scored", "masking", "seconds", "files")  # if they are there
+OBJECTS = (
+    "source",
+    "photograph",
+    "excluded",
+    "scored",
+    "masking",
+    "seconds",
+    "files",
+)  # if they are there
 
 
 @dataclass(frozen=True)

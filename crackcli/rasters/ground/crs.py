@@ -1,5 +1,7 @@
 """Coordinate reference systems: their units, and conversion to longitude and latitude."""
 
+import re
+
 import numpy as np
 import rasterio
 import rasterio.warp
@@ -10,6 +12,8 @@ from rasterio.errors import CRSError, RasterioError
 from crackcli.arrays import Float64
 
 UNKNOWN_UNITS = ("", "unknown")
+# Codes that name a CRS. Other texts are not given to GDAL, which would open files and addresses.
+CODE = re.compile(r"(?:urn:ogc:def:crs:)?(EPSG|OGC):(?:[\w.]*:)?(\w+)", re.IGNORECASE)
 LOCAL_PLANES = ("LOCAL_CS", "ENGCRS", "ENGINEERINGCRS")  # keywords of WKT
 
 
@@ -54,3 +58,39 @@ def to_wgs84(crs_wkt: str, xs: Float64, ys: Float64) -> tuple[Float64, Float64] 
         return None
     lon, lat = np.asarray(lon), np.asarray(lat)
     return (lon, lat) if np.isfinite(lon).all() and np.isfinite(lat).all() else None
+
+
+def crs_of_code(name: str) -> str:
+    """Return the WKT of a CRS that is named by a code, such as "EPSG:25832" or
+    "urn:ogc:def:crs:OGC:1.3:CRS84"; raises `ValueError` for others."""
+    known = CODE.fullmatch(name.strip())
+    if known is None:
+        raise ValueError(f"{name}: no code of a CRS")
+    authority, code = known[1].upper(), known[2].upper()
+    if authority == "OGC" and code != "CRS84":
+        raise ValueError(f"{name}: no code of a CRS")
+    try:
+        crs = rasterio.crs.CRS.from_epsg(4326 if authority == "OGC" else int(code))
+        return str(crs.to_wkt())
+    except CRSError as error:
+        raise ValueError(f"{name}: unknown") from error
+
+
+def crs_of_text(wkt: str) -> str:
+    """Return the WKT of a CRS as GDAL writes it; raises `ValueError` if it cannot be read."""
+    try:
+        return str(rasterio.crs.CRS.from_wkt(wkt).to_wkt())
+    except CRSError as error:
+        raise ValueError("cannot be read") from error
+
+
+def transform_points(from_wkt: str, to_wkt: str, points: Float64) -> Float64 | None:
+    """Return points (N, 2) of one CRS, x before y, in another; None if that is not possible."""
+    try:
+        both = [rasterio.crs.CRS.from_wkt(wkt) for wkt in (from_wkt, to_wkt)]
+        if both[0] == both[1]:
+            return points
+        placed = np.transpose(rasterio.warp.transform(*both, *points.T))
+    except (CRSError, RasterioError, CPLE_BaseError):
+        return None
+    return placed if np.isfinite(placed).all() else None

@@ -20,6 +20,7 @@ from crackcli.outputs import Record
 from crackcli.report.formats.csv import read_rows
 from crackcli.report.tables.columns import COLUMNS, DRAWN, UNREVIEWED, Row
 from crackcli.report.tables.severity_columns import BY_HAND
+from crackcli.scenes.areas.geometry_blob import shape_of
 from crackcli.scenes.frames import apply_affine, map_frame
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
@@ -30,7 +31,6 @@ KIND = "kind"  # the layer that a person moved a line to
 REVIEW, NOTE = "review", "note"
 DELETED = "deleted in cracks.gpkg"  # note of a crack that a person deleted
 CLASS = "_class"  # ending of the column of a severity class
-ENVELOPE_BYTES = (0, 32, 48, 48, 64)  # in the header of a geometry, by the kind of envelope
 Scenes = Mapping[str, tuple[Scene, Scale | None]]
 
 
@@ -192,15 +192,6 @@ def read_layers(path: Path) -> list[Layer]:
             }
             found.append(Layer(kind, dicts, shapes, added))
     return found
-
-
-def shape_of(blob: bytes | None) -> shapely.Geometry | None:
-    """Return the geometry of a GeoPackage in two dimensions; None if it is of no simple kind."""
-    if not isinstance(blob, bytes) or blob[:2] != b"GP":
-        return None
-    header = 8 + ENVELOPE_BYTES[min(blob[3] >> 1 & 7, 4)]
-    shape = shapely.from_wkb(blob[header:], on_invalid="ignore")
-    return None if shape is None else shapely.force_2d(shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from crackcli.inference.views import View
 from crackcli.progress import Progress, ignore
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo, inspect
+from crackcli.scan.areas import excluded_areas
 from crackcli.scan.dry_run.memory import peak_mb
 from crackcli.scan.dry_run.speed import Clock, Overhead, Speed, mask_px, measure
 from crackcli.scan.dry_run.workload import (
@@ -36,6 +37,7 @@ from crackcli.scan.process_memory import MB, resident_mb
 from crackcli.scan.raster import ScanTask
 from crackcli.scan.remaining_work import TO_MASK, UNCHANGED, RemainingWork, remaining_work
 from crackcli.scan.survey import SurveyTask, opened
+from crackcli.scenes.areas.survey_areas import SurveyAreas
 from crackcli.scenes.scene import Scene, finished_folders
 
 LIKELY_GATED = 0.25  # fraction of tiles that are explained, if there is no earlier scan
@@ -131,6 +133,7 @@ def estimate_survey(
     when it is scanned. The exit code is 0 unless there is nothing to scan.
     """
     imported = time.process_time()  # mostly spent on imports so far
+    areas = SurveyAreas.read(task.areas)
     rasters, missing = find_rasters(task.sources, task.page)
     failures: list[Failure] = []
 
@@ -144,7 +147,9 @@ def estimate_survey(
     for number, (name, (source, page)) in enumerate(rasters.items()):
         progress(INSPECTED * number / len(rasters), source.name)
         try:
-            known[name] = inspect(source, task.bands, page)
+            whole = inspect(source, task.bands, page)
+            excluded = excluded_areas(areas, whole, task.output / name, task.hints)
+            known[name] = whole.excluding(excluded)
         except CrackError as error:
             fail(Failure(source, str(error), error.exit_code))
     if not known:

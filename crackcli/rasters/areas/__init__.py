@@ -1,0 +1,1 @@
+"""Areas of a photograph that are excluded from a scan, in its pixels."""

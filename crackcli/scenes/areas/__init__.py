@@ -1,0 +1,1 @@
+"""Areas that a scan leaves out or looks at only: read from files, placed on photographs."""
