@@ -42,8 +42,8 @@ AreasIn = Annotated[
     typer.Option(
         "--areas-in",
         help="Coordinates of --exclude and --include. map: of the map of the image; px: pixels, x "
-        "right, y down; mm: millimetres, as in cracks.local.geojson \\[default: map, in the "
-        "coordinate reference system of the file; px for an image without a map].",
+        "right, y down; mm: the same in millimetres \\[default: map, in the coordinate reference "
+        "system of the file; px for an image without a map].",
         show_default=False,
     ),
 ]

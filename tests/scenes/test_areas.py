@@ -139,8 +139,8 @@ def test_pixels_count_down_and_those_of_qgis_up(tmp_path, plain):
     assert np.array_equal(flags(plain, exclude=up), EXPECTED)
 
 
-def test_millimetres_are_those_of_a_report(tmp_path, plain):
-    path = geojson(tmp_path / "a.geojson", [(x / 2, (ROWS - y) / 2) for x, y in BOX])
+def test_areas_may_be_in_millimetres(tmp_path, plain):
+    path = geojson(tmp_path / "a.geojson", [(x / 2, y / 2) for x, y in BOX])
     scale = Scale(0.5, None, "marker")
 
     assert np.array_equal(flags(plain, exclude=path, areas_in="mm", scale=scale), EXPECTED)

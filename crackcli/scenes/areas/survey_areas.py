@@ -5,7 +5,7 @@ Coordinates of a file are one of
         latitude; with ``--areas-in map`` in that of the photograph, whatever the file states;
   px    pixels: x right, y down from the upper left corner of the upright photograph; if y is
         negative, as QGIS shows a photograph without a map, up from there;
-  mm    millimetres: x right, y up from the lower left corner, as in cracks.local.geojson.
+  mm    millimetres from the same corner in the same directions.
 Without ``--areas-in`` they are those of the map, and of a photograph without a map pixels.
 """
 
@@ -24,9 +24,8 @@ from crackcli.rasters.areas.mask_image import mask_image_of, read_mask_image
 from crackcli.rasters.ground.crs import crs_of_code, transform_points
 from crackcli.rasters.reader import RasterInfo
 from crackcli.scenes.areas.polygons import WGS84, AreaFile, AreaPolygon, read_area_file
-from crackcli.scenes.frames import apply_affine, local_frame
+from crackcli.scenes.frames import apply_affine
 from crackcli.scenes.scale import Scale
-from crackcli.scenes.scene import Scene
 
 MAP, PX, MM = "map", "px", "mm"
 Points = Callable[[Float64], Float64]
@@ -141,9 +140,7 @@ class Placing:
         all its coordinates."""
         info = self.info
         kind = self.areas_in or (MAP if info.georeferenced else PX)
-        if kind == MM:
-            return self.from_mm(file)
-        if kind == PX:
+        if kind in (PX, MM):
             if self.areas_in is None and file.crs_wkt is not None:
                 raise InputError(
                     f"{file.name}: is on a map, but {self.scene} is not; add --areas-in px (or mm) "
@@ -151,7 +148,8 @@ class Placing:
                     "property scene"
                 )
             sign = -1 if np.median(corners[:, 1]) < 0 else 1
-            return lambda points: points * (1, sign)
+            size = self.mm_per_px(file) if kind == MM else 1.0
+            return lambda points: points * (1 / size, sign / size)
         back = ~info.transform
         if not info.georeferenced:
             raise InputError(f"--areas-in map: {self.scene} has no map; use px or mm")
@@ -182,14 +180,12 @@ class Placing:
 
         return to_pixels
 
-    def from_mm(self, file: AreaFile) -> Points:
-        """Return the function for a file in millimetres."""
-        info, scale = self.info, self.find_scale()
+    def mm_per_px(self, file: AreaFile) -> float:
+        """Return the size of a pixel; raises `InputError` if it is unknown."""
+        scale = self.find_scale()
         if scale is None:
             raise InputError(
                 f"{file.name}: --areas-in mm needs the size of a pixel of {self.scene}, which is "
                 "unknown; give --marker-mm or --distance-m, or areas in px"
             )
-        scene = Scene(info.path, info.rows, info.cols, info.transform, info.crs_wkt)
-        back = ~local_frame(scene, scale).transform
-        return lambda points: apply_affine(back, points)
+        return scale.mm_per_px
