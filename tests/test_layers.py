@@ -17,7 +17,7 @@ comparison evaluation finetuning selftest
 report scan
 export inference measuring training
 cracks engines
-attribution datasets detectability masking scenes synthesis
+attribution datasets detectability masking registration scenes synthesis
 figures networks rasters shipped_models
 outputs
 sqlite_files

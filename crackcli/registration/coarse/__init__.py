@@ -1,0 +1,1 @@
+"""Coarse alignment: a homography from features, and a check for repeating patterns."""

@@ -1,0 +1,1 @@
+"""Local alignment: dense matches, the smooth field fitted to them, and its accuracy."""
