@@ -7,16 +7,16 @@ A file that breaks these rules has no orientation; if it is damaged, its pixels 
 
 import contextlib
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from crackcli.rasters.access.boxes import boxes
 from crackcli.rasters.access.tiff import ORIENTATION, Directory, directories
 from crackcli.rasters.grid import ORIENTATIONS
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JP2_EXIF = b"JpgTiffExif->JP2"
-MAX_PARTS = 100_000  # chunks or boxes that are searched
+MAX_PARTS = 100_000  # chunks that are searched
 BROKEN = (OSError, struct.error, ValueError, OverflowError)  # raised where the rules are broken
 
 
@@ -77,26 +77,12 @@ def of_webp(file: BinaryIO) -> int:
 
 def of_jp2(file: BinaryIO) -> int:
     """Return the orientation in the ``uuid`` box with EXIF of a JPEG 2000 file."""
-    for kind, start in boxes(file):
+    for kind, start, _ in boxes(file):
         if kind == b"uuid":
             file.seek(start)
             if file.read(16) == JP2_EXIF:
                 return of_tiff(file, start + 16)
     return 1
-
-
-def boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Yield the kind and the start of the content of each box of a file."""
-    place = 0
-    for _ in range(MAX_PARTS):
-        file.seek(place)
-        size, kind = struct.unpack(">I4s", file.read(8))
-        if size == 1:
-            (size,) = struct.unpack(">Q", file.read(8))
-        yield kind, file.tell()
-        if size == 0:  # to the end of the file
-            return
-        place += max(size, 8)
 
 
 READERS = {

@@ -23,6 +23,7 @@ from rasterio.enums import ColorInterp, Resampling
 from crackcli.arrays import Bools, Int64, UInt8
 from crackcli.errors import InputError
 from crackcli.rasters.access.complete import check_complete
+from crackcli.rasters.access.decoded import HEIF_SUFFIXES, RAW_SUFFIXES, kind_of_photograph
 from crackcli.rasters.access.opening import input_errors, open_raster, pixel_errors
 from crackcli.rasters.access.pages import find_page
 from crackcli.rasters.access.state import FileState, digest_of, files_of
@@ -43,7 +44,11 @@ from crackcli.rasters.orientation import find_orientation
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = {".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp", ".jp2", ".vrt"}
+GDAL_SUFFIXES = {
+    *(".tif", ".tiff", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp"),
+    *(".jp2", ".j2k", ".jpx", ".vrt"),
+}
+SUFFIXES = GDAL_SUFFIXES | HEIF_SUFFIXES | RAW_SUFFIXES  # of photographs, in a folder
 MIN_SIDE_PX = 32  # smaller images are refused
 PIECE_PX = 2**20  # pixels that are converted to RGB at once
 MAX_BLOCK_ROWS = 1024  # files with taller blocks are not decoded in parts by several threads
@@ -127,7 +132,8 @@ def inspect(path: Path, bands: tuple[int, ...] = (), page: int | None = None) ->
         if plain and source.gcps[0]:
             log.warning("%s: ground control points but no grid; warp it for a map", path.name)
         tag = source.tags().get("EXIF_Orientation")
-        orientation = find_orientation(path, source.driver, tag, directory) if plain else 1
+        turned = plain and kind_of_photograph(path) is None  # others are decoded upright
+        orientation = find_orientation(path, source.driver, tag, directory) if turned else 1
         rows, cols = ORIENTATIONS[orientation].shape(source.shape)
         if min(rows, cols) < MIN_SIDE_PX:
             raise InputError(

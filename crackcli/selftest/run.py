@@ -74,8 +74,8 @@ class SelftestTask:
     """A photograph, the cracks to draw into it, and the options of the scan.
 
     ``page`` is that of a file with several full-size ones. If ``scan``, the output folder of a
-    finished scan of the photograph, is given, its options apply. ``contrast`` None is estimated from
-    the cracks of the photograph.
+    finished scan of the photograph, is given, its options apply. ``contrast`` None is
+    estimated from the cracks of the photograph.
     """
 
     source: Path

@@ -7,20 +7,19 @@ other files of this machine. So only regular files are opened, by the drivers of
 
 import contextlib
 import os
-import threading
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import rasterio
 from rasterio._err import CPLE_BaseError, CPLE_OutOfMemoryError
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, RasterioError
 
 from crackcli.errors import InputError, OutOfMemory
 from crackcli.files import kind_of
-from crackcli.rasters.access.pages import name_for_gdal
+from crackcli.rasters.access.decoded import decoded
+from crackcli.rasters.access.pages import find_page, name_for_gdal
 from crackcli.rasters.access.vrt import check_vrt, is_vrt
-from crackcli.rasters.access.warned import collected_warnings
+from crackcli.rasters.access.warned import collected_warnings, no_grid_expected
 
 EXPORT_AGAIN = "export it again"  # remedy for a damaged photograph
 
@@ -45,7 +44,6 @@ ENVIRONMENT: dict[str, str | int | bool] = {
     "GDAL_HTTP_MAX_RETRY": 0,
 }
 
-WARNINGS_LOCK = threading.Lock()  # warning filters are shared by all threads
 OWN_OVERVIEWS = ":::BASE:::"  # begins the name of an overview file beside the image
 
 
@@ -59,12 +57,13 @@ def open_raster(
     """
     check_regular(path)
     drivers = [*DRIVERS, "VRT"] if is_vrt(path) else [*DRIVERS]
-    with input_errors(path, remedy), rasterio.Env(**ENVIRONMENT):
+    find_page(path, page)  # raises if there is no such page
+    with input_errors(path, remedy), rasterio.Env(**ENVIRONMENT), decoded(path) as in_memory:
         if is_vrt(path):
             check_vrt(path)
-        with WARNINGS_LOCK, warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            source = rasterio.DatasetReader(name_for_gdal(path, page), driver=drivers)
+        name = in_memory or name_for_gdal(path, page)
+        with no_grid_expected():
+            source = rasterio.DatasetReader(name, driver=drivers)
         with source:
             overviews = source.tags(ns="OVERVIEWS").get("OVERVIEW_FILE", OWN_OVERVIEWS)
             if not overviews.startswith(OWN_OVERVIEWS):

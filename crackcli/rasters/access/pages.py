@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crackcli.errors import InputError
+from crackcli.rasters.access.decoded import kind_of_photograph
 from crackcli.rasters.access.tiff import (
     COLS,
     MASK,
@@ -44,7 +45,7 @@ class Page(NamedTuple):
 
 def pages_of(path: Path) -> list[Page]:
     """Return the photographs in a file, in its order; one for a file that is not a TIFF."""
-    images = directories_of(path)
+    images = images_in(path)
     found = full_size(images)
     for each in images:
         if each not in found and may_be_photograph(each, found):
@@ -63,7 +64,7 @@ def find_page(path: Path, number: int | None = None) -> tuple[Directory | None, 
     Without a ``number`` the file must have one page. Raises `InputError` if it has several, or
     not so many.
     """
-    images = directories_of(path)
+    images = images_in(path)
     found = full_size(images)
     if number is None and len(found) > 1:
         raise InputError(
@@ -93,6 +94,12 @@ def name_for_gdal(path: Path, number: int | None = None) -> Path | str:
     if page is None or alone:
         return path.absolute()
     return f"GTIFF_DIR:off:{page.place}:{path.absolute()}"
+
+
+def images_in(path: Path) -> list[Directory]:
+    """Return the images of a TIFF; none of another file, or a camera's raw file, which is one
+    photograph."""
+    return [] if kind_of_photograph(path) is not None else directories_of(path)
 
 
 def full_size(images: list[Directory]) -> list[Directory]:

@@ -46,9 +46,11 @@ class Directory:
         return first if isinstance(first, int) else default
 
 
-def directories(file: BinaryIO, start: int = 0) -> Iterator[Directory]:
-    """Yield the directories of the TIFF that begins at ``start``, each followed by its
-    subdirectories; none if it is not a TIFF.
+def directories(
+    file: BinaryIO, start: int = 0, follow: int = SUB_DIRECTORIES
+) -> Iterator[Directory]:
+    """Yield the directories of the TIFF that begins at ``start``, each followed by those that its
+    tag ``follow`` names; none if it is not a TIFF.
 
     Raises one of the errors `BROKEN` where the file is damaged.
     """
@@ -68,7 +70,7 @@ def directories(file: BinaryIO, start: int = 0) -> Iterator[Directory]:
         seen.add(place)
         found, after = read_directory(file, start, place, form)
         yield found
-        below = found.values.get(SUB_DIRECTORIES, ())
+        below = found.values.get(follow, ())
         waiting += [after, *(each for each in below[::-1] if isinstance(each, int))]
 
 

@@ -1,4 +1,6 @@
-"""Collect what GDAL warns of while it decodes pixels: they are then not those of the photograph.
+"""What GDAL and rasterio warn of: collect it where it matters, hide it where it does not.
+
+What GDAL warns of while it decodes pixels matters: they are then not those of the photograph.
 
 GDAL decodes a damaged block of some codes (JPEG and PackBits in TIFF) as far as it can, and warns.
 rasterio logs that in the thread that reads; here it is kept for that thread.
@@ -8,9 +10,13 @@ import contextlib
 import logging
 import re
 import threading
+import warnings
 from collections.abc import Iterator
 
+from rasterio.errors import NotGeoreferencedWarning
+
 LOGGER = "rasterio._err"
+FILTERS_LOCK = threading.Lock()  # warning filters are shared by all threads
 HARMLESS = re.compile(r"TIFFReadDirectory|TIFFFetch|iCCP|sRGB|EXIF|XMP|GeoTIFF|GeoKey", re.I)
 
 
@@ -42,3 +48,12 @@ def collected_warnings() -> Iterator[list[str]]:
         yield found
     finally:
         COLLECTOR.own.found = before
+
+
+@contextlib.contextmanager
+def no_grid_expected() -> Iterator[None]:
+    """Open datasets in the block, one thread at a time, without the warning that they have no grid
+    on a map, as photographs have none."""
+    with FILTERS_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield

@@ -12,7 +12,6 @@ georeference is copied from a tiny GeoTIFF that GDAL writes.
 import contextlib
 import shutil
 import struct
-import warnings
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -24,12 +23,12 @@ from typing import IO
 
 import numpy as np
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from crackcli.arrays import UInt8
 from crackcli.files import atomic_write_in_folder
-from crackcli.rasters.access.opening import ENVIRONMENT, WARNINGS_LOCK
+from crackcli.rasters.access.opening import ENVIRONMENT
+from crackcli.rasters.access.warned import no_grid_expected
 from crackcli.rasters.reader import RasterInfo
 from crackcli.rasters.score_mask import NODATA
 from crackcli.threads import ThreadPool, thread_count
@@ -223,10 +222,8 @@ def gdal_tags(info: RasterInfo, tags: dict[str, str]) -> list[Tag]:
         rasterio.Env(**ENVIRONMENT, GDAL_PAM_ENABLED=False),
         MemoryFile() as memory,
     ):
-        with WARNINGS_LOCK, warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with memory.open(**profile) as target:
-                target.update_tags(**tags)
+        with no_grid_expected(), memory.open(**profile) as target:
+            target.update_tags(**tags)
         content = memory.read()
     (at,) = struct.unpack_from("<I", content, 4)
     (count,) = struct.unpack_from("<H", content, at)
