@@ -24,6 +24,7 @@ from crackcli.arrays import Bools, Int64, UInt8
 from crackcli.errors import InputError
 from crackcli.rasters.access.complete import check_complete
 from crackcli.rasters.access.decoded import HEIF_SUFFIXES, RAW_SUFFIXES, kind_of_photograph
+from crackcli.rasters.access.frames import check_one_frame
 from crackcli.rasters.access.opening import input_errors, open_raster, pixel_errors
 from crackcli.rasters.access.pages import find_page
 from crackcli.rasters.access.state import FileState, digest_of, files_of
@@ -122,6 +123,7 @@ def inspect(path: Path, bands: tuple[int, ...] = (), page: int | None = None) ->
         files = tuple(map(FileState.of, files_of(path, source)))
         directory = find_page(path, page)[0] if source.driver == "GTiff" else None
         check_colour_map(path, directory)
+        check_one_frame(path, source.driver)
         if source.count == 0:
             raise InputError(f"{path}: no bands; give one of the rasters that it refers to")
         if any(kind.startswith("complex") for kind in source.dtypes):

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from walls import crackcli
 
 from crackcli.errors import InputError
@@ -188,3 +189,19 @@ def test_each_page_is_a_scene_that_is_read_again(tmp_path):
     assert crackcli("scan", path, "-o", out, "--method", "raw").returncode == 0
     run = json.loads((out / "run.json").read_text())
     assert [scene["status"] for scene in run["scenes"]] == ["unchanged", "unchanged"]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
+def test_an_animation_is_refused_and_a_single_frame_is_read(tmp_path, suffix):
+    frames = [Image.fromarray(image) for image in (WALL, OTHER)]
+    options = {"lossless": True} if suffix == "webp" else {}
+    frames[0].save(tmp_path / f"one.{suffix}", **options)
+    frames[0].save(
+        tmp_path / f"two.{suffix}", save_all=True, append_images=frames[1:], duration=100, **options
+    )
+
+    with Image.open(tmp_path / f"one.{suffix}") as image:
+        expected = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(read_photograph(tmp_path / f"one.{suffix}"), expected)
+    with pytest.raises(InputError, match="has 2 frames; save the one to scan as PNG"):
+        inspect(tmp_path / f"two.{suffix}")

@@ -68,8 +68,8 @@ def written(tag: int, value: Value) -> str:
     """Return a value as GDAL writes it; empty if it is of no use."""
     if tag in FRACTIONS:
         numbers = [each for each in value if isinstance(each, int | float)]
-        usable = len(numbers) == 2 and numbers[1] != 0
-        return f"({numbers[0] / numbers[1]:.15g})" if usable else ""
+        number, divisor = [*numbers, 1, 0][:2] if numbers else (0, 0)
+        return f"({number / divisor:.15g})" if divisor else ""
     first = next(iter(value), "")
     if isinstance(first, bytes):
         return first.split(b"\0")[0].decode("ascii", errors="replace").strip()
