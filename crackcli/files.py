@@ -6,6 +6,7 @@ only a folder with this note is ever deleted.
 """
 
 import csv
+import errno
 import hashlib
 import json
 import logging
@@ -188,6 +189,15 @@ def is_regular(path: Path) -> bool:
     return kind_of(path) == "file"
 
 
+def refuse_special(path: Path, error: type[CrackError], advice: str) -> None:
+    """Raise an ``error`` that ends in ``advice`` if ``path`` is a folder, a pipe or a device.
+
+    A file that is missing is no error here.
+    """
+    if path.exists() and (kind := kind_of(path)) != "file":
+        raise error(f"{path}: is a {kind}; {advice}")
+
+
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
     """Turn an `OSError` in the block into an `OutputError` that names ``path``."""
@@ -269,7 +279,10 @@ def csv_field(value: object) -> object:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 digest of a file's content in hexadecimal."""
+    """Return the SHA-256 digest of a file's content in hexadecimal; raises an `OSError` if it
+    cannot be read, or is a pipe or a device."""
+    if not is_regular(path):
+        raise OSError(errno.EINVAL, f"is a {kind_of(path)}", str(path))
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

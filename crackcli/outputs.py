@@ -22,6 +22,7 @@ from crackcli.files import (
     NOTE,
     WORK,
     claim_folder,
+    is_regular,
     output_errors,
     remove_folder,
     replace_durably,
@@ -50,6 +51,8 @@ class Record:
     def read(cls, path: Path) -> "Record":
         """Read a record; one that is missing or damaged has no facts."""
         try:
+            if not is_regular(path):
+                return cls(path)
             facts = json.loads(path.read_text(encoding="utf-8"))
             assert all(isinstance(one, list) for one in facts["files"].values())
         except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError):
@@ -73,8 +76,11 @@ class Record:
 
 
 def digest_of(path: Path) -> str:
-    """Return the digest of a file's content, or "damaged" for a damaged SQLite file."""
+    """Return the digest of a file's content, or "damaged" for a damaged SQLite file, a pipe, or
+    whatever else is no file."""
     try:
+        if not is_regular(path):
+            return "damaged"
         return content_digest(path) if is_sqlite(path) else sha256(path)
     except CrackError:
         return "damaged"

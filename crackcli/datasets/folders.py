@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crackcli.errors import InputError
+from crackcli.files import refuse_special
 from crackcli.licences import Source
 from crackcli.rasters.grid import Window
 from crackcli.rasters.photograph import read_photograph
@@ -124,6 +125,7 @@ class TableRow(NamedTuple):
 
 def read_table(path: Path, *, required: bool) -> dict[str, TableRow]:
     """Read a CSV into a dictionary from ``label folder/file name`` to its columns."""
+    refuse_special(path, InputError, "give a CSV with columns path, photo, source")
     if not path.is_file():
         if required:
             raise InputError(f"{path}: no such file; give a CSV with columns path, photo, source")

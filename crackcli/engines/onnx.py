@@ -4,7 +4,9 @@ ONNX Runtime's package for CUDA lists its CUDA provider on every machine; whethe
 only in a session that asked for it.
 """
 
+import contextlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -26,7 +28,7 @@ from crackcli.engines.engine import (
 )
 from crackcli.engines.onnx_constants import fix_input
 from crackcli.errors import DeviceError, ModelError, OutOfMemory
-from crackcli.files import sha256
+from crackcli.files import refuse_special, sha256
 from crackcli.licences import Licence
 from crackcli.registry import check_choice, find_baseline
 from crackcli.shipped_models import licence_of
@@ -258,6 +260,7 @@ def open_session(
         raise ModelError(f"{model}: no such file; write one with crackcli export")
     available = onnxruntime.get_available_providers()
     wanted = ["cpu"] if device == "cpu" else ["cuda", "cpu"]
+    check_weights(model)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = FATAL
     options.enable_mem_pattern = False  # patterns reserve the sum of all shapes seen
@@ -288,6 +291,16 @@ def open_session(
             "CPU); use --engine torch, or --device cpu"
         )
     return session, used
+
+
+def check_weights(model: Path) -> None:
+    """Raise a `ModelError` if a graph takes its weights from a pipe or a device beside it, for
+    which the runtime would wait."""
+    with contextlib.suppress(OSError), os.scandir(model.parent) as beside:
+        for each in beside:
+            waits = not (each.is_file() or each.is_dir())
+            if waits and os.fsencode(each.name) in model.read_bytes():
+                refuse_special(Path(each.path), ModelError, "export the model again")
 
 
 @cache

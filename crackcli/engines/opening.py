@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crackcli.engines.engine import Engine
 from crackcli.errors import ModelError, UsageError
-from crackcli.files import kind_of
+from crackcli.files import refuse_special
 from crackcli.registry import (
     BASELINES,
     CLASSIFIER,
@@ -40,7 +40,7 @@ def find_model(choice: Choice, start: str | None, engine: str) -> Path:
     """
     model, method = choice
     if isinstance(model, Path):
-        check_regular(model)
+        refuse_special(model, ModelError, "give a model file")
         return model
     if model is None or method is None:
         raise UsageError(f"--method {method}: needs no model; leave --engine {engine} out")
@@ -80,12 +80,6 @@ def multiplies_int8() -> bool:
         return "vnni" in CPU_INFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-
-
-def check_regular(model: Path) -> None:
-    """Raise a `ModelError` for a folder, a pipe (which may have no end) or a device."""
-    if model.exists() and (kind := kind_of(model)) != "file":
-        raise ModelError(f"{model}: is a {kind}; give a model file")
 
 
 def open_engine(

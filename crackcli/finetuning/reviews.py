@@ -15,6 +15,7 @@ import numpy as np
 import shapely
 
 from crackcli.errors import InputError
+from crackcli.files import refuse_special
 from crackcli.report.formats.geopackage import read_lines
 from crackcli.report.tables.columns import DRAWN
 from crackcli.scenes.frames import map_frame
@@ -60,6 +61,7 @@ def read_reviews(path: Path) -> dict[str, list[dict[str, Any]]]:
     coordinates. Raise an `InputError` if the file cannot be read, contains an unknown word, or
     nothing was reviewed.
     """
+    refuse_special(path, InputError, "give the cracks.gpkg of a report")
     if not path.is_file():
         raise InputError(f"{path}: does not exist; give the cracks.gpkg of a report")
     rows = list(read_rows(path))

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from crackcli.errors import ModelError, UsageError
-from crackcli.files import atomic_write, kind_of
+from crackcli.files import atomic_write, refuse_special
 from crackcli.licences import Licence, Source, read_sources
 from crackcli.registry import NETWORKS, load
 
@@ -82,8 +82,7 @@ class Checkpoint:
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
         """Read a checkpoint; raise a `ModelError` if ``path`` is something else."""
-        if path.exists() and (kind := kind_of(path)) != "file":
-            raise ModelError(f"{path}: is a {kind}; give a model file")
+        refuse_special(path, ModelError, "give a model file")
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata() or {}

@@ -10,6 +10,7 @@ from typing import Any, cast
 from unicodedata import normalize
 
 from crackcli.errors import InputError
+from crackcli.files import refuse_special
 from crackcli.rasters.reader import RasterInfo, inspect
 from crackcli.scenes.scene import Scene, finished_scenes
 
@@ -18,6 +19,7 @@ def read_run_record(out: Path) -> dict[str, Any]:
     """Return the content of ``run.json`` in an output folder; raises `InputError` if it cannot be
     read."""
     path = out / "run.json"
+    refuse_special(path, InputError, f"scan again into {out}")
     try:
         return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:

@@ -28,7 +28,7 @@ from numpy.random import Generator
 
 from crackcli.arrays import Float64, UInt8
 from crackcli.errors import CrackError, InputError, ModelError, UsageError
-from crackcli.files import WORK
+from crackcli.files import WORK, refuse_special
 from crackcli.inference.options import ModelOptions
 from crackcli.masking.refinement import Masking
 from crackcli.progress import Progress, ignore, part
@@ -265,6 +265,7 @@ def scan_options(task: SelftestTask) -> SurveyTask:
     if task.scan is None:
         return given
     path = task.scan / "run.json"
+    refuse_special(path, InputError, f"leave --scan out, or scan again into {task.scan}")
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
         known = run["options"]

@@ -31,7 +31,7 @@ from crackcli.datasets.folders import (
 )
 from crackcli.engines.device import Device
 from crackcli.errors import InputError, ModelError, UsageError
-from crackcli.files import atomic_write, refuse_existing, remove_files
+from crackcli.files import atomic_write, refuse_existing, refuse_special, remove_files
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.registry import OBJECTIVES, load
 from crackcli.training.batches import endless_batches
@@ -288,6 +288,7 @@ class Run:
     def resume(self) -> None:
         """Load the last saved state of a killed run with the same options, if there is one."""
         path = self.folder / STATE
+        refuse_special(path, InputError, "remove it")
         if not path.exists():
             return
         try:

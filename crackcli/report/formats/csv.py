@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from crackcli.errors import InputError
-from crackcli.files import write_csv
+from crackcli.files import refuse_special, write_csv
 from crackcli.report.tables.columns import COLUMNS, SCENE_COLUMNS, Row
 from crackcli.report.tables.rows import SceneCracks, drawn_rows, rows, scene_row
 from crackcli.report.tables.severity_columns import (
@@ -43,6 +43,7 @@ def write(
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Read the rows of a table as text; raises `InputError` if it cannot be read."""
+    refuse_special(path, InputError, "run crackcli report again")
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
