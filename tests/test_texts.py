@@ -58,10 +58,10 @@ def test_scenes_have_names_without_control_characters_and_none_of_ours(tmp_path)
     for name in ("a\x1b[31m.png", "b\rc.png", "cracks.gpkg.png", "report.json.tif", "=1.png"):
         (tmp_path / name).touch()
 
-    found, failures = find_rasters([tmp_path])
+    found = find_rasters([tmp_path])
 
-    assert failures == []
-    names = {page.path.name: name for name, page in found.items()}
+    assert found.failures == []
+    names = {page.path.name: name for name, page in found.rasters.items()}
     assert names["a\x1b[31m.png"] == "a_[31m"
     assert names["b\rc.png"] == "b_c"
     assert names["=1.png"] == "=1"

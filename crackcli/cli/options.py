@@ -170,7 +170,7 @@ CampaignId = Annotated[
 Sources = Annotated[
     list[Path],
     Argument(
-        help="Images (GeoTIFF, JPEG, PNG, ...) or folders of images.",
+        help="Images (GeoTIFF, JPEG, PNG, ...) or folders of images, with their subfolders.",
         parser=named,
         show_default=False,
     ),
@@ -324,6 +324,9 @@ Zoom = Annotated[
         help="Scales at which the network processes the image: 0.25, 0.5, 1, 2 or 4, several "
         "of them as 1,2, or auto (0.5,1). For hairline cracks use 1,2: it takes 5 times as long.",
     ),
+]
+NoRecurse = Annotated[
+    bool, Option("--no-recurse", help="Stay in the folders given: do not search their subfolders.")
 ]
 DryRun = Annotated[
     bool,

@@ -14,8 +14,9 @@ from crackcli.cli.progress_bar import show_progress
 from crackcli.registry import DEFAULT_GATE
 
 if TYPE_CHECKING:
+    from crackcli.scan.dry_run.estimate import SurveyEstimate
     from crackcli.scan.inputs import Failure
-    from crackcli.scan.survey import SurveyTask
+    from crackcli.scan.survey import SurveyResult, SurveyTask
 
 Exclude = Annotated[
     list[str] | None,
@@ -73,6 +74,7 @@ def scan(
     include: Include = None,
     areas_in: AreasIn = None,
     overwrite: options.Overwrite = False,
+    no_recurse: options.NoRecurse = False,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -80,7 +82,7 @@ def scan(
 ) -> None:
     """Find cracks on SOURCES: images, or folders of images.
 
-    Each image gets a folder with the name of its file, without suffix. It contains score.tif,
+    Each image gets a folder, named after its subfolders and its file. It contains score.tif,
     mask.tif (1 crack or joint, 0 no crack, 255 nodata) and scene.json. Memory is bounded for images
     of any size. To resume an interrupted scan, give the same command again.
 
@@ -127,6 +129,7 @@ def scan(
         hints=Hints(marker_mm=marker_mm, distance_m=distance_m),
         areas=AreaOptions(tuple(exclude or ()), tuple(include or ()), areas_in),
         overwrite=overwrite,
+        recurse=not no_recurse,
     )
     if dry_run:
         estimate(task, print_failure, quiet=quiet, as_json=as_json)
@@ -138,7 +141,17 @@ def scan(
     else:
         for scene in result.scenes:
             typer.echo(scene.mask)
+    print_table(result, quiet=quiet)
     raise typer.Exit(result.exit_code)
+
+
+def print_table(found: "SurveyResult | SurveyEstimate", *, quiet: bool) -> None:
+    """Print on stderr how many inputs were scanned, skipped or failed, and why."""
+    from crackcli.scan.final_table import lines
+
+    if not quiet:
+        for line in lines((one.status for one in found.scenes), found.skipped, found.failures):
+            tell(line)
 
 
 def estimate(
@@ -155,4 +168,5 @@ def estimate(
     elif found.scenes:
         for line in lines(found):
             typer.echo(line)
+    print_table(found, quiet=quiet)
     raise typer.Exit(found.exit_code)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from crackcli.errors import InputError
 from crackcli.files import refuse_special
 from crackcli.licences import Source
+from crackcli.rasters.access.folders import describe, list_folder
 from crackcli.rasters.grid import Window
 from crackcli.rasters.photograph import read_photograph
 from crackcli.threads import ThreadPool, thread_count
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 
 LABELS = ("no_crack", "crack")  # folder names; the index is the label
 ALL_LABELS = (0, 1)
-SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
 TABLE_NAME = "photographs.csv"
 TILE_SUFFIX = re.compile(
     r"(_x\d+_?y\d+|_r\d+_?c\d+|[-_](tile|patch|crop|twin)_?[a-z]?\d*|-\d+)$", re.I
@@ -69,8 +69,7 @@ def list_photographs(
                 f"{folder}: no subfolder '{name}'; put photographs with a crack into 'crack' and "
                 "photographs without one into 'no_crack'"
             )
-        paths = [path for path in (folder / name).rglob("*") if path.suffix.lower() in SUFFIXES]
-        for path in readable(sorted(paths)):
+        for path in readable(photographs_in(folder / name)):
             row = known.get(f"{name}/{path.name}", TableRow())
             source = row.source or source_of(path)
             found.append(
@@ -90,6 +89,16 @@ def list_photographs(
                 "of each class, better 100"
             )
     return merge_small_sources(found)
+
+
+def photographs_in(folder: Path, *, recurse: bool = True) -> list[Path]:
+    """Return the photographs in a folder, by the rule of a scan, and log what is skipped."""
+    found = list_folder(folder, recurse=recurse)
+    for kind in describe(found.skipped):
+        log.info("%s: skipped: %s", folder, kind)
+    for error in found.unreadable.values():
+        log.warning("skipped: %s", error)
+    return found.photographs
 
 
 def readable(paths: Iterable[Path]) -> Iterator[Path]:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from crackcli.arrays import UInt8
-from crackcli.datasets.folders import SUFFIXES
+from crackcli.datasets.folders import photographs_in
 from crackcli.errors import InputError
 from crackcli.rasters.photograph import read_photograph
 
@@ -154,7 +154,7 @@ def image_files(folder: Path) -> list[Path]:
     """Return the image files of a folder, sorted by name; none if the folder is missing."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return photographs_in(folder, recurse=False)
 
 
 def evenly_spaced(items: Sequence[T], limit: int | None) -> list[T]:

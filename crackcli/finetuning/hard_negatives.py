@@ -28,6 +28,7 @@ from crackcli.errors import CrackError, InputError, ModelError, OutputError, Usa
 from crackcli.files import output_errors, refuse_existing, write_json
 from crackcli.inference.tile_map import TileProbabilities, tile_probabilities
 from crackcli.progress import FractionDone, Progress, ignore, part
+from crackcli.rasters.access.folders import describe
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import RasterInfo, inspect, read_windows
 from crackcli.rasters.writing.images import write_png
@@ -164,15 +165,17 @@ def mine(
     skipped with a warning; an `InputError` is raised if none is left.
     """
     record = MiningRecord.open(folder, {"model_sha256": engine.facts.model_sha256, "seed": seed})
-    rasters, failures = find_rasters(folders)
-    for failure in failures:
+    inputs = find_rasters(folders)
+    for failure in inputs.failures:
         log.warning("skipped: %s", failure.message)
+    for kind in describe(inputs.skipped):
+        log.info("skipped: %s", kind)
     found: list[LabelledImage] = []
     photographs: list[NegativePhotograph] = []
-    for number, (name, (path, page)) in enumerate(rasters.items()):
+    for number, (name, (path, page)) in enumerate(inputs.rasters.items()):
 
         def report(fraction: float, number: int = number, name: str = name) -> None:
-            progress((number + fraction) / len(rasters), f"classifying {name}")
+            progress((number + fraction) / len(inputs.rasters), f"classifying {name}")
 
         try:
             info = inspect(path, page=page)

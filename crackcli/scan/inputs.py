@@ -1,27 +1,22 @@
-"""Find the images of a survey and name their scenes."""
+"""Find the photographs of a survey: those of folders, and those named one by one."""
 
+import contextlib
 import logging
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from crackcli.errors import InputError
-from crackcli.files import WORK
+from crackcli.rasters.access.folders import MASKS, Listing, list_folder
 from crackcli.rasters.access.opening import check_exists
 from crackcli.rasters.access.pages import Page, pages_of
-from crackcli.rasters.areas.mask_image import is_mask_image, without_photograph
+from crackcli.rasters.access.vrt import is_vrt, sources_of
+from crackcli.rasters.areas.mask_image import without_photograph
 from crackcli.rasters.reader import SUFFIXES
-from crackcli.texts import clean_name
+from crackcli.scan.scene_names import Photograph, name_scenes
 
 log = logging.getLogger(__name__)
-
-# Files of the output folder end like this; no scene may have such a name.
-OUR_ENDINGS = (
-    *(".lock", ".json", ".geojson", ".csv", ".xlsx", ".html"),
-    *(".gpkg", ".gpkg-wal", ".gpkg-shm", ".gpkg-journal", WORK),
-)
 
 
 @dataclass(frozen=True)
@@ -33,80 +28,93 @@ class Failure:
     exit_code: int
 
 
-def find_rasters(
-    sources: Sequence[Path], only: int | None = None
-) -> tuple[dict[str, Page], list[Failure]]:
-    """Return the photographs of all scenes by scene name, and the sources that cannot be found.
+@dataclass
+class Inputs:
+    """The photographs to scan by the names of their scenes, the sources that cannot be found, and
+    what was skipped, by kind."""
 
-    A folder stands for the images in it, a file for each of its full-size pages, or for the one
-    ``only``. A scene is named
-    after the stem of its file, and its page if it is not the first; if two photographs share this,
-    after stem and suffix; if these are shared too, with the name of the folder in front.
-    Names that differ only in case count as shared, as some file systems treat them as equal.
+    rasters: dict[str, Page] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    skipped: dict[str, list[Path]] = field(default_factory=dict)
+
+
+def find_rasters(
+    sources: Sequence[Path],
+    out: Path | None = None,
+    *,
+    recurse: bool = True,
+    bands: tuple[int, ...] = (),
+    page: int | None = None,
+) -> Inputs:
+    """Find the photographs of ``sources``: the files, those in folders and their subfolders.
+
+    A file stands for each of its full-size pages, or for that one ``page``.
+    ``out`` is the output folder, whose scenes keep their names (`crackcli.scan.scene_names`).
+    Links to one file count once. The files that a VRT among the photographs refers to are
+    skipped: it stands for them.
     """
-    files: dict[Path, list[Page]] = {}
-    failures: list[Failure] = []
+    found = Inputs()
+    listing = Listing()
+    files: dict[Path, tuple[Path, tuple[str, ...]]] = {}  # by their real path
     for source in sources:
         try:
-            found = images_in(source) if source.is_dir() else [check_exists(source)]
+            listed = Listing([check_exists(source)])
+            if source.is_dir():
+                listed = list_folder(source, recurse=recurse, results=out)
         except InputError as error:
-            failures.append(Failure(source, str(error), error.exit_code))
+            found.failures.append(Failure(source, str(error), error.exit_code))
             continue
-        for path in found:
+        for path in listed.photographs:
             if path.stem in (".", ".."):  # its results would lie outside the output folder
                 message = f"{path}: its name gives no name for a scene; rename it"
-                failures.append(Failure(path, message, InputError.exit_code))
-            else:
-                real = path.parent.resolve() / path.name
-                files[real] = files.get(real) or (
-                    pages_of(path) if only is None else [Page(path, only)]
-                )
-    names: list[Callable[[Page], str]] = [
-        lambda page: clean_name(page.stem),
-        lambda page: clean_name(f"{page.stem}_{suffix_of(page)}"),
-        lambda page: clean_name(f"{page.path.resolve().parent.name}_{page.stem}_{suffix_of(page)}"),
+                found.failures.append(Failure(path, message, InputError.exit_code))
+                continue
+            within = () if path == source else path.parent.relative_to(source).parts
+            known, _ = files.setdefault(path.resolve(), (path, within))
+            if place(known) != place(path):
+                listing.skip("links to photographs found before", path)
+        listing.add(listed)
+        if listed.empty:
+            message = f"{source}: no images in it; give a folder with {', '.join(sorted(SUFFIXES))}"
+            found.failures.append(Failure(source, message, InputError.exit_code))
+    found.failures += [
+        Failure(path, str(fault), fault.exit_code) for path, fault in listing.unreadable.items()
     ]
-    pages = list(chain.from_iterable(files.values()))
-    left, named = pages, dict[str, Page]()
-    for name in names:
-        taken = Counter(known.casefold() for known in named)
-        taken.update(name(page).casefold() for page in left)
-        unique = [
-            page
-            for page in left
-            if taken[name(page).casefold()] == 1 and not name(page).casefold().endswith(OUR_ENDINGS)
-        ]
-        named |= {name(page): page for page in unique}
-        left = [page for page in left if page not in unique]
-    for page in left:
-        message = f"{page.path}: another file leads to the same scene name; rename one"
-        failures.append(Failure(page.path, message, InputError.exit_code))
-    ordered = {page: name for name, page in named.items()}
-    return {ordered[page]: page for page in pages if page in ordered}, failures
-
-
-def suffix_of(page: Page) -> str:
-    """Return the suffix of the file of a photograph, in small letters and without its dot."""
-    return page.path.suffix[1:].lower()
-
-
-def images_in(folder: Path) -> list[Path]:
-    """Return the image files of a folder sorted by name, without folders and hidden files."""
-    try:
-        found = sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in SUFFIXES and path.name[0] != "." and not path.is_dir()
-        )
-        for mask in without_photograph(found):
-            log.warning("%s: is beside no photograph of its name, and excludes nothing", mask)
-        found = [path for path in found if not is_mask_image(path)]
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be read ({error.strerror}); change its permissions"
-        ) from error
-    if not found:
-        raise InputError(
-            f"{folder}: no images in it; give a folder with {', '.join(sorted(SUFFIXES))}"
-        )
+    warn_of_masks(listing)
+    for tile in tiles_of_mosaics({real: path for real, (path, _) in files.items()}):
+        listing.skip("tiles that a VRT refers to", files.pop(tile)[0])
+    photographs = [
+        Photograph(each, within)
+        for path, within in files.values()
+        for each in (pages_of(path) if page is None else [Page(path, page)])
+    ]
+    found.rasters = name_scenes(photographs, out, bands)
+    found.skipped = listing.skipped
     return found
+
+
+def place(path: Path) -> Path:
+    """Return the path of a file with links in its folders resolved, but not that of the file."""
+    return path.parent.resolve() / path.name
+
+
+def warn_of_masks(listing: Listing) -> None:
+    """Log a warning for each mask image that lies beside no photograph of its name."""
+    folders: dict[Path, list[Path]] = defaultdict(list)
+    for path in [*listing.photographs, *listing.skipped.get(MASKS, [])]:
+        folders[path.parent].append(path)
+    for paths in folders.values():
+        for mask in without_photograph(paths):
+            log.warning("%s: is beside no photograph of its name, and excludes nothing", mask)
+
+
+def tiles_of_mosaics(files: Mapping[Path, Path]) -> list[Path]:
+    """Return the real paths of those ``files``, by real path, that a VRT among them refers to.
+
+    A VRT that cannot be read stands for nothing; its scan fails later.
+    """
+    found: set[Path] = set()
+    for real, path in files.items():
+        with contextlib.suppress(InputError, OSError):
+            found |= sources_of(path) - {real} if is_vrt(path) else set()
+    return [real for real in files if real in found]

@@ -24,11 +24,12 @@ from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
 from crackcli.outputs import Record
 from crackcli.progress import Progress, ignore, part
+from crackcli.rasters.access.folders import Skipped, rows
 from crackcli.rasters.access.pages import Page
 from crackcli.rasters.reader import MIN_SIDE_PX
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
 from crackcli.registry import find_method
-from crackcli.scan.inputs import Failure, find_rasters
+from crackcli.scan.inputs import Failure, Inputs, find_rasters
 from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scan.raster import ScanSummary, ScanTask, scan_raster
 from crackcli.scenes.areas.survey_areas import AreaOptions, SurveyAreas, names_of
@@ -60,6 +61,7 @@ class SurveyTask:
     hints: Hints = Hints()
     areas: AreaOptions = AreaOptions()
     overwrite: bool = False
+    recurse: bool = True  # into subfolders
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "zooms", sort_zooms(self.zooms))
@@ -67,11 +69,12 @@ class SurveyTask:
 
 @dataclass
 class SurveyResult:
-    """The scanned scenes and the failed inputs; ``stopped`` is the exit code of the error that
-    ended the run early."""
+    """The scanned scenes, the failed inputs, and what was skipped of the folders; ``stopped`` is
+    the exit code of the error that ended the run early."""
 
     scenes: list[ScanSummary] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     stopped: int | None = None
 
     @property
@@ -95,14 +98,15 @@ def scan_survey(
     A raster that cannot be scanned is reported to ``on_failure``, and the run continues. Raises an
     `OutputError` if the output folder cannot be written, which ends the run.
     """
-    rasters, missing = find_rasters(task.sources, task.page)
-    result = SurveyResult()
+    found = find_inputs(task)
+    rasters = found.rasters
+    result = SurveyResult(skipped=rows(found.skipped))
 
     def fail(failure: Failure) -> None:
         result.failures.append(failure)
         on_failure(failure)
 
-    for failure in missing:
+    for failure in found.failures:
         fail(failure)
     if not rasters:  # so neither a model is loaded nor a folder made
         return result
@@ -187,6 +191,13 @@ def is_all_excluded(one: ScanSummary) -> bool:
     return areas is not None and areas.polygons.area > scene.rows * scene.cols - 0.5
 
 
+def find_inputs(task: SurveyTask) -> Inputs:
+    """Return the photographs of a task, and what was skipped."""
+    return find_rasters(
+        task.sources, task.output, recurse=task.recurse, bands=task.bands, page=task.page
+    )
+
+
 def warn_of_report(out: Path, scenes: Sequence[ScanSummary]) -> None:
     """Log a warning if the folder has a report of earlier masks of these scenes."""
     reported = Record.read(out / "report.json").facts.get("scenes", {})
@@ -254,6 +265,7 @@ def write_run(task: SurveyTask, scorer: StripScorer, result: SurveyResult) -> No
         "peak_memory_mb": peak_memory_mb(),
         "scenes": [asdict(scene) for scene in result.scenes],
         "failures": [asdict(failure) for failure in result.failures],
+        "skipped": [asdict(kind) for kind in result.skipped],
         "exit_code": result.exit_code,
     }
     write_json(task.output / "run.json", record)

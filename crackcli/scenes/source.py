@@ -11,6 +11,7 @@ from unicodedata import normalize
 
 from crackcli.errors import InputError
 from crackcli.files import refuse_special
+from crackcli.rasters.access.folders import list_folder
 from crackcli.rasters.reader import RasterInfo, inspect
 from crackcli.scenes.scene import Scene, finished_scenes
 
@@ -57,7 +58,8 @@ def find_photograph(out: Path, scene: Scene, photographs: Path | None = None) ->
     file = scene.record.source_file or ""
     places: list[Path] = []
     if photographs is not None and file:
-        places += sorted(path for path in photographs.rglob("*") if same_name(path.name, file))
+        found_there = list_folder(photographs).photographs
+        places += [path for path in found_there if same_name(path.name, file)]
     if scene.record.source_path is not None:
         places.append(Path(os.path.normpath(out / scene.record.source_path)))
     listed: dict[str, Path] = {}

@@ -133,6 +133,29 @@ def test_an_unreadable_photograph_is_skipped_with_a_warning(folder, caplog):
     assert "half.jpg: not a readable image, or damaged" in caplog.text
 
 
+def test_files_among_the_photographs_are_skipped_and_named(folder, caplog):
+    caplog.set_level("INFO")
+    before = list_photographs(folder)
+    image = np.full((40, 40, 3), 120, np.uint8)
+    for name in (
+        "._wall.png",
+        "@eaDir/wall.png/SYNOPHOTO_THUMB_XL.png",
+        "wall_b_crack_x0y0_mask.png",
+    ):
+        (folder / "crack" / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / "crack" / name), image)
+    (folder / "crack" / "notes.txt").touch()
+
+    assert list_photographs(folder) == before
+    for kind in (
+        "hidden files: 1 (._wall.png)",
+        "folders of the system: 1 (@eaDir)",
+        "masks: 1 (wall_b_crack_x0y0_mask.png)",
+        ".txt files: 1 (notes.txt)",
+    ):
+        assert f"{folder / 'crack'}: skipped: {kind}" in caplog.text
+
+
 def test_a_photograph_of_16_bits_is_as_bright_as_in_a_scan(folder):
     """OpenCV alone divides by 256: 12 bits in 16 would be black."""
     path = folder / "crack" / "deep.png"

@@ -57,6 +57,20 @@ def check_vrt(path: Path, depth: int = 0) -> None:
             raise InputError(f"{path}: refers to {named}, which is not an image; leave it out")
 
 
+def sources_of(path: Path) -> set[Path]:
+    """Return the real paths of all files that a VRT refers to, by way of others too.
+
+    Raises an `InputError` if it cannot be read by the rules of `check_vrt`, else an `OSError`.
+    """
+    check_vrt(path)
+    found: set[Path] = set()
+    for _, source in sources(ElementTree.fromstring(path.read_bytes()), path):
+        found.add(source.resolve())
+        if is_vrt(source):
+            found |= sources_of(source)
+    return found
+
+
 def sources(root: ElementTree.Element, path: Path) -> Iterator[tuple[str, Path]]:
     """Yield the name of each source of a VRT and its path, each once."""
     seen = set()

@@ -19,6 +19,7 @@ from crackcli.errors import CrackError, InputError
 from crackcli.inference.strips import StripScorer
 from crackcli.inference.views import View
 from crackcli.progress import Progress, ignore
+from crackcli.rasters.access.folders import Skipped, rows
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo, inspect
 from crackcli.scan.areas import excluded_areas
@@ -32,11 +33,11 @@ from crackcli.scan.dry_run.workload import (
     sample_data_share,
 )
 from crackcli.scan.fingerprint import fingerprint
-from crackcli.scan.inputs import Failure, find_rasters
+from crackcli.scan.inputs import Failure
 from crackcli.scan.process_memory import MB, resident_mb
 from crackcli.scan.raster import ScanTask
 from crackcli.scan.remaining_work import TO_MASK, UNCHANGED, RemainingWork, remaining_work
-from crackcli.scan.survey import SurveyTask, opened
+from crackcli.scan.survey import SurveyTask, find_inputs, opened
 from crackcli.scenes.areas.survey_areas import SurveyAreas
 from crackcli.scenes.scene import Scene, finished_folders
 
@@ -110,6 +111,7 @@ class SurveyEstimate:
 
     scenes: list[SceneEstimate] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     engine: dict[str, Any] | None = None
     pace: Speed | None = None
     assumption: Assumption | None = None
@@ -134,14 +136,15 @@ def estimate_survey(
     """
     imported = time.process_time()  # mostly spent on imports so far
     areas = SurveyAreas.read(task.areas)
-    rasters, missing = find_rasters(task.sources, task.page)
+    inputs = find_inputs(task)
+    rasters, skipped = inputs.rasters, rows(inputs.skipped)
     failures: list[Failure] = []
 
     def fail(failure: Failure) -> None:
         failures.append(failure)
         on_failure(failure)
 
-    for failure in missing:
+    for failure in inputs.failures:
         fail(failure)
     known: dict[str, RasterInfo] = {}
     for number, (name, (source, page)) in enumerate(rasters.items()):
@@ -154,7 +157,9 @@ def estimate_survey(
             fail(Failure(source, str(error), error.exit_code))
     if not known:
         codes = {failure.exit_code for failure in failures}
-        return SurveyEstimate(failures=failures, exit_code=codes.pop() if len(codes) == 1 else 3)
+        return SurveyEstimate(
+            failures=failures, skipped=skipped, exit_code=codes.pop() if len(codes) == 1 else 3
+        )
 
     began = clock()
     scorer, core_px = opened(task)
@@ -177,6 +182,7 @@ def estimate_survey(
     return SurveyEstimate(
         scenes=scenes,
         failures=failures,
+        skipped=skipped,
         engine=asdict(facts),
         pace=speed,
         assumption=assumption,
