@@ -42,6 +42,7 @@ def test_subfolders_are_searched_after_the_files(tmp_path):
         ("notes.txt", ".txt files"),
         ("DJI_0001.MOV", ".mov files"),
         ("README", "files without a suffix"),
+        ("wall.CR2", "camera raw beside its photograph"),
         ("wall.xmp", "side files"),
         ("wall.jpg.aux.xml", "side files"),
         ("wall.jgw", "side files"),

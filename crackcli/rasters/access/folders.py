@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crackcli.errors import InputError
+from crackcli.rasters.access.decoded import RAW_SUFFIXES
 from crackcli.rasters.areas.mask_image import is_mask_image
 from crackcli.rasters.reader import SUFFIXES
 from crackcli.texts import first_names
@@ -116,9 +117,11 @@ def list_folder(folder: Path, *, recurse: bool = True, results: Path | None = No
             found.skip(RESULTS, here)
             continue
         files = sorted(name for name in names if not names[name])
-        stems = {Path(name).stem.casefold() for name in files if is_image(name)}
+        images: dict[str, set[str]] = {}
+        for path in (Path(name.casefold()) for name in files if is_image(name)):
+            images.setdefault(path.stem, set()).add(path.suffix)
         for name in files:
-            kind = kind_of_file(name, names, stems)
+            kind = kind_of_file(name, names, images)
             if kind is None:
                 found.photographs.append(here / name)
             else:
@@ -167,10 +170,11 @@ def kind_of_folder(name: str) -> str | None:
     return "folders of masks" if lower in MASK_FOLDERS else None
 
 
-def kind_of_file(name: str, beside: Collection[str], stems: Collection[str]) -> str | None:
+def kind_of_file(name: str, beside: Collection[str], images: Mapping[str, set[str]]) -> str | None:
     """Return the kind of a file that is skipped; None for a photograph.
 
-    ``beside`` are all names in its folder, ``stems`` those of the images, in small letters.
+    ``beside`` are all names in its folder, ``images`` the suffixes of the images by
+    their stem, both in small letters.
     """
     lower = name.casefold()
     suffix = Path(lower).suffix
@@ -190,8 +194,10 @@ def kind_of_file(name: str, beside: Collection[str], stems: Collection[str]) -> 
     if is_mask_image(Path(name)):
         return MASKS
     stem = Path(lower).stem
+    if suffix in RAW_SUFFIXES and images[stem] - RAW_SUFFIXES:
+        return "camera raw beside its photograph"
     bases = [stem.removesuffix(ending) for ending in MASK_ENDINGS if stem.endswith(ending)]
-    return MASKS if any(base in stems for base in bases) else None
+    return MASKS if any(base in images for base in bases) else None
 
 
 def rows(skipped: Mapping[str, Sequence[Path]]) -> list[Skipped]:
