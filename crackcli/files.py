@@ -17,12 +17,12 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from crackcli.errors import CrackError, InTheWay, Locked, OutputError
-from crackcli.texts import cell
+from crackcli.texts import cell, clean_name
 
 log = logging.getLogger(__name__)
 
@@ -237,10 +237,51 @@ def temporary_folder() -> Iterator[Path]:
         ) from error
 
 
+@contextmanager
+def utf8_path(path: Path) -> Iterator[Path]:
+    """Yield a path to the same file that is UTF-8, which many libraries require.
+
+    A name in another encoding, as archives and old cameras make them, is replaced by a link in a
+    temporary folder. The files beside it that begin with its stem are linked too.
+    """
+    if is_utf8(str(path.absolute())):
+        yield path
+        return
+    with ExitStack() as stack:
+        with output_errors(Path(tempfile.gettempdir())):
+            made = tempfile.TemporaryDirectory(prefix="crackcli-")
+            named = link_into(Path(stack.enter_context(made)), path.absolute())
+        yield named
+
+
+def link_into(folder: Path, path: Path) -> Path:
+    """Link a file, whose path is not UTF-8, and those beside it into a folder; return its link."""
+    if is_utf8(path.name):
+        (folder / "linked").symlink_to(path.parent, target_is_directory=True)
+        return folder / "linked" / path.name
+    beside = [other for other in path.parent.iterdir() if other.name.startswith(path.stem)]
+    for each in (path, *beside):
+        with suppress(FileExistsError):
+            (folder / clean_name(each.name)).symlink_to(each)
+    return folder / clean_name(path.name)
+
+
+def is_utf8(text: str) -> bool:
+    """Return True if a text, such as the name of a file, can be written in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` in UTF-8, as a whole file or not at all."""
+    r"""Write ``text`` in UTF-8, as a whole file or not at all.
+
+    Bytes of names that are not UTF-8 are written as ``\udce9``, which JSON reads back.
+    """
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,6 +4,7 @@ Command modules import the packages that compute inside their function, so that
 ``crackcli --help`` loads neither torch nor onnxruntime nor rasterio.
 """
 
+import io
 import os
 import signal
 import sys
@@ -73,6 +74,8 @@ CLICK_ERROR = cast(type[typer.BadParameter], typer.BadParameter.__mro__[2])
 def main() -> NoReturn:
     """Run a command; an expected error prints one line on stderr and sets the exit code."""
     catch_signals()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files as they are
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # warnings of libraries are meant for developers
     try:

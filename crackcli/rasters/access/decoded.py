@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from crackcli.errors import CrackError, InputError
-from crackcli.files import is_regular
+from crackcli.files import is_regular, utf8_path
 from crackcli.rasters.access.boxes import boxes
 from crackcli.rasters.access.exif_tags import exif_in_file, gdal_tags
 from crackcli.rasters.access.tiff import (
@@ -185,7 +185,11 @@ def decode_raw(path: Path) -> tuple[Pixels, dict[str, str]]:
     change of brightness, so that nothing bright is cut off."""
     with library(path, RAW):
         import rawpy
-    with decoding_errors(path, (OSError, rawpy.LibRawError)), rawpy.imread(str(path)) as raw:
+    with (
+        decoding_errors(path, (OSError, rawpy.LibRawError)),
+        utf8_path(path) as named,
+        rawpy.imread(str(named)) as raw,
+    ):
         if raw.raw_type == rawpy.RawType.Flat:
             check_recorded(path, raw.raw_image_visible)
         pixels = raw.postprocess(

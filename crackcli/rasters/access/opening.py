@@ -15,7 +15,7 @@ from rasterio._err import CPLE_BaseError, CPLE_OutOfMemoryError
 from rasterio.errors import CRSError, RasterioError
 
 from crackcli.errors import InputError, OutOfMemory
-from crackcli.files import kind_of
+from crackcli.files import kind_of, utf8_path
 from crackcli.rasters.access.decoded import decoded
 from crackcli.rasters.access.pages import find_page, name_for_gdal
 from crackcli.rasters.access.vrt import check_vrt, is_vrt
@@ -58,10 +58,15 @@ def open_raster(
     check_regular(path)
     drivers = [*DRIVERS, "VRT"] if is_vrt(path) else [*DRIVERS]
     find_page(path, page)  # raises if there is no such page
-    with input_errors(path, remedy), rasterio.Env(**ENVIRONMENT), decoded(path) as in_memory:
+    with (
+        input_errors(path, remedy),
+        rasterio.Env(**ENVIRONMENT),
+        decoded(path) as in_memory,
+        utf8_path(path) as named,
+    ):
         if is_vrt(path):
             check_vrt(path)
-        name = in_memory or name_for_gdal(path, page)
+        name = in_memory or name_for_gdal(named, page)
         with no_grid_expected():
             source = rasterio.DatasetReader(name, driver=drivers)
         with source:

@@ -16,6 +16,7 @@ from crackcli.report.tables.limit_columns import not_assessable_m2
 from crackcli.report.tables.rows import SceneCracks
 from crackcli.report.tables.severity_columns import SeverityProfiles, profile_rows
 from crackcli.scenes.record import SceneRecord
+from crackcli.texts import printable
 
 SCHEMA_VERSION = 1
 PARAMETERS = ("scored", "masking", "threshold")  # keys of scene.json that determine a mask
@@ -40,7 +41,7 @@ def of_scene(table: SceneCracks, space: str) -> dict[str, Any]:
     return {
         "scene_id": scene.name,
         **asdict(table.identity),
-        "file": record.source_file,
+        "file": printable(record.source_file or "") or None,
         "source_sha256": record.source_sha256,
         "acquired_utc": record.acquired_utc,
         "model_sha256": record.model_sha256,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from crackcli.registry import find_method
 from crackcli.scan.dry_run.estimate import Range, SceneEstimate, SurveyEstimate
+from crackcli.texts import printable
 
 HEADS = (
     *("image", "status", "rows", "cols", "MP", "zooms", "strips", "blocks", "data"),
@@ -48,7 +49,7 @@ def cells(scene: SceneEstimate) -> tuple[str, ...]:
     """Return the table cells of one image."""
     done = f"{scene.strips_done}/{scene.strips} done" if scene.strips_done else str(scene.strips)
     return (
-        scene.source.name,
+        printable(scene.source.name),
         scene.status,
         str(scene.rows),
         str(scene.cols),
