@@ -59,8 +59,8 @@ def compare(
             typer.echo(path)
     for scene in () if quiet else summary.scenes:
         tell(
-            f"{named(scene)}: {scene.new} new, {scene.grown} grown, {scene.stable} stable, "
-            f"{scene.gone} gone"
+            f"{named(scene)}: {scene.new} new, {scene.grown} grown, {scene.shrunk} shrunk, "
+            f"{scene.stable} stable, {scene.gone} gone, {scene.hidden} hidden"
         )
     for name, error in summary.failed.items():
         tell(f"Error: {name}: {error}")

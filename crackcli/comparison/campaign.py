@@ -9,11 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crackcli.arrays import Bools
+from crackcli.arrays import Bools, Float64
+from crackcli.comparison.samples import Samples, sample_lines
+from crackcli.comparison.visibility import Visibility
 from crackcli.cracks.widths import MASK_METHOD
 from crackcli.errors import InputError
 from crackcli.report.formats.csv import read_rows
-from crackcli.report.formats.geopackage import Recorded, read, read_report_ids
+from crackcli.report.formats.geopackage import (
+    Recorded,
+    read,
+    read_limits,
+    read_report_ids,
+    read_widths,
+)
 from crackcli.report.record import outdated, read_record
 from crackcli.report.tables.columns import GEOPACKAGE
 from crackcli.report.tracing import window_px
@@ -37,9 +45,10 @@ class Campaign:
     """One scene of one report.
 
     ``lines`` (N,) are its cracks, then its joints, as MultiLineStrings in pixels; ``columns`` are
-    their values; ``joint`` (N,) marks the joints. ``tone`` is the transfer function of widths
-    measured on the photograph, empty if unknown. ``window_px`` is the length of the running mean of
-    the largest width; None if unknown.
+    their values; ``joint`` (N,) marks the joints. ``samples`` are the places and widths along the
+    lines, ``visibility`` is what the photograph could have shown. ``tone`` is the transfer function
+    of widths measured on the photograph, empty if unknown. ``window_px`` is the length of the
+    running mean of the largest width; None if unknown.
     """
 
     scene: Scene
@@ -47,6 +56,8 @@ class Campaign:
     lines: Geometries
     columns: dict[str, NDArray[Any]]
     joint: Bools
+    samples: Samples
+    visibility: Visibility
     tone: str = ""
     window_px: float | None = None
 
@@ -74,6 +85,8 @@ class Report:
     tones: dict[str, str]
     windows: dict[str, float | None]
     options: dict[str, dict[str, float]]
+    widths: Mapping[str, NDArray[Any]]
+    limits: Mapping[str, tuple[Geometries, Float64]]
 
     @classmethod
     def read(cls, folder: Path) -> "Report":
@@ -103,7 +116,17 @@ class Report:
             raise InputError(
                 f"{path}: cannot be read ({error}); run crackcli report {folder} again"
             ) from error
-        return cls(folder, layers["cracks"], layers["joints"], scales, tones, windows, options)
+        return cls(
+            folder,
+            layers["cracks"],
+            layers["joints"],
+            scales,
+            tones,
+            windows,
+            options,
+            read_widths(folder),
+            read_limits(folder),
+        )
 
     def campaign(self, scene: Scene) -> Campaign:
         """Return one scene of the report; raises `InputError` if the report lacks it."""
@@ -113,27 +136,34 @@ class Report:
                 f"run crackcli report {self.folder} again"
             )
         scale, tone = self.scales[scene.name], self.tones[scene.name]
-        window = self.windows[scene.name]
+        frame = map_frame(scene, scale)
         layers = [(self.cracks.get(scene.name), False), (self.joints.get(scene.name), True)]
         found = [(part, joint) for part, joint in layers if part is not None]
-        if not found:
-            empty = np.zeros(0, object)
-            columns = {"crack_id": empty}
-            return Campaign(scene, scale, empty, columns, np.zeros(0, bool), tone, window)
-        lines = np.concatenate([part.geometries for part, _ in found])
+        columns: dict[str, NDArray[Any]] = {"crack_id": np.zeros(0, object)}
+        lines, joint = np.zeros(0, object), np.zeros(0, bool)
+        if found:
+            lines = frame.to_pixels(np.concatenate([part.geometries for part, _ in found]))
+            columns = {
+                name: np.concatenate([part.columns[name] for part, _ in found])
+                for name in found[0][0].columns
+            }
+            joint = np.repeat(
+                [joint for _, joint in found], [len(part.geometries) for part, _ in found]
+            )
+        visibility = Visibility(scene)
+        if scene.name in self.limits:
+            areas, limits_px = self.limits[scene.name]
+            visibility = Visibility(scene, frame.to_pixels(areas), limits_px)
         return Campaign(
             scene,
             scale,
-            lines=map_frame(scene, scale).to_pixels(lines),
-            columns={
-                name: np.concatenate([part.columns[name] for part, _ in found])
-                for name in found[0][0].columns
-            },
-            joint=np.repeat(
-                [joint for _, joint in found], [len(part.geometries) for part, _ in found]
-            ),
-            tone=tone,
-            window_px=window,
+            lines,
+            columns,
+            joint,
+            sample_lines(lines, columns["crack_id"], self.widths, frame),
+            visibility,
+            tone,
+            self.windows[scene.name],
         )
 
 

@@ -1,25 +1,32 @@
-"""Changes: the cracks of two campaigns matched, each new, grown, stable or gone."""
+"""Changes: the cracks of two campaigns matched, each new, grown, shrunk, stable, gone or hidden."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import shapely
 
+from crackcli.arrays import Float64, Int64
 from crackcli.comparison.campaign import Campaign
+from crackcli.comparison.dates import SurveyDate
+from crackcli.comparison.samples import Alignment, Samples, local_scale
+from crackcli.comparison.significance import missed, p_value
+from crackcli.comparison.stretch import Difference, compare_stretch
+from crackcli.comparison.visibility import Hidden, most_common
 from crackcli.cracks.matching import Match, match
 
 JOINT_GROWTH = 0.25  # fraction of its length or mean width by which a joint must grow to count
-SAME_WINDOW = 0.02  # fraction by which windows may differ, as scales may
 QUANTITIES = ("length", "width_mean", "width_max", "area")
+SIGMAS = 3.0  # of the alignment, by which the tolerance of a match is larger
 
 
 @dataclass(frozen=True)
 class CompareTask:
     """Two output folders with a report each, the output folder, and thresholds.
 
-    A crack has grown if its length grew by more than ``grown_length_px``, or its mean or its
-    largest width by more than ``grown_width_px``.
+    Centrelines that are ``tolerance_px`` apart match, or `SIGMAS` of the alignment more. Where the
+    uncertainty of a change is unknown, a crack has grown if its length grew by more than
+    ``grown_length_px``, or its mean or its largest width by more than ``grown_width_px``.
     """
 
     before: Path
@@ -28,11 +35,12 @@ class CompareTask:
     tolerance_px: float = 5.0
     grown_length_px: float = 10.0
     grown_width_px: float = 0.5
+    dates: tuple[SurveyDate, SurveyDate] | None = None  # of the campaigns; None: by EXIF and names
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Size of a change in one campaign, in px; 0 if the campaign does not contain it.
+    """Size of a change in one campaign, in px of that; 0 if the campaign does not contain it.
 
     Lengths and areas are summed over cracks; ``width_mean`` is weighted by length.
     """
@@ -42,64 +50,248 @@ class Totals:
     width_max: float = 0.0
     area: float = 0.0
 
+    def times(self, factor: float) -> "Totals":
+        """Return the same in px of which ``factor`` are one of these."""
+        lengths = (factor * self.length, factor * self.width_mean, factor * self.width_max)
+        return Totals(*lengths, factor**2 * self.area)
+
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """A crack, or several that belong together, in two campaigns; in pixels.
+    """A crack, or several that belong together, in two campaigns.
 
-    ``kind``           new, grown, stable or gone
-    ``comparable``     True if all widths were measured by the same method and tone curve
-    ``same_window``    True if the largest widths are means over windows of the same length
-    ``matched_share``  fraction of the samples of both campaigns that have a partner
-    ``geometry``       centreline of the later campaign; of the earlier one if it is gone
+    ``kind``            new, grown, shrunk, stable, gone or hidden
+    ``relation``        of the cracks before and after: one, split, merged, several, or none
+    ``hidden_by``       why the other photograph could not have shown a hidden crack
+    ``before, after``   sizes of the whole cracks, each in px of its photograph
+    ``differences``     by quantity, in px of the later photograph; without those not comparable
+    ``common_px``       length of the stretch on which both have a measured width
+    ``tip_px``          longest unbroken part of the later crack that was not there before
+    ``alignment_px``    standard deviation of the alignment per axis, there
+    ``missed``          probability that a crack in one campaign only was missed in the other
+    ``comparable``      True if all widths were measured by the same method and tone curve
+    ``matched_share``   fraction of the samples of both campaigns that have a partner
+    ``geometry``        centreline in px of the later photograph; of the earlier one if it is gone
     """
 
     id: str
     kind: str
+    relation: str
+    hidden_by: str
     ids_before: tuple[str, ...]
     ids_after: tuple[str, ...]
     before: Totals
     after: Totals
     comparable: bool
-    same_window: bool
     matched_share: float
     geometry: shapely.MultiLineString
+    joint: bool = False
+    differences: dict[str, Difference] = field(default_factory=dict)
+    common_px: float = 0.0
+    tip_px: float | None = None
+    alignment_px: float = 0.0
+    missed: float | None = None
+
+    @property
+    def tests(self) -> dict[str, float]:
+        """The p-values of the change, by quantity; one that is in one campaign only has one test,
+        of its presence."""
+        if self.relation == "none":
+            return {} if self.missed is None else {"presence": self.missed}
+        return {
+            name: p_value(one.value, one.sigma)
+            for name, one in self.differences.items()
+            if one.sigma
+        }
 
 
 def compare(
-    before: Campaign, after: Campaign, task: CompareTask
-) -> tuple[list[Change], list[Change]]:
-    """Return the changes of cracks between two campaigns of one scene, and those of joints.
+    before: Campaign, after: Campaign, alignment: Alignment, task: CompareTask
+) -> list[Change]:
+    """Return the changes between two campaigns of one scene, of cracks and of joints.
 
     Cracks of the earlier campaign come first, by id, then new ones. A change is one of joints if
     joints make up most of its length in both campaigns, unless it grew by more than `JOINT_GROWTH`.
+    Those that could be significant have the kind "stable" (`decided`).
     """
+    pair = Pair(before, after, alignment, task)
     changes: list[Change] = []
-    joints: list[Change] = []
-    same_window = windows_equal(before, after)
-    for found in match(before.lines, after.lines, task.tolerance_px):
-        was, now = measure(before, found.before), measure(after, found.after)
-        comparable = widths_comparable(before, after, found)
-        kind = kind_of(found, was, now, task, comparable=comparable, same_window=same_window)
-        joint = mostly_joints(before, found.before) and mostly_joints(after, found.after)
-        joint &= not (kind == "grown" and outgrew_joint(was, now, comparable=comparable))
-        own, letter = (joints, "j") if joint else (changes, "c")
-        lines = after.lines[found.after] if found.after else before.lines[found.before]
-        own.append(
-            Change(
-                id=f"{after.scene.name}-{letter}{len(own) + 1:04d}",
-                kind=kind,
-                ids_before=tuple(before.ids[found.before]),
-                ids_after=tuple(after.ids[found.after]),
-                before=was,
-                after=now,
-                comparable=comparable,
-                same_window=same_window,
-                matched_share=found.fraction,
-                geometry=shapely.MultiLineString([*shapely.get_parts(lines)]),
-            )
+    counts = {"c": 0, "j": 0}
+    for found in pair.matches():
+        change = pair.change(found)
+        letter = "j" if change.joint else "c"
+        counts[letter] += 1
+        name = f"{after.scene.name}-{letter}{counts[letter]:04d}"
+        changes.append(replace(change, id=name))
+    return changes
+
+
+class Pair:
+    """Two campaigns of one scene, with the earlier one carried over to px of the later one.
+
+    ``carried`` are the samples of the earlier campaign in px of the later one, ``placed`` (S, 2)
+    the places of those of the later campaign in the earlier photograph. ``scales`` are px of the
+    later photograph per px of the earlier one, and ``hidden`` the reasons why the other photograph
+    could not have shown a sample, each for the samples of the earlier and of the later campaign.
+    ``sigmas`` are the largest standard deviations of the alignment along the lines of both.
+    """
+
+    def __init__(
+        self, before: Campaign, after: Campaign, alignment: Alignment, task: CompareTask
+    ) -> None:
+        self.before, self.after, self.task = before, after, task
+        self.carried = before.samples.carried(alignment)
+        self.placed = alignment.to_before(after.samples.points)
+        self.lines = shapely.transform(before.lines, alignment.to_after)
+        self.scales = (
+            local_scale(before.samples.points, alignment),
+            local_scale(self.placed, alignment),
         )
-    return changes, joints
+        along = self.carried, after.samples
+        self.sigmas = tuple(
+            largest_by_line(alignment.sigma_px(samples.points), samples, len(campaign.lines))
+            for samples, campaign in zip(along, (before, after), strict=True)
+        )
+        # Without photographs the repeatability of a scan is unknown.
+        self.photographed = before.visibility.known and after.visibility.known
+        trusted = [alignment.trusted(samples.points) for samples in along]
+        reach = task.tolerance_px + SIGMAS * float(np.median(np.concatenate([*self.sigmas, [0]])))
+        self.hidden = (
+            after.visibility.reasons(self.carried.points, self.carried.width, trusted[0], reach),
+            before.visibility.reasons(
+                self.placed,
+                after.samples.width / self.scales[1],
+                trusted[1],
+                reach / float(np.median(self.scales[1])) if len(after.samples) else reach,
+            ),
+        )
+
+    def matches(self) -> list[Match]:
+        """Return the matches of the lines of both, within the tolerance at each."""
+        tolerances = (self.task.tolerance_px + SIGMAS * sigma for sigma in self.sigmas)
+        return list(match(self.lines, self.after.lines, *tolerances))
+
+    def change(self, found: Match) -> Change:
+        """Return the change of one match."""
+        lines = self.after.lines[found.after] if found.after else self.lines[found.before]
+        sigma = np.concatenate([self.sigmas[0][found.before], self.sigmas[1][found.after]])
+        change = Change(
+            id="",
+            kind="stable",
+            relation=relation_of(found),
+            hidden_by="",
+            ids_before=tuple(self.before.ids[found.before]),
+            ids_after=tuple(self.after.ids[found.after]),
+            before=measure(self.before, found.before),
+            after=measure(self.after, found.after),
+            comparable=self.comparable(found),
+            matched_share=found.fraction,
+            geometry=shapely.MultiLineString([*shapely.get_parts(lines)]),
+            alignment_px=float(sigma.max()),
+        )
+        one_sided = change.relation == "none"
+        change = self.one_sided(change, found) if one_sided else self.matched(change, found)
+        joint = mostly_joints(self.before, found.before) and mostly_joints(self.after, found.after)
+        return replace(change, joint=joint and (one_sided or not self.outgrew_joint(change, found)))
+
+    def matched(self, change: Change, found: Match) -> Change:
+        """Return the change of a crack that both campaigns have, with its differences."""
+        rows = self.rows_of(found)
+        earlier, later = self.carried.of(rows[0]), self.after.samples.of(rows[1])
+        stretch = compare_stretch(
+            earlier,
+            later,
+            self.hidden[0][rows[0]],
+            self.hidden[1][rows[1]],
+            self.task.tolerance_px + SIGMAS * change.alignment_px,
+            self.after.window_px or 1.0,
+            change.alignment_px,
+        )
+        length = stretch.length
+        if not self.photographed:
+            length = replace(length, sigma=None)
+        by_stretch = {
+            "width_mean": stretch.width_mean,
+            "width_max": stretch.width_max,
+            "area": stretch.area,
+        }
+        differences = {"length": length}
+        was = self.size_before(change, found)
+        for name, one in by_stretch.items():
+            if not change.comparable and name != "area":
+                continue
+            if one is None or not change.comparable:  # the difference of whole cracks
+                one = Difference(getattr(change.after, name) - getattr(was, name), None)
+            differences[name] = one
+        change = replace(
+            change, differences=differences, common_px=stretch.common_px, tip_px=stretch.tip_px
+        )
+        if self.photographed:
+            return change
+        return replace(change, kind=kind_by_thresholds(change, self.task))
+
+    def one_sided(self, change: Change, found: Match) -> Change:
+        """Return the change of a crack that one campaign has: new, gone, or hidden in the other."""
+        rows = self.rows_of(found)
+        side, is_new = (1, True) if found.after else (0, False)
+        reasons = self.hidden[side][rows[side]]
+        hidden_by = most_common(reasons)
+        if hidden_by:
+            return replace(change, kind="hidden", hidden_by=hidden_by.value)
+        other = self.before.visibility if is_new else self.after.visibility
+        places = (self.placed if is_new else self.carried.points)[rows[side]]
+        size = change.after if is_new else self.size_before(change, found)
+        chance = None
+        if other.known:
+            limit_px = float(np.median(other.limit_at(places[reasons == Hidden.SHOWN])))
+            width_px = size.width_mean / (self.scale_of(found) if is_new else 1.0)
+            chance = missed(width_px, limit_px)
+        factor = 1.0 if is_new else -1.0
+        return replace(
+            change,
+            kind="new" if is_new else "gone",
+            missed=chance,
+            tip_px=change.after.length if is_new else 0.0,
+            differences={
+                name: Difference(factor * getattr(size, name), None) for name in QUANTITIES
+            },
+        )
+
+    def rows_of(self, found: Match) -> tuple[Int64, Int64]:
+        """Return the samples of a match in the earlier and in the later campaign."""
+        earlier, later = self.before.samples, self.after.samples
+        return earlier.rows_of(found.before), later.rows_of(found.after)
+
+    def scale_of(self, found: Match) -> float:
+        """Return px of the later photograph per px of the earlier one at the cracks of a match."""
+        scales = [own[rows] for own, rows in zip(self.scales, self.rows_of(found), strict=True)]
+        return float(np.median(np.concatenate(scales)))
+
+    def size_before(self, change: Change, found: Match) -> Totals:
+        """Return the size of a match in the earlier campaign in px of the later photograph."""
+        return change.before.times(self.scale_of(found))
+
+    def comparable(self, found: Match) -> bool:
+        """Return True if the widths of a match were measured by the same method and tone curve, or
+        if one side is empty."""
+        if not found.before or not found.after:
+            return True
+        methods = self.before.width_methods(found.before) | self.after.width_methods(found.after)
+        return len(methods) == 1
+
+    def outgrew_joint(self, change: Change, found: Match) -> bool:
+        """Return True if a joint grew by more than `JOINT_GROWTH`, so that it may be a crack."""
+        limit, was = 1 + JOINT_GROWTH, self.size_before(change, found)
+        wider = change.comparable and change.after.width_mean > limit * was.width_mean
+        return wider or change.after.length > limit * was.length
+
+
+def largest_by_line(values: Float64, samples: Samples, lines: int) -> Float64:
+    """Return the largest of the values (S,) at the samples of each line (N,); nan count as 0, as
+    what is unknown is not compared."""
+    found = np.zeros(lines)
+    np.maximum.at(found, samples.owner, np.nan_to_num(values))
+    return found
 
 
 def mostly_joints(campaign: Campaign, lines: list[int]) -> bool:
@@ -110,50 +302,48 @@ def mostly_joints(campaign: Campaign, lines: list[int]) -> bool:
     return float(length[campaign.joint[lines]].sum()) > float(length.sum()) / 2
 
 
-def widths_comparable(before: Campaign, after: Campaign, found: Match) -> bool:
-    """Return True if the widths of a match were measured by the same method and tone curve, or if
-    one side is empty."""
-    if not found.before or not found.after:
-        return True
-    return len(before.width_methods(found.before) | after.width_methods(found.after)) == 1
+def relation_of(found: Match) -> str:
+    """Return how the cracks of two campaigns belong together."""
+    earlier, later = len(found.before), len(found.after)
+    if not earlier or not later:
+        return "none"
+    if earlier == later == 1:
+        return "one"
+    if later == 1:
+        return "merged"
+    return "split" if earlier == 1 else "several"
 
 
-def outgrew_joint(before: Totals, after: Totals, *, comparable: bool) -> bool:
-    """Return True if a joint grew by more than `JOINT_GROWTH`, so that it may be a crack."""
-    limit = 1 + JOINT_GROWTH
-    wider = comparable and after.width_mean > limit * before.width_mean
-    return wider or after.length > limit * before.length
+def kind_by_thresholds(change: Change, task: CompareTask) -> str:
+    """Return the kind of a change by its differences without an uncertainty."""
+    limits = {
+        "length": task.grown_length_px,
+        "width_mean": task.grown_width_px,
+        "width_max": task.grown_width_px,
+    }
+    unknown = {
+        name: change.differences[name].value
+        for name in limits
+        if name in change.differences and change.differences[name].sigma is None
+    }
+    if any(value > limits[name] for name, value in unknown.items()):
+        return "grown"
+    return "shrunk" if any(-value > limits[name] for name, value in unknown.items()) else "stable"
 
 
-def windows_equal(before: Campaign, after: Campaign) -> bool:
-    """Return True if the largest widths of two campaigns are means over windows of the same length,
-    or if a length is unknown."""
-    if before.window_px is None or after.window_px is None:
-        return True
-    return abs(before.window_px - after.window_px) <= SAME_WINDOW * before.window_px
+def significant_quantities(change: Change, critical: float) -> list[str]:
+    """Return the tests of a change that are significant at a p-value."""
+    return [name for name, p in change.tests.items() if p <= critical]
 
 
-def kind_of(
-    found: Match,
-    before: Totals,
-    after: Totals,
-    task: CompareTask,
-    *,
-    comparable: bool,
-    same_window: bool = True,
-) -> str:
-    """Return the kind of a `Change`; widths count only if they are ``comparable``, and the largest
-    only if it is of the ``same_window``."""
-    if not found.before:
-        return "new"
-    if not found.after:
-        return "gone"
-    wider = after.width_mean - before.width_mean
-    if same_window:
-        wider = max(wider, after.width_max - before.width_max)
-    longer = after.length - before.length
-    grown = longer > task.grown_length_px or (comparable and wider > task.grown_width_px)
-    return "grown" if grown else "stable"
+def decided(change: Change, critical: float) -> Change:
+    """Return a matched change with its kind by its significant differences, if any."""
+    if change.relation == "none":
+        return change
+    values = [change.differences[name].value for name in significant_quantities(change, critical)]
+    if not values:
+        return change
+    return replace(change, kind="grown" if max(values) > 0 else "shrunk")
 
 
 def measure(campaign: Campaign, cracks: list[int]) -> Totals:

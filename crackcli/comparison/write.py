@@ -1,8 +1,9 @@
 """Writes a comparison: the cracks of two campaigns matched, and their changes.
 
-Both campaigns show the same surface on the same grid and have a report. Cracks that belong
-together by `crackcli.cracks.matching` make one `Change`, so a crack that became two is neither
-new nor gone.
+Both campaigns show the same surface and have a report. Cracks that belong together by
+`crackcli.cracks.matching` make one `Change`, so a crack that became two is neither new nor gone.
+Changes are measured on the stretch that both photographs show (`crackcli.comparison.stretch`), and
+tested together, over all scenes (`crackcli.comparison.significance`).
 
 Joints are counted separately (`SceneChanges`): a match is one of joints if joints make up most of
 its length in both reports, or in the only one that contains it. It counts as a crack if it grew by
@@ -10,14 +11,12 @@ more than `JOINT_GROWTH`: the ends of joints vary between scans, but not by as m
 a joint in one report only is compared as a crack; else it would seem new or gone.
 
 Widths are compared only if all cracks of a match were measured by the same method and tone curve;
-else the difference would be one of methods. Changes are not tested for significance: the
-thresholds of `CompareTask` are plain numbers, and the tables of both reports contain the
-uncertainties of widths.
+else the difference would be one of methods.
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unicodedata import normalize
 
@@ -32,50 +31,45 @@ from crackcli.comparison.campaign import (
     report_differences,
     scan_differences,
 )
-from crackcli.comparison.changes import QUANTITIES, Change, CompareTask, compare, windows_equal
+from crackcli.comparison.changes import Change, CompareTask, compare, decided
+from crackcli.comparison.dates import Interval, interval_of
+from crackcli.comparison.rows import COLUMNS, row_of
+from crackcli.comparison.samples import Alignment, SameGrid
+from crackcli.comparison.significance import critical_p
 from crackcli.errors import InputError
 from crackcli.files import lock_folder, write_csv
 from crackcli.outputs import Record, publish, work_folder
 from crackcli.report.formats.geojson import SUFFIXES, Collections
-from crackcli.report.tables.columns import Row, rounded
+from crackcli.report.tables.columns import Row
 from crackcli.scenes.frames import exchange_frame
-from crackcli.scenes.scale import in_mm, in_mm2
 from crackcli.scenes.scene import Scene, finished_scenes
+from crackcli.texts import first_names
 
 log = logging.getLogger(__name__)
 
 CHANGES, RECORD = "changes", "changes.json"
 RETIRED = tuple(f"{CHANGES}{suffix}" for suffix in SUFFIXES)
-COLUMNS = (
-    "change_id",
-    "scene_id",
-    "kind",
-    "ids_before",
-    "ids_after",
-    "matched_share",
-    *(
-        f"{what}{quantity}_{unit}"
-        for quantity in QUANTITIES
-        for unit in (("px", "mm") if quantity != "area" else ("px", "mm2"))
-        for what in ("before_", "after_", "d_")
-    ),
-)
+KINDS = ("new", "grown", "shrunk", "stable", "gone", "hidden")
 
 
 @dataclass(frozen=True)
 class SceneChanges:
     """The number of changes of each kind in one scene.
 
-    ``joints`` is the number of matches that are joints and count in no kind, ``joints_length_px``
-    their length, and ``joints_changed`` how many would be new, grown or gone as cracks.
+    ``significant`` of them are significant. ``joints`` is the number of matches that are joints and
+    count in no kind, ``joints_length_px`` their length, and ``joints_changed`` how many would be
+    new, grown, shrunk or gone as cracks.
     """
 
     before: str
     after: str
     new: int
     grown: int
+    shrunk: int
     stable: int
     gone: int
+    hidden: int
+    significant: int
     joints: int
     joints_length_px: float
     joints_changed: int
@@ -85,16 +79,61 @@ class SceneChanges:
 class ComparisonSummary:
     """The files written, and the scenes compared.
 
-    ``made_apart`` lists, by the name of the later scene, the differences between the options of
-    its two scans and reports; ``failed`` has the errors of scenes that could not be compared.
+    ``critical_p`` is the p-value up to which changes are significant. ``made_apart`` lists, by the
+    name of the later scene, the differences between the options of its two scans and reports;
+    ``failed`` has the errors of scenes that could not be compared.
     """
 
     paths: list[Path] = field(default_factory=list)
     scenes: list[SceneChanges] = field(default_factory=list)
+    critical_p: float = 0.0
     only_before: list[str] = field(default_factory=list)
     only_after: list[str] = field(default_factory=list)
     made_apart: dict[str, list[str]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedScene:
+    """Two campaigns of one scene, and the changes between them, of cracks and of joints."""
+
+    before: Campaign
+    after: Campaign
+    changes: Sequence[Change]
+    interval: Interval | None = None
+
+    @property
+    def cracks(self) -> list[Change]:
+        """The changes of cracks."""
+        return [change for change in self.changes if not change.joint]
+
+    @property
+    def joints(self) -> list[Change]:
+        """The changes of joints."""
+        return [change for change in self.changes if change.joint]
+
+    def rows(self, critical: float) -> list[Row]:
+        """Return the changes of cracks as rows of the tables."""
+        return [
+            row_of(change, self.before, self.after, critical, self.interval)
+            for change in self.cracks
+        ]
+
+    def counts(self, critical: float) -> SceneChanges:
+        """Return how many changes there are of each kind."""
+        kinds = [change.kind for change in self.cracks]
+        joints = self.joints
+        return SceneChanges(
+            self.before.scene.name,
+            self.after.scene.name,
+            **{kind: kinds.count(kind) for kind in KINDS},
+            significant=sum(
+                any(p <= critical for p in change.tests.values()) for change in self.cracks
+            ),
+            joints=len(joints),
+            joints_length_px=round(sum(longest_px(joint) for joint in joints), 3),
+            joints_changed=sum(joint.kind not in ("stable", "hidden") for joint in joints),
+        )
 
 
 def write_comparison(task: CompareTask) -> ComparisonSummary:
@@ -119,40 +158,70 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
         only_before=sorted(before.keys() - {earlier for earlier, _ in pairs}),
         only_after=sorted(after.keys() - {later for _, later in pairs}),
     )
-    rows: list[Row] = []
+    compared: list[ComparedScene] = []
     with (
         lock_folder(task.output),
         work_folder(task.output) as work,
     ):
-        with Collections(work, (CHANGES,)) as collections:
-            for earlier, later in pairs:
-                try:
-                    check_grids(before[earlier], after[later])
-                    campaigns = (
-                        reports[0].campaign(before[earlier]),
-                        reports[1].campaign(after[later]),
-                    )
-                except InputError as error:
-                    summary.failed[later] = str(error)
-                    continue
-                apart = scan_differences(before[earlier], after[later])
-                apart += report_differences(reports[0].options[earlier], reports[1].options[later])
-                if apart:
-                    summary.made_apart[later] = apart
-                rows += compare_scene(task, campaigns, collections, summary)
-            if not summary.scenes:
-                raise InputError(next(iter(summary.failed.values())))
-        write_csv(work / f"{CHANGES}.csv", COLUMNS, rows)
-        facts = {"crackcli_version": __version__, "before": task.before, "after": task.after}
+        for earlier, later in pairs:
+            scenes = before[earlier], after[later]
+            try:
+                check_grids(*scenes)
+                campaigns = reports[0].campaign(scenes[0]), reports[1].campaign(scenes[1])
+            except InputError as error:
+                summary.failed[later] = str(error)
+                continue
+            apart = scan_differences(*scenes)
+            apart += report_differences(reports[0].options[earlier], reports[1].options[later])
+            if apart:
+                summary.made_apart[later] = apart
+            compared.append(compare_scene(task, campaigns, SameGrid()))
+        if not compared:
+            raise InputError(next(iter(summary.failed.values())))
+        compared, critical = decide(compared)
+        summary = replace(summary, critical_p=critical)
+        paths = write_files(work, compared, critical)
+        facts = {
+            "crackcli_version": __version__,
+            "before": task.before,
+            "after": task.after,
+            "critical_p": critical,
+        }
         publish(work, Record.read(task.output / RECORD), facts, RETIRED)
-    summary.paths.append(task.output / f"{CHANGES}.csv")
-    summary.paths.extend(task.output / path.name for path in collections.paths)
+    summary.scenes.extend(scene.counts(critical) for scene in compared)
+    summary.paths.extend(task.output / path.name for path in paths)
     for folder, names in ((task.before, summary.only_before), (task.after, summary.only_after)):
         if names:
             log.warning("only in %s, not compared: %s", folder, ", ".join(names))
     warn_of_differences(summary.made_apart)
+    warn_of_dates(compared)
     log_joints(summary.scenes)
     return summary
+
+
+def decide(compared: Sequence[ComparedScene]) -> tuple[list[ComparedScene], float]:
+    """Return the scenes with their changes decided by the tests of all, and the p-value up to which
+    a test is significant."""
+    critical = critical_p(
+        p for scene in compared for change in scene.cracks for p in change.tests.values()
+    )
+    return [
+        replace(scene, changes=[decided(change, critical) for change in scene.changes])
+        for scene in compared
+    ], critical
+
+
+def write_files(work: Path, compared: Sequence[ComparedScene], critical: float) -> list[Path]:
+    """Write the tables and maps of all scenes into the folder ``work``; return their paths."""
+    table = work / f"{CHANGES}.csv"
+    rows = [(scene, scene.rows(critical)) for scene in compared]
+    write_csv(table, COLUMNS, (row for _, own in rows for row in own))
+    with Collections(work, (CHANGES,)) as collections:
+        for scene, own in rows:
+            shapes = np.array([change.geometry for change in scene.cracks], dtype=object)
+            frame = exchange_frame(scene.after.scene, scene.after.scale)
+            collections.add(CHANGES, frame, shapes, own)
+    return [table, *collections.paths]
 
 
 def matching_names(
@@ -170,38 +239,14 @@ def matching_names(
 
 
 def compare_scene(
-    task: CompareTask,
-    campaigns: tuple[Campaign, Campaign],
-    collections: Collections,
-    summary: ComparisonSummary,
-) -> list[Row]:
-    """Compare one scene; return its rows, and add its features and its counts."""
+    task: CompareTask, campaigns: tuple[Campaign, Campaign], alignment: Alignment
+) -> ComparedScene:
+    """Return two campaigns of one scene compared; log what cannot be compared."""
     earlier, later = campaigns
-    changes, joints = compare(earlier, later, task)
-    warn_of_width_methods(changes + joints, earlier, later, (task.before, task.after))
-    if not windows_equal(earlier, later):
-        log.warning(
-            "%s: the largest widths are means over %.3g and %.3g px and are not compared; "
-            "report both with the same scale (--gsd-mm)",
-            later.scene.name,
-            earlier.window_px,
-            later.window_px,
-        )
-    rows = [row_of(change, earlier, later) for change in changes]
-    shapes = np.array([change.geometry for change in changes], dtype=object)
-    collections.add(CHANGES, exchange_frame(later.scene, later.scale), shapes, rows)
-    kinds = [change.kind for change in changes]
-    summary.scenes.append(
-        SceneChanges(
-            earlier.scene.name,
-            later.scene.name,
-            **{kind: kinds.count(kind) for kind in ("new", "grown", "stable", "gone")},
-            joints=len(joints),
-            joints_length_px=round(sum(longest_px(joint) for joint in joints), 3),
-            joints_changed=sum(joint.kind != "stable" for joint in joints),
-        )
-    )
-    return rows
+    changes = compare(earlier, later, alignment, task)
+    warn_of_width_methods(changes, earlier, later, (task.before, task.after))
+    interval = interval_of(earlier.scene, later.scene, task.dates)
+    return ComparedScene(earlier, later, changes, interval)
 
 
 def warn_of_width_methods(
@@ -245,6 +290,24 @@ def warn_of_differences(differences: dict[str, list[str]]) -> None:
         )
 
 
+def warn_of_dates(compared: Sequence[ComparedScene]) -> None:
+    """Warn of rates per year that may be no trend, once for each reason. An unknown season is a
+    column only: names of folders often have a year and no more."""
+    for reason in ("under 12 months", "across seasons"):
+        names = [
+            scene.after.scene.name
+            for scene in compared
+            if scene.interval and scene.interval.warning == reason
+        ]
+        if names:
+            log.warning(
+                "%s: rates per year are %s; cracks open and close with temperature, so they may be "
+                "no trend",
+                first_names(names),
+                reason,
+            )
+
+
 def log_joints(scenes: list[SceneChanges]) -> None:
     """Log how many matches of all scenes are joints, if any."""
     joints = sum(scene.joints for scene in scenes)
@@ -261,34 +324,3 @@ def log_joints(scenes: list[SceneChanges]) -> None:
 def longest_px(change: Change) -> float:
     """Return the length of a change in the campaign in which it is longer, in px."""
     return max(change.before.length, change.after.length)
-
-
-def row_of(change: Change, before: Campaign, after: Campaign) -> Row:
-    """Return a change as a row by `COLUMNS`.
-
-    Differences are in mm if both campaigns have a scale; those of widths only if comparable.
-    """
-    row: Row = dict.fromkeys(COLUMNS)
-    row |= {
-        "change_id": change.id,
-        "scene_id": after.scene.name,
-        "kind": change.kind,
-        "ids_before": list(change.ids_before),
-        "ids_after": list(change.ids_after),
-        "matched_share": round(change.matched_share, 4),
-    }
-    earlier, later = asdict(change.before), asdict(change.after)
-    for name in QUANTITIES:
-        convert, unit = (in_mm2, "mm2") if name == "area" else (in_mm, "mm")
-        values = {
-            "px": (earlier[name], later[name]),
-            unit: (convert(earlier[name], before.scale), convert(later[name], after.scale)),
-        }
-        for suffix, (was, now) in values.items():
-            row[f"before_{name}_{suffix}"] = rounded(was, 4)
-            row[f"after_{name}_{suffix}"] = rounded(now, 4)
-            known = change.comparable or not name.startswith("width")
-            known &= change.same_window or name != "width_max"
-            if known and was is not None and now is not None:
-                row[f"d_{name}_{suffix}"] = rounded(now - was, 4)
-    return row

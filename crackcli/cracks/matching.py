@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from crackcli.arrays import Int64
+from crackcli.arrays import Float64, Int64
 
 LINK_FRACTION = 0.5  # of the samples of one crack that must be near another
 SAMPLE_PX = 1.0  # largest distance between samples along a centreline
@@ -34,11 +34,21 @@ class Match:
     fraction: float
 
 
-def match(before: Lines, after: Lines, tolerance_px: float) -> Iterator[Match]:
-    """Yield matches that contain every crack of both campaigns once, new cracks last."""
+def match(
+    before: Lines,
+    after: Lines,
+    tolerance_px: float | Float64,
+    tolerance_after_px: float | Float64 | None = None,
+) -> Iterator[Match]:
+    """Yield matches that contain every crack of both campaigns once, new cracks last.
+
+    Each line of either campaign may have a tolerance of its own, (N,) and (M,); a single one is
+    that of all.
+    """
     counts = len(before), len(after)
     first = Nearness.of(before, after, tolerance_px)
-    second = Nearness.of(after, before, tolerance_px)
+    other = tolerance_px if tolerance_after_px is None else tolerance_after_px
+    second = Nearness.of(after, before, other)
     links = np.concatenate([first.links(), second.links()[:, ::-1]])
     ends = links[:, 0], links[:, 1] + counts[0]
     edges = coo_array((np.ones(len(links), bool), ends), (sum(counts),) * 2)
@@ -70,12 +80,13 @@ class Nearness:
     other: Int64
 
     @classmethod
-    def of(cls, lines: Lines, others: Lines, tolerance_px: float) -> "Nearness":
-        """Sample ``lines`` and find the ``others`` within a tolerance of each sample."""
+    def of(cls, lines: Lines, others: Lines, tolerance_px: float | Float64) -> "Nearness":
+        """Sample ``lines`` and find the ``others`` within the tolerance of each line's samples."""
         dense = shapely.segmentize(lines, SAMPLE_PX)
         points, crack = shapely.get_coordinates(dense, return_index=True)
+        distance = np.broadcast_to(np.asarray(tolerance_px, np.float64), len(lines))[crack]
         sample, other = shapely.STRtree(others).query(
-            shapely.points(points), predicate="dwithin", distance=tolerance_px
+            shapely.points(points), predicate="dwithin", distance=distance
         )
         return cls(crack, sample, other)
 

@@ -51,7 +51,7 @@ class Samples:
         line_offsets = [at - begin for at in self.line_offsets[first : last + 1]]
         return Samples(points, normals, steps, line_offsets, from_start, from_end)
 
-    def profile(self, widths: Float64, sigma: Float64) -> "WidthProfile":
+    def profile(self, widths: Float64, sigma: Float64, systematic: Float64) -> "WidthProfile":
         """Return widths and their uncertainties (S,) as the profile of the crack."""
         counts = np.diff(self.line_offsets)
         first = np.repeat(np.asarray(self.line_offsets[:-1], np.int64), counts)
@@ -59,7 +59,7 @@ class Samples:
         middle = end_of_step - self.steps / 2
         along = middle - (end_of_step - self.steps)[first]
         line = np.repeat(np.arange(len(counts)), counts)
-        return WidthProfile(line, along, self.points, widths, sigma)
+        return WidthProfile(line, along, self.points, widths, sigma, systematic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,8 @@ class WidthProfile:
 
     ``line`` (S,) index of the centreline's line; ``along_px`` (S,) distance from its start;
     ``points`` (S, 2); ``width_px`` (S,), nan where there is none; ``sigma_px`` (S,) standard
-    uncertainty, nan where unknown.
+    uncertainty, nan where unknown; ``systematic_px`` (S,) the part of it that does not average out
+    along the crack.
     """
 
     line: Int64
@@ -76,6 +77,7 @@ class WidthProfile:
     points: Float64
     width_px: Float64
     sigma_px: Float64
+    systematic_px: Float64
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,8 @@ def summarise(samples: Samples, widths: Float64, area_px: float, method: str) ->
 
     A crack too short to have a width anywhere gets its area over its length.
     """
-    profile = samples.profile(widths, np.full(len(widths), np.nan))
+    unknown = np.full(len(widths), np.nan)
+    profile = samples.profile(widths, unknown, unknown)
     clear = np.flatnonzero(np.isfinite(widths))
     if len(clear) == 0:
         mean = area_px / float(samples.steps.sum())

@@ -6,6 +6,11 @@ quadrature. Neighbouring samples share noise: n samples count as n / noise_sampl
 values. The uncertainty of a median is 1.25 times, that of a 95th percentile 2.1 times that of a
 mean of normal values.
 
+Two photographs of one crack differ by more than that: their blur, tone curve and surface beside the
+crack are not known exactly, and another part of the crack is found. Every uncertainty therefore
+includes `PHOTOGRAPH` of the width and a fraction (`FOUND`) of the standard deviation of the widths
+along the crack.
+
 Percentiles and the maximum are taken from running means that are shrunk towards the mean of the
 crack (empirical Bayes): with real variance R and random variance r a deviation is multiplied by R /
 (R + r). The largest of many noisy widths is too large; the largest of these is not.
@@ -32,6 +37,9 @@ from crackcli.cracks.widths import (
 )
 
 MIN_PHOTOMETRIC = 0.5  # fraction of the samples with a width that must have a photometric one
+# Fitted by benchmarks/repeatability.py to photographs of five places, checked on five others.
+PHOTOGRAPH = 0.03  # of the width, from one photograph to another
+FOUND = {"mean": 0.25, "median": 0.25, "p95": 0.5, "max": 0.9}  # of the standard deviation
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +93,10 @@ def summarise_photometric(
     at = samples.points[known][widest]
     pieces = max(1.0, len(values) / noise_samples)
     mean_random = random / math.sqrt(pieces)
+
+    def unrepeatable(statistic: str, width: float) -> float:
+        return math.hypot(PHOTOGRAPH * width, FOUND[statistic] * math.sqrt(real))
+
     return Widths(
         mean_px=mean,
         median_px=median,
@@ -94,13 +106,17 @@ def summarise_photometric(
         method="photometric",
         spread=(p90 - p10) / max(median, MIN_WIDTH_PX),
         taper=taper_of(samples.points[known], shrunk, steps),
-        mean_sigma_px=math.hypot(mean_random, systematic),
-        median_sigma_px=math.hypot(1.25 * mean_random, systematic),
-        p95_sigma_px=math.hypot(min(2.1 * mean_random, random), systematic),
-        max_sigma_px=float(
-            math.hypot(max(left[widest], mean_random), found.systematic_sigma[known][widest])
+        mean_sigma_px=math.hypot(mean_random, systematic, unrepeatable("mean", mean)),
+        median_sigma_px=math.hypot(1.25 * mean_random, systematic, unrepeatable("median", median)),
+        p95_sigma_px=math.hypot(
+            min(2.1 * mean_random, random), systematic, unrepeatable("p95", p95)
         ),
-        profile=samples.profile(widths, sigma),
+        max_sigma_px=math.hypot(
+            max(left[widest], mean_random),
+            found.systematic_sigma[known][widest],
+            unrepeatable("max", float(shrunk[widest])),
+        ),
+        profile=samples.profile(widths, sigma, np.where(known, found.systematic_sigma, np.nan)),
     )
 
 

@@ -62,6 +62,7 @@ def measured_on_the_photograph(table, sigma_px=0.2):
             line,
             np.linspace(2, 3, count),
             np.where(np.arange(count) % 2, np.nan, sigma_px),
+            np.where(np.arange(count) % 2, np.nan, sigma_px / 2),
         )
         sigmas = dict.fromkeys(
             (f"{n}_sigma_px" for n in ("mean", "median", "p95", "max")), sigma_px
@@ -116,6 +117,7 @@ def test_width_profiles_have_a_row_per_sample_and_lie_on_the_map(mask, tmp_path)
         np.testing.assert_allclose(found["width_px"][own], profile.width_px, atol=1e-4)
         np.testing.assert_allclose(found["width_mm"][own], profile.width_px / 10, atol=1e-4)
         assert np.isnan(found["unc_px"][own]).tolist() == np.isnan(profile.sigma_px).tolist()
+        np.testing.assert_allclose(found["unc_common_px"][own], profile.systematic_px)
 
 
 def test_a_report_from_masks_alone_has_no_table_of_widths(mask, tmp_path):

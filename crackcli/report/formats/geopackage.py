@@ -15,7 +15,7 @@ import contextlib
 import shutil
 import sqlite3
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -268,6 +268,37 @@ def read(folder: Path) -> dict[str, dict[str, Recorded]]:
     return found
 
 
+def read_widths(folder: Path) -> dict[str, NDArray[Any]]:
+    """Read the table ``width_profiles`` of a report, by column; empty if the report has none."""
+    path = folder / GEOPACKAGE
+    with reading_layers(path, f"crackcli report {folder}") as layers:
+        if "width_profiles" not in layers:
+            return {}
+        facts, _, _, columns = raw.read(path, layer="width_profiles", read_geometry=False)
+        return dict(zip(facts["fields"], columns, strict=True))
+
+
+def read_limits(folder: Path) -> dict[str, tuple[Geometries, NDArray[np.float64]]]:
+    """Read the layers ``measurability`` of a report: by scene its areas (A,), in map or local
+    coordinates, and their detection limits in px, nan where not assessable."""
+    path = folder / GEOPACKAGE
+    found: dict[str, tuple[Geometries, NDArray[np.float64]]] = {}
+    with reading_layers(path, f"crackcli report {folder}") as layers:
+        for layer in layers:
+            if layer.partition("_")[0] != "measurability":
+                continue
+            wanted = ["scene_id", "detect_limit_px"]
+            facts, _, shapes, fields = raw.read(path, layer=layer, columns=wanted)
+            columns = dict(zip(facts["fields"], fields, strict=True))
+            geometries = shapely.from_wkb(shapes)
+            names = columns["scene_id"].astype(str)
+            for scene in np.unique(names):
+                own = names == scene
+                limits = columns["detect_limit_px"][own].astype(np.float64)
+                found[str(scene)] = geometries[own], limits
+    return found
+
+
 def read_report_ids(path: Path) -> set[str]:
     """Return the `report_id` of each report in a GeoPackage; none for those of earlier versions."""
     try:
@@ -285,23 +316,31 @@ def read_lines(
 
     Raises `InputError` that names the ``command`` to run if the file is not of a report.
     """
+    found = []
+    with reading_layers(path, command) as layers:
+        for layer in layers:
+            kind = layer.partition("_")[0]  # "cracks" for cracks_2
+            if kind not in LINES:
+                continue
+            missing = sorted(set(wanted) - set(read_info(path, layer=layer)["fields"]))
+            if missing:
+                raise InputError(f"{path}: lacks {', '.join(missing)}; run {command} again")
+            facts, _, shapes, fields = raw.read(path, layer=layer, columns=list(wanted))
+            columns = dict(zip(facts["fields"], fields, strict=True))
+            found.append((kind, shapely.from_wkb(shapes), columns))
+    return found
+
+
+@contextlib.contextmanager
+def reading_layers(path: Path, command: str) -> Iterator[list[str]]:
+    """Yield the names of the layers of a report's GeoPackage; what fails within raises
+    `InputError` that names the ``command`` to run."""
     if not is_sqlite(path):  # GDAL would open whatever else the file names
         raise InputError(f"{path}: cannot be read (no GeoPackage); run {command} again")
-    found = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of GDAL, for other files
-            for layer in list_layers(path)[:, 0]:
-                kind = str(layer).partition("_")[0]  # "cracks" for cracks_2
-                if kind not in LINES:
-                    continue
-                missing = sorted(set(wanted) - set(read_info(path, layer=layer)["fields"]))
-                if missing:
-                    raise InputError(f"{path}: lacks {', '.join(missing)}; run {command} again")
-                facts, _, shapes, fields = raw.read(path, layer=layer, columns=list(wanted))
-                columns = dict(zip(facts["fields"], fields, strict=True))
-                found.append((kind, shapely.from_wkb(shapes), columns))
+            yield [str(layer) for layer in list_layers(path)[:, 0]]
     except (DataSourceError, DataLayerError, shapely.errors.GEOSException) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: cannot be read ({reason}); run {command} again") from error
-    return found

@@ -21,6 +21,7 @@ COLUMNS: dict[str, type] = {
     "width_mm": float,
     "unc_px": float,  # one standard uncertainty; in mm it includes that of the scale, if known
     "unc_mm": float,
+    "unc_common_px": float,  # part of it that does not average out along the crack
 }
 DECIMALS = 4
 
@@ -42,9 +43,9 @@ def width_profiles(table: SceneCracks, cracks: Sequence[Crack]) -> dict[str, NDA
         }
     names = np.array([name for name, _ in kept], dtype=object)
     counts = [len(profile.line) for _, profile in kept]
-    line, along, points, width, sigma = (
+    line, along, points, width, sigma, systematic = (
         np.concatenate([getattr(profile, field) for _, profile in kept])
-        for field in ("line", "along_px", "points", "width_px", "sigma_px")
+        for field in ("line", "along_px", "points", "width_px", "sigma_px", "systematic_px")
     )
     frame = map_frame(table.scene, table.scale)
     x, y = frame.points_from_pixels(points + 0.5).T
@@ -61,4 +62,5 @@ def width_profiles(table: SceneCracks, cracks: Sequence[Crack]) -> dict[str, NDA
         "width_mm": (width * mm).round(DECIMALS),
         "unc_px": sigma.round(DECIMALS),
         "unc_mm": np.hypot(sigma * mm, width * scale_sigma).round(DECIMALS),
+        "unc_common_px": systematic.round(DECIMALS),
     }

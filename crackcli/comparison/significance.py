@@ -1,0 +1,50 @@
+"""Which changes are significant: tests of single differences, and all of a comparison together.
+
+A difference d with the standard uncertainty u has the p-value P(|N| > |d| / u) of a normal N: how
+often two photographs of one state differ by as much. Of hundreds of cracks some always do, so the
+procedure of Benjamini and Hochberg (1995) decides over all tests of a comparison at once: of the
+changes that it calls significant, at most `RATE` are expected to be none. It finds the largest k
+for which k p-values are at most k RATE / m, of m tests; those are significant.
+
+A crack that only one photograph shows has as its p-value the probability that the other scan
+missed it: by the curve of detection of its width over the detection limit (nine of ten are found at
+the limit; `crackcli.detectability.limits`), times the fraction of missed cracks of which that scan
+shows no trace (`crackcli.comparison.visibility`).
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+RATE = 0.05
+FOUND_AT_LIMIT = 0.9
+DETECTION_SLOPE = 2.5  # of the logistic curve over ln(width); that of the student
+WITHOUT_TRACE = 0.1  # of cracks that one scan missed
+
+
+def p_value(difference: float, sigma: float) -> float:
+    """Return how often a difference as large is seen without a change."""
+    return float(2 * ndtr(-abs(difference) / sigma))
+
+
+def missed(width_px: float, limit_px: float) -> float:
+    """Return the probability that a scan misses a crack and shows no trace of it."""
+    odds = FOUND_AT_LIMIT / (1 - FOUND_AT_LIMIT) * (width_px / limit_px) ** DETECTION_SLOPE
+    return float(WITHOUT_TRACE / (1 + odds))
+
+
+def critical_p(p_values: Iterable[float], rate: float = RATE) -> float:
+    """Return the p-value up to which tests are significant together; at least that of a single
+    one among as many."""
+    ordered = np.sort(np.fromiter(p_values, np.float64))
+    if not len(ordered):
+        return rate
+    limits = rate * np.arange(1, len(ordered) + 1) / len(ordered)
+    below = np.flatnonzero(ordered <= limits)
+    return float(limits[below[-1] if len(below) else 0])
+
+
+def detection_limit(sigma: float, p: float) -> float:
+    """Return the least difference that is significant at the p-value ``p``."""
+    return float(-ndtri(p / 2) * sigma)
