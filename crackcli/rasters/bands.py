@@ -82,6 +82,16 @@ def is_all_valid(source: DatasetReader) -> bool:
     return not masked and find_unmasked_alpha(source) is None
 
 
+def has_nodata_value(source: DatasetReader) -> bool:
+    """Return True if a declared value alone means nodata, and it may be a colour as well."""
+    return (
+        all(flags == [MaskFlags.nodata] for flags in source.mask_flag_enums)
+        and set(source.dtypes) <= set(PHOTOGRAPH_TYPES)
+        and find_palette(source) is None
+        and find_unmasked_alpha(source) is None
+    )
+
+
 def find_palette(source: DatasetReader) -> UInt8 | None:
     """Return the colours (N, 4), alpha last, of the N values of a paletted raster, else None."""
     if source.colorinterp[0] != ColorInterp.palette:

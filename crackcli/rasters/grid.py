@@ -16,9 +16,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from crackcli.arrays import Int64
 from crackcli.errors import UsageError
 
 Element = TypeVar("Element", bound=np.generic)
+Index = slice | Int64
 
 
 @dataclass(frozen=True)
@@ -209,3 +211,23 @@ ORIENTATIONS = {  # by the value of the EXIF tag
     7: Orientation(True, True, True),
     8: Orientation(True, False, True),
 }
+
+
+def reflect_window(window: Window, rows: int, cols: int) -> tuple[Window, tuple[Index, Index]]:
+    """Find the pixels that fill a window of a raster which is reflected at its edges.
+
+    Returns a window inside the raster of ``rows`` by ``cols``, and the index of its rows and of its
+    columns at each position of ``window``. A pixel beyond an edge is the same in every window.
+    """
+    row, height, row_index = reflect_side(window.row, window.rows, rows)
+    col, width, col_index = reflect_side(window.col, window.cols, cols)
+    return Window(row, col, height, width), (row_index, col_index)
+
+
+def reflect_side(start: int, length: int, side: int) -> tuple[int, int, Index]:
+    """Return the first and the number of the rows (columns) needed, and their index by position."""
+    position = np.arange(start + side - 1, start + length + side - 1)
+    position = np.abs(position % (2 * (side - 1)) - (side - 1))
+    first, needed = int(position.min()), int(np.ptp(position)) + 1
+    unchanged = needed == length and position[0] == first
+    return first, needed, slice(None) if unchanged else position - first

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.arrays import Bools, UInt8
-from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Index, Pixels, Raster, RasterInfo, reflect_window
+from crackcli.rasters.grid import Index, Window, reflect_window
+from crackcli.rasters.reader import Pixels, Raster, RasterInfo
 from crackcli.threads import ThreadPool, thread_count
 
 BLOCK_ROWS = 512  # about as many rows are decoded together

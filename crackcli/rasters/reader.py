@@ -8,8 +8,9 @@ band, alpha or declared nodata makes a pixel invalid. Invalid pixels are black i
 import contextlib
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -20,9 +21,9 @@ import rasterio.windows
 from affine import Affine
 from rasterio.enums import ColorInterp, Resampling
 
-from crackcli.arrays import Bools, Int64, UInt8
+from crackcli.arrays import Bools, UInt8
 from crackcli.errors import InputError
-from crackcli.rasters.access.complete import check_complete
+from crackcli.rasters.access.complete import check_complete, check_declared_size
 from crackcli.rasters.access.decoded import HEIF_SUFFIXES, RAW_SUFFIXES, kind_of_photograph
 from crackcli.rasters.access.frames import check_one_frame
 from crackcli.rasters.access.opening import input_errors, open_raster, pixel_errors
@@ -36,12 +37,14 @@ from crackcli.rasters.bands import (
     find_gamma,
     find_palette,
     find_stretch,
+    has_nodata_value,
     is_all_valid,
     read_mask,
     to_rgb,
 )
-from crackcli.rasters.grid import ORIENTATIONS, Window
+from crackcli.rasters.grid import ORIENTATIONS, Window, reflect_window
 from crackcli.rasters.orientation import find_orientation
+from crackcli.rasters.validity.find import Validity, find_validity
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +56,6 @@ SUFFIXES = GDAL_SUFFIXES | HEIF_SUFFIXES | RAW_SUFFIXES  # of photographs, in a 
 MIN_SIDE_PX = 32  # smaller images are refused
 PIECE_PX = 2**20  # pixels that are converted to RGB at once
 MAX_BLOCK_ROWS = 1024  # files with taller blocks are not decoded in parts by several threads
-
-# A raster that declares more pixels per byte of its files is refused if it has many. Photographs
-# have about 1; a PNG or deflated TIFF of one colour has at most 1032.
-MAX_PX_PER_BYTE = 2_000
-MAX_UNCHECKED_PX = 10**8
-
-Index = slice | Int64
 
 
 @dataclass(frozen=True)
@@ -80,11 +76,17 @@ class RasterInfo:
     gamma: float | None = None  # exponent that the file says encodes light; None: as sRGB
     files: tuple[FileState, ...] = ()  # that the pixels come from, as they were inspected
     excluded: ExcludedAreas | None = None  # not valid, as the user excludes them
+    validity: Validity | None = field(default=None, compare=False)  # beyond what the file says
 
     @property
     def georeferenced(self) -> bool:
         """Return True if the raster has a place on a map."""
         return self.transform != Affine.identity()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return in words what was found about its pixels beyond what the file says."""
+        return () if self.validity is None else self.validity.notes
 
     @property
     def megapixels(self) -> float:
@@ -112,7 +114,24 @@ class Pixels:
 
 
 def inspect(path: Path, bands: tuple[int, ...] = (), page: int | None = None) -> RasterInfo:
-    """Return the size, place and content of the raster ``path``.
+    """Return the size, place and content of the raster ``path``, after reading all its pixels once.
+
+    Raises `InputError` if it cannot be scanned: see `inspect_header`, or damaged.
+    """
+    info = inspect_header(path, bands, page)
+    found = validity_of(info)
+    return info if found is None else replace(info, masked=True, validity=found)
+
+
+@lru_cache(maxsize=8)
+def validity_of(info: RasterInfo) -> Validity | None:
+    """Return what the file of a raster does not say about its pixels; None if there is nothing."""
+    with Raster(info) as raster:
+        return find_validity(raster, by_value=has_nodata_value(raster.source))
+
+
+def inspect_header(path: Path, bands: tuple[int, ...] = (), page: int | None = None) -> RasterInfo:
+    """Return the size, place and content of the raster ``path``, as far as its file states them.
 
     ``bands`` (from 1) are those to read as colours; none: those that the file declares. ``page``
     is one of its full-size pages; None: its only one. Raises `InputError` if it cannot be scanned:
@@ -174,18 +193,6 @@ def inspect(path: Path, bands: tuple[int, ...] = (), page: int | None = None) ->
     return info
 
 
-def check_declared_size(
-    path: Path, source: rasterio.DatasetReader, files: Sequence[FileState]
-) -> None:
-    """Raise an `InputError` if a raster declares far more pixels than its files can hold."""
-    pixels, held = source.width * source.height, sum(each.size for each in files)
-    if pixels > MAX_UNCHECKED_PX and pixels > MAX_PX_PER_BYTE * held:
-        raise InputError(
-            f"{path}: declares {pixels / 1e6:,.0f} megapixels in {held:,} bytes, so nearly all of "
-            "it is empty; cut out the part with the photograph"
-        )
-
-
 def check_unchanged(info: RasterInfo, *, thorough: bool = False) -> None:
     """Raise an `InputError` if a file of a raster was changed, or replaced, since `inspect`.
 
@@ -207,7 +214,8 @@ def changed(path: Path) -> InputError:
 
 
 def has_nodata_values(source: rasterio.DatasetReader) -> bool:
-    """Return True if certain values mean nodata: a palette with alpha, or NaN in float data."""
+    """Return True if values without colour mean nodata: a palette with alpha, or NaN in float
+    data."""
     return find_palette(source) is not None or source.dtypes[0].startswith("float")
 
 
@@ -242,6 +250,12 @@ class Raster:
     ) -> bool | None:
         return self.stack.__exit__(kind, error, traceback)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return the rows and columns of the file."""
+        rows, cols = self.source.shape
+        return rows, cols
+
     def read(self, window: Window) -> Pixels:
         """Read a window; beyond the edges, the raster is reflected."""
         inside, (rows, cols) = reflect_window(window, self.info.rows, self.info.cols)
@@ -263,9 +277,11 @@ class Raster:
             return self.orientation.upright(self.stored_valid(stored))
 
     def stored_valid(self, stored: Window) -> Bools:
-        """Return the pixels (rows, cols) of a window of the file that are valid by its mask, and in
-        no excluded area."""
+        """Return the pixels (rows, cols) of a window of the file that are valid, but for values
+        without colour, and in no excluded area."""
         valid = read_mask(self.source, window=to_rasterio_window(stored))
+        if self.info.validity is not None:
+            valid = self.info.validity.of(stored, valid)
         if self.info.excluded is None:
             return valid
         upright = self.orientation.upright_window(stored, self.source.shape)
@@ -283,6 +299,8 @@ class Raster:
                 self.bands, out_shape=(len(self.bands), *shape), resampling=resampling
             )
             valid = read_mask(self.source, out_shape=shape)
+        if self.info.validity is not None:
+            valid = self.info.validity.reduced(valid)
         colours, known = to_rgb(values, self.palette, self.info.stretch, self.info.gamma)
         rgb = np.ascontiguousarray(np.moveaxis(colours, 0, -1))
         if known is not None:
@@ -330,6 +348,14 @@ class Raster:
             if not valid.all():
                 rgb[~valid] = 0
 
+    def read_stored(self, window: Window) -> tuple[UInt8, Bools | None]:
+        """Read a window of the file: its colours (rows, cols, 3), and its valid pixels (rows,
+        cols), None if all of the raster are."""
+        rgb = np.zeros((*window.shape, 3), np.uint8)
+        valid = np.zeros(window.shape, bool) if self.info.masked else None
+        self.read_piece(window, rgb, valid)
+        return rgb, valid
+
     def pieces(self, stored: Window) -> Iterator[Window]:
         """Split a window of the file so that no tile of the file is decoded twice.
 
@@ -361,23 +387,3 @@ def read_windows(info: RasterInfo, windows: Iterable[Window]) -> Iterator[tuple[
 def to_rasterio_window(window: Window) -> rasterio.windows.Window:
     """Return a window in the form that rasterio takes."""
     return rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
-
-
-def reflect_window(window: Window, rows: int, cols: int) -> tuple[Window, tuple[Index, Index]]:
-    """Find the pixels that fill a window of a raster which is reflected at its edges.
-
-    Returns a window inside the raster of ``rows`` by ``cols``, and the index of its rows and of its
-    columns at each position of ``window``. A pixel beyond an edge is the same in every window.
-    """
-    row, height, row_index = reflect_side(window.row, window.rows, rows)
-    col, width, col_index = reflect_side(window.col, window.cols, cols)
-    return Window(row, col, height, width), (row_index, col_index)
-
-
-def reflect_side(start: int, length: int, side: int) -> tuple[int, int, Index]:
-    """Return the first and the number of the rows (columns) needed, and their index by position."""
-    position = np.arange(start + side - 1, start + length + side - 1)
-    position = np.abs(position % (2 * (side - 1)) - (side - 1))
-    first, needed = int(position.min()), int(np.ptp(position)) + 1
-    unchanged = needed == length and position[0] == first
-    return first, needed, slice(None) if unchanged else position - first

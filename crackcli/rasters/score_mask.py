@@ -7,8 +7,8 @@ from types import TracebackType
 from crackcli.arrays import UInt8
 from crackcli.errors import InputError
 from crackcli.rasters.access.opening import open_raster, pixel_errors
-from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import reflect_window, to_rasterio_window
+from crackcli.rasters.grid import Window, reflect_window
+from crackcli.rasters.reader import to_rasterio_window
 
 NODATA = 255
 CRACK = 1  # in a mask

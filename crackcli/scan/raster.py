@@ -127,6 +127,8 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
         store_path(task.folder.parent, Scene.read(earlier.folder), task.source)
         return summary(earlier, task.source, "unchanged", 0.0)
 
+    for note in info.notes:
+        log.warning("%s: %s", info.path.name, note)
     seconds = {} if earlier is None else dict(earlier.record.seconds)
     score = left.score
     store.begin()

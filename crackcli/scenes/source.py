@@ -12,7 +12,7 @@ from unicodedata import normalize
 from crackcli.errors import InputError
 from crackcli.files import refuse_special
 from crackcli.rasters.access.folders import list_folder
-from crackcli.rasters.reader import RasterInfo, inspect
+from crackcli.rasters.reader import RasterInfo, inspect, inspect_header
 from crackcli.scenes.scene import Scene, finished_scenes
 
 
@@ -119,7 +119,7 @@ def inspect_original(
 def is_source(path: Path, scene: Scene) -> bool:
     """Return True if a file has the content that the scene was scanned from."""
     try:
-        found = inspect(path, scene.record.bands, scene.record.page)
+        found = inspect_header(path, scene.record.bands, scene.record.page)
     except InputError:
         return False
     return found.digest == scene.record.source_sha256

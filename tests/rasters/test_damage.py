@@ -13,7 +13,7 @@ from PIL import Image
 from crackcli.errors import InputError
 from crackcli.rasters.access.warned import collected_warnings
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Raster, inspect
+from crackcli.rasters.reader import Raster, inspect, inspect_header
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 ROWS, COLS = 512, 640
@@ -166,7 +166,7 @@ def test_a_tile_that_gdal_only_warns_of_is_an_error(tmp_path):
     assert "Corrupt JPEG data" in warnings[0]
 
     with (
-        Raster(inspect(path)) as raster,
+        Raster(inspect_header(path)) as raster,
         pytest.raises(InputError, match=r"jpeg_tiles\.tif: damaged \(JPEGLib:Corrupt JPEG data"),
     ):
         raster.read(Window(256, 256, 128, 128))

@@ -247,6 +247,12 @@ def test_a_window_does_not_depend_on_the_pieces_it_is_read_in(
     np.testing.assert_array_equal(pixels.rgb, np.moveaxis(bands, 0, -1)[part])
 
 
+def half_nodata():
+    bands = picture(1) % 4
+    bands[..., : COLS // 2] = 3
+    return bands
+
+
 def infinite(path):
     values = picture().astype(np.float32)
     values[0, 3:9] = np.inf
@@ -262,7 +268,7 @@ def transparent(path):
     "make",
     [
         lambda path: write(path, picture(4), RGBA, photometric="rgb"),
-        lambda path: write(path, picture(1) % 4, nodata=3),
+        lambda path: write(path, half_nodata(), nodata=3),
         transparent,
         infinite,
     ],

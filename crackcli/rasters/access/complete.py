@@ -16,12 +16,13 @@ import contextlib
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import rasterio
 
 from crackcli.errors import InputError
+from crackcli.rasters.access.state import FileState
 
 COPY_AGAIN = "copy it again from the camera or the original"
 
@@ -36,6 +37,11 @@ FEWEST_ZEROS = 16  # at the end of a JPEG without its last marker; other such fi
 # Zeros in a row that a WebP never has, unless it shows one colour: then a byte holds more pixels.
 WEBP_ZEROS = re.compile(rb"\x00{256,}")
 WEBP_MAX_PX_PER_BYTE = 250
+
+# A raster that declares more pixels per byte of its files is refused if it has many. Photographs
+# have about 1; a PNG or deflated TIFF of one colour has at most 1032.
+MAX_PX_PER_BYTE = 2_000
+MAX_UNCHECKED_PX = 10**8
 
 
 def check_complete(path: Path, source: rasterio.DatasetReader | None = None) -> None:
@@ -56,6 +62,18 @@ def check_complete(path: Path, source: rasterio.DatasetReader | None = None) -> 
         return
     if lost:
         raise InputError(f"{path}: damaged ({lost}); {COPY_AGAIN}")
+
+
+def check_declared_size(
+    path: Path, source: rasterio.DatasetReader, files: Sequence[FileState]
+) -> None:
+    """Raise an `InputError` if a raster declares far more pixels than its files can hold."""
+    pixels, held = source.width * source.height, sum(each.size for each in files)
+    if pixels > MAX_UNCHECKED_PX and pixels > MAX_PX_PER_BYTE * held:
+        raise InputError(
+            f"{path}: declares {pixels / 1e6:,.0f} megapixels in {held:,} bytes, so nearly all of "
+            "it is empty; cut out the part with the photograph"
+        )
 
 
 def lost_of_jpeg(data: bytes) -> str:

@@ -21,7 +21,7 @@ from crackcli.inference.views import View
 from crackcli.progress import Progress, ignore
 from crackcli.rasters.access.folders import Skipped, rows
 from crackcli.rasters.grid import Window
-from crackcli.rasters.reader import Raster, RasterInfo, inspect
+from crackcli.rasters.reader import Raster, RasterInfo, inspect_header
 from crackcli.scan.areas import excluded_areas
 from crackcli.scan.dry_run.memory import peak_mb
 from crackcli.scan.dry_run.speed import Clock, Overhead, Speed, mask_px, measure
@@ -150,7 +150,7 @@ def estimate_survey(
     for number, (name, (source, page)) in enumerate(rasters.items()):
         progress(INSPECTED * number / len(rasters), source.name)
         try:
-            whole = inspect(source, task.bands, page)
+            whole = inspect_header(source, task.bands, page)
             excluded = excluded_areas(areas, whole, task.output / name, task.hints)
             known[name] = whole.excluding(excluded)
         except CrackError as error:
