@@ -71,7 +71,7 @@ def test_weights_beside_a_graph_are_a_file(special, tmp_path):
     graph.write_bytes(shipped(".lrp.margin.onnx", "vgg11_128").read_bytes())
     special("vgg11_128.safetensors")
 
-    with pytest.raises(ModelError, match="is a pipe|weights beside it are missing"):
+    with pytest.raises(ModelError, match=r"is a pipe|weights beside it are missing"):
         open_engine(graph)
 
 
