@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 # Control characters, marks that reverse the direction of text, and bytes that are not UTF-8.
 UNPRINTABLE = re.compile(
     r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 FORMULA = re.compile(r"'*[=+\-@].|'*[\t\r]")  # a spreadsheet would compute such a cell
+END_OF_REASON = re.compile(r"[;(:]")  # what follows is the advice, or differs by file
+NUMBER = re.compile(r"\d[\d,.]*")
 SHIELD = "'"
 
 
@@ -32,6 +35,12 @@ def escaped(found: re.Match[str]) -> str:
 def first_names(names: Sequence[str], most: int = 3) -> str:
     """Return at most so many names for a message."""
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def reason_of(message: str, path: Path) -> str:
+    """Return the reason in an error about ``path``, in words that are the same for all files."""
+    reason = END_OF_REASON.split(message.removeprefix(f"{path}").lstrip(": "), maxsplit=1)[0]
+    return NUMBER.sub("N", reason).strip() or message
 
 
 def clean_name(text: str) -> str:

@@ -11,19 +11,17 @@ import logging
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from crackcli.datasets.left_out import LeftOut, readable
 from crackcli.errors import InputError
 from crackcli.files import refuse_special
 from crackcli.licences import Source
 from crackcli.rasters.access.folders import describe, list_folder
 from crackcli.rasters.grid import Window
-from crackcli.rasters.photograph import read_photograph
-from crackcli.threads import ThreadPool, thread_count
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +67,8 @@ def list_photographs(
                 f"{folder}: no subfolder '{name}'; put photographs with a crack into 'crack' and "
                 "photographs without one into 'no_crack'"
             )
-        for path in readable(photographs_in(folder / name)):
+        paths, left_out = photographs_in(folder / name), LeftOut()
+        for path in readable(paths, left_out):
             row = known.get(f"{name}/{path.name}", TableRow())
             source = row.source or source_of(path)
             found.append(
@@ -81,6 +80,7 @@ def list_photographs(
                     listed=Source(source, 1, row.licence, row.origin),
                 )
             )
+        left_out.tell(folder / name, len(paths))
     counts = Counter(item.label for item in found)
     for label, name in enumerate(LABELS):
         if counts[label] < 2 and label in needed:
@@ -99,28 +99,6 @@ def photographs_in(folder: Path, *, recurse: bool = True) -> list[Path]:
     for error in found.unreadable.values():
         log.warning("skipped: %s", error)
     return found.photographs
-
-
-def readable(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the photographs that can be read; log a warning for each of the others.
-
-    Each is decoded once, so that a damaged one does not end a training after hours.
-    """
-
-    def fault(path: Path) -> str | None:
-        try:
-            read_photograph(path)
-        except InputError as error:
-            return str(error)
-        return None
-
-    with ThreadPool(nullcontext, thread_count()) as pool:
-        checked = pool.imap(lambda _, path: (path, fault(path)), paths, thread_count())
-        for path, reason in checked:
-            if reason is None:
-                yield path
-            else:
-                log.warning("left out: %s", reason)
 
 
 class TableRow(NamedTuple):

@@ -7,8 +7,8 @@ is a set of its own. A photograph whose mask is all 0 is crack-free, too.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +17,9 @@ import numpy as np
 
 from crackcli.arrays import UInt8
 from crackcli.datasets.folders import photographs_in
+from crackcli.datasets.left_out import LeftOut, readable
 from crackcli.errors import InputError
+from crackcli.files import refuse_special
 from crackcli.rasters.photograph import read_photograph
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class LabelledSet:
 
     name: str
     photographs: tuple[LabelledPhotograph, ...]
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @property
     def cracked(self) -> list[LabelledPhotograph]:
@@ -73,10 +76,17 @@ def read_mask(path: Path) -> UInt8:
     return values * np.uint8(255) if values.max() == 1 else values
 
 
-def pair(photograph: Path, mask: Path) -> LabelledPhotograph:
-    """Check and pair a photograph and its mask; an all-0 mask is left out."""
-    values = read_fitting_mask(mask, read_photograph(photograph))
-    return LabelledPhotograph(photograph, mask if values.any() else None)
+def paired(pairs: Iterable[tuple[Path, Path]], left_out: LeftOut) -> Iterator[LabelledPhotograph]:
+    """Check and pair photographs and their masks, without masks that are all 0; add photographs
+    that cannot be read to ``left_out``."""
+    for photograph, mask in pairs:
+        try:
+            image = read_photograph(photograph)
+        except InputError as error:
+            left_out.add(photograph, error)
+            continue
+        values = read_fitting_mask(mask, image)
+        yield LabelledPhotograph(photograph, mask if values.any() else None)
 
 
 def read_fitting_mask(mask: Path, image: UInt8) -> UInt8:
@@ -92,6 +102,7 @@ def read_fitting_mask(mask: Path, image: UInt8) -> UInt8:
 
 def read_labels(path: Path) -> UInt8:
     """Read an image of labels (rows, cols) as grey values."""
+    refuse_special(path, InputError, "give an image file")
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if image is None:
         raise InputError(f"{path}: cannot be decoded; remove it or save it again as PNG")
@@ -114,8 +125,11 @@ def find_sets(data: Path, limit: int | None = None) -> list[LabelledSet]:
             f"{data}: no labelled photographs; put photographs into images/ and their masks, "
             "under the same names, into masks/"
         )
-    crack_free = find_crack_free(data / CRACK_FREE_FOLDER, limit)
-    return [*sets, LabelledSet(CRACK_FREE_FOLDER, crack_free)] if crack_free else sets
+    left_out = LeftOut()
+    crack_free = find_crack_free(data / CRACK_FREE_FOLDER, limit, left_out)
+    if crack_free or left_out.names:
+        sets.append(LabelledSet(CRACK_FREE_FOLDER, crack_free, left_out))
+    return sets
 
 
 def is_set(folder: Path) -> bool:
@@ -137,17 +151,26 @@ def read_set(folder: Path, limit: int | None) -> LabelledSet:
     if len(pairs) < len(found):
         without = len(found) - len(pairs)
         log.warning("%s: %d of %d photographs skipped; no mask", folder, without, len(found))
-    labelled = [pair(photograph, mask) for photograph, mask in evenly_spaced(pairs, limit)]
-    crack_free = find_crack_free(folder / CRACK_FREE_FOLDER, limit)
-    return LabelledSet(folder.resolve().name, (*labelled, *crack_free))
+    left_out = LeftOut()
+    chosen = evenly_spaced(pairs, limit)
+    labelled = list(paired(chosen, left_out))
+    left_out.tell(folder, len(chosen))
+    if not labelled:
+        raise InputError(f"{folder}: none of its photographs can be read; copy them again")
+    crack_free = find_crack_free(folder / CRACK_FREE_FOLDER, limit, left_out)
+    return LabelledSet(folder.resolve().name, (*labelled, *crack_free), left_out)
 
 
-def find_crack_free(folder: Path, limit: int | None) -> tuple[LabelledPhotograph, ...]:
-    """Return the crack-free photographs of a folder, each read once as a check."""
-    paths = evenly_spaced(image_files(folder), limit)
-    for path in paths:
-        read_photograph(path)
-    return tuple(map(LabelledPhotograph, paths))
+def find_crack_free(
+    folder: Path, limit: int | None, left_out: LeftOut
+) -> tuple[LabelledPhotograph, ...]:
+    """Return the crack-free photographs of a folder; add those that cannot be read to
+    ``left_out``."""
+    paths, own = evenly_spaced(image_files(folder), limit), LeftOut()
+    found = tuple(map(LabelledPhotograph, readable(paths, own)))
+    own.tell(folder, len(paths))
+    left_out.merge(own)
+    return found
 
 
 def image_files(folder: Path) -> list[Path]:

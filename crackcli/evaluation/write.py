@@ -133,7 +133,12 @@ def facts(evaluation: Evaluation, tables: list[Table], task: EvaluateTask) -> di
         "packages": {name: found for name in PACKAGES if (found := version_of(name))},
         "options": asdict(task),
         "sets": [
-            {"name": each.name, "cracked": len(each.cracked), "sound": len(each.crack_free)}
+            {
+                "name": each.name,
+                "cracked": len(each.cracked),
+                "sound": len(each.crack_free),
+                "unreadable": each.left_out.names,
+            }
             for each in evaluation.sets
         ],
         "contenders": [

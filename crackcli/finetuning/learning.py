@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from crackcli.datasets.folders import LabelledImage, list_photographs, split
+from crackcli.datasets.left_out import LeftOut
 from crackcli.datasets.pixel_labels import evenly_spaced
 from crackcli.engines.torch import TorchEngine
 from crackcli.errors import InputError, ModelError, OutputError
@@ -34,7 +35,7 @@ from crackcli.networks.checkpoint import Checkpoint
 from crackcli.progress import Progress, ignore, part
 from crackcli.registry import BY_IMAGE_LABELS, CLASSIFIER, NETWORK_METHODS, find_method
 from crackcli.scenes.scene import Scene, finished_scenes
-from crackcli.scenes.source import find_photographs, inspect_unchanged, read_run_record
+from crackcli.scenes.source import find_photograph, inspect_unchanged, read_run_record
 from crackcli.shipped_models import MODELS, SHIPPED, choose, shipped
 from crackcli.training.config import TrainConfig
 from crackcli.training.loop import Split, TrainResult, train
@@ -113,14 +114,13 @@ def learn(task: LearnTask, progress: Progress = ignore) -> LearnResult:
     refuse_existing(task.output, overwrite=task.overwrite)
     reviews = read_reviews(task.reviewed)
     scenes = reviewed_scenes(task.out, task.reviewed, reviews)
-    sources = find_photographs(task.out, scenes)
     model = task.start_from or scan_checkpoint(task.out, scenes)
     config = config_of(task, model)
 
     engine = TorchEngine(model, device=task.device)
     classified = part(progress, 0, MINED_AT)
-    photographs = []
-    for number, (scene, source) in enumerate(zip(scenes, sources, strict=True)):
+    photographs, left_out = [], LeftOut()
+    for number, scene in enumerate(scenes):
 
         def report(fraction: float, number: int = number, name: str = scene.name) -> None:
             classified((number + fraction) / len(scenes), f"classifying {name}")
@@ -129,10 +129,23 @@ def learn(task: LearnTask, progress: Progress = ignore) -> LearnResult:
             log.warning(
                 "%s was scanned at another --zoom; its patches have the full resolution", scene.name
             )
-        info = inspect_unchanged(scene, source, "scan it again and review the new report")
-        tiles = tile_probabilities(info, engine, report)
+        source = Path(scene.record.source_file or scene.name)
+        try:
+            source = find_photograph(task.out, scene)
+            info = inspect_unchanged(scene, source, "scan it again and review the new report")
+            tiles = tile_probabilities(info, engine, report)
+        except InputError as error:
+            if len(scenes) == 1:
+                raise
+            left_out.add(source, error)
+            continue
         cracks = in_pixels(scene, reviews[scene.name])
         photographs.append(ReviewedPhotograph(scene, info, tiles, cracks))
+    left_out.tell(task.out, len(scenes))
+    if not photographs:
+        raise InputError(
+            f"{task.out}: none of its reviewed photographs can be read; bring them back"
+        )
 
     rng = np.random.default_rng(task.seed)
     held = choose_held_out([crack for each in photographs for crack in each.cracks], rng)
@@ -163,7 +176,9 @@ def learn(task: LearnTask, progress: Progress = ignore) -> LearnResult:
         checked(number / len(photographs), f"{each.scene.name} with the new model")
     table = task.output.with_suffix(".learned.csv")
     write_csv(table, COLUMNS, (asdict(change) for change in changes))
-    return LearnResult(task.output, table, changes, result, sources)
+    return LearnResult(
+        task.output, table, changes, result, [each.info.path for each in photographs]
+    )
 
 
 def config_of(task: LearnTask, model: Path) -> TrainConfig:

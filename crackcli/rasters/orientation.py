@@ -10,8 +10,8 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-from crackcli.rasters.access.boxes import boxes
 from crackcli.rasters.access.tiff import ORIENTATION, Directory, directories
+from crackcli.rasters.decoding.boxes import boxes
 from crackcli.rasters.grid import ORIENTATIONS
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -24,7 +24,6 @@ from rasterio.enums import ColorInterp, Resampling
 from crackcli.arrays import Bools, UInt8
 from crackcli.errors import InputError
 from crackcli.rasters.access.complete import check_complete, check_declared_size
-from crackcli.rasters.access.decoded import HEIF_SUFFIXES, RAW_SUFFIXES, kind_of_photograph
 from crackcli.rasters.access.frames import check_one_frame
 from crackcli.rasters.access.opening import input_errors, open_raster, pixel_errors
 from crackcli.rasters.access.pages import find_page
@@ -42,6 +41,7 @@ from crackcli.rasters.bands import (
     read_mask,
     to_rgb,
 )
+from crackcli.rasters.decoding.decoded import HEIF_SUFFIXES, RAW_SUFFIXES, kind_of_photograph
 from crackcli.rasters.grid import ORIENTATIONS, Window, reflect_window
 from crackcli.rasters.orientation import find_orientation
 from crackcli.rasters.validity.find import Validity, find_validity

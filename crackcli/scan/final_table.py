@@ -1,14 +1,12 @@
 """The last lines of a scan: how many inputs were scanned, unchanged, skipped or failed, and why."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from crackcli.rasters.access.folders import Skipped
 from crackcli.scan.inputs import Failure
-from crackcli.texts import first_names
+from crackcli.texts import first_names, reason_of
 
-END_OF_REASON = re.compile(r"[;(:]| \d")  # what follows is the remedy, or differs by file
 MOST = 12  # rows of one group
 
 
@@ -23,7 +21,9 @@ def lines(
     rows += [("skipped", one.count, f"{one.kind}: {first_names(one.first)}") for one in skipped]
     by_reason: dict[str, list[str]] = {}
     for failure in failures:
-        by_reason.setdefault(reason(failure), []).append(failure.source.name)
+        by_reason.setdefault(reason_of(failure.message, failure.source), []).append(
+            failure.source.name
+        )
     failed = sorted(by_reason.items(), key=lambda item: -len(item[1]))
     rows += [("failed", len(names), f"{why}: {first_names(names)}") for why, names in failed[:MOST]]
     rest = sum(len(names) for _, names in failed[MOST:])
@@ -33,9 +33,3 @@ def lines(
     digits = max((len(str(count)) for _, count, _ in rows), default=0)
     for state, count, why in rows:
         yield f"{state:{wide}}  {count:{digits}}  {why}".rstrip()
-
-
-def reason(failure: Failure) -> str:
-    """Return why an input failed, in words that are the same for all inputs of this kind."""
-    text = failure.message.removeprefix(f"{failure.source}").lstrip(": ")
-    return END_OF_REASON.split(text, maxsplit=1)[0].strip() or text

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -41,11 +40,6 @@ def store_path(out: Path, scene: Scene, source: Path) -> None:
     path = relative_to(out, source)
     if scene.record.source_path != path:
         replace(scene, record=scene.record.with_source_path(path)).write()
-
-
-def find_photographs(out: Path, scenes: Sequence[Scene]) -> list[Path]:
-    """Return the paths of the photographs of ``scenes``; see `find_photograph`."""
-    return [find_photograph(out, scene) for scene in scenes]
 
 
 def find_photograph(out: Path, scene: Scene, photographs: Path | None = None) -> Path:

@@ -203,6 +203,22 @@ def test_patches_of_rejected_cracks_show_no_other_cracks(scan, model):
     assert {patch.held_out for patch in patches if patch.source == "ordinary"} == {True, False}
 
 
+def test_bad_photographs_are_left_out_and_counted(model, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("crackcli.finetuning.corrections.ORDINARY_BELOW", 0.9)
+    monkeypatch.setattr("crackcli.finetuning.learning.EPOCHS", 1)
+    scan = write_reviewed_scan(tmp_path, model, ("east", "north", "west"))
+    (tmp_path / "north.png").write_bytes((tmp_path / "north.png").read_bytes()[:9000])
+    (tmp_path / "west.png").unlink()
+
+    learned = learn(task(scan))
+
+    assert learned.sources == [tmp_path / "east.png"]
+    assert {change.scene_id for change in learned.changes} == {"east"}
+    assert "out: 1 of 3 photographs left out: is not the photograph that was scanned" in caplog.text
+    assert "(north.png)" in caplog.text
+    assert "west.png, the photograph of west, does not exist" in caplog.text
+
+
 def test_a_changed_or_missing_photograph_is_named(scan):
     source = scan.parent / "wall.png"
     cv2.imwrite(str(source), cv2.imread(str(source))[:, ::-1])

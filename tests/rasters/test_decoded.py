@@ -10,9 +10,9 @@ from PIL import Image
 from rasterio.shutil import exists
 
 from crackcli.errors import InputError
-from crackcli.rasters.access.decoded import kind_of_photograph
 from crackcli.rasters.access.opening import open_raster
 from crackcli.rasters.access.pages import Page, pages_of
+from crackcli.rasters.decoding.decoded import kind_of_photograph
 from crackcli.rasters.photograph import read_photograph
 from crackcli.rasters.reader import inspect
 from crackcli.rasters.score_mask import read_tags

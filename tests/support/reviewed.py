@@ -31,8 +31,8 @@ def wave(image, row, cols, thickness, colour):
     cv2.polylines(image, [np.int32(np.round(points))], False, colour, thickness)
 
 
-def write_reviewed_scan(folder, model, **engine):
-    """Write a scan and reviewed report of a photograph with three cracks and three green lines."""
+def write_reviewed_scan(folder, model, names=("wall",), **engine):
+    """Write a scan and reviewed report of photographs with three cracks and three green lines."""
     rng = np.random.default_rng(3)
     image = rng.normal(150, 10, (660, 640, 3)).clip(0, 255).astype(np.uint8)
     mask = np.zeros(image.shape[:2], np.uint8)
@@ -40,15 +40,19 @@ def write_reviewed_scan(folder, model, **engine):
         colour = (20, 20, 20) if number % 2 == 0 else (30, 100, 30)
         wave(image, row, range(100, 500), 6, colour)
         wave(mask, row, range(100, 500), 6, 1)
-    source = folder / "wall.png"
-    cv2.imwrite(str(source), image)
     out = folder / "out"
     engine = {"model": model.name, "model_sha256": sha256(model)} | engine
-    record = {"source": {"sha256": sha256(source)}, "scored": {"engine": engine}}
-    write_scene(out / "wall", mask, **record)
-    run = {"options": {"model": str(model)}, "scenes": [{"scene": "wall", "source": str(source)}]}
-    write_json(out / "run.json", run)
+    scenes, words = [], {}
+    for offset, name in enumerate(names):
+        source = folder / f"{name}.png"
+        image[0, 0] = offset  # so that each has a digest of its own
+        cv2.imwrite(str(source), image)
+        record = {"source": {"sha256": sha256(source)}, "scored": {"engine": engine}}
+        write_scene(out / name, mask, **record)
+        scenes.append({"scene": name, "source": str(source)})
+        for n in range(len(BARS)):
+            words[f"{name}-{n + 1:04d}"] = "rejected" if n % 2 else "accepted"
+    write_json(out / "run.json", {"options": {"model": str(model)}, "scenes": scenes})
     write_report(ReportTask(out, formats=("gpkg",)))
-    words = {f"wall-{n + 1:04d}": "rejected" if n % 2 else "accepted" for n in range(len(BARS))}
     review(out / "cracks.gpkg", words)
     return out

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crackcli.errors import InputError
-from crackcli.rasters.access.decoded import RAW_SUFFIXES
 from crackcli.rasters.areas.mask_image import is_mask_image
+from crackcli.rasters.decoding.decoded import RAW_SUFFIXES
 from crackcli.rasters.reader import SUFFIXES
 from crackcli.texts import first_names
 

@@ -16,10 +16,10 @@ from rasterio.errors import CRSError, RasterioError
 
 from crackcli.errors import InputError, OutOfMemory
 from crackcli.files import kind_of, utf8_path
-from crackcli.rasters.access.decoded import decoded
 from crackcli.rasters.access.pages import find_page, name_for_gdal
 from crackcli.rasters.access.vrt import check_vrt, is_vrt
 from crackcli.rasters.access.warned import collected_warnings, no_grid_expected
+from crackcli.rasters.decoding.decoded import decoded
 
 EXPORT_AGAIN = "export it again"  # remedy for a damaged photograph
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crackcli.errors import InputError
-from crackcli.rasters.access.decoded import kind_of_photograph
 from crackcli.rasters.access.tiff import (
     COLS,
     MASK,
@@ -21,6 +20,7 @@ from crackcli.rasters.access.tiff import (
     Directory,
     directories_of,
 )
+from crackcli.rasters.decoding.decoded import kind_of_photograph
 
 log = logging.getLogger(__name__)
 

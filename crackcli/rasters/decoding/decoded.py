@@ -22,8 +22,6 @@ from rasterio.io import MemoryFile
 
 from crackcli.errors import CrackError, InputError
 from crackcli.files import is_regular, utf8_path
-from crackcli.rasters.access.boxes import boxes
-from crackcli.rasters.access.exif_tags import exif_in_file, gdal_tags
 from crackcli.rasters.access.tiff import (
     DNG_VERSION,
     LINEAR_RAW,
@@ -33,6 +31,8 @@ from crackcli.rasters.access.tiff import (
     directories_of,
 )
 from crackcli.rasters.access.warned import no_grid_expected
+from crackcli.rasters.decoding.boxes import boxes
+from crackcli.rasters.decoding.exif_tags import exif_in_file, gdal_tags
 
 log = logging.getLogger(__name__)
 
