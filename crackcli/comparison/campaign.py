@@ -25,6 +25,7 @@ from crackcli.report.formats.geopackage import (
 from crackcli.report.record import outdated, read_record
 from crackcli.report.tables.columns import GEOPACKAGE
 from crackcli.report.tracing import window_px
+from crackcli.report.verdicts import REJECTED, verdict_of
 from crackcli.scenes.frames import Geometries, apply_affine, map_frame
 from crackcli.scenes.record import OPTIONS
 from crackcli.scenes.scale import Scale
@@ -65,6 +66,10 @@ class Campaign:
     def ids(self) -> NDArray[np.object_]:
         """The ids of the lines (N,)."""
         return self.columns["crack_id"]
+
+    def not_rejected(self, lines: list[int]) -> list[int]:
+        """Return those of some lines that no person rejected."""
+        return [line for line in lines if verdict_of(self.columns["review"][line]) != REJECTED]
 
     def width_methods(self, lines: list[int]) -> set[tuple[str, str]]:
         """Return the methods by which the widths of these lines were measured, each with its tone
@@ -226,6 +231,9 @@ def scan_differences(before: Scene, after: Scene) -> list[str]:
     """List the differences in model and options between two scans that can make a crack appear in
     only one of them. Values missing from either scan are ignored."""
     found = model_differences(before, after)
+    areas = [scene.record.excluded for scene in (before, after)]
+    if len({one and one.digest for one in areas}) > 1:
+        found.append("excluded areas")
     used = [scene.record.options() for scene in (before, after)]
     for name in OPTIONS:
         if all(name in options for options in used):

@@ -71,6 +71,7 @@ class Change:
     ``missed``          probability that a crack in one campaign only was missed in the other
     ``comparable``      True if all widths were measured by the same method and tone curve
     ``matched_share``   fraction of the samples of both campaigns that have a partner
+    ``rejected``        True if a person rejected all of its cracks of one campaign
     ``geometry``        centreline in px of the later photograph; of the earlier one if it is gone
     """
 
@@ -86,6 +87,7 @@ class Change:
     matched_share: float
     geometry: shapely.MultiLineString
     joint: bool = False
+    rejected: bool = False
     differences: dict[str, Difference] = field(default_factory=dict)
     common_px: float = 0.0
     tip_px: float | None = None
@@ -112,14 +114,18 @@ def compare(
 
     Cracks of the earlier campaign come first, by id, then new ones. A change is one of joints if
     joints make up most of its length in both campaigns, unless it grew by more than `JOINT_GROWTH`.
-    Those that could be significant have the kind "stable" (`decided`).
+    Those that could be significant have the kind "stable" (`decided`). Lines that a person rejected
+    do not count; if they are all of a match in one campaign, the change is ``rejected``.
     """
     pair = Pair(before, after, alignment, task)
     changes: list[Change] = []
-    counts = {"c": 0, "j": 0}
+    counts = {"c": 0, "j": 0, "r": 0}
     for found in pair.matches():
-        change = pair.change(found)
-        letter = "j" if change.joint else "c"
+        kept = pair.not_rejected(found)
+        sides = [(bool(one.before), bool(one.after)) for one in (found, kept)]
+        rejected = sides[0] != sides[1]
+        change = replace(pair.change(found if rejected else kept), rejected=rejected)
+        letter = "r" if rejected else "j" if change.joint else "c"
         counts[letter] += 1
         name = f"{after.scene.name}-{letter}{counts[letter]:04d}"
         changes.append(replace(change, id=name))
@@ -170,6 +176,14 @@ class Pair:
         """Return the matches of the lines of both, within the tolerance at each."""
         tolerances = (self.task.tolerance_px + SIGMAS * sigma for sigma in self.sigmas)
         return list(match(self.lines, self.after.lines, *tolerances))
+
+    def not_rejected(self, found: Match) -> Match:
+        """Return a match without the lines that a person rejected."""
+        return replace(
+            found,
+            before=self.before.not_rejected(found.before),
+            after=self.after.not_rejected(found.after),
+        )
 
     def change(self, found: Match) -> Change:
         """Return the change of one match."""

@@ -56,7 +56,8 @@ KINDS = ("new", "grown", "shrunk", "stable", "gone", "hidden")
 class SceneChanges:
     """The number of changes of each kind in one scene.
 
-    ``significant`` of them are significant. ``joints`` is the number of matches that are joints and
+    ``significant`` of them are significant. ``rejected`` is the number of matches that count in no
+    kind, as a person rejected the crack in one of the reports. ``joints`` is the number of matches that are joints and
     count in no kind, ``joints_length_px`` their length, and ``joints_changed`` how many would be
     new, grown, shrunk or gone as cracks.
     """
@@ -70,6 +71,7 @@ class SceneChanges:
     gone: int
     hidden: int
     significant: int
+    rejected: int
     joints: int
     joints_length_px: float
     joints_changed: int
@@ -95,7 +97,8 @@ class ComparisonSummary:
 
 @dataclass(frozen=True, eq=False)
 class ComparedScene:
-    """Two campaigns of one scene, and the changes between them, of cracks and of joints."""
+    """Two campaigns of one scene, and the changes between them: of cracks, of joints, and of what a
+    person rejected."""
 
     before: Campaign
     after: Campaign
@@ -105,12 +108,12 @@ class ComparedScene:
     @property
     def cracks(self) -> list[Change]:
         """The changes of cracks."""
-        return [change for change in self.changes if not change.joint]
+        return [change for change in self.changes if not (change.joint or change.rejected)]
 
     @property
     def joints(self) -> list[Change]:
         """The changes of joints."""
-        return [change for change in self.changes if change.joint]
+        return [change for change in self.changes if change.joint and not change.rejected]
 
     def rows(self, critical: float) -> list[Row]:
         """Return the changes of cracks as rows of the tables."""
@@ -130,6 +133,7 @@ class ComparedScene:
             significant=sum(
                 any(p <= critical for p in change.tests.values()) for change in self.cracks
             ),
+            rejected=sum(change.rejected for change in self.changes),
             joints=len(joints),
             joints_length_px=round(sum(longest_px(joint) for joint in joints), 3),
             joints_changed=sum(joint.kind not in ("stable", "hidden") for joint in joints),

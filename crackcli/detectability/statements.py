@@ -52,6 +52,8 @@ class SceneFindings:
     the number of lines classified as joints, ``left_out`` that of lines shorter than
     ``min_length_px``; both are listed, as one of them may be a crack. ``by_default`` is True if the
     scene was scanned with the model and the options for which the detection limits were fitted.
+    ``excluded_px`` is the number of valid pixels in areas that the user excluded, ``rejected`` that
+    of cracks, not counted in ``cracks``, that a person rejected.
     """
 
     cracks: int
@@ -61,6 +63,8 @@ class SceneFindings:
     left_out: int = 0
     min_length_px: float = 0.0
     by_default: bool = True
+    excluded_px: int = 0
+    rejected: int = 0
 
 
 def statement(scenes: Sequence[SceneFindings]) -> str:
@@ -70,11 +74,17 @@ def statement(scenes: Sequence[SceneFindings]) -> str:
     joints = sum(scene.joints for scene in scenes)
     lines = f"; {joints} line{'' if joints == 1 else 's'} set aside as likely joints"
     aside = lines if joints else ""
+    rejected = sum(scene.rejected for scene in scenes)
+    aside += f"; {rejected} rejected in review" if rejected else ""
     short = sum(scene.left_out for scene in scenes)
     if short:
         least = max(scene.min_length_px for scene in scenes)
         aside += f"; {short} line{'' if short == 1 else 's'} shorter than {least:g} px left out"
-    known = [scene for scene in scenes if scene.limits and len(scene.limits.area_px)]
+    known = [
+        scene
+        for scene in scenes
+        if scene.limits and (len(scene.limits.area_px) or scene.excluded_px)
+    ]
     if not known:
         return f"{counted} seen; {NO_PHOTOGRAPH}{aside}"
     in_mm = all(scene.mm_per_px for scene in known)
@@ -83,19 +93,23 @@ def statement(scenes: Sequence[SceneFindings]) -> str:
     rest = aside
     if len(known) < len(scenes):
         rest += f"; {len(scenes) - len(known)} of {len(scenes)} photographs not available"
+    excluded = excluded_area(known, in_mm)
+    whole = areas.sum() + excluded
+    percent_excluded = math.ceil(100 * excluded / whole - 1e-9)
+    if percent_excluded:
+        rest = f"; {percent_excluded} % excluded by the user" + rest
     first = limit_on_most(limits[np.isfinite(limits)], areas[np.isfinite(limits)])
     if first is None:
         return f"{counted} seen; none of the surface is assessable{reasons}{rest}"
 
-    whole = areas.sum()
     width = round_up(first)
     without = float(areas[np.isnan(limits)].sum() / whole)
     coarser = float(areas[limits > width].sum() / whole)
     percent_without = math.ceil(100 * without - 1e-9)
     percent_coarser = math.ceil(100 * coarser - 1e-9) if coarser > MIN_FRACTION else 0
-    percent = 100 - percent_without - percent_coarser
+    percent = 100 - percent_without - percent_coarser - percent_excluded
     unit = "mm" if in_mm else "px"
-    if percent == 0:
+    if percent <= 0:
         return f"{counted} seen; less than 1 % of the surface is assessable{reasons}{rest}"
     where = f"{percent} % of the surface"
     if percent == 100:
@@ -128,6 +142,12 @@ def limits_and_areas(known: Sequence[SceneFindings], in_mm: bool) -> tuple[Float
         limits.append(scene.limits.limit_px * size)
         areas.append(scene.limits.area_px * size**2)
     return np.concatenate(limits), np.concatenate(areas)
+
+
+def excluded_area(known: Sequence[SceneFindings], in_mm: bool) -> float:
+    """Return the area that the user excluded, in mm2 or in px2."""
+    sizes = [(scene.mm_per_px or 1.0) if in_mm else 1.0 for scene in known]
+    return sum((scene.excluded_px * size**2 for scene, size in zip(known, sizes, strict=True)), 0.0)
 
 
 def all_reasons(known: Sequence[SceneFindings]) -> list[str]:

@@ -21,12 +21,13 @@ from numpy.random import Generator
 from crackcli.arrays import Bools, Float32
 from crackcli.datasets.folders import LabelledImage, tile_name
 from crackcli.finetuning.reviewed_pixels import reviewed_pixels
-from crackcli.finetuning.reviews import ACCEPTED, REJECTED, ReviewedCrack
+from crackcli.finetuning.reviews import ReviewedCrack
 from crackcli.inference.tile_map import BLOCK_PX, Place, TileProbabilities
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import RasterInfo, read_windows
 from crackcli.rasters.score_mask import CRACK, Band
 from crackcli.rasters.writing.images import write_png
+from crackcli.report.verdicts import ACCEPTED, REJECTED
 from crackcli.scenes.scene import Scene
 from crackcli.training.pixel_targets import to_values
 

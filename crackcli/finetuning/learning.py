@@ -29,11 +29,12 @@ from crackcli.finetuning.corrections import (
     write_patches,
 )
 from crackcli.finetuning.hard_negatives import KEEP, MINED_AT, TRAINED_AT, write_cracked_twins
-from crackcli.finetuning.reviews import ACCEPTED, REJECTED, UNREVIEWED, in_pixels, read_reviews
+from crackcli.finetuning.reviews import in_pixels, read_reviews
 from crackcli.inference.tile_map import CRACKED_FROM, tile_probabilities
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.progress import Progress, ignore, part
 from crackcli.registry import BY_IMAGE_LABELS, CLASSIFIER, NETWORK_METHODS, find_method
+from crackcli.report.verdicts import ACCEPTED, REJECTED, UNREVIEWED
 from crackcli.scenes.scene import Scene, finished_scenes
 from crackcli.scenes.source import find_photograph, inspect_unchanged, read_run_record
 from crackcli.shipped_models import MODELS, SHIPPED, choose, shipped

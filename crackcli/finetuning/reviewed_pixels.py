@@ -18,10 +18,11 @@ import numpy as np
 import shapely
 
 from crackcli.arrays import Bools, Float32, UInt8
-from crackcli.finetuning.reviews import ACCEPTED, UNREVIEWED, ReviewedCrack
+from crackcli.finetuning.reviews import ReviewedCrack
 from crackcli.masking.refinement import grey, refine
 from crackcli.rasters.grid import Window
 from crackcli.rasters.score_mask import CRACK
+from crackcli.report.verdicts import ACCEPTED, UNREVIEWED
 from crackcli.training.pixel_targets import UNKNOWN
 
 BESIDE_PX = 12.0  # from the edge of a crack, to which pixels without a mark are not crack

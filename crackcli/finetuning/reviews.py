@@ -18,17 +18,11 @@ from crackcli.errors import InputError
 from crackcli.files import refuse_special
 from crackcli.report.formats.geopackage import read_lines
 from crackcli.report.tables.columns import DRAWN
+from crackcli.report.verdicts import UNREVIEWED, VERDICTS, WORDS
 from crackcli.scenes.frames import map_frame
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
 
-ACCEPTED, REJECTED, UNREVIEWED = "accepted", "rejected", "unreviewed"
-WORDS = {
-    ACCEPTED: {"accepted", "accept", "ok", "yes", "true"},
-    REJECTED: {"rejected", "reject", "false", "no"},
-    UNREVIEWED: {"unreviewed", ""},
-}
-VERDICTS = {word: verdict for verdict, words in WORDS.items() for word in words}
 HOW_TO_REVIEW = (
     "in QGIS, write accepted or rejected into the column 'review' of the layer 'cracks' and save "
     "the edits"

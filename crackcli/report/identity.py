@@ -62,7 +62,7 @@ def identify(out: Path, scene: Scene, asset_id: str | None, campaign_id: str | N
 
 
 def scan_facts(scene: Scene, assessed_px: int, cracks: int) -> Row:
-    """Return values of columns on the scan of a scene; None is unknown.
+    """Return values of columns on the scan of a scene, which has pixels; None is unknown.
 
     ``tiles`` counts those of every zoom, ``tiles_positive`` those with P(crack) at the gate or
     above. Methods without a classifier have none.
@@ -72,8 +72,11 @@ def scan_facts(scene: Scene, assessed_px: int, cracks: int) -> Row:
     tiles = [grid["rows"] * grid["cols"] for grid in grids]
     gated = [round(n * grid["share_at_gate"]) for n, grid in zip(tiles, grids, strict=True)]
     times = record.seconds
+    excluded = record.excluded_px
     return {
-        "nodata_pct": round(100 * (1 - assessed_px / whole), 4) if whole else None,
+        "nodata_pct": round(100 * max(0.0, 1 - (assessed_px + excluded) / whole), 4),
+        "excluded_px": excluded,
+        "excluded_pct": round(100 * excluded / whole, 4),
         "cracks_per_mp": round(cracks / assessed_px * MEGAPIXEL, 4) if assessed_px else None,
         "tiles": sum(tiles) if grids else None,
         "tiles_positive": sum(gated) if grids else None,

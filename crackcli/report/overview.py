@@ -30,7 +30,8 @@ from crackcli.figures.chart import (
     to_fixed_point,
     wrap_text,
 )
-from crackcli.rasters.reader import Raster, RasterInfo
+from crackcli.rasters.grid import Window
+from crackcli.rasters.reader import Raster, RasterInfo, check_unchanged
 from crackcli.rasters.writing.images import write_png
 from crackcli.report.formats.qgis_style import COLOURS, GREY, WIDTHS_PX
 from crackcli.report.tables.rows import SceneCracks, centrelines, findings_of
@@ -47,6 +48,8 @@ LABELLED = 5  # the widest cracks
 FADED = 0.25  # how far the photograph fades to white, so that colours stand out
 WHITE: Colour = (255, 255, 255)
 PAPER: Colour = (235, 235, 235)  # where there is no photograph, or nodata
+HATCH: Colour = (120, 120, 120)  # of areas that the user excluded
+HATCH_PX = 12  # from line to line
 DASH_PX, GAP_PX = 9.0, 6.0
 LINE_PX, CASING_PX = 2, 5  # a coloured line on a white one shows on any background
 TEXT_PX = 10.0  # height of capital letters
@@ -80,8 +83,9 @@ def write_overview(table: SceneCracks, path: Path | None = None) -> Path:
     """
     view = View.of(table.scene.rows, table.scene.cols)
     image = background(table.photograph, view)
+    draw_excluded(image, table, view)
     draw_lines(image, table, view)
-    draw_labels(image, widest(table.cracks), table.scale, view)
+    draw_labels(image, widest(table.counted), table.scale, view)
     path = path or table.scene.overview
     path.parent.mkdir(parents=True, exist_ok=True)
     write_png(path, with_legend(image, table, view))
@@ -95,6 +99,7 @@ def background(info: RasterInfo | None, view: View) -> UInt8:
         return image
     rows, cols = min(view.rows, info.rows), min(view.cols, info.cols)
     try:
+        check_unchanged(info)
         with Raster(info) as raster:
             pixels = raster.read_reduced(rows, cols)
     except InputError as error:
@@ -108,13 +113,32 @@ def background(info: RasterInfo | None, view: View) -> UInt8:
     return np.asarray(larger, np.uint8)
 
 
+def draw_excluded(image: UInt8, table: SceneCracks, view: View) -> None:
+    """Hatch the areas that the user excluded, and outline them."""
+    areas = table.scene.record.excluded
+    if areas is None:
+        return
+    flags = areas.flags(Window(0, 0, table.scene.rows, table.scene.cols), (view.rows, view.cols))
+    rows, cols = np.ogrid[: view.rows, : view.cols]
+    image[flags & ((rows + cols) % HATCH_PX < HATCH_PX / 4)] = HATCH
+    outlines = [
+        pixel_centres(shapely.get_coordinates(ring) * view.factor)
+        for polygon in shapely.get_parts(areas.polygons)
+        for ring in (polygon.exterior, *polygon.interiors)
+    ]
+    cv2.polylines(image, outlines, True, HATCH, LINE_PX, cv2.LINE_AA, FIXED_POINT_BITS)
+
+
 def draw_lines(image: UInt8, table: SceneCracks, view: View) -> None:
-    """Draw joints, then cracks from narrow to wide: each a white line with its colour on top."""
-    joints = [piece for line in lines_of(table.joints, view) for piece in dashes(line)]
+    """Draw joints and rejected cracks, then cracks from narrow to wide: each a white line with its
+    colour on top."""
+    dashed = [*table.joints, *table.rejected]
+    joints = [piece for line in lines_of(dashed, view) for piece in dashes(line)]
     layers: list[tuple[list[Float64], Colour]] = [(joints, rgb(GREY))]
-    classes = [class_of(crack) for crack in table.cracks]
+    cracks = table.counted
+    classes = [class_of(crack) for crack in cracks]
     for number, name in enumerate(COLOURS):
-        members = [crack for crack, of in zip(table.cracks, classes, strict=True) if of == number]
+        members = [crack for crack, of in zip(cracks, classes, strict=True) if of == number]
         layers.append((lines_of(members, view), rgb(name)))
     for lines, colour in layers:
         points = [pixel_centres(line) for line in lines]
@@ -256,9 +280,10 @@ def with_legend(image: UInt8, table: SceneCracks, view: View) -> UInt8:
 
 
 def legend_entries(table: SceneCracks) -> list[tuple[str, Colour, bool]]:
-    """Return text, colour and whether it is dashed, of each width class, and of joints."""
+    """Return text, colour and whether it is dashed, of each width class, of joints,
+    and of what people rejected or excluded."""
     scale = table.scale
-    counts = np.bincount([class_of(crack) for crack in table.cracks], minlength=len(COLOURS))
+    counts = np.bincount([class_of(crack) for crack in table.counted], minlength=len(COLOURS))
     entries: list[tuple[str, Colour, bool]] = []
     for number, (low, colour) in enumerate(zip(WIDTHS_PX, COLOURS, strict=True)):
         high = WIDTHS_PX[number + 1] if number + 1 < len(WIDTHS_PX) else None
@@ -267,17 +292,21 @@ def legend_entries(table: SceneCracks) -> list[tuple[str, Colour, bool]]:
             a, b = low * scale.mm_per_px, (high or 0.0) * scale.mm_per_px
             text += f" ({a:.3g} to {b:.3g} mm)" if high is not None else f" ({a:.3g} mm)"
         entries.append((f"{text}: {counts[number]}", rgb(colour), False))
-    if table.joints:
-        entries.append((f"joints: {len(table.joints)}", rgb(GREY), True))
+    for name, lines in (("joints", table.joints), ("rejected", table.rejected)):
+        if lines:
+            entries.append((f"{name}: {len(lines)}", rgb(GREY), True))
+    if table.scene.record.excluded_px:
+        entries.append(("hatched: excluded by the user", HATCH, False))
     return entries
 
 
 def summary(table: SceneCracks) -> str:
     """Return the title: scene, number of cracks and their length."""
-    length = sum(crack.length_px for crack in table.cracks)
+    counted = table.counted
+    length = sum(crack.length_px for crack in counted)
     scale = table.scale
     text = f"{length * scale.mm_per_px / 1000:.2f} m" if scale else f"{length:.0f} px"
-    cracks = f"{len(table.cracks)} crack" + ("" if len(table.cracks) == 1 else "s")
+    cracks = f"{len(counted)} crack" + ("" if len(counted) == 1 else "s")
     return f"{ascii_of(table.scene.name)}: {cracks}, {text}; colour: largest width of each crack"
 
 

@@ -27,6 +27,7 @@ class SceneReport:
 
     scene: str
     cracks: int
+    rejected: int  # in review; in no other figure
     total_length_px: float
     total_area_px: int
     width_max_px: float
@@ -82,13 +83,15 @@ class ReportSummary:
 def summarise(table: SceneCracks) -> SceneFigures:
     """Return the figures of one scene."""
     limits = scene_limits(table.assessed, table.scale)
-    widest = max(table.cracks, key=lambda crack: crack.widths.max_px, default=None)
+    cracks = table.counted
+    widest = max(cracks, key=lambda crack: crack.widths.max_px, default=None)
     findings = findings_of(table)
     report = SceneReport(
         scene=table.scene.name,
-        cracks=len(table.cracks),
-        total_length_px=round(sum((crack.length_px for crack in table.cracks), 0.0), 3),
-        total_area_px=sum(crack.area_px for crack in table.cracks),
+        cracks=len(cracks),
+        rejected=len(table.rejected),
+        total_length_px=round(sum((crack.length_px for crack in cracks), 0.0), 3),
+        total_area_px=sum(crack.area_px for crack in cracks),
         width_max_px=round(widest.widths.max_px if widest else 0.0, 3),
         expected_cracks=expected_cracks(table),
         joints=len(table.joints),
@@ -112,7 +115,7 @@ def expected_cracks(table: SceneCracks) -> float | None:
     """Return how many cracks of a scene are expected to be real: the sum of their confidence."""
     if table.confidence is None:
         return None
-    return round(sum(table.confidence.of(crack) or 0.0 for crack in table.cracks), 2)
+    return round(sum(table.confidence.of(crack) or 0.0 for crack in table.counted), 2)
 
 
 def summary_table(scenes: Sequence[SceneFigures]) -> list[str]:
@@ -120,7 +123,7 @@ def summary_table(scenes: Sequence[SceneFigures]) -> list[str]:
 
     Lengths are in mm if every scene has a scale, else in px; the place of the widest crack is in
     px. ``assessed`` is the percentage of valid pixels that have a detection limit; a photograph
-    that is not available has none.
+    that is not available, and areas that the user excluded, have none.
     """
     in_mm = all(scene.report.mm_per_px for scene in scenes)
     unit = "mm" if in_mm else "px"
@@ -163,6 +166,7 @@ def cells(name: str, scenes: Sequence[SceneFigures], *, in_mm: bool) -> list[str
             scene.valid_px * size(scene) ** 2 for scene in scenes if not scene.findings.limits
         )
         whole += float(areas.sum())
+        whole += sum(scene.findings.excluded_px * size(scene) ** 2 for scene in scenes)
         assessed = 100 * float(areas[there].sum()) / whole if whole else 0.0
         limit = limit_on_most(limits[there], areas[there])
     place = UNKNOWN

@@ -23,7 +23,7 @@ from crackcli.measuring.profiles import RasterPhotograph
 from crackcli.measuring.tone import TONE_CURVES
 from crackcli.progress import FractionDone, Progress, ignore, part
 from crackcli.rasters.ground.pixel import PixelShape
-from crackcli.rasters.reader import RasterInfo
+from crackcli.rasters.reader import RasterInfo, check_unchanged
 from crackcli.rasters.score_mask import read_tags
 from crackcli.registry import FORMATS
 from crackcli.report.confidence import find_confidence
@@ -79,7 +79,8 @@ def trace_scene(
     """Return the measured cracks and joints of one scene, without those that are too short.
 
     Lengths are those in the mask. If pixels are not square, measures are in squares as large
-    (`crackcli.cracks.on_ground`). Raises `InputError` if the mask or score cannot be read.
+    (`crackcli.cracks.on_ground`). Raises `InputError` if the mask or score cannot be read, or if
+    the photograph is changed meanwhile.
     """
     on_mask, on_photograph = part(progress, 0, ON_MASK), part(progress, ON_MASK, 1)
     traced = trace(
@@ -106,7 +107,8 @@ def trace_scene(
     if info is not None:
         # Both read the photograph and are independent of each other.
         with ThreadPoolExecutor(1) as background:
-            assessing = background.submit(assess_photograph, scene, info)
+            without = info.excluding(scene.record.excluded)
+            assessing = background.submit(assess_photograph, scene, without)
             if cracks or joints:
                 cracks, joints, optics = measure_on_photograph(
                     scene,
@@ -119,6 +121,7 @@ def trace_scene(
                     lambda fraction: on_photograph(fraction, scene.name),
                 )
             assessed = assessing.result()
+        check_unchanged(info, thorough=True)
     else:
         cracks, joints = ([in_squares(one, shape) for one in lines] for lines in (cracks, joints))
     if assessed is not None and not shape.is_square:

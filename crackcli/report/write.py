@@ -7,15 +7,17 @@ one scene in memory at a time. All files are written aside and published togethe
 """
 
 import logging
+import os
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from crackcli.detectability.statements import statement
-from crackcli.errors import InputError, OutputError
+from crackcli.errors import CrackError, InputError, OutOfMemory, OutputError
 from crackcli.files import lock_folder, temporary_folder
 from crackcli.outputs import Record, publish, work_folder
 from crackcli.progress import Progress, ignore, in_pixels, part
@@ -27,7 +29,7 @@ from crackcli.report.record import facts_of, read_record, report_id, with_earlie
 from crackcli.report.severity import find_profiles
 from crackcli.report.summary import ReportSummary, SceneFigures, SceneReport, summarise
 from crackcli.report.tables.columns import GEOPACKAGE
-from crackcli.report.tables.rows import SceneCracks
+from crackcli.report.tables.rows import SceneCracks, scene_row
 from crackcli.report.tables.severity_columns import SeverityProfiles
 from crackcli.report.tracing import ReportTask, trace_scene
 from crackcli.scenes.scale import Scale, find_scale
@@ -81,12 +83,9 @@ def trace_all(
     failed: dict[str, str] = {}
     known: list[tuple[Scene, Scale | None]] = []
     for folder in folders:
-        try:
+        with failures(folder, failed):
             scene = Scene.read(folder)
             scale = find_scale(scene, task.gsd_mm, task.gsd_sigma_mm, task.scale_source)
-        except InputError as error:
-            failed[folder.name] = str(error)
-        else:
             known.append((scene, scale))
     known = without_copies(known)
     for number, (scene, scale) in enumerate(known):
@@ -95,12 +94,35 @@ def trace_all(
             part(progress, number / len(known), (number + 1) / len(known)),
             scene.rows * scene.cols / 1e6,
         )
-        try:
-            spool.add(trace_scene(scene, scale, task, own))
-        except InputError as error:
-            failed[scene.name] = str(error)
+        table = None
+        with failures(scene.folder, failed):
+            table = trace_scene(scene, scale, task, own)
+            scene_row(table)  # a damaged record fails here, not when all scenes are written
+        if table is not None and scene.name not in failed:
+            spool.add(table)
         log.debug("%s: measured in %.2f s", scene.name, time.monotonic() - began)
     return failed
+
+
+@contextmanager
+def failures(folder: Path, failed: dict[str, str]) -> Iterator[None]:
+    """Store an error of one scene in ``failed``, so that the others are done; errors of the task or
+    of the output are raised."""
+    try:
+        yield
+    except (InputError, OutOfMemory) as error:
+        failed[folder.name] = str(error)
+    except CrackError:
+        raise
+    except MemoryError:
+        failed[folder.name] = "not enough free memory; free some"
+    except Exception as error:
+        if os.environ.get("CRACKCLI_TRACEBACK"):
+            raise
+        failed[folder.name] = (
+            f"{folder}: could not be reported (unexpected {type(error).__name__}: {error}); scan "
+            "its photograph again, or see where with CRACKCLI_TRACEBACK=1"
+        )
 
 
 def without_copies(
@@ -110,7 +132,7 @@ def without_copies(
     photograph that was renamed and scanned again would count twice. The last scan counts."""
     latest: dict[str, tuple[float, str]] = {}
     for scene, _ in scenes:
-        written = (scene.folder / "scene.json").stat().st_mtime
+        written = written_at(scene)
         key = source_key(scene)
         latest[key] = max(latest.get(key, (0.0, "")), (written, scene.name))
     left = []
@@ -129,10 +151,18 @@ def without_copies(
     return left
 
 
+def written_at(scene: Scene) -> float:
+    """Return when a scene was written, in seconds; 0 if that is unknown."""
+    try:
+        return (scene.folder / "scene.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def source_key(scene: Scene) -> str:
     """Return what is the same for two scans of one photograph: all of its record but its name and
     place; the name of the scene if there is no record."""
-    source = scene.record.subset(["source"]).get("source", {})
+    source = scene.record.subset(["source"]).get("source") or {}
     known = {name: value for name, value in source.items() if name not in ("file", "path")}
     return repr(sorted(known.items())) if "sha256" in known else scene.name
 

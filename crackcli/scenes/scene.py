@@ -15,6 +15,7 @@ from affine import Affine
 
 from crackcli.errors import InputError
 from crackcli.files import is_regular, write_json
+from crackcli.rasters.ground.crs import check_crs
 from crackcli.rasters.ground.pixel import GroundPixel, find_ground_pixel
 from crackcli.scenes.record import SceneRecord
 
@@ -101,13 +102,15 @@ class Scene:
 
 
 def check_grid(rows: object, cols: object, transform: Affine, crs_wkt: object) -> None:
-    """Raise a `ValueError` if the values cannot be those of a raster."""
+    """Raise a `ValueError` or `TypeError` if the values cannot be those of a raster."""
     if not all(type(side) is int and side > 0 for side in (rows, cols)):
         raise ValueError(f"{rows} rows and {cols} cols are no size")
     if not 0 < abs(transform.determinant) < math.inf:
         raise ValueError("its pixels have no size on the map")
     if not isinstance(crs_wkt, str | None):
         raise TypeError("crs_wkt is no text")
+    if crs_wkt is not None:
+        check_crs(crs_wkt)
 
 
 def finished_scenes(out: Path) -> list[Scene]:

@@ -132,18 +132,18 @@ def inspect_unchanged(scene: Scene, source: Path, remedy: str) -> RasterInfo:
 
 
 def inspect_as_scanned(source: Path, out: Path, page: int | None = None) -> RasterInfo:
-    """Inspect ``source`` as the scan into ``out`` read it: its bands, and its ``page`` if it has
-    several; None: the first one scanned.
+    """Inspect ``source`` as the scan into ``out`` read it: its bands, without excluded areas, and
+    its ``page`` if it has several; None: the first one scanned.
 
     Raises an `InputError` if ``out`` contains no scan of this file as it is now.
     """
     scenes = [each for each in finished_scenes(out) if page in (None, each.record.page)]
-    digests = {scene.record.source_sha256 for scene in scenes}
     for bands, number in dict.fromkeys((each.record.bands, each.record.page) for each in scenes):
         with contextlib.suppress(InputError):
             info = inspect(source, bands, number)
-            if info.digest in digests:
-                return info
+            for scene in scenes:
+                if (scene.record.source_sha256, scene.record.bands) == (info.digest, bands):
+                    return info.excluding(scene.record.excluded)
     inspect(source, page=page)  # raises if it cannot be read
     raise InputError(
         f"--scan {out}: contains no finished scan of {source} as it is now; leave --scan out"

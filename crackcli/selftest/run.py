@@ -39,6 +39,7 @@ from crackcli.rasters.score_mask import read_band
 from crackcli.rasters.writing.images import write_pixels
 from crackcli.report.tracing import ReportTask, trace_scene
 from crackcli.scan.survey import SurveyTask, scan_survey
+from crackcli.scenes.areas.survey_areas import SurveyAreas
 from crackcli.scenes.record import EngineRecord
 from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene, finished_scenes
@@ -195,7 +196,7 @@ def run_selftest(task: SelftestTask, progress: Progress = ignore) -> SelftestRes
     if task.source.is_dir():
         raise InputError(f"{task.source}: is a folder; a self-test needs one photograph")
     info = (
-        inspect(task.source, page=task.page)
+        without_masked(inspect(task.source, page=task.page))
         if task.scan is None
         else inspect_as_scanned(task.source, task.scan, task.page)
     )
@@ -250,6 +251,11 @@ def run_selftest(task: SelftestTask, progress: Progress = ignore) -> SelftestRes
         apart_px=apart_px,
         whole=whole,
     )
+
+
+def without_masked(info: RasterInfo) -> RasterInfo:
+    """Return a photograph without the areas that its mask image excludes."""
+    return info.excluding(SurveyAreas().excluded(info, info.path.stem, lambda: None))
 
 
 def scan_options(task: SelftestTask) -> SurveyTask:

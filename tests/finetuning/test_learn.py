@@ -21,14 +21,12 @@ from crackcli.files import write_json
 from crackcli.finetuning.corrections import choose_held_out, choose_patches
 from crackcli.finetuning.learning import LearnTask, ReviewOutcome, learn, scan_checkpoint, summarise
 from crackcli.finetuning.reviews import (
-    ACCEPTED,
-    REJECTED,
-    UNREVIEWED,
     ReviewedCrack,
     in_pixels,
     read_reviews,
 )
 from crackcli.networks.checkpoint import Checkpoint
+from crackcli.report.verdicts import ACCEPTED, REJECTED, UNREVIEWED
 from crackcli.report.write import ReportTask, write_report
 from crackcli.scenes.scene import Scene, finished_scenes
 

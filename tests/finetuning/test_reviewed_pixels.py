@@ -7,8 +7,9 @@ import shapely
 pytest.importorskip("torch")
 
 from crackcli.finetuning.reviewed_pixels import distance_px, reviewed_pixels
-from crackcli.finetuning.reviews import ACCEPTED, REJECTED, UNREVIEWED, ReviewedCrack
+from crackcli.finetuning.reviews import ReviewedCrack
 from crackcli.rasters.grid import Window
+from crackcli.report.verdicts import ACCEPTED, REJECTED, UNREVIEWED
 
 WINDOW = Window(100, 200, 96, 96)  # rows and cols 100 and 200 of the photograph are its first
 ROWS = {ACCEPTED: 120, REJECTED: 150, UNREVIEWED: 180}  # of the photograph

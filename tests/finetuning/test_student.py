@@ -15,8 +15,8 @@ from crackcli.errors import ModelError
 from crackcli.files import write_json
 from crackcli.finetuning import LearnTask, learn, train_mined
 from crackcli.finetuning.learning import scan_checkpoint, summarise
-from crackcli.finetuning.reviews import ACCEPTED, REJECTED
 from crackcli.networks.checkpoint import Checkpoint
+from crackcli.report.verdicts import ACCEPTED, REJECTED
 from crackcli.scenes.scene import finished_scenes
 from crackcli.shipped_models import shipped
 from crackcli.training import train

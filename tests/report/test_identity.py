@@ -96,6 +96,8 @@ def test_facts_of_the_scan_are_those_of_scene_json(tmp_path):
 
     assert found == {
         "nodata_pct": 5.0,
+        "excluded_px": 0,
+        "excluded_pct": 0.0,
         "cracks_per_mp": pytest.approx(3 / 0.0133, abs=1e-4),
         "tiles": 24,
         "tiles_positive": 8,
@@ -103,7 +105,8 @@ def test_facts_of_the_scan_are_those_of_scene_json(tmp_path):
         "device": "cpu",
     }
     bare = scan_facts(replace(table(tmp_path).scene, record=SceneRecord()), 0, 0)
-    assert {value for name, value in bare.items() if name != "nodata_pct"} == {None}
+    known = ("nodata_pct", "excluded_px", "excluded_pct")
+    assert {value for name, value in bare.items() if name not in known} == {None}
 
 
 def test_a_run_is_identified_by_run_json_for_the_scenes_listed_there(tmp_path):

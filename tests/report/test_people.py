@@ -126,7 +126,8 @@ def test_reviews_notes_and_drawn_cracks_survive_two_later_reports(tmp_path, capl
     assert shapely.from_wkb(line[40:]).equals(shapely.MultiLineString([points]))
     scenes = {row["scene_id"]: row for row in read_rows(out / "scenes.csv")}
     assert [scenes[name]["n_drawn"] for name in ("north", "south", "west")] == ["0", "1", "0"]
-    assert [scenes[name]["n_cracks"] for name in ("north", "south", "west")] == ["5", "5", "5"]
+    assert [scenes[name]["n_cracks"] for name in ("north", "south", "west")] == ["3", "2", "3"]
+    assert [scenes[name]["n_rejected"] for name in ("north", "south", "west")] == ["2", "3", "2"]
     features = json.loads((out / "cracks.local.geojson").read_text(encoding="utf-8"))["features"]
     assert {f["properties"]["crack_id"]: f["properties"]["note"] for f in features} == {
         name: note for name, (_, note) in expected.items()

@@ -1,6 +1,7 @@
 """Coordinate reference systems: their units, and conversion to longitude and latitude."""
 
 import re
+from functools import lru_cache
 
 import numpy as np
 import rasterio
@@ -76,12 +77,14 @@ def crs_of_code(name: str) -> str:
         raise ValueError(f"{name}: unknown") from error
 
 
-def crs_of_text(wkt: str) -> str:
-    """Return the WKT of a CRS as GDAL writes it; raises `ValueError` if it cannot be read."""
+@lru_cache
+def check_crs(wkt: str) -> None:
+    """Raise a `ValueError` if the WKT of a CRS cannot be read."""
     try:
-        return str(rasterio.crs.CRS.from_wkt(wkt).to_wkt())
+        with rasterio.Env():  # else GDAL prints its errors
+            rasterio.crs.CRS.from_wkt(wkt)
     except CRSError as error:
-        raise ValueError("cannot be read") from error
+        raise ValueError("its coordinate reference system cannot be read") from error
 
 
 def transform_points(from_wkt: str, to_wkt: str, points: Float64) -> Float64 | None:

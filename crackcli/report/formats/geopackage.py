@@ -146,9 +146,9 @@ def append_scene(
     if len(widths["crack_id"]):
         append_table(path, "width_profiles", widths)
     if table.assessed is not None:
-        assessed = areas_of(table.assessed)
-        limits = arrays(area_rows(table.scene.name, table.scale, assessed), AREA_COLUMNS)
-        polygons = area_polygons(assessed)
+        assessed, excluded = areas_of(table.assessed), table.scene.record.excluded
+        limited = area_rows(table.scene.name, table.scale, assessed, excluded)
+        limits, polygons = arrays(limited, AREA_COLUMNS), area_polygons(assessed, excluded)
         append(path, f"measurability{suffix}", "Polygon", frame, polygons, limits)
     append_table(path, "reports", arrays([report_row(table)], REPORT_COLUMNS))
 

@@ -18,6 +18,7 @@ from crackcli.report.people.placing import Carried, Values, carry_over, waiting_
 from crackcli.report.tables.columns import GEOPACKAGE
 from crackcli.report.tables.rows import SceneCracks
 from crackcli.report.tables.severity_columns import SeverityProfiles
+from crackcli.report.verdicts import verdict_of
 from crackcli.sqlite_files import is_sqlite, settle
 from crackcli.texts import first_names
 
@@ -105,6 +106,18 @@ class WorkOfPeople:
         words += self.copied
         if words:
             log.info("carried over from the earlier report: %s", ", ".join(words))
+        unknown = [
+            f"'{row[REVIEW]}' ({name})"
+            for name, row in self.values.items()
+            if verdict_of(row.get(REVIEW)) is None
+        ]
+        if unknown:
+            log.warning(
+                "%d words in column 'review' are neither accepted nor rejected, and count as "
+                "unreviewed: %s",
+                len(unknown),
+                first_names(unknown, MAX_NAMES),
+            )
         left = self.unplaced
         if left:
             names = [

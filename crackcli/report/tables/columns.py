@@ -107,6 +107,7 @@ SCENE_COLUMNS: dict[str, type] = {
     "worst_crack_id": str,
     "p20_per_m2": float,  # cracks, and metres of cracks, per square metre of assessed_m2
     "p21_m_per_m2": float,
+    "n_rejected": int,  # cracks that a person rejected; in no other column of this row
     "n_joints": int,  # lines classified as joints; in no other column of this row
     "joints_length_px": float,
     "joints_length_mm": float,
@@ -122,6 +123,9 @@ SCENE_COLUMNS: dict[str, type] = {
     "assessed_px": int,
     "assessed_m2": float,
     "nodata_pct": float,  # of rows times cols
+    "excluded_px": int,  # valid pixels in areas that the user excluded; in no other column
+    "excluded_pct": float,  # of rows times cols
+    "excluded_m2": float,
     "model": str,
     "model_sha256": str,
     "method": str,

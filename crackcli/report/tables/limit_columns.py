@@ -7,10 +7,12 @@ import shapely
 
 from crackcli.arrays import Float64
 from crackcli.detectability.assessment import Area, Assessed
+from crackcli.rasters.areas.excluded import ExcludedAreas
 from crackcli.report.tables.columns import Row
 from crackcli.scenes.frames import Geometries
 from crackcli.scenes.scale import Scale, in_mm
 
+EXCLUDED = "excluded by the user"  # a reason
 AREA_COLUMNS: dict[str, type] = {
     "scene_id": str,
     "detect_limit_px": float,
@@ -19,7 +21,7 @@ AREA_COLUMNS: dict[str, type] = {
     "measure_limit_mm": float,
     "assessable": bool,
     "reason": str,  # why it is not assessable
-    "valid_px": int,
+    "valid_px": int,  # unknown where it was excluded
 }
 
 
@@ -70,9 +72,17 @@ def not_assessable_m2(assessed: Assessed | None, scale: Scale | None) -> float |
     return round(assessed.not_assessable_px * scale.mm_per_px**2 / 1e6, 6)
 
 
-def area_rows(scene: str, scale: Scale | None, areas: Sequence[Area]) -> list[Row]:
-    """Return areas with about the same limits as rows by `AREA_COLUMNS`."""
-    return [
+def area_rows(
+    scene: str,
+    scale: Scale | None,
+    areas: Sequence[Area],
+    excluded: ExcludedAreas | None = None,
+) -> list[Row]:
+    """Return areas with about the same limits, and excluded ones, as rows by `AREA_COLUMNS`."""
+    without = length_columns("detect_limit", None, scale) | length_columns(
+        "measure_limit", None, scale
+    )
+    found: list[Row] = [
         {
             "scene_id": scene,
             **length_columns("detect_limit", area.detection_px, scale),
@@ -83,10 +93,19 @@ def area_rows(scene: str, scale: Scale | None, areas: Sequence[Area]) -> list[Ro
         }
         for area in areas
     ]
+    return found + [
+        {"scene_id": scene, **without, "assessable": False, "reason": EXCLUDED, "valid_px": None}
+        for _ in parts_of(excluded)
+    ]
 
 
-def area_polygons(areas: Sequence[Area]) -> Geometries:
-    """Return the areas as Polygons, in coordinates of pixel edges."""
+def parts_of(excluded: ExcludedAreas | None) -> list[shapely.Geometry]:
+    """Return excluded areas as Polygons, in coordinates of pixel edges."""
+    return [] if excluded is None else list(shapely.get_parts(excluded.polygons))
+
+
+def area_polygons(areas: Sequence[Area], excluded: ExcludedAreas | None = None) -> Geometries:
+    """Return the areas, and excluded ones, as Polygons, in coordinates of pixel edges."""
     windows = [area.window for area in areas]
     boxes = [shapely.box(w.col, w.row, w.end_col, w.end_row) for w in windows]
-    return np.array(boxes, dtype=object)
+    return np.array([*boxes, *parts_of(excluded)], dtype=object)

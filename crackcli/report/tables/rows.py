@@ -42,6 +42,7 @@ from crackcli.report.tables.severity_columns import (
     scene_grades,
     unc_in_mm,
 )
+from crackcli.report.verdicts import REJECTED, verdict_of
 from crackcli.scenes.frames import Geometries, exchange_frame, map_frame
 from crackcli.scenes.scale import Scale, in_mm, in_mm2
 from crackcli.scenes.scene import Scene
@@ -90,6 +91,20 @@ class SceneCracks:
     by_people: Mapping[str, ByPeople] = field(default_factory=dict)
     drawn: Sequence[Drawn] = ()
     by_default: bool = True  # scanned with the options that the limits were calibrated for
+
+    @property
+    def counted(self) -> list[Crack]:
+        """The cracks that no person rejected: those in totals."""
+        return [crack for crack in self.cracks if not self.is_rejected(crack)]
+
+    @property
+    def rejected(self) -> list[Crack]:
+        """The cracks that a person rejected: shown, and in no total."""
+        return [crack for crack in self.cracks if self.is_rejected(crack)]
+
+    def is_rejected(self, crack: Crack) -> bool:
+        """Return True if a person rejected a crack."""
+        return verdict_of(self.by_people.get(crack.id, NOTHING).get("review")) == REJECTED
 
 
 def centrelines(cracks: Sequence[Crack]) -> Geometries:
@@ -259,20 +274,22 @@ def findings_of(table: SceneCracks) -> SceneFindings:
     """Return the findings of a scene for a detection statement."""
     mm_per_px = table.scale.mm_per_px if table.scale else None
     return SceneFindings(
-        cracks=len(table.cracks),
+        cracks=len(table.counted),
+        rejected=len(table.rejected),
         mm_per_px=mm_per_px,
         limits=None if table.assessed is None else DetectionLimits.of(table.assessed),
         joints=len(table.joints),
         left_out=table.left_out,
         min_length_px=table.min_length_px,
         by_default=table.by_default,
+        excluded_px=table.scene.record.excluded_px,
     )
 
 
 def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
     """Return the row of a scene by `SCENE_COLUMNS` and, graded by ``profiles``, by
     `scene_columns`."""
-    scene, scale, cracks = table.scene, table.scale, table.cracks
+    scene, scale, cracks = table.scene, table.scale, table.counted
     record = scene.record
     worst = max(cracks, key=lambda crack: crack.widths.max_px, default=None)
     length = sum((crack.length_px for crack in cracks), 0.0)
@@ -309,6 +326,7 @@ def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
             length * scale.mm_per_px / 1000 / assessed if scale and assessed else None, 4
         ),
         "worst_crack_id": worst.id if worst else None,
+        "n_rejected": len(table.rejected),
         "n_joints": len(table.joints),
         "joints_length_px": rounded(joints_length, 3),
         "joints_length_mm": in_mm(joints_length, scale),
@@ -323,6 +341,7 @@ def scene_row(table: SceneCracks, profiles: SeverityProfiles = ()) -> Row:
         "blur_px": rounded(table.optics.blur.px if table.optics else None, 3),
         "assessed_px": table.assessed_px,
         "assessed_m2": rounded(assessed, 6),
+        "excluded_m2": rounded(record.excluded_px * scale.mm_per_px**2 / 1e6 if scale else None, 6),
         "file": record.source_file,
         "acquired_utc": record.acquired_utc,
         "model": record.model,

@@ -13,7 +13,7 @@ from shapely.geometry import shape
 
 from crackcli.errors import InputError
 from crackcli.files import kind_of
-from crackcli.rasters.ground.crs import crs_of_code, crs_of_text
+from crackcli.rasters.ground.crs import check_crs, crs_of_code
 from crackcli.scenes.areas.geometry_blob import shape_of
 from crackcli.sqlite_files import is_sqlite, quoted, reading
 
@@ -166,12 +166,13 @@ def read_layer(path: Path, layer: str) -> tuple[str | None, list[Found]]:
     if srs_id in (0, -1) or crs is None:  # undefined
         return None, found
     try:
-        return crs_of_text(str(crs[0])), found
+        check_crs(str(crs[0]))
     except ValueError as error:
         raise InputError(
             f"{path}: the coordinate reference system of {table} cannot be read; export it in "
             "WGS 84"
         ) from error
+    return str(crs[0]), found
 
 
 def layers_text(path: Path, layer: str, names: list[str]) -> str:
