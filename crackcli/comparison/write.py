@@ -57,9 +57,9 @@ class SceneChanges:
     """The number of changes of each kind in one scene.
 
     ``significant`` of them are significant. ``rejected`` is the number of matches that count in no
-    kind, as a person rejected the crack in one of the reports. ``joints`` is the number of matches that are joints and
-    count in no kind, ``joints_length_px`` their length, and ``joints_changed`` how many would be
-    new, grown, shrunk or gone as cracks.
+    kind, as a person rejected the crack in one of the reports. ``joints`` is the number of matches
+    that are joints and count in no kind, ``joints_length_px`` their length, and ``joints_changed``
+    how many would be new, grown, shrunk or gone as cracks.
     """
 
     before: str
