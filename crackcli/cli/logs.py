@@ -1,31 +1,57 @@
-"""Log records of the package on stderr."""
+"""Messages and log records on stderr, above a progress bar if one is drawn."""
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
 from crackcli.texts import printable, printable_lines
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+consoles: list["Console"] = []  # those that draw a bar now; the last one prints
+
+
+@contextmanager
+def printing_above_bar(console: "Console") -> Iterator[None]:
+    """Let ``console``, which draws a progress bar, print all messages meanwhile.
+
+    What is written to stderr past it would start at the end of the bar.
+    """
+    consoles.append(console)
+    try:
+        yield
+    finally:
+        consoles.remove(console)
+
 
 class StderrHandler(logging.Handler):
-    """Write records to the current `sys.stderr`, which a progress bar replaces while it is drawn.
-
-    The bar then moves down and stays whole.
-    """
+    """Write records to the current `sys.stderr`, or above the progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            if sys.stderr is not None:
-                sys.stderr.write(f"{printable_lines(self.format(record))}\n")
-                sys.stderr.flush()
+            write(printable_lines(self.format(record)))
         except Exception:
             self.handleError(record)
 
 
 def tell(text: str) -> None:
     """Print one line on stderr; control characters, as in the name of a file, are escaped."""
-    typer.echo(printable(text), err=True)
+    write(printable(text))
+
+
+def write(text: str) -> None:
+    """Write lines to stderr as they are: neither wrapped nor coloured."""
+    if consoles:
+        from rich.text import Text
+
+        consoles[-1].print(Text(text), soft_wrap=True)
+    elif sys.stderr is not None:
+        typer.echo(text, err=True)
 
 
 def configure_logging(*, quiet: bool, verbose: bool = False) -> None:

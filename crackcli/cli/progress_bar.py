@@ -9,10 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 
+from crackcli.cli.logs import printing_above_bar, write
 from crackcli.progress import Progress, Stage, ignore
 from crackcli.texts import printable
 
 EVERY_S = 30.0
+BAR_COLUMNS = 16  # width of the bar, so that 80 columns also hold numbers and names
+UNFINISHED = 0.99  # fraction that is shown at most before the end
+LEAST_DONE = 1e-3  # fraction from which the time left is shown
 
 
 @contextlib.contextmanager
@@ -24,58 +28,79 @@ def show_progress(command: str, *, quiet: bool) -> Iterator[Progress]:
         with terminal_bar(command) as report:
             yield report
     else:
-        yield plain_lines(command)
+        with plain_lines(command) as report:
+            yield report
 
 
 @contextlib.contextmanager
 def terminal_bar(command: str) -> Iterator[Progress]:
-    """Yield a `Progress` that redraws one line of a terminal."""
+    """Yield a `Progress` that redraws one line of a terminal; at the end it stays, at 100 %."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
+    from rich.table import Column
 
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f}%"),
-        TextColumn("{task.fields[pixels]}"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-        TextColumn("{task.fields[stage]}", markup=False),  # file names may contain brackets
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=BAR_COLUMNS),
+        TextColumn("{task.percentage:3.0f}%", table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[pixels]}", table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(elapsed_when_finished=True, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True)),
+        TextColumn(  # takes the rest of the line; file names may contain brackets
+            "{task.fields[stage]}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
     )
-    throughput = Throughput()
-    with RichProgress(*columns, console=Console(stderr=True), transient=True) as display:
-        task = display.add_task(command, total=1.0, pixels="", stage="")
+    throughput, console = Throughput(), Console(stderr=True)
+    with (
+        RichProgress(*columns, console=console, expand=True) as display,
+        printing_above_bar(console),
+    ):
+        task = display.add_task(command, total=1.0, pixels="", left="left", stage="")
 
         def report(fraction: float, words: str) -> None:
             pixels = throughput.describe(words, time.monotonic())
-            display.update(task, completed=fraction, pixels=pixels, stage=printable(str(words)))
+            shown = min(fraction, UNFINISHED)
+            display.update(task, completed=shown, pixels=pixels, stage=printable(str(words)))
 
-        yield report
+        try:
+            yield report
+        except BaseException:
+            display.live.transient = True  # it would show a run that has stopped
+            raise
+        display.update(task, completed=1.0, pixels="", left="", stage="")
 
 
-def plain_lines(command: str) -> Progress:
-    """Return a `Progress` that prints a line every `EVERY_S`, for cron mail and log files.
+@contextlib.contextmanager
+def plain_lines(command: str) -> Iterator[Progress]:
+    """Yield a `Progress` that prints a line every `EVERY_S`, for cron mail and log files.
 
-    The time left follows from the work since the first report: a resumed run starts above 0.
+    The time left follows from the work since the first report: a resumed run starts above 0. If
+    there were such lines, the last one says 100 % and the time taken.
     """
     throughput = Throughput()
     printed: float | None = None  # time of the last line
-    began, first = 0.0, 0.0
+    began, first, lines = 0.0, 0.0, 0
 
     def report(fraction: float, words: str) -> None:
-        nonlocal printed, began, first
+        nonlocal printed, began, first, lines
         now = time.monotonic()
         pixels = throughput.describe(words, now)
         if printed is None:
             began, first, printed = now, fraction, now
         if now - printed >= EVERY_S:
-            printed = now
-            left = (now - began) * (1 - fraction) / max(fraction - first, 1e-6)
-            parts = [f"{fraction:.0%}", *([pixels] if pixels else []), f"{left / 60:.0f} min left"]
-            print(f"{command}: {', '.join(parts)}: {printable(words)}", file=sys.stderr)
+            printed, lines = now, lines + 1
+            parts = [f"{min(fraction, UNFINISHED):.0%}", *([pixels] if pixels else [])]
+            if fraction - first > LEAST_DONE:
+                left = (now - began) * (1 - fraction) / (fraction - first)
+                parts.append(f"{left / 60:.0f} min left")
+            write(f"{command}: {', '.join(parts)}: {printable(words)}")
 
-    return report
+    yield report
+    if lines:
+        write(f"{command}: 100%, {(time.monotonic() - began) / 60:.0f} min")
 
 
 class Throughput:
