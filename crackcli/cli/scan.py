@@ -1,6 +1,8 @@
 """crackcli scan: from photographs to crack scores and masks on their pixel grids."""
 
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -166,7 +168,8 @@ def estimate(
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=2, default=str))
     elif found.scenes:
-        for line in lines(found):
+        wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        for line in lines(found, wide):
             typer.echo(line)
     print_table(found, quiet=quiet)
     raise typer.Exit(found.exit_code)

@@ -23,7 +23,7 @@ from crackcli.inference.options import ModelOptions
 from crackcli.inference.strips import StripScorer
 from crackcli.masking.refinement import Masking
 from crackcli.outputs import Record
-from crackcli.progress import Progress, ignore, part
+from crackcli.progress import Progress, ignore
 from crackcli.rasters.access.folders import Skipped, rows
 from crackcli.rasters.access.pages import Page
 from crackcli.rasters.reader import MIN_SIDE_PX
@@ -32,6 +32,7 @@ from crackcli.registry import find_method
 from crackcli.scan.inputs import Failure, Inputs, find_rasters
 from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scan.raster import ScanSummary, ScanTask, scan_raster
+from crackcli.scan.survey_progress import SurveyProgress
 from crackcli.scenes.areas.survey_areas import AreaOptions, SurveyAreas, names_of
 from crackcli.scenes.recorded_scale import Hints
 from crackcli.scenes.scene import Scene
@@ -123,7 +124,9 @@ def scan_survey(
 
     with lock_folder(task.output):
         try:
-            for number, (name, (source, page)) in enumerate(rasters.items()):
+            shares = SurveyProgress(progress, rasters.values())
+            for name, photograph in rasters.items():
+                source, page = photograph
                 one = ScanTask(
                     source,
                     task.output / name,
@@ -137,9 +140,10 @@ def scan_survey(
                     overwrite=task.overwrite,
                 )
 
-                own = part(progress, number / len(rasters), (number + 1) / len(rasters))
+                scanned = False
                 try:
-                    result.scenes.append(scan_raster(one, scorer, own))
+                    result.scenes.append(scan_raster(one, scorer, shares.of(photograph)))
+                    scanned = result.scenes[-1].status != "unchanged"
                 except OutputError as error:
                     if not isinstance(error, InTheWay):
                         raise
@@ -152,6 +156,7 @@ def scan_survey(
                     if os.environ.get("CRACKCLI_TRACEBACK"):
                         raise
                     fail(Failure(source, unforeseen(source, error), CrackError.exit_code))
+                shares.end(photograph, scanned=scanned)
                 write_run(task, scorer, result)
         except (OutputError, Interrupted) as stop:
             result.stopped = stop.exit_code

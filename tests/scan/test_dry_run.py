@@ -1,6 +1,7 @@
 """A dry run counts what the engine would compute, and leaves no files."""
 
 import json
+import re
 from dataclasses import astuple, replace
 from pathlib import Path
 
@@ -19,9 +20,16 @@ from crackcli.inference.prescreen import Int8Prescreen
 from crackcli.inference.views import View, score_view
 from crackcli.masking.refinement import Masking
 from crackcli.rasters.reader import Raster, inspect
-from crackcli.scan.dry_run.estimate import LIKELY_GATED, estimate_survey
+from crackcli.scan.dry_run.estimate import (
+    LIKELY_GATED,
+    Range,
+    SceneEstimate,
+    SurveyEstimate,
+    estimate_survey,
+)
 from crackcli.scan.dry_run.memory import peak_mb
 from crackcli.scan.dry_run.speed import measure
+from crackcli.scan.dry_run.text import lines, shortened
 from crackcli.scan.dry_run.workload import (
     COUNTED_STRIPS,
     PATCH_PX,
@@ -327,6 +335,39 @@ def test_memory_does_not_grow_with_the_rows_and_only_a_little_with_the_columns(t
 
     assert peak(1_000_000, 1_000) == peak(200_000, 1_000)
     assert peak(200_000, 1_000) < peak(200_000, 10_000) < 10 * peak(200_000, 1_000)
+
+
+def test_the_table_fits_into_a_terminal():
+    names = ["DJI_20261105_0001_V_upper_part_of_the_north_facade.JPG", "b.png"]
+    scenes = [
+        SceneEstimate(
+            scene="scene",
+            source=Path(name),
+            status="interrupted",
+            rows=60_000,
+            cols=80_000,
+            megapixels=4800.0,
+            zooms=(1.0, 2.0),
+            strips=120,
+            strips_done=110,
+            blocks=12_345,
+            data_share=0.5,
+            seconds=Range(4e4, 5e4, 6e4),
+            peak_mb=12_345.0,
+            result_mb=Range(1e4, 1e4, 1e4),
+            work_mb=Range(1e4, 1e4, 1e4),
+        )
+        for name in names
+    ]
+    found = SurveyEstimate(scenes=scenes)
+
+    whole, narrow = list(lines(found)), list(lines(found, columns=100))
+
+    assert names[0] in whole[1]
+    assert max(map(len, narrow)) <= 100
+    assert re.match(r"DJI_.*….*\.JPG  ", narrow[1])
+    assert "interrupted, 110/120 strips" in narrow[1]
+    assert shortened("wall.png", 8) == "wall.png"
 
 
 def test_the_command_prints_a_line_for_each_image_and_totals(tmp_path):

@@ -169,6 +169,25 @@ def test_a_folder_without_images_is_an_input_error(engine, tmp_path):
     assert "no images in it; give a folder with" in result.failures[0].message
 
 
+def test_progress_counts_megapixels_and_no_time_for_what_is_unchanged(engine, tmp_path):
+    photograph(tmp_path / "in/a.png")
+    scan_survey(SurveyTask((tmp_path / "in",), tmp_path / "out"))
+    cv2.imwrite(str(tmp_path / "in/b.png"), wall(96, 390))
+    photograph(tmp_path / "in/c.png")
+    (tmp_path / "in/d.png").write_text("no image")
+    reported = []
+
+    scan_survey(
+        SurveyTask((tmp_path / "in",), tmp_path / "out"),
+        lambda fraction, words: reported.append((fraction, words.split(":")[0])),
+    )
+
+    last = {name: fraction for fraction, name in reported}
+    whole = 390 + 130 + (390 + 130 + 130) / 3  # b, c, and a damaged file like the others
+    assert last == {"b.png": pytest.approx(390 / whole), "c.png": pytest.approx(520 / whole)}
+    assert [fraction for fraction, _ in reported] == sorted(fraction for fraction, _ in reported)
+
+
 def test_an_interrupted_run_is_recorded(engine, tmp_path, monkeypatch):
     photograph(tmp_path / "a.png")
 

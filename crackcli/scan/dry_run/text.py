@@ -6,19 +6,25 @@ from crackcli.registry import find_method
 from crackcli.scan.dry_run.estimate import Range, SceneEstimate, SurveyEstimate
 from crackcli.texts import printable
 
-HEADS = (
-    *("image", "status", "rows", "cols", "MP", "zooms", "strips", "blocks", "data"),
-    *("time", "likely", "memory", "results", "work folder"),
-)
+HEADS = ("image", "status", "MP", "blocks", "likely", "range", "memory", "results")
+GAP = "  "
+MIN_NAME = 10  # columns of the name of an image, at least
 
 
-def lines(found: SurveyEstimate) -> Iterator[str]:
-    """Yield the lines of an estimate: a table, then sentences."""
+def lines(found: SurveyEstimate, columns: int | None = None) -> Iterator[str]:
+    """Yield the lines of an estimate: a table, then sentences.
+
+    Names of images are shortened so that the table fits into ``columns``; None: they are whole.
+    ``--json`` has more figures.
+    """
     rows = [HEADS, *map(cells, found.scenes)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        first, *others = zip(row, widths, strict=True)
-        yield "  ".join([first[0].ljust(first[1]), *(text.rjust(wide) for text, wide in others)])
+    if columns is not None:
+        others = sum(widths[1:]) + len(GAP) * len(widths[1:])
+        widths[0] = min(widths[0], max(MIN_NAME, columns - others))
+    for name, *figures in rows:
+        texts = [text.rjust(wide) for text, wide in zip(figures, widths[1:], strict=True)]
+        yield GAP.join([shortened(name, widths[0]).ljust(widths[0]), *texts])
     total = sum(scene.megapixels for scene in found.scenes)
     blocks = sum(scene.blocks for scene in found.scenes)
     count = len(found.scenes)
@@ -31,8 +37,10 @@ def lines(found: SurveyEstimate) -> Iterator[str]:
     yield f"peak memory {size(found.peak_mb)}"
     yield (
         f"disk: results {size(found.result_mb.likely)} likely, {size(found.result_mb.cracked)} at "
-        f"most; work folder {size(found.work_mb.likely)} likely, {size(found.work_mb.cracked)} at "
         f"most; free {size(found.free_mb)}"
+    )
+    yield (
+        f"work folder: {size(found.work_mb.likely)} likely, {size(found.work_mb.cracked)} at most"
     )
     engine, assumption = found.engine, found.assumption
     if engine is None:
@@ -47,23 +55,26 @@ def lines(found: SurveyEstimate) -> Iterator[str]:
 
 def cells(scene: SceneEstimate) -> tuple[str, ...]:
     """Return the table cells of one image."""
-    done = f"{scene.strips_done}/{scene.strips} done" if scene.strips_done else str(scene.strips)
+    interrupted = 0 < scene.strips_done < scene.strips
+    done = f", {scene.strips_done}/{scene.strips} strips" if interrupted else ""
     return (
         printable(scene.source.name),
-        scene.status,
-        str(scene.rows),
-        str(scene.cols),
+        f"{scene.status}{done}",
         f"{scene.megapixels:.1f}",
-        ",".join(f"{zoom:g}" for zoom in scene.zooms),
-        done,
         str(scene.blocks),
-        f"{scene.data_share:.0%}",
-        span(scene.seconds),
         duration(scene.seconds.likely),
+        span(scene.seconds),
         size(scene.peak_mb),
         size(scene.result_mb.likely),
-        size(scene.work_mb.likely),
     )
+
+
+def shortened(name: str, columns: int) -> str:
+    """Return a name in at most so many columns; its middle is left out."""
+    if len(name) <= columns:
+        return name
+    end = (columns - 1) // 2
+    return f"{name[: columns - 1 - end]}…{name[-end:]}"
 
 
 def span(seconds: Range) -> str:
