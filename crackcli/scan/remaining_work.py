@@ -3,11 +3,10 @@
 `crackcli scan` does it, and `crackcli scan --dry-run` predicts what it costs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from crackcli.errors import InTheWay
 from crackcli.files import WORK
@@ -21,7 +20,16 @@ from crackcli.scan.strip_store import StripStore
 from crackcli.scenes.record import ScoredRecord
 from crackcli.scenes.scene import Scene
 
-SHOWN = 20  # characters of a value in a message; digests are longer
+SHOWN = 40  # characters of a value in a message
+OPTION_OF = {  # entries of a fingerprint that an option sets, or the version
+    **{name: f"--{name}" for name in ("method", "model", "engine", "start", "baseline")},
+    **{name: f"--{name}" for name in ("precision", "gate", "look", "bands", "page")},
+    "core_px": "--core-px",
+    "zooms": "--zoom",
+    "crackcli_version": "crackcli",
+}
+FOLLOWING_METHOD = {"model", "engine", "start", "baseline", "precision", "core_px"}
+READING = {"transform", "crs_wkt", "orientation", "gamma"}
 NEW, INTERRUPTED, TO_MASK, UNCHANGED = "new", "interrupted", "to mask", "unchanged"
 
 
@@ -119,21 +127,40 @@ def refuse_other_options(files: SceneFiles, scored: ScoredRecord) -> None:
         return
     if known == scored or known["source_sha256"] != scored["source_sha256"]:
         return
-    words = ", ".join(differences(known, scored))
+    words = "; ".join(differences(known, scored))
     raise InTheWay(
         f"{files.folder}: was scanned with other options ({words}); choose another output, or add "
         "--overwrite"
     )
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names and both values of what differs between two fingerprints."""
-    for name in {**before, **after}:
-        was, now = before.get(name), after.get(name)
-        if isinstance(was, Mapping) and isinstance(now, Mapping):
-            yield from differences(was, now)
-        elif was != now:
-            yield f"{name}: {str(was)[:SHOWN]}, now {str(now)[:SHOWN]}"
+def differences(before: ScoredRecord, after: ScoredRecord) -> Iterator[str]:
+    """Yield the options in which two scans differ, with both values.
+
+    Of what follows from another method, such as its network, only the method is named.
+    """
+    was, now = ({**record, **record["engine"]} for record in (before, after))
+    changed = {name for name in {**was, **now} if was.get(name) != now.get(name)} - {"engine"}
+    if before["engine"].get("engine") != after["engine"].get("engine"):
+        changed.add("engine")
+    if "method" in changed:
+        changed -= FOLLOWING_METHOD
+    for name in (name for name in OPTION_OF if name in changed):
+        yield f"{OPTION_OF[name]} {shown(was.get(name))}, now {shown(now.get(name))}"
+    if "excluded" in changed:
+        yield "other areas of --exclude or --include"
+    if changed & READING:
+        yield "the image is read in another way, or lies elsewhere on the map"
+    others = changed - OPTION_OF.keys() - READING - {"excluded"}
+    if others and not changed & {"method", "model"}:
+        yield f"another --model of the name {shown(now.get('model'))}"
+
+
+def shown(value: object) -> str:
+    """Return the value of an option as it is typed, shortened."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)[:SHOWN]
 
 
 def finished_scene(files: SceneFiles, scored: ScoredRecord) -> Scene | None:

@@ -141,7 +141,7 @@ def test_other_areas_are_other_options(engine, photograph, tmp_path):
 
     assert [scene.status for scene in same.scenes] == ["unchanged"]
     assert same.scenes[0].excluded_px == INSIDE.sum()
-    assert "was scanned with other options (excluded: " in other.failures[0].message
+    assert "was scanned with other options (other areas of " in other.failures[0].message
     assert [scene.status for scene in again.scenes] == ["done"]
     assert not (mask_of(tmp_path) == 255).any()
     assert "excluded" not in Scene.read(tmp_path / "out" / "wall").record.facts
@@ -205,7 +205,7 @@ def test_a_dry_run_knows_the_areas(engine, photograph, tmp_path):
 
     assert new.scenes[0].data_share < 0.5
     assert [found.scenes[0].status for found in (new, done)] == ["new", "unchanged"]
-    assert "was scanned with other options (excluded: " in other.failures[0].message
+    assert "was scanned with other options (other areas of " in other.failures[0].message
 
 
 def test_areas_that_exclude_nothing_or_all_are_warned_of(engine, photograph, tmp_path, caplog):

@@ -19,6 +19,7 @@ from crackcli.masking.refinement import Masking
 from crackcli.rasters.grid import Window
 from crackcli.rasters.score_mask import read_band, read_tags
 from crackcli.scan.raster import ScanTask, scan_raster
+from crackcli.scan.remaining_work import differences
 from crackcli.scenes.scene import Scene
 
 ROTATED = Affine(0.002, 0.0005, 2600000, 0.0005, -0.002, 1200000)
@@ -261,25 +262,48 @@ def test_a_finished_scan_runs_no_network(photograph, tmp_path, device):
     assert not (tmp_path / "wall" / ".crackcli-work").exists()
 
 
-CHANGES = {"model_sha256": "1" * 64, "method": "gradient", "start": "both", "margin": 9.0}
+CHANGES = {
+    "model_sha256": ("1" * 64, "another --model of the name local.onnx"),
+    "model": ("other.onnx", "--model local.onnx, now other.onnx"),
+    "method": ("gradient", "--method lrp, now gradient"),
+    "start": ("both", "--start margin, now both"),
+    "margin": (9.0, "another --model of the name local.onnx"),
+    "calibration": ({"threshold": 0.31, "isotonic": [0.1] * 99}, "another --model of the name"),
+}
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_another_model_or_method_replaces_a_scan_only_with_overwrite(photograph, tmp_path, name):
+    value, words = CHANGES[name]
     scan(photograph, tmp_path / "wall")
     before = {path: path.read_bytes() for path in (tmp_path / "wall").iterdir()}
     engine = LocalEngine()
-    engine.facts = replace(engine.facts, **{name: CHANGES[name]})
+    engine.facts = replace(engine.facts, **{name: value})
 
-    words = rf"wall: was scanned with other options \({name}: .*, now {str(CHANGES[name])[:20]}\)"
-    with pytest.raises(InTheWay, match=words):
+    with pytest.raises(InTheWay, match=rf"wall: was scanned with other options \({words}") as error:
         scan(photograph, tmp_path / "wall", engine)
+    assert len(str(error.value)) < len(str(tmp_path)) + 200
     assert {path: path.read_bytes() for path in (tmp_path / "wall").iterdir()} == before
     summary = scan(photograph, tmp_path / "wall", engine, overwrite=True)
 
     assert summary.status == "done"
     assert engine.backs > 0
-    assert Scene.read(summary.mask.parent).record.engine[name] == CHANGES[name]
+    assert Scene.read(summary.mask.parent).record.engine[name] == value
+
+
+def test_the_options_that_differ_are_named(photograph, tmp_path):
+    one = scan(photograph, tmp_path / "wall").mask.parent
+    scored = {**Scene.read(one).record.scored, "gate": 0.5, "crs_wkt": None}
+    engine = {**scored["engine"], "method": "student", "network": "student", "start": "none"}
+    other = {**scored, "engine": engine, "gate": 0.3, "zooms": [1.0, 2.0], "crs_wkt": "LOCAL_CS"}
+
+    assert list(differences(scored, other)) == [
+        "--method lrp, now student",
+        "--gate 0.5, now 0.3",
+        "--zoom 1, now 1,2",
+        "the image is read in another way, or lies elsewhere on the map",
+    ]
+    assert list(differences(scored, scored)) == []
 
 
 def with_gate(photograph, folder, gate, progress=lambda share, words: None):
@@ -307,7 +331,7 @@ def test_another_gate_reuses_nothing(photograph, tmp_path):
     with_gate(photograph, tmp_path / "wall", 0.9)
     assert same_files(tmp_path / "wall", tmp_path / "whole")
 
-    with pytest.raises(InTheWay, match=r"other options \(gate: 0.9, now 0.3\).*--overwrite"):
+    with pytest.raises(InTheWay, match=r"other options \(--gate 0.9, now 0.3\).*--overwrite"):
         with_gate(photograph, tmp_path / "wall", 0.3)
     assert same_files(tmp_path / "wall", tmp_path / "whole")
 
