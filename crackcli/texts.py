@@ -39,7 +39,8 @@ def first_names(names: Sequence[str], most: int = 3) -> str:
 
 def reason_of(message: str, path: Path) -> str:
     """Return the reason in an error about ``path``, in words that are the same for all files."""
-    reason = END_OF_REASON.split(message.removeprefix(f"{path}").lstrip(": "), maxsplit=1)[0]
+    _, _, text = message.removeprefix(f"{path}").partition(": ")
+    reason = END_OF_REASON.split(text, maxsplit=1)[0]
     return NUMBER.sub("N", reason).strip() or message
 
 

@@ -28,7 +28,10 @@ OPTION_OF = {  # entries of a fingerprint that an option sets, or the version
     "zooms": "--zoom",
     "crackcli_version": "crackcli",
 }
-FOLLOWING_METHOD = {"model", "engine", "start", "baseline", "precision", "core_px"}
+FOLLOWING_METHOD = {
+    *("model", "engine", "start", "baseline"),
+    *("precision", "core_px", "gate", "look"),
+}
 READING = {"transform", "crs_wkt", "orientation", "gamma"}
 NEW, INTERRUPTED, TO_MASK, UNCHANGED = "new", "interrupted", "to mask", "unchanged"
 

@@ -299,7 +299,6 @@ def test_the_options_that_differ_are_named(photograph, tmp_path):
 
     assert list(differences(scored, other)) == [
         "--method lrp, now student",
-        "--gate 0.5, now 0.3",
         "--zoom 1, now 1,2",
         "the image is read in another way, or lies elsewhere on the map",
     ]
