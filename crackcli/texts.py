@@ -39,8 +39,10 @@ def first_names(names: Sequence[str], most: int = 3) -> str:
 
 def reason_of(message: str, path: Path) -> str:
     """Return the reason in an error about ``path``, in words that are the same for all files."""
-    _, _, text = message.removeprefix(f"{path}").partition(": ")
-    reason = END_OF_REASON.split(text, maxsplit=1)[0]
+    text = message.removeprefix(f"{path}")
+    if text == message:  # it begins with another path, such as that of the results
+        text = message.partition(": ")[2]
+    reason = END_OF_REASON.split(text.lstrip(": "), maxsplit=1)[0]
     return NUMBER.sub("N", reason).strip() or message
 
 

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from crackcli.errors import InputError
 from crackcli.progress import Progress, ignore
-from crackcli.rasters.access.decoded import kind_of_photograph
+from crackcli.rasters.decoding.decoded import kind_of_photograph
 from crackcli.rasters.access.opening import open_raster
 from crackcli.rasters.access.pages import Page
 
