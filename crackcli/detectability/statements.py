@@ -4,7 +4,8 @@ A statement names a width, the percentage of the area on which cracks of that wi
 have been found (nine of ten; see `crackcli.detectability.limits`), and the percentage that is not
 assessable. It never claims that there are no cracks, as narrower ones are missed. Percentages are
 rounded so that they promise too little rather than too much; widths are rounded up. Widths are in
-millimetres if every scene with limits has a scale, else in pixels.
+millimetres if every scene with limits has a scale, else in pixels. Cracks that the method of a scan
+misses at any width are excepted.
 """
 
 import math
@@ -65,6 +66,7 @@ class SceneFindings:
     by_default: bool = True
     excluded_px: int = 0
     rejected: int = 0
+    excepted: tuple[str, ...] = ()
 
 
 def statement(scenes: Sequence[SceneFindings]) -> str:
@@ -125,6 +127,9 @@ def statement(scenes: Sequence[SceneFindings]) -> str:
     if percent_without:
         at_most = "less than 1" if without < MIN_FRACTION else str(percent_without)
         text += f"; {at_most} % not assessable{reasons}"
+    excepted = list(dict.fromkeys(kind for scene in known for kind in scene.excepted))
+    if excepted:
+        text += f"; {' and '.join(excepted)} excepted"
     if not all(scene.by_default for scene in known):
         rest += OTHER_OPTIONS
     return text + rest

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from blocks import of_blocks
 
+from crackcli.detectability.limits import LRP, STUDENT
 from crackcli.detectability.statements import (
     OTHER_OPTIONS,
     DetectionLimits,
@@ -159,6 +160,22 @@ def test_a_scan_with_other_options_is_pointed_out():
 
     assert words == f"no crack of 2 px or more seen on all of the surface{OTHER_OPTIONS}"
     assert OTHER_OPTIONS not in statement([SceneFindings(0, None, None, by_default=False)])
+
+
+def test_cracks_for_which_the_limits_do_not_hold_are_excepted_once_each():
+    scans = [
+        SceneFindings(0, None, DetectionLimits.of(PARTLY), excepted=excepted)
+        for excepted in (STUDENT.excepted, STUDENT.excepted, LRP.excepted)
+    ]
+
+    assert statement(scans[:2]) == (
+        "no crack of 2 px or more seen on 92 % of the surface; 8 % not assessable (too dark); "
+        "faint cracks and cracks in joints excepted"
+    )
+    assert statement(scans).endswith(
+        "; faint cracks and cracks in joints and cracks in masonry excepted"
+    )
+    assert "excepted" not in statement([SceneFindings(0, None, None, excepted=LRP.excepted)])
 
 
 def test_widths_are_rounded_up_to_round_numbers():

@@ -17,6 +17,7 @@ import shapely
 from crackcli.cracks.crack import Crack
 from crackcli.cracks.widths import MASK_METHOD
 from crackcli.detectability.assessment import Assessed
+from crackcli.detectability.limits import observer_of
 from crackcli.detectability.statements import DetectionLimits, SceneFindings, statement
 from crackcli.measuring.full_contrast import Optics
 from crackcli.rasters.reader import RasterInfo
@@ -283,6 +284,7 @@ def findings_of(table: SceneCracks) -> SceneFindings:
         min_length_px=table.min_length_px,
         by_default=table.by_default,
         excluded_px=table.scene.record.excluded_px,
+        excepted=observer_of(table.scene.record.method).excepted,
     )
 
 
