@@ -132,6 +132,7 @@ def test_a_package_holds_few_modules(package):
                 *("rasters.areas.excluded", "rasters.areas.mask_image"),
                 *("rasters.access.complete", "rasters.decoding.decoded", "rasters.access.warned"),
                 *("rasters.access.opening", "rasters.access.state"),
+                "rasters.labels.label_image",
                 *("rasters.writing.cog", "rasters.writing.images"),
             },
         ),

@@ -73,6 +73,24 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Maximum number of photographs per folder.", show_default=False),
     ] = None,
+    mask_crack: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUE",
+            help="Values of the masks that are crack: numbers (2, or 1,3, or 128-255; of a palette "
+            "those of its entries), or colours ('#ff0000') \\[default: the larger one of masks of "
+            "0 and 1, or of 0 and 255].",
+            show_default=False,
+        ),
+    ] = None,
+    mask_ignore: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUE",
+            help="Values of the masks, as for --mask-crack, of pixels that do not count.",
+            show_default=False,
+        ),
+    ] = None,
     growth: Annotated[
         bool, typer.Option("--growth", help="Also run the growth experiment: table 3.")
     ] = False,
@@ -89,15 +107,17 @@ def evaluate(
 
     Writes table1.csv (pixels), table2.csv (count, area, largest width), evaluation.md (with the
     numbers of Forest et al. 2024 beside them) and contact.png. A mask has the name of its
-    photograph. Photographs in no_crack/, or with an empty mask, are crack-free. With --growth,
-    growing cracks are drawn on the crack-free photographs, and table3.csv shows how well each
-    method follows them. Methods without a model or package are skipped with a warning, unless they
-    were asked for by name.
+    photograph and is 255, or 1, for crack; for class numbers, palettes and colours, name the value
+    of crack with --mask-crack. Photographs in no_crack/, or with an empty mask, are crack-free.
+    With --growth, growing cracks are drawn on the crack-free photographs, and table3.csv shows how
+    well each method follows them. Methods without a model or package are skipped with a warning,
+    unless they were asked for by name.
 
         crackcli evaluate test/ -o evaluation
         crackcli evaluate test/walls -o evaluation --methods lrp,deeplift --protocol study
         crackcli evaluate test/ -o evaluation -m seed0.onnx -m seed1.onnx -m seed2.onnx --growth
     """
+    from crackcli.datasets.mask_values import MaskValues, parse_values
     from crackcli.evaluation.candidates import ALL, MethodChoice
     from crackcli.evaluation.evaluate import PROTOCOLS, EvaluateTask
     from crackcli.evaluation.write import write_evaluation
@@ -118,6 +138,10 @@ def evaluate(
         protocols=PROTOCOLS[check_choice("--protocol", PROTOCOLS, protocol)],
         tolerance_px=tolerance_px,
         limit=limit,
+        mask_values=MaskValues(
+            parse_values("--mask-crack", mask_crack) if mask_crack else None,
+            parse_values("--mask-ignore", mask_ignore) if mask_ignore else None,
+        ),
         growth=growth,
         trajectories=trajectories,
         seed=seed,

@@ -1,7 +1,8 @@
 """Photographs with pixel labels: find the sets of a folder, pair masks by name, read them.
 
 A set is a folder with ``images/`` (or ``crack/``) and ``masks/``. A mask has the stem of its
-photograph and is 255 (or 1) at crack pixels. An optional ``no_crack/`` beside them holds
+photograph and is 255 (or 1) at crack pixels, or has the values that a user names
+(`crackcli.datasets.mask_values`). An optional ``no_crack/`` beside them holds
 crack-free photographs. A folder of such folders is several sets; a ``no_crack/`` directly in it
 is a set of its own. A photograph whose mask is all 0 is crack-free, too.
 """
@@ -12,20 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
 import numpy as np
 
-from crackcli.arrays import UInt8
+from crackcli.arrays import Bools, UInt8
 from crackcli.datasets.folders import photographs_in
 from crackcli.datasets.left_out import LeftOut, readable
+from crackcli.datasets.mask_values import AUTOMATIC, MaskValues, decode
 from crackcli.errors import InputError
-from crackcli.files import refuse_special
+from crackcli.rasters.labels.label_image import read_label_image
 from crackcli.rasters.photograph import read_photograph
 
 log = logging.getLogger(__name__)
 
 CRACK_ABOVE = 127  # of 255; mask values above it are crack
 IMAGE_FOLDERS = ("images", "crack")  # either name
+MOSTLY = 0.5  # fraction of pixels above which crack and background seem swapped
 MASK_FOLDER, CRACK_FREE_FOLDER = "masks", "no_crack"
 
 T = TypeVar("T")
@@ -33,14 +35,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LabelledPhotograph:
-    """A photograph, and its mask if it shows a crack."""
+    """A photograph, and its mask if it shows a crack or has pixels that do not count.
+
+    ``crack_fraction`` is the fraction of its pixels that are crack.
+    """
 
     photograph: Path
     mask: Path | None = None
+    mask_values: MaskValues = AUTOMATIC
+    crack_fraction: float = 0.0
 
     @property
     def cracked(self) -> bool:
-        return self.mask is not None
+        return self.crack_fraction > 0
 
     def image(self) -> UInt8:
         """Read the photograph as RGB (rows, cols, 3), upright."""
@@ -50,7 +57,13 @@ class LabelledPhotograph:
         """Read the mask values (rows, cols): 0 to 255, all 0 without a mask."""
         if self.mask is None:
             return np.zeros(self.image().shape[:2], np.uint8)
-        return read_mask(self.mask)
+        return read_mask(self.mask, self.mask_values)
+
+    def ignored(self) -> Bools | None:
+        """Return the pixels (rows, cols) that do not count; None if all do."""
+        if self.mask is None or self.mask_values.ignore is None:
+            return None
+        return self.mask_values.ignore.among(read_label_image(self.mask))
 
 
 @dataclass(frozen=True)
@@ -70,13 +83,14 @@ class LabelledSet:
         return [item for item in self.photographs if not item.cracked]
 
 
-def read_mask(path: Path) -> UInt8:
-    """Read mask values (rows, cols) as 0 to 255; a mask of 0 and 1 is scaled."""
-    values = read_labels(path)
-    return values * np.uint8(255) if values.max() == 1 else values
+def read_mask(path: Path, mask_values: MaskValues = AUTOMATIC) -> UInt8:
+    """Read a mask (rows, cols) as 0 to 255 for crack; raise `InputError` if it is ambiguous."""
+    return decode(read_label_image(path), path, mask_values)[0]
 
 
-def paired(pairs: Iterable[tuple[Path, Path]], left_out: LeftOut) -> Iterator[LabelledPhotograph]:
+def paired(
+    pairs: Iterable[tuple[Path, Path]], mask_values: MaskValues, left_out: LeftOut
+) -> Iterator[LabelledPhotograph]:
     """Check and pair photographs and their masks, without masks that are all 0; add photographs
     that cannot be read to ``left_out``."""
     for photograph, mask in pairs:
@@ -85,13 +99,15 @@ def paired(pairs: Iterable[tuple[Path, Path]], left_out: LeftOut) -> Iterator[La
         except InputError as error:
             left_out.add(photograph, error)
             continue
-        values = read_fitting_mask(mask, image)
-        yield LabelledPhotograph(photograph, mask if values.any() else None)
+        values = read_fitting_mask(mask, image, mask_values)
+        crack = float(np.count_nonzero(values > CRACK_ABOVE)) / values.size
+        needed = crack > 0 or mask_values.ignore is not None
+        yield LabelledPhotograph(photograph, mask if needed else None, mask_values, crack)
 
 
-def read_fitting_mask(mask: Path, image: UInt8) -> UInt8:
+def read_fitting_mask(mask: Path, image: UInt8, mask_values: MaskValues = AUTOMATIC) -> UInt8:
     """Read a mask (rows, cols); raise `InputError` if its size is not that of ``image``."""
-    values = read_mask(mask)
+    values = read_mask(mask, mask_values)
     if values.shape != image.shape[:2]:
         raise InputError(
             f"{mask}: {values.shape[1]} x {values.shape[0]} px, but its photograph has "
@@ -101,25 +117,24 @@ def read_fitting_mask(mask: Path, image: UInt8) -> UInt8:
 
 
 def read_labels(path: Path) -> UInt8:
-    """Read an image of labels (rows, cols) as grey values."""
-    refuse_special(path, InputError, "give an image file")
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise InputError(f"{path}: cannot be decoded; remove it or save it again as PNG")
-    return image.astype(np.uint8, copy=False)
+    """Read an image of labels (rows, cols), each 0 to 255, as they are."""
+    return read_label_image(path).values.clip(0, 255).astype(np.uint8)
 
 
-def find_sets(data: Path, limit: int | None = None) -> list[LabelledSet]:
+def find_sets(
+    data: Path, limit: int | None = None, mask_values: MaskValues = AUTOMATIC
+) -> list[LabelledSet]:
     """Find the labelled sets of a folder, sorted by name.
 
     ``limit`` is the maximum number of photographs of each folder, evenly spaced over their names.
+    Raises `InputError` if there is none, or if masks are unreadable, ambiguous or seem inverted.
     """
     if not data.is_dir():
         raise InputError(f"{data}: not a folder; give one with images/ and masks/")
     if is_set(data):
-        return [read_set(data, limit)]
+        return [read_set(data, limit, mask_values)]
     folders = sorted(folder for folder in data.iterdir() if folder.is_dir() and is_set(folder))
-    sets = [read_set(folder, limit) for folder in folders]
+    sets = [read_set(folder, limit, mask_values) for folder in folders]
     if not sets:
         raise InputError(
             f"{data}: no labelled photographs; put photographs into images/ and their masks, "
@@ -139,11 +154,17 @@ def is_set(folder: Path) -> bool:
     )
 
 
-def read_set(folder: Path, limit: int | None) -> LabelledSet:
+def read_set(folder: Path, limit: int | None, mask_values: MaskValues) -> LabelledSet:
     """Read a set: photographs with a mask, and crack-free ones; log how many have no mask."""
     masks = {path.stem: path for path in image_files(folder / MASK_FOLDER)}
     found = [path for name in IMAGE_FOLDERS for path in image_files(folder / name)]
     pairs = [(path, masks[path.stem]) for path in found if path.stem in masks]
+    if not found or not masks:
+        missing = MASK_FOLDER if found else IMAGE_FOLDERS[0]
+        raise InputError(
+            f"{folder / missing}: no image; put photographs into {IMAGE_FOLDERS[0]}/ and their "
+            f"masks, under the same names, into {MASK_FOLDER}/"
+        )
     if not pairs:
         raise InputError(
             f"{folder}: no mask has the name of a photograph; name masks/a.png for images/a.jpg"
@@ -153,12 +174,31 @@ def read_set(folder: Path, limit: int | None) -> LabelledSet:
         log.warning("%s: %d of %d photographs skipped; no mask", folder, without, len(found))
     left_out = LeftOut()
     chosen = evenly_spaced(pairs, limit)
-    labelled = list(paired(chosen, left_out))
+    labelled = list(paired(chosen, mask_values, left_out))
     left_out.tell(folder, len(chosen))
     if not labelled:
         raise InputError(f"{folder}: none of its photographs can be read; copy them again")
+    check_not_inverted(folder / MASK_FOLDER, labelled)
     crack_free = find_crack_free(folder / CRACK_FREE_FOLDER, limit, left_out)
     return LabelledSet(folder.resolve().name, (*labelled, *crack_free), left_out)
+
+
+def check_not_inverted(folder: Path, labelled: Sequence[LabelledPhotograph]) -> None:
+    """Raise an `InputError` if crack covers most of the masks and nobody said which value it is;
+    log a warning if it covers most of some."""
+    mean = sum(item.crack_fraction for item in labelled) / len(labelled)
+    if mean > MOSTLY and labelled[0].mask_values.crack is None:
+        raise InputError(
+            f"{folder}: {mean:.0%} of the pixels would be crack, so the masks seem inverted; give "
+            "--mask-crack 0 if black is crack, else --mask-crack with the value of crack"
+        )
+    full = [item for item in labelled if item.crack_fraction > MOSTLY]
+    if full and mean <= MOSTLY:
+        log.warning(
+            "%s: crack covers more than half of %d of %d masks, such as %s; see that none of them "
+            "is inverted",
+            *(folder, len(full), len(labelled), full[0].photograph.stem),
+        )
 
 
 def find_crack_free(

@@ -6,7 +6,7 @@ over all pixels, then precision = TP / (TP + FP), recall = TP / (TP + FN), F1 = 
 lies within d px, and a labelled pixel is found if a marked pixel does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -59,8 +59,16 @@ class PixelScores:
         return self.marked / self.pixels if self.pixels else float("nan")
 
 
-def compare(marked: Bools, labelled: Bools, tolerance_px: int = 0) -> PixelScores:
-    """Return the scores of a predicted mask (rows, cols) against its labels (rows, cols)."""
+def compare(
+    marked: Bools, labelled: Bools, tolerance_px: int = 0, ignored: Bools | None = None
+) -> PixelScores:
+    """Return the scores of a predicted mask (rows, cols) against its labels (rows, cols).
+
+    Pixels that are ``ignored`` (rows, cols) do not count, neither as marked nor as labelled.
+    """
+    if ignored is not None and ignored.any():
+        scores = compare(marked & ~ignored, labelled & ~ignored, tolerance_px)
+        return replace(scores, pixels=marked.size - int(ignored.sum()))
     return PixelScores(
         marked=int(marked.sum()),
         marked_right=int((marked & dilate(labelled, tolerance_px)).sum()),

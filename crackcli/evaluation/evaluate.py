@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crackcli.arrays import Bools
+from crackcli.datasets.mask_values import AUTOMATIC, MaskValues
 from crackcli.datasets.pixel_labels import (
     CRACK_ABOVE,
     LabelledPhotograph,
@@ -57,6 +58,7 @@ class EvaluateTask:
     protocols: tuple[str, ...] = (STUDY, OURS)
     tolerance_px: int = 2  # in our protocol, besides 0
     limit: int | None = None  # photographs of each folder
+    mask_values: MaskValues = AUTOMATIC
     growth: bool = False
     trajectories: int = 100
     seed: int = 0  # of the growth experiment and of the paper's k-means
@@ -192,10 +194,10 @@ class Inputs:
 
 def evaluate(task: EvaluateTask, progress: Progress = ignore) -> Evaluation:
     """Evaluate every method on every photograph; nothing is written."""
-    sets = find_sets(task.data, task.limit)
+    sets = find_sets(task.data, task.limit, task.mask_values)
     cracked = [item for each in sets for item in each.cracked]
     if not cracked:
-        raise InputError(f"{task.data}: all masks are empty; add masks of cracked photographs")
+        raise InputError(f"{task.data}: {without_crack(task.mask_values)}")
     methods = open_methods(task.choice, task.protocols)
     for method, reason in methods.left_out.items():
         log.warning("%s is left out: %s", method, reason)
@@ -213,6 +215,16 @@ def evaluate(task: EvaluateTask, progress: Progress = ignore) -> Evaluation:
         ]
     best = {name: best_growth(each) for name, each in trajectories.items()}
     return Evaluation(sets, entries, methods.left_out, best, sheet)
+
+
+def without_crack(mask_values: MaskValues) -> str:
+    """Return what is wrong if no mask has a crack pixel."""
+    if mask_values.crack is None:
+        return "no mask has a crack pixel; add masks of cracked photographs"
+    return (
+        f"no mask has a pixel of value {mask_values.crack.text} (--mask-crack); leave the option "
+        "out to see which values there are"
+    )
 
 
 def evaluate_method(
@@ -260,12 +272,16 @@ def score(
     task: EvaluateTask,
 ) -> Scores:
     """Return the scores of a mask of one photograph."""
-    crack = truth.crack_pixels(item, protocol)
-    tolerances = task.tolerances(protocol)
+    crack, ignored = truth.crack_pixels(item, protocol), item.ignored()
+    counted = masked.mask if ignored is None else masked.mask & ~ignored
+    scores = {
+        tolerance: compare(counted, crack, tolerance, ignored)
+        for tolerance in task.tolerances(protocol)
+    }
     return Scores(
-        {tolerance: compare(masked.mask, crack, tolerance) for tolerance in tolerances},
-        PixelScores() if item.cracked else compare(masked.mask, crack),
-        (measure(masked.mask, task.seed),),
+        scores,
+        PixelScores() if item.cracked else compare(counted, crack, ignored=ignored),
+        (measure(counted, task.seed),),
         (truth.measures(item, crack),),
         masked.seconds,
         masked.megapixels,

@@ -133,7 +133,9 @@ def test_missing_cuda_is_an_error_not_a_run_on_the_cpu(folder, tmp_path, command
     shutil.copy(folder / "wall.png", tmp_path)
     for name in ("labelled/images", "labelled/masks"):
         (tmp_path / name).mkdir(parents=True)
-        cv2.imwrite(str(tmp_path / name / "wall.png"), np.full((96, 130), 255, np.uint8))
+        image = np.zeros((96, 130), np.uint8)
+        image[40:50] = 255
+        cv2.imwrite(str(tmp_path / name / "wall.png"), image)
     paths = {"wall.png", "photographs", "labelled", "out", "out/mine.safetensors"}
     words = [tmp_path / word if word in paths else word for word in command.split()]
 

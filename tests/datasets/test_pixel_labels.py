@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from crackcli.datasets.mask_values import MaskValues, parse_values
 from crackcli.datasets.pixel_labels import evenly_spaced, find_sets
 from crackcli.errors import InputError
 
@@ -85,9 +86,47 @@ def test_bad_files_raise_errors_when_the_sets_are_found(folder):
     with pytest.raises(InputError, match=r"b.png: 25 x 20 px, but its photograph has 50 x 40 px"):
         find_sets(folder / "walls")
     (folder / "walls/masks/b.png").write_text("no image")
-    with pytest.raises(InputError, match=r"b.png: cannot be decoded"):
+    with pytest.raises(
+        InputError, match=r"b.png: not a readable image, .*; remove it or save it again"
+    ):
         find_sets(folder / "walls")
     with pytest.raises(InputError, match=": no labelled photographs"):
         find_sets(folder / "walls/images")
     with pytest.raises(InputError, match=": not a folder"):
         find_sets(folder / "nothing")
+
+
+def test_a_folder_without_images_or_masks_is_named(folder):
+    for path in (folder / "walls/masks").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match=r"walls/masks: no image; put photographs into images/"):
+        find_sets(folder / "walls")
+    write(folder / "walls/masks/a.png", 255)
+    for path in (folder / "walls/images").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match=r"walls/images: no image; put photographs into images/"):
+        find_sets(folder / "walls")
+
+
+def test_inverted_masks_raise_an_error_and_can_be_read(folder, caplog):
+    for path in (folder / "walls/masks").iterdir():
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+
+    with pytest.raises(InputError, match=r"masks: 97% of the pixels .* --mask-crack 0 if black"):
+        find_sets(folder / "walls")
+    (walls,) = find_sets(
+        folder / "walls", mask_values=MaskValues(parse_values("--mask-crack", "0"))
+    )
+
+    assert [item.label_values().sum() for item in walls.cracked] == [100 * 255] * 2
+    assert names(walls.crack_free) == ["c.jpg", "d.png"]
+
+
+def test_one_mask_that_is_mostly_crack_is_warned_of(folder, caplog):
+    mask = np.full((40, 50), 255, np.uint8)
+    mask[:4] = 0
+    cv2.imwrite(str(folder / "walls/masks/a.png"), mask)
+
+    find_sets(folder / "walls")
+
+    assert "crack covers more than half of 1 of 3 masks, such as a; see that none" in caplog.text

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from fakes import LocalEngine, wall
 
-from crackcli.errors import ModelError, OutputError, UsageError
+from crackcli.datasets.mask_values import MaskValues, parse_values
+from crackcli.errors import InputError, ModelError, OutputError, UsageError
 from crackcli.evaluation import candidates
 from crackcli.evaluation import evaluate as evaluating
 from crackcli.evaluation.candidates import OURS, STUDY, Masked, MethodChoice, open_methods
@@ -208,6 +210,35 @@ def test_crack_free_photographs_count_in_our_protocol_only(data, tmp_path, monke
     assert (study.crack_free.pixels, ours.crack_free.marked_fraction) == (0, 1)
     assert table_2(result).rows[1]["count_mae"].mean == pytest.approx(1 / 3)
     assert [row["false_alarms_pct"].mean for row in table_1(result, task).rows[1:]] == [1, 1]
+
+
+def test_masks_of_class_numbers_have_the_scores_of_those_of_255(data, tmp_path, monkeypatch):
+    make_perfect(monkeypatch)
+    folder = shutil.copytree(data / "walls", tmp_path / "walls")
+    for path in (folder / "masks").iterdir():
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        mask[mask > 0] = 2
+        mask[60:90] = 255  # rows that do not count
+        cv2.imwrite(str(path), mask)
+    task = EvaluateTask(folder, tmp_path, MethodChoice(("lrp",)))
+
+    def evaluated(crack, ignore):
+        values = parse_values("--mask-crack", crack), parse_values("--mask-ignore", ignore)
+        entries = evaluate(replace(task, mask_values=MaskValues(*values))).entries
+        return [entry.scores["walls"].pixels[0] for entry in entries]
+
+    with pytest.raises(InputError, match=r"its values are 0 .*, 255 .*, 2 .*--mask-crack 2"):
+        evaluate(task)
+    study, ours = evaluated("2", "255")
+    wrong, _ = evaluated("2", "7")  # the rows count, and what is marked there is false
+    with pytest.raises(InputError, match=r"no mask has a pixel of value 9 \(--mask-crack\)"):
+        evaluated("9", "255")
+
+    assert (study.f1, ours.f1) == (1, 1)
+    assert study.pixels == 2 * (np.prod(SHAPE) - 30 * SHAPE[1])
+    assert ours.pixels == study.pixels + np.prod(SHAPE)
+    assert (wrong.recall, wrong.pixels) == (1, 2 * np.prod(SHAPE))
+    assert wrong.precision < 1
 
 
 def test_the_files_contain_results_options_and_models(data, tmp_path):

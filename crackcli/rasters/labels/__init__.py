@@ -1,0 +1,1 @@
+"""Images whose values are labels: masks, class numbers, palettes, colours."""
