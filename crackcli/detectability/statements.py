@@ -54,7 +54,8 @@ class SceneFindings:
     ``min_length_px``; both are listed, as one of them may be a crack. ``by_default`` is True if the
     scene was scanned with the model and the options for which the detection limits were fitted.
     ``excluded_px`` is the number of valid pixels in areas that the user excluded, ``rejected`` that
-    of cracks, not counted in ``cracks``, that a person rejected.
+    of cracks, not counted in ``cracks``, that a person rejected. ``excepted`` names the cracks for
+    which the limits do not hold.
     """
 
     cracks: int
