@@ -25,14 +25,23 @@ def review(path, words):
     return path
 
 
+def write_png(path, rgb):
+    """Write a photograph as PNG and return its path."""
+    cv2.imwrite(str(path), rgb[..., ::-1])
+    return path
+
+
 def wave(image, row, cols, thickness, colour):
     """Draw a wave of 10 px about a row: too crooked for a joint."""
     points = [(col, row + 10 * np.sin(col / 12)) for col in cols]
     cv2.polylines(image, [np.int32(np.round(points))], False, colour, thickness)
 
 
-def write_reviewed_scan(folder, model, names=("wall",), **engine):
-    """Write a scan and reviewed report of photographs with three cracks and three green lines."""
+def write_reviewed_scan(folder, model, names=("wall",), write=write_png, **engine):
+    """Write a scan and reviewed report of photographs with three cracks and three green lines.
+
+    ``write(path, rgb)`` writes a photograph and returns its path, which may have another suffix.
+    """
     rng = np.random.default_rng(3)
     image = rng.normal(150, 10, (660, 640, 3)).clip(0, 255).astype(np.uint8)
     mask = np.zeros(image.shape[:2], np.uint8)
@@ -44,10 +53,12 @@ def write_reviewed_scan(folder, model, names=("wall",), **engine):
     engine = {"model": model.name, "model_sha256": sha256(model)} | engine
     scenes, words = [], {}
     for offset, name in enumerate(names):
-        source = folder / f"{name}.png"
         image[0, 0] = offset  # so that each has a digest of its own
-        cv2.imwrite(str(source), image)
-        record = {"source": {"sha256": sha256(source)}, "scored": {"engine": engine}}
+        source = write(folder / f"{name}.png", image[..., ::-1])
+        record = {
+            "source": {"file": source.name, "sha256": sha256(source)},
+            "scored": {"engine": engine},
+        }
         write_scene(out / name, mask, **record)
         scenes.append({"scene": name, "source": str(source)})
         for n in range(len(BARS)):
