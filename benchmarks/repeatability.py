@@ -1,16 +1,18 @@
 """Compares photographs of one state: every change that is reported is an error.
 
-    python benchmarks/repeatability.py DATA -o work
-    python benchmarks/repeatability.py DATA -o work --copies 6 --only render concrete
+    PYTHONPATH=. python benchmarks/repeatability.py DATA -o work
+    PYTHONPATH=. python benchmarks/repeatability.py DATA -o work --seed 1 --only render concrete
 
-Each place of the photographs in DATA/large (and of the sample wall) is photographed several times
+Places of the photographs in DATA/large and of the sample wall are each photographed several times
 from other positions, in other light, with other blur, noise and compression. The copies are
-scanned and reported once, then compared two by two. Positions are carried over by the homography
-that made the copies, so what is left is the repeatability of scan, report and comparison.
+scanned and reported, then compared one with the next. Positions are carried over by the
+homographies that made the copies, so what is left is the repeatability of scan, report and
+comparison.
 
-Printed for each place: pairs of cracks; how many mean widths of reports (whole cracks) and of the
-comparison (common stretch) differ by more than 1.96 stated uncertainties; and how many cracks are
-significantly changed, new or gone.
+Printed for each place: pairs of cracks (from 60 px, over half of either in common); of those alike
+in length to a fifth, how many mean and largest widths of the report differ by more than 1.96 stated
+uncertainties; the same of all pairs on their common stretch, as compared; then all cracks: how many
+are hidden, and how many significantly changed, new or gone.
 """
 
 import argparse
@@ -22,11 +24,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from second_photograph import camera, campaigns, changes, round_of, shoot
+
+from crackcli.comparison.campaign import Campaign
+from crackcli.comparison.changes import Change
 
 SIDE_PX = 640  # of a copy
-TILT_DEG, ROLL_DEG, ZOOM, SHIFT_PX = 6.0, 4.0, 0.06, 8.0  # largest differences of position
-FOCAL = 1.2  # focal length over the side of a copy
-PREFILTER = 0.45  # sigma of the low pass before downsampling, over the ratio of the pixels
+MIN_LENGTH_PX, MIN_COMMON, ALIKE = 60, 0.5, 0.8
+Z = 1.96  # uncertainties that 95 % of differences keep within
 
 
 @dataclass(frozen=True)
@@ -52,52 +57,9 @@ PLACES = {
 }
 
 
-def camera(rng: np.random.Generator, place: Place) -> np.ndarray:
-    """The homography (3, 3) from the photograph to a copy."""
-    focal = FOCAL * SIDE_PX
-    tilt, azimuth = np.radians(rng.uniform(0, TILT_DEG)), rng.uniform(0, 2 * np.pi)
-    roll = np.radians(rng.uniform(-ROLL_DEG, ROLL_DEG))
-    tilted, _ = cv2.Rodrigues(tilt * np.array([np.cos(azimuth), np.sin(azimuth), 0]))
-    rolled, _ = cv2.Rodrigues(np.array([0, 0, roll]))
-    turn = rolled @ tilted
-    zoom = place.scale * np.exp(rng.uniform(-ZOOM, ZOOM))
-    to_plane = np.diag([zoom, zoom, 1.0])
-    to_plane[:2, 2] = -zoom * np.array(place.centre)
-    seen = np.array([[*turn[0, :2], 0], [*turn[1, :2], 0], [*(turn[2, :2] / focal), 1]])
-    middle = np.eye(3)
-    middle[:2, 2] = SIDE_PX / 2 + rng.uniform(-SHIFT_PX, SHIFT_PX, 2)
-    return middle @ seen @ to_plane
-
-
-def shoot(
-    rng: np.random.Generator, photograph: np.ndarray, homography: np.ndarray, scale: float
-) -> np.ndarray:
-    """A copy: the photograph through the homography, in its own light, with blur, noise, JPEG."""
-    if scale < 1:
-        sigma = PREFILTER * np.sqrt(1 / scale**2 - 1)
-        photograph = cv2.GaussianBlur(photograph, (0, 0), sigma)
-    copy = cv2.warpPerspective(
-        photograph,
-        homography,
-        (SIDE_PX, SIDE_PX),
-        flags=cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REFLECT_101,
-    ).astype(np.float64)
-    rows, cols = np.mgrid[:SIDE_PX, :SIDE_PX] / SIDE_PX - 0.5
-    direction = rng.uniform(0, 2 * np.pi)
-    slope = rng.uniform(-0.4, 0.4) * (cols * np.cos(direction) + rows * np.sin(direction))
-    copy = 255 * (copy / 255).clip(0, 1) ** np.exp(rng.uniform(-0.15, 0.15))
-    copy *= np.exp(slope + rng.uniform(-0.12, 0.05))[..., None]
-    copy = cv2.GaussianBlur(copy, (0, 0), rng.uniform(0.3, 0.8))
-    copy += rng.normal(0, rng.uniform(1.5, 3.0), copy.shape)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(75, 93))]
-    _, coded = cv2.imencode(".jpg", copy.clip(0, 255).round().astype(np.uint8), quality)
-    return cv2.imdecode(coded, cv2.IMREAD_COLOR)
-
-
-def make_copies(data: Path, out: Path, names: list[str], copies: int, seed: int) -> dict[str, list]:
-    """Write the copies of every place as PNG; the homography of each by its name."""
-    cameras: dict[str, list] = {}
+def make_copies(data: Path, out: Path, names: list[str], copies: int, seed: int) -> None:
+    """Write the copies of every place as PNG, and their homographies by name."""
+    cameras: dict[str, list[list[float]]] = {}
     (out / "photographs").mkdir(parents=True, exist_ok=True)
     for name in names:
         place = PLACES[name]
@@ -108,12 +70,82 @@ def make_copies(data: Path, out: Path, names: list[str], copies: int, seed: int)
             sys.exit(f"{path}: cannot be read; run from the root of the repository")
         for number in range(copies):
             rng = np.random.default_rng([seed, number, *name.encode()])
-            homography = camera(rng, place)
-            copy = shoot(rng, photograph, homography, place.scale)
+            homography = camera(rng, place.centre, place.scale, SIDE_PX)
+            copy = shoot(rng, photograph, homography, place.scale, SIDE_PX)
             cv2.imwrite(str(out / "photographs" / f"{name}_{number}.png"), copy)
             cameras[f"{name}_{number}"] = homography.tolist()
     (out / "cameras.json").write_text(json.dumps(cameras))
-    return cameras
+
+
+def compare_places(out: Path, names: list[str]) -> None:
+    """Compare the copies of every place, and print the table."""
+    cameras = {
+        name: np.array(homography)
+        for name, homography in json.loads((out / "cameras.json").read_text()).items()
+    }
+    known = campaigns(out / "scans")
+    print(
+        "| place | pairs | alike: mean, max beyond | common: mean, max beyond | rms, px | ", end=""
+    )
+    print("cracks | hidden | significant |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
+    everything: list[tuple[list[list[float]], list[Change], int]] = []
+    for name in names:
+        own = [one for one in cameras if one.rsplit("_", 1)[0] == name]
+        rows, found, significant = [], [], 0
+        for earlier, later in round_of(own):
+            before, after = known[earlier], known[later]
+            pair, critical = changes(before, after, cameras, SIDE_PX)
+            rows += [row for one in pair if (row := pair_of(one, before, after)) is not None]
+            significant += sum(any(p <= critical for p in one.tests.values()) for one in pair)
+            found += pair
+        everything.append((rows, found, significant))
+        print_row(name, rows, found, significant)
+    print_row(
+        "all",
+        [row for rows, _, _ in everything for row in rows],
+        [change for _, found, _ in everything for change in found],
+        sum(number for _, _, number in everything),
+    )
+
+
+def pair_of(change: Change, before: Campaign, after: Campaign) -> list[float] | None:
+    """The differences over uncertainties of a long crack that is one in both: mean and largest
+    width of the reports (nan unless alike in length), the same as compared, and the difference."""
+    if change.relation != "one" or "width_mean" not in change.differences:
+        return None
+    lengths = change.before.length, change.after.length
+    compared = [change.differences[name] for name in ("width_mean", "width_max")]
+    if min(lengths) < MIN_LENGTH_PX or change.common_px < MIN_COMMON * max(lengths):
+        return None
+    reports = [np.nan, np.nan]
+    if min(lengths) >= ALIKE * max(lengths):
+        rows = [
+            int(np.flatnonzero(one.ids == ids[0])[0])
+            for one, ids in ((before, change.ids_before), (after, change.ids_after))
+        ]
+        for place, name in enumerate(("width_mean", "width_max")):
+            (was, u_was), (now, u_now) = (
+                (one.columns[f"{name}_px"][row], one.columns[f"{name}_unc_px"][row])
+                for one, row in zip((before, after), rows, strict=True)
+            )
+            reports[place] = abs(now - was) / np.hypot(u_was, u_now)
+    stated = [abs(one.value) / one.sigma for one in compared if one.sigma]
+    return [*reports, *stated, compared[0].value]
+
+
+def print_row(name: str, rows: list[list[float]], found: list[Change], significant: int) -> None:
+    """Print a row of the table."""
+    table = np.array(rows).reshape(-1, 5)
+    cells = []
+    for first in (0, 2):
+        known = table[np.isfinite(table[:, first])]
+        beyond = [f"{100 * np.mean(known[:, first + one] > Z):.0f} %" for one in (0, 1)]
+        cells.append(", ".join(beyond) if len(known) else "")
+    rms = np.sqrt(np.mean(table[:, 4] ** 2)) if len(table) else np.nan
+    hidden = sum(change.kind == "hidden" for change in found)
+    share = f"{significant} ({100 * significant / max(1, len(found)):.1f} %)"
+    columns = (name, len(table), *cells, f"{rms:.2f}", len(found), hidden, share)
+    print("|", " | ".join(map(str, columns)), "|")
 
 
 def main() -> None:
@@ -128,10 +160,9 @@ def main() -> None:
     make_copies(given.data, given.output, names, given.copies, given.seed)
     scans = given.output / "scans"
     crackcli = [sys.executable, "-m", "crackcli"]
-    subprocess.run(
-        [*crackcli, "scan", given.output / "photographs", "-o", scans, "--quiet"], check=True
-    )
-    subprocess.run([*crackcli, "report", scans, "--quiet"], check=True)
+    for step in (["scan", given.output / "photographs", "-o", scans], ["report", scans]):
+        subprocess.run([*crackcli, *step, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    compare_places(given.output, names)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Changes: the cracks of two campaigns matched, each new, grown, shrunk, stable, gone or hidden."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from crackcli.arrays import Float64, Int64
 from crackcli.comparison.campaign import Campaign
 from crackcli.comparison.dates import SurveyDate
 from crackcli.comparison.samples import Alignment, Samples, local_scale
-from crackcli.comparison.significance import missed, p_value
+from crackcli.comparison.significance import missed, null_scale, p_value
 from crackcli.comparison.stretch import Difference, compare_stretch
 from crackcli.comparison.visibility import Hidden, most_common
 from crackcli.cracks.matching import Match, match
@@ -120,12 +121,8 @@ def compare(
     pair = Pair(before, after, alignment, task)
     changes: list[Change] = []
     counts = {"c": 0, "j": 0, "r": 0}
-    for found in pair.matches():
-        kept = pair.not_rejected(found)
-        sides = [(bool(one.before), bool(one.after)) for one in (found, kept)]
-        rejected = sides[0] != sides[1]
-        change = replace(pair.change(found if rejected else kept), rejected=rejected)
-        letter = "r" if rejected else "j" if change.joint else "c"
+    for change in calibrated([pair.reviewed_change(found) for found in pair.matches()]):
+        letter = "r" if change.rejected else "j" if change.joint else "c"
         counts[letter] += 1
         name = f"{after.scene.name}-{letter}{counts[letter]:04d}"
         changes.append(replace(change, id=name))
@@ -185,6 +182,14 @@ class Pair:
             after=self.after.not_rejected(found.after),
         )
 
+    def reviewed_change(self, found: Match) -> Change:
+        """Return the change of one match without the cracks that people rejected; of all, marked,
+        if one side has no other."""
+        kept = self.not_rejected(found)
+        sides = [(bool(one.before), bool(one.after)) for one in (found, kept)]
+        rejected = sides[0] != sides[1]
+        return replace(self.change(found if rejected else kept), rejected=rejected)
+
     def change(self, found: Match) -> Change:
         """Return the change of one match."""
         lines = self.after.lines[found.after] if found.after else self.lines[found.before]
@@ -224,21 +229,22 @@ class Pair:
         length = stretch.length
         if not self.photographed:
             length = replace(length, sigma=None)
-        by_stretch = {
-            "width_mean": stretch.width_mean,
-            "width_max": stretch.width_max,
-            "area": stretch.area,
-        }
         differences = {"length": length}
+        measured = stretch.width_mean is not None and self.before.tone == self.after.tone
         was = self.size_before(change, found)
-        for name, one in by_stretch.items():
-            if not change.comparable and name != "area":
-                continue
-            if one is None or not change.comparable:  # the difference of whole cracks
-                one = Difference(getattr(change.after, name) - getattr(was, name), None)
-            differences[name] = one
+        for name in QUANTITIES[1:]:
+            one: Difference | None = getattr(stretch, name)
+            if measured and one is not None:
+                differences[name] = one
+            elif change.comparable or name == "area":  # of whole cracks, by their masks
+                value = getattr(change.after, name) - getattr(was, name)
+                differences[name] = Difference(value, None)
         change = replace(
-            change, differences=differences, common_px=stretch.common_px, tip_px=stretch.tip_px
+            change,
+            comparable=measured or change.comparable,
+            differences=differences,
+            common_px=stretch.common_px,
+            tip_px=stretch.tip_px,
         )
         if self.photographed:
             return change
@@ -298,6 +304,28 @@ class Pair:
         limit, was = 1 + JOINT_GROWTH, self.size_before(change, found)
         wider = change.comparable and change.after.width_mean > limit * was.width_mean
         return wider or change.after.length > limit * was.length
+
+
+def calibrated(changes: Sequence[Change]) -> list[Change]:
+    """Return the changes of a scene with the uncertainties of widths and areas by how well its two
+    photographs repeat each other (`crackcli.comparison.significance`)."""
+    factors = {}
+    for name in ("width_mean", "width_max", "area"):
+        known = [change.differences[name] for change in changes if name in change.differences]
+        ratios = np.array([one.value / one.sigma for one in known if one.sigma])
+        factors[name] = null_scale(ratios)
+    return [
+        replace(
+            change,
+            differences={
+                name: one
+                if one.sigma is None
+                else replace(one, sigma=factors.get(name, 1) * one.sigma)
+                for name, one in change.differences.items()
+            },
+        )
+        for change in changes
+    ]
 
 
 def largest_by_line(values: Float64, samples: Samples, lines: int) -> Float64:

@@ -22,6 +22,7 @@ from crackcli.comparison.visibility import CONTINUES
 MIN_COMMON = 10  # samples that a common stretch needs
 NOISE_SAMPLES = 10.0  # over which the noise of widths is correlated, cautiously
 SCALE_BASE_PX = 64.0  # distance over which an error of alignment is one of scale
+SHARED = 0.7  # of the systematic uncertainties; the rest of an error is the same in both
 # Relative standard uncertainty of a mean width from one photograph to another, beside the stated
 # ones; px of length that is found or not at the ends. Both by benchmarks/repeatability.py.
 PHOTOGRAPH = 0.03
@@ -122,7 +123,7 @@ def mean_sigma(earlier: Samples, later: Samples, alignment_px: float) -> float:
     pieces = max(1.0, len(later) / NOISE_SAMPLES)
     variance = 0.0
     for one in (earlier, later):
-        systematic = float(one.systematic.mean())
+        systematic = SHARED * float(one.systematic.mean())
         random = np.sqrt(np.maximum(one.sigma**2 - one.systematic**2, 0)).mean()
         width = float(one.width.mean())
         variance += systematic**2 + float(random) ** 2 / pieces + (PHOTOGRAPH * width) ** 2

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
-from crackcli.comparison.significance import critical_p, detection_limit, missed, p_value
+from crackcli.comparison.significance import (
+    critical_p,
+    detection_limit,
+    missed,
+    null_scale,
+    p_value,
+)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -48,3 +54,17 @@ def test_a_crack_at_the_detection_limit_is_missed_without_a_trace_once_in_a_hund
     assert missed(2.0, 2.0) == pytest.approx(0.01)
     assert missed(8.0, 2.0) < 0.001
     assert missed(1.0, 2.0) > 0.03
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0, 2.0])
+def test_uncertainties_follow_how_well_many_cracks_repeat(spread):
+    ratios = np.random.default_rng(2).normal(0, spread, 2000)
+    ratios[:300] += 20  # those that did change
+
+    assert null_scale(ratios) == pytest.approx(spread, rel=0.25)
+
+
+def test_few_cracks_say_little_about_the_uncertainties():
+    assert null_scale(np.zeros(0)) == 1
+    assert null_scale(np.array([0.1])) > 0.9
+    assert null_scale(np.array([9.0])) < 5
