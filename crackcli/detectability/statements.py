@@ -130,7 +130,7 @@ def statement(scenes: Sequence[SceneFindings]) -> str:
         text += f"; {at_most} % not assessable{reasons}"
     excepted = list(dict.fromkeys(kind for scene in known for kind in scene.excepted))
     if excepted:
-        text += f"; {' and '.join(excepted)} excepted"
+        rest += f"; {' and '.join(excepted)} excepted"
     if not all(scene.by_default for scene in known):
         rest += OTHER_OPTIONS
     return text + rest

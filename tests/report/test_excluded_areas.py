@@ -54,7 +54,8 @@ def test_an_excluded_area_is_neither_assessed_nor_nodata(tmp_path):
     assert row["statement"] == summary.statement
     assert summary.statement.startswith("1 crack; cracks of ")
     assert summary.statement.endswith(
-        "would have been seen on 75 % of the surface; 25 % excluded by the user"
+        "would have been seen on 75 % of the surface; 25 % excluded by the user; "
+        "faint cracks and cracks in masonry excepted"
     )
     assert summary.table()[1].split()[-2] == "75.0"
 

@@ -70,7 +70,7 @@ def scanned(tmp_path):
     grey = np.kron(rng.uniform(130, 150, (32, 64)), np.ones((8, 8)))
     grey[(fine | wide) > 0] = 60
     grey = cv2.GaussianBlur(grey, (0, 0), 0.8) + rng.normal(0, 2, shape)
-    grey[:, 256:] = 255
+    grey[8:-8, 264:-8] = 255  # up to the edge it would be nodata
     photograph = tmp_path / "wall.png"
     cv2.imwrite(str(photograph), grey.clip(0, 255).astype(np.uint8))
     out = tmp_path / "out"
@@ -153,7 +153,7 @@ def test_joints_are_mentioned_in_the_statement(scanned):
     summary = write_report(ReportTask(out))
 
     assert summary.statement.startswith("no crack of ")
-    assert summary.statement.endswith("; 2 lines set aside as likely joints")
+    assert "; 2 lines set aside as likely joints" in summary.statement
 
 
 def test_without_its_photograph_a_report_has_no_detection_limits(scanned):
