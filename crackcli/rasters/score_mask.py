@@ -48,6 +48,12 @@ class Band:
             values: UInt8 = self.source.read(1, window=to_rasterio_window(inside))
         return values[rows][:, cols]
 
+    def read_reduced(self, rows: int, cols: int) -> UInt8:
+        """Read the whole raster at a size of ``rows`` by ``cols``: the nearest pixel of each."""
+        with pixel_errors(self.path, SCAN_AGAIN):
+            values: UInt8 = self.source.read(1, out_shape=(rows, cols))
+        return values
+
 
 def read_band(path: Path, window: Window | None = None) -> UInt8:
     """Read a window (default: all) of the single band of a score or mask raster."""

@@ -32,6 +32,7 @@ from crackcli.report.tables.columns import GEOPACKAGE
 from crackcli.report.tables.rows import SceneCracks, scene_row
 from crackcli.report.tables.severity_columns import SeverityProfiles
 from crackcli.report.tracing import ReportTask, trace_scene
+from crackcli.scenes.overlaps import warn_of_overlaps
 from crackcli.scenes.scale import Scale, find_scale
 from crackcli.scenes.scene import Scene, finished_folders
 from crackcli.sqlite_files import settle
@@ -88,6 +89,7 @@ def trace_all(
             scale = find_scale(scene, task.gsd_mm, task.gsd_sigma_mm, task.scale_source)
             known.append((scene, scale))
     known = without_copies(known)
+    warn_of_overlaps([scene for scene, _ in known])
     for number, (scene, scale) in enumerate(known):
         began = time.monotonic()
         own = in_pixels(

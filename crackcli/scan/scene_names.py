@@ -17,7 +17,7 @@ from crackcli.errors import InputError
 from crackcli.files import WORK
 from crackcli.rasters.access.pages import Page
 from crackcli.rasters.reader import inspect
-from crackcli.scenes.scene import Scene, finished_folders
+from crackcli.scenes.scene import readable_scenes
 from crackcli.scenes.source import listed_sources
 from crackcli.texts import clean_name
 
@@ -140,24 +140,17 @@ def find_moved(page: Page, scenes: Sequence[Held], bands: tuple[int, ...]) -> st
 def held_names(out: Path) -> Mapping[str, Held]:
     """Return the finished scenes of an output folder by their names in small letters."""
     try:
-        folders = finished_folders(out)
-    except InputError:
-        return {}
-    try:
         listed = listed_sources(out)
     except InputError:
         listed = {}
     held: dict[str, Held] = {}
-    for folder in folders:
-        try:
-            record = Scene.read(folder).record
-        except InputError:
-            continue  # damaged: scanned again
-        source = listed.get(folder.name)
+    for scene in readable_scenes(out):  # damaged ones are scanned again
+        record = scene.record
+        source = listed.get(scene.name)
         if record.source_path is not None:
             source = out / record.source_path
         photograph = None if source is None else Photograph(Page(source, record.page))
-        held[folder.name.casefold()] = Held(folder.name, photograph, record.source_sha256)
+        held[scene.name.casefold()] = Held(scene.name, photograph, record.source_sha256)
     return held
 
 

@@ -34,8 +34,9 @@ from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scan.raster import ScanSummary, ScanTask, scan_raster
 from crackcli.scan.survey_progress import SurveyProgress
 from crackcli.scenes.areas.survey_areas import AreaOptions, SurveyAreas, names_of
+from crackcli.scenes.overlaps import warn_of_overlaps
 from crackcli.scenes.recorded_scale import Hints
-from crackcli.scenes.scene import Scene
+from crackcli.scenes.scene import Scene, readable_scenes
 from crackcli.shipped_models import choose
 from crackcli.texts import first_names
 
@@ -166,6 +167,7 @@ def scan_survey(
                 write_run(task, scorer, result)
     warn_of_report(task.output, result.scenes)
     warn_of_areas(areas, rasters, result.scenes)
+    warn_of_overlaps(readable_scenes(task.output))
     return result
 
 

@@ -9,9 +9,9 @@ from statistics import fmean
 
 from crackcli.errors import InputError
 from crackcli.progress import Progress, ignore
-from crackcli.rasters.decoding.decoded import kind_of_photograph
 from crackcli.rasters.access.opening import open_raster
 from crackcli.rasters.access.pages import Page
+from crackcli.rasters.decoding.decoded import kind_of_photograph
 
 USUAL_MP = 12.0  # size of a photograph if none of a survey is known
 

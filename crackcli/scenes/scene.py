@@ -8,6 +8,7 @@ OUT/<scene>/overview.png  written by a report (`crackcli.report.overview`)
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,6 +117,17 @@ def check_grid(rows: object, cols: object, transform: Affine, crs_wkt: object) -
 def finished_scenes(out: Path) -> list[Scene]:
     """Read the finished scenes of an output folder, sorted by name."""
     return [Scene.read(folder) for folder in finished_folders(out)]
+
+
+def readable_scenes(out: Path) -> list[Scene]:
+    """Read the finished scenes of an output folder, without those that are damaged; none if there
+    is none."""
+    scenes: list[Scene] = []
+    with suppress(InputError):
+        for folder in finished_folders(out):
+            with suppress(InputError):
+                scenes.append(Scene.read(folder))
+    return scenes
 
 
 def finished_folders(out: Path) -> list[Path]:
