@@ -38,7 +38,7 @@ from crackcli.scenes.overlaps import warn_of_overlaps
 from crackcli.scenes.recorded_scale import Hints
 from crackcli.scenes.scene import Scene, readable_scenes
 from crackcli.shipped_models import choose
-from crackcli.texts import first_names
+from crackcli.texts import first_names, printable
 
 NO_MEMORY = "{}: not enough free memory; free some, or give a smaller --core-px"
 
@@ -188,7 +188,8 @@ def warn_of_areas(
     every = [name for scene, page in rasters.items() for name in names_of(scene, page.path)]
     unknown = areas.unknown_scenes(every)
     if unknown:
-        log.warning("areas are for scenes that were not scanned: %s", first_names(unknown))
+        names = first_names([printable(name) for name in unknown])
+        log.warning("areas are for scenes that were not scanned: %s", names)
 
 
 def is_all_excluded(one: ScanSummary) -> bool:

@@ -212,12 +212,12 @@ def test_areas_that_exclude_nothing_or_all_are_warned_of(engine, photograph, tmp
     caplog.set_level(logging.WARNING)
     far = polygon(tmp_path / "far.geojson", (900, 950, 0, 50))
     scan(tmp_path, "far", exclude=(far,))
-    scan(tmp_path, "tower", exclude=(polygon(tmp_path / "tower.geojson", scene="tower"),))
+    scan(tmp_path, "tower", exclude=(polygon(tmp_path / "tower.geojson", scene="tower\n\x1b[31m"),))
     scan(tmp_path, "all", include=(far,))
 
     assert caplog.messages == [
         "nothing was excluded in wall: no area meets it",
-        "areas are for scenes that were not scanned: tower",
+        "areas are for scenes that were not scanned: tower\\x0a\\x1b[31m",
         "all of wall was excluded: nothing was scanned there",
     ]
 

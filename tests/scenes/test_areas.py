@@ -134,9 +134,11 @@ def test_a_layer_of_a_geopackage_is_named_as_in_qgis(tmp_path, plain):
 def test_pixels_count_down_and_those_of_qgis_up(tmp_path, plain):
     down = geojson(tmp_path / "down.geojson", BOX)
     up = geojson(tmp_path / "up.geojson", [(x, -y) for x, y in BOX])
+    at_the_top = geojson(tmp_path / "top.geojson", [(0, 0), (50, 0), (50, -9), (0, -9)])
 
     assert np.array_equal(flags(plain, exclude=down), EXPECTED)
     assert np.array_equal(flags(plain, exclude=up), EXPECTED)
+    assert flags(plain, exclude=at_the_top)[:9, :50].all()
 
 
 def test_areas_may_be_in_millimetres(tmp_path, plain):

@@ -147,7 +147,7 @@ class Placing:
                     "if these are its pixels, or restrict the polygons to other scenes by a "
                     "property scene"
                 )
-            sign = -1 if np.median(corners[:, 1]) < 0 else 1
+            sign = -1 if corners[:, 1].mean() < 0 else 1
             size = self.mm_per_px(file) if kind == MM else 1.0
             return lambda points: points * (1 / size, sign / size)
         back = ~info.transform
