@@ -42,7 +42,7 @@ from crackcli.outputs import Record, publish, work_folder
 from crackcli.report.formats.geojson import SUFFIXES, Collections
 from crackcli.report.tables.columns import Row
 from crackcli.scenes.frames import exchange_frame
-from crackcli.scenes.scene import Scene, finished_scenes
+from crackcli.scenes.scene import Scene, finished_folders
 from crackcli.texts import first_names
 
 log = logging.getLogger(__name__)
@@ -143,13 +143,16 @@ class ComparedScene:
 def write_comparison(task: CompareTask) -> ComparisonSummary:
     """Compare the scenes that are in both reports; write ``changes.csv`` and ``changes.geojson``.
 
-    Scenes match by name, or because each folder has only one. A scene whose grids differ fails,
-    and the others are done. Raises `InputError` if a report is missing or older than its masks, or
-    if no scene matches or all fail, and `Locked` if another run uses the output folder.
+    Scenes match by name, or because each folder has only one. A scene that is damaged, or whose
+    grids differ, fails, and the others are done. Raises `InputError` if a report is missing or
+    older than its masks, or if no scene matches or all fail, and `Locked` if another run uses the
+    output folder.
     """
-    before = {scene.name: scene for scene in finished_scenes(task.before)}
-    after = {scene.name: scene for scene in finished_scenes(task.after)}
+    failed: dict[str, str] = {}
+    before, after = (readable_scenes(folder, failed) for folder in (task.before, task.after))
     pairs = matching_names(before, after)
+    if not pairs and failed:
+        raise InputError(next(iter(failed.values())))
     if not pairs:
         raise InputError(
             f"{task.before} and {task.after} have no scene of the same name; "
@@ -159,8 +162,9 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
     for folder, side in ((task.before, 0), (task.after, 1)):
         check_current(folder, [pair[side] for pair in pairs])
     summary = ComparisonSummary(
-        only_before=sorted(before.keys() - {earlier for earlier, _ in pairs}),
-        only_after=sorted(after.keys() - {later for _, later in pairs}),
+        only_before=sorted(before.keys() - {earlier for earlier, _ in pairs} - failed.keys()),
+        only_after=sorted(after.keys() - {later for _, later in pairs} - failed.keys()),
+        failed=failed,
     )
     compared: list[ComparedScene] = []
     with (
@@ -201,6 +205,17 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
     warn_of_dates(compared)
     log_joints(summary.scenes)
     return summary
+
+
+def readable_scenes(folder: Path, failed: dict[str, str]) -> dict[str, Scene]:
+    """Return the finished scenes of a folder by name; add the errors of others to ``failed``."""
+    found: dict[str, Scene] = {}
+    for path in finished_folders(folder):
+        try:
+            found[path.name] = Scene.read(path)
+        except InputError as error:
+            failed[path.name] = str(error)
+    return found
 
 
 def decide(compared: Sequence[ComparedScene]) -> tuple[list[ComparedScene], float]:

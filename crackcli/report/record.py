@@ -109,11 +109,16 @@ def scene_facts(table: SceneCracks) -> dict[str, Any]:
     }
 
 
+def digest_of(path: Path) -> str | None:
+    """Return the SHA-256 of a file; None if it is missing."""
+    return sha256(path) if path.is_file() else None
+
+
 def outdated(out: Path, record: Record, scenes: Iterable[str]) -> list[str]:
-    """Return those of ``scenes`` whose mask is another than that of the report."""
+    """Return those of ``scenes`` whose mask is another than that of the report, or missing."""
     known = record.facts.get("scenes", {})
     return [
         name
         for name in scenes
-        if name in known and known[name]["mask_sha256"] != sha256(out / name / "mask.tif")
+        if name in known and known[name]["mask_sha256"] != digest_of(out / name / "mask.tif")
     ]

@@ -440,3 +440,27 @@ def test_changes_that_were_edited_are_kept_aside(tmp_path, caplog):
     assert {path.name for path in task.output.iterdir()} == {
         *("changes.csv", "changes.edited.csv", "changes.json", "changes.local.geojson", ".lock"),
     }
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_damaged_scene_fails_and_the_others_are_compared(tmp_path, side):
+    for name in ("before", "after"):
+        for scene in ("north", "south"):
+            campaign(tmp_path / name, line(LEFT, MIDDLE), name=scene, report=scene == "south")
+    (tmp_path / side / "north" / "scene.json").write_text("{")
+
+    summary = write_comparison(CompareTask(tmp_path / "before", tmp_path / "after", tmp_path / "c"))
+
+    assert [scene.after for scene in summary.scenes] == ["south"]
+    assert list(summary.failed) == ["north"]
+    assert "scene.json: cannot be read" in summary.failed["north"]
+    assert (summary.only_before, summary.only_after) == ([], [])
+
+
+def test_a_report_whose_mask_is_missing_is_named(tmp_path):
+    for name in ("before", "after"):
+        campaign(tmp_path / name, line(LEFT, MIDDLE))
+    (tmp_path / "before" / "wall" / "mask.tif").unlink()
+
+    with pytest.raises(InputError, match=r"before: its report is older than the masks of wall"):
+        write_comparison(CompareTask(tmp_path / "before", tmp_path / "after", tmp_path / "c"))

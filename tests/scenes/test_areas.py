@@ -1,7 +1,9 @@
 """Areas of people: read from GeoJSON and GeoPackage, placed on photographs, bad files named."""
 
+import contextlib
 import json
 import os
+import sqlite3
 
 import cv2
 import numpy as np
@@ -280,6 +282,24 @@ def test_a_damaged_geopackage_is_an_error(tmp_path):
 
     with pytest.raises(InputError, match=r"a\.gpkg: cannot be read .* export it again"):
         read_area_file(str(path))
+
+
+def test_a_curve_is_not_passed_over(tmp_path):
+    path = tmp_path / "a.gpkg"
+    geopackage(path, BOX)
+    curve = b"GP\x00\x01" + (0).to_bytes(4, "little") + b"\x01\xff\x00\x00\x00"
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+            file.execute(f'DROP TRIGGER "{name}"')
+        file.execute("INSERT INTO windows (geom, scene) VALUES (?, NULL)", (curve,))
+
+    with pytest.raises(InputError) as error:
+        read_area_file(str(path))
+
+    assert str(error.value) == (
+        f"{path}: geometry 2 of windows cannot be read, as a curve; make it a polygon (in QGIS: "
+        "Segmentize)"
+    )
 
 
 def test_options_that_do_not_fit_together_are_refused():

@@ -154,10 +154,17 @@ def read_layer(path: Path, layer: str) -> tuple[str | None, list[Found]]:
             ((table, geometry, srs_id, _),) = layers.values()
             columns = [row[1] for row in file.execute(f"PRAGMA table_info({quoted(table)})")]
             rows = file.execute(f"SELECT * FROM {quoted(table)}").fetchmany(MAX_POINTS + 1)
-            found = []
+            found: list[Found] = []
             for row in rows:
                 values = dict(zip(columns, row, strict=True))
-                found.append((shape_of(values.pop(geometry)), scene_of(values)))
+                blob = values.pop(geometry)
+                shape_found = shape_of(blob)
+                if blob is not None and shape_found is None:
+                    raise InputError(
+                        f"{path}: geometry {len(found) + 1} of {table} cannot be read, as a curve; "
+                        "make it a polygon (in QGIS: Segmentize)"
+                    )
+                found.append((shape_found, scene_of(values)))
             crs = file.execute(
                 "SELECT definition FROM gpkg_spatial_ref_sys WHERE srs_id = ?", (srs_id,)
             ).fetchone()
