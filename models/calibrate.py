@@ -10,7 +10,7 @@ walls and crack500 are wider than their cracks; they determine the confidence of
 With ``--drawn`` no mask is used: cracks are drawn onto the held-out crack-free photographs, as
 `crackcli train --network student` does at its end.
 
-Writes the calibration into the checkpoint, draws ``<model>.reliability.png`` beside it, and prints
+Writes the calibration, with a prescreen, into the checkpoint, draws ``<model>.reliability.png`` beside it, and prints
 tables. Export the graph again afterwards. See `crackcli.training.calibration.marks`.
 """
 
@@ -39,8 +39,8 @@ from crackcli.training.calibration.student import (
     DRAWN_CRACKS,
     calibrated_student,
     drawn_examples,
-    logits_of,
 )
+from crackcli.training.calibration.whole import logits_of
 from crackcli.training.charts import write_reliability
 from crackcli.training.patches import read_photograph
 
@@ -114,13 +114,13 @@ def main() -> None:
     for (source, label), count in sorted(Counter((i.source, i.label) for i in found).items()):
         print(f"{source}: {count} photographs {'with' if label else 'without'} a crack")
 
-    network = cast(Student, checkpoint.build())
+    network, device = cast(Student, checkpoint.build()), Device.find("cpu")
     if given.drawn:
         crack_free = [item for item in found if item.label == 0]
-        measured, by = drawn_examples(crack_free, network, Device.find("cpu")), DRAWN_CRACKS
+        measured, by = drawn_examples(crack_free, network, device), DRAWN_CRACKS
     else:
         measured, by = list(examples(found, masks, network)), MEASURED_ON
-    result = calibrated_student(checkpoint, measured, by)
+    result = calibrated_student(checkpoint, measured, by, device)
     if result is checkpoint:
         sys.exit(f"{folder}: no held-out photograph that shows a crack and has a mask; use --drawn")
     output = given.output or given.model

@@ -8,7 +8,8 @@ own:
 - `encode` gives features at 1/2, 1/4 and 1/8 of the resolution, with a halo of 40 px. Those of a
   strip and of the rows around it are kept, so that each is computed once;
 - `context` takes those at 1/8 of a whole strip, as far as the halo of the network extends;
-- `decode` gives P(crack) in windows with a halo of 24 px.
+- `decode` gives P(crack) in windows with a halo of 24 px. They leave out the blocks that the
+  prescreen of the model, if it has one, rules out by their context: P(crack) is 0 there.
 
 Beyond its edges the raster is reflected. For nodata see `crackcli.rasters.nodata`.
 """
@@ -17,13 +18,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from functools import cached_property, partial
 
+import cv2
 import numpy as np
 
 from crackcli.arrays import Bools, Float16, Float32, UInt8
-from crackcli.engines.engine import DECODE_HALO_PX, ENCODE_HALO_PX, Engine
+from crackcli.engines.engine import (
+    DECODE_HALO_PX,
+    ENCODE_HALO_PX,
+    PRESCREEN_CELLS,
+    Engine,
+)
 from crackcli.inference.strips import Int8TileEngine, Prescreen, StripScores, as_half, check_finite
 from crackcli.progress import FractionDone, ignore
-from crackcli.rasters.covering import grow_within
+from crackcli.rasters.covering import cover_cheaply, grow_within
 from crackcli.rasters.grid import Grid, Window, spans
 from crackcli.rasters.nodata import FILL_GREY, FilledWindow, RasterReader
 from crackcli.threads import BackgroundWorker, ThreadPool
@@ -36,6 +43,7 @@ CONTEXT_PX = 2**23  # pixels of the largest window, halo included, that gets its
 STEPS_PX = (2, 4, 8)  # sides of a cell of the features
 CONTEXT_STEP_PX = 8
 EDGE_PX = 64  # that the raster is reflected beyond its edges at most
+CALL_PX = 4096  # cost of a call that decodes a window, in pixels
 AHEAD = 2  # windows that are put together while one is computed
 ENCODED, WITH_CONTEXT = 0.35, 0.6  # fractions of the time, after these stages
 
@@ -216,11 +224,7 @@ class StagedScorer:
         report: FractionDone,
     ) -> None:
         """Write P(crack) of the pixels of a strip to ``relevance``."""
-        windows = [
-            window
-            for window in parts(self.whole_cells(strip), WINDOW_PX, self.stride_px)
-            if valid[grow_within(window, 0, strip).within(strip)].any()
-        ]
+        windows = list(self.windows_to_decode(context, around, strip, valid))
 
         def gather(_: None, window: Window) -> tuple[UInt8 | None, Float32, Float32, Float32]:
             outer = window.grown(DECODE_HALO_PX)
@@ -243,6 +247,32 @@ class StagedScorer:
                     maps = self.engine.decode(rgb[None], *given)
                     behind.hand_over(partial(put, window, maps))
                 report(WITH_CONTEXT + (1 - WITH_CONTEXT) * (number + 1) / len(windows))
+
+    def windows_to_decode(
+        self, context: Float32, around: Window, strip: Window, valid: Bools
+    ) -> Iterator[Window]:
+        """Yield windows with all pixels of a strip that are valid and may be crack."""
+        step = self.stride_px
+        core = self.whole_cells(strip)
+        rows, cols = core.rows // step, core.cols // step
+        blocks = np.zeros((rows * step, cols * step), bool)
+        blocks[: strip.rows, : strip.cols] = valid
+        wanted = np.asarray(blocks.reshape(rows, step, cols, step).any(axis=(1, 3)))
+        prescreen = self.engine.facts.prescreen
+        if prescreen is not None:
+            weights, bias = prescreen
+            suspect = (np.tensordot(weights, context[0], 1) + bias >= 0).astype(np.uint8)
+            side = 2 * PRESCREEN_CELLS + 1
+            near = cv2.dilate(suspect, np.ones((side, side), np.uint8))
+            near = near[cells(core, around, CONTEXT_STEP_PX)]
+            each = step // CONTEXT_STEP_PX
+            wanted &= near.reshape(rows, each, cols, each).any(axis=(1, 3))
+        most, halo = (WINDOW_PX // step) ** 2, DECODE_HALO_PX / step
+        for window in cover_cheaply(wanted, most, halo, CALL_PX / step**2):
+            yield Window(
+                *(core.row + window.row * step, core.col + window.col * step),
+                *(window.rows * step, window.cols * step),
+            )
 
     @cached_property
     def fill(self) -> tuple[Float32, ...]:

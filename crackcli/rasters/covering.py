@@ -102,6 +102,30 @@ def split_evenly(window: Window, most: int, halo: int) -> list[Window]:
     ]
 
 
+def cover_cheaply(flags: Bools, most: int, halo: float, call: float) -> Iterator[Window]:
+    """Yield windows that contain every flagged cell once, so that they cost little.
+
+    A window costs the cells that it has with a ``halo`` on each side, and those of a ``call``; it
+    has ``most`` cells at most, without its halo. It is halved as long as this lowers the cost.
+    """
+
+    def cheapest(window: Window) -> tuple[float, list[Window]]:
+        part = bounding_window(flags, window)
+        if part is None:
+            return 0.0, []
+        whole = call + (part.rows + 2 * halo) * (part.cols + 2 * halo)
+        cells = part.rows * part.cols
+        if cells == 1:
+            return whole, [part]
+        halves = [cheapest(half) for half in halve(part)]
+        cost = sum(cost for cost, _ in halves)
+        if cells <= most and whole <= cost:
+            return whole, [part]
+        return cost, [window for _, windows in halves for window in windows]
+
+    yield from cheapest(Window(0, 0, *flags.shape))[1]
+
+
 def halve(window: Window) -> list[Window]:
     """Return two parts of a window of more than one cell, cut across its longer side."""
     row, col, rows, cols = window.row, window.col, window.rows, window.cols

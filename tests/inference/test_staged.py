@@ -1,5 +1,6 @@
 """A student in three stages gives what it gives at once, however a raster is cut."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -157,9 +158,50 @@ def test_nodata_scores_zero_and_is_not_computed(tmp_path, monkeypatch, model):
     assert [bool(strip.valid.any()) for strip in strips] == [True] * 5 + [False] * 10
     assert not relevance(strips)[320:].any()
     assert relevance(strips)[:320].any()
-    assert engine.decoded_px <= 320 * 320 * (1 + 2 * DECODE_HALO_PX / 64) ** 2
+    assert engine.decoded_px <= 1.1 * 320 * 320 * (1 + 2 * DECODE_HALO_PX / 64) ** 2
     everything = (960 + 2 * staged.EDGE_PX) * (320 + 2 * staged.EDGE_PX)
     assert engine.encoded_px < 0.5 * everything * (1 + 2 * ENCODE_HALO_PX / 64) ** 2
+
+
+def with_prescreen(engine, weights, bias):
+    prescreen = {"weights": [float(value) for value in weights], "bias": float(bias)}
+    engine.facts = replace(engine.facts, calibration={"prescreen": prescreen})
+    return engine
+
+
+@pytest.fixture
+def screened(tmp_path, monkeypatch, model):
+    """A photograph, and engines whose prescreen rules out a part of it, nothing, and all."""
+    path, seen = photograph(tmp_path, 530, 300), []
+    engine, compute = engine_of(model), TorchEngine.context
+
+    def context(self, eighths):
+        seen.append(compute(self, eighths))
+        return seen[-1]
+
+    with monkeypatch.context() as then:
+        then.setattr(TorchEngine, "context", context)
+        scored(path, StagedScorer(engine), 1024)
+    values = seen[0][0][:, 8:-8, 8:-8]
+    channel = values.std(axis=(1, 2)).argmax()
+    weights = np.arange(len(values)) == channel
+    typical = np.quantile(values[channel], 0.97)
+    return path, *(with_prescreen(engine_of(model), weights, x) for x in (-typical, 1e9, -1e9))
+
+
+def test_blocks_that_the_prescreen_rules_out_are_not_decoded(model, screened):
+    path, some, every, none = screened
+
+    everything = relevance(scored(path, StagedScorer(engine_of(model)), 128))
+    ruled = relevance(scored(path, StagedScorer(some), 128))
+
+    np.testing.assert_array_equal(relevance(scored(path, StagedScorer(every), 128)), everything)
+    assert not relevance(scored(path, StagedScorer(none), 128)).any()
+    assert none.decoded_px == 0
+    assert 0 < some.decoded_px < every.decoded_px
+    decoded = ruled > 0
+    assert 0.02 < decoded.mean() < 0.9
+    np.testing.assert_allclose(ruled[decoded], everything[decoded], atol=2e-3)
 
 
 def test_scores_that_are_not_finite_are_an_error(tmp_path, monkeypatch, model):
@@ -189,6 +231,20 @@ def test_an_estimate_counts_what_the_stages_compute(tmp_path, model):
 
     expected = ENCODE_COST * engine.encoded_px + CONTEXT_COST * engine.context_px
     assert counts.load.maps_px == pytest.approx(expected + DECODE_COST * engine.decoded_px)
+
+
+def test_an_estimate_knows_what_the_prescreen_rules_out(screened):
+    path, some, every, _ = screened
+    scorer, info = StagedScorer(some), inspect(path)
+    view = View.of(info, 1.0, scorer, 128)
+
+    sound, cracked = (
+        counts_of(scorer, info, view, range(len(view.grid)), cracked=each).load.maps_px
+        for each in (False, True)
+    )
+
+    scored(path, StagedScorer(every), 128)
+    assert cracked - sound == pytest.approx(DECODE_COST * every.decoded_px)
 
 
 def test_rows_of_features_move_down():

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from walls import random_mask
 
-from crackcli.rasters.covering import count_squares, cover, grow_within, halve, rectangles
+from crackcli.rasters.covering import (
+    count_squares,
+    cover,
+    cover_cheaply,
+    grow_within,
+    halve,
+    rectangles,
+)
 from crackcli.rasters.grid import Window
 
 
@@ -27,6 +34,35 @@ def test_every_flagged_cell_is_in_one_window_of_the_size_allowed(seed, most, hal
     assert times.max() <= 1
     assert times[flags].all()
     assert all((p.rows + 2 * halo) * (p.cols + 2 * halo) <= most for p in parts)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cheap_windows_contain_every_flagged_cell_once(seed):
+    flags = random_mask(seed).astype(bool)
+
+    parts = list(cover_cheaply(flags, 60, 0.75, 4))
+
+    times = counted(parts, flags.shape)
+    assert times.max() <= 1
+    assert times[flags].all()
+    assert all(part.rows * part.cols <= 60 for part in parts)
+
+
+def test_cheap_windows_follow_scattered_cells():
+    flags = np.zeros((40, 40), bool)
+    flags[::8, ::8] = True
+    flags[20:30, 20:30] = True
+
+    parts = list(cover_cheaply(flags, 576, 0.75, 4))
+
+    cost = sum(4 + (part.rows + 1.5) * (part.cols + 1.5) for part in parts)
+    assert cost < 0.5 * (4 + 41.5**2)
+
+
+def test_a_flagged_raster_is_cheapest_in_large_windows():
+    parts = list(cover_cheaply(np.ones((48, 48), bool), 576, 0.75, 4))
+
+    assert sorted((part.rows, part.cols) for part in parts) == [(24, 24)] * 4
 
 
 def test_a_window_has_at_least_one_cell_whatever_the_limit():

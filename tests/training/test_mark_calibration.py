@@ -12,6 +12,7 @@ pytest.importorskip("torch")  # the package imports it
 
 from crackcli.cracks.tracing import trace_runs
 from crackcli.datasets.pixel_scores import compare
+from crackcli.engines.device import Device
 from crackcli.inference.opening import scorer_of
 from crackcli.masking.refinement import Masking
 from crackcli.networks.checkpoint import Checkpoint
@@ -202,7 +203,7 @@ def test_a_network_whose_logits_fall_where_cracks_are_is_not_calibrated(photogra
     checkpoint = Checkpoint("student", SMALL_STUDENT, ("crack",), 64, network.state_dict())
     against = [replace(each, logits=-each.logits) for each in photographs]
 
-    assert calibrated_student(checkpoint, against, "a test") is checkpoint
+    assert calibrated_student(checkpoint, against, "a test", Device.find("cpu")) is checkpoint
     assert "not calibrated" in caplog.text
 
 
@@ -211,4 +212,4 @@ def test_wide_masks_alone_calibrate_nothing(photographs):
     checkpoint = Checkpoint("student", SMALL_STUDENT, ("crack",), 64, network.state_dict())
     wide = [replace(each, exact=False) for each in photographs if each.labelled.any()]
 
-    assert calibrated_student(checkpoint, wide, "a test") is checkpoint
+    assert calibrated_student(checkpoint, wide, "a test", Device.find("cpu")) is checkpoint

@@ -126,7 +126,11 @@ class CountingEngine:
         pixels = STEPS_PX[-1] ** 2 * eighths[:, 0].size
         self.maps_px += CONTEXT_COST * pixels
         self.largest_maps_px = max(self.largest_maps_px, round(CONTEXT_MEMORY * pixels))
-        return np.zeros_like(eighths)
+        weights, bias = self.facts.prescreen or (np.ones(1, np.float32), 0.0)
+        size = (1 + abs(bias)) / np.abs(weights).sum()  # the prescreen gives 1 or more, or -1
+        value = (size if self.cracked else -size) * np.sign(weights)
+        count, _, rows, cols = eighths.shape
+        return np.broadcast_to(value[:, None, None], (count, len(weights), rows, cols))
 
     def decode(
         self, images: UInt8, halves: Float32, quarters: Float32, context: Float32

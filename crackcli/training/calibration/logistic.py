@@ -1,4 +1,4 @@
-"""Logistic regression with weights and coefficients that are not negative."""
+"""Logistic regression with weights, and coefficients that may have to be positive."""
 
 import numpy as np
 from scipy.optimize import minimize
@@ -7,8 +7,10 @@ from scipy.special import expit
 from crackcli.arrays import Bools, Float64, Floats
 
 
-def fit_logistic(features: Float64, real: Float64, false: Float64) -> Float64:
-    """Return the intercept and the coefficients (1 + K), all but the intercept at least 0.
+def fit_logistic(
+    features: Float64, real: Float64, false: Float64, *, signed: bool = False
+) -> Float64:
+    """Return the intercept and the coefficients (1 + K), at least 0 unless ``signed``.
 
     ``features`` are (N, K); ``real`` and ``false`` (N) are the weights of the two outcomes in each
     row. They have the lowest log loss.
@@ -23,7 +25,7 @@ def fit_logistic(features: Float64, real: Float64, false: Float64) -> Float64:
         return float(losses.sum()) / total, columns.T @ slopes / total
 
     start = np.concatenate([[0.0], np.ones(features.shape[1])])
-    bounds = [(None, None)] + [(0.0, None)] * features.shape[1]
+    bounds = [(None, None)] + [(None if signed else 0.0, None)] * features.shape[1]
     found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-12)
     return np.asarray(found.x, np.float64)
 

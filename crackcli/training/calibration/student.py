@@ -6,39 +6,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import cast
 
-import cv2
 import numpy as np
-import torch
 
-from crackcli.arrays import Float32, UInt8
 from crackcli.datasets.folders import LabelledImage
 from crackcli.engines.device import Device
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.networks.student import Student
 from crackcli.synthesis.twins import cracked_twin
-from crackcli.training.augmentation import to_tensor
 from crackcli.training.calibration.marks import CalibrationPhotograph, calibrate_marks
-from crackcli.training.validation import network_input
+from crackcli.training.calibration.prescreen import fit_prescreen
+from crackcli.training.calibration.whole import logits_of
 from crackcli.training.weak_tiles import whole_photograph
 
 log = logging.getLogger(__name__)
 
-RIM_PX = 64  # px; the photograph is reflected there, as in a scan
 LEAST_SCALE = 1e-3  # of the logits; a lower one would leave the same P(crack) everywhere
 COVERED = 0.5  # fraction of a pixel; a drawn crack that covers more of it labels it
 DRAWN_CRACKS = "cracks drawn onto crack-free photographs that were held out of training"
-
-
-@torch.inference_mode()
-def logits_of(network: Student, image: UInt8, device: Device) -> Float32:
-    """Return logit(crack) (rows, cols) of a photograph (rows, cols, 3) of any size."""
-    rows, cols = image.shape[:2]
-    below, right = (RIM_PX + -side % network.stride_px for side in (rows, cols))
-    framed = cv2.copyMakeBorder(image, RIM_PX, below, RIM_PX, right, cv2.BORDER_REFLECT_101)
-    tensor = to_tensor(framed.astype(np.uint8, copy=False))
-    logits = network.logits(network_input(tensor[None], device))[0].float().cpu().numpy()
-    inner: Float32 = logits[RIM_PX : RIM_PX + rows, RIM_PX : RIM_PX + cols]
-    return inner
 
 
 def drawn_examples(
@@ -60,9 +44,13 @@ def drawn_examples(
 
 
 def calibrated_student(
-    checkpoint: Checkpoint, examples: Sequence[CalibrationPhotograph], measured_on: str
+    checkpoint: Checkpoint,
+    examples: Sequence[CalibrationPhotograph],
+    measured_on: str,
+    device: Device,
 ) -> Checkpoint:
-    """Return a checkpoint with calibrated P(crack), from photographs with its own logits.
+    """Return a checkpoint with calibrated P(crack) and a prescreen, from photographs with its own
+    logits.
 
     Its record has the scale and bias that all calibrations together gave to the logits as trained.
     Without a photograph with exact labels that shows a crack, or if the logits do not rise with the
@@ -81,10 +69,13 @@ def calibrated_student(
     }
     network = cast(Student, checkpoint.build())
     network.scale_logits(found.scale, found.bias)
+    network.to(device.torch)
+    threshold = found.record["threshold"]
+    prescreen = fit_prescreen(network, [each.image for each in examples], threshold, device)
     reliability = {name: asdict(each) for name, each in found.reliability.items()}
     return replace(
         checkpoint,
-        state=network.state_dict(),
-        calibration=found.record | both,
+        state={name: value.cpu() for name, value in network.state_dict().items()},
+        calibration=found.record | both | {"prescreen": prescreen},
         history=checkpoint.history | {"reliability": reliability},
     )

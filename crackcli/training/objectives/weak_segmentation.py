@@ -218,12 +218,14 @@ class WeakSegmentation(Objective[Student]):
         network = cast(Student, checkpoint.build()).to(self.device.torch)
         crack_free = [item for item in held_out if item.label == 0]
         chosen = Random(self.config.seed).sample(crack_free, min(CALIBRATED_BY, len(crack_free)))
-        return calibrated_student(
-            checkpoint, drawn_examples(chosen, network, self.device), DRAWN_CRACKS
-        )
+        examples = drawn_examples(chosen, network, self.device)
+        return calibrated_student(checkpoint, examples, DRAWN_CRACKS, self.device)
 
     def calibrated_as_before(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Return a checkpoint with the calibration of the network that training began with."""
+        """Return a checkpoint with the calibration of the network that training began with.
+
+        It has no prescreen, which belongs to the context of the earlier weights.
+        """
         if self.config.start_from is None:
             return checkpoint
         earlier = Checkpoint.read(self.config.start_from)
@@ -233,7 +235,7 @@ class WeakSegmentation(Objective[Student]):
         return replace(
             checkpoint,
             state=network.state_dict(),
-            calibration=earlier.calibration,
+            calibration=earlier.calibration and earlier.calibration | {"prescreen": None},
             history=checkpoint.history | raised,
         )
 
