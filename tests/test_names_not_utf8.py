@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from fakes import LocalEngine, wall
 from walls import crackcli
 
 from crackcli.datasets.folders import list_photographs
+from crackcli.datasets.pixel_labels import find_sets
 from crackcli.files import utf8_path, write_json
 from crackcli.inference import opening
 from crackcli.rasters.reader import inspect
@@ -127,3 +129,14 @@ def test_json_keeps_their_bytes(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {
         LATIN: [SOUTH, "größe"]
     }
+
+
+def test_a_mask_of_labels_is_read(folder):
+    labels = np.zeros((96, 130), np.uint8)
+    labels[20:60, 60:66] = 255
+    write(folder / "images" / f"{LATIN}.png", wall(96, 130))
+    write(folder / "masks" / f"{LATIN}.png", labels)
+
+    (found,) = find_sets(folder)
+
+    assert [item.label_values().sum() for item in found.photographs] == [40 * 6 * 255]

@@ -70,6 +70,18 @@ def test_a_photograph_without_a_mask_is_skipped_with_a_warning(folder, caplog):
     assert "walls: 1 of 4 photographs skipped; no mask" in caplog.text
 
 
+def test_files_of_storage_boxes_are_no_photographs(folder, caplog):
+    caplog.set_level("INFO")
+    for name in ("images", "masks", "no_crack"):
+        (folder / "walls" / name / "._a.jpg").write_bytes(b"\0\5\x16\7")
+        write(folder / "walls" / name / "@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg", 90)
+
+    (walls,) = find_sets(folder / "walls")
+
+    assert names(walls.photographs) == ["a.jpg", "b.jpg", "c.jpg", "d.png"]
+    assert "images: skipped: hidden files: 1 (._a.jpg)" in caplog.text
+
+
 def test_the_limit_counts_photographs_of_each_folder(folder):
     (walls,) = find_sets(folder / "walls", limit=1)
 

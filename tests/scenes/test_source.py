@@ -47,6 +47,19 @@ def test_photographs_and_results_can_be_moved_together(survey, tmp_path_factory)
     assert statuses(moved / "out") == {"day1": "measured", "day2": "measured"}
 
 
+def test_a_thumbnail_is_not_taken_for_the_photograph(survey):
+    path = survey / "day1" / "day1.png"
+    thumbnail = survey / "archive" / "thumbnails" / "day1.png"
+    thumbnail.parent.mkdir(parents=True)
+    cv2.imwrite(str(thumbnail), wall(48, 65))
+    out = survey / "out"
+
+    assert find_photograph(out, Scene.read(out / "day1"), survey / "archive").samefile(path)
+    path.unlink()
+    with pytest.raises(InputError, match="does not exist; bring it back"):
+        find_photograph(out, Scene.read(out / "day1"), survey / "archive")
+
+
 def test_photographs_that_were_moved_are_found_in_a_folder_of_the_user(survey):
     archive = survey / "archive" / "2026"
     archive.mkdir(parents=True)
