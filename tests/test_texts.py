@@ -61,7 +61,7 @@ def test_scenes_have_names_without_control_characters_and_none_of_ours(tmp_path)
     found = find_rasters([tmp_path])
 
     assert found.failures == []
-    names = {page.path.name: name for name, page in found.rasters.items()}
+    names = {page.path.name: name for name, page in found.named().items()}
     assert names["a\x1b[31m.png"] == "a_[31m"
     assert names["b\rc.png"] == "b_c"
     assert names["=1.png"] == "=1"

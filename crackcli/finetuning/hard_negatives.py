@@ -166,16 +166,17 @@ def mine(
     """
     record = MiningRecord.open(folder, {"model_sha256": engine.facts.model_sha256, "seed": seed})
     inputs = find_rasters(folders)
+    rasters = inputs.named()
     for failure in inputs.failures:
         log.warning("skipped: %s", failure.message)
     for kind in describe(inputs.skipped):
         log.info("skipped: %s", kind)
     found: list[LabelledImage] = []
     photographs: list[NegativePhotograph] = []
-    for number, (name, (path, page)) in enumerate(inputs.rasters.items()):
+    for number, (name, (path, page)) in enumerate(rasters.items()):
 
         def report(fraction: float, number: int = number, name: str = name) -> None:
-            progress((number + fraction) / len(inputs.rasters), f"classifying {name}")
+            progress((number + fraction) / len(rasters), f"classifying {name}")
 
         try:
             info = inspect(path, page=page)

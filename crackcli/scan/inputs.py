@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crackcli.errors import InputError
+from crackcli.errors import InputError, SomeInputsFailed
 from crackcli.rasters.access.folders import MASKS, Listing, list_folder
 from crackcli.rasters.access.opening import check_exists
 from crackcli.rasters.access.pages import Page, pages_of
@@ -28,14 +28,28 @@ class Failure:
     exit_code: int
 
 
+def exit_code(scenes: int, failures: Sequence[Failure]) -> int:
+    """Return 0 if all inputs were scanned, 3 if some were, else the code of the failures."""
+    codes = {failure.exit_code for failure in failures}
+    if len(codes) == 1 and not scenes:
+        return codes.pop()
+    return SomeInputsFailed.exit_code if failures else 0
+
+
 @dataclass
 class Inputs:
-    """The photographs to scan by the names of their scenes, the sources that cannot be found, and
-    what was skipped, by kind."""
+    """The photographs to scan, the sources that cannot be found, and what was skipped, by kind."""
 
-    rasters: dict[str, Page] = field(default_factory=dict)
+    photographs: list[Photograph] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     skipped: dict[str, list[Path]] = field(default_factory=dict)
+
+    def named(self, out: Path | None = None, bands: tuple[int, ...] = ()) -> dict[str, Page]:
+        """Return the photographs by the names of their scenes (`crackcli.scan.scene_names`).
+
+        ``out`` is the output folder, whose scenes keep their names; it must be locked.
+        """
+        return name_scenes(self.photographs, out, bands)
 
 
 def find_rasters(
@@ -43,15 +57,13 @@ def find_rasters(
     out: Path | None = None,
     *,
     recurse: bool = True,
-    bands: tuple[int, ...] = (),
     page: int | None = None,
 ) -> Inputs:
     """Find the photographs of ``sources``: the files, those in folders and their subfolders.
 
-    A file stands for each of its full-size pages, or for that one ``page``.
-    ``out`` is the output folder, whose scenes keep their names (`crackcli.scan.scene_names`).
-    Links to one file count once. The files that a VRT among the photographs refers to are
-    skipped: it stands for them.
+    A file stands for each of its full-size pages, or for that one ``page``. ``out`` is the output
+    folder, which is not searched. Links to one file count once. The files that a VRT among the
+    photographs refers to are skipped: it stands for them.
     """
     found = Inputs()
     listing = Listing()
@@ -83,12 +95,11 @@ def find_rasters(
     warn_of_masks(listing)
     for tile in tiles_of_mosaics({real: path for real, (path, _) in files.items()}):
         listing.skip("tiles that a VRT refers to", files.pop(tile)[0])
-    photographs = [
+    found.photographs = [
         Photograph(each, within)
         for path, within in files.values()
         for each in (pages_of(path) if page is None else [Page(path, page)])
     ]
-    found.rasters = name_scenes(photographs, out, bands)
     found.skipped = listing.skipped
     return found
 

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from crackcli.errors import InputError
 from crackcli.files import WORK
 from crackcli.rasters.access.pages import Page
-from crackcli.rasters.reader import inspect
+from crackcli.rasters.reader import inspect_header
 from crackcli.scenes.scene import readable_scenes
 from crackcli.scenes.source import listed_sources
 from crackcli.texts import clean_name
@@ -82,8 +83,8 @@ def name_scenes(
 ) -> dict[str, Page]:
     """Return the photographs by the names of their scenes, in the order given.
 
-    ``out`` is the output folder, whose scenes keep their names. Names that differ only in case
-    count as equal, as some file systems treat them so.
+    ``out`` is the output folder, whose scenes keep their names. Names that some file
+    systems treat as equal count as equal (`key_of`).
     """
     held = {} if out is None else held_names(out)
     owners = {one.photograph.key: one.name for one in held.values() if one.photograph is not None}
@@ -100,7 +101,7 @@ def name_scenes(
     for photograph in others:
         likely = [joined(photograph.page.stem)]
         likely += itertools.islice(photograph.names(twin=False), LIKELY)
-        holders = [held[name.casefold()] for name in likely if name.casefold() in held]
+        holders = [held[key_of(name)] for name in likely if key_of(name) in held]
         free = [one for one in holders if one.name not in named]
         moved = find_moved(photograph.page, free, bands)
         if moved is None:
@@ -111,14 +112,20 @@ def name_scenes(
             named[moved] = photograph
     while left:
         wanted = {photograph: next(names) for photograph, names in left.items()}
-        taken = Counter(name.casefold() for name in [*named, *wanted.values()])
+        taken = Counter(key_of(name) for name in [*named, *wanted.values()])
         for photograph, name in wanted.items():
-            key = name.casefold()
+            key = key_of(name)
             if taken[key] == 1 and key not in held and not is_ours(name):
                 named[name] = photograph
                 del left[photograph]
     order = {photograph: name for name, photograph in named.items()}
     return {order[photograph]: photograph.page for photograph in photographs}
+
+
+def key_of(name: str) -> str:
+    """Return what two names have in common if they differ only in case, or in composed and
+    decomposed letters."""
+    return normalize("NFC", name).casefold()
 
 
 def is_ours(name: str) -> bool:
@@ -131,14 +138,14 @@ def find_moved(page: Page, scenes: Sequence[Held], bands: tuple[int, ...]) -> st
     if not scenes:
         return None
     try:
-        digest = inspect(page.path, bands, page.number).digest
+        digest = inspect_header(page.path, bands, page.number).digest
     except InputError:
         return None
     return next((scene.name for scene in scenes if scene.sha256 == digest), None)
 
 
 def held_names(out: Path) -> Mapping[str, Held]:
-    """Return the finished scenes of an output folder by their names in small letters."""
+    """Return the finished scenes of an output folder by the keys of their names."""
     try:
         listed = listed_sources(out)
     except InputError:
@@ -150,7 +157,7 @@ def held_names(out: Path) -> Mapping[str, Held]:
         if record.source_path is not None:
             source = out / record.source_path
         photograph = None if source is None else Photograph(Page(source, record.page))
-        held[scene.name.casefold()] = Held(scene.name, photograph, record.source_sha256)
+        held[key_of(scene.name)] = Held(scene.name, photograph, record.source_sha256)
     return held
 
 

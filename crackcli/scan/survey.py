@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from crackcli.rasters.access.pages import Page
 from crackcli.rasters.reader import MIN_SIDE_PX
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
 from crackcli.registry import find_method
-from crackcli.scan.inputs import Failure, Inputs, find_rasters
+from crackcli.scan.inputs import Failure, Inputs, exit_code, find_rasters
 from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scan.raster import ScanSummary, ScanTask, scan_raster
 from crackcli.scan.survey_progress import SurveyProgress
@@ -84,10 +84,7 @@ class SurveyResult:
         """0 if all inputs were scanned, 3 if some were, otherwise the code of the failures."""
         if self.stopped is not None:
             return self.stopped
-        if not self.failures:
-            return 0
-        codes = {failure.exit_code for failure in self.failures}
-        return 3 if self.scenes or len(codes) > 1 else codes.pop()
+        return exit_code(len(self.scenes), self.failures)
 
 
 def scan_survey(
@@ -101,7 +98,6 @@ def scan_survey(
     `OutputError` if the output folder cannot be written, which ends the run.
     """
     found = find_inputs(task)
-    rasters = found.rasters
     result = SurveyResult(skipped=rows(found.skipped))
 
     def fail(failure: Failure) -> None:
@@ -110,7 +106,7 @@ def scan_survey(
 
     for failure in found.failures:
         fail(failure)
-    if not rasters:  # so neither a model is loaded nor a folder made
+    if not found.photographs:  # so neither a model is loaded nor a folder made
         return result
     if not task.overwrite:
         refuse_other_run(task.output / "run.json")
@@ -124,6 +120,7 @@ def scan_survey(
         log.info("model: %s (%s); crackcli models lists others", name, engine.facts.licence)
 
     with lock_folder(task.output):
+        rasters = found.named(task.output, task.bands)  # by what other runs have left there
         try:
             shares = SurveyProgress(progress, rasters.values())
             for name, photograph in rasters.items():
@@ -142,21 +139,9 @@ def scan_survey(
                 )
 
                 scanned = False
-                try:
+                with failing(source, fail):
                     result.scenes.append(scan_raster(one, scorer, shares.of(photograph)))
                     scanned = result.scenes[-1].status != "unchanged"
-                except OutputError as error:
-                    if not isinstance(error, InTheWay):
-                        raise
-                    fail(Failure(source, str(error), error.exit_code))
-                except CrackError as error:
-                    fail(Failure(source, str(error), error.exit_code))
-                except MemoryError:
-                    fail(Failure(source, NO_MEMORY.format(source), OutOfMemory.exit_code))
-                except Exception as error:
-                    if os.environ.get("CRACKCLI_TRACEBACK"):
-                        raise
-                    fail(Failure(source, unforeseen(source, error), CrackError.exit_code))
                 shares.end(photograph, scanned=scanned)
                 write_run(task, scorer, result)
         except (OutputError, Interrupted) as stop:
@@ -201,9 +186,27 @@ def is_all_excluded(one: ScanSummary) -> bool:
 
 def find_inputs(task: SurveyTask) -> Inputs:
     """Return the photographs of a task, and what was skipped."""
-    return find_rasters(
-        task.sources, task.output, recurse=task.recurse, bands=task.bands, page=task.page
-    )
+    return find_rasters(task.sources, task.output, recurse=task.recurse, page=task.page)
+
+
+@contextlib.contextmanager
+def failing(source: Path, fail: Callable[[Failure], None]) -> Iterator[None]:
+    """Hand an error about one input to ``fail``, so that the others are done; raise an
+    `OutputError`, unless it is about files in the way of this one."""
+    try:
+        yield
+    except OutputError as error:
+        if not isinstance(error, InTheWay):
+            raise
+        fail(Failure(source, str(error), error.exit_code))
+    except CrackError as error:
+        fail(Failure(source, str(error), error.exit_code))
+    except MemoryError:
+        fail(Failure(source, NO_MEMORY.format(source), OutOfMemory.exit_code))
+    except Exception as error:
+        if os.environ.get("CRACKCLI_TRACEBACK"):
+            raise
+        fail(Failure(source, unforeseen(source, error), CrackError.exit_code))
 
 
 def warn_of_report(out: Path, scenes: Sequence[ScanSummary]) -> None:

@@ -194,7 +194,7 @@ def test_a_dry_run_leaves_no_files_and_reports_the_failures_of_a_scan(engine, tm
     scan_survey(asked, on_failure=heard.append)
     assert sorted(map(str, told)) == sorted(map(str, heard))
     assert len(told) == 2
-    assert found.exit_code == 0
+    assert found.exit_code == 3
     assert [scene.scene for scene in found.scenes] == ["a"]
     assert found.scenes[0].blocks == 5 * 6
     assert found.assumption.tiles_gated == LIKELY_GATED

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from unicodedata import normalize
 
 import cv2
 import pytest
@@ -126,7 +127,7 @@ def test_a_link_to_a_photograph_is_not_scanned_again(tmp_path):
 
     found = find_rasters([tmp_path / "in"])
 
-    assert len(found.rasters) == 1
+    assert len(found.named()) == 1
     assert len(found.skipped["links to photographs found before"]) == 2
 
 
@@ -134,10 +135,10 @@ def test_a_scene_is_named_after_its_subfolders_whatever_else_there_is(tmp_path):
     for path in ("wall.png", "north/wall.png", "north/upper/wall.png", "south/tower.png"):
         photograph(tmp_path / "in" / path)
 
-    found = find_rasters([tmp_path / "in"]).rasters
+    found = find_rasters([tmp_path / "in"]).named()
 
     assert list(found) == ["wall", "north_wall", "north_upper_wall", "south_tower"]
-    assert list(find_rasters([tmp_path / "in"], recurse=False).rasters) == ["wall"]
+    assert list(find_rasters([tmp_path / "in"], recurse=False).named()) == ["wall"]
 
 
 def test_results_inside_the_folder_are_not_scanned(tmp_path):
@@ -154,17 +155,29 @@ def test_names_that_are_equal_when_joined_get_more_folders(tmp_path):
     for path in ("a_b/c.png", "a/b_c.png", "A/B_C.png"):
         photograph(tmp_path / "in" / path)
 
-    found = find_rasters([tmp_path / "in"]).rasters
+    found = find_rasters([tmp_path / "in"]).named()
 
     assert len(found) == len({name.casefold() for name in found}) == 3
     assert "in_a_b_c_png" not in found  # a suffix tells nothing here
+
+
+def test_composed_and_decomposed_letters_are_told_apart(tmp_path):
+    """Some file systems take both names for one."""
+    for name in ("gro\u0308sse.png", "gr\u00f6sse.png"):
+        photograph(tmp_path / "wall.png").rename(tmp_path / name)
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("this file system does")
+
+    found = find_rasters([tmp_path]).named()
+
+    assert len({normalize("NFC", name) for name in found}) == 2
 
 
 def test_the_same_folders_in_two_places_get_names_of_their_own(tmp_path):
     for folder in ("1/a", "2/a"):
         photograph(tmp_path / folder / "wall.png")
 
-    found = find_rasters([tmp_path / "1/a", tmp_path / "2/a"]).rasters
+    found = find_rasters([tmp_path / "1/a", tmp_path / "2/a"]).named()
 
     assert list(found) == ["1_a_wall", "2_a_wall"]
 
@@ -173,18 +186,18 @@ def test_names_that_differ_in_unprintable_characters_only_are_told_apart(tmp_pat
     for name in ("a\x1b.png", "a\x07.png", "a_.png"):
         photograph(tmp_path / "wall.png").rename(tmp_path / name)
 
-    found = find_rasters([tmp_path]).rasters
+    found = find_rasters([tmp_path]).named()
 
     assert len(found) == 3
     assert all(name.isprintable() for name in found)
-    assert found == find_rasters([tmp_path]).rasters
+    assert found == find_rasters([tmp_path]).named()
 
 
 def test_a_long_path_gives_a_name_that_a_file_system_takes(tmp_path):
     folder = tmp_path / ("n" * 150) / ("m" * 150)
     photograph(folder / "wall.png")
 
-    (name,) = find_rasters([tmp_path]).rasters
+    (name,) = find_rasters([tmp_path]).named()
 
     assert len(name) <= 200
     assert name.endswith("m_wall")
@@ -234,7 +247,7 @@ def test_a_mosaic_stands_for_its_tiles(tmp_path):
 
     found = find_rasters([tmp_path / "in"])
 
-    assert list(found.rasters) == ["all", "other"]
+    assert list(found.named()) == ["all", "other"]
     names = sorted(path.name for path in found.skipped["tiles that a VRT refers to"])
     assert names == ["a.png", "b.png", "part.vrt"]
     result = scan_survey(SurveyTask((tmp_path / "in",), tmp_path / "out"))
@@ -245,4 +258,4 @@ def test_tiles_are_scanned_where_their_mosaic_cannot_be_read(tmp_path):
     photograph(tmp_path / "in/a.png")
     mosaic(tmp_path / "in/all.vrt", "a.png", "missing.png")
 
-    assert list(find_rasters([tmp_path / "in"]).rasters) == ["a", "all"]
+    assert list(find_rasters([tmp_path / "in"]).named()) == ["a", "all"]

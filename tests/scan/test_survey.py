@@ -33,7 +33,7 @@ def photograph(path, seed=0):
 def names(*sources):
     found = find_rasters(sources)
     assert found.failures == []
-    return {name: page.path.name for name, page in found.rasters.items()}
+    return {name: page.path.name for name, page in found.named().items()}
 
 
 def test_a_scene_is_named_after_the_stem_of_its_file(tmp_path):

@@ -15,7 +15,7 @@ from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crackcli.errors import CrackError, InputError
+from crackcli.errors import InputError
 from crackcli.inference.strips import StripScorer
 from crackcli.inference.views import View
 from crackcli.progress import Progress, ignore
@@ -33,11 +33,11 @@ from crackcli.scan.dry_run.workload import (
     sample_data_share,
 )
 from crackcli.scan.fingerprint import fingerprint
-from crackcli.scan.inputs import Failure
+from crackcli.scan.inputs import Failure, exit_code
 from crackcli.scan.process_memory import MB, resident_mb
 from crackcli.scan.raster import ScanTask
 from crackcli.scan.remaining_work import TO_MASK, UNCHANGED, RemainingWork, remaining_work
-from crackcli.scan.survey import SurveyTask, find_inputs, opened
+from crackcli.scan.survey import SurveyTask, failing, find_inputs, opened
 from crackcli.scenes.areas.survey_areas import SurveyAreas
 from crackcli.scenes.scene import Scene, finished_folders
 
@@ -132,12 +132,12 @@ def estimate_survey(
     """Predict the cost of `crackcli.scan.survey.scan_survey` with the same task.
 
     Inputs that cannot be opened are failures, as there; damage further inside a file shows only
-    when it is scanned. The exit code is 0 unless there is nothing to scan.
+    when it is scanned. The exit code is that of a scan with these failures.
     """
     imported = time.process_time()  # mostly spent on imports so far
     areas = SurveyAreas.read(task.areas)
     inputs = find_inputs(task)
-    rasters, skipped = inputs.rasters, rows(inputs.skipped)
+    rasters, skipped = inputs.named(task.output, task.bands), rows(inputs.skipped)
     failures: list[Failure] = []
 
     def fail(failure: Failure) -> None:
@@ -149,17 +149,13 @@ def estimate_survey(
     known: dict[str, RasterInfo] = {}
     for number, (name, (source, page)) in enumerate(rasters.items()):
         progress(INSPECTED * number / len(rasters), source.name)
-        try:
+        with failing(source, fail):
             whole = inspect_header(source, task.bands, page)
             excluded = excluded_areas(areas, whole, task.output / name, task.hints)
             known[name] = whole.excluding(excluded)
-        except CrackError as error:
-            fail(Failure(source, str(error), error.exit_code))
     if not known:
-        codes = {failure.exit_code for failure in failures}
-        return SurveyEstimate(
-            failures=failures, skipped=skipped, exit_code=codes.pop() if len(codes) == 1 else 3
-        )
+        code = exit_code(scenes=0, failures=failures)
+        return SurveyEstimate(failures=failures, skipped=skipped, exit_code=code)
 
     began = clock()
     scorer, core_px = opened(task)
@@ -175,10 +171,8 @@ def estimate_survey(
         progress(CALIBRATED + (1 - CALIBRATED) * number / len(known), info.path.name)
         folder, again = task.output / name, task.overwrite
         one = ScanTask(info.path, folder, masking, core_px, task.zooms, overwrite=again)
-        try:
+        with failing(info.path, fail):
             scenes.append(estimator.estimate(one, info))
-        except CrackError as error:
-            fail(Failure(info.path, str(error), error.exit_code))
     return SurveyEstimate(
         scenes=scenes,
         failures=failures,
@@ -191,6 +185,7 @@ def estimate_survey(
         result_mb=sum((each.result_mb for each in scenes), NONE),
         work_mb=max((each.work_mb for each in scenes), key=lambda each: each.cracked, default=NONE),
         free_mb=free_mb(task.output),
+        exit_code=exit_code(len(scenes), failures),
     )
 
 
