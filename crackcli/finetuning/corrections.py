@@ -25,7 +25,7 @@ from crackcli.finetuning.reviews import ReviewedCrack
 from crackcli.inference.tile_map import BLOCK_PX, Place, TileProbabilities
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import RasterInfo, read_windows
-from crackcli.rasters.score_mask import CRACK, Band
+from crackcli.rasters.score_mask import Band
 from crackcli.rasters.writing.images import write_png
 from crackcli.report.verdicts import ACCEPTED, REJECTED
 from crackcli.scenes.scene import Scene
@@ -152,8 +152,8 @@ def window_box(window: Window) -> shapely.Polygon:
 
 
 def ordinary_patches(photograph: ReviewedPhotograph, most: int, rng: Generator) -> list[Patch]:
-    """Return up to ``most`` tiles, without overlap, in which neither the model nor the report finds
-    a crack."""
+    """Return up to ``most`` tiles, without overlap and without nodata, in which neither the model
+    nor the report finds a crack."""
     tiles = photograph.tiles
     reported = shapely.STRtree([crack.line for crack in photograph.cracks])
     highest = ORDINARY_BELOW * tiles.cracked_from
@@ -162,8 +162,8 @@ def ordinary_patches(photograph: ReviewedPhotograph, most: int, rng: Generator) 
     with Band(photograph.scene.mask) as mask:
         for place in tiles.apart(low, len(low)):
             window = tiles.window(place)
-            marked = (mask.read(window) == CRACK).any()
-            if not marked and not len(reported.query(window_box(window), "intersects")):
+            unknown_or_marked = mask.read(window).any()  # nodata or excluded, or crack
+            if not unknown_or_marked and not len(reported.query(window_box(window), "intersects")):
                 windows.append(window)
             if len(windows) == most:
                 break
