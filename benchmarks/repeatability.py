@@ -27,7 +27,7 @@ import numpy as np
 from second_photograph import camera, campaigns, changes, round_of, shoot
 
 from crackcli.comparison.campaign import Campaign
-from crackcli.comparison.changes import Change
+from crackcli.comparison.change import Change
 
 SIDE_PX = 640  # of a copy
 MIN_LENGTH_PX, MIN_COMMON, ALIKE = 60, 0.5, 0.8

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from crackcli.comparison.campaign import Campaign, Report
-from crackcli.comparison.changes import Change, CompareTask, compare, decided
-from crackcli.comparison.significance import critical_p
+from crackcli.comparison.change import Change, CompareTask, decided
+from crackcli.comparison.changes import compare
+from crackcli.comparison.evidence.significance import critical_p
 from crackcli.scenes.scene import finished_scenes
 
 TILT_DEG, ROLL_DEG, ZOOM, SHIFT_PX = 6.0, 4.0, 0.06, 8.0  # largest differences of position

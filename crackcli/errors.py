@@ -65,6 +65,12 @@ class UnsupportedLayer(ModelError, TypeError):
         )
 
 
+class ConditionMet(CrackError):
+    """A change meets a condition of ``crackcli compare --fail-on``; all files are written."""
+
+    exit_code = 10
+
+
 class OutputError(CrackError, OSError):
     """A result cannot be written: no permission, no space, or a path that is in the way."""
 

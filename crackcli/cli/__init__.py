@@ -30,8 +30,8 @@ from crackcli.registry import EXTRAS
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 unexpected error, 2 wrong usage or missing package, 3 some inputs "
-    "failed, 4 unreadable input, 5 device not usable, 6 model does not fit, 73 output cannot be "
-    "written, 75 output in use, 130 and 143 interrupted."
+    "failed, 4 unreadable input, 5 device not usable, 6 model does not fit, 10 a change "
+    "meets --fail-on, 73 output cannot be written, 75 output in use, 130 and 143 interrupted."
 )
 
 RETRY_S = 0.05  # after which a signal is sent again; a log call takes far less

@@ -1,17 +1,20 @@
 """crackcli compare: from two reports of the same surface to the changes between them."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crackcli.cli import options
 from crackcli.cli.logs import configure_logging, tell
-from crackcli.errors import SomeInputsFailed
+from crackcli.errors import ConditionMet, SomeInputsFailed
+from crackcli.texts import first_names
 
 if TYPE_CHECKING:
     from crackcli.comparison.write import SceneChanges
+    from crackcli.report.tables.columns import Row
 
 
 def compare(
@@ -21,6 +24,24 @@ def compare(
     tolerance_px: options.TolerancePx = 5.0,
     grown_length_px: options.GrownLengthPx = 10.0,
     grown_width_px: options.GrownWidthPx = 0.5,
+    dates: Annotated[
+        str | None,
+        typer.Option(
+            "--dates",
+            metavar="DATE,DATE",
+            help="Dates of the campaigns, as 2024-05-01,2026-05-04 \\[default: EXIF, names].",
+            show_default=False,
+        ),
+    ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-on",
+            metavar="CONDITION",
+            help='Exit code 10 if a change meets it, as "d_width_max_mm > 0.2"; repeatable.',
+            show_default=False,
+        ),
+    ] = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     as_json: options.AsJson = False,
@@ -28,18 +49,21 @@ def compare(
     """Match the cracks of two campaigns and write changes.csv and changes.geojson.
 
     BEFORE and AFTER each contain a scan and its report, on the same pixel grid. Scenes match by
-    name, or if there is only one on either side. A crack is new, grown, stable or gone; cracks that
-    split or merged are one change. Lines that both reports classify as joints are counted
-    separately, unless they became much longer or wider.
+    name, or if there is only one on either side. A crack is new, grown, shrunk, stable or gone, or
+    hidden if the other photograph could not have shown it; cracks that split or merged are one
+    change. Lines that both reports classify as joints are counted separately, unless they became
+    much longer or wider.
 
-    Widths are compared only if both were measured in the same way: on the photograph or on the
-    mask, and with the same --tone. Scans with different models or detection options are compared
-    with a warning.
+    Differences are measured on the stretch that both photographs show, each with its uncertainty.
+    They are significant if they are beyond the limit at 5 %, by the procedure of Benjamini and
+    Hochberg over all cracks. Widths are compared only if both were measured on the photograph with
+    the same --tone. Scans with different models or detection options are compared with a warning.
 
         crackcli compare 2024/out 2026/out
-        crackcli compare 2024/out 2026/out -o changes --tolerance-px 8
+        crackcli compare 2024/out 2026/out -o changes --dates 2024-05-01,2026-05-04
+        crackcli compare 2024/out 2026/out --fail-on "d_width_max_mm > 0.2 and significant == true"
     """
-    from crackcli.comparison import CompareTask, write_comparison
+    from crackcli.comparison import CompareTask, Condition, parse_dates, write_comparison
 
     configure_logging(quiet=quiet, verbose=verbose)
     task = CompareTask(
@@ -49,6 +73,8 @@ def compare(
         tolerance_px=tolerance_px,
         grown_length_px=grown_length_px,
         grown_width_px=grown_width_px,
+        dates=tuple(parse_dates(dates.split(",") if dates else [], campaigns=2)),
+        fail_on=tuple(Condition.parse(text) for text in fail_on or ()),
     )
     summary = write_comparison(task)
 
@@ -62,6 +88,9 @@ def compare(
             f"{named(scene)}: {scene.new} new, {scene.grown} grown, {scene.shrunk} shrunk, "
             f"{scene.stable} stable, {scene.gone} gone, {scene.hidden} hidden"
         )
+    if not quiet:
+        for line in table(summary.most_significant):
+            tell(line)
     for name, error in summary.failed.items():
         tell(f"Error: {name}: {error}")
     if summary.failed:
@@ -69,6 +98,32 @@ def compare(
         raise SomeInputsFailed(
             f"{len(summary.failed)} of {scenes} scenes could not be compared; the others are done"
         )
+    if summary.alarms:
+        met = "; ".join(f"{text}: {first_names(ids)}" for text, ids in summary.alarms.items())
+        raise ConditionMet(f"--fail-on {met}; look at these changes")
+
+
+def table(rows: "list[Row]") -> Iterator[str]:
+    """Yield the most significant changes as lines of a table: what changed, and by how much."""
+    if not rows:
+        return
+    lines = [("significant change", "kind", "largest width", "length", "cracks")]
+    for row in rows:
+        cracks = [*row["ids_before"], "->", *row["ids_after"]]
+        widest, length = (measured(row, name) for name in ("width_max", "length"))
+        lines.append((row["change_id"], row["kind"], widest, length, " ".join(cracks)))
+    wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        yield "  ".join(f"{cell:{size}}" for cell, size in zip(line, wide, strict=True)).rstrip()
+
+
+def measured(row: "Row", name: str) -> str:
+    """Return a difference with its uncertainty and unit; empty if it is unknown."""
+    unit = "px" if row[f"d_{name}_mm"] is None else "mm"
+    value, unc = row[f"d_{name}_{unit}"], row[f"d_{name}_unc_{unit}"]
+    if value is None:
+        return ""
+    return f"{value:+.2f}" + ("" if unc is None else f" ± {unc:.2f}") + f" {unit}"
 
 
 def named(scene: "SceneChanges") -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackcli.arrays import Bools, Float64
-from crackcli.comparison.samples import Samples, sample_lines
-from crackcli.comparison.visibility import Visibility
+from crackcli.comparison.evidence.samples import Samples, sample_lines
+from crackcli.comparison.evidence.visibility import Visibility
 from crackcli.cracks.widths import MASK_METHOD
 from crackcli.errors import InputError
 from crackcli.report.formats.csv import read_rows

@@ -6,6 +6,7 @@ in the name of the scene, else from the names of the folders that contain it: 20
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -108,13 +109,11 @@ def date_of(scene: Scene) -> SurveyDate | None:
     return next((found for part in folders[::-1] if (found := SurveyDate.parse(part))), None)
 
 
-def interval_of(
-    before: Scene, after: Scene, given: tuple[SurveyDate, SurveyDate] | None
-) -> Interval | None:
+def interval_of(before: Scene, after: Scene, given: Sequence[SurveyDate] = ()) -> Interval | None:
     """Return the interval between two scenes; None if a date is unknown, or if they are not in
     order of time."""
-    dates = given or (date_of(before), date_of(after))
-    if dates[0] is None or dates[1] is None:
+    first, last = given or (date_of(before), date_of(after))
+    if first is None or last is None:
         return None
-    interval = Interval(dates[0], dates[1])
+    interval = Interval(first, last)
     return interval if interval.days > 0 else None

@@ -2,8 +2,8 @@
 
 Both campaigns show the same surface and have a report. Cracks that belong together by
 `crackcli.cracks.matching` make one `Change`, so a crack that became two is neither new nor gone.
-Changes are measured on the stretch that both photographs show (`crackcli.comparison.stretch`), and
-tested together, over all scenes (`crackcli.comparison.significance`).
+Changes are measured on the stretch that both photographs show, and tested together, over all scenes
+(`crackcli.comparison.evidence`).
 
 Joints are counted separately (`SceneChanges`): a match is one of joints if joints make up most of
 its length in both reports, or in the only one that contains it. It counts as a crack if it grew by
@@ -15,7 +15,7 @@ else the difference would be one of methods.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unicodedata import normalize
@@ -31,11 +31,14 @@ from crackcli.comparison.campaign import (
     report_differences,
     scan_differences,
 )
-from crackcli.comparison.changes import Change, CompareTask, compare, decided
+from crackcli.comparison.change import Change, CompareTask, decided
+from crackcli.comparison.changes import compare
+from crackcli.comparison.columns import COLUMNS
+from crackcli.comparison.conditions import alarms
 from crackcli.comparison.dates import Interval, interval_of
-from crackcli.comparison.rows import COLUMNS, row_of
-from crackcli.comparison.samples import Alignment, SameGrid
-from crackcli.comparison.significance import critical_p
+from crackcli.comparison.evidence.samples import Alignment, SameGrid
+from crackcli.comparison.evidence.significance import critical_p
+from crackcli.comparison.rows import row_of
 from crackcli.errors import InputError
 from crackcli.files import lock_folder, write_csv
 from crackcli.outputs import Record, publish, work_folder
@@ -49,6 +52,7 @@ log = logging.getLogger(__name__)
 
 CHANGES, RECORD = "changes", "changes.json"
 RETIRED = tuple(f"{CHANGES}{suffix}" for suffix in SUFFIXES)
+MOST = 12  # significant changes in the summary
 KINDS = ("new", "grown", "shrunk", "stable", "gone", "hidden")
 
 
@@ -83,7 +87,9 @@ class ComparisonSummary:
 
     ``critical_p`` is the p-value up to which changes are significant. ``made_apart`` lists, by the
     name of the later scene, the differences between the options of its two scans and reports;
-    ``failed`` has the errors of scenes that could not be compared.
+    ``failed`` has the errors of scenes that could not be compared. ``most_significant`` are rows of
+    up to `MOST` significant changes, the most certain first; ``alarms`` has the ids of the changes
+    that meet each condition of ``fail_on``, by its text.
     """
 
     paths: list[Path] = field(default_factory=list)
@@ -93,6 +99,8 @@ class ComparisonSummary:
     only_after: list[str] = field(default_factory=list)
     made_apart: dict[str, list[str]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    most_significant: list[Row] = field(default_factory=list)
+    alarms: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +195,15 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
         if not compared:
             raise InputError(next(iter(summary.failed.values())))
         compared, critical = decide(compared)
-        summary = replace(summary, critical_p=critical)
-        paths = write_files(work, compared, critical)
+        rows = [scene.rows(critical) for scene in compared]
+        every = [row for own in rows for row in own]
+        summary = replace(
+            summary,
+            critical_p=critical,
+            most_significant=most_significant(every),
+            alarms=alarms(task.fail_on, every),
+        )
+        paths = write_files(work, compared, rows)
         facts = {
             "crackcli_version": __version__,
             "before": task.before,
@@ -230,13 +245,25 @@ def decide(compared: Sequence[ComparedScene]) -> tuple[list[ComparedScene], floa
     ], critical
 
 
-def write_files(work: Path, compared: Sequence[ComparedScene], critical: float) -> list[Path]:
-    """Write the tables and maps of all scenes into the folder ``work``; return their paths."""
+def most_significant(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows of up to `MOST` significant changes, the most certain and largest first."""
+
+    def order(row: Row) -> tuple[float, float, float]:
+        opened, longer = row["d_width_max_px"] or 0.0, row["d_length_px"] or 0.0
+        return row["p_value"], -abs(opened), -abs(longer)
+
+    return sorted((row for row in rows if row["significant"]), key=order)[:MOST]
+
+
+def write_files(
+    work: Path, compared: Sequence[ComparedScene], rows: Sequence[list[Row]]
+) -> list[Path]:
+    """Write the ``rows`` of each scene as tables and maps into the folder ``work``; return their
+    paths."""
     table = work / f"{CHANGES}.csv"
-    rows = [(scene, scene.rows(critical)) for scene in compared]
-    write_csv(table, COLUMNS, (row for _, own in rows for row in own))
+    write_csv(table, COLUMNS, (row for own in rows for row in own))
     with Collections(work, (CHANGES,)) as collections:
-        for scene, own in rows:
+        for scene, own in zip(compared, rows, strict=True):
             shapes = np.array([change.geometry for change in scene.cracks], dtype=object)
             frame = exchange_frame(scene.after.scene, scene.after.scale)
             collections.add(CHANGES, frame, shapes, own)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
-from crackcli.comparison.significance import (
+from crackcli.comparison.evidence.significance import (
     critical_p,
     detection_limit,
     missed,
@@ -61,10 +61,10 @@ def test_uncertainties_follow_how_well_many_cracks_repeat(spread):
     ratios = np.random.default_rng(2).normal(0, spread, 2000)
     ratios[:300] += 20  # those that did change
 
-    assert null_scale(ratios) == pytest.approx(spread, rel=0.25)
+    assert null_scale(ratios) == pytest.approx(min(1, spread), rel=0.25)
 
 
 def test_few_cracks_say_little_about_the_uncertainties():
     assert null_scale(np.zeros(0)) == 1
     assert null_scale(np.array([0.1])) > 0.9
-    assert null_scale(np.array([9.0])) < 5
+    assert null_scale(np.array([9.0])) == 1

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from crackcli.comparison.samples import SameGrid, Samples
-from crackcli.comparison.stretch import compare_stretch, longest_run, partners
-from crackcli.comparison.visibility import Hidden
+from crackcli.comparison.evidence.samples import SameGrid, Samples
+from crackcli.comparison.evidence.stretch import compare_stretch, longest_run, partners
+from crackcli.comparison.evidence.visibility import Hidden
 
 SHOWN = Hidden.SHOWN
 

@@ -5,7 +5,7 @@ import pytest
 import shapely
 from affine import Affine
 
-from crackcli.comparison.visibility import FAINT, Hidden, Visibility, most_common
+from crackcli.comparison.evidence.visibility import FAINT, Hidden, Visibility, most_common
 from crackcli.rasters.reader import RasterInfo
 from crackcli.rasters.writing.cog import write_cog
 from crackcli.scenes.record import SceneRecord
@@ -72,7 +72,7 @@ def test_without_detection_limits_only_place_and_score_count(seen):
 def test_scores_do_not_depend_on_the_tiles_they_are_read_in(seen, monkeypatch):
     points = np.random.default_rng(0).uniform((0, 0), (COLS, ROWS), (300, 2))
     whole = seen.scores(points, 4.0)
-    monkeypatch.setattr("crackcli.comparison.visibility.TILE_PX", 16)
+    monkeypatch.setattr("crackcli.comparison.evidence.visibility.TILE_PX", 16)
 
     np.testing.assert_array_equal(seen.scores(points, 4.0), whole)
 

@@ -6,16 +6,16 @@ procedure of Benjamini and Hochberg (1995) decides over all tests of a compariso
 changes that it calls significant, at most `RATE` are expected to be none. It finds the largest k
 for which k p-values are at most k RATE / m, of m tests; those are significant.
 
-How well two photographs repeat each other differs from pair to pair: by light, lens and distance.
-As most cracks do not change, the differences themselves show it: the uncertainties of widths and
-areas are multiplied by the robust spread of d / u over the cracks of a scene (an empirical null
-distribution; Efron 2004), the less the fewer there are. Where most cracks changed alike, as with
-the temperature, that widens the uncertainties, since a change of the photographs looks the same.
+The stated uncertainties are those of different cameras in different light. Two photographs of one
+camera in one light repeat each other better, and as most cracks do not change, the differences
+themselves show it: the uncertainties of widths and areas are multiplied by the robust spread of
+d / u over the cracks of a scene if that is below 1 (an empirical null distribution; Efron 2004),
+the less the fewer there are.
 
 A crack that only one photograph shows has as its p-value the probability that the other scan
 missed it: by the curve of detection of its width over the detection limit (nine of ten are found at
 the limit; `crackcli.detectability.limits`), times the fraction of missed cracks of which that scan
-shows no trace (`crackcli.comparison.visibility`).
+shows no trace (`crackcli.comparison.evidence.visibility`).
 """
 
 from collections.abc import Iterable
@@ -29,16 +29,16 @@ RATE = 0.05
 FOUND_AT_LIMIT = 0.9
 DETECTION_SLOPE = 2.5  # of the logistic curve over ln(width); that of the student
 WITHOUT_TRACE = 0.1  # of cracks that one scan missed
-PRIOR = 10  # cracks that the stated uncertainties count as, beside those compared
+PRIOR = 20  # cracks that the stated uncertainties count as, beside those compared
 ROBUST = 1.4826  # standard deviation of normal values over their median absolute value
 
 
 def null_scale(ratios: Float64) -> float:
-    """Return the factor by which to multiply uncertainties, given differences over them (N,)."""
+    """Return the factor, 1 at most, of uncertainties, given differences over them (N,)."""
     if not len(ratios):
         return 1.0
     spread = ROBUST * float(np.median(np.abs(ratios)))
-    return float(np.sqrt((PRIOR + len(ratios) * spread**2) / (PRIOR + len(ratios))))
+    return min(1.0, float(np.sqrt((PRIOR + len(ratios) * spread**2) / (PRIOR + len(ratios)))))
 
 
 def p_value(difference: float, sigma: float) -> float:

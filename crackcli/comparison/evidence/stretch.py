@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from crackcli.arrays import Bools, Float64, Int64
-from crackcli.comparison.samples import Samples
-from crackcli.comparison.visibility import CONTINUES
+from crackcli.comparison.evidence.samples import Samples
+from crackcli.comparison.evidence.visibility import CONTINUES
 
 MIN_COMMON = 10  # samples that a common stretch needs
 NOISE_SAMPLES = 10.0  # over which the noise of widths is correlated, cautiously
@@ -82,8 +82,9 @@ def compare_stretch(
 
     ``hidden_before`` is, for each sample of ``before``, the reason why the later photograph could
     not have shown it, and ``hidden_after`` for each sample of ``after`` the same of the earlier
-    photograph (`crackcli.comparison.visibility`). ``window_px`` is the length of the running mean
-    of the largest width, ``alignment_px`` the standard deviation of the alignment per axis.
+    photograph (`crackcli.comparison.evidence.visibility`). ``window_px`` is the length of the
+    running mean of the largest width, ``alignment_px`` the standard deviation of the alignment per
+    axis.
     """
     of_after = partners(after, before, tolerance_px)
     of_before = partners(before, after, tolerance_px)

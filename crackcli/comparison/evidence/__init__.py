@@ -1,0 +1,1 @@
+"""What two photographs say of a crack: samples, common stretch, visibility, significance."""
