@@ -14,7 +14,7 @@ from affine import Affine
 from crackcli.arrays import Float64
 from crackcli.progress import Progress, ignore, part
 from crackcli.registration.alignment import Alignment
-from crackcli.registration.coarse.search import Coarse, find_plane
+from crackcli.registration.coarse.search import ADVICE, Coarse, check_unique, find_plane
 from crackcli.registration.levels import Cracks, Levels, Photograph
 from crackcli.registration.local.accuracy import held_out
 from crackcli.registration.local.crack_sides import CrackSides
@@ -50,6 +50,7 @@ def align(
     coarse = find_plane(*levels, as_homography(start), part(progress, 0, 0.4))
     mapping, matches, knot_px = refine(*levels, coarse, part(progress, 0.4, 0.8))
     progress(0.8, "Checking")
+    check_unique(*levels, mapping, coarse.scale)
     residuals = held_out(matches, levels[0].shape, knot_px)
     progress(1.0, "Checking")
     return Alignment(
@@ -88,9 +89,8 @@ def refine(
             found = patches.found
             if found.sum() < MIN_MATCHES:
                 raise NotAligned(
-                    f"{after.info.path.name}: only {found.sum()} patches of it were found again "
-                    f"in {before.info.path.name}; give photographs of the same part of the wall, "
-                    "both sharp, with an overlap of at least 70 %"
+                    f"{after.info.path}: cannot be aligned with {before.info.path.name}: only "
+                    f"{found.sum()} patches of one were found again in the other; {ADVICE}"
                 )
             points = patches.points[found]
             shift = patches.shift[found]

@@ -52,11 +52,16 @@ class Features:
         return len(self.points)
 
 
-def find_features(level: Level, limit: int) -> Features:
-    """Return up to ``limit`` features of a level, none on cracks or nodata."""
+def find_features(level: Level, limit: int, *, mirrored: bool = False) -> Features:
+    """Return up to ``limit`` features of a level, none on cracks or nodata.
+
+    With ``mirrored``, return those of its mirror image.
+    """
     grey = level.read(Window(0, 0, level.rows, level.cols))
     texture = np.rint(GREY + GAIN * normalised(grey.values, grey.usable)).astype(np.uint8)
     mask = grey.usable.astype(np.uint8)
+    if mirrored:
+        texture, mask = (np.ascontiguousarray(part[:, ::-1]) for part in (texture, mask))
     sift = cv2.SIFT.create(limit, 3, CONTRAST)
     found, descriptors = sift.detectAndCompute(texture, mask)
     if not found:

@@ -1,66 +1,110 @@
-"""Checks whether an alignment could as well be off by one repeat of a pattern, such as a brick."""
+"""Checks whether an alignment could as well be off by one repeat of a pattern, such as a brick.
+
+Blocks of the earlier photograph are searched for in the whole later one, warped by the alignment.
+On a wall without exact repeats each is far more alike where the alignment has it than elsewhere.
+Each block has its own best place elsewhere, as repeats are not equally far apart in a tilted view.
+"""
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from scipy import fft
 
-from crackcli.arrays import Float32
+from crackcli.arrays import Float32, Float64
 from crackcli.rasters.grid import Window
 from crackcli.registration.levels import Level
 from crackcli.registration.local.dense import warp
 from crackcli.registration.mapping import Mapping
 from crackcli.registration.texture import normalised
 
-HERE_PX = 2  # px of the level; a peak as near as that is the alignment itself
-NEAR_PX = 8  # px of the level; textures are alike over that distance
-MIN_COMMON = 0.3  # of the common area that still overlaps after a shift
+BLOCKS = 5  # along the longer side
+HERE_PX = 3  # px of the level; a peak as near as that is the alignment itself
+NEAR_PX = 10  # px of the level; texture is alike over that distance
+MIN_BLOCKS = 3
+MIN_USABLE = 0.5  # of a block
+FIT_PX, FIT_STEPS = 8, 30  # px of the level around a block for an affine fit; its steps
+MAX_MOVE_PX = 4.0  # of the middle of a block by the fit
+ALIKE = 0.2  # correlation of blocks that show the same
+AMBIGUOUS = 0.8  # of the correlation here, elsewhere; brickwork has 0.5, exact repeats 1
 
 
-@dataclass(frozen=True)
-class Correlation:
-    """Correlation of two aligned photographs as they are, the best one of all other shifts, and
-    that shift (x, y) in px of the earlier photograph."""
+@dataclass(frozen=True, eq=False)
+class Correlations:
+    """Correlation of blocks (B,) with the later photograph as it is aligned, ``here``, the best one
+    ``elsewhere``, and the ``shift`` (B, 2) to that place in px of the earlier photograph."""
 
-    here: float
-    elsewhere: float
-    shift: tuple[float, float]
+    here: Float64
+    elsewhere: Float64
+    shift: Float64
+
+    @property
+    def alike(self) -> bool:
+        """True if most blocks, and not only few, show the same in both photographs."""
+        return len(self.here) >= MIN_BLOCKS and float(np.median(self.here)) > ALIKE
+
+    @property
+    def displaced(self) -> bool:
+        """True if most blocks are clearly more alike elsewhere."""
+        return self.elsewhere_by(1 / AMBIGUOUS) and float(np.median(self.elsewhere)) > ALIKE
+
+    @property
+    def ambiguous(self) -> bool:
+        """True if most blocks are about as much alike elsewhere."""
+        return self.elsewhere_by(AMBIGUOUS)
+
+    def elsewhere_by(self, factor: float) -> bool:
+        """Return True if most blocks correlate elsewhere more than ``factor`` times as here."""
+        return len(self.here) > 0 and bool(np.median(self.elsewhere - self.here * factor) > 0)
 
 
-def correlate_shifts(before: Level, after: Level, mapping: Mapping) -> Correlation:
-    """Correlate the textures of two aligned photographs at all shifts."""
+def correlate_blocks(before: Level, after: Level, mapping: Mapping) -> Correlations:
+    """Search for blocks of ``before`` in the later photograph, warped by ``mapping``."""
     window = Window(0, 0, before.rows, before.cols)
     own, warped = before.read(window), warp(after, mapping, before, window)
+    a = normalised(own.values, own.usable)
+    b = normalised(warped.values, warped.usable)
     usable = own.usable & warped.usable
-    a, b = normalised(own.values, usable), normalised(warped.values, usable)
-    surface = correlations(a, b, usable.astype(np.float32))
-    middle_row, middle_col = window.shape
-    here = around(surface, middle_row, middle_col, HERE_PX).max()
-    others = surface.copy()
-    around(others, middle_row, middle_col, NEAR_PX)[:] = -1
-    row, col = np.unravel_index(int(others.argmax()), others.shape)
-    shift = (np.array([col - middle_col, row - middle_row]) * before.px).tolist()
-    return Correlation(float(here), float(others.max()), (shift[0], shift[1]))
+    side = max(2 * NEAR_PX, max(window.shape) // BLOCKS)
+    here, elsewhere, shift = [], [], []
+    for row in range(0, window.rows - side + 1, side):
+        for col in range(0, window.cols - side + 1, side):
+            block = slice(row, row + side), slice(col, col + side)
+            if usable[block].mean() < MIN_USABLE:
+                continue
+            surface = cv2.matchTemplate(b, a[block], cv2.TM_CCOEFF_NORMED)
+            here.append(float(around(surface, row, col, HERE_PX).max()))
+            around(surface, row, col, NEAR_PX)[:] = -1
+            best = np.unravel_index(int(surface.argmax()), surface.shape)
+            elsewhere.append(fitted_correlation(a[block], b, (int(best[0]), int(best[1]))))
+            shift.append(((best[1] - col) * before.px[0], (best[0] - row) * before.px[1]))
+    return Correlations(np.array(here), np.array(elsewhere), np.array(shift).reshape(-1, 2))
 
 
-def around(surface: Float32, row: int, col: int, reach: int) -> Float32:
+def fitted_correlation(block: Float32, image: Float32, place: tuple[int, int]) -> float:
+    """Return the correlation of a block with an image at a place (row, col), after an affine fit:
+    in a tilted view, repeats differ in size and shape."""
+    row, col = place
+    rows, cols = block.shape
+    window = image[row : row + rows, col : col + cols]
+    plain = float(cv2.matchTemplate(window, block, cv2.TM_CCOEFF_NORMED)[0, 0])
+    around_it = np.pad(image, FIT_PX)[row : row + rows + 2 * FIT_PX, col : col + cols + 2 * FIT_PX]
+    start = np.array([[1, 0, FIT_PX], [0, 1, FIT_PX]], np.float32)
+    steps = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, FIT_STEPS, 1e-3)
+    try:
+        _, fit = cv2.findTransformECC(block, around_it, start, cv2.MOTION_AFFINE, steps)
+    except cv2.error:  # the two have too little in common
+        return plain
+    middle = np.array([cols / 2, rows / 2])
+    if np.hypot(*(fit[:, :2] @ middle + fit[:, 2] - middle - FIT_PX)) > MAX_MOVE_PX:
+        return plain  # it moved to another place, such as the right one
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(around_it, fit, (cols, rows), flags=flags)
+    return max(plain, float(cv2.matchTemplate(moved, block, cv2.TM_CCOEFF_NORMED)[0, 0]))
+
+
+def around(surface: cv2.typing.MatLike, row: int, col: int, reach: int) -> cv2.typing.MatLike:
     """Return the view of a surface within ``reach`` of a place."""
-    return surface[row - reach : row + reach + 1, col - reach : col + reach + 1]
-
-
-def correlations(a: Float32, b: Float32, weight: Float32) -> Float32:
-    """Return the correlation of ``a`` and a shifted ``b`` (rows, cols) at all shifts.
-
-    The result (2 rows, 2 cols) has the shift 0 in the middle; shifts with little common area get 0.
-    """
-    shape = tuple(2 * side for side in a.shape)
-    spectra = [fft.rfft2(part, shape) for part in (a, b, a * a, b * b, weight)]
-    fa, fb, faa, fbb, fw = spectra
-
-    def correlation(one: np.ndarray, other: np.ndarray) -> Float32:
-        return np.asarray(fft.irfft2(one.conj() * other, shape), np.float32)
-
-    energy = correlation(faa, fw) * correlation(fw, fbb)
-    common = correlation(fw, fw) > MIN_COMMON * weight.sum()
-    product = correlation(fa, fb) / np.sqrt(np.maximum(energy, 1e-3))
-    return np.asarray(fft.fftshift(np.where(common, product, 0)), np.float32)
+    return surface[
+        max(0, row - reach) : row + reach + 1,
+        max(0, col - reach) : col + reach + 1,
+    ]
