@@ -1,6 +1,6 @@
 """Aligns two photographs of one wall: coarse homography, smooth local field, residual."""
 
-from crackcli.registration.align import align
+from crackcli.registration.aligning import align
 from crackcli.registration.alignment import Alignment, identity
 from crackcli.registration.not_aligned import NotAligned
 

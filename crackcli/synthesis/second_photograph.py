@@ -15,13 +15,14 @@ from numpy.random import Generator
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial import KDTree
 
-from crackcli.arrays import Float64, UInt8
+from crackcli.arrays import Bools, Float64, UInt8
 
 RELIEF_STEP = 16  # px between the points at which the relief is stored
 RELIEF_SIGMA = 150.0  # px over which it varies
 INVERSIONS = 40
 CRACK_GREY = 0.35  # of a crack, as a fraction of the wall's brightness
 CHUNK_ROWS = 256  # resampled at once
+LATTICE = 8  # px between the points that are mapped one by one, away from the crack
 
 
 @dataclass(frozen=True)
@@ -150,23 +151,48 @@ class Viewpoint:
         result = np.empty((rows, cols, 3), np.uint8)
         for row in range(0, rows, CHUNK_ROWS):
             high = min(CHUNK_ROWS, rows - row)
-            y, x = np.mgrid[row : row + high, :cols] + 0.5
-            points = np.column_stack([x.ravel(), y.ravel()])
-            places = self.to_first(points) * finer - 0.5
-            map_x, map_y = (axis.reshape(high, cols).astype(np.float32) for axis in places.T)
+            places, near, points = self.places_of_rows(row, high)
+            maps = (places * finer - 0.5).astype(np.float32)
+            map_x, map_y = (np.ascontiguousarray(maps[..., axis]) for axis in (0, 1))
             part = cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
             if self.opening is not None:
-                part = self.with_crack(part, points, scale * finer)
+                part[near] = self.with_crack(part[near], points, scale * finer)
             result[row : row + high] = part
         return result
 
-    def with_crack(self, part: np.ndarray, points: Float64, scale: float) -> np.ndarray:
-        """Return a part of the photograph with the crack at its present width, edges soft."""
+    def places_of_rows(self, row: int, high: int) -> tuple[Float64, Bools, Float64]:
+        """Return where the pixels of rows lie in the first photograph (high, cols, 2), which of
+        them are near the crack (high, cols), and the points (N, 2) of these.
+
+        The map is exact near the crack, and elsewhere linear between points every `LATTICE` px.
+        """
+        cols = self.shape[1]
+        y, x = (np.arange(0, side + LATTICE, LATTICE, dtype=float) for side in (high, cols))
+        grid = np.stack(np.meshgrid(x, row + y), axis=-1).reshape(-1, 2)
+        values = [self.to_first(grid)]
+        if self.opening is not None:
+            values.append(self.opening.sides(self.to_wall(grid))[0][:, None])
+        lattice = np.hstack(values).reshape(len(y), len(x), -1).astype(np.float32)
+        inside = np.meshgrid(*((np.arange(n) + 0.5) / LATTICE for n in (cols, high)))
+        map_x, map_y = (part.astype(np.float32) for part in inside)
+        dense = cv2.remap(lattice, map_x, map_y, cv2.INTER_LINEAR)
+        places = np.asarray(dense[..., :2], np.float64)
+        near: Bools = np.zeros((high, cols), bool)
+        if self.opening is not None:
+            near = dense[..., 2] < self.opening.width_px + self.opening.px + 4 * LATTICE
+        points = np.asarray(np.argwhere(near)[:, ::-1] + (0.5, row + 0.5), np.float64)
+        if len(points):
+            places[near] = self.to_first(points)
+        return places, near, points
+
+    def with_crack(self, colours: UInt8, points: Float64, scale: float) -> UInt8:
+        """Return the colours (N, 3) at points (N, 2) of the second photograph with the crack drawn
+        at its present width, edges soft."""
         assert self.opening is not None
         distance, _, share = self.opening.sides(self.to_wall(points))
         half = (self.opening.width_px + self.opening.px * share) / 2
-        covered = np.clip((half - distance) * scale + 0.5, 0, 1).reshape(*part.shape[:2], 1)
-        return np.rint(part * (1 - covered * (1 - CRACK_GREY))).clip(0, 255).astype(np.uint8)
+        covered = np.clip((half - distance) * scale + 0.5, 0, 1)[:, None]
+        return np.rint(colours * (1 - covered * (1 - CRACK_GREY))).astype(np.uint8)
 
 
 def random_viewpoint(

@@ -20,7 +20,7 @@ from scipy.sparse.linalg import splu
 from crackcli.arrays import Bools, Float64
 
 DEGREE = 3
-STIFFNESS = 0.3  # of the spline: weight of a second difference of 1 px, in 1/px^2
+STIFFNESS = 1.0  # of the spline: weight of a second difference of 1 px, in 1/px^2
 ROUNDS = 4  # of reweighting
 OUTLIER = 3.0  # standard deviations at which a match has a quarter of its weight
 RIDGE = 1e-6
