@@ -156,7 +156,8 @@ class Viewpoint:
             map_x, map_y = (np.ascontiguousarray(maps[..., axis]) for axis in (0, 1))
             part = cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
             if self.opening is not None:
-                part[near] = self.with_crack(part[near], points, scale * finer)
+                shown = np.asarray(part[near], np.uint8)
+                part[near] = self.with_crack(shown, points, scale * finer)
             result[row : row + high] = part
         return result
 
@@ -192,7 +193,8 @@ class Viewpoint:
         distance, _, share = self.opening.sides(self.to_wall(points))
         half = (self.opening.width_px + self.opening.px * share) / 2
         covered = np.clip((half - distance) * scale + 0.5, 0, 1)[:, None]
-        return np.rint(colours * (1 - covered * (1 - CRACK_GREY))).astype(np.uint8)
+        darkened = np.rint(colours * (1 - covered * (1 - CRACK_GREY)))
+        return np.asarray(darkened, np.uint8)
 
 
 def random_viewpoint(
