@@ -13,7 +13,6 @@ from crackcli.rasters.access.opening import check_exists
 from crackcli.rasters.access.pages import Page, pages_of
 from crackcli.rasters.access.vrt import is_vrt, sources_of
 from crackcli.rasters.areas.mask_image import without_photograph
-from crackcli.rasters.reader import SUFFIXES
 from crackcli.scan.scene_names import Photograph, name_scenes
 
 log = logging.getLogger(__name__)
@@ -72,7 +71,8 @@ def find_rasters(
         try:
             listed = Listing([check_exists(source)])
             if source.is_dir():
-                listed = list_folder(source, recurse=recurse, results=out)
+                alone = len(sources) == 1
+                listed = list_folder(source, recurse=recurse, results=out, chosen=alone)
         except InputError as error:
             found.failures.append(Failure(source, str(error), error.exit_code))
             continue
@@ -87,7 +87,7 @@ def find_rasters(
                 listing.skip("links to photographs found before", path)
         listing.add(listed)
         if listed.empty:
-            message = f"{source}: no images in it; give a folder with {', '.join(sorted(SUFFIXES))}"
+            message = f"{source}: no images in it; give a folder with JPEG, PNG, TIFF or others"
             found.failures.append(Failure(source, message, InputError.exit_code))
     found.failures += [
         Failure(path, str(fault), fault.exit_code) for path, fault in listing.unreadable.items()

@@ -89,14 +89,17 @@ def test_results_among_photographs_are_no_photographs(tmp_path):
     ]
 
 
-def test_a_folder_of_the_system_is_skipped_even_if_it_is_named(tmp_path):
-    """A shell names it where the user typed an asterisk."""
-    fill(tmp_path, "@eaDir/wall.jpg/SYNOPHOTO_THUMB_XL.jpg", "masks/wall.png")
+def test_a_folder_that_a_shell_may_have_named_is_skipped_by_its_name(tmp_path):
+    """It names all of them where the user typed an asterisk."""
+    fill(tmp_path, "@eaDir/wall.jpg/SYNOPHOTO_THUMB_XL.jpg", "masks/wall.png", "out/wall.png")
 
-    listing = list_folder(tmp_path / "@eaDir")
-
-    assert (listing.photographs, listing.empty) == ([], False)
+    for name in ("@eaDir", "masks", "out"):
+        listing = list_folder(tmp_path / name, results=tmp_path / "out", chosen=False)
+        assert (listing.photographs, listing.empty) == ([], False)
+    assert list_folder(tmp_path / "@eaDir").photographs == []
     assert list_folder(tmp_path / "masks").photographs == [tmp_path / "masks/wall.png"]
+    own = list_folder(tmp_path / "out", results=tmp_path / "out")
+    assert own.photographs == [tmp_path / "out/wall.png"]
 
 
 def test_links_that_lead_round_in_a_circle_end(tmp_path):

@@ -38,10 +38,11 @@ OWN_PICTURES = {
     "evaluation.json": ("contact.png",),
     "selftest.json": ("pod.png", "overlay.png"),
 }
+LOCK = ".lock"
 RUN_RECORDS = {"run.json", "report.json"}  # beside them, what is no photograph is a result
 OWN_ENDINGS = (".curve.png", ".reliability.png")  # of `crackcli train`
 
-RESULTS, MASKS = "results of crackcli", "masks"
+RESULTS, MASKS, SYSTEM = "results of crackcli", "masks", "folders of the system"
 SHOWN = 5  # names of a kind in a record
 
 
@@ -84,17 +85,23 @@ class Listing:
             self.skipped.setdefault(kind, []).extend(paths)
 
 
-def list_folder(folder: Path, *, recurse: bool = True, results: Path | None = None) -> Listing:
+def list_folder(
+    folder: Path, *, recurse: bool = True, results: Path | None = None, chosen: bool = True
+) -> Listing:
     """List the photographs in ``folder`` and, with ``recurse``, in its subfolders.
 
     Files come before subfolders, both sorted by name. Linked folders are followed, each folder is
-    listed once. ``results`` is a subfolder that is skipped, as results are written to it. Raises
-    `InputError` if ``folder`` itself cannot be read.
+    listed once. ``results`` is a subfolder that is skipped, as results are written to it. A folder
+    that is not ``chosen``, but may be one of all that a shell found, is skipped by its name like a
+    subfolder. Raises `InputError` if ``folder`` itself cannot be read.
     """
     found = Listing()
     seen: set[tuple[int, int]] = set()
-    if folder.name.casefold() in SYSTEM_FOLDERS:  # named by a shell that expands *
-        found.skip("folders of the system", folder)
+    kind = kind_of_folder(folder.name) if folder.name != ".." else None
+    if not chosen and is_same(folder, results):
+        kind = RESULTS
+    if kind is not None and (kind == SYSTEM or not chosen):
+        found.skip(kind, folder)
         found.searched = False
         return found
     waiting = [folder]
@@ -162,7 +169,7 @@ def kind_of_folder(name: str) -> str | None:
     """Return the kind of a folder that is skipped by its name; None if it is searched."""
     lower = name.casefold()
     if lower in SYSTEM_FOLDERS:
-        return "folders of the system"
+        return SYSTEM
     if lower in THUMBNAIL_FOLDERS:
         return "folders of thumbnails"
     if name.startswith("."):
@@ -179,7 +186,8 @@ def kind_of_file(name: str, beside: Collection[str], images: Mapping[str, set[st
     lower = name.casefold()
     suffix = Path(lower).suffix
     if name.startswith("."):
-        return "hidden files"
+        ours = name == LOCK and not RUN_RECORDS.isdisjoint(beside)
+        return RESULTS if ours else "hidden files"
     if lower in SYSTEM_FILES:
         return "files of the system"
     if suffix in SIDE_FILES:
