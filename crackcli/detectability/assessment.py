@@ -23,7 +23,21 @@ from crackcli.detectability.block_quality import (
     measure_block,
     with_blur,
 )
-from crackcli.detectability.limits import find_limits, observer_of
+from crackcli.detectability.limits import (
+    CLIPPED,
+    FLAT,
+    REPEATED,
+    Limits,
+    find_limits,
+    observer_of,
+)
+from crackcli.detectability.own_texture import (
+    LEAST,
+    Hashes,
+    copied_fractions,
+    find_texture,
+    sampled_hashes,
+)
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.grid import Window
 from crackcli.rasters.reader import Raster, RasterInfo
@@ -37,15 +51,18 @@ STRIP_BLOCKS = 128  # blocks that are read at once, at most
 class Assessed:
     """Limits and quality of a photograph of ``rows`` by ``cols`` px.
 
-    ``valid_px`` (R, C) number of valid pixels; ``detection_px`` and ``quantification_px`` (R, C)
-    the limits in px (`crackcli.detectability.limits`), nan where there is none; ``reason`` (R, C)
-    why there is no detection limit, else empty; ``blur_px`` and ``level`` (R, C) sigma of the blur
-    and brightness, nan where unknown.
+    ``valid_px`` (R, C) number of valid pixels; ``hollow_px`` (R, C) how many of them have no
+    texture of their own, and ``hollow_reason`` (R, C) why, else empty; ``detection_px`` and
+    ``quantification_px`` (R, C) the limits in px (`crackcli.detectability.limits`), nan where there
+    is none; ``reason`` (R, C) why there is no detection limit, else empty; ``blur_px`` and
+    ``level`` (R, C) sigma of the blur and brightness, nan where unknown.
     """
 
     rows: int
     cols: int
     valid_px: Int64
+    hollow_px: Int64
+    hollow_reason: NDArray[np.str_]
     detection_px: Float64
     quantification_px: Float64
     reason: NDArray[np.str_]
@@ -64,8 +81,14 @@ class Assessed:
 
     @property
     def not_assessable_px(self) -> int:
-        """Number of valid pixels in blocks without a detection limit."""
-        return int(self.valid_px[~self.assessable].sum())
+        """Number of valid pixels in blocks without a detection limit, and of those elsewhere that
+        have no texture of their own."""
+        return self.assessed_px - int(self.shown_px.sum())
+
+    @property
+    def shown_px(self) -> Int64:
+        """Number of pixels (R, C) to which the limits of their block apply."""
+        return np.where(self.assessable, self.valid_px - self.hollow_px, 0)
 
     def with_limits_times(self, factor: float) -> "Assessed":
         """Return the same with all limits multiplied by ``factor``."""
@@ -77,7 +100,7 @@ class Assessed:
 
     def detectable_px(self, width_px: float) -> int:
         """Return the number of valid pixels on which cracks of ``width_px`` would be found."""
-        return int(self.valid_px[self.detection_px <= width_px].sum())
+        return int(self.shown_px[self.detection_px <= width_px].sum())
 
     @property
     def detection_limit_px(self) -> float | None:
@@ -91,12 +114,16 @@ class Assessed:
 
     def limit_on_most(self, limit_px: Float64) -> float | None:
         """Return the limit that holds on `COVERED` of the assessable area, or None."""
-        return limit_on_most(limit_px[self.assessable], self.valid_px[self.assessable])
+        return limit_on_most(limit_px[self.assessable], self.shown_px[self.assessable])
 
     def reasons(self) -> list[str]:
         """Return why parts are not assessable, in descending order of their area."""
         hidden: dict[str, int] = {}
-        for reason, count in zip(self.reason.flat, self.valid_px.flat, strict=True):
+        hollow = np.where(self.assessable, self.hollow_px, 0)
+        for reason, count in (
+            *zip(self.reason.flat, self.valid_px.flat, strict=True),
+            *zip(self.hollow_reason.flat, hollow.flat, strict=True),
+        ):
             if reason and count:
                 hidden[str(reason)] = hidden.get(str(reason), 0) + int(count)
         return sorted(hidden, key=lambda reason: -hidden[reason])
@@ -157,29 +184,56 @@ def assess(
     Raises `InputError` if the photograph cannot be read.
     """
     parts: list[BlockQuality] = []
-    valid: list[int] = []
+    hashes: list[Hashes] = []
+    counts: list[tuple[int, ...]] = []  # of valid, flat and stuck pixels
     shape = -(-info.rows // BLOCK_PX), -(-info.cols // BLOCK_PX)
     with Raster(info) as raster:
         for window, blocks in strips(info.rows, info.cols, strip_blocks):
             pixels = raster.read(window)
             for own, assessed_by in blocks:
-                place = assessed_by.within(window)
-                parts.append(measure_block(pixels.rgb[place], pixels.valid[place]))
-                valid.append(int(np.count_nonzero(pixels.valid[own.within(window)])))
+                place, inner = assessed_by.within(window), own.within(assessed_by)
+                rgb, valid = pixels.rgb[place], pixels.valid[place]
+                texture = find_texture(rgb, valid)
+                parts.append(measure_block(rgb, valid, texture.own))
+                hashes.append(sampled_hashes(rgb[inner], (valid & texture.own)[inner]))
+                counts.append(
+                    tuple(
+                        int(np.count_nonzero(flags[inner]))
+                        for flags in (valid, texture.flat, texture.stuck)
+                    )
+                )
             report(len(parts) / (shape[0] * shape[1]))
     quality = concatenate(parts)
     quality = with_blur(quality, borrow_blur(quality.blur_px.reshape(shape)).ravel())
+    valid_px, flat_px, stuck_px = np.array(counts).T
+    copied_px = np.rint(copied_fractions(hashes) * (valid_px - flat_px - stuck_px)).astype(np.int64)
+    hollow_px = flat_px + stuck_px + copied_px
+    hollow_px[hollow_px < LEAST * valid_px] = 0
+    why = np.where(2 * flat_px >= hollow_px, FLAT, REPEATED)
     found = find_limits(quality, observer_of(method))
+    found = without_hollow(found, 2 * hollow_px > valid_px, why)
     return Assessed(
         rows=info.rows,
         cols=info.cols,
-        valid_px=np.array(valid).reshape(shape),
+        valid_px=valid_px.reshape(shape),
+        hollow_px=hollow_px.reshape(shape),
+        hollow_reason=np.where(hollow_px > 0, why, "").reshape(shape),
         detection_px=found.detection_px.reshape(shape),
         quantification_px=found.quantification_px.reshape(shape),
         reason=found.reason.reshape(shape),
         blur_px=quality.blur_px.reshape(shape),
         level=quality.level.reshape(shape),
     )
+
+
+def without_hollow(limits: Limits, hollow: Bools, why: NDArray[np.str_]) -> Limits:
+    """Return the limits without those of blocks (B,) that are mostly ``hollow``, for the reasons
+    ``why`` (B,); black or white blocks keep theirs."""
+    reason = np.where(hollow & ~np.isin(limits.reason, CLIPPED), why, limits.reason)
+    detection, quantification = (
+        np.where(hollow, np.nan, limit) for limit in (limits.detection_px, limits.quantification_px)
+    )
+    return Limits(detection, quantification, reason)
 
 
 def strips(

@@ -70,8 +70,12 @@ class BlockQuality:
     light_fraction: Float64
 
 
-def measure_block(rgb: UInt8, valid: Bools) -> BlockQuality:
-    """Return the quality of one block (rows, cols, 3) as B = 1; invalid pixels do not count."""
+def measure_block(rgb: UInt8, valid: Bools, own: Bools | None = None) -> BlockQuality:
+    """Return the quality of one block (rows, cols, 3) as B = 1; invalid pixels do not count.
+
+    ``own`` (rows, cols) are the pixels with texture of their own, None: all. The others count as
+    clipped or not, and nothing is measured on them.
+    """
     unknown = np.full((1, len(SCALES_PX)), np.nan)
     nothing = np.array([np.nan])
     count = int(np.count_nonzero(valid))
@@ -82,7 +86,8 @@ def measure_block(rgb: UInt8, valid: Bools) -> BlockQuality:
     clipped = (np.array([np.count_nonzero(which) / count]) for which in (dark, light))
     grey = rgb.astype(np.float32).mean(axis=2)
     known = valid & ~dark & ~light
-    usable = known & ~near_patches(valid & (dark | light) | ~valid)
+    left_out = ~valid if own is None else ~(valid & own)
+    usable = known & ~near_patches(valid & (dark | light) | left_out)
     if np.count_nonzero(usable) < MIN_USABLE * usable.size:
         return BlockQuality(nothing, unknown, nothing, *clipped)
     level = float(np.quantile(grey[usable], LEVEL_QUANTILE))

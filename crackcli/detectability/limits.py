@@ -78,7 +78,9 @@ SMOOTH_NOISE = 0.02  # noise of a smooth surface, as a fraction of its brightnes
 
 TOO_LITTLE, TOO_DARK, TOO_LIGHT = "too little data", "too dark", "overexposed"
 UNSHARP, UNKNOWN, ROUGH = "blurred", "sharpness unknown", "too rough"
-REASONS = (TOO_LITTLE, TOO_DARK, TOO_LIGHT, UNSHARP, UNKNOWN, ROUGH)
+FLAT, REPEATED = "flat", "repeated pixels"
+REASONS = (TOO_LITTLE, TOO_DARK, TOO_LIGHT, UNSHARP, UNKNOWN, ROUGH, FLAT, REPEATED)
+CLIPPED = (TOO_DARK, TOO_LIGHT)
 
 
 @dataclass(frozen=True)

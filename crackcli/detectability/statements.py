@@ -39,9 +39,12 @@ class DetectionLimits:
     @classmethod
     def of(cls, assessed: Assessed) -> "DetectionLimits":
         """Return the limits of an assessed photograph, each different one once."""
-        valid = assessed.valid_px > 0
-        limits, of_limit = np.unique(assessed.detection_px[valid], return_inverse=True)
-        areas = np.bincount(of_limit, assessed.valid_px[valid], len(limits)).astype(np.float64)
+        shown = assessed.shown_px > 0
+        limits, of_limit = np.unique(assessed.detection_px[shown], return_inverse=True)
+        areas = np.bincount(of_limit, assessed.shown_px[shown], len(limits)).astype(np.float64)
+        if assessed.not_assessable_px:
+            limits = np.append(limits, np.nan)
+            areas = np.append(areas, assessed.not_assessable_px)
         return cls(limits, areas, tuple(assessed.reasons()))
 
 

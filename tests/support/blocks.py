@@ -18,6 +18,8 @@ def of_blocks(detection_px, valid_px=None, reason=None, cols=None):
         rows=rows,
         cols=cols or detection_px.shape[1] * BLOCK_PX,
         valid_px=np.array(valid_px),
+        hollow_px=np.zeros(detection_px.shape, int),
+        hollow_reason=np.full(detection_px.shape, ""),
         detection_px=detection_px,
         quantification_px=2 * detection_px,
         reason=np.array(reason),
