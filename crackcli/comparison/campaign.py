@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 
 from crackcli.arrays import Bools, Float64
@@ -15,18 +16,25 @@ from crackcli.comparison.evidence.visibility import Visibility
 from crackcli.cracks.widths import MASK_METHOD
 from crackcli.errors import InputError
 from crackcli.report.formats.csv import read_rows
-from crackcli.report.formats.geopackage import (
+from crackcli.report.formats.geopackage_reader import (
     Recorded,
     read,
     read_limits,
     read_report_ids,
+    read_transforms,
     read_widths,
 )
 from crackcli.report.record import outdated, read_record
 from crackcli.report.tables.columns import GEOPACKAGE
 from crackcli.report.tracing import window_px
 from crackcli.report.verdicts import REJECTED, verdict_of
-from crackcli.scenes.frames import Geometries, apply_affine, map_frame
+from crackcli.scenes.frames import (
+    Geometries,
+    apply_affine,
+    earlier_transform,
+    map_frame,
+    to_pixels,
+)
 from crackcli.scenes.record import OPTIONS
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
@@ -92,6 +100,7 @@ class Report:
     options: dict[str, dict[str, float]]
     widths: Mapping[str, NDArray[Any]]
     limits: Mapping[str, tuple[Geometries, Float64]]
+    transforms: dict[str, Affine]  # pixels to its coordinates; none in reports of earlier versions
 
     @classmethod
     def read(cls, folder: Path) -> "Report":
@@ -131,6 +140,7 @@ class Report:
             options,
             read_widths(folder),
             read_limits(folder),
+            read_transforms(folder / GEOPACKAGE),
         )
 
     def campaign(self, scene: Scene) -> Campaign:
@@ -141,13 +151,15 @@ class Report:
                 f"run crackcli report {self.folder} again"
             )
         scale, tone = self.scales[scene.name], self.tones[scene.name]
-        frame = map_frame(scene, scale)
+        size = scale.mm_per_px if scale else None
+        transform = self.transforms.get(scene.name) or earlier_transform(scene, size)
+        frame = replace(map_frame(scene), transform=transform)
         layers = [(self.cracks.get(scene.name), False), (self.joints.get(scene.name), True)]
         found = [(part, joint) for part, joint in layers if part is not None]
         columns: dict[str, NDArray[Any]] = {"crack_id": np.zeros(0, object)}
         lines, joint = np.zeros(0, object), np.zeros(0, bool)
         if found:
-            lines = frame.to_pixels(np.concatenate([part.geometries for part, _ in found]))
+            lines = to_pixels(transform, np.concatenate([part.geometries for part, _ in found]))
             columns = {
                 name: np.concatenate([part.columns[name] for part, _ in found])
                 for name in found[0][0].columns
@@ -158,7 +170,7 @@ class Report:
         visibility = Visibility(scene)
         if scene.name in self.limits:
             areas, limits_px = self.limits[scene.name]
-            visibility = Visibility(scene, frame.to_pixels(areas), limits_px)
+            visibility = Visibility(scene, to_pixels(transform, areas), limits_px)
         return Campaign(
             scene,
             scale,

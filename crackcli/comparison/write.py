@@ -265,7 +265,7 @@ def write_files(
     with Collections(work, (CHANGES,)) as collections:
         for scene, own in zip(compared, rows, strict=True):
             shapes = np.array([change.geometry for change in scene.cracks], dtype=object)
-            frame = exchange_frame(scene.after.scene, scene.after.scale)
+            frame = exchange_frame(scene.after.scene)
             collections.add(CHANGES, frame, shapes, own)
     return [table, *collections.paths]
 

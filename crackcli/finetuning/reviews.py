@@ -16,11 +16,10 @@ import shapely
 
 from crackcli.errors import InputError
 from crackcli.files import refuse_special
-from crackcli.report.formats.geopackage import read_lines
+from crackcli.report.formats.geopackage_reader import read_lines, read_transforms
 from crackcli.report.tables.columns import DRAWN
 from crackcli.report.verdicts import UNREVIEWED, VERDICTS, WORDS
-from crackcli.scenes.frames import map_frame
-from crackcli.scenes.scale import Scale
+from crackcli.scenes.frames import earlier_transform, to_pixels
 from crackcli.scenes.scene import Scene
 
 HOW_TO_REVIEW = (
@@ -51,9 +50,9 @@ class ReviewedCrack:
 def read_reviews(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of a reviewed GeoPackage by scene.
 
-    A row has the `COLUMNS`, with one of the verdicts as ``review``, and ``line`` in map or local
-    coordinates. Raise an `InputError` if the file cannot be read, contains an unknown word, or
-    nothing was reviewed.
+    A row has the `COLUMNS`, with one of the verdicts as ``review``, ``line`` in map or local
+    coordinates, and the ``transform`` from pixels to these (None: unknown). Raise an `InputError`
+    if the file cannot be read, contains an unknown word, or nothing was reviewed.
     """
     refuse_special(path, InputError, "give the cracks.gpkg of a report")
     if not path.is_file():
@@ -61,6 +60,7 @@ def read_reviews(path: Path) -> dict[str, list[dict[str, Any]]]:
     rows = list(read_rows(path))
     if not rows:
         raise InputError(f"{path}: contains no cracks; give the cracks.gpkg of a report")
+    transforms = read_transforms(path)
     words = Counter(row["review"] for row in rows)
     unknown = sorted(word for word in words if word not in VERDICTS)
     if unknown:
@@ -76,6 +76,7 @@ def read_reviews(path: Path) -> dict[str, list[dict[str, Any]]]:
                 )
             row["scene_id"] = named[0]
         row["review"] = VERDICTS[row["review"]]
+        row["transform"] = transforms.get(row["scene_id"])
         scenes.setdefault(row["scene_id"], []).append(row)
     if all(row["review"] == UNREVIEWED for row in rows):
         raise InputError(f"{path}: none of its {len(rows)} cracks was reviewed; {HOW_TO_REVIEW}")
@@ -103,8 +104,8 @@ def none_if_nan(value: Any) -> Any:
 def in_pixels(scene: Scene, rows: Iterable[dict[str, Any]]) -> list[ReviewedCrack]:
     """Return the cracks of a scene in its pixel coordinates."""
     rows = list(rows)
-    frame = map_frame(scene, scale_of(rows))
-    lines = frame.to_pixels(np.array([row["line"] for row in rows], dtype=object))
+    transform = rows[0]["transform"] or earlier_transform(scene, mm_per_px(rows))
+    lines = to_pixels(transform, np.array([row["line"] for row in rows], dtype=object))
     return [
         ReviewedCrack(
             row["crack_id"] or f"{scene.name}-new{number}",
@@ -118,10 +119,10 @@ def in_pixels(scene: Scene, rows: Iterable[dict[str, Any]]) -> list[ReviewedCrac
     ]
 
 
-def scale_of(rows: Iterable[dict[str, Any]]) -> Scale | None:
+def mm_per_px(rows: Iterable[dict[str, Any]]) -> float | None:
     """Return the scale of the report, from the longest of these cracks; None if it had none."""
     known = [row for row in rows if row["length_mm"] and row["length_px"]]
     if not known:
         return None
     longest = max(known, key=lambda row: row["length_px"])
-    return Scale(longest["length_mm"] / longest["length_px"], None, "report")
+    return float(longest["length_mm"] / longest["length_px"])

@@ -99,7 +99,7 @@ def facts_of(
 
 def scene_facts(table: SceneCracks) -> dict[str, Any]:
     """Return what one scene was reported from, and the frame of its geometries."""
-    frame = map_frame(table.scene, table.scale)
+    frame = map_frame(table.scene)
     return {
         "mask_sha256": table.identity.mask_sha256,
         "run_id": table.identity.run_id,

@@ -35,7 +35,7 @@ class SceneReport:
     joints: int
     joints_length_px: float
     mm_per_px: float | None
-    coordinates: str  # of its GeoJSON: wgs84, grid, local_mm or local_px
+    coordinates: str  # of its GeoJSON: wgs84, grid or local_px
     not_assessable_pct: float | None  # None if the photograph is not available
     detect_limit_px: float | None  # from this width on, cracks are detected on most of the area
     statement: str
@@ -97,7 +97,7 @@ def summarise(table: SceneCracks) -> SceneFigures:
         joints=len(table.joints),
         joints_length_px=round(sum((crack.length_px for crack in table.joints), 0.0), 3),
         mm_per_px=table.scale.mm_per_px if table.scale else None,
-        coordinates=exchange_frame(table.scene, table.scale).space,
+        coordinates=exchange_frame(table.scene).space,
         not_assessable_pct=limits["not_assessable_pct"],
         detect_limit_px=limits["detect_limit_px"],
         statement=statement([findings]),

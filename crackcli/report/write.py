@@ -241,8 +241,7 @@ def log_coordinates(scenes: list[SceneReport]) -> None:
     """Log the scenes whose GeoJSON has local coordinates, once for each unit."""
     units = (
         ("grid", "coordinates of the raster's transform"),
-        ("local_mm", "mm"),
-        ("local_px", "px (give --gsd-mm for mm)"),
+        ("local_px", "px"),
     )
     for space, unit in units:
         names = [scene.scene for scene in scenes if scene.coordinates == space]

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from crackcli.arrays import Float64
 from crackcli.rasters.ground.crs import to_wgs84
-from crackcli.scenes.scale import Scale
 from crackcli.scenes.scene import Scene
 
+LOCAL = Affine(1, 0, 0, 0, -1, 0)
 MIN_DECIMALS = {"wgs84": 10}  # 1e-10 degrees are 0.01 mm on the ground; else 3
 CHUNK = 200_000  # points passed to PROJ in one call
 
@@ -31,7 +31,8 @@ class Frame:
       wgs84               the same as longitude and latitude;
       grid                coordinates of the scene's transform, whose CRS is unknown or not of the
                           Earth;
-      local_mm, local_px  x right and y up from the lower left corner of the photograph.
+      local_px  pixels, x right and y up from the upper left corner of the photograph, so that y is
+                minus the row: QGIS shows a photograph without a map in these coordinates.
     """
 
     space: str
@@ -55,10 +56,11 @@ class Frame:
                 placed[chunk] = np.transpose(degrees)
         return placed.round(self.decimals)
 
-    def to_pixels(self, geometries: Geometries) -> Geometries:
-        """Return geometries of a map or local frame in pixel coordinates."""
-        back = ~self.transform
-        return shapely.transform(geometries, lambda points: apply_affine(back, points))
+
+def to_pixels(transform: Affine, geometries: Geometries) -> Geometries:
+    """Return geometries in the pixel coordinates that ``transform`` takes to theirs."""
+    back = ~transform
+    return shapely.transform(geometries, lambda points: apply_affine(back, points))
 
 
 def apply_affine(transform: Affine, points: Float64) -> Float64:
@@ -68,19 +70,19 @@ def apply_affine(transform: Affine, points: Float64) -> Float64:
     return np.column_stack([a * x + b * y + c, d * x + e * y + f])
 
 
-def map_frame(scene: Scene, scale: Scale | None) -> Frame:
+def map_frame(scene: Scene) -> Frame:
     """Return the frame of the scene's map, or the local frame if it has no map."""
     if scene.transform == Affine.identity():
-        return local_frame(scene, scale)
+        return Frame("local_px", LOCAL, None, decimals("local_px", 1 / 100))
     side = math.sqrt(abs(scene.transform.determinant))
     space = "map" if scene.crs_wkt else "grid"
     return Frame(space, scene.transform, scene.crs_wkt, decimals(space, side / 100))
 
 
-def exchange_frame(scene: Scene, scale: Scale | None) -> Frame:
+def exchange_frame(scene: Scene) -> Frame:
     """Return the WGS 84 frame that RFC 7946 requires; if the scene is not in a geographic or
     projected CRS, the frame of its grid, or the local frame without one."""
-    frame = map_frame(scene, scale)
+    frame = map_frame(scene)
     if frame.space != "map":
         return frame
     assert scene.crs_wkt is not None
@@ -94,12 +96,13 @@ def exchange_frame(scene: Scene, scale: Scale | None) -> Frame:
     return Frame("wgs84", scene.transform, scene.crs_wkt, decimals("wgs84", side / 10))
 
 
-def local_frame(scene: Scene, scale: Scale | None) -> Frame:
-    """Return the frame in mm (px without a scale) from the photograph's lower left corner."""
-    size = scale.mm_per_px if scale else 1.0
-    transform = Affine(size, 0, 0, 0, -size, size * scene.rows)
-    space = "local_mm" if scale else "local_px"
-    return Frame(space, transform, None, decimals(space, size / 100))
+def earlier_transform(scene: Scene, mm_per_px: float | None) -> Affine:
+    """Return the transform of geometries in a report that stores none: without a map they are in mm
+    (px without a scale), y up from the lower left corner of the photograph."""
+    if scene.crs_wkt is not None:
+        return scene.transform
+    size = mm_per_px or 1.0
+    return Affine(size, 0, 0, 0, -size, size * scene.rows)
 
 
 def decimals(space: str, smallest: float) -> int:

@@ -11,7 +11,7 @@ from crackcli.cracks.tracing import trace_runs
 from crackcli.masking.runs import find_runs
 from crackcli.report.confidence import find_confidence
 from crackcli.report.formats import csv as csv_format
-from crackcli.report.formats import geopackage
+from crackcli.report.formats import geopackage, geopackage_reader
 from crackcli.report.summary import summarise
 from crackcli.report.tables.rows import SceneCracks, rows
 from crackcli.scenes.record import SceneRecord
@@ -85,7 +85,7 @@ def test_a_geopackage_holds_the_confidence(tmp_path):
 
     ((_, _, columns),) = [
         found
-        for found in geopackage.read_lines(
+        for found in geopackage_reader.read_lines(
             tmp_path / "cracks.gpkg", ("crack_id", "confidence"), "crackcli report"
         )
         if found[0] == "cracks"

@@ -14,7 +14,7 @@ from walls import picture, polyline, trace_array
 
 from crackcli.errors import InputError
 from crackcli.report.formats import csv as csv_format
-from crackcli.report.formats import geojson, geopackage
+from crackcli.report.formats import geojson, geopackage, geopackage_reader
 from crackcli.report.tables.columns import COLUMNS, SCENE_COLUMNS
 from crackcli.report.tables.rows import SceneCracks, rows
 from crackcli.scenes.frames import apply_affine
@@ -132,10 +132,8 @@ def test_polygons_of_tenth_millimetre_pixels_stay_valid_and_right_handed(mask, t
     assert ring >= 1
 
 
-@pytest.mark.parametrize(
-    ("gsd_mm", "space", "size"), [(0.5, "local_mm", 0.5), (None, "local_px", 1.0)]
-)
-def test_a_scene_without_a_map_has_local_coordinates_with_their_unit(tmp_path, gsd_mm, space, size):
+@pytest.mark.parametrize("gsd_mm", [0.5, None])
+def test_a_scene_without_a_map_lies_on_its_photograph_as_qgis_shows_it(tmp_path, gsd_mm):
     mask = np.zeros((40, 60), np.uint8)
     mask[30:33, 10:50] = 1
 
@@ -147,17 +145,17 @@ def test_a_scene_without_a_map_has_local_coordinates_with_their_unit(tmp_path, g
         "joints.local.geojson",
     ]
     collection = read_json(paths[1])
-    assert collection["coordinate_space"] == space
+    assert collection["coordinate_space"] == "local_px"
     assert "not rfc 7946" in collection["note"].lower()
     area = shapely.geometry.shape(collection["features"][0]["geometry"])
-    assert area.bounds == pytest.approx((10 * size, 7 * size, 50 * size, 10 * size))
+    assert area.bounds == (10, -33, 50, -30)
 
 
 def test_three_kinds_of_coordinates_make_nine_files(mask, tmp_path):
     tables = [
         table(mask, tmp_path, TENTH, UTM.to_wkt()),
+        table(mask, tmp_path, Affine(0.001, 0, 10, 0, -0.001, 20)),
         table(mask, tmp_path, gsd_mm=1),
-        table(mask, tmp_path),
     ]
 
     names = [path.name for path in geojson.write(tmp_path, tables)]
@@ -222,7 +220,7 @@ def test_a_geopackage_is_read_back_as_written(mask, tmp_path):
     cracks = table(mask, tmp_path)
     geopackage.write(tmp_path, [cracks])
 
-    found = geopackage.read(tmp_path)["cracks"]["wall"]
+    found = geopackage_reader.read(tmp_path)["cracks"]["wall"]
 
     assert found.columns["crack_id"].tolist() == [crack.id for crack in cracks.cracks]
     assert np.isnan(found.columns["length_mm"]).all()
@@ -259,7 +257,7 @@ def test_joints_are_read_back_from_the_layers_of_every_crs(mask, tmp_path):
     tables[1] = replace(tables[1], scene=replace(tables[1].scene, folder=tmp_path / "b" / "east"))
 
     geopackage.write(tmp_path, tables)
-    found = geopackage.read(tmp_path)
+    found = geopackage_reader.read(tmp_path)
 
     assert {layer: sorted(scenes) for layer, scenes in found.items()} == {
         "cracks": ["east", "wall"],
@@ -281,7 +279,7 @@ def test_a_scene_without_cracks_has_files_without_features(tmp_path):
     assert read_json(tmp_path / "cracks.local.geojson")["features"] == []
     layers = list_layers(tmp_path / "cracks.gpkg")[:, 0].tolist()
     assert layers == [*LAYERS, "reports", "layer_styles"]
-    assert geopackage.read(tmp_path) == {"cracks": {}, "joints": {}}
+    assert geopackage_reader.read(tmp_path) == {"cracks": {}, "joints": {}}
 
 
 def with_joint(table):
@@ -310,7 +308,7 @@ def test_joints_are_in_their_own_layer_only(mask, tmp_path):
         assert layer[3][0].tolist() == ids
     rows = csv_format.read_rows(files["cracks.csv"])
     assert [row["crack_id"] for row in rows] == rest
-    found = geopackage.read(tmp_path)
+    found = geopackage_reader.read(tmp_path)
     assert found["cracks"]["wall"].columns["crack_id"].tolist() == rest
     assert found["joints"]["wall"].columns["crack_id"].tolist() == [first]
 
@@ -337,4 +335,4 @@ def test_the_error_for_a_report_without_joints_proposes_a_remedy(mask, tmp_path,
         geopackage.write(tmp_path, [table(mask, tmp_path)])
 
     with pytest.raises(InputError, match=r"lacks joint_likelihood; run crackcli report .* again"):
-        geopackage.read(tmp_path)
+        geopackage_reader.read(tmp_path)

@@ -17,7 +17,7 @@ from crackcli.cracks.tracing import trace_runs
 from crackcli.errors import UsageError
 from crackcli.masking.runs import find_runs
 from crackcli.report.formats import csv as csv_format
-from crackcli.report.formats import geojson, geopackage
+from crackcli.report.formats import geojson, geopackage, geopackage_reader
 from crackcli.report.identity import Identity, check_names, identify, relevance_top, scan_facts
 from crackcli.report.severity import find_profiles
 from crackcli.report.tables.columns import COLUMNS
@@ -168,12 +168,12 @@ def test_a_grade_names_its_clause(tmp_path):
 
 
 def test_a_report_of_an_earlier_version_is_still_read(tmp_path, monkeypatch):
-    older = {name: kind for name, kind in COLUMNS.items() if name not in geopackage.NEWER}
+    older = {name: kind for name, kind in COLUMNS.items() if name not in geopackage_reader.NEWER}
     with monkeypatch.context() as then:
         then.setattr(geopackage, "COLUMNS", older)
         geopackage.write(tmp_path, [table(tmp_path)])
 
-    found = geopackage.read(tmp_path)
+    found = geopackage_reader.read(tmp_path)
 
     assert len(found["cracks"]["wall"].geometries) == len(table(tmp_path).cracks)
 

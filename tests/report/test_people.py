@@ -16,6 +16,7 @@ from walls import polyline, write_scene
 from crackcli.errors import Locked
 from crackcli.report import ReportTask, write_report
 from crackcli.report.formats.csv import read_rows
+from crackcli.report.formats.geopackage_reader import shape_of
 from crackcli.scenes.frames import apply_affine
 
 SHAPE = (220, 200)
@@ -103,7 +104,7 @@ def test_reviews_notes_and_drawn_cracks_survive_two_later_reports(tmp_path, capl
                 "UPDATE cracks SET review = ?, note = ? WHERE crack_id = ?",
                 (("accepted", "Rejected")[number % 2], f"note {number}", crack),
             )
-    points = [(10.0, 20.0), (10.0, 80.0), (16.0, 95.0)]  # mm, from the lower left corner
+    points = [(20.0, -180.0), (20.0, -60.0), (32.0, -30.0)]  # px, from the upper left corner
     draw(out, points, scene_id="south", note="seen on site")
     expected = {c: (("accepted", "Rejected")[n % 2], f"note {n}") for n, c in enumerate(ids)}
     expected["south-d0001"] = ("unreviewed", "seen on site")
@@ -308,6 +309,11 @@ def test_a_report_of_an_earlier_version_keeps_its_reviews(out):
     with edited(out / GPKG) as file:
         file.execute("UPDATE cracks SET review = 'accepted' WHERE crack_id = 'west-0002'")
         file.execute("DROP TABLE reports")
+        for layer in ("cracks", "crack_areas"):  # they had mm from the lower left corner
+            for number, blob in file.execute(f"SELECT fid, geom FROM {layer}").fetchall():
+                shape = shapely.transform(shape_of(blob), lambda at: np.add(at, (0, SHAPE[0])) / 2)
+                old = (in_gpkg(shape), number)
+                file.execute(f"UPDATE {layer} SET geom = ? WHERE fid = ?", old)
     (out / "report.json").unlink()
 
     report(out, gsd_mm=0.25)

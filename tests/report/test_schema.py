@@ -153,7 +153,7 @@ def test_no_file_contains_a_grade_without_its_caveat(mask, tmp_path):
         for path in module.write(tmp_path, tables, profiles)
     ]
 
-    assert len(paths) == 12
+    assert len(paths) == 9
     for path in paths:
         content = path.read_bytes().decode("utf-8", "replace")
         if "sev_burland_class" in content or '"burland": {"class"' in content:
@@ -197,7 +197,7 @@ def test_geojson_contains_the_provenance_of_its_cracks(mask, tmp_path):
         assert about["schema_version"] == 1
         if "local" in path.name:
             (scene,) = about["scenes"]
-            assert (scene["coordinate_space"], scene["gsd_mm"]) == ("local_mm", 0.5)
+            assert (scene["coordinate_space"], scene["gsd_mm"]) == ("local_px", 0.5)
             assert scene["source_sha256"] is None
         else:
             scene, again = about["scenes"]

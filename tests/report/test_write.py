@@ -130,7 +130,7 @@ def test_detection_limits_are_a_layer_of_the_geopackage(scanned):
 
     columns = dict(zip(facts["fields"], fields, strict=True))
     boxes = [shapely.from_wkb(shape).bounds for shape in shapes]
-    assert boxes == [(0, 0, 256, 256), (256, 0, 512, 256)]
+    assert boxes == [(0, -256, 256, 0), (256, -256, 512, 0)]
     assert columns["assessable"].tolist() == [True, False]
     assert columns["reason"].tolist() == ["", "overexposed"]
     assert columns["valid_px"].tolist() == [256**2, 256**2]
@@ -231,7 +231,7 @@ def test_the_command_prints_paths_and_nothing_else_on_stdout(out):
 
     assert done.returncode == 0, done.stderr
     assert {line.rpartition("/")[2] for line in done.stdout.splitlines()} == FILES
-    message = "2 of 2 scenes without a place on the Earth (north, south): GeoJSON is in local mm"
+    message = "2 of 2 scenes without a place on the Earth (north, south): GeoJSON is in local px"
     assert message in done.stderr
 
 

@@ -217,7 +217,9 @@ DOWNSAMPLERS: dict[str, Downsampler] = {"average": average, "mode": mode, "neare
 def gdal_tags(info: RasterInfo, tags: dict[str, str]) -> list[Tag]:
     """Return the TIFF tags that GDAL writes for the georeference, nodata and ``tags``."""
     profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": 16, "width": 16}
-    profile |= {"nodata": NODATA, "transform": info.transform, "crs": info.crs_wkt}
+    profile |= {"nodata": NODATA, "crs": info.crs_wkt}
+    if info.georeferenced:  # QGIS would turn a raster with the identity upside down
+        profile["transform"] = info.transform
     with (
         rasterio.Env(**ENVIRONMENT, GDAL_PAM_ENABLED=False),
         MemoryFile() as memory,

@@ -3,10 +3,10 @@
 ``cracks.geojson``, ``crack_areas.geojson`` and ``joints.geojson`` follow RFC 7946: WGS 84,
 right-hand rings, no ``crs`` member, as many decimals as a tenth of a pixel needs. Scenes that
 are not in a geographic or projected CRS go to ``*.local.geojson``. It has the same form but is not
-RFC 7946: coordinates are those of the raster's transform or, without one, millimetres (pixels
-without a scale), x right and y up from the lower left corner of the photograph;
-``coordinate_space`` contains which. If these scenes differ in it, the files of the later kind have
-``grid``, ``local_mm`` or ``local_px`` in their name.
+RFC 7946: coordinates are those of the raster's transform or, without one, pixels, x right and y up
+from the upper left corner of the photograph, as QGIS shows it; ``coordinate_space`` contains which.
+If these scenes differ in it, the files of the later kind have ``grid`` or ``local_px`` in their
+name.
 
 The foreign member ``crackcli`` contains the provenance (`crackcli.report.formats.provenance`), the
 detection ``statement`` of each scene, and the severity profiles with their caveats. The member
@@ -39,14 +39,10 @@ from crackcli.report.tables.rows import (
 from crackcli.report.tables.severity_columns import SeverityProfiles, nested
 from crackcli.scenes.frames import Frame, Geometries, exchange_frame
 
-LOCAL_NOTE = (
-    "Not RFC 7946: this photograph is not georeferenced. Coordinates are {}, x right, y up, "
-    "origin at the lower left corner of the photograph."
-)
 STEMS = ("cracks", "crack_areas", "joints")
 NOTES = {
-    "local_mm": LOCAL_NOTE.format("millimetres"),
-    "local_px": LOCAL_NOTE.format("pixels"),
+    "local_px": "Not RFC 7946: this photograph is not georeferenced. Coordinates are pixels, x "
+    "right, y up, origin at the upper left corner of the photograph, so that y is minus the row.",
     "grid": "Not RFC 7946: the place on the Earth is unknown. Coordinates are those of the "
     "raster's transform.",
 }
@@ -62,7 +58,7 @@ def write(
     """
     with Collections(folder, STEMS, of_report(profiles)) as collections:
         for table in tables:
-            frame = exchange_frame(table.scene, table.scale)
+            frame = exchange_frame(table.scene)
             provenance = of_scene(table, frame.space)
             provenance["statement"] = statement([findings_of(table)])
             cracks = nested(rows(table, table.cracks, profiles), profiles)

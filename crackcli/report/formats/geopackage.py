@@ -3,8 +3,8 @@
 Layers: ``cracks`` (centrelines), ``crack_areas`` (outlines), ``joints`` (centrelines) and
 ``measurability`` (rectangles with detection and quantification limits). A layer has one CRS, so
 scenes in another CRS than the first go to ``cracks_2``, ``crack_areas_2`` and ``joints_2``, and so
-on. Scenes without a map have an undefined Cartesian CRS and local coordinates: millimetres (pixels
-without a scale), x right and y up from the lower left corner of the photograph.
+on. Scenes without a map have an undefined Cartesian CRS and pixels as coordinates, x right and y up
+from the upper left corner of the photograph, as QGIS shows it.
 
 Tables: ``width_profiles``, the width along each crack (x and y in the CRS of its layer);
 ``severity_profiles``, the limits and caveats of grades; both only if there are any; ``reports``,
@@ -12,23 +12,24 @@ the masks that the report was made from; and ``layer_styles``, from which QGIS t
 """
 
 import contextlib
+import json
 import shutil
 import sqlite3
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyogrio import list_layers, raw, read_info
+from pyogrio import raw
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from crackcli.cracks.crack import Crack
 from crackcli.detectability.assessment import areas_of
-from crackcli.errors import InputError, OutputError
+from crackcli.errors import OutputError
 from crackcli.files import atomic_write, temporary_folder
 from crackcli.report.formats.qgis_style import layer_style, style_name
 from crackcli.report.people.own_tables import style_description
@@ -50,9 +51,7 @@ from crackcli.report.tables.severity_columns import (
 )
 from crackcli.report.tables.width_table import width_profiles
 from crackcli.scenes.frames import Frame, Geometries, map_frame
-from crackcli.sqlite_files import is_sqlite, reading
 
-LINES = ("cracks", "joints")  # layers of centrelines
 UNDEFINED_CARTESIAN = "-1"  # srs_id of a GeoPackage
 LAYER_STYLES = """CREATE TABLE layer_styles (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
@@ -69,12 +68,6 @@ LAYER_STYLES = """CREATE TABLE layer_styles (
     ui TEXT(30),
     update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 )"""
-# Columns that reports of earlier versions lack; reading a report does not require them.
-NEWER = {
-    *("asset_id", "campaign_id", "area_width_px", "area_width_mm2", "relevance_sum", "note"),
-    *("detect_limit_px", "detect_limit_mm", "measure_limit_px", "measure_limit_mm", "measurable"),
-    "confidence",
-}
 REPORT_COLUMNS: dict[str, type] = {
     "scene_id": str,
     "report_id": str,
@@ -82,17 +75,10 @@ REPORT_COLUMNS: dict[str, type] = {
     "mask_sha256": str,
     "width_window_px": float,
     "gsd_mm": float,
+    "transform": str,  # pixel edges (col, row) to (x, y) of its layers, six numbers as JSON
 }
+VERSION = "1.2"  # of the GeoPackage; GDAL before 3.7 warns of later ones
 KINDS = {str: object, float: np.float64, int: np.int32, bool: np.bool_}
-
-
-@dataclass(frozen=True, eq=False)
-class Recorded:
-    """Cracks, or joints, of one scene read from a report: centrelines (N,) in map or local
-    coordinates, and values (N,) by column."""
-
-    geometries: Geometries
-    columns: dict[str, NDArray[Any]]
 
 
 def write(
@@ -109,7 +95,7 @@ def write(
         grown = local / GEOPACKAGE
         try:
             for table in tables:
-                frame = map_frame(table.scene, table.scale)
+                frame = map_frame(table.scene)
                 number = numbers.setdefault((frame.crs_wkt, frame.space), len(numbers) + 1)
                 append_scene(grown, table, frame, "" if number == 1 else f"_{number}", profiles)
             if profiles:
@@ -165,6 +151,7 @@ def report_row(table: SceneCracks) -> Row:
         "scene_id": table.scene.name,
         "width_window_px": rounded(table.window_px, 3),
         "gsd_mm": table.scale.mm_per_px if table.scale else None,
+        "transform": json.dumps(list(map_frame(table.scene).transform)[:6]),
     }
     return {name: known[name] for name in REPORT_COLUMNS}
 
@@ -193,6 +180,7 @@ def append(
             crs=frame.crs_wkt,
             append=path.exists(),
             layer_options=options,
+            dataset_options={} if path.exists() else {"VERSION": VERSION},
         )
 
 
@@ -248,99 +236,3 @@ def column(properties: list[Row], name: str, kind: type) -> NDArray[Any]:
         filled = [0 if value is None else value for value in values]
         return np.ma.array(filled, dtype=KINDS[kind], mask=unknown)
     return np.array(values, dtype=KINDS[kind])
-
-
-def read(folder: Path) -> dict[str, dict[str, Recorded]]:
-    """Read the "cracks" and the "joints" of a report, by scene; scenes without any are missing.
-
-    Raises `InputError` if the folder has no readable report.
-    """
-    path = folder / GEOPACKAGE
-    if not path.exists():
-        raise InputError(f"{folder}: contains no {GEOPACKAGE}; run crackcli report {folder} first")
-    found: dict[str, dict[str, Recorded]] = {kind: {} for kind in LINES}
-    wanted = tuple(name for name in COLUMNS if name not in NEWER)
-    for kind, geometries, columns in read_lines(path, wanted, f"crackcli report {folder}"):
-        for scene in np.unique(columns["scene_id"].astype(str)):
-            own = columns["scene_id"] == scene
-            chosen = {name: values[own] for name, values in columns.items()}
-            found[kind][str(scene)] = Recorded(geometries[own], chosen)
-    return found
-
-
-def read_widths(folder: Path) -> dict[str, NDArray[Any]]:
-    """Read the table ``width_profiles`` of a report, by column; empty if the report has none."""
-    path = folder / GEOPACKAGE
-    with reading_layers(path, f"crackcli report {folder}") as layers:
-        if "width_profiles" not in layers:
-            return {}
-        facts, _, _, columns = raw.read(path, layer="width_profiles", read_geometry=False)
-        return dict(zip(facts["fields"], columns, strict=True))
-
-
-def read_limits(folder: Path) -> dict[str, tuple[Geometries, NDArray[np.float64]]]:
-    """Read the layers ``measurability`` of a report: by scene its areas (A,), in map or local
-    coordinates, and their detection limits in px, nan where not assessable."""
-    path = folder / GEOPACKAGE
-    found: dict[str, tuple[Geometries, NDArray[np.float64]]] = {}
-    with reading_layers(path, f"crackcli report {folder}") as layers:
-        for layer in layers:
-            if layer.partition("_")[0] != "measurability":
-                continue
-            wanted = ["scene_id", "detect_limit_px"]
-            facts, _, shapes, fields = raw.read(path, layer=layer, columns=wanted)
-            columns = dict(zip(facts["fields"], fields, strict=True))
-            geometries = shapely.from_wkb(shapes)
-            names = columns["scene_id"].astype(str)
-            for scene in np.unique(names):
-                own = names == scene
-                limits = columns["detect_limit_px"][own].astype(np.float64)
-                found[str(scene)] = geometries[own], limits
-    return found
-
-
-def read_report_ids(path: Path) -> set[str]:
-    """Return the `report_id` of each report in a GeoPackage; none for those of earlier versions."""
-    try:
-        with reading(path) as file:
-            return {name for (name,) in file.execute("SELECT report_id FROM reports") if name}
-    except sqlite3.Error:
-        return set()
-
-
-def read_lines(
-    path: Path, wanted: Sequence[str], command: str
-) -> list[tuple[str, Geometries, dict[str, NDArray[Any]]]]:
-    """Read the centrelines of a report's GeoPackage: for each layer "cracks" or "joints", its
-    geometries (N,), and the ``wanted`` columns (N,).
-
-    Raises `InputError` that names the ``command`` to run if the file is not of a report.
-    """
-    found = []
-    with reading_layers(path, command) as layers:
-        for layer in layers:
-            kind = layer.partition("_")[0]  # "cracks" for cracks_2
-            if kind not in LINES:
-                continue
-            missing = sorted(set(wanted) - set(read_info(path, layer=layer)["fields"]))
-            if missing:
-                raise InputError(f"{path}: lacks {', '.join(missing)}; run {command} again")
-            facts, _, shapes, fields = raw.read(path, layer=layer, columns=list(wanted))
-            columns = dict(zip(facts["fields"], fields, strict=True))
-            found.append((kind, shapely.from_wkb(shapes), columns))
-    return found
-
-
-@contextlib.contextmanager
-def reading_layers(path: Path, command: str) -> Iterator[list[str]]:
-    """Yield the names of the layers of a report's GeoPackage; what fails within raises
-    `InputError` that names the ``command`` to run."""
-    if not is_sqlite(path):  # GDAL would open whatever else the file names
-        raise InputError(f"{path}: cannot be read (no GeoPackage); run {command} again")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of GDAL, for other files
-            yield [str(layer) for layer in list_layers(path)[:, 0]]
-    except (DataSourceError, DataLayerError, shapely.errors.GEOSException) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: cannot be read ({reason}); run {command} again") from error

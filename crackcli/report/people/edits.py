@@ -5,7 +5,6 @@ severity, delete a false crack, or move a line between the layers ``joints`` and
 such row becomes an `Edit`, placed in pixels of its photograph.
 """
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,23 +14,20 @@ import numpy as np
 import shapely
 from affine import Affine
 
-from crackcli.errors import InputError
 from crackcli.outputs import Record
 from crackcli.report.formats.csv import read_rows
+from crackcli.report.formats.geopackage_reader import LINES, Layer, errors_of, read_layers
 from crackcli.report.tables.columns import COLUMNS, DRAWN, UNREVIEWED, Row
 from crackcli.report.tables.severity_columns import BY_HAND
-from crackcli.scenes.areas.geometry_blob import shape_of
-from crackcli.scenes.frames import apply_affine, map_frame
-from crackcli.scenes.scale import Scale
+from crackcli.scenes.frames import apply_affine, earlier_transform, map_frame
 from crackcli.scenes.scene import Scene
-from crackcli.sqlite_files import quoted, reading
 
-LINES, AREAS = ("cracks", "joints"), "crack_areas"
+AREAS = "crack_areas"
 KIND = "kind"  # the layer that a person moved a line to
 REVIEW, NOTE = "review", "note"
 DELETED = "deleted in cracks.gpkg"  # note of a crack that a person deleted
 CLASS = "_class"  # ending of the column of a severity class
-Scenes = Mapping[str, tuple[Scene, Scale | None]]
+Scenes = Mapping[str, Scene]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,25 +69,13 @@ class Edits:
     columns: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """A layer of the file: its ``kind`` is its name without a number."""
-
-    kind: str
-    rows: list[Row]
-    shapes: list[shapely.Geometry | None]
-    added: dict[str, str]  # columns of people and their SQL types
-
-
 def read_edits(path: Path, earlier: Record, scenes: Scenes) -> Edits:
     """Return what people changed in the GeoPackage of the ``earlier`` report.
 
     Raises `InputError` if the file is damaged.
     """
-    try:
-        layers = read_layers(path)
-    except (sqlite3.Error, shapely.errors.GEOSException) as error:
-        raise InputError(f"{path}: cannot be read ({error}); move it to another folder") from error
+    with errors_of(path, "move it to another folder"):
+        layers = read_layers(path, (*LINES, AREAS))
     threshold = earlier.facts.get("options", {}).get("joint_likelihood")
     originals = read_originals(earlier)
     placed = Placing.of(earlier, scenes, layers)
@@ -115,7 +99,8 @@ def read_edits(path: Path, earlier: Record, scenes: Scenes) -> Edits:
                 values[KIND] = layer.kind
             else:
                 values = changes(row, by_id.get(crack_id, {}), originals.get(crack_id, {}))
-                values |= {name: row[name] for name in layer.added if row[name] is not None}
+                added = {name: row[name] for name in added_columns(layer)}
+                values |= {name: value for name, value in added.items() if value is not None}
                 values |= moved(row, layer.kind, threshold)
             if values:
                 edits.append(placed.edit(row, shape, values, drawn=drawn))
@@ -126,7 +111,7 @@ def read_edits(path: Path, earlier: Record, scenes: Scenes) -> Edits:
         for row, shape in zip(layer.rows, layer.shapes, strict=True)
         if shape is not None and str(row.get("crack_id") or "") not in seen
     ]
-    added = {name: kind for layer in layers for name, kind in layer.added.items()}
+    added = {name: kind for layer in layers for name, kind in added_columns(layer).items()}
     return Edits(edits, added)
 
 
@@ -169,29 +154,13 @@ def read_originals(earlier: Record) -> dict[str, dict[str, str]]:
     return {row["crack_id"]: row for row in read_rows(earlier.path.with_name("cracks.csv"))}
 
 
-def read_layers(path: Path) -> list[Layer]:
-    """Read the layers of cracks, joints and areas."""
-    found = []
-    with reading(path) as file:
-        query = "SELECT table_name, column_name FROM gpkg_geometry_columns ORDER BY table_name"
-        for name, geometry in file.execute(query).fetchall():
-            kind, number = name.rstrip("0123456789").rstrip("_"), name.rpartition("_")[2]
-            if kind not in (*LINES, AREAS) or not (name == kind or number.isdigit()):
-                continue
-            types = {row[1]: row[2] for row in file.execute(f"PRAGMA table_info({quoted(name)})")}
-            rows = file.execute(f"SELECT * FROM {quoted(name)}").fetchall()
-            dicts = [dict(zip(types, row, strict=True)) for row in rows]
-            shapes = [shape_of(row.pop(geometry)) for row in dicts]
-            for row in dicts:
-                row.pop("fid", None)
-            skipped = {*COLUMNS, geometry, "fid"}
-            added = {
-                column: kind
-                for column, kind in types.items()
-                if column not in skipped and not column.startswith("sev_")
-            }
-            found.append(Layer(kind, dicts, shapes, added))
-    return found
+def added_columns(layer: Layer) -> dict[str, str]:
+    """Return the columns that people added, and their SQL types."""
+    return {
+        name: kind
+        for name, kind in layer.types.items()
+        if name not in COLUMNS and not name.startswith("sev_")
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,14 +180,13 @@ class Placing:
             if "frame" in one
         }
         found = {name: ~Affine(*frame["transform"]) for name, frame in stored.items()}
-        for name, (scene, scale) in scenes.items():
-            frame = map_frame(scene, scale)
+        for name, scene in scenes.items():
+            frame = map_frame(scene)
             if frame.space == "map":
                 found[name] = ~frame.transform
             elif name not in stored:
-                size = mm_per_px(layers, name) or 1.0
-                found[name] = ~Affine(size, 0, 0, 0, -size, size * scene.rows)
-        return cls(found, {name: (scene.rows, scene.cols) for name, (scene, _) in scenes.items()})
+                found[name] = ~earlier_transform(scene, mm_per_px(layers, name))
+        return cls(found, {name: (scene.rows, scene.cols) for name, scene in scenes.items()})
 
     def edit(self, row: Row, shape: shapely.Geometry, values: Row, *, drawn: bool = False) -> Edit:
         """Return the edit of a row with its ``shape`` in pixels."""

@@ -46,7 +46,7 @@ class WorkOfPeople:
         has no work that can be carried over."""
         settle(path)
         work = cls(path, earlier)
-        scenes = {table.scene.name: (table.scene, table.scale) for table in tables}
+        scenes = {table.scene.name: table.scene for table in tables}
         work.scenes = set(scenes)
         if is_sqlite(path):
             try:

@@ -136,7 +136,7 @@ def rows(table: SceneCracks, cracks: Sequence[Crack], profiles: SeverityProfiles
     if not cracks:
         return []
     scene, scale = table.scene, table.scale
-    frame, exchange = map_frame(scene, scale), exchange_frame(scene, scale)
+    frame, exchange = map_frame(scene), exchange_frame(scene)
     widest = np.array([crack.widths.max_at for crack in cracks]) + 0.5
     middles = shapely.get_coordinates(shapely.centroid(centrelines(cracks)))
     places = np.hstack(
@@ -169,7 +169,7 @@ def drawn_rows(
     They have a length and a place, and what people wrote; nothing else is known of them.
     """
     scale, columns = table.scale, COLUMNS | crack_columns(profiles)
-    frame, exchange = map_frame(table.scene, scale), exchange_frame(table.scene, scale)
+    frame, exchange = map_frame(table.scene), exchange_frame(table.scene)
     found = []
     for one in table.drawn:
         if one.kind != kind:

@@ -47,7 +47,7 @@ def width_profiles(table: SceneCracks, cracks: Sequence[Crack]) -> dict[str, NDA
         np.concatenate([getattr(profile, field) for _, profile in kept])
         for field in ("line", "along_px", "points", "width_px", "sigma_px", "systematic_px")
     )
-    frame = map_frame(table.scene, table.scale)
+    frame = map_frame(table.scene)
     x, y = frame.points_from_pixels(points + 0.5).T
     mm = table.scale.mm_per_px if table.scale else np.nan
     scale_sigma = (table.scale.sigma or 0.0) if table.scale else np.nan
