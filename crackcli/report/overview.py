@@ -1,8 +1,8 @@
 """overview.png: one image of a scene to look at without a GIS.
 
 The photograph, at most `WIDEST_PX` wide, with every crack in the colour of its largest width (the
-classes of the QGIS style), joints dashed in grey, the five widest cracks labelled, and below it a
-legend, a scale bar and the detection statement. The photograph is read at reduced resolution, from
+classes of the QGIS style in pixels), joints dashed in grey, the five widest cracks labelled, and
+below it a legend, a scale bar and the detection statement. The photograph is read at reduced resolution, from
 its overviews where it has some, so memory does not grow with its size.
 """
 

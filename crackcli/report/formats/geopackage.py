@@ -31,6 +31,7 @@ from crackcli.cracks.crack import Crack
 from crackcli.detectability.assessment import areas_of
 from crackcli.errors import OutputError
 from crackcli.files import atomic_write, temporary_folder
+from crackcli.report.formats.geopackage_reader import kind_of
 from crackcli.report.formats.qgis_style import layer_style, style_name
 from crackcli.report.people.own_tables import style_description
 from crackcli.report.tables.columns import COLUMNS, GEOPACKAGE, Row, rounded
@@ -51,6 +52,7 @@ from crackcli.report.tables.severity_columns import (
 )
 from crackcli.report.tables.width_table import width_profiles
 from crackcli.scenes.frames import Frame, Geometries, map_frame
+from crackcli.sqlite_files import quoted
 
 UNDEFINED_CARTESIAN = "-1"  # srs_id of a GeoPackage
 LAYER_STYLES = """CREATE TABLE layer_styles (
@@ -203,16 +205,20 @@ def add_styles(path: Path, profiles: SeverityProfiles) -> None:
         layers = file.execute(
             "SELECT table_name, column_name FROM gpkg_geometry_columns"
         ).fetchall()
+        (unscaled,) = file.execute("SELECT count(*) FROM reports WHERE gsd_mm IS NULL").fetchone()
+        unit = "px" if unscaled else "mm"
         file.execute(LAYER_STYLES)
         file.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
             "VALUES ('layer_styles', 'attributes', 'layer_styles')"
         )
         for layer, geometry in layers:
-            kind = "crack_areas" if layer.startswith("crack_areas") else layer.partition("_")[0]
+            kind = kind_of(layer)
             graded = kind in ("cracks", "crack_areas")
             own = profiles if graded else ()
-            name, qml = style_name(own) if graded else kind, layer_style(kind, own)
+            columns = [row[1] for row in file.execute(f"PRAGMA table_info({quoted(layer)})")]
+            name = style_name(own, unit) if graded else kind
+            qml = layer_style(kind, own, unit, [one for one in columns if one != geometry])
             file.execute(
                 "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
                 "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, "

@@ -1,14 +1,16 @@
 """QGIS styles (QML) for the layers of a report's GeoPackage.
 
 Lines are coloured by the first severity profile of the report, dashed if they only possibly exceed
-its limit; without a profile, by classes of their largest width in pixels. Labels show that width.
-The six colours go from blue to violet and suit people with red-green colour blindness. Detection
-limits are a light wash over the photograph in the same classes, grey where no crack is detectable.
+its limit; without a profile, by classes of their largest width. Labels show that width, in the unit
+of the classes: mm if all scenes have a scale, else pixels. The six colours go from blue to violet
+and suit people with red-green colour blindness. The surface that is not assessable is hatched;
+classes of detection limits are rules that are switched off. Fields have labels and menus.
 """
 
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from crackcli.report.formats.qgis_fields import field_elements
 from crackcli.report.severity import POSSIBLY, SeverityProfile
 from crackcli.report.tables.severity_columns import SeverityProfiles
 
@@ -16,43 +18,52 @@ VERSION = "3.28.0-Firenze"  # oldest QGIS that reads this form; later ones do to
 COLOURS = ("#4575b4", "#91bfdb", "#fee090", "#fc8d59", "#d73027", "#7a0177")
 GREY = "#8c8c8c"
 WIDTHS_PX = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # lower limits of the classes
+WIDTHS_MM = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 LINE_MM, OUTLINE_MM = 0.8, 0.2  # line widths on the screen or on paper
-FILL_OPACITY, WASH_OPACITY = 0.55, 0.25
-LABEL = """CASE WHEN "width_max_mm" IS NOT NULL
-THEN format_number("width_max_mm", 2)
-  || coalesce(' ± ' || format_number("width_max_unc_mm", 2), '') || ' mm'
-ELSE format_number("width_max_px", 1)
-  || coalesce(' ± ' || format_number("width_max_unc_px", 1), '') || ' px' END"""
+OPACITIES = {"fill": 0.55, "wash": 0.25, "hatch": 0.8}
+DECIMALS = {"mm": 2, "px": 1}  # of a width in a label
+BEYOND = 1e9  # upper limit of the last class
+NORMAL_WEIGHT = "50"  # of a font; a missing weight is read as 0, hairlines
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 
 Element = ElementTree.Element
 
 
-def layer_style(layer: str, profiles: SeverityProfiles = ()) -> str:
-    """Return the QML of a layer: ``cracks``, ``crack_areas``, ``joints`` or ``measurability``."""
+def layer_style(
+    layer: str, profiles: SeverityProfiles = (), unit: str = "px", columns: Sequence[str] = ()
+) -> str:
+    """Return the QML of a layer, ``cracks``, ``crack_areas``, ``joints`` or ``measurability``, with
+    widths in ``unit``, and labels for its ``columns``."""
     kind = "fill" if layer in ("crack_areas", "measurability") else "line"
     root = ElementTree.Element(
         "qgis",
         version=VERSION,
-        styleCategories="Symbology|Labeling",
-        labelsEnabled="1" if kind == "line" else "0",
+        styleCategories="Symbology|Labeling|Fields|Forms",
+        labelsEnabled="1" if layer == "cracks" else "0",
     )
     if layer == "measurability":
-        root.append(by_limit())
+        root.append(by_limit(unit))
     elif layer == "joints":
         root.append(single(symbol("0", kind, GREY, dashed=True)))
     elif profiles:
         root.append(by_severity(profiles[0], kind))
     else:
-        root.append(by_width(kind))
-    if kind == "line":
-        root.append(labeling())
+        root.append(by_width(kind, unit))
+    if layer == "cracks":
+        root.append(labeling(unit))
+    root.extend(field_elements(columns, profiles))
     return DOCTYPE + ElementTree.tostring(root, encoding="unicode")
 
 
-def style_name(profiles: SeverityProfiles) -> str:
+def style_name(profiles: SeverityProfiles, unit: str) -> str:
     """Return the name of a style, at most 30 characters."""
-    return f"severity {profiles[0].column}" if profiles else "width in pixels"
+    return f"severity {profiles[0].column}" if profiles else f"width in {unit}"
+
+
+def width_classes(unit: str) -> list[tuple[float, float | None]]:
+    """Return the lower and upper limits of the classes of widths; None: no upper limit."""
+    lows = WIDTHS_MM if unit == "mm" else WIDTHS_PX
+    return list(zip(lows, [*lows[1:], None], strict=True))
 
 
 def renderer(kind: str, **attributes: str) -> Element:
@@ -68,20 +79,18 @@ def single(drawn: Element) -> Element:
     return root
 
 
-def by_width(kind: str) -> Element:
-    """Return a renderer with classes of the largest width in pixels."""
-    root = renderer("graduatedSymbol", attr="width_max_px", graduatedMethod="GraduatedColor")
+def by_width(kind: str, unit: str) -> Element:
+    """Return a renderer with classes of the largest width."""
+    root = renderer("graduatedSymbol", attr=f"width_max_{unit}", graduatedMethod="GraduatedColor")
     ranges = ElementTree.SubElement(root, "ranges")
     symbols = ElementTree.SubElement(root, "symbols")
-    for number, (low, colour) in enumerate(zip(WIDTHS_PX, COLOURS, strict=True)):
-        last = number + 1 == len(WIDTHS_PX)
-        high = 1e9 if last else WIDTHS_PX[number + 1]
-        words = f"wider than {low:g} px" if last else f"{low:g} to {high:g} px"
+    for number, ((low, high), colour) in enumerate(zip(width_classes(unit), COLOURS, strict=True)):
+        words = f"wider than {low:g} {unit}" if high is None else f"{low:g} to {high:g} {unit}"
         ElementTree.SubElement(
             ranges,
             "range",
             lower=f"{low:.15f}",
-            upper=f"{high:.15f}",
+            upper=f"{high or BEYOND:.15f}",
             symbol=str(number),
             label=words,
             render="true",
@@ -90,30 +99,40 @@ def by_width(kind: str) -> Element:
     return root
 
 
-def by_limit() -> Element:
-    """Return a renderer with a rule for each class of detection limits, and one for no limit."""
+def by_limit(unit: str) -> Element:
+    """Return a renderer that hatches where there is no detection limit, and has a rule for each
+    class of limits, switched off: the photograph stays as it is."""
     root = renderer("RuleRenderer")
-    for low, high, colour in zip(WIDTHS_PX, [*WIDTHS_PX[1:], None], COLOURS, strict=True):
-        words = f"cracks of {high:g} px are seen" if high else f"cracks above {low:g} px are seen"
-        condition = f'"detect_limit_px" > {low:g}'
-        if high:
-            condition += f' AND "detect_limit_px" <= {high:g}'
-        add_rule(root, words, condition, "wash", colour)
-    add_rule(root, "not assessable", "ELSE", "wash", GREY)
+    limit = f'"detect_limit_{unit}"'
+    add_rule(root, "not assessable", '"detect_limit_px" IS NULL', "hatch", GREY)
+    for (low, high), colour in zip(width_classes(unit), COLOURS, strict=True):
+        words = f"{'above ' if high is None else ''}{high or low:g} {unit}"
+        condition = f"{limit} > {low:g}" + (f" AND {limit} <= {high:g}" if high else "")
+        add_rule(root, f"cracks of {words} are seen", condition, "wash", colour, shown=False)
     return root
 
 
 def add_rule(
-    root: Element, label: str, condition: str, kind: str, colour: str, *, dashed: bool = False
+    root: Element,
+    label: str,
+    condition: str,
+    kind: str,
+    colour: str,
+    *,
+    dashed: bool = False,
+    shown: bool = True,
 ) -> None:
-    """Add a rule with its symbol to a renderer."""
+    """Add a rule with its symbol to a renderer; one that is not ``shown`` is switched off."""
     if not len(root):
         ElementTree.SubElement(root, "rules", key="{crackcli}")
         ElementTree.SubElement(root, "symbols")
     rules, symbols = root
     number = str(len(symbols))
     key = f"{{crackcli-{number}}}"
-    ElementTree.SubElement(rules, "rule", key=key, filter=condition, symbol=number, label=label)
+    off = {} if shown else {"checkstate": "0"}
+    ElementTree.SubElement(
+        rules, "rule", {"key": key, "filter": condition, "symbol": number, "label": label, **off}
+    )
     symbols.append(symbol(number, kind, colour, dashed=dashed))
 
 
@@ -144,8 +163,8 @@ def spread(count: int) -> list[str]:
 
 
 def symbol(name: str, kind: str, colour: str, *, dashed: bool = False) -> Element:
-    """Return a symbol of one simple layer: a ``line``, a ``fill`` with an outline, or a ``wash``, a
-    light fill without one."""
+    """Return a symbol of one simple layer: a ``line``, a ``fill`` with an outline, or without one a
+    ``wash``, a light fill, or a ``hatch``."""
     root = ElementTree.Element(
         "symbol",
         type="line" if kind == "line" else "fill",
@@ -175,13 +194,13 @@ def symbol(name: str, kind: str, colour: str, *, dashed: bool = False) -> Elemen
         }
     else:
         values = {
-            "color": rgba(colour, WASH_OPACITY if kind == "wash" else FILL_OPACITY),
+            "color": rgba(colour, OPACITIES[kind]),
             "joinstyle": "bevel",
             "outline_color": rgba(colour),
-            "outline_style": "no" if kind == "wash" else "dash" if dashed else "solid",
+            "outline_style": "dash" if dashed else "solid" if kind == "fill" else "no",
             "outline_width": f"{OUTLINE_MM:g}",
             "outline_width_unit": "MM",
-            "style": "solid",
+            "style": "b_diagonal" if kind == "hatch" else "solid",
         }
     options = ElementTree.SubElement(layer, "Option", type="Map")
     for key, value in values.items():
@@ -195,16 +214,22 @@ def rgba(colour: str, opacity: float = 1.0) -> str:
     return ",".join(map(str, parts))
 
 
-def labeling() -> Element:
+def labeling(unit: str) -> Element:
     """Return labels along the lines, with a light edge around the letters."""
+    decimals = DECIMALS[unit]
+    words = (
+        f"""format_number("width_max_{unit}", {decimals}) || """
+        f"""coalesce(' ± ' || format_number("width_max_unc_{unit}", {decimals}), '') || ' {unit}'"""
+    )
     root = ElementTree.Element("labeling", type="simple")
     settings = ElementTree.SubElement(root, "settings", calloutType="simple")
     text = ElementTree.SubElement(
         settings,
         "text-style",
-        fieldName=LABEL,
+        fieldName=words,
         isExpression="1",
         fontSize="8",
+        fontWeight=NORMAL_WEIGHT,
         fontSizeUnit="Point",
         textColor="30,30,30,255",
         textOpacity="1",
