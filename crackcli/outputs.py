@@ -102,12 +102,17 @@ def work_folder(out: Path) -> Iterator[Path]:
 
 
 def publish(
-    work: Path, earlier: Record, facts: Mapping[str, Any], retired: Collection[str] = ()
+    work: Path,
+    earlier: Record,
+    facts: Mapping[str, Any],
+    retired: Collection[str] = (),
+    left: Collection[str] = (),
 ) -> list[Path]:
     """Move the files of the ``work`` folder beside the record, and write it with ``facts``.
 
     Files of the ``earlier`` run that are not written again, and those of ``retired`` names, are
-    removed. Returns the paths under which files of others were kept.
+    removed; those ``left`` stay as people changed them. Returns the paths under which files of
+    others were kept.
     """
     folder = earlier.path.parent
     found = sorted(path for path in work.rglob("*") if path.is_file() and path.name != NOTE)
@@ -117,7 +122,7 @@ def publish(
         both.setdefault(name, []).append(digest)
     kept = []
     write_json(earlier.path, {**earlier.facts, "complete": False, "files": both})
-    for name in sorted({*both, *retired}):
+    for name in sorted({*both, *retired} - {*left}):
         path = folder / name
         with output_errors(path):
             if path.exists():
@@ -129,7 +134,9 @@ def publish(
                 replace_durably(work / name, path)
             else:
                 path.unlink(missing_ok=True)
-    record = {**facts, "complete": True, "files": {name: [one] for name, one in files.items()}}
+    now = {name: [one] for name, one in files.items()}
+    now |= {name: earlier.files[name] for name in left if name in earlier.files}
+    record = {**facts, "complete": True, "files": now}
     write_json(earlier.path, record)
     return kept
 

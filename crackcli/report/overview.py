@@ -2,8 +2,8 @@
 
 The photograph, at most `WIDEST_PX` wide, with every crack in the colour of its largest width (the
 classes of the QGIS style in pixels), joints dashed in grey, the five widest cracks labelled, and
-below it a legend, a scale bar and the detection statement. The photograph is read at reduced resolution, from
-its overviews where it has some, so memory does not grow with its size.
+below it a legend, a scale bar and the detection statement. The photograph is read at reduced
+resolution, from its overviews where it has some, so memory does not grow with its size.
 """
 
 import logging

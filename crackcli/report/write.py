@@ -23,6 +23,8 @@ from crackcli.outputs import Record, publish, work_folder
 from crackcli.progress import Progress, ignore, in_pixels, part
 from crackcli.registry import FORMATS, load
 from crackcli.report.formats.geojson import STEMS, SUFFIXES
+from crackcli.report.formats.qgis_project import NAME as PROJECT
+from crackcli.report.formats.qgis_project import write_project
 from crackcli.report.overview import write_overview
 from crackcli.report.people.work import WorkOfPeople
 from crackcli.report.record import facts_of, read_record, report_id, with_earlier_scale
@@ -188,14 +190,28 @@ def write_files(
         for number, one in enumerate(task.formats):
             progress(number / len(task.formats), f"writing {one}")
             paths += load("formats", FORMATS, one)(work, spool, profiles)
+        left = []
         if work / GEOPACKAGE in paths:
             people.copy_tables(work / GEOPACKAGE)
+            left = changed_projects(earlier)
+            if not left:
+                paths.append(write_project(work, task.out, spool))
         write_overviews(spool, work)
         people.check_unchanged()
         facts = facts_of(task, name, spool, people.unplaced)
-        publish(work, earlier, facts, RETIRED)
+        publish(work, earlier, facts, RETIRED, left)
     people.log_carried()
     return figures, [task.out / path.relative_to(work) for path in paths]
+
+
+def changed_projects(earlier: Record) -> list[str]:
+    """Return the name of the QGIS project if people changed it: it stays as it is, since it finds
+    the new cracks by itself."""
+    path = earlier.path.with_name(PROJECT)
+    if not path.exists() or earlier.owns(PROJECT):
+        return []
+    log.info("%s: changed in QGIS, and left as it is; delete it to get a new one", path)
+    return [PROJECT]
 
 
 def log_changed_masks(tables: Iterable[SceneCracks], earlier: Record) -> None:

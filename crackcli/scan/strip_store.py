@@ -30,6 +30,7 @@ from crackcli.files import (
 from crackcli.inference.strips import StripScores
 from crackcli.inference.views import View
 from crackcli.rasters.score_mask import read_tags
+from crackcli.rasters.writing.raster_style import add_styles
 from crackcli.scenes.scene import Scene
 
 SQUARE_PX = 32
@@ -170,6 +171,7 @@ class StripStore:
             if score != scene.score:
                 replace_durably(score, scene.score)
             replace_durably(self.mask, scene.mask)
+            add_styles(scene.folder)
         replace(scene, record=scene.record.with_files(digests)).write()
         self.remove()
 

@@ -80,6 +80,7 @@ REPORT_COLUMNS: dict[str, type] = {
     "transform": str,  # pixel edges (col, row) to (x, y) of its layers, six numbers as JSON
 }
 VERSION = "1.2"  # of the GeoPackage; GDAL before 3.7 warns of later ones
+Numbers = dict[tuple[str | None, str], int]  # of layers, by CRS and space
 KINDS = {str: object, float: np.float64, int: np.int32, bool: np.bool_}
 
 
@@ -92,14 +93,13 @@ def write(
     network drives do not always support.
     """
     path = folder / GEOPACKAGE
-    numbers: dict[tuple[str | None, str], int] = {}
+    numbers: Numbers = {}
     with temporary_folder() as local:
         grown = local / GEOPACKAGE
         try:
             for table in tables:
                 frame = map_frame(table.scene)
-                number = numbers.setdefault((frame.crs_wkt, frame.space), len(numbers) + 1)
-                append_scene(grown, table, frame, "" if number == 1 else f"_{number}", profiles)
+                append_scene(grown, table, frame, layer_suffix(frame, numbers), profiles)
             if profiles:
                 about = arrays(profile_rows(profiles), PROFILE_COLUMNS)
                 append_table(grown, "severity_profiles", about)
@@ -112,6 +112,12 @@ def write(
         with atomic_write(path) as aside:
             shutil.copyfile(grown, aside)
     return [path]
+
+
+def layer_suffix(frame: Frame, numbers: Numbers) -> str:
+    """Return the end of the names of the layers for a frame; ``numbers`` has the earlier ones."""
+    number = numbers.setdefault((frame.crs_wkt, frame.space), len(numbers) + 1)
+    return "" if number == 1 else f"_{number}"
 
 
 def append_scene(
