@@ -47,8 +47,8 @@ def test_the_files_of_a_report_name_its_masks_and_its_window(tmp_path):
     assert row["report_id"] == facts(out)["report_id"]
     assert float(row["width_window_px"]) == 5  # of the mask: the photograph is missing
     assert facts(out)["complete"] is True
-    assert facts(out)["files"].keys() == {"cracks.csv", "cracks.gpkg", "scenes.csv"} | {
-        "wall/overview.png"
+    assert facts(out)["files"].keys() == {
+        *("cracks.csv", "cracks.gpkg", "cracks.qgs", "scenes.csv", "wall/overview.png")
     }
 
 

@@ -26,6 +26,7 @@ FILES = {
     "cracks.csv",
     "scenes.csv",
     "cracks.gpkg",
+    "cracks.qgs",
     "cracks.local.geojson",
     "crack_areas.local.geojson",
     "joints.local.geojson",

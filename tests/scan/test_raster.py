@@ -87,9 +87,7 @@ def test_the_record_holds_options_and_results(photograph, tmp_path):
     assert record["threshold"] == pytest.approx(0.01, abs=0.004)
     assert sorted(record["seconds"]) == ["explain", "mask", "score"]
     assert [path.name for path in sorted((tmp_path / "wall").iterdir())] == [
-        "mask.tif",
-        "scene.json",
-        "score.tif",
+        *("mask.qml", "mask.tif", "scene.json", "score.qml", "score.tif")
     ]
 
 

@@ -108,7 +108,7 @@ def test_folders_called_work_are_not_ours(photograph, tmp_path):
     after = files_in(tmp_path)
     assert {path: after.get(path) for path in before} == before
     assert sorted(path.name for path in (tmp_path / "wall").iterdir()) == [
-        *("drafts", "mask.tif", "scene.json", "score.tif", "work")
+        *("drafts", "mask.qml", "mask.tif", "scene.json", "score.qml", "score.tif", "work")
     ]
 
 

@@ -23,7 +23,7 @@ def add_styles(folder: Path) -> None:
     have changed them."""
     for name, renderer in (("mask", mask_renderer()), ("score", score_renderer())):
         path = folder / f"{name}.qml"
-        if not path.exists():
+        if not (path.exists() or path.is_symlink()):
             write_text(path, style(renderer))
 
 

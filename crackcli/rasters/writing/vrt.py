@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 from affine import Affine
 
 from crackcli.files import write_text
@@ -44,11 +45,12 @@ def write_vrt(path: Path, info: RasterInfo, placed: Affine, final: Path) -> None
     with open_raster(info.path, page=info.page) as source:
         kinds = list(zip(source.dtypes, source.colorinterp, strict=True))
         shape = source.shape
-    transform = placed * upright_transform(info, shape)
+    turned = upright_transform(info, shape)
+    both = np.array([*placed]).reshape(3, 3) @ np.array([*turned]).reshape(3, 3)
     root = ElementTree.Element("VRTDataset", rasterXSize=str(shape[1]), rasterYSize=str(shape[0]))
     if info.crs_wkt:
         ElementTree.SubElement(root, "SRS").text = info.crs_wkt
-    numbers = (repr(float(value)) for value in transform.to_gdal())
+    numbers = (repr(float(value)) for value in Affine(*both[:2].ravel()).to_gdal())
     ElementTree.SubElement(root, "GeoTransform").text = ", ".join(numbers)
     name, relative = source_name(info, final)
     for number, (kind, colour) in enumerate(kinds, 1):
@@ -81,4 +83,5 @@ def upright_transform(info: RasterInfo, shape: tuple[int, int]) -> Affine:
     ]
     (x, y), right, down = ((one.col, one.row) for one in places)
     stored = Affine(right[0] - x, down[0] - x, x, right[1] - y, down[1] - y, y)
-    return ~stored
+    upright: Affine = ~stored
+    return upright
