@@ -77,6 +77,10 @@ FORMATS = {
     "geojson": "crackcli.report.formats.geojson:write",
     "gpkg": "crackcli.report.formats.geopackage:write",
 }
+MORE_FORMATS = {  # written on request
+    "shp": "crackcli.report.formats.shapefile:write",
+    "xlsx": "crackcli.report.formats.xlsx:write",
+}
 
 # Packages that the base installation leaves out, and the extra that installs each.
 EXTRAS = {
@@ -87,6 +91,7 @@ EXTRAS = {
     "onnxscript": "train",
     "zennit": "train",
     "matplotlib": "train",
+    "xlsxwriter": "xlsx",
 }
 
 DEFAULT_METHOD = "student"  # if neither a model nor a method is named

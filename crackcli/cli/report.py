@@ -9,6 +9,7 @@ from crackcli.cli import options
 from crackcli.cli.logs import configure_logging, tell
 from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import SomeInputsFailed
+from crackcli.registry import FORMATS, MORE_FORMATS, check_choice
 
 COLLECT = 100_000  # objects between garbage collections: a report makes millions, none in cycles
 
@@ -25,6 +26,7 @@ def report(
     asset_id: options.AssetId = None,
     campaign_id: options.CampaignId = None,
     photographs: options.PhotographsFolder = None,
+    more_formats: options.MoreFormats = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     as_json: options.AsJson = False,
@@ -32,6 +34,8 @@ def report(
     """Measure the cracks of every scene in OUT: cracks.csv, .geojson and .gpkg, scenes.csv.
 
     Each scene also gets overview.png: the photograph with its cracks coloured by width.
+
+    Open cracks.qgs in QGIS: it shows the photographs with their masks and cracks.
 
     Lengths and widths are in pixels. They are also in millimetres if the size of a pixel is known:
     from the map of the raster, from the scan (--marker-mm, --distance-m) or from --gsd-mm. Each
@@ -51,11 +55,14 @@ def report(
         crackcli report out
         crackcli report out --gsd-mm 0.5 --min-length-px 50
         crackcli report out --asset-id "pier 3" --campaign-id 2026
+        crackcli report out --format xlsx
         crackcli report out --severity en1992-xc3 --severity burland
     """
     from crackcli.report import ReportTask, write_report
 
     configure_logging(quiet=quiet, verbose=verbose)
+    for name in more_formats or ():
+        check_choice("--format", MORE_FORMATS, name)
     task = ReportTask(
         out=out,
         gsd_mm=gsd_mm,
@@ -68,6 +75,7 @@ def report(
         asset_id=asset_id,
         campaign_id=campaign_id,
         photographs=photographs,
+        formats=(*FORMATS, *dict.fromkeys(more_formats or ())),
     )
     gc.set_threshold(COLLECT)
     with show_progress("report", quiet=quiet) as report_progress:

@@ -21,7 +21,7 @@ from crackcli.errors import CrackError, InputError, OutOfMemory, OutputError
 from crackcli.files import lock_folder, temporary_folder
 from crackcli.outputs import Record, publish, work_folder
 from crackcli.progress import Progress, ignore, in_pixels, part
-from crackcli.registry import FORMATS, load
+from crackcli.registry import FORMATS, MORE_FORMATS, load
 from crackcli.report.formats.geojson import STEMS, SUFFIXES
 from crackcli.report.formats.qgis_project import NAME as PROJECT
 from crackcli.report.formats.qgis_project import write_project
@@ -42,6 +42,8 @@ from crackcli.texts import first_names
 
 log = logging.getLogger(__name__)
 
+FormatWriter = Callable[[Path, Iterable[SceneCracks], SeverityProfiles], list[Path]]
+
 TRACING = 0.8  # fraction of the time spent on tracing; the rest on writing
 # Files of an earlier report that this one may not write: one kind of coordinates has no scene now.
 RETIRED = tuple(f"{stem}{suffix}" for stem in STEMS for suffix in SUFFIXES)
@@ -57,6 +59,8 @@ def write_report(task: ReportTask, progress: Progress = ignore) -> ReportSummary
     run uses the folder, or another program the GeoPackage.
     """
     profiles = find_profiles(task.severity)
+    for one in task.formats:
+        write_format(one)  # a missing package is an error now, not after the work
     folders = finished_folders(task.out)
     with lock_folder(task.out), temporary_folder() as waiting:
         settle(task.out / GEOPACKAGE)  # fails before the work, not after it
@@ -189,7 +193,7 @@ def write_files(
     with work_folder(task.out) as work:
         for number, one in enumerate(task.formats):
             progress(number / len(task.formats), f"writing {one}")
-            paths += load("formats", FORMATS, one)(work, spool, profiles)
+            paths += write_format(one)(work, spool, profiles)
         left = []
         if work / GEOPACKAGE in paths:
             people.copy_tables(work / GEOPACKAGE)
@@ -202,6 +206,11 @@ def write_files(
         publish(work, earlier, facts, RETIRED, left)
     people.log_carried()
     return figures, [task.out / path.relative_to(work) for path in paths]
+
+
+def write_format(name: str) -> FormatWriter:
+    """Return the function that writes a format."""
+    return cast(FormatWriter, load("--format", FORMATS | MORE_FORMATS, name))
 
 
 def changed_projects(earlier: Record) -> list[str]:

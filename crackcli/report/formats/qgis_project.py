@@ -20,6 +20,7 @@ import numpy as np
 
 from crackcli.arrays import Float64
 from crackcli.files import write_text
+from crackcli.rasters.access.decoded import kind_of_photograph
 from crackcli.rasters.reader import RasterInfo
 from crackcli.rasters.writing.raster_style import (
     DOCTYPE,
@@ -257,12 +258,12 @@ def raster_style(path: Path, kind: str) -> Element:
 
 
 def photograph_source(info: RasterInfo | None, frame: Frame, folder: Path, out: Path) -> str | None:
-    """Return the path of a photograph for a project in ``out``; None if it is not available, or has
-    a name that XML cannot hold.
+    """Return the path of a photograph for a project in ``out``; None if it is not available, of a
+    format that GDAL lacks (HEIC, camera raw), or has a name that XML cannot hold.
 
     One that QGIS would not show upright gets a VRT in ``folder``, that of its scene.
     """
-    if info is None or UNPRINTABLE.search(str(info.path)):
+    if info is None or UNPRINTABLE.search(str(info.path)) or kind_of_photograph(info.path):
         return None
     if needs_vrt(info):
         write_vrt(folder / VRT, info, frame.transform, out / folder.name / VRT)
