@@ -18,7 +18,7 @@ demo: $(VENV)/base
 	$(VENV)/bin/crackcli scan sample_data/wall.tif -o $(OUT)
 	$(VENV)/bin/crackcli report $(OUT)
 	@echo
-	@echo "Open sample_data/wall.tif and $(OUT)/cracks.gpkg in QGIS: the cracks lie on the wall."
+	@echo "Open $(OUT)/cracks.qgs in QGIS: the cracks lie on the wall."
 	@echo "$(OUT)/wall/overview.png shows them without QGIS."
 	@echo "$(OUT)/cracks.csv is a row for each crack; $(OUT)/wall/mask.tif is their pixels and"
 	@echo "those of the joints. To type crackcli yourself: . $(VENV)/bin/activate"

@@ -91,7 +91,11 @@ def export(task: ExportTask) -> Path:
 def describe(
     model: ModelProto, facts: EngineFacts, task: ExportTask, precision: str = "float32"
 ) -> None:
-    """Write our own facts, and the metadata of the QGIS plugin Deepness, into ``model``."""
+    """Write our own facts into ``model``, and into a graph for QGIS the metadata of the plugin
+    Deepness.
+
+    It stores results as bytes, so a score from 0 to 1 is multiplied by 255.
+    """
     ours: dict[str, object] = {
         **{name: getattr(facts, name) for name in FACTS},
         "licence": asdict(facts.licence),
@@ -102,7 +106,16 @@ def describe(
         "checkpoint_sha256": facts.model_sha256,
         "weights": task.model.name if task.weights_beside else None,
     }
-    deepness: dict[str, object] = {
+    values: dict[str, object] = {METADATA: ours}
+    if task.qgis:
+        values |= deepness_metadata(facts, task)
+    helper.set_model_props(model, {key: json.dumps(value) for key, value in values.items()})
+    model.producer_name, model.producer_version = "crackcli", __version__
+
+
+def deepness_metadata(facts: EngineFacts, task: ExportTask) -> dict[str, object]:
+    """Return the metadata that Deepness 0.6.5 reads; of older versions ``tiles_size``."""
+    metadata: dict[str, object] = {
         "model_type": "Regressor",
         "class_names": {"0": "crack"},
         "tile_size": qgis_tile_px(facts),
@@ -110,13 +123,11 @@ def describe(
         "tiles_overlap": QGIS_OVERLAP,
         "standardization_mean": [0.0, 0.0, 0.0],
         "standardization_std": [1.0, 1.0, 1.0],
-        "reg_output_scaling": 1.0,
+        "reg_output_scaling": 255.0,  # to bytes
     }
     if task.gsd_mm:
-        deepness["resolution"] = task.gsd_mm / 10  # cm per px
-    values = {METADATA: ours, **deepness}
-    helper.set_model_props(model, {key: json.dumps(value) for key, value in values.items()})
-    model.producer_name, model.producer_version = "crackcli", __version__
+        metadata["resolution"] = task.gsd_mm / 10  # cm per px
+    return metadata
 
 
 def qgis_tile_px(facts: EngineFacts) -> int:

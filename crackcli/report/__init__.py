@@ -1,5 +1,5 @@
-"""crackcli report: cracks as rows with units, uncertainties and severity; CSV, GeoJSON,
-GeoPackage."""
+"""crackcli report: cracks as rows with units, uncertainties and severity; tables, maps and a QGIS
+project."""
 
 from crackcli.report.tracing import ReportTask
 from crackcli.report.write import write_report

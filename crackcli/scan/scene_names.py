@@ -24,7 +24,7 @@ from crackcli.texts import clean_name
 
 # Files of the output folder end like this; no scene may have such a name.
 OUR_ENDINGS = (
-    *(".lock", ".json", ".geojson", ".csv", ".xlsx", ".html"),
+    *(".lock", ".json", ".geojson", ".csv", ".xlsx", ".html", ".qgs"),
     *(".gpkg", ".gpkg-wal", ".gpkg-shm", ".gpkg-journal", WORK),
 )
 LONGEST_BYTES = 200  # of a name in UTF-8; file systems allow 255

@@ -164,6 +164,7 @@ def test_a_graph_for_qgis_has_the_metadata_of_deepness(checkpoint):
     assert json.loads(metadata["model_type"]) == "Regressor"
     assert json.loads(metadata["resolution"]) == pytest.approx(0.2)  # cm per px
     assert json.loads(metadata["tile_size"]) == 512
+    assert json.loads(metadata["reg_output_scaling"]) == 255  # results are stored as bytes
     assert score.shape == (1, 1, 512, 512)
     assert 0 <= score.min() <= score.max() <= 1
     with pytest.raises(ModelError, match="exported for QGIS; export one for scan"):
