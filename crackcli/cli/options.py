@@ -130,14 +130,6 @@ GraphGsdMm = Annotated[
         show_default=False,
     ),
 ]
-MoreFormats = Annotated[
-    list[str] | None,
-    Option(
-        "--format",
-        help="Write this format too: xlsx (a workbook) or shp (shapefiles). May be repeated.",
-        show_default=False,
-    ),
-]
 MinLengthPx = Annotated[
     float, Option("--min-length-px", min=0, help="Leave out cracks shorter than this.")
 ]

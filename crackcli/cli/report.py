@@ -2,6 +2,7 @@
 
 import gc
 import json
+from typing import Annotated
 
 import typer
 
@@ -11,6 +12,14 @@ from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import SomeInputsFailed
 from crackcli.registry import FORMATS, MORE_FORMATS, check_choice
 
+MoreFormats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        help="Write this format too: xlsx (a workbook) or shp (shapefiles). May be repeated.",
+        show_default=False,
+    ),
+]
 COLLECT = 100_000  # objects between garbage collections: a report makes millions, none in cycles
 
 
@@ -26,7 +35,7 @@ def report(
     asset_id: options.AssetId = None,
     campaign_id: options.CampaignId = None,
     photographs: options.PhotographsFolder = None,
-    more_formats: options.MoreFormats = None,
+    more_formats: MoreFormats = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     as_json: options.AsJson = False,

@@ -98,7 +98,9 @@ def read_lines(
             missing = sorted(set(wanted) - set(layer.types))
             if missing:
                 raise InputError(f"{path}: lacks {', '.join(missing)}; run {command} again")
-            columns = {name: values_of((row[name] for row in layer.rows), COLUMNS[name]) for name in wanted}
+            columns = {
+                name: values_of((row[name] for row in layer.rows), COLUMNS[name]) for name in wanted
+            }
             found.append((layer.kind, np.array(layer.shapes, dtype=object), columns))
     return found
 
@@ -170,8 +172,8 @@ def read_layers(path: Path, kinds: Sequence[str]) -> list[Layer]:
 
 
 def values_of(values: Iterable[object], kind: type) -> NDArray[Any]:
-    """Return the values of one column (N,): texts, or numbers, of which those that are unknown or no
-    numbers are nan."""
+    """Return the values of one column (N,): texts, or numbers; nan stands for unknown ones and for
+    what is no number."""
     if kind is str:
         return np.array([*values], dtype=object)
     numbers = (value if isinstance(value, int | float) else np.nan for value in values)

@@ -20,7 +20,7 @@ import numpy as np
 
 from crackcli.arrays import Float64
 from crackcli.files import write_text
-from crackcli.rasters.access.decoded import kind_of_photograph
+from crackcli.rasters.decoding.decoded import kind_of_photograph
 from crackcli.rasters.reader import RasterInfo
 from crackcli.rasters.writing.raster_style import (
     DOCTYPE,

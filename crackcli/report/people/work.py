@@ -38,6 +38,7 @@ class WorkOfPeople:
         self.values: Values = {}
         self.copied: list[str] = []
         self.scenes: set[str] = set()
+        self.readable = is_sqlite(path)
         self.digest = digest_of(path) if path.is_file() else None
 
     @classmethod
@@ -48,11 +49,12 @@ class WorkOfPeople:
         work = cls(path, earlier)
         scenes = {table.scene.name: table.scene for table in tables}
         work.scenes = set(scenes)
-        if is_sqlite(path):
+        if work.readable:
             try:
                 work.edits = read_edits(path, earlier, scenes)
             except InputError as error:
                 log.warning("no review is carried over: %s", error)
+                work.readable = False
         return work
 
     def carry_over(self, table: SceneCracks, profiles: SeverityProfiles) -> SceneCracks:
@@ -71,7 +73,7 @@ class WorkOfPeople:
 
     def copy_tables(self, grown: Path) -> None:
         """Copy styles, layers, tables and columns of people into the new GeoPackage ``grown``."""
-        if not is_sqlite(self.path):
+        if not self.readable:
             return
         with temporary_folder() as folder:
             local = folder / GEOPACKAGE  # network drives do not always lock files
