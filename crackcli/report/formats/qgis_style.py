@@ -106,9 +106,9 @@ def by_limit(unit: str) -> Element:
     limit = f'"detect_limit_{unit}"'
     add_rule(root, "not assessable", '"detect_limit_px" IS NULL', "hatch", GREY)
     for (low, high), colour in zip(width_classes(unit), COLOURS, strict=True):
-        words = f"{'above ' if high is None else ''}{high or low:g} {unit}"
+        words = f"of {high:g} {unit}" if high else f"above {low:g} {unit}"
         condition = f"{limit} > {low:g}" + (f" AND {limit} <= {high:g}" if high else "")
-        add_rule(root, f"cracks of {words} are seen", condition, "wash", colour, shown=False)
+        add_rule(root, f"cracks {words} are seen", condition, "wash", colour, shown=False)
     return root
 
 
