@@ -5,7 +5,10 @@ import os
 import signal
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from fakes import at_most
 from tiny import write_photographs
 from walls import picture, write_scene
 
@@ -16,6 +19,7 @@ from crackcli.errors import InputError, ModelError
 from crackcli.files import sha256
 from crackcli.finetuning.reviews import read_reviews
 from crackcli.outputs import Record, digest_of
+from crackcli.rasters.reader import inspect
 from crackcli.report.formats.csv import read_rows
 from crackcli.report.severity import read_profiles
 from crackcli.report.write import ReportTask, write_report
@@ -58,6 +62,17 @@ def test_a_special_file_is_named(special, read, name):
         read(path)
 
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["wall.png.aux.xml", "wall.png.ovr", "WALL.pgw"])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_side_file_of_a_photograph_is_not_waited_for(tmp_path, suffix, name):
+    path = tmp_path / f"wall.{suffix}"
+    cv2.imwrite(str(path), np.full((64, 64, 3), 200, np.uint8))
+    os.mkfifo(tmp_path / name)
+
+    with at_most(20), pytest.raises(InputError, match=r"is a pipe; move it away from wall\."):
+        inspect(path)
 
 
 @pytest.mark.parametrize("name", ["own.onnx", "own.safetensors"])

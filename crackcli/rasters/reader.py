@@ -25,7 +25,7 @@ from crackcli.arrays import Bools, UInt8
 from crackcli.errors import InputError
 from crackcli.rasters.access.complete import check_complete, check_declared_size
 from crackcli.rasters.access.frames import check_one_frame
-from crackcli.rasters.access.opening import input_errors, open_raster, pixel_errors
+from crackcli.rasters.access.opening import check_beside, input_errors, open_raster, pixel_errors
 from crackcli.rasters.access.pages import find_page
 from crackcli.rasters.access.state import FileState, digest_of, files_of
 from crackcli.rasters.access.tiff import check_colour_map
@@ -138,6 +138,7 @@ def inspect_header(path: Path, bands: tuple[int, ...] = (), page: int | None = N
     not an image, several pages, unsupported colours, or too small.
     """
     began = FileState.of(path)
+    check_beside(path)
     with open_raster(path, page=page) as source:
         files = tuple(map(FileState.of, files_of(path, source)))
         directory = find_page(path, page)[0] if source.driver == "GTiff" else None

@@ -172,6 +172,20 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     assert pages_of(tmp_path / "wall.tif") == [Page(tmp_path / "wall.tif")]
 
 
+@pytest.mark.parametrize("first_px", [64, 150], ids=["a thumbnail first", "two pages"])
+def test_a_mosaic_of_what_gdal_reads_otherwise_is_refused(tmp_path, first_px):
+    written(tmp_path / "wall.tif", OTHER[:first_px, :first_px], WALL)
+    mosaic = tmp_path / "wall.vrt"
+    mosaic.write_text(
+        '<VRTDataset rasterXSize="200" rasterYSize="150"><VRTRasterBand dataType="Byte" band="1">'
+        '<SimpleSource><SourceFilename relativeToVRT="1">wall.tif</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+
+    with pytest.raises(InputError, match=r"refers to wall\.tif, of which GDAL would read a"):
+        inspect(mosaic)
+
+
 def test_each_page_is_a_scene_that_is_read_again(tmp_path):
     path = written(tmp_path / "wall.tif", WALL, OTHER)
     out = tmp_path / "out"

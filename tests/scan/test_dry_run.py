@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from cameras import write_heic
 from command import crackcli
 from fakes import DirectEngine, LocalEngine, wall
 
@@ -385,3 +386,17 @@ def test_the_command_prints_a_line_for_each_image_and_totals(tmp_path):
     assert [Path(scene["source"]).name for scene in scenes] == ["a.png", "b.png"]
     assert data.stderr == ""
     assert not (tmp_path / "out").exists()
+
+
+def test_a_photograph_that_is_decoded_whole_takes_memory_for_it(tmp_path, monkeypatch):
+    pytest.importorskip("pillow_heif")
+    monkeypatch.setattr(opening, "open_engine", lambda *arguments: LocalEngine())
+    image = wall(600, 800)
+    cv2.imwrite(str(tmp_path / "plain.png"), image)
+    write_heic(tmp_path / "phone.heic", image)
+    monkeypatch.setattr("crackcli.scan.dry_run.estimate.resident_mb", lambda: 100.0)
+
+    found = estimate_survey(SurveyTask((tmp_path,), tmp_path / "out"))
+
+    peaks = {scene.scene: scene.peak_mb for scene in found.scenes}
+    assert peaks["phone"] - peaks["plain"] == pytest.approx(12 * image[..., 0].size / 1e6, rel=0.1)

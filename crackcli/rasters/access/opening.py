@@ -15,7 +15,7 @@ from rasterio._err import CPLE_BaseError, CPLE_OutOfMemoryError
 from rasterio.errors import CRSError, RasterioError
 
 from crackcli.errors import InputError, OutOfMemory
-from crackcli.files import kind_of, utf8_path
+from crackcli.files import kind_of, refuse_special, utf8_path
 from crackcli.rasters.access.pages import find_page, name_for_gdal
 from crackcli.rasters.access.vrt import check_vrt, is_vrt
 from crackcli.rasters.access.warned import collected_warnings, no_grid_expected
@@ -93,6 +93,20 @@ def check_regular(path: Path) -> None:
     kind = kind_of(check_exists(path))
     if kind != "file":
         raise InputError(f"{path}: is a {kind}; give an image file")
+
+
+def check_beside(path: Path) -> None:
+    """Raise an `InputError` if a pipe or device has a name that begins like that of the image, as
+    GDAL would read a side file of such a name, and wait."""
+    stem, names = path.stem.casefold(), list[str]()
+    with contextlib.suppress(OSError), os.scandir(path.parent) as beside:
+        names = [
+            each.name
+            for each in beside
+            if each.name.casefold().startswith(stem) and not (each.is_file() or each.is_dir())
+        ]
+    for name in names:
+        refuse_special(path.with_name(name), InputError, f"move it away from {path.name}")
 
 
 @contextlib.contextmanager

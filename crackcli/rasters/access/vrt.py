@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 from crackcli.errors import InputError
 from crackcli.files import kind_of
+from crackcli.rasters.access.pages import find_page
+from crackcli.rasters.decoding.decoded import kind_of_photograph
 
 SUFFIX = ".vrt"
 KINDS = {  # subclasses of GDAL that take their pixels from the sources that are checked here
@@ -55,6 +57,19 @@ def check_vrt(path: Path, depth: int = 0) -> None:
             check_vrt(source, depth + 1)
         elif not begins_like_an_image(source):
             raise InputError(f"{path}: refers to {named}, which is not an image; leave it out")
+        elif kind_of_photograph(source) is not None or reads_another_image(source):
+            raise InputError(
+                f"{path}: refers to {named}, of which GDAL would read a preview or one page of "
+                "several; convert it to a GeoTIFF of one page"
+            )
+
+
+def reads_another_image(path: Path) -> bool:
+    """Return True if GDAL, given the name of a file, does not read its only photograph."""
+    try:
+        return not find_page(path)[1]
+    except InputError:  # it has several
+        return True
 
 
 def sources_of(path: Path) -> set[Path]:

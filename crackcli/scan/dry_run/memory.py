@@ -21,6 +21,7 @@ from crackcli.masking.refinement import HALO_PX
 from crackcli.masking.scene_mask import CORE_PX
 from crackcli.masking.scene_mask import STRIPS as MASK_STRIPS
 from crackcli.rasters.access.opening import CACHE_BYTES
+from crackcli.rasters.decoding.decoded import AVIF, HEIF, RAW, kind_of_photograph
 from crackcli.rasters.nodata import FADE_PX
 from crackcli.rasters.read_ahead import BLOCK_ROWS
 from crackcli.rasters.reader import RasterInfo
@@ -51,6 +52,7 @@ GPU_BYTES = (12, 16)  # per pixel, on the host: pixels, cells and maps, and copi
 REFINE_BYTES = 60  # per pixel of a block whose mask is made: fifteen float32 images
 # Files that several threads may read at once. Not all of them are, which only opening would show.
 IN_PARTS = {".tif", ".tiff"}
+DECODED_BYTES = {HEIF: 12, AVIF: 12, RAW: 21}  # per pixel, while a library decodes all of it
 LOOK_PX = 512  # rows that a prescreen reads below those of the full pass, at most
 
 
@@ -79,7 +81,8 @@ def peak_mb(
     cache = min(CACHE_BYTES, 4 * info.rows * info.cols)
     engine = max(engine_bytes(facts, channels, each) for each in counts)
     engine += INT8_BYTES * max(each.largest_look_px for each in counts)
-    return at_rest_mb + (engine + max(strips, score, mask) + cache) / MB
+    decoded = DECODED_BYTES.get(kind_of_photograph(info.path) or "", 0) * info.rows * info.cols
+    return at_rest_mb + (engine + max(strips, score, mask) + cache + decoded) / MB
 
 
 def engine_bytes(facts: EngineFacts, channels: int, counts: WorkloadCount) -> float:
