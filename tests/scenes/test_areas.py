@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sqlite3
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -108,6 +109,30 @@ def test_areas_are_transformed_to_the_map_of_the_photograph(tmp_path, on_map, cr
     path = geojson(tmp_path / "a.geojson", mapped(BOX, code), crs=crs)
 
     assert np.array_equal(flags(on_map, exclude=path), EXPECTED)
+
+
+MAPS = {
+    "rotated": ("EPSG:25832", Affine(0.004, 0.002, 691_000, 0.002, -0.004, 5_335_000)),
+    "south up": ("EPSG:25832", Affine(0.01, 0, 691_000, 0, 0.01, 5_335_000)),
+    "Web Mercator": ("EPSG:3857", Affine(0.01, 0, 1_288_000, 0, -0.01, 6_130_000)),
+    "degrees": ("EPSG:4326", Affine(1e-7, 0, 11.57, 0, -1e-7, 48.13)),
+    "Antarctica": ("EPSG:3031", Affine(0.01, 0, 1_200_000, 0, -0.01, 800_000)),
+    "feet": ("EPSG:2263", Affine(0.01, 0, 980_000, 0, -0.01, 200_000)),
+}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_areas_lie_right_on_other_maps(tmp_path, on_map, name):
+    crs, transform = MAPS[name]
+    info = replace(on_map, transform=transform, crs_wkt=rasterio.crs.CRS.from_string(crs).to_wkt())
+    a, b, c, d, e, f = transform[:6]
+    corners = [(a * x + b * y + c, d * x + e * y + f) for x, y in BOX]
+    degrees = rasterio.warp.transform(crs, "EPSG:4326", *np.transpose(corners))
+    own = geojson(tmp_path / "own.geojson", corners, crs=crs)
+    wgs84 = geojson(tmp_path / "wgs84.geojson", list(zip(*degrees, strict=True)))
+
+    assert np.array_equal(flags(info, exclude=own), EXPECTED)
+    assert np.array_equal(flags(info, exclude=wgs84), EXPECTED)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:25832", "EPSG:4326"])

@@ -31,9 +31,10 @@ class ExcludedAreas:
     def of(cls, shapes: list[shapely.Geometry], whole: shapely.Geometry) -> "ExcludedAreas | None":
         """Return the part of ``shapes`` on the photograph, whose outline is ``whole``; None if they
         do not meet it."""
-        both = shapely.union_all(shapes, grid_size=GRID_PX)
-        inside = shapely.intersection(both, whole, grid_size=GRID_PX)
-        parts = [part for part in shapely.get_parts(inside) if part.area > 0]
+        near = [shape for shape in shapes if shapely.intersects(shape, whole)]
+        inside = shapely.intersection(shapely.union_all(near), whole)
+        exact = shapely.set_precision(inside, GRID_PX)
+        parts = [part for part in shapely.get_parts(exact) if part.area > 0]
         return cls(shapely.normalize(shapely.MultiPolygon(parts))) if parts else None
 
     @classmethod
