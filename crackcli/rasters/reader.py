@@ -25,7 +25,12 @@ from crackcli.arrays import Bools, UInt8
 from crackcli.errors import InputError
 from crackcli.rasters.access.complete import check_complete, check_declared_size
 from crackcli.rasters.access.frames import check_one_frame
-from crackcli.rasters.access.opening import check_beside, input_errors, open_raster, pixel_errors
+from crackcli.rasters.access.opening import (
+    check_beside,
+    input_errors,
+    open_raster,
+    pixel_errors,
+)
 from crackcli.rasters.access.pages import find_page
 from crackcli.rasters.access.state import FileState, digest_of, files_of
 from crackcli.rasters.access.tiff import check_colour_map

@@ -96,8 +96,9 @@ def check_regular(path: Path) -> None:
 
 
 def check_beside(path: Path) -> None:
-    """Raise an `InputError` if a pipe or device has a name that begins like that of the image, as
-    GDAL would read a side file of such a name, and wait."""
+    """Raise an `InputError` if the image, or whatever has a name that begins like its name, is a
+    pipe or a device: GDAL would read a side file of such a name, and wait."""
+    check_regular(path)
     stem, names = path.stem.casefold(), list[str]()
     with contextlib.suppress(OSError), os.scandir(path.parent) as beside:
         names = [
