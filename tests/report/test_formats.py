@@ -1,6 +1,8 @@
 """Files of a report: a GIS and a spreadsheet read from them the values that were measured."""
 
+import contextlib
 import json
+import sqlite3
 from dataclasses import replace
 
 import numpy as np
@@ -214,6 +216,13 @@ def test_a_geopackage_contains_map_coordinates_and_nulls(mask, tmp_path):
     assert facts["fields"].tolist() == list(COLUMNS)
     area = shapely.from_wkb(shapes)[0].area * 1e8  # m2 to pixels of 0.1 mm
     assert area == pytest.approx(cracks.cracks[0].area_px, rel=0.01)
+
+
+def test_a_geopackage_is_of_a_version_that_older_programs_know(mask, tmp_path):
+    (path,) = geopackage.write(tmp_path, [table(mask, tmp_path)])
+
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (10200,)  # 1.2.0
 
 
 def test_a_geopackage_is_read_back_as_written(mask, tmp_path):
