@@ -1,5 +1,8 @@
 """Formats that a report writes on request: a workbook and shapefiles."""
 
+import contextlib
+import sqlite3
+
 import openpyxl
 import pytest
 import shapely
@@ -108,6 +111,23 @@ def test_shapefiles_have_short_names_with_units_and_the_geometries_of_the_geopac
         assert values["at_edge"].tolist() == known["touches_edge"].tolist()
         assert values["scene_id"].tolist() == known["scene_id"].tolist()
         assert ("s1_class" in names) == (not path.stem.startswith("joints"))
+
+
+def test_a_long_note_is_cut_in_a_shapefile_only(out):
+    report(out)
+    note = "ä" * 200
+    with contextlib.closing(sqlite3.connect(out / "cracks.gpkg")) as file:
+        for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
+            file.create_function(name, 1, lambda blob: 0)
+        with file:
+            file.execute("UPDATE cracks SET note = ?", (note,))
+
+    report(out, "shp")
+
+    facts, _, _, fields = raw.read(out / "shapefiles" / "cracks.shp")
+    texts = dict(zip(facts["fields"], fields, strict=True))["note"].tolist()
+    assert texts == [note[:127]] * len(texts)
+    assert {row["note"] for row in read_rows(out / "cracks.csv")} == {note, ""}
 
 
 def test_the_command_writes_more_formats_and_refuses_unknown_ones(out):

@@ -2,7 +2,8 @@
 
 The names of their fields have at most ten characters, so they are short ones that keep the unit
 (`crackcli.report.tables.labels`): ``wmax_mm`` is ``width_max_mm``. Coordinates are those of the
-GeoPackage; layers of another CRS end in ``_2`` and so on here too. Texts are UTF-8.
+GeoPackage; layers of another CRS end in ``_2`` and so on here too. Texts are UTF-8, cut to 254
+bytes.
 """
 
 import warnings
@@ -71,6 +72,7 @@ def append(
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "'crs' was not provided")  # as intended
+            warnings.filterwarnings("ignore", "(?s).*has been truncated")  # to 254 bytes
             raw.write(
                 path,
                 shapely.to_wkb(frame.from_pixels(geometries)),
