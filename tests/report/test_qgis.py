@@ -198,7 +198,7 @@ def test_joints_have_no_labels_and_only_what_is_not_assessable_is_shaded(plain):
     assert styles["joints"].find("labeling") is None
     rules = styles["measurability"].findall("renderer-v2/rules/rule")
     shown = [rule.get("label") for rule in rules if rule.get("checkstate") != "0"]
-    assert shown == ["not assessable"]
+    assert shown == ["not assessable", "excluded by the user"]
     assert len(rules) > len(shown)
 
 

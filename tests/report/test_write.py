@@ -142,10 +142,14 @@ def test_detection_limits_are_a_layer_of_the_geopackage(scanned):
     rules = ElementTree.fromstring(qml.partition("\n")[2]).findall(".//rule")
     filters = [rule.get("filter") for rule in rules]
     limit = columns["detect_limit_px"][0]
-    bounds = [[*map(float, re.findall(r"[\d.]+", way)), np.inf] for way in filters[1:]]
+    bounds = [[*map(float, re.findall(r"[\d.]+", way)), np.inf] for way in filters[2:]]
     assert len([low for low, high, *_ in bounds if low < limit <= high]) == 1
-    assert filters[0] == '"detect_limit_px" IS NULL'
-    assert rules[0].get("label") == "not assessable"
+    assert filters[:2] == [
+        '"detect_limit_px" IS NULL AND "reason" IS NOT \'excluded by the user\'',
+        "\"reason\" = 'excluded by the user'",
+    ]
+    labels = [rule.get("label") for rule in rules[:2]]
+    assert labels == ["not assessable", "excluded by the user"]
 
 
 def test_joints_are_mentioned_in_the_statement(scanned):

@@ -12,11 +12,13 @@ from xml.etree import ElementTree
 
 from crackcli.report.formats.qgis_fields import field_elements
 from crackcli.report.severity import POSSIBLY, SeverityProfile
+from crackcli.report.tables.limit_columns import EXCLUDED
 from crackcli.report.tables.severity_columns import SeverityProfiles
 
 VERSION = "3.28.0-Firenze"  # oldest QGIS that reads this form; later ones do too
 COLOURS = ("#4575b4", "#91bfdb", "#fee090", "#fc8d59", "#d73027", "#7a0177")
 GREY = "#8c8c8c"
+DARK = "#303030"
 WIDTHS_PX = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # lower limits of the classes
 WIDTHS_MM = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 LINE_MM, OUTLINE_MM = 0.8, 0.2  # line widths on the screen or on paper
@@ -100,11 +102,15 @@ def by_width(kind: str, unit: str) -> Element:
 
 
 def by_limit(unit: str) -> Element:
-    """Return a renderer that hatches where there is no detection limit, and has a rule for each
-    class of limits, switched off: the photograph stays as it is."""
+    """Return a renderer that hatches where there is no detection limit and, darker, what the user
+    excluded, and has a rule for each class of limits, switched off: the photograph stays as it
+    is."""
     root = renderer("RuleRenderer")
     limit = f'"detect_limit_{unit}"'
-    add_rule(root, "not assessable", '"detect_limit_px" IS NULL', "hatch", GREY)
+    excluded = f"'{EXCLUDED}'"
+    without = f'"detect_limit_px" IS NULL AND "reason" IS NOT {excluded}'
+    add_rule(root, "not assessable", without, "hatch", GREY)
+    add_rule(root, EXCLUDED, f'"reason" = {excluded}', "hatch", DARK)
     for (low, high), colour in zip(width_classes(unit), COLOURS, strict=True):
         words = f"of {high:g} {unit}" if high else f"above {low:g} {unit}"
         condition = f"{limit} > {low:g}" + (f" AND {limit} <= {high:g}" if high else "")
