@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crackcli.errors import UsageError
+from crackcli.errors import ModelError, UsageError
 from crackcli.files import sha256
 from crackcli.licences import Licence, Source, read_sources
 from crackcli.registry import CLASSIFIER, DEFAULT_METHOD, NETWORK_METHODS, find_method
@@ -70,6 +70,12 @@ def parse_model(text: str) -> Path | str:
             "file with its suffix (.onnx or .safetensors)"
         )
     return text
+
+
+def require_model(option: str, model: Path | str | None) -> None:
+    """Raise a `ModelError` that names ``option`` if ``model`` is a file that does not exist."""
+    if isinstance(model, Path) and not model.exists():
+        raise ModelError(f"{option} {model}: no such file; check the name")
 
 
 def choose(model: Path | str | None = None, method: str | None = None) -> Choice:

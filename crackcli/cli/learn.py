@@ -64,8 +64,10 @@ def learn(
     """
     from crackcli.finetuning.learning import LearnTask
     from crackcli.finetuning.learning import learn as run
+    from crackcli.shipped_models import require_model
 
     configure_logging(quiet=quiet, verbose=verbose)
+    require_model("--from", start_from)
     task = LearnTask(
         out=out,
         reviewed=reviewed,
@@ -101,8 +103,15 @@ def facts(learned: "LearnResult") -> dict[str, Any]:
         "training": learned.training.training,
         "held_out": learned.training.held_out,
         "summary": {
-            words: {"cracks": so, "of": of, "held_out": out, "of_held_out": of_out}
-            for words, so, of, out, of_out in summarise(learned.changes)
+            whole.wish: {
+                "before": whole.before,
+                "after": whole.after,
+                "of": whole.of,
+                "held_out_before": held.before,
+                "held_out_after": held.after,
+                "of_held_out": held.of,
+            }
+            for whole, held in summarise(learned.changes)
         },
         "changes": [asdict(change) for change in learned.changes],
     }
@@ -117,8 +126,9 @@ def show(learned: "LearnResult") -> None:
 
     table = Table(title="changes on the reviewed scenes")
     table.add_column("cracks of the report")
-    table.add_column("all", justify="right")
-    table.add_column("held out", justify="right")
-    for words, so, of, out, of_out in summarise(learned.changes):
-        table.add_row(words, f"{so}/{of}", f"{out}/{of_out}" if of_out else "-")
+    for name in ("before", "after", "held out: before", "after"):
+        table.add_column(name, justify="right")
+    for pair in summarise(learned.changes):
+        counts = [(count, one.of) for one in pair for count in (one.before, one.after)]
+        table.add_row(pair[0].wish, *(f"{count}/{of}" if of else "-" for count, of in counts))
     Console(stderr=True).print(table)

@@ -177,6 +177,7 @@ def train(
         crackcli train photos/ -o student.safetensors --network student --teacher shipped
         crackcli train photos/ -o unet.safetensors --network unet
     """
+    from crackcli.shipped_models import require_model
     from crackcli.training.charts import write_curve, write_reliability, write_scores
     from crackcli.training.config import TrainConfig
     from crackcli.training.loop import train as run
@@ -184,6 +185,12 @@ def train(
     configure_logging(quiet=quiet, verbose=verbose)
     if mine and network not in BY_IMAGE_LABELS:
         raise UsageError(f"--mine has no effect with --network {network}; leave it out")
+    if teacher is not None and network != "student":
+        raise UsageError(
+            f"--teacher: teaches a student, not a {network}; add --network student, or leave it out"
+        )
+    require_model("--from", start_from)
+    require_model("--teacher", teacher)
     if attribution and not licence:
         raise UsageError("--attribution needs --licence; give the licence that asks for it")
     config = TrainConfig(
@@ -206,8 +213,6 @@ def train(
         workers=workers,
         overwrite=overwrite,
     )
-    if teacher is not None and network != "student":
-        raise UsageError(f"--teacher has no effect with --network {network}; leave it out")
     if teacher is not None and mine:
         raise UsageError("--teacher and --mine: train with one of them, then --from its result")
     mined: list[NegativePhotograph] = []

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 LABELS = ("no_crack", "crack")  # folder names; the index is the label
 ALL_LABELS = (0, 1)
 TABLE_NAME = "photographs.csv"
+OTHER = "other"  # source of photographs whose own is unknown or too small
 TILE_SUFFIX = re.compile(
     r"(_x\d+_?y\d+|_r\d+_?c\d+|[-_](tile|patch|crop|twin)_?[a-z]?\d*|-\d+)$", re.I
 )
@@ -149,14 +150,14 @@ def photo_of(path: Path) -> str:
 
 def source_of(path: Path) -> str:
     """Return the part of a file name before its first ``_``, ``-`` or digit."""
-    return re.split(r"[_\-\d]", path.stem, maxsplit=1)[0].lower() or "all"
+    return re.split(r"[_\-\d]", path.stem, maxsplit=1)[0].lower() or OTHER
 
 
 def merge_small_sources(found: Sequence[LabelledImage], at_least: int = 10) -> list[LabelledImage]:
-    """Return the photographs with sources smaller than ``at_least`` merged into one, 'all'."""
+    """Return the photographs with sources smaller than ``at_least`` merged into one, `OTHER`."""
     counts = Counter(item.source for item in found)
     return [
-        item if counts[item.source] >= at_least else replace(item, source="all") for item in found
+        item if counts[item.source] >= at_least else replace(item, source=OTHER) for item in found
     ]
 
 

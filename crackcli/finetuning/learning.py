@@ -7,7 +7,7 @@ with its P(crack) before and after.
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
@@ -37,7 +37,7 @@ from crackcli.registry import BY_IMAGE_LABELS, CLASSIFIER, NETWORK_METHODS, find
 from crackcli.report.verdicts import ACCEPTED, REJECTED, UNREVIEWED
 from crackcli.scenes.scene import Scene, finished_scenes
 from crackcli.scenes.source import find_photograph, inspect_unchanged, read_run_record
-from crackcli.shipped_models import MODELS, SHIPPED, choose, shipped
+from crackcli.shipped_models import MODELS, SHIPPED, choose, shipped, shipped_sha256
 from crackcli.training.config import TrainConfig
 from crackcli.training.loop import Split, TrainResult, train
 
@@ -244,7 +244,13 @@ def scan_checkpoint(out: Path, scenes: Sequence[Scene]) -> Path:
     named = chosen is None or chosen in MODELS  # else a file, maybe without a suffix
     model = choose(chosen if named else Path(chosen), method).model
     if not isinstance(model, Path):
-        return shipped(".safetensors", model or SHIPPED)
+        name = model or SHIPPED
+        if engine.get("model_sha256") not in {None, *shipped_sha256(name)}:
+            raise ModelError(
+                f"{out}: was scanned with another version of the shipped model {name}; scan again "
+                "and review the new report, or give the checkpoint with --from"
+            )
+        return shipped(".safetensors", name)
     if not model.is_file():
         raise ModelError(
             f"{out}: its model {engine['model']} does not exist any more; give its checkpoint with "
@@ -354,24 +360,38 @@ def replayed(photographs: Path, seed: int) -> Split:
     )
 
 
-def summarise(changes: Sequence[ReviewOutcome]) -> list[tuple[str, int, int, int, int]]:
-    """Count the accepted cracks still detected, the rejected ones not, the unreviewed ones lost.
+@dataclass(frozen=True)
+class Outcome:
+    """How many cracks ``of`` a kind a model treats as wished, before and after learning.
 
-    Return (name, count, total, held-out count, held-out total) of each; the names are keys of
-    ``--json``.
+    ``wish`` is "accepted, found", "rejected, left out" or "unreviewed, found".
     """
-    lines: tuple[tuple[str, str, Callable[[ReviewOutcome], bool]], ...] = (
-        ("accepted, still seen", ACCEPTED, lambda c: c.p_after >= c.threshold),
-        ("rejected, passed now", REJECTED, lambda c: c.p_after < c.threshold),
-        (
-            "unreviewed, lost",
-            UNREVIEWED,
-            lambda c: c.p_after < c.threshold <= c.p_before,
-        ),
-    )
+
+    wish: str
+    before: int
+    after: int
+    of: int
+
+
+def summarise(changes: Sequence[ReviewOutcome]) -> list[tuple[Outcome, Outcome]]:
+    """Count the accepted cracks that are found, the rejected ones that are not, and the unreviewed
+    ones that are; of all cracks, and of those held out."""
     found = []
-    for name, review, counts in lines:
+    for wish, review, wanted in (
+        ("accepted, found", ACCEPTED, True),
+        ("rejected, left out", REJECTED, False),
+        ("unreviewed, found", UNREVIEWED, True),
+    ):
         own = [change for change in changes if change.review == review]
         out = [change for change in own if change.held_out]
-        found.append((name, sum(map(counts, own)), len(own), sum(map(counts, out)), len(out)))
+        whole, held = (
+            Outcome(
+                wish,
+                sum((each.p_before >= each.threshold) == wanted for each in cracks),
+                sum((each.p_after >= each.threshold) == wanted for each in cracks),
+                len(cracks),
+            )
+            for cracks in (own, out)
+        )
+        found.append((whole, held))
     return found

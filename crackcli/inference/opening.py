@@ -16,7 +16,7 @@ from crackcli.registry import (
     NETWORK_METHODS,
     check_choice,
 )
-from crackcli.shipped_models import SHIPPED, shipped
+from crackcli.shipped_models import SHIPPED, require_model, shipped
 
 PRESCREENS = {
     "half": "at half the resolution",
@@ -31,6 +31,7 @@ def open_scorer(options: ModelOptions | None = None) -> StripScorer:
     model file does not fit them.
     """
     options = options or ModelOptions()
+    require_model("--model", options.model)
     check_choice("--look-in", PRESCREENS, options.look_in)
     if options.look_in != "half" and not options.look:
         raise UsageError(f"--look-in {options.look_in} needs --look; try --look {INT8_THRESHOLD:g}")

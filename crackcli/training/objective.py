@@ -25,7 +25,9 @@ from crackcli.training.config import TrainConfig
 from crackcli.training.patches import TileDataset
 
 PHOTOGRAPHS = "photographs"  # whose P(crack) is calibrated; see `Objective.reliability`
+ALL_SOURCES = "all"
 Network = TypeVar("Network", bound=nn.Module)
+Scored = TypeVar("Scored", bound="Score")
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,16 @@ class Score(ABC):
         """Return the scores formatted for a table on the terminal."""
 
 
+def with_total(scores: Sequence[Scored], total: Scored) -> list[Scored]:
+    """Return the scores of sources and, if there are several, that of all photographs as last."""
+    return [*scores, total] if len(scores) > 1 else list(scores)
+
+
 @dataclass(frozen=True)
 class Validation:
     """The performance of a network on held-out photographs.
 
-    scores    of each source
+    scores    of each source, and of all together (`with_total`)
     loss      mean, of the same kind as in training
     merit     figure of merit; training keeps the network with the highest
     metrics   fractions in [0, 1] by name, for the learning curve

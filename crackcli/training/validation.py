@@ -16,7 +16,7 @@ from crackcli.engines.device import Device
 from crackcli.networks.chain import Chain
 from crackcli.networks.student import Student
 from crackcli.training.augmentation import to_tensor
-from crackcli.training.objective import Score
+from crackcli.training.objective import ALL_SOURCES, Score
 from crackcli.training.patches import read_photograph, to_bag
 
 
@@ -74,12 +74,14 @@ class ClassifierValidation:
     """The performance of a classifier on held-out photographs.
 
     scores    of each source
+    total     of all photographs together
     loss      mean log loss
     margins   logit(crack) - logit(no crack) of each photograph
     labels    of each photograph
     """
 
     scores: list[SourceScore]
+    total: SourceScore
     loss: float
     margins: list[float]
     labels: list[int]
@@ -105,19 +107,23 @@ def validate(
 ) -> ClassifierValidation:
     """Classify held-out photographs; a bag of tiles has the highest margin of its tiles."""
     chain.eval()
-    correct: dict[str, tuple[list[bool], list[bool]]] = {}
+    members: dict[str, list[tuple[int, bool]]] = {}
     loss = 0.0
     margins = [tile_margins(chain, item, device).max().item() for item in held_out]
     for item, margin in zip(held_out, margins, strict=True):
         right = (margin > 0) == (item.label == 1)
-        correct.setdefault(item.source, ([], []))[item.label].append(right)
+        members.setdefault(item.source, []).append((item.label, right))
         loss += float(np.logaddexp(0, -margin if item.label else margin))
-    scores = [
-        SourceScore(source, len(crack), len(none), fraction_true(crack), fraction_true(none))
-        for source, (none, crack) in sorted(correct.items())
-    ]
+    scores = [pooled_score(source, found) for source, found in sorted(members.items())]
+    total = pooled_score(ALL_SOURCES, [each for found in members.values() for each in found])
     labels = [item.label for item in held_out]
-    return ClassifierValidation(scores, loss / len(held_out), margins, labels)
+    return ClassifierValidation(scores, total, loss / len(held_out), margins, labels)
+
+
+def pooled_score(source: str, members: Sequence[tuple[int, bool]]) -> SourceScore:
+    """Return the score of a source from the label of each photograph, and if it was recognised."""
+    none, crack = ([right for label, right in members if label == of] for of in (0, 1))
+    return SourceScore(source, len(crack), len(none), fraction_true(crack), fraction_true(none))
 
 
 def fraction_true(values: Sequence[bool]) -> float:

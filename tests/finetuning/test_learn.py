@@ -17,9 +17,16 @@ from walls import write_scene
 pytest.importorskip("torch")
 
 from crackcli.errors import InputError, ModelError, OutputError
-from crackcli.files import write_json
+from crackcli.files import sha256, write_json
 from crackcli.finetuning.corrections import choose_held_out, choose_patches
-from crackcli.finetuning.learning import LearnTask, ReviewOutcome, learn, scan_checkpoint, summarise
+from crackcli.finetuning.learning import (
+    LearnTask,
+    Outcome,
+    ReviewOutcome,
+    learn,
+    scan_checkpoint,
+    summarise,
+)
 from crackcli.finetuning.reviews import (
     ReviewedCrack,
     in_pixels,
@@ -29,6 +36,7 @@ from crackcli.networks.checkpoint import Checkpoint
 from crackcli.report.verdicts import ACCEPTED, REJECTED, UNREVIEWED
 from crackcli.report.write import ReportTask, write_report
 from crackcli.scenes.scene import Scene, finished_scenes
+from crackcli.shipped_models import shipped
 
 MAP = Affine(0.002, 0, 2600000, 0, -0.002, 1200000)
 LV95 = 'PROJCS["LV95",GEOGCS["b",DATUM["b",SPHEROID["b",6377397,299]],PRIMEM["G",0],'
@@ -152,7 +160,8 @@ def test_rejected_cracks_get_a_low_p_crack_and_accepted_ones_keep_a_high_one(sca
 
     learned = learn(task(scan, minutes=60))  # ends after its epochs, on a busy machine too
 
-    assert summarise(learned.changes)[0][1:3] == (3, 3)  # accepted, still detected
+    accepted, _ = summarise(learned.changes)[0]
+    assert (accepted.after, accepted.of) == (3, 3)
     of = {REJECTED: [], ACCEPTED: []}
     for change in learned.changes:
         of[change.review].append(change)
@@ -247,24 +256,29 @@ def test_the_summary_counts_detections_by_verdict():
         change(ACCEPTED, 0.9, 0.4, held_out=True),
         change(REJECTED, 0.9, 0.4, held_out=True),
         change(REJECTED, 0.9, 0.5),
+        change(REJECTED, 0.4, 0.3),  # was not found before
         change(UNREVIEWED, 0.9, 0.3),
-        change(UNREVIEWED, 0.4, 0.3),  # not detected before, so not lost
+        change(UNREVIEWED, 0.4, 0.3),
     ]
 
     assert summarise(changes) == [
-        ("accepted, still seen", 1, 2, 0, 1),
-        ("rejected, passed now", 1, 2, 1, 1),
-        ("unreviewed, lost", 1, 2, 0, 0),
+        (Outcome("accepted, found", 2, 1, 2), Outcome("accepted, found", 1, 0, 1)),
+        (Outcome("rejected, left out", 1, 2, 3), Outcome("rejected, left out", 0, 1, 1)),
+        (Outcome("unreviewed, found", 1, 0, 2), Outcome("unreviewed, found", 0, 0, 0)),
     ]
 
 
-def test_the_model_of_the_scan_is_found_or_requested(scan, model, tmp_path):
+def test_the_model_of_the_scan_is_found_or_requested(scan, model, tmp_path, monkeypatch):
     scenes = finished_scenes(scan)
     run = json.loads((scan / "run.json").read_text())
 
     assert scan_checkpoint(scan, scenes) == model
     write_json(scan / "run.json", run | {"options": {"model": None}})
+    with pytest.raises(ModelError, match="another version of the shipped model vgg11_128; scan"):
+        scan_checkpoint(scan, scenes)
+    monkeypatch.setitem(scenes[0].record.engine, "model_sha256", sha256(shipped(".safetensors")))
     assert scan_checkpoint(scan, scenes).name == "vgg11_128.safetensors"
+    monkeypatch.undo()
     write_json(scan / "run.json", run | {"options": {"model": str(tmp_path / "gone.onnx")}})
     with pytest.raises(
         ModelError, match="does not exist any more; give its checkpoint with --from"

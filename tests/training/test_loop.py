@@ -17,13 +17,13 @@ from crackcli.training.calibration.photographs import fit_temperature
 from crackcli.training.charts import write_curve, write_reliability, write_scores
 from crackcli.training.config import TrainConfig
 from crackcli.training.loop import Run, train
-from crackcli.training.objective import PHOTOGRAPHS, Objective
+from crackcli.training.objective import ALL_SOURCES, PHOTOGRAPHS, Objective, with_total
 from crackcli.training.objectives.classification import Classification
 from crackcli.training.patches import read_photograph
 from crackcli.training.regularisation import (
     frozen_layers,
 )
-from crackcli.training.validation import is_bag, locate_cracks, validate
+from crackcli.training.validation import is_bag, locate_cracks, pooled_score, validate
 
 
 @pytest.fixture(scope="module")
@@ -360,3 +360,15 @@ def test_the_checkpoint_stores_crack_free_references(photographs, trained):
     for photograph in references[1:]:
         assert any(torch.equal(photograph, tile) for tile in crack_free)
     assert references[0].float().std() < references[1].float().std() / 2  # a mean is smooth
+
+
+def test_several_sources_get_a_row_of_all_photographs():
+    walls, roads = [(1, True), (1, False), (0, True)], [(1, True), (1, True), (0, False), (0, True)]
+    scores = [pooled_score("roads", roads), pooled_score("walls", walls)]
+
+    *sources, total = with_total(scores, pooled_score(ALL_SOURCES, roads + walls))
+
+    assert sources == scores
+    assert (total.source, total.crack, total.no_crack) == ("all", 4, 3)
+    assert (total.recall, total.specificity) == (3 / 4, 2 / 3)
+    assert with_total(scores[:1], total) == scores[:1]

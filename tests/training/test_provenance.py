@@ -48,7 +48,7 @@ def checkpoint(path, **changes):
 def test_sources_are_counted_by_the_table_even_where_small_ones_are_merged(photographs):
     found = list_photographs(photographs)
 
-    assert {item.source for item in found} == {"walls", "all"}
+    assert {item.source for item in found} == {"walls", "other"}
     assert count_sources(found) == [
         Source("walls", 22, "CC BY 4.0", "Ann"),
         Source("kodak", 2, "free", "Kodak"),

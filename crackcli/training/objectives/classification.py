@@ -25,7 +25,7 @@ from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.calibration.photographs import fit_temperature, reliability
 from crackcli.training.calibration.reliability import Reliability
 from crackcli.training.config import TrainConfig
-from crackcli.training.objective import PHOTOGRAPHS, Objective, Validation
+from crackcli.training.objective import PHOTOGRAPHS, Objective, Validation, with_total
 from crackcli.training.patches import Patches, choose_references
 from crackcli.training.regularisation import (
     MaxPoolHead,
@@ -139,7 +139,7 @@ class Classification(Objective[Chain]):
             temperature = 1.0
         accuracy = sum(score.accuracy for score in found.scores) / len(found.scores)
         return Validation(
-            scores=found.scores,
+            scores=with_total(found.scores, found.total),
             loss=found.loss,
             merit=merit,
             metrics={"accuracy": accuracy},

@@ -19,7 +19,7 @@ from torch import Tensor
 from crackcli.datasets.folders import LabelledImage
 from crackcli.networks.autoencoder import Autoencoder
 from crackcli.training.augmentation import to_tensor
-from crackcli.training.objective import Objective, Score, Validation
+from crackcli.training.objective import ALL_SOURCES, Objective, Score, Validation, with_total
 from crackcli.training.patches import Patches, read_photograph, to_bag
 from crackcli.training.validation import network_input
 
@@ -78,10 +78,11 @@ class Reconstruction(Objective[Autoencoder]):
             ErrorScore(source, len(members), fmean(members))
             for source, members in sorted(errors.items())
         ]
+        everything = [each for members in errors.values() for each in members]
         error = fmean(score.mse for score in scores)
         return Validation(
-            scores=scores,
-            loss=fmean(each for members in errors.values() for each in members),
+            scores=with_total(scores, ErrorScore(ALL_SOURCES, len(everything), fmean(everything))),
+            loss=fmean(everything),
             merit=-error,
             metrics={},
             summary=f"mse {error:.5f}",

@@ -26,7 +26,7 @@ from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.errors import InputError
 from crackcli.networks.unet import UNet
 from crackcli.training.augmentation import to_tensor
-from crackcli.training.objective import Objective, Score, Validation
+from crackcli.training.objective import ALL_SOURCES, Objective, Score, Validation, with_total
 from crackcli.training.patches import MaskedPatches, mask_path, read_masked, to_bag
 from crackcli.training.validation import network_input, percent
 
@@ -132,9 +132,10 @@ class Segmentation(Objective[UNet]):
             marked = logits[0].sigmoid().numpy() >= MARKED_FROM
             counts[item.source].append((item.label, compare(marked, labelled)))
         scores = [pooled_score(source, members) for source, members in sorted(counts.items())]
+        everything = [each for found in counts.values() for each in found]
         f1 = fmean(score.f1 for score in scores if not isnan(score.f1))
         return Validation(
-            scores=scores,
+            scores=with_total(scores, pooled_score(ALL_SOURCES, everything)),
             loss=fmean(losses),
             merit=f1,
             metrics={"F1": f1},

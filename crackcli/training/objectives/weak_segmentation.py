@@ -40,7 +40,7 @@ from crackcli.training.calibration.student import (
     drawn_examples,
 )
 from crackcli.training.config import TrainConfig
-from crackcli.training.objective import Objective, Validation
+from crackcli.training.objective import ALL_SOURCES, Objective, Validation, with_total
 from crackcli.training.patches import read_photograph, to_bag
 from crackcli.training.regularisation import blended
 from crackcli.training.validation import SourceScore, fraction_true, is_bag, network_input, percent
@@ -189,7 +189,7 @@ class WeakSegmentation(Objective[Student]):
         drawn_f1 = mean_of_known([score.drawn_f1 for score in scores])
         false_share = mean_of_known([score.false_share for score in scores])
         return Validation(
-            scores=scores,
+            scores=with_total(scores, pooled_score(ALL_SOURCES, everything)),
             loss=fmean(float(np.logaddexp(0, each.signed)) for each in everything),
             merit=(accuracy + drawn_f1) / 2 - false_share,
             metrics={"accuracy": accuracy, "drawn_F1": drawn_f1, "false_share": false_share},
