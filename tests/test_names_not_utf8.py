@@ -14,6 +14,8 @@ from walls import crackcli
 
 from crackcli.datasets.folders import list_photographs
 from crackcli.datasets.pixel_labels import find_sets
+from crackcli.figures.chart import Canvas, text_px
+from crackcli.figures.sheet import text_line
 from crackcli.files import utf8_path, write_json
 from crackcli.inference import opening
 from crackcli.rasters.reader import inspect
@@ -129,6 +131,15 @@ def test_json_keeps_their_bytes(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {
         LATIN: [SOUTH, "größe"]
     }
+
+
+def test_they_are_drawn_into_charts_and_sheets():
+    canvas = Canvas(200, 40)
+    canvas.text((10, 20), LATIN)
+
+    assert text_line(LATIN, 200).tolist() == text_line(r"caf\xe9", 200).tolist()
+    assert canvas.image().min() < 128
+    assert text_px(LATIN) == text_px(r"caf\xe9")
 
 
 def test_a_mask_of_labels_is_read(folder):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crackcli.arrays import Float64, UInt8
+from crackcli.texts import printable
 
 SUPERSAMPLING = 3
 FIXED_POINT_BITS = 4  # fractional bits of OpenCV's coordinates
@@ -77,6 +78,7 @@ class Canvas:
         ``align`` is the part of its width to the left of x: 0 starts at x, 0.5 is centred, 1 ends
         there. With ``upwards`` it reads from bottom to top.
         """
+        words = printable(words)  # OpenCV crashes on bytes that are not UTF-8
         scale, thick = font_scale(height_px)
         (wide, high), under = cv2.getTextSize(words, FONT, scale, thick)
         rim = thick + 2
@@ -102,7 +104,7 @@ class Canvas:
 
 def text_px(words: str, height_px: float = 8.0) -> float:
     """Return the width of a text in px."""
-    (wide, _), _ = cv2.getTextSize(words, FONT, *font_scale(height_px))
+    (wide, _), _ = cv2.getTextSize(printable(words), FONT, *font_scale(height_px))
     return wide / SUPERSAMPLING
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from crackcli.arrays import Bools, UInt8
 from crackcli.figures.chart import FONT, Colour
+from crackcli.texts import printable
 
 CELL_PX = 224
 GAP_PX = 4
@@ -57,6 +58,7 @@ def text_line(text: str, width_px: int) -> UInt8:
 
 def draw_text(line: UInt8, text: str, left: int) -> None:
     """Draw text onto a line, smaller if it would not fit."""
+    text = printable(text)  # OpenCV crashes on bytes that are not UTF-8
     (width, _), _ = cv2.getTextSize(text, FONT, SCALE, 1)
     scale = min(SCALE, SCALE * (line.shape[1] - left) / max(width, 1))
     cv2.putText(line, text, (left, TEXT_LINE_PX - 8), FONT, scale, BLACK, 1, cv2.LINE_AA)

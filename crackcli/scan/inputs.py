@@ -83,7 +83,7 @@ def find_rasters(
                 continue
             within = () if path == source else path.parent.relative_to(source).parts
             known, _ = files.setdefault(path.resolve(), (path, within))
-            if place(known) != place(path):
+            if known is not path and place(known) != place(path):
                 listing.skip("links to photographs found before", path)
         listing.add(listed)
         if listed.empty:
@@ -96,8 +96,8 @@ def find_rasters(
     for tile in tiles_of_mosaics({real: path for real, (path, _) in files.items()}):
         listing.skip("tiles that a VRT refers to", files.pop(tile)[0])
     found.photographs = [
-        Photograph(each, within)
-        for path, within in files.values()
+        Photograph(each, real, within)
+        for real, (path, within) in files.items()
         for each in (pages_of(path) if page is None else [Page(path, page)])
     ]
     found.skipped = listing.skipped

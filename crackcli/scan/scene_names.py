@@ -34,20 +34,24 @@ LIKELY = 3  # names under which an earlier scan may have stored a photograph tha
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph to scan; ``within`` are the subfolders that it lies in, of the folder given."""
+    """A photograph to scan: a page, and the path of its file without links.
+
+    ``within`` are the subfolders that it lies in, of the folder given.
+    """
 
     page: Page
+    real: Path
     within: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[Path, int]:
         """The real path of the file, and which page it is, from 1."""
-        return self.page.path.resolve(), self.page.number or 1
+        return self.real, self.page.number or 1
 
     @property
     def place(self) -> tuple[Path, str]:
         """The folder of the file, and the stem of the page in small letters."""
-        return self.page.path.parent.resolve(), self.page.stem.casefold()
+        return self.real.parent, self.page.stem.casefold()
 
     def names(self, *, twin: bool) -> Iterator[str]:
         """Yield names for the scene, the best one first, without an end.
@@ -55,8 +59,7 @@ class Photograph:
         ``twin``: a file beside it differs in the suffix only.
         """
         stem, suffix = self.page.stem, self.page.path.suffix[1:].lower()
-        real = self.page.path.resolve()
-        folders = real.parent.parts[1:]
+        folders = self.real.parent.parts[1:]
         best = joined(*self.within, stem)
         yield best
         if twin or is_ours(best):
@@ -64,7 +67,9 @@ class Photograph:
         for number in range(len(self.within) + 1, len(folders) + 1):
             yield joined(*folders[-number:], stem)
             yield joined(*folders[-number:], stem, suffix)
-        mark = short_digest(os.fsencode(real))  # for names that differ in unprintable characters
+        mark = short_digest(
+            os.fsencode(self.real)
+        )  # for names that differ in unprintable characters
         for number in itertools.count(1):
             yield joined(*self.within, stem, mark, *([str(number)] if number > 1 else []))
 
@@ -156,7 +161,9 @@ def held_names(out: Path) -> Mapping[str, Held]:
         source = listed.get(scene.name)
         if record.source_path is not None:
             source = out / record.source_path
-        photograph = None if source is None else Photograph(Page(source, record.page))
+        photograph = (
+            None if source is None else Photograph(Page(source, record.page), source.resolve())
+        )
         held[key_of(scene.name)] = Held(scene.name, photograph, record.source_sha256)
     return held
 
