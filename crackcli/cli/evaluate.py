@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.logs import configure_logging
+from crackcli.cli.logs import configure_logging, literal
 from crackcli.cli.progress_bar import show_progress
 from crackcli.registry import check_choice
 
@@ -183,6 +183,6 @@ def show(table: "Table") -> None:
         words = column.decimals is None
         drawn.add_column(column.title, justify="left" if words else "right", no_wrap=words)
     for cells in table.texts():
-        drawn.add_row(*cells)
+        drawn.add_row(*map(literal, cells))
     width = None if sys.stderr.isatty() else LOG_COLUMNS
     Console(stderr=True, width=width).print(drawn)

@@ -12,6 +12,7 @@ from crackcli.texts import printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 consoles: list["Console"] = []  # those that draw a bar now; the last one prints
 
@@ -42,6 +43,13 @@ class StderrHandler(logging.Handler):
 def tell(text: str) -> None:
     """Print one line on stderr; control characters, as in the name of a file, are escaped."""
     write(printable(text))
+
+
+def literal(text: str) -> "Text":
+    """Return a text for a table of rich as it is: brackets in a name are no markup."""
+    from rich.text import Text
+
+    return Text(printable(text))
 
 
 def write(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crackcli.cli import options
-from crackcli.cli.logs import configure_logging
+from crackcli.cli.logs import configure_logging, literal
 from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import UsageError
 from crackcli.licences import Licence
@@ -291,7 +291,7 @@ def show(scores: list["Score"]) -> None:
     for name in scores[0].texts():
         table.add_column(name, justify="left" if name == "source" else "right")
     for score in scores:
-        table.add_row(*score.texts().values())
+        table.add_row(*map(literal, score.texts().values()))
     Console(stderr=True).print(table)
 
 
@@ -305,5 +305,5 @@ def show_mined(mined: list["NegativePhotograph"]) -> None:
         table.add_column(name, justify="left" if name == "photograph" else "right")
     for each in mined:
         rates = (f"{(n or 0) / max(each.positions, 1):.1%}" for n in (each.before, each.after))
-        table.add_row(each.name, str(each.positions), str(each.mined), *rates)
+        table.add_row(literal(each.name), str(each.positions), str(each.mined), *rates)
     Console(stderr=True).print(table)

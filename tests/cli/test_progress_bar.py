@@ -7,9 +7,11 @@ import sys
 import threading
 
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 from crackcli.cli import progress_bar
-from crackcli.cli.logs import StderrHandler, configure_logging, tell
+from crackcli.cli.logs import StderrHandler, configure_logging, literal, tell
 from crackcli.cli.progress_bar import Throughput, plain_lines, show_progress
 from crackcli.progress import Stage, in_pixels, part
 
@@ -187,3 +189,14 @@ def test_verbose_logs_details_unless_quiet(monkeypatch, quiet, verbose, level):
     configure_logging(quiet=quiet, verbose=verbose)
 
     assert log.level == level
+
+
+def test_names_in_tables_are_no_markup():
+    console = Console(file=io.StringIO(), width=60)
+    table = Table()
+    table.add_column("source")
+    table.add_row(literal("[bold]wall[/bold] caf\udce9"))
+
+    console.print(table)
+
+    assert r"[bold]wall[/bold] caf\xe9" in console.file.getvalue()
