@@ -198,8 +198,11 @@ def write_files(
         if work / GEOPACKAGE in paths:
             people.copy_tables(work / GEOPACKAGE)
             left = changed_projects(earlier)
-            if not left:
-                paths.append(write_project(work, task.out, spool))
+            project = write_project(work, task.out, spool)
+            if left:
+                project.unlink()  # the other files that it shows are new all the same
+            else:
+                paths.append(project)
         write_overviews(spool, work)
         people.check_unchanged()
         facts = facts_of(task, name, spool, people.unplaced)

@@ -149,6 +149,7 @@ def test_a_project_that_was_changed_in_qgis_stays_and_an_unchanged_one_is_new(pl
     write_report(ReportTask(plain))
     after = (plain / "cracks.qgs").read_text(encoding="utf-8")
     (plain / "cracks.qgs").write_text("<qgis/>", encoding="utf-8")
+    assert (plain / "turned" / "photograph.vrt").exists()
 
     with caplog.at_level("INFO", "crackcli"):
         for _ in range(2):
@@ -158,6 +159,7 @@ def test_a_project_that_was_changed_in_qgis_stays_and_an_unchanged_one_is_new(pl
     assert "fourth" in after
     assert (plain / "cracks.qgs").read_text(encoding="utf-8") == "<qgis/>"
     assert list(plain.glob("*.edited*")) == []
+    assert (plain / "turned" / "photograph.vrt").exists()
     assert "changed in QGIS, and left as it is" in caplog.text
 
 
