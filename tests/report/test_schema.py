@@ -219,7 +219,7 @@ def styles_of(path):
 @pytest.mark.parametrize("names", [[], ["burland"], ["en1992-xc3", "burland"]])
 def test_every_layer_has_a_default_style_where_qgis_looks_for_it(mask, tmp_path, names):
     profiles = find_profiles(names)
-    tables = [table(mask, tmp_path, TENTH, UTM.to_wkt()), table(mask, tmp_path)]
+    tables = [table(mask, tmp_path, TENTH, UTM.to_wkt()), table(mask, tmp_path, gsd_mm=0.5)]
 
     (path,) = geopackage.write(tmp_path, tables, profiles)
 
@@ -241,7 +241,7 @@ def test_every_layer_has_a_default_style_where_qgis_looks_for_it(mask, tmp_path,
         if names and "joints" not in layer:
             assert f"sev_{profiles[0].column}_class" in filters
             assert f"sev_{profiles[0].column}_class" in fields
-        if kind == "line":
+        if layer.startswith("cracks"):
             label = qml.find("labeling/settings/text-style").get("fieldName")
             assert '"width_max_mm"' in label
     with contextlib.closing(sqlite3.connect(path)) as file:
@@ -259,7 +259,7 @@ def test_a_style_draws_every_crack_once(mask, tmp_path, names):
     qml = ElementTree.fromstring(styles_of(path)["cracks"]["styleQML"].partition("\n")[2])
     conditions = [rule.get("filter") for rule in qml.iter("rule") if rule.get("filter") != "ELSE"]
     conditions += [
-        f"width_max_px > {one.get('lower')} AND width_max_px <= {one.get('upper')}"
+        f"width_max_mm > {one.get('lower')} AND width_max_mm <= {one.get('upper')}"
         for one in qml.iter("range")
     ]
     drawn = " + ".join(f"({condition})" for condition in conditions)
