@@ -143,6 +143,22 @@ def test_a_photograph_of_one_colour_is_not_damaged(tmp_path, suffix, grey):
     inspect(path)
 
 
+def test_a_mosaic_of_a_damaged_tiff_is_refused(tmp_path):
+    path = written(tmp_path, "deflate_rows.tif")
+    (tmp_path / "wall.vrt").write_text(
+        f"""<VRTDataset rasterXSize="{COLS}" rasterYSize="{ROWS}">
+        <VRTRasterBand dataType="Byte" band="1"><SimpleSource>
+        <SourceFilename relativeToVRT="1">{path.name}</SourceFilename><SourceBand>1</SourceBand>
+        </SimpleSource></VRTRasterBand></VRTDataset>"""
+    )
+    inspect(tmp_path / "wall.vrt")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + bytes(1000) + whole[len(whole) // 2 + 1000 :])
+
+    with pytest.raises(InputError, match=r"deflate_rows\.tif: damaged \(block 0 of row \d+ fails"):
+        inspect(tmp_path / "wall.vrt")
+
+
 def test_a_photograph_may_be_followed_by_other_data(tmp_path):
     path = written(tmp_path, "baseline.jpg")
     path.write_bytes(path.read_bytes() + bytes(5000))

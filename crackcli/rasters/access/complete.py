@@ -22,11 +22,13 @@ from pathlib import Path
 import rasterio
 
 from crackcli.errors import InputError
+from crackcli.rasters.access.opening import open_raster
 from crackcli.rasters.access.state import FileState
 
 COPY_AGAIN = "copy it again from the camera or the original"
 
 JPEG, RIFF, WEBP = b"\xff\xd8\xff", b"RIFF", b"WEBP"
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # in coded data: none, but at its end
 SCAN, TABLES, END, FILL = 0xDA, 0xC4, 0xD9, 0xFF
 BETWEEN_SCANS = {SCAN, TABLES, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # tables, comments
@@ -47,8 +49,8 @@ MAX_UNCHECKED_PX = 10**8
 def check_complete(path: Path, source: rasterio.DatasetReader | None = None) -> None:
     """Raise an `InputError` if an image file has lost a part of its data.
 
-    ``source`` is the opened dataset, where ``path`` is its own file. Raises an `OSError` if the
-    file cannot be read.
+    ``source`` is the opened dataset, None for another file that its pixels come from. Raises an
+    `OSError` if the file cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(12)
@@ -58,6 +60,9 @@ def check_complete(path: Path, source: rasterio.DatasetReader | None = None) -> 
         lost = lost_of_webp(path.read_bytes())
     elif source is not None and source.driver == "GTiff":
         lost = lost_of_tiff(path, source)
+    elif source is None and head.startswith(TIFF):
+        with open_raster(path) as opened:
+            lost = lost_of_tiff(path, opened)
     else:
         return
     if lost:

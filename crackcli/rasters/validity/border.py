@@ -34,12 +34,11 @@ MIN_AT_EDGE_PX = 32  # along the edge
 MIN_SIDE_PX = 128  # of a raster; in a smaller one, border and wall are not told apart
 MOST_COLOURS = 3
 ABRUPT = 24  # levels between the border and what lies `BESIDE_PX` from it, at least
-BESIDE_PX = (16, 24)
+BESIDE_PX = 16  # and up to two cells more
 
 BLURRED_PX = 16  # from the border's cells: two blocks of JPEG, one with halved colours
 NEARLY = 32  # levels by which a channel may differ there
 MIXED_PX = 2  # beside all these
-REACH_PX = BLURRED_PX + MIXED_PX  # how far from a pixel others decide whether it is of a border
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +112,8 @@ def connected_to_edge(flags: Bools, empty: Bools) -> Bools:
 
 def is_abrupt(border: Border, cells: Cells, empty: Bools) -> bool:
     """Return True if most of what lies beside a border differs clearly from it."""
-    near, far = (dilate(border.cells, cells.px(px)) for px in BESIDE_PX)
+    reach = cells.px(BESIDE_PX)
+    near, far = (dilate(border.cells, by) for by in (reach, reach + 2))
     beside = cells.colour[far & ~near & ~empty]
     if not len(beside):
         return False
@@ -127,12 +127,23 @@ def border_pixels(
     """Return the border pixels (rows, cols) of ``inner``.
 
     ``rgb`` (rows, cols, 3) are the pixels of ``window``, which contains it and its surroundings of
-    `REACH_PX`.
+    `reach_px`.
     """
     flags = np.zeros(window.shape, bool)
     for border in borders:
         core = cells.window(border.cells, window)
         colour = np.broadcast_to(border.colour, rgb.shape)
         nearly = largest(np.maximum(rgb, colour) - np.minimum(rgb, colour)) <= NEARLY
-        flags |= core | dilate(core, BLURRED_PX) & nearly
+        flags |= core | dilate(core, blurred_px(cells)) & nearly
     return dilate(flags, MIXED_PX)[inner.within(window)]
+
+
+def blurred_px(cells: Cells) -> int:
+    """Return how far from the cells of a border its pixels may lie: those of JPEG, and those in
+    cells of which only a part is border."""
+    return BLURRED_PX + 2 * cells.side
+
+
+def reach_px(cells: Cells) -> int:
+    """Return how far from a pixel others decide whether it is of a border."""
+    return blurred_px(cells) + MIXED_PX

@@ -13,7 +13,7 @@ from crackcli.arrays import Bools, UInt8
 from crackcli.rasters.grid import Window
 
 SIDE_PX = 4  # of a cell, doubled until there are at most `MAX_CELLS`
-MAX_CELLS = 2**24  # they take 84 MB
+MAX_CELLS = 2**22  # they take 21 MB, and what is computed from them four times as much
 
 BLACK, WHITE = 10, 248  # levels up to, and from, which a cell may be black or white
 SPREAD, BRIGHT_SPREAD, OTHER_SPREAD = 8, 5, 1  # levels between the pixels of a flat cell

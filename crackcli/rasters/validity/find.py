@@ -19,11 +19,11 @@ from crackcli.arrays import Bools, UInt8
 from crackcli.rasters.grid import Window
 from crackcli.rasters.validity.bits import SparseBits, tiles_of
 from crackcli.rasters.validity.border import (
-    REACH_PX,
     THICK_PX,
     Border,
     border_pixels,
     find_borders,
+    reach_px,
 )
 from crackcli.rasters.validity.cells import BLACK, WHITE, Cells, at_pixels, dilate, open_by
 
@@ -141,7 +141,7 @@ def border_tiles(cells: Cells, borders: list[Border]) -> Iterator[Window]:
     """Yield the tiles of `SparseBits` that may hold pixels of a border."""
     if not borders:
         return
-    near = dilate(np.any([each.cells for each in borders], axis=0), cells.px(REACH_PX))
+    near = dilate(np.any([each.cells for each in borders], axis=0), cells.px(reach_px(cells)))
     for tile in tiles_of(Window(0, 0, *cells.shape)):
         if cells.window(near, tile.clipped(*cells.shape)).any():
             yield tile
@@ -152,7 +152,7 @@ def border_of(tile: Window, raster: StoredPixels, cells: Cells, borders: list[Bo
     inner = tile.clipped(*raster.shape)
     if any(cells.window(each.cells, inner).all() for each in borders):
         return np.ones(inner.shape, bool)
-    outer = inner.grown(REACH_PX).clipped(*raster.shape)
+    outer = inner.grown(reach_px(cells)).clipped(*raster.shape)
     return border_pixels(borders, cells, outer, inner, raster.read_stored(outer)[0])
 
 

@@ -231,6 +231,21 @@ def test_validity_does_not_depend_on_the_blocks_of_the_file(tmp_path, block, mon
     np.testing.assert_array_equal(found.border.read(FULL), expected.border.read(FULL))
 
 
+@pytest.mark.parametrize("side", [8, 16])
+def test_a_large_raster_has_coarser_cells_and_the_same_border(tmp_path, monkeypatch, side):
+    image, shown = rotated()
+    path = write(tmp_path / "wall.png", image)
+    monkeypatch.setattr("crackcli.rasters.validity.cells.MAX_CELLS", SIDE**2 // side**2)
+
+    info = inspect(path)
+
+    assert info.validity.side == side
+    with Raster(info) as raster:
+        valid = raster.read(FULL).valid
+    assert not valid[~grown(shown, MIXED_PX)].any()
+    assert valid[~grown(~shown, BESIDE_PX)].all()
+
+
 def test_a_turned_photograph_has_its_border_where_it_is_seen(tmp_path):
     image = wall(400, SIDE)
     image[:, :80] = 0
