@@ -57,7 +57,7 @@ CONTAINERS = {
             blockxsize=128 if tiled else COLS,
             blockysize=128 if tiled else 32,
         )
-        for code in ("deflate", "lzw", "zstd", "packbits")
+        for code in ("deflate", "lzw", "zstd", "packbits", "webp")
         for tiled in (True, False)
     },
     "jpeg_tiles.tif": by_gdal(
@@ -155,7 +155,7 @@ def test_a_mosaic_of_a_damaged_tiff_is_refused(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] + bytes(1000) + whole[len(whole) // 2 + 1000 :])
 
-    with pytest.raises(InputError, match=r"deflate_rows\.tif: damaged \(block 0 of row \d+ fails"):
+    with pytest.raises(InputError, match=r"deflate_rows\.tif: damaged \(block 0 of row \d+\)"):
         inspect(tmp_path / "wall.vrt")
 
 

@@ -6,7 +6,7 @@ are valid codes: a decoder turns them into grey, or into the last block again an
 * JPEG: the decoder stops when it has all rows, and never looks for the marker at the end. A run of
   zeros inside is the code of one colour only if the tables say so (ITU T.81, annex C).
 * WebP: its arithmetic code has no check at all.
-* TIFF with deflate: libtiff stops when a block is full, before the checksum.
+* TIFF with deflate: libtiff stops when a block is full, before the checksum. With WebP as above.
 
 PNG and GIF have checks of their own, JPEG 2000 markers, and other TIFF codes fail on zeros. Where a
 file breaks the rules of its container in another way, its decoder says so.
@@ -147,8 +147,9 @@ def webp_images(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def lost_of_tiff(path: Path, source: rasterio.DatasetReader) -> str:
-    """Return which block of a TIFF with deflate fails its checksum, empty if none does."""
-    if source.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION") != "DEFLATE":
+    """Return which block of a TIFF with deflate or WebP is damaged, empty if none is."""
+    is_whole = BLOCK_CHECKS.get(source.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", ""))
+    if is_whole is None:
         return ""
     high, wide = source.block_shapes[0]
     by_band = source.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "BAND"
@@ -163,8 +164,8 @@ def lost_of_tiff(path: Path, source: rasterio.DatasetReader) -> str:
                     if at is None or size is None:  # sparse: no data, by intent
                         continue
                     file.seek(int(at))
-                    if not is_whole_deflate(file.read(int(size))):
-                        return f"block {col} of row {row} fails its checksum"
+                    if not is_whole(file.read(int(size))):
+                        return f"block {col} of row {row}"
     return ""
 
 
@@ -179,3 +180,11 @@ def is_whole_deflate(data: bytes) -> bool:
     except zlib.error:
         return False
     return stream.eof
+
+
+def is_whole_webp(data: bytes) -> bool:
+    """Return True if a WebP has lost nothing."""
+    return not lost_of_webp(data)
+
+
+BLOCK_CHECKS = {"DEFLATE": is_whole_deflate, "WEBP": is_whole_webp}  # by compression of a TIFF
