@@ -17,6 +17,8 @@ from crackcli.scan.scene_names import Photograph, name_scenes
 
 log = logging.getLogger(__name__)
 
+TILES = "tiles that a VRT refers to"
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -94,7 +96,7 @@ def find_rasters(
     ]
     warn_of_masks(listing)
     for tile in tiles_of_mosaics({real: path for real, (path, _) in files.items()}):
-        listing.skip("tiles that a VRT refers to", files.pop(tile)[0])
+        listing.skip(TILES, files.pop(tile)[0])
     found.photographs = [
         Photograph(each, real, within)
         for real, (path, within) in files.items()

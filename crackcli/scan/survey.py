@@ -29,7 +29,7 @@ from crackcli.rasters.access.pages import Page
 from crackcli.rasters.reader import MIN_SIDE_PX
 from crackcli.rasters.resampled import FULL_RESOLUTION, sort_zooms
 from crackcli.registry import find_method
-from crackcli.scan.inputs import Failure, Inputs, exit_code, find_rasters
+from crackcli.scan.inputs import TILES, Failure, Inputs, exit_code, find_rasters
 from crackcli.scan.process_memory import peak_memory_mb
 from crackcli.scan.raster import ScanSummary, ScanTask, scan_raster
 from crackcli.scan.survey_progress import SurveyProgress
@@ -152,8 +152,26 @@ def scan_survey(
                 write_run(task, scorer, result)
     warn_of_report(task.output, result.scenes)
     warn_of_areas(areas, rasters, result.scenes)
-    warn_of_overlaps(readable_scenes(task.output))
+    scenes = readable_scenes(task.output)
+    warn_of_overlaps(scenes)
+    warn_of_tiles(scenes, task.output, found.skipped.get(TILES, []))
     return result
+
+
+def warn_of_tiles(scenes: Sequence[Scene], out: Path, tiles: Sequence[Path]) -> None:
+    """Log a warning if tiles, which a VRT stands for now, were scanned by an earlier run."""
+    real = {path.resolve() for path in tiles}
+    names = [
+        scene.name
+        for scene in scenes
+        if scene.record.source_path and (out / scene.record.source_path).resolve() in real
+    ]
+    if names:
+        log.warning(
+            "%s: tiles of a VRT that were scanned before: cracks there count twice; delete their "
+            "folders in %s",
+            *(first_names(names), out),
+        )
 
 
 def warn_of_areas(

@@ -2,6 +2,8 @@
 
 import os
 
+import cv2
+import numpy as np
 import pytest
 
 from crackcli.errors import InputError
@@ -100,6 +102,21 @@ def test_a_folder_that_a_shell_may_have_named_is_skipped_by_its_name(tmp_path):
     assert list_folder(tmp_path / "masks").photographs == [tmp_path / "masks/wall.png"]
     own = list_folder(tmp_path / "out", results=tmp_path / "out")
     assert own.photographs == [tmp_path / "out/wall.png"]
+
+
+@pytest.mark.parametrize(("side", "tiles"), [(256, True), (512, True), (300, False)])
+def test_the_tiles_of_a_map_are_no_photographs(tmp_path, side, tiles):
+    """A survey may lie in folders of months and days."""
+    path = tmp_path / "orthophoto_tiles/17/68012/45001.png"
+    path.parent.mkdir(parents=True)
+    cv2.imwrite(str(path), np.zeros((side, side, 3), np.uint8))
+    fill(tmp_path, "11/05/0001.jpg", "odm_orthophoto.tif")
+
+    photographs, skipped = found(tmp_path)
+
+    assert "11/05/0001.jpg" in photographs
+    kind = {"folders of map tiles": ["orthophoto_tiles/17/68012"]}
+    assert skipped == (kind if tiles else {})
 
 
 def test_links_that_lead_round_in_a_circle_end(tmp_path):

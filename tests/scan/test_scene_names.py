@@ -254,6 +254,15 @@ def test_a_mosaic_stands_for_its_tiles(tmp_path):
     assert [scene.megapixels for scene in result.scenes] == [0.025, 0.012]
 
 
+def test_tiles_that_were_scanned_before_their_mosaic_are_named(tmp_path, caplog):
+    photograph(tmp_path / "in/a.png")
+    scan(tmp_path / "out", tmp_path / "in")
+    mosaic(tmp_path / "in/all.vrt", "a.png")
+
+    assert scan(tmp_path / "out", tmp_path / "in") == {"all": "done"}
+    assert "a: tiles of a VRT that were scanned before: cracks there count twice" in caplog.text
+
+
 def test_tiles_are_scanned_where_their_mosaic_cannot_be_read(tmp_path):
     photograph(tmp_path / "in/a.png")
     mosaic(tmp_path / "in/all.vrt", "a.png", "missing.png")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crackcli.errors import InputError
+from crackcli.files import is_regular
 from crackcli.rasters.areas.mask_image import is_mask_image
 from crackcli.rasters.decoding.decoded import RAW_SUFFIXES
 from crackcli.rasters.reader import SUFFIXES
@@ -25,6 +26,8 @@ SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 THUMBNAIL_FOLDERS = {"thumbnails", ".thumbnails", "thumbs", "thumbnail"}
 MASK_FOLDERS = {"masks", "mask"}
 MASK_ENDINGS = ("_mask", "-mask", ".mask")  # of a stem, after that of a photograph
+
+TILE_PX = (b"\1\0", b"\2\0")  # sides of the tiles of a map in a PNG: 256 or 512
 
 SIDE_FILES = {  # suffixes of files that belong to a photograph
     *(".xmp", ".xml", ".exif", ".thm", ".lrv", ".prj", ".ovr", ".msk", ".wld", ".wldx"),
@@ -124,6 +127,9 @@ def list_folder(
             found.skip(RESULTS, here)
             continue
         files = sorted(name for name in names if not names[name])
+        if here != folder and are_map_tiles(here, files):
+            found.skip("folders of map tiles", here)
+            continue
         images: dict[str, set[str]] = {}
         for path in (Path(name.casefold()) for name in files if is_image(name)):
             images.setdefault(path.stem, set()).add(path.suffix)
@@ -163,6 +169,27 @@ def is_image(name: str) -> bool:
 def is_own(names: Collection[str]) -> bool:
     """Return True if a folder with these ``names`` contains nothing but results of crackcli."""
     return any(record <= set(names) for record in OWN_FOLDERS)
+
+
+def are_map_tiles(folder: Path, files: Sequence[str]) -> bool:
+    """Return True for a folder ``zoom/column`` of a tiled map, whose files are its rows.
+
+    Other folders may have numbers for names, such as months and days: the first tile must be a
+    square PNG of 256 or 512 px.
+    """
+    numbers = [folder.name, *(Path(name).stem for name in files)]
+    zoom = folder.parent.name
+    if not files or len(zoom) > 2 or not all(text.isdecimal() for text in (zoom, *numbers)):
+        return False
+    first = folder / files[0]
+    try:
+        if not is_regular(first):
+            return False
+        with first.open("rb") as file:
+            head = file.read(24)
+    except OSError:
+        return False
+    return head.startswith(b"\x89PNG") and head[16:20] == head[20:24] and head[18:20] in TILE_PX
 
 
 def kind_of_folder(name: str) -> str | None:
