@@ -1,12 +1,13 @@
 """Follows cracks that grow on photographs from different places: is growth found, and how much?
 
     PYTHONPATH=. python benchmarks/growth.py DATA -o work -n 24
+    PYTHONPATH=. python benchmarks/growth.py DATA -o work -n 24 --still
 
 The experiment of `crackcli evaluate --growth`, made harder: a random crack is drawn on a crack-free
 photograph of DATA/negatives, 0.25 px wider at each of five steps, and each step is photographed
 from another place in other light (as in benchmarks/repeatability.py). All are scanned with the
 default student and reported; each step is compared with the first. Positions are carried over by
-the known homographies.
+the known homographies. With ``--still`` the camera does not move, as in that experiment.
 
 Printed: Pearson's r and the error of the slope of mean and largest width over the steps, of what
 `compare` says and of the widths of the reports; and of how many cracks a growth of 0.5 and 1 px is
@@ -30,7 +31,7 @@ SOURCE_PX, SIDE_PX = 480, 448  # of the crack-free photograph, and of those take
 HALF_STEP, WHOLE_STEP = 2, 4  # steps at which a crack is 0.5 and 1 px wider
 
 
-def make_photographs(data: Path, out: Path, count: int, seed: int) -> None:
+def make_photographs(data: Path, out: Path, count: int, seed: int, *, still: bool) -> None:
     """Write the photographs of every crack and step, and their homographies by name."""
     paths = sorted((data / "negatives").rglob("*.jpg"))
     rng = np.random.default_rng(seed)
@@ -45,8 +46,10 @@ def make_photographs(data: Path, out: Path, count: int, seed: int) -> None:
         trajectory = draw_growing_crack(source, np.random.default_rng([seed, number]))
         for step, drawn in enumerate(trajectory.photographs):
             own = np.random.default_rng([seed, number, step])
-            homography = camera(own, (SOURCE_PX / 2, SOURCE_PX / 2), 1.0, SIDE_PX)
-            taken = shoot(own, drawn[..., ::-1], homography, 1.0, SIDE_PX)
+            homography, taken = np.eye(3), drawn[:SIDE_PX, :SIDE_PX, ::-1]
+            if not still:
+                homography = camera(own, (SOURCE_PX / 2, SOURCE_PX / 2), 1.0, SIDE_PX)
+                taken = shoot(own, drawn[..., ::-1], homography, 1.0, SIDE_PX)
             name = f"crack{number:03d}_{step}"
             cv2.imwrite(str(out / "photographs" / f"{name}.png"), taken)
             cameras[name] = homography.tolist()
@@ -114,8 +117,9 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("-n", "--cracks", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--still", action="store_true", help="the camera does not move")
     given = parser.parse_args()
-    make_photographs(given.data, given.output, given.cracks, given.seed)
+    make_photographs(given.data, given.output, given.cracks, given.seed, still=given.still)
     scans = given.output / "scans"
     crackcli = [sys.executable, "-m", "crackcli"]
     for step in (["scan", given.output / "photographs", "-o", scans], ["report", scans]):
