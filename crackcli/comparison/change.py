@@ -5,10 +5,10 @@ from pathlib import Path
 
 import shapely
 
-from crackcli.comparison.conditions import Condition
 from crackcli.comparison.dates import SurveyDate
 from crackcli.comparison.evidence.significance import p_value
 from crackcli.comparison.evidence.stretch import Difference
+from crackcli.comparison.outputs.conditions import Condition
 
 
 @dataclass(frozen=True)

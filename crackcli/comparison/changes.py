@@ -9,11 +9,11 @@ import shapely
 from crackcli.arrays import Float64, Int64
 from crackcli.comparison.campaign import Campaign
 from crackcli.comparison.change import Change, CompareTask, Totals, kind_by_thresholds
-from crackcli.comparison.columns import QUANTITIES
 from crackcli.comparison.evidence.samples import Alignment, Samples, local_scale
 from crackcli.comparison.evidence.significance import missed, null_scale
 from crackcli.comparison.evidence.stretch import Difference, compare_stretch
 from crackcli.comparison.evidence.visibility import Hidden, most_common
+from crackcli.comparison.outputs.columns import QUANTITIES
 from crackcli.cracks.matching import Match, match
 
 JOINT_GROWTH = 0.25  # fraction of its length or mean width by which a joint must grow to count

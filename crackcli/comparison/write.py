@@ -33,18 +33,19 @@ from crackcli.comparison.campaign import (
 )
 from crackcli.comparison.change import Change, CompareTask, decided
 from crackcli.comparison.changes import compare
-from crackcli.comparison.columns import COLUMNS
-from crackcli.comparison.conditions import alarms
 from crackcli.comparison.dates import Interval, interval_of
 from crackcli.comparison.evidence.samples import Alignment, SameGrid
 from crackcli.comparison.evidence.significance import critical_p
-from crackcli.comparison.rows import row_of
+from crackcli.comparison.outputs import geopackage
+from crackcli.comparison.outputs.columns import COLUMNS
+from crackcli.comparison.outputs.conditions import alarms
+from crackcli.comparison.outputs.rows import row_of
 from crackcli.errors import InputError
 from crackcli.files import lock_folder, write_csv
 from crackcli.outputs import Record, publish, work_folder
 from crackcli.report.formats.geojson import SUFFIXES, Collections
 from crackcli.report.tables.columns import Row
-from crackcli.scenes.frames import exchange_frame
+from crackcli.scenes.frames import Geometries, exchange_frame
 from crackcli.scenes.scene import Scene, finished_folders
 from crackcli.texts import first_names
 
@@ -119,6 +120,11 @@ class ComparedScene:
         return [change for change in self.changes if not (change.joint or change.rejected)]
 
     @property
+    def lines(self) -> Geometries:
+        """The centrelines of the changes of cracks, in px of the later photograph."""
+        return np.array([change.geometry for change in self.cracks], dtype=object)
+
+    @property
     def joints(self) -> list[Change]:
         """The changes of joints."""
         return [change for change in self.changes if change.joint and not change.rejected]
@@ -149,7 +155,8 @@ class ComparedScene:
 
 
 def write_comparison(task: CompareTask) -> ComparisonSummary:
-    """Compare the scenes that are in both reports; write ``changes.csv`` and ``changes.geojson``.
+    """Compare the scenes that are in both reports; write ``changes.csv``, ``.geojson`` and
+    ``.gpkg``.
 
     Scenes match by name, or because each folder has only one. A scene that is damaged, or whose
     grids differ, fails, and the others are done. Raises `InputError` if a report is missing or
@@ -264,10 +271,13 @@ def write_files(
     write_csv(table, COLUMNS, (row for own in rows for row in own))
     with Collections(work, (CHANGES,)) as collections:
         for scene, own in zip(compared, rows, strict=True):
-            shapes = np.array([change.geometry for change in scene.cracks], dtype=object)
-            frame = exchange_frame(scene.after.scene)
-            collections.add(CHANGES, frame, shapes, own)
-    return [table, *collections.paths]
+            collections.add(CHANGES, exchange_frame(scene.after.scene), scene.lines, own)
+    layer = work / f"{CHANGES}.gpkg"
+    geopackage.write(
+        layer,
+        ((scene.after.scene, scene.lines, own) for scene, own in zip(compared, rows, strict=True)),
+    )
+    return [table, *collections.paths, layer]
 
 
 def matching_names(

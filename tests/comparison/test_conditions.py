@@ -2,8 +2,8 @@
 
 import pytest
 
-from crackcli.comparison.columns import COLUMNS
-from crackcli.comparison.conditions import Condition, alarms
+from crackcli.comparison.outputs.columns import COLUMNS
+from crackcli.comparison.outputs.conditions import Condition, alarms
 from crackcli.errors import UsageError
 
 

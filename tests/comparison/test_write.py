@@ -208,7 +208,11 @@ def test_the_command_writes_into_after_and_counts_on_stderr(tmp_path):
     quiet = crackcli("compare", before, after, "--json", "-q", "-o", tmp_path / "changes")
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(after / "changes.csv"), str(after / "changes.local.geojson")]
+    assert done.stdout.split() == [
+        str(after / "changes.csv"),
+        str(after / "changes.local.geojson"),
+        str(after / "changes.gpkg"),
+    ]
     assert done.stderr.strip() == ("wall: 0 new, 1 grown, 0 shrunk, 0 stable, 0 gone, 0 hidden")
     assert json.loads(quiet.stdout)["scenes"][0]["grown"] == 1
     assert quiet.stderr == ""
@@ -438,7 +442,14 @@ def test_changes_that_were_edited_are_kept_aside(tmp_path, caplog):
     assert (task.output / "changes.edited.csv").read_text() == "with my remarks"
     assert "changes.csv: not as crackcli left it; kept as changes.edited.csv" in caplog.text
     assert {path.name for path in task.output.iterdir()} == {
-        *("changes.csv", "changes.edited.csv", "changes.json", "changes.local.geojson", ".lock"),
+        *(
+            "changes.csv",
+            "changes.edited.csv",
+            "changes.json",
+            "changes.local.geojson",
+            "changes.gpkg",
+            ".lock",
+        ),
     }
 
 

@@ -16,7 +16,7 @@ import json
 import shutil
 import sqlite3
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,7 @@ REPORT_COLUMNS: dict[str, type] = {
 }
 VERSION = "1.2"  # of the GeoPackage; GDAL before 3.7 warns of later ones
 Numbers = dict[tuple[str | None, str], int]  # of layers, by CRS and space
+LAYER_ERRORS = (DataSourceError, DataLayerError, sqlite3.Error)  # of writing a GeoPackage
 KINDS = {str: object, float: np.float64, int: np.int32, bool: np.bool_}
 
 
@@ -104,7 +105,7 @@ def write(
                 about = arrays(profile_rows(profiles), PROFILE_COLUMNS)
                 append_table(grown, "severity_profiles", about)
             add_styles(grown, profiles)
-        except (DataSourceError, DataLayerError, sqlite3.Error) as error:
+        except LAYER_ERRORS as error:
             raise OutputError(
                 f"{local}: cannot be written ({error}); free space there, or set TMPDIR to "
                 "another folder"
@@ -207,24 +208,35 @@ def append_table(path: Path, name: str, columns: dict[str, NDArray[Any]]) -> Non
 
 def add_styles(path: Path, profiles: SeverityProfiles) -> None:
     """Add the table ``layer_styles`` of QGIS with a default style for each layer."""
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        (unscaled,) = file.execute("SELECT count(*) FROM reports WHERE gsd_mm IS NULL").fetchone()
+    unit = "px" if unscaled else "mm"
+
+    def style(layer: str, columns: list[str]) -> tuple[str, str]:
+        kind = kind_of(layer)
+        graded = kind in ("cracks", "crack_areas")
+        own = profiles if graded else ()
+        name = style_name(own, unit) if graded else kind
+        return name, layer_style(kind, own, unit, columns)
+
+    insert_styles(path, style)
+
+
+def insert_styles(path: Path, style: Callable[[str, list[str]], tuple[str, str]]) -> None:
+    """Add the table ``layer_styles`` with the name and QML that ``style`` returns for the name and
+    the columns of each layer."""
     with contextlib.closing(sqlite3.connect(path)) as file, file:
         layers = file.execute(
             "SELECT table_name, column_name FROM gpkg_geometry_columns"
         ).fetchall()
-        (unscaled,) = file.execute("SELECT count(*) FROM reports WHERE gsd_mm IS NULL").fetchone()
-        unit = "px" if unscaled else "mm"
         file.execute(LAYER_STYLES)
         file.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
             "VALUES ('layer_styles', 'attributes', 'layer_styles')"
         )
         for layer, geometry in layers:
-            kind = kind_of(layer)
-            graded = kind in ("cracks", "crack_areas")
-            own = profiles if graded else ()
             columns = [row[1] for row in file.execute(f"PRAGMA table_info({quoted(layer)})")]
-            name = style_name(own, unit) if graded else kind
-            qml = layer_style(kind, own, unit, [one for one in columns if one != geometry])
+            name, qml = style(layer, [one for one in columns if one != geometry])
             file.execute(
                 "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
                 "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, "

@@ -7,7 +7,7 @@ and suit people with red-green colour blindness. The surface that is not assessa
 classes of detection limits are rules that are switched off. Fields have labels and menus.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree
 
 from crackcli.report.formats.qgis_fields import field_elements
@@ -52,8 +52,21 @@ def layer_style(
     else:
         root.append(by_width(kind, unit))
     if layer == "cracks":
-        root.append(labeling(unit))
+        root.append(labeling(width_label(unit)))
     root.extend(field_elements(columns, profiles))
+    return DOCTYPE + ElementTree.tostring(root, encoding="unicode")
+
+
+def rules_style(rules: Iterable[tuple[str, str, str]], label: str) -> str:
+    """Return the QML of a layer of lines: a label, a condition and a colour for each rule, and the
+    expression of the labels along the lines."""
+    root = ElementTree.Element(
+        "qgis", version=VERSION, styleCategories="Symbology|Labeling", labelsEnabled="1"
+    )
+    lines = renderer("RuleRenderer")
+    for words, condition, colour in rules:
+        add_rule(lines, words, condition, "line", colour)
+    root.extend((lines, labeling(label)))
     return DOCTYPE + ElementTree.tostring(root, encoding="unicode")
 
 
@@ -220,19 +233,23 @@ def rgba(colour: str, opacity: float = 1.0) -> str:
     return ",".join(map(str, parts))
 
 
-def labeling(unit: str) -> Element:
-    """Return labels along the lines, with a light edge around the letters."""
+def width_label(unit: str) -> str:
+    """Return the expression of a label with the largest width."""
     decimals = DECIMALS[unit]
-    words = (
+    return (
         f"""format_number("width_max_{unit}", {decimals}) || """
         f"""coalesce(' ± ' || format_number("width_max_unc_{unit}", {decimals}), '') || ' {unit}'"""
     )
+
+
+def labeling(expression: str) -> Element:
+    """Return labels along the lines, with a light edge around the letters."""
     root = ElementTree.Element("labeling", type="simple")
     settings = ElementTree.SubElement(root, "settings", calloutType="simple")
     text = ElementTree.SubElement(
         settings,
         "text-style",
-        fieldName=words,
+        fieldName=expression,
         isExpression="1",
         fontSize="8",
         fontWeight=NORMAL_WEIGHT,

@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 from crackcli.comparison.campaign import Campaign
 from crackcli.comparison.change import Change, significant_quantities
-from crackcli.comparison.columns import COLUMNS, QUANTITIES, RATES, units
 from crackcli.comparison.dates import Interval
 from crackcli.comparison.evidence.significance import detection_limit
 from crackcli.comparison.evidence.stretch import Difference
+from crackcli.comparison.outputs.columns import COLUMNS, QUANTITIES, RATES, units
 from crackcli.report.tables.columns import Row, rounded
 from crackcli.scenes.scale import Scale, in_mm, in_mm2
 

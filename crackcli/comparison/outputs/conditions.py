@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from crackcli.comparison.columns import COLUMNS
+from crackcli.comparison.outputs.columns import COLUMNS
 from crackcli.errors import UsageError
 from crackcli.report.tables.columns import Row
 

@@ -1,0 +1,1 @@
+"""What a comparison writes: rows, maps and pictures of changes, and alarms."""
