@@ -78,8 +78,8 @@ def evaluate(
         typer.Option(
             metavar="VALUE",
             help="Values of the masks that are crack: numbers (2, or 1,3, or 128-255; of a palette "
-            "those of its entries), or colours ('#ff0000') \\[default: the larger one of masks of "
-            "0 and 1, or of 0 and 255].",
+            "those of its entries), colours ('#ff0000'), or classes of annotations \\[default: the "
+            "larger one of masks of 0 and 1, or of 0 and 255; the only class, or crack].",
             show_default=False,
         ),
     ] = None,
@@ -108,7 +108,8 @@ def evaluate(
     Writes table1.csv (pixels), table2.csv (count, area, largest width), evaluation.md (with the
     numbers of Forest et al. 2024 beside them) and contact.png. A mask has the name of its
     photograph and is 255, or 1, for crack; for class numbers, palettes and colours, name the value
-    of crack with --mask-crack. Photographs in no_crack/, or with an empty mask, are crack-free.
+    of crack with --mask-crack. Without masks/, outlines of COCO, CVAT, labelme or YOLO are drawn
+    as masks. Photographs in no_crack/, or with an empty mask, are crack-free.
     With --growth, growing cracks are drawn on the crack-free photographs, and table3.csv shows how
     well each method follows them. Methods without a model or package are skipped with a warning,
     unless they were asked for by name.

@@ -21,16 +21,21 @@ MIDDLE = (64, 191)  # of 255; greys that are neither nearly black nor nearly whi
 MAX_MIDDLE = 2.0  # of them per white pixel in a mask that was smoothed: thin cracks are mostly edge
 MIDDLE_GREYS = 8  # different ones at least in a mask that was smoothed
 NAMED = 8  # values that an error names, at most
+NAME = re.compile(r"[^\W\d].*")  # begins with a letter
 PART = re.compile(r"(\d+)(?:-(\d+))?|#([0-9a-f]{6})", re.I)
 
 
 @dataclass(frozen=True)
 class Values:
-    """Values of a mask as a user gives them: numbers, ranges of them (low, high), or colours."""
+    """Values of a mask as a user gives them: numbers, ranges of them (low, high), or colours.
+
+    ``names`` are the parts of the text, which may be names of classes.
+    """
 
     text: str
     ranges: tuple[tuple[int, int], ...]
     colours: bool
+    names: frozenset[str] = frozenset()
 
     def among(self, image: LabelImage) -> Bools:
         """Return the pixels (rows, cols) that have one of the values."""
@@ -54,16 +59,19 @@ AUTOMATIC = MaskValues()
 
 
 def parse_values(option: str, text: str) -> Values:
-    """Return the values of a text such as "2", "1,3", "128-255" or "#ff0000,#00ff00".
+    """Return the values of a text such as "2", "1,3", "128-255", "#ff0000,#00ff00" or "crack".
 
     Raises a `UsageError` that names ``option``.
     """
+    names = frozenset(part.strip() for part in text.split(","))
+    if all(NAME.fullmatch(name) for name in names):
+        return Values(text, (), colours=False, names=names)
     parts = [PART.fullmatch(part.strip()) for part in text.split(",")]
     numbers = [part.group(1) is not None for part in parts if part]
     if None in parts or len(set(numbers)) != 1:
         raise UsageError(
-            f"{option} {text}: give values of the mask, such as 2, 1,3 or 128-255, or colours, "
-            "such as #ff0000"
+            f"{option} {text}: give values of the mask, such as 2, 1,3 or 128-255, colours, such "
+            "as #ff0000, or names of classes"
         )
     ranges = []
     for part in parts:
@@ -73,7 +81,7 @@ def parse_values(option: str, text: str) -> Values:
         if high < low:
             raise UsageError(f"{option} {text}: {low} is above {high}; give the lower one first")
         ranges.append((low, high))
-    return Values(text, tuple(ranges), colours=not numbers[0])
+    return Values(text, tuple(ranges), not numbers[0], names)
 
 
 def decode(image: LabelImage, path: Path, wanted: MaskValues) -> tuple[UInt8, Bools]:
@@ -104,7 +112,8 @@ def decode(image: LabelImage, path: Path, wanted: MaskValues) -> tuple[UInt8, Bo
 
 def check_kind(image: LabelImage, path: Path, crack: Values) -> None:
     """Raise an `InputError` if a number was given for a mask of colours, or the reverse."""
-    if not image.values.any() or crack.colours == (image.kind is Kind.COLOUR):
+    fits = crack.ranges and crack.colours == (image.kind is Kind.COLOUR)
+    if not image.values.any() or fits:
         return
     raise InputError(
         f"{path}: --mask-crack {crack.text}: the values of this mask are {named(image)}; give "

@@ -2,13 +2,14 @@
 
 A set is a folder with ``images/`` (or ``crack/``) and ``masks/``. A mask has the stem of its
 photograph and is 255 (or 1) at crack pixels, or has the values that a user names
-(`crackcli.datasets.mask_values`). An optional ``no_crack/`` beside them holds
+(`crackcli.datasets.mask_values`). Instead of ``masks/`` there may be the annotations of a labelling
+program (`crackcli.datasets.annotations`). An optional ``no_crack/`` beside them holds
 crack-free photographs. A folder of such folders is several sets; a ``no_crack/`` directly in it
 is a set of its own. A photograph whose mask is all 0 is crack-free, too.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,12 @@ from typing import TypeVar
 import numpy as np
 
 from crackcli.arrays import Bools, UInt8
+from crackcli.datasets.annotations import (
+    DrawnMask,
+    drawn_masks,
+    has_annotations,
+    read_annotations,
+)
 from crackcli.datasets.folders import photographs_in
 from crackcli.datasets.left_out import LeftOut, readable
 from crackcli.datasets.mask_values import AUTOMATIC, MaskValues, decode
@@ -41,7 +48,7 @@ class LabelledPhotograph:
     """
 
     photograph: Path
-    mask: Path | None = None
+    mask: Path | DrawnMask | None = None
     mask_values: MaskValues = AUTOMATIC
     crack_fraction: float = 0.0
 
@@ -57,12 +64,16 @@ class LabelledPhotograph:
         """Read the mask values (rows, cols): 0 to 255, all 0 without a mask."""
         if self.mask is None:
             return np.zeros(self.image().shape[:2], np.uint8)
+        if isinstance(self.mask, DrawnMask):
+            return self.mask.values(shape_of(self.image()))
         return read_mask(self.mask, self.mask_values)
 
     def ignored(self) -> Bools | None:
         """Return the pixels (rows, cols) that do not count; None if all do."""
         if self.mask is None or self.mask_values.ignore is None:
             return None
+        if isinstance(self.mask, DrawnMask):
+            return self.mask.ignored(shape_of(self.image()))
         return self.mask_values.ignore.among(read_label_image(self.mask))
 
 
@@ -89,7 +100,7 @@ def read_mask(path: Path, mask_values: MaskValues = AUTOMATIC) -> UInt8:
 
 
 def paired(
-    pairs: Iterable[tuple[Path, Path]], mask_values: MaskValues, left_out: LeftOut
+    pairs: Iterable[tuple[Path, Path | DrawnMask]], mask_values: MaskValues, left_out: LeftOut
 ) -> Iterator[LabelledPhotograph]:
     """Check and pair photographs and their masks, without masks that are all 0; add photographs
     that cannot be read to ``left_out``."""
@@ -99,10 +110,18 @@ def paired(
         except InputError as error:
             left_out.add(photograph, error)
             continue
-        values = read_fitting_mask(mask, image, mask_values)
+        if isinstance(mask, DrawnMask):
+            values = mask.values(shape_of(image))
+        else:
+            values = read_fitting_mask(mask, image, mask_values)
         crack = float(np.count_nonzero(values > CRACK_ABOVE)) / values.size
         needed = crack > 0 or mask_values.ignore is not None
         yield LabelledPhotograph(photograph, mask if needed else None, mask_values, crack)
+
+
+def shape_of(image: UInt8) -> tuple[int, int]:
+    """Return the rows and columns of an image (rows, cols, 3)."""
+    return image.shape[0], image.shape[1]
 
 
 def read_fitting_mask(mask: Path, image: UInt8, mask_values: MaskValues = AUTOMATIC) -> UInt8:
@@ -148,15 +167,14 @@ def find_sets(
 
 
 def is_set(folder: Path) -> bool:
-    """Return True if a folder has masks and images."""
-    return (folder / MASK_FOLDER).is_dir() and any(
-        (folder / name).is_dir() for name in IMAGE_FOLDERS
-    )
+    """Return True if a folder has images, and masks or annotations."""
+    images = [folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()]
+    return bool(images) and ((folder / MASK_FOLDER).is_dir() or has_annotations(folder, images))
 
 
 def read_set(folder: Path, limit: int | None, mask_values: MaskValues) -> LabelledSet:
     """Read a set: photographs with a mask, and crack-free ones; log how many have no mask."""
-    masks = {path.stem: path for path in image_files(folder / MASK_FOLDER)}
+    masks = find_masks(folder, mask_values)
     found = [path for name in IMAGE_FOLDERS for path in image_files(folder / name)]
     pairs = [(path, masks[path.stem]) for path in found if path.stem in masks]
     if not found or not masks:
@@ -181,6 +199,15 @@ def read_set(folder: Path, limit: int | None, mask_values: MaskValues) -> Labell
     check_not_inverted(folder / MASK_FOLDER, labelled)
     crack_free = find_crack_free(folder / CRACK_FREE_FOLDER, limit, left_out)
     return LabelledSet(folder.resolve().name, (*labelled, *crack_free), left_out)
+
+
+def find_masks(folder: Path, mask_values: MaskValues) -> Mapping[str, Path | DrawnMask]:
+    """Return the masks of a set by the stem of their photograph: files in ``masks/``, or without
+    this folder those that its annotations outline."""
+    if not (folder / MASK_FOLDER).is_dir():
+        images = [folder / name for name in IMAGE_FOLDERS]
+        return drawn_masks(read_annotations(folder, images), mask_values)
+    return {path.stem: path for path in image_files(folder / MASK_FOLDER)}
 
 
 def check_not_inverted(folder: Path, labelled: Sequence[LabelledPhotograph]) -> None:

@@ -146,9 +146,11 @@ def test_a_number_for_colours_names_the_colours(tmp_path):
 
     with pytest.raises(InputError, match=r"--mask-crack 76: .* #ff0000 .*--mask-crack '#ff0000'"):
         read_mask(path, of("76"))
+    with pytest.raises(InputError, match=r"--mask-crack red: .* #ff0000 .*--mask-crack '#ff0000'"):
+        read_mask(path, of("red"))
 
 
-@pytest.mark.parametrize("text", ["", "red", "1,#ff0000", "#ff00", "-1", "1,,2"])
+@pytest.mark.parametrize("text", ["", "1,red", "1,#ff0000", "#ff00", "-1", "1,,2"])
 def test_values_that_are_none_are_refused(text):
     with pytest.raises(UsageError, match=r"--mask-ignore .*: give values of the mask, such as 2"):
         parse_values("--mask-ignore", text)
