@@ -6,16 +6,19 @@ import sys
 import numpy as np
 import pytest
 from cameras import write_dng, write_heic
+from fakes import LocalEngine
 from PIL import Image
 from rasterio.shutil import exists
 
 from crackcli.errors import InputError
+from crackcli.inference import opening
 from crackcli.rasters.access.opening import open_raster
 from crackcli.rasters.access.pages import Page, pages_of
 from crackcli.rasters.decoding.decoded import kind_of_photograph
 from crackcli.rasters.photograph import read_photograph
 from crackcli.rasters.reader import inspect
 from crackcli.rasters.score_mask import read_tags
+from crackcli.scan.survey import SurveyTask, scan_survey
 from crackcli.scenes import exif
 from crackcli.scenes.recorded_scale import Hints, find_scales
 
@@ -203,6 +206,19 @@ def test_without_the_library_the_refusal_says_what_to_install(
 
     with pytest.raises(InputError, match=rf"pip install 'crackcli\[{extra}\]'"):
         inspect(path)
+
+
+def test_without_the_library_other_photographs_of_a_folder_are_scanned(heif, tmp_path, monkeypatch):
+    write_heic(tmp_path / "in.heic", wall())
+    Image.fromarray(wall()).save(tmp_path / "in.png")
+    monkeypatch.setattr(opening, "open_engine", lambda *arguments: LocalEngine())
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+
+    result = scan_survey(SurveyTask((tmp_path,), tmp_path / "out"))
+
+    assert [scene.source.name for scene in result.scenes] == ["in.png"]
+    assert [failure.source.name for failure in result.failures] == ["in.heic"]
+    assert result.exit_code == 3
 
 
 def test_one_decoded_photograph_is_kept_in_memory(heif, tmp_path):

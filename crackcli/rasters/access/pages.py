@@ -6,6 +6,7 @@ half the size.
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,13 +97,13 @@ def name_for_gdal(path: Path, number: int | None = None) -> Path | str:
     return f"GTIFF_DIR:off:{page.place}:{path.absolute()}"
 
 
-def images_in(path: Path) -> list[Directory]:
+def images_in(path: Path) -> Sequence[Directory]:
     """Return the images of a TIFF; none of another file, or a camera's raw file, which is one
     photograph."""
-    return [] if kind_of_photograph(path) is not None else directories_of(path)
+    return () if kind_of_photograph(path) is not None else directories_of(path)
 
 
-def full_size(images: list[Directory]) -> list[Directory]:
+def full_size(images: Sequence[Directory]) -> list[Directory]:
     """Return the images that are photographs, not copies or masks."""
     pictures = [each for each in images if not is_mask(each)]
     unmarked = [each for each in pictures if not is_marked_reduced(each)] or pictures

@@ -9,6 +9,7 @@ import contextlib
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -114,15 +115,24 @@ def read_values(file: BinaryIO, start: int, own: bytes, kind: int, number: int, 
     return struct.unpack(f"{order}{letters * number}", own[:size])
 
 
-def directories_of(path: Path) -> list[Directory]:
+def directories_of(path: Path) -> tuple[Directory, ...]:
     """Return the directories of a TIFF, up to the first damaged one; none of another file."""
-    found: list[Directory] = []
-    with contextlib.suppress(*BROKEN):
+    with contextlib.suppress(OSError):
         if is_regular(path):  # a pipe would be waited for
-            with path.open("rb") as file:
-                for each in directories(file):
-                    found.append(each)  # noqa: PERF402 (keeps those before the damage)
-    return found
+            now = path.stat()
+            return read_directories(path, now.st_size, now.st_mtime_ns, now.st_ino)
+    return ()
+
+
+@lru_cache(maxsize=4)
+def read_directories(path: Path, *state: int) -> tuple[Directory, ...]:
+    """Read the directories of a file in its present ``state``: a file is opened several times, and
+    each of its pages."""
+    found = []
+    with contextlib.suppress(*BROKEN), path.open("rb") as file:
+        for each in directories(file):
+            found.append(each)  # noqa: PERF402 (keeps those before the damage)
+    return tuple(found)
 
 
 def check_colour_map(path: Path, found: Directory | None) -> None:
