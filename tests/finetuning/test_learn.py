@@ -221,7 +221,7 @@ def test_bad_photographs_are_left_out_and_counted(model, tmp_path, monkeypatch, 
 
     assert learned.sources == [tmp_path / "east.png"]
     assert {change.scene_id for change in learned.changes} == {"east"}
-    assert "out: 1 of 3 photographs left out: is not the photograph that was scanned" in caplog.text
+    assert "out: 1 of 3 photographs left out: not a readable image, or damaged" in caplog.text
     assert "(north.png)" in caplog.text
     assert "west.png, the photograph of west, does not exist" in caplog.text
 
