@@ -13,7 +13,7 @@ from affine import Affine
 
 from crackcli.rasters.grid import ORIENTATIONS
 from crackcli.rasters.reader import inspect
-from crackcli.rasters.writing.raster_style import add_styles
+from crackcli.rasters.writing.raster_style import add_styles, photograph_renderer
 from crackcli.rasters.writing.vrt import needs_vrt, write_vrt
 
 AS_QGIS = Affine(1, 0, 0, 0, -1, 0)  # x to the right, y up from the upper left corner
@@ -95,6 +95,31 @@ def test_a_mask_is_transparent_where_there_is_no_crack_and_a_score_where_it_is_l
     assert alphas == {"0": "0", "1": "255"}
     assert ramp == sorted(ramp)
     assert (ramp[0], ramp[-1]) == (0, 255)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_photograph_of_16_bits_is_as_bright_in_qgis_as_it_is_read(tmp_path, count):
+    path = tmp_path / "wall.tif"
+    values = np.stack([stored_image().astype(np.uint16) * 100 + 500] * count)
+    profile = {"driver": "GTiff", "dtype": "uint16", "count": count, "height": 40, "width": 60}
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(values)
+    info = inspect(path)
+
+    root = photograph_renderer(info)
+
+    names = ("red", "green", "blue") if count == 3 else ("gray",)
+    assert [root.get(f"{name}Band") for name in names] == [str(n + 1) for n in range(count)]
+    limits = [(float(one[0].text), float(one[1].text)) for one in root]
+    assert limits == [pytest.approx(info.stretch)] * count
+
+
+def test_a_photograph_of_8_bits_needs_no_style_unless_bands_were_chosen(tmp_path):
+    cv2.imwrite(str(tmp_path / "wall.png"), cv2.merge([stored_image()] * 3))
+
+    assert photograph_renderer(inspect(tmp_path / "wall.png")) is None
+    root = photograph_renderer(inspect(tmp_path / "wall.png", (3, 2, 1)))
+    assert (root.get("redBand"), root.get("blueBand")) == ("3", "1")
 
 
 def test_styles_that_people_changed_are_kept(tmp_path):

@@ -22,6 +22,7 @@ from walls import polyline, write_scene
 
 from crackcli.files import sha256
 from crackcli.report import ReportTask, write_report
+from crackcli.report.formats import qgis_project
 from crackcli.report.tables.columns import COLUMNS
 from crackcli.report.tables.labels import SHAPEFILE_CHARACTERS, short_name
 
@@ -141,6 +142,29 @@ def test_a_map_has_its_layers_once_and_its_rasters_in_groups(tmp_path):
     assert "CH1903+ / LV95" in root.find("projectCrs/spatialrefsys/wkt").text
     low, high = (float(root.findtext(f"mapcanvas/extent/{side}")) for side in ("xmin", "xmax"))
     assert low < 2_600_000 < 2_600_000.24 < high < 2_600_001
+
+
+def test_a_project_of_many_photographs_shows_the_first_ones_and_says_so(plain, monkeypatch, caplog):
+    monkeypatch.setattr(qgis_project, "MAX_SCENES", 1)
+
+    with caplog.at_level("INFO", "crackcli"):
+        write_report(ReportTask(plain))
+
+    groups = project_of(plain).findall("layer-tree-group/layer-tree-group/layer-tree-group")
+    assert [one.get("name") for one in groups] == ["IMG_0001"]
+    assert "cracks.qgs has no photographs of 2 of 3 scenes" in caplog.text
+
+
+def test_a_photograph_that_is_missing_is_no_layer(plain):
+    (plain.parent / "photographs" / "IMG_0001.jpg").unlink()
+
+    write_report(ReportTask(plain))
+
+    (parent,) = project_of(plain).findall("layer-tree-group/layer-tree-group")
+    names = [[one.get("name") for one in group] for group in parent]
+    assert [("photograph" in group, "mask" in group) for group in names] == [
+        *((False, True), (True, True), (True, True))
+    ]
 
 
 def test_a_project_that_was_changed_in_qgis_stays_and_an_unchanged_one_is_new(plain, caplog):

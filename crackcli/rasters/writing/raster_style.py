@@ -1,6 +1,6 @@
-"""QGIS styles (QML) of score and mask: QGIS takes ``mask.qml`` as the style of ``mask.tif``.
+"""QGIS styles (QML) of score, mask and photograph: QGIS takes ``mask.qml`` for ``mask.tif``.
 
-Without them both open as a black image on top of the photograph.
+Without them mask and score open as a black image on top of the photograph.
 """
 
 from collections.abc import Iterable
@@ -8,6 +8,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from crackcli.files import write_text
+from crackcli.rasters.access.opening import open_raster
+from crackcli.rasters.bands import colour_bands
+from crackcli.rasters.reader import RasterInfo
 
 VERSION = "3.22.0-Białowieża"  # oldest QGIS that these styles are tested with
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
@@ -55,6 +58,27 @@ def score_renderer() -> Element:
     )
     for value, colour, alpha in SCORES:
         add_colour(ramp, "item", value, colour, alpha, str(value))
+    return root
+
+
+def photograph_renderer(info: RasterInfo) -> Element | None:
+    """Return the renderer of a photograph that QGIS would show too bright, too dark or in other
+    bands: one of more than 8 bits, or with chosen bands. None for all others."""
+    if info.stretch is None and not info.bands:
+        return None
+    low, high = info.stretch or (0, 255)
+    with open_raster(info.path, page=info.page) as source:
+        bands = list(info.bands) or colour_bands(source)
+    names = ("red", "green", "blue") if len(bands) == 3 else ("gray",)
+    root = renderer_of("multibandcolor" if len(bands) == 3 else "singlebandgray")
+    del root.attrib["band"]
+    for name, band in zip(names, bands, strict=True):
+        root.set(f"{name}Band", str(band))
+        tag = "contrastEnhancement" if name == "gray" else f"{name}ContrastEnhancement"
+        stretch = ElementTree.SubElement(root, tag)
+        ElementTree.SubElement(stretch, "minValue").text = repr(float(low))
+        ElementTree.SubElement(stretch, "maxValue").text = repr(float(high))
+        ElementTree.SubElement(stretch, "algorithm").text = "StretchToMinimumMaximum"
     return root
 
 

@@ -26,6 +26,7 @@ from crackcli.rasters.writing.raster_style import (
     DOCTYPE,
     VERSION,
     mask_renderer,
+    photograph_renderer,
     score_renderer,
     style,
 )
@@ -174,8 +175,12 @@ class Project:
         scene, kept = table.scene, []
         if kind == "photograph":
             source = photograph_source(table.photograph, frame, work / scene.name, out)
-            if source is None:
+            if source is None or table.photograph is None:
                 return
+            renderer = photograph_renderer(table.photograph)
+            if renderer is not None:
+                kept = [ElementTree.Element("pipe")]
+                kept[0].append(renderer)
         else:
             source = f"./{scene.name}/{kind}.tif"
             kept = list(raster_style(scene.folder / f"{kind}.qml", kind))
