@@ -120,6 +120,15 @@ def train(
             "no_crack/ only."
         ),
     ] = CLASSIFIER,
+    mask_crack: Annotated[
+        str,
+        typer.Option(
+            metavar="VALUE",
+            help="unet: values of the masks that are crack, as in crackcli evaluate; all others "
+            "count as no crack \\[default: the larger one of masks of two values].",
+            show_default=False,
+        ),
+    ] = "",
     licence: Annotated[
         str,
         typer.Option(
@@ -207,6 +216,7 @@ def train(
         learning_rate=learning_rate,
         drawn=fraction_drawn(network, augment, drawn),
         held_out=held_out,
+        mask_crack=mask_crack,
         licence=Licence.parse(licence, attribution) if licence else Licence(),
         seed=seed,
         device=device,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crackcli.datasets.left_out import LeftOut, readable
+from crackcli.datasets.mask_values import AUTOMATIC, MaskValues
 from crackcli.errors import InputError
 from crackcli.files import refuse_special
 from crackcli.licences import Source
@@ -38,7 +39,8 @@ TILE_SUFFIX = re.compile(
 class LabelledImage:
     """An image file with its label (1 crack, 0 none), its photograph and its source.
 
-    ``pixels`` is a file of pixel labels (`crackcli.training.pixel_targets`), if there is one.
+    ``pixels`` is a file of pixel labels (`crackcli.training.pixel_targets`), if there is one;
+    ``mask_values`` are those of its mask, if it has one.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class LabelledImage:
     source: str
     listed: Source | None = None  # its source as the table lists it, with licence and origin
     pixels: Path | None = None
+    mask_values: MaskValues = AUTOMATIC
 
 
 def list_photographs(

@@ -34,6 +34,7 @@ class TrainConfig:
     evaluations: int = EVALUATIONS
     keep: float = 0.0  # weight of the distillation loss, see `distillation_loss`
     blend: float = 0.5  # fraction of the initial weights in the result, see `blended`
+    mask_crack: str = ""  # values of crack in masks, as `parse_values` reads them
     calibrate: bool = True  # by the held-out photographs; a handful of them is too few
     seed: int = 0
     device: str = "auto"

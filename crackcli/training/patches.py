@@ -162,7 +162,7 @@ def read_masked(item: LabelledImage) -> UInt8:
     Raise an `InputError` if the mask of a crack-free photograph shows a crack.
     """
     image, path = read_photograph(item.path), mask_path(item)
-    mask = read_fitting_mask(path, image)
+    mask = read_fitting_mask(path, image, item.mask_values)
     if item.label == 0 and (mask > CRACK_ABOVE).any():
         raise InputError(
             f"{path}: shows a crack, but its photograph lies in '{LABELS[0]}'; move the photograph "

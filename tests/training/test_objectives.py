@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 from crackcli.cli import app
 from crackcli.datasets.folders import LabelledImage, list_photographs
 from crackcli.datasets.pixel_scores import compare
+from crackcli.engines.device import Device
 from crackcli.errors import InputError, ModelError, UsageError
 from crackcli.networks.checkpoint import Checkpoint
 from crackcli.training.charts import write_curve, write_scores
@@ -25,7 +26,7 @@ from crackcli.training.config import TrainConfig
 from crackcli.training.loop import train
 from crackcli.training.objective import PHOTOGRAPHS
 from crackcli.training.objectives.reconstruction import split_tiles
-from crackcli.training.objectives.segmentation import mask_loss, pooled_score
+from crackcli.training.objectives.segmentation import Segmentation, mask_loss, pooled_score
 from crackcli.training.patches import MaskedPatches, mask_path, read_masked
 
 UNET = {"network": "unet", "arguments": {"widths": [[8], [12], [16, 16]], "tile_px": 64}}
@@ -201,6 +202,29 @@ def test_a_mask_of_another_size_is_named(photographs, tmp_path):
         InputError, match=r"wall_crack1.png: 32 x 64 px, but its photograph has 64 x"
     ):
         read_masked(item)
+
+
+def test_masks_of_class_numbers_are_read_by_the_value_of_crack(tmp_path):
+    folder = tmp_path / "p"
+    write_masked(folder, number=2)
+    masks = sorted((folder / "masks").glob("wall_crack*.png"))
+    cracks = []
+    for path in masks:
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        cracks.append(mask > 127)
+        mask = np.where(mask > 127, 2, 0).astype(np.uint8)
+        mask[0] = 1  # another class
+        cv2.imwrite(str(path), mask)
+    found = [LabelledImage(folder / "crack" / path.name, 1, "wall", "wall") for path in masks]
+
+    def suitable(**options):
+        given = config(folder, tmp_path / "m.safetensors", UNET, **options)
+        return Segmentation(given, Device.find("cpu")).suitable(found)
+
+    with pytest.raises(InputError, match=r"its values are 0 .*, 2 .*--mask-crack 2"):
+        suitable()
+    for item, crack in zip(suitable(mask_crack="2"), cracks, strict=True):
+        assert np.array_equal(read_masked(item)[1:, :, 3] > 127, crack[1:])
 
 
 def test_a_crack_in_the_mask_of_a_crack_free_photograph_is_named(tmp_path):

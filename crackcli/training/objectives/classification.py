@@ -55,6 +55,7 @@ class Classification(Objective[Chain]):
 
     classes = LABELS
     score_type = SourceScore
+    unused_options = ("mask_crack",)
     warm_peak_rate = 4e-5  # at 2e-4 the network forgets what it knew before it learns
 
     def __init__(self, config: TrainConfig, device: Device) -> None:

@@ -41,7 +41,15 @@ class Reconstruction(Objective[Autoencoder]):
 
     classes = ("no_crack",)
     score_type = ErrorScore
-    unused_options = ("frozen", "drawn", "label_smoothing", "keep", "blend", "calibrate")
+    unused_options = (
+        "frozen",
+        "drawn",
+        "label_smoothing",
+        "keep",
+        "mask_crack",
+        "blend",
+        "calibrate",
+    )
     required_label = 0
     new_arguments: ClassVar[dict[str, Any]] = {}
     peak_rate = 3e-4  # without batch norm, at 1e-3, the output collapses to one grey

@@ -11,7 +11,7 @@ U-Net as the supervised reference for explanations).
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
 from statistics import fmean
@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from crackcli.datasets.folders import LabelledImage
+from crackcli.datasets.mask_values import AUTOMATIC, MaskValues, parse_values
 from crackcli.datasets.pixel_labels import CRACK_ABOVE
 from crackcli.datasets.pixel_scores import PixelScores, compare
 from crackcli.errors import InputError
@@ -82,7 +83,9 @@ class Segmentation(Objective[UNet]):
         The mask of a cracked photograph must contain a crack pixel. All masks are read here, so
         that a bad one raises its `InputError` before the training.
         """
-        masked = [item for item in found if mask_path(item).is_file()]
+        text = self.config.mask_crack
+        values = MaskValues(parse_values("--mask-crack", text)) if text else AUTOMATIC
+        masked = [replace(item, mask_values=values) for item in found if mask_path(item).is_file()]
         owners: dict[Path, LabelledImage] = {}
         for item in masked:
             other = owners.setdefault(mask_path(item), item)

@@ -94,7 +94,7 @@ class WeakSegmentation(Objective[Student]):
 
     classes = ("crack",)
     score_type = WeakScore
-    unused_options = ("frozen", "drawn", "label_smoothing", "keep")
+    unused_options = ("frozen", "drawn", "label_smoothing", "keep", "mask_crack")
     peak_rate = 1.5e-3  # of the decoder; see `ENCODER_RATE`
     warm_peak_rate = 5e-5  # at 2e-4 a short run forgets: see docs/train.md
     may_keep_initial = True
