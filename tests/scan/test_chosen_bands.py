@@ -59,5 +59,5 @@ def test_other_bands_are_another_scan(scan):
 
     assert statuses == ["done", "unchanged"]
     assert other.exit_code == 73
-    assert "(bands: [2, 3, 4], now [4, 3, 2])" in other.failures[0].message
+    assert "(--bands 2,3,4, now 4,3,2)" in other.failures[0].message
     assert Scene.read(out / "wall").record.bands == (2, 3, 4)
