@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crackcli.cli import options
 from crackcli.cli.logs import configure_logging, tell
+from crackcli.cli.progress_bar import show_progress
 from crackcli.errors import ConditionMet, SomeInputsFailed
 from crackcli.texts import first_names
 
@@ -42,17 +44,32 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs",
+            metavar="CSV",
+            help="Scenes that belong together: columns before and after \\[default: names, maps].",
+            show_default=False,
+        ),
+    ] = None,
+    same_grid: Annotated[
+        bool,
+        typer.Option("--same-grid", help="The photographs are on one pixel grid; do not align."),
+    ] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Match the cracks of two campaigns and write changes.csv and changes.geojson.
 
-    BEFORE and AFTER each contain a scan and its report, on the same pixel grid. Scenes match by
-    name, or if there is only one on either side. A crack is new, grown, shrunk, stable or gone, or
-    hidden if the other photograph could not have shown it; cracks that split or merged are one
-    change. Lines that both reports classify as joints are counted separately, unless they became
-    much longer or wider.
+    BEFORE and AFTER each contain a scan and its report. Scenes belong together by --pairs, by name,
+    by map or by what they show. Photographs on different grids are aligned without their cracks;
+    pairs that cannot be trusted fail, and residual_SCENE.png shows how well others fit.
+
+    A crack is new, grown, shrunk, stable or gone, or hidden if the other photograph could not have
+    shown it; cracks that split or merged are one change. Lines that both reports classify as joints
+    are counted separately, unless they became much longer or wider.
 
     Differences are measured on the stretch that both photographs show, each with its uncertainty.
     They are significant if they are beyond the limit at 5 %, by the procedure of Benjamini and
@@ -75,8 +92,11 @@ def compare(
         grown_width_px=grown_width_px,
         dates=tuple(parse_dates(dates.split(",") if dates else [], campaigns=2)),
         fail_on=tuple(Condition.parse(text) for text in fail_on or ()),
+        pairs=pairs,
+        same_grid=same_grid,
     )
-    summary = write_comparison(task)
+    with show_progress("compare", quiet=quiet) as progress:
+        summary = write_comparison(task, progress)
 
     if as_json:
         typer.echo(json.dumps(asdict(summary), default=str))

@@ -223,20 +223,20 @@ def window_of(row: Mapping[str, str], scale: Scale | None) -> float | None:
     return window_px(scale) if row.get("tone") else None
 
 
-def check_grids(before: Scene, after: Scene) -> None:
-    """Raise an `InputError` with the first difference between two grids, if there is one."""
+def grid_difference(before: Scene, after: Scene) -> str:
+    """Return the first difference between two grids as text; empty if they are equal."""
     names = f"{before.folder} and {after.folder}"
-    advice = "bring both photographs onto one grid and scan again"
     sizes = [f"{scene.cols} x {scene.rows} px" for scene in (before, after)]
     if sizes[0] != sizes[1]:
-        raise InputError(f"{names} differ in size: {sizes[0]} and {sizes[1]}; {advice}")
+        return f"{names} differ in size: {sizes[0]} and {sizes[1]}"
     if before.crs_wkt != after.crs_wkt:
-        raise InputError(f"{names} differ in their coordinate reference system; {advice}")
+        return f"{names} differ in their coordinate reference system"
     corners = np.array([(0, 0), (after.cols, 0), (0, after.rows), (after.cols, after.rows)])
     back = apply_affine(~after.transform, apply_affine(before.transform, corners))
     apart = np.hypot(*(back - corners).T).max()
     if apart > MAX_CORNER_SHIFT_PX:
-        raise InputError(f"{names} differ in their transform, by up to {apart:.3g} px; {advice}")
+        return f"{names} differ in their transform, by up to {apart:.3g} px"
+    return ""
 
 
 def scan_differences(before: Scene, after: Scene) -> list[str]:

@@ -18,7 +18,8 @@ class CompareTask:
     Centrelines that are ``tolerance_px`` apart match, or `SIGMAS` of the alignment more. Where the
     uncertainty of a change is unknown, a crack has grown if its length grew by more than
     ``grown_length_px``, or its mean or its largest width by more than ``grown_width_px``. Changes
-    that meet a condition of ``fail_on`` are listed in the summary.
+    that meet a condition of ``fail_on`` are listed in the summary. ``pairs`` is a CSV file with the
+    names of scenes that belong together; with ``same_grid`` no photographs are aligned.
     """
 
     before: Path
@@ -29,6 +30,8 @@ class CompareTask:
     grown_width_px: float = 0.5
     dates: tuple[SurveyDate, ...] = ()  # of the campaigns; none: by EXIF and names
     fail_on: tuple[Condition, ...] = ()
+    pairs: Path | None = None
+    same_grid: bool = False
 
 
 @dataclass(frozen=True)

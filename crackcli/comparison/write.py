@@ -15,34 +15,38 @@ else the difference would be one of methods.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from unicodedata import normalize
+from typing import Any
 
 import numpy as np
 
 from crackcli import __version__
+from crackcli.arrays import UInt8
+from crackcli.comparison.bringing_together import bring_together
 from crackcli.comparison.campaign import (
     Campaign,
     Report,
     check_current,
-    check_grids,
     report_differences,
     scan_differences,
 )
 from crackcli.comparison.change import Change, CompareTask, decided
 from crackcli.comparison.changes import compare
 from crackcli.comparison.dates import Interval, interval_of
-from crackcli.comparison.evidence.samples import Alignment, SameGrid
+from crackcli.comparison.evidence.samples import Alignment
 from crackcli.comparison.evidence.significance import critical_p
 from crackcli.comparison.outputs import geopackage
 from crackcli.comparison.outputs.columns import COLUMNS
 from crackcli.comparison.outputs.conditions import alarms
 from crackcli.comparison.outputs.rows import row_of
+from crackcli.comparison.pairing import ScenePair, pair_scenes
 from crackcli.errors import InputError
 from crackcli.files import lock_folder, write_csv
 from crackcli.outputs import Record, publish, work_folder
+from crackcli.progress import Progress, ignore, part
+from crackcli.rasters.writing.images import write_png
 from crackcli.report.formats.geojson import SUFFIXES, Collections
 from crackcli.report.tables.columns import Row
 from crackcli.scenes.frames import Geometries, exchange_frame
@@ -90,7 +94,8 @@ class ComparisonSummary:
     name of the later scene, the differences between the options of its two scans and reports;
     ``failed`` has the errors of scenes that could not be compared. ``most_significant`` are rows of
     up to `MOST` significant changes, the most certain first; ``alarms`` has the ids of the changes
-    that meet each condition of ``fail_on``, by its text.
+    that meet each condition of ``fail_on``, by its text. ``pairs`` are the scenes that belong
+    together, and ``alignments`` the figures of each alignment, by the name of the later scene.
     """
 
     paths: list[Path] = field(default_factory=list)
@@ -102,6 +107,8 @@ class ComparisonSummary:
     failed: dict[str, str] = field(default_factory=dict)
     most_significant: list[Row] = field(default_factory=list)
     alarms: dict[str, list[str]] = field(default_factory=dict)
+    pairs: list[ScenePair] = field(default_factory=list)
+    alignments: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,24 +161,25 @@ class ComparedScene:
         )
 
 
-def write_comparison(task: CompareTask) -> ComparisonSummary:
+def write_comparison(task: CompareTask, progress: Progress = ignore) -> ComparisonSummary:
     """Compare the scenes that are in both reports; write ``changes.csv``, ``.geojson`` and
-    ``.gpkg``.
+    ``.gpkg``, and ``residual_SCENE.png`` of the scenes that are aligned.
 
-    Scenes match by name, or because each folder has only one. A scene that is damaged, or whose
-    grids differ, fails, and the others are done. Raises `InputError` if a report is missing or
-    older than its masks, or if no scene matches or all fail, and `Locked` if another run uses the
-    output folder.
+    `pair_scenes` tells which scenes belong together; photographs on different grids are aligned. A
+    scene that is damaged or cannot be aligned fails, and the others are done. Raises `InputError`
+    if a report is missing or older than its masks, or if no scene matches or all fail, and `Locked`
+    if another run uses the output folder.
     """
     failed: dict[str, str] = {}
     before, after = (readable_scenes(folder, failed) for folder in (task.before, task.after))
-    pairs = matching_names(before, after)
+    matched = pair_scenes(task, before, after)
+    pairs = [(pair.before, pair.after) for pair in matched]
     if not pairs and failed:
         raise InputError(next(iter(failed.values())))
     if not pairs:
         raise InputError(
-            f"{task.before} and {task.after} have no scene of the same name; "
-            "give the photographs of both campaigns the same file names and scan them again"
+            f"{task.before} and {task.after} have no scenes that belong together by name, map or "
+            "content; name them in a CSV file and give it with --pairs"
         )
     reports = Report.read(task.before), Report.read(task.after)
     for folder, side in ((task.before, 0), (task.after, 1)):
@@ -180,17 +188,20 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
         only_before=sorted(before.keys() - {earlier for earlier, _ in pairs} - failed.keys()),
         only_after=sorted(after.keys() - {later for _, later in pairs} - failed.keys()),
         failed=failed,
+        pairs=matched,
     )
     compared: list[ComparedScene] = []
+    maps: dict[str, UInt8] = {}
     with (
         lock_folder(task.output),
         work_folder(task.output) as work,
     ):
-        for earlier, later in pairs:
+        for step, (earlier, later) in enumerate(pairs):
             scenes = before[earlier], after[later]
+            share = part(progress, step / len(pairs), (step + 1) / len(pairs))
             try:
-                check_grids(*scenes)
                 campaigns = reports[0].campaign(scenes[0]), reports[1].campaign(scenes[1])
+                together = bring_together(task, *scenes, campaigns[1].scale, share)
             except InputError as error:
                 summary.failed[later] = str(error)
                 continue
@@ -198,7 +209,10 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
             apart += report_differences(reports[0].options[earlier], reports[1].options[later])
             if apart:
                 summary.made_apart[later] = apart
-            compared.append(compare_scene(task, campaigns, SameGrid()))
+            if together.residual_map is not None:
+                summary.alignments[later] = together.facts
+                maps[f"residual_{later}.png"] = together.residual_map
+            compared.append(compare_scene(task, campaigns, together.alignment))
         if not compared:
             raise InputError(next(iter(summary.failed.values())))
         compared, critical = decide(compared)
@@ -211,11 +225,16 @@ def write_comparison(task: CompareTask) -> ComparisonSummary:
             alarms=alarms(task.fail_on, every),
         )
         paths = write_files(work, compared, rows)
+        for name, image in maps.items():
+            write_png(work / name, image)
+            paths.append(work / name)
         facts = {
             "crackcli_version": __version__,
             "before": task.before,
             "after": task.after,
             "critical_p": critical,
+            "pairs": [asdict(pair) for pair in matched],
+            "alignments": summary.alignments,
         }
         publish(work, Record.read(task.output / RECORD), facts, RETIRED)
     summary.scenes.extend(scene.counts(critical) for scene in compared)
@@ -278,20 +297,6 @@ def write_files(
         ((scene.after.scene, scene.lines, own) for scene, own in zip(compared, rows, strict=True)),
     )
     return [table, *collections.paths, layer]
-
-
-def matching_names(
-    before: Mapping[str, Scene], after: Mapping[str, Scene]
-) -> list[tuple[str, str]]:
-    """Return the names of scenes that belong together: equal ones, also where one system composes
-    accented letters and the other does not, or the only one of each folder."""
-    if len(before) == len(after) == 1:
-        return [(next(iter(before)), next(iter(after)))]
-    composed = {normalize("NFC", name): name for name in after}
-    pairs = [
-        (name, name if name in after else composed.get(normalize("NFC", name))) for name in before
-    ]
-    return [(earlier, later) for earlier, later in pairs if later is not None]
 
 
 def compare_scene(

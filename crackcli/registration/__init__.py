@@ -3,5 +3,6 @@
 from crackcli.registration.aligning import align
 from crackcli.registration.alignment import Alignment, identity
 from crackcli.registration.not_aligned import NotAligned
+from crackcli.registration.sketch import Sketch, common_points
 
-__all__ = ["Alignment", "NotAligned", "align", "identity"]
+__all__ = ["Alignment", "NotAligned", "Sketch", "align", "common_points", "identity"]

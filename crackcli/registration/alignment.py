@@ -72,20 +72,23 @@ class Alignment:
         rows, cols = self.before
         return float(self.mapping.scale(np.array([[cols / 2, rows / 2]]))[0])
 
-    def residual_px(self, share: float) -> float:
-        """Return the quantile ``share`` of the residual (distance, in px of the later one)."""
+    def residual_px(self, share: float) -> float | None:
+        """Return the quantile ``share`` of the residual (distance, in px of the later photograph);
+        None if it is unknown."""
         if self.residuals is None:
             return self.sigma_known_px
         distances = np.sqrt(2 * self.residuals.squares)
-        return float(np.quantile(distances, share) * self.scale) if len(distances) else float("nan")
+        return (
+            round(float(np.quantile(distances, share) * self.scale), 3) if len(distances) else None
+        )
 
     def facts(self) -> dict[str, Any]:
         """Return figures of the alignment for a record; lengths are in px of the later one."""
         return {
             "inliers": self.inliers,
             "matches": 0 if self.residuals is None else len(self.residuals.points),
-            "residual_median_px": round(self.residual_px(0.5), 3),
-            "residual_p95_px": round(self.residual_px(0.95), 3),
+            "residual_median_px": self.residual_px(0.5),
+            "residual_p95_px": self.residual_px(0.95),
             "overlap": round(self.overlap, 3),
             "scale": round(self.scale, 4),
             **self.notes,

@@ -111,6 +111,8 @@ def vote(before: Features, after: Features, pairs: tuple[Int64, Int64], diagonal
     ``diagonal`` is that of the later photograph in px.
     """
     i, j = pairs
+    if not len(i):
+        return np.zeros(0, bool)
     turn = (after.angles[j] - before.angles[i] + 180) % 360 - 180
     octaves = np.log2(after.sizes[j] / before.sizes[i])
     turns = np.arange(-180, 180 + TURN_BIN, TURN_BIN)

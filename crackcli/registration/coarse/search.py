@@ -6,7 +6,13 @@ import numpy as np
 
 from crackcli.arrays import Float64
 from crackcli.progress import Progress
-from crackcli.registration.coarse.features import Search, find_features, match_features, vote
+from crackcli.registration.coarse.features import (
+    Features,
+    Search,
+    find_features,
+    match_features,
+    vote,
+)
 from crackcli.registration.coarse.plane import (
     apply_homography,
     find_homography,
@@ -115,11 +121,22 @@ def match_levels(
                 f"{level.photograph.info.path}: has too little texture to be aligned "
                 f"({len(found)} features of {MIN_FEATURES}); give a sharp photograph of the wall"
             )
-    pairs = match_features(own, other, search.ratio)
-    agree = vote(own, other, pairs, float(np.hypot(*(after.px * (after.cols, after.rows)))))
-    points = own.points[pairs[0][agree]]
-    reach = REACH_PX * float(after.px.mean())
-    homography, inliers = find_homography(points, other.points[pairs[1][agree]], reach)
+    info = after.photograph.info
+    return match_found(own, other, search.ratio, (info.rows, info.cols), float(after.px.mean()))
+
+
+def match_found(
+    before: Features, after: Features, ratio: float, shape: tuple[int, int], px: float
+) -> tuple[Float64, Float64]:
+    """Return the homography (3, 3) between the features of two photographs and its inliers (N, 2),
+    in px of the earlier one.
+
+    ``shape`` is that of the later one, and ``px`` how many of its px are one of the reduced one.
+    """
+    pairs = match_features(before, after, ratio)
+    agree = vote(before, after, pairs, float(np.hypot(*shape)))
+    points = before.points[pairs[0][agree]]
+    homography, inliers = find_homography(points, after.points[pairs[1][agree]], REACH_PX * px)
     return homography, points[inliers]
 
 
