@@ -10,8 +10,9 @@ walls and crack500 are wider than their cracks; they determine the confidence of
 With ``--drawn`` no mask is used: cracks are drawn onto the held-out crack-free photographs, as
 `crackcli train --network student` does at its end.
 
-Writes the calibration, with a prescreen, into the checkpoint, draws ``<model>.reliability.png`` beside it, and prints
-tables. Export the graph again afterwards. See `crackcli.training.calibration.marks`.
+Writes the calibration, with a prescreen, into the checkpoint, draws ``<model>.reliability.png``
+beside it, and prints tables. Export the graph again afterwards. See
+`crackcli.training.calibration.marks` and `crackcli.training.calibration.prescreen`.
 """
 
 import argparse

@@ -309,7 +309,7 @@ def test_an_interrupted_scan_continues_at_the_zoom_it_had_reached(
 def test_another_zoom_is_scanned_again(photograph, tmp_path):
     scan(photograph, tmp_path / "out", (1.0,))
 
-    with pytest.raises(InTheWay, match="zooms"):
+    with pytest.raises(InTheWay, match="--zoom 1, now 1,2"):
         scan(photograph, tmp_path / "out", (1.0, 2.0))
     summaries = [
         scan(photograph, tmp_path / "out", (1.0, 2.0), overwrite=overwrite)
