@@ -161,6 +161,7 @@ def scan_raster(task: ScanTask, scorer: StripScorer, progress: Progress = ignore
             "megapixels": round(info.megapixels, 3),
             "orientation": info.orientation,
             "stretch": info.stretch,
+            "notes": list(info.notes),
         },
         "photograph": scales,
         "scored": scored,

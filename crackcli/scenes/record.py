@@ -32,7 +32,8 @@ Prescreening = float | list[str | float] | None  # option --look; a list for --l
 
 class SourceRecord(TypedDict):
     """The photograph as a file; ``path`` is relative to the output folder, ``orientation`` that of
-    EXIF, ``stretch`` the value range of data that is not 8 bit."""
+    EXIF, ``stretch`` the value range of data that is not 8 bit; ``notes`` say where nodata differs
+    from what the file says."""
 
     file: str
     path: NotRequired[str]
@@ -40,6 +41,7 @@ class SourceRecord(TypedDict):
     megapixels: float
     orientation: int
     stretch: Any
+    notes: NotRequired[list[str]]
 
 
 class ExcludedRecord(TypedDict):

@@ -1,5 +1,6 @@
 """Pixels that are not of the wall get no score and no mask, and the scan says so once."""
 
+import json
 import logging
 
 import cv2
@@ -44,6 +45,8 @@ def test_the_collar_of_a_turned_wall_is_nodata_for_any_grid(rough, tmp_path, cap
     assert np.array_equal(mask == 255, read_band(other.mask) == 255)
     assert len(notes) == 1
     assert notes[0].startswith("wall.jpg: its flat black border, ")
+    source = json.loads((tmp_path / "out" / "wall" / "scene.json").read_text())["source"]
+    assert notes[0] == f"wall.jpg: {source['notes'][0]}"
 
 
 def test_black_cracks_are_found_where_black_is_declared_nodata(rough, tmp_path):
