@@ -15,7 +15,7 @@ from crackcli.errors import ConditionMet, SomeInputsFailed
 from crackcli.texts import first_names
 
 if TYPE_CHECKING:
-    from crackcli.comparison.write import SceneChanges
+    from crackcli.comparison.compared import SceneChanges
     from crackcli.report.tables.columns import Row
 
 

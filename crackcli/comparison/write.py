@@ -15,7 +15,7 @@ else the difference would be one of methods.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,15 @@ from crackcli.comparison.campaign import (
     report_differences,
     scan_differences,
 )
-from crackcli.comparison.change import Change, CompareTask, decided
+from crackcli.comparison.change import Change, CompareTask
 from crackcli.comparison.changes import compare
-from crackcli.comparison.dates import Interval, interval_of
+from crackcli.comparison.compared import ComparedScene, SceneChanges, decide, most_significant
+from crackcli.comparison.dates import interval_of
 from crackcli.comparison.evidence.samples import Alignment
-from crackcli.comparison.evidence.significance import critical_p
 from crackcli.comparison.outputs import geopackage
 from crackcli.comparison.outputs.columns import COLUMNS
 from crackcli.comparison.outputs.conditions import alarms
-from crackcli.comparison.outputs.rows import row_of
+from crackcli.comparison.outputs.pictures import write_pictures
 from crackcli.comparison.pairing import ScenePair, pair_scenes
 from crackcli.errors import InputError
 from crackcli.files import lock_folder, write_csv
@@ -49,7 +49,7 @@ from crackcli.progress import Progress, ignore, part
 from crackcli.rasters.writing.images import write_png
 from crackcli.report.formats.geojson import SUFFIXES, Collections
 from crackcli.report.tables.columns import Row
-from crackcli.scenes.frames import Geometries, exchange_frame
+from crackcli.scenes.frames import exchange_frame
 from crackcli.scenes.scene import Scene, finished_folders
 from crackcli.texts import first_names
 
@@ -57,33 +57,6 @@ log = logging.getLogger(__name__)
 
 CHANGES, RECORD = "changes", "changes.json"
 RETIRED = tuple(f"{CHANGES}{suffix}" for suffix in SUFFIXES)
-MOST = 12  # significant changes in the summary
-KINDS = ("new", "grown", "shrunk", "stable", "gone", "hidden")
-
-
-@dataclass(frozen=True)
-class SceneChanges:
-    """The number of changes of each kind in one scene.
-
-    ``significant`` of them are significant. ``rejected`` is the number of matches that count in no
-    kind, as a person rejected the crack in one of the reports. ``joints`` is the number of matches
-    that are joints and count in no kind, ``joints_length_px`` their length, and ``joints_changed``
-    how many would be new, grown, shrunk or gone as cracks.
-    """
-
-    before: str
-    after: str
-    new: int
-    grown: int
-    shrunk: int
-    stable: int
-    gone: int
-    hidden: int
-    significant: int
-    rejected: int
-    joints: int
-    joints_length_px: float
-    joints_changed: int
 
 
 @dataclass(frozen=True)
@@ -109,56 +82,6 @@ class ComparisonSummary:
     alarms: dict[str, list[str]] = field(default_factory=dict)
     pairs: list[ScenePair] = field(default_factory=list)
     alignments: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class ComparedScene:
-    """Two campaigns of one scene, and the changes between them: of cracks, of joints, and of what a
-    person rejected."""
-
-    before: Campaign
-    after: Campaign
-    changes: Sequence[Change]
-    interval: Interval | None = None
-
-    @property
-    def cracks(self) -> list[Change]:
-        """The changes of cracks."""
-        return [change for change in self.changes if not (change.joint or change.rejected)]
-
-    @property
-    def lines(self) -> Geometries:
-        """The centrelines of the changes of cracks, in px of the later photograph."""
-        return np.array([change.geometry for change in self.cracks], dtype=object)
-
-    @property
-    def joints(self) -> list[Change]:
-        """The changes of joints."""
-        return [change for change in self.changes if change.joint and not change.rejected]
-
-    def rows(self, critical: float) -> list[Row]:
-        """Return the changes of cracks as rows of the tables."""
-        return [
-            row_of(change, self.before, self.after, critical, self.interval)
-            for change in self.cracks
-        ]
-
-    def counts(self, critical: float) -> SceneChanges:
-        """Return how many changes there are of each kind."""
-        kinds = [change.kind for change in self.cracks]
-        joints = self.joints
-        return SceneChanges(
-            self.before.scene.name,
-            self.after.scene.name,
-            **{kind: kinds.count(kind) for kind in KINDS},
-            significant=sum(
-                any(p <= critical for p in change.tests.values()) for change in self.cracks
-            ),
-            rejected=sum(change.rejected for change in self.changes),
-            joints=len(joints),
-            joints_length_px=round(sum(longest_px(joint) for joint in joints), 3),
-            joints_changed=sum(joint.kind not in ("stable", "hidden") for joint in joints),
-        )
 
 
 def write_comparison(task: CompareTask, progress: Progress = ignore) -> ComparisonSummary:
@@ -228,6 +151,8 @@ def write_comparison(task: CompareTask, progress: Progress = ignore) -> Comparis
         for name, image in maps.items():
             write_png(work / name, image)
             paths.append(work / name)
+        pictured = [scene.pictured((task.before, task.after)) for scene in compared]
+        paths += write_pictures(work, every, summary.most_significant, pictured)
         facts = {
             "crackcli_version": __version__,
             "before": task.before,
@@ -238,7 +163,7 @@ def write_comparison(task: CompareTask, progress: Progress = ignore) -> Comparis
         }
         publish(work, Record.read(task.output / RECORD), facts, RETIRED)
     summary.scenes.extend(scene.counts(critical) for scene in compared)
-    summary.paths.extend(task.output / path.name for path in paths)
+    summary.paths.extend(task.output / path.relative_to(work) for path in paths)
     for folder, names in ((task.before, summary.only_before), (task.after, summary.only_after)):
         if names:
             log.warning("only in %s, not compared: %s", folder, ", ".join(names))
@@ -257,28 +182,6 @@ def readable_scenes(folder: Path, failed: dict[str, str]) -> dict[str, Scene]:
         except InputError as error:
             failed[path.name] = str(error)
     return found
-
-
-def decide(compared: Sequence[ComparedScene]) -> tuple[list[ComparedScene], float]:
-    """Return the scenes with their changes decided by the tests of all, and the p-value up to which
-    a test is significant."""
-    critical = critical_p(
-        p for scene in compared for change in scene.cracks for p in change.tests.values()
-    )
-    return [
-        replace(scene, changes=[decided(change, critical) for change in scene.changes])
-        for scene in compared
-    ], critical
-
-
-def most_significant(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows of up to `MOST` significant changes, the most certain and largest first."""
-
-    def order(row: Row) -> tuple[float, float, float]:
-        opened, longer = row["d_width_max_px"] or 0.0, row["d_length_px"] or 0.0
-        return row["p_value"], -abs(opened), -abs(longer)
-
-    return sorted((row for row in rows if row["significant"]), key=order)[:MOST]
 
 
 def write_files(
@@ -307,7 +210,7 @@ def compare_scene(
     changes = compare(earlier, later, alignment, task)
     warn_of_width_methods(changes, earlier, later, (task.before, task.after))
     interval = interval_of(earlier.scene, later.scene, task.dates)
-    return ComparedScene(earlier, later, changes, interval)
+    return ComparedScene(earlier, later, changes, alignment, interval)
 
 
 def warn_of_width_methods(
@@ -380,8 +283,3 @@ def log_joints(scenes: list[SceneChanges]) -> None:
             sum(scene.joints_length_px for scene in scenes),
             sum(scene.joints_changed for scene in scenes),
         )
-
-
-def longest_px(change: Change) -> float:
-    """Return the length of a change in the campaign in which it is longer, in px."""
-    return max(change.before.length, change.after.length)
