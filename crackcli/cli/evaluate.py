@@ -122,8 +122,11 @@ def evaluate(
     from crackcli.evaluation.candidates import ALL, MethodChoice
     from crackcli.evaluation.evaluate import PROTOCOLS, EvaluateTask
     from crackcli.evaluation.write import write_evaluation
+    from crackcli.shipped_models import require_model
 
     configure_logging(quiet=quiet, verbose=verbose)
+    for file in model or []:
+        require_model("--model", file)
     names = tuple(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
     choice = MethodChoice(
         methods=ALL if not names or "all" in names else names,

@@ -32,7 +32,6 @@ from crackcli.inference.strips import StripScorer
 from crackcli.rasters.score_mask import CRACK, read_band
 from crackcli.registry import EXTRAS, METHODS, find_method
 from crackcli.scan.raster import ScanTask, scan_raster
-from crackcli.shipped_models import require_model
 
 ALL = ("all",)
 STUDY, OURS = "study", "ours"  # protocols: of Forest et al. 2024, and of crackcli scan
@@ -88,8 +87,6 @@ def open_methods(choice: MethodChoice, protocols: Sequence[str]) -> OpenedMethod
     Raises the error of a named method that is not available, or of the first method if none is.
     Raises `DeviceError` if the device cannot be used.
     """
-    for model in choice.models:
-        require_model("--model", model)
     named = choice.methods != ALL
     networks = {read_network(model) for model in choice.models}
     opened: list[OpenedMethod] = []

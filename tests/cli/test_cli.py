@@ -60,6 +60,7 @@ def test_the_version_is_printed_to_stdout():
             6,
             "--model nothere.onnx: no such file; check the name",
         ),
+        ("evaluate empty -o out --model gone.onnx", 6, "--model gone.onnx: no such file"),
         ("scan wall.png --model gone.safetensors", 6, "--model gone.safetensors: no such file"),
         ("train photos -o m.safetensors --from gone.safetensors", 6, "--from gone.safetensors: no"),
         (

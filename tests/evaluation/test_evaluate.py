@@ -260,7 +260,8 @@ def test_the_files_contain_results_options_and_models(data, tmp_path):
     record = json.loads((out / "evaluation.json").read_text())
     assert record["options"]["choice"]["methods"] == ["lrp"]
     assert record["contenders"][0]["model_sha256"] == "shipped"
-    assert record["sets"][1] == {"name": "walls", "cracked": 2, "sound": 1}
+    walls = {"name": "walls", "cracked": 2, "sound": 1, "unreadable": {}}
+    assert record["sets"][1] == walls
     document = (out / "evaluation.md").read_text()
     assert "The paper's photographs are not available" in document
     assert "lrp (study): shipped.onnx, vgg11, start both" in document
