@@ -137,8 +137,10 @@ def test_a_score_is_no_mask(tmp_path):
 
     with pytest.raises(InputError, match=r"score.png: its values are .* and 42 more; say which"):
         read_mask(tmp_path / "score.png")
-    with pytest.raises(InputError, match=r"fractions.tif: holds fractions; save whole numbers"):
-        read_mask(tmp_path / "fractions.tif")
+    save(tmp_path / "negative.tif", -grey(1, 0, "int16"), driver="GTiff")
+    for name in ("fractions.tif", "negative.tif"):
+        with pytest.raises(InputError, match=rf"{name}: holds fractions or negative numbers; save"):
+            read_mask(tmp_path / name)
 
 
 def test_a_number_for_colours_names_the_colours(tmp_path):

@@ -47,7 +47,7 @@ class LabelImage:
 
 
 def read_label_image(path: Path) -> LabelImage:
-    """Read a label image; raise an `InputError` if it cannot be read or holds fractions."""
+    """Read a label image; raise an `InputError` if it cannot be read or does not hold whole numbers."""
     with open_raster(path, SAVE_AGAIN) as source:
         with pixel_errors(path, SAVE_AGAIN):
             bands = source.read()
@@ -57,8 +57,10 @@ def read_label_image(path: Path) -> LabelImage:
         tag = source.tags().get("EXIF_Orientation")
         orientation = ORIENTATIONS[find_orientation(path, source.driver, tag)]
         depth = largest_value(source)
-    if not np.array_equal(bands, np.floor(bands)):
-        raise InputError(f"{path}: holds fractions; save whole numbers, 255 for crack")
+    if not np.array_equal(bands, np.floor(bands)) or bands.min() < 0:
+        raise InputError(
+            f"{path}: holds fractions or negative numbers; save whole numbers, 255 for crack"
+        )
     bands = bands.astype(np.int64)
     kind = Kind.GREY
     if palette is not None:
