@@ -47,7 +47,7 @@ class LabelImage:
 
 
 def read_label_image(path: Path) -> LabelImage:
-    """Read a label image; raise an `InputError` if it cannot be read or does not hold whole numbers."""
+    """Read a label image; raise an `InputError` if it is damaged or does not hold whole numbers."""
     with open_raster(path, SAVE_AGAIN) as source:
         with pixel_errors(path, SAVE_AGAIN):
             bands = source.read()
