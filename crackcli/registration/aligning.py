@@ -48,10 +48,10 @@ def align(
     """
     levels = Levels(before, cracks_before), Levels(after, cracks_after)
     coarse = find_plane(*levels, as_homography(start), part(progress, 0, 0.4))
-    mapping, matches, knot_px = refine(*levels, coarse, part(progress, 0.4, 0.8))
+    mapping, matches, weight, knot_px = refine(*levels, coarse, part(progress, 0.4, 0.8))
     progress(0.8, "Checking")
     check_unique(*levels, mapping, coarse.scale)
-    residuals = held_out(matches, levels[0].shape, knot_px)
+    residuals = held_out(matches, weight, levels[0].shape, knot_px)
     progress(1.0, "Checking")
     return Alignment(
         mapping,
@@ -72,13 +72,14 @@ def as_homography(start: Affine | Float64 | None) -> Float64 | None:
 
 def refine(
     before: Levels, after: Levels, coarse: Coarse, progress: Progress
-) -> tuple[Mapping, Matches, float]:
-    """Return the map with the smooth field, the matches that it was fitted to, and its knots."""
+) -> tuple[Mapping, Matches, Float64, float]:
+    """Return the map with the smooth field, the matches that it was fitted to, with the weight (N,)
+    that they kept, and the distance of its knots in px."""
     mapping = Mapping(coarse.homography)
     sides = CrackSides.of(before, after, mapping)
     steps = reductions(before.shape, coarse.scale)
     area = before.shape[0] * before.shape[1]
-    matches, knot_px = None, 0.0
+    matches, weight, knot_px = None, np.zeros(0), 0.0
     for step, reduction in enumerate(steps):
         own = before.at(reduction)
         other = after.at(max(1, round(reduction * coarse.scale)))
@@ -98,11 +99,11 @@ def refine(
                 shift = shift + mapping.field.at(points)
             away, nearest = sides.at(points, 2 * knot_px)
             matches = Matches(points, shift, patches.information[found], away, nearest)
-            field, _ = fit_field(matches, before.shape, knot_px)
+            field, weight = fit_field(matches, before.shape, knot_px)
             mapping = Mapping(coarse.homography, field)
         progress((step + 1) / len(steps), "Aligning")
     assert matches is not None  # there is at least one level
-    return mapping, matches, knot_px
+    return mapping, matches, weight, knot_px
 
 
 def reductions(shape: tuple[int, int], scale: float) -> list[int]:

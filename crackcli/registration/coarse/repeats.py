@@ -25,6 +25,7 @@ MIN_USABLE = 0.5  # of a block
 FIT_PX, FIT_STEPS = 8, 30  # px of the level around a block for an affine fit; its steps
 MAX_MOVE_PX = 4.0  # of the middle of a block by the fit
 ALIKE = 0.2  # correlation of blocks that show the same
+CLEARLY_ALIKE = 0.5
 AMBIGUOUS = 0.8  # of the correlation here, elsewhere; brickwork has 0.5, exact repeats 1
 
 
@@ -39,8 +40,10 @@ class Correlations:
 
     @property
     def alike(self) -> bool:
-        """True if most blocks, and not only few, show the same in both photographs."""
-        return len(self.here) >= MIN_BLOCKS and float(np.median(self.here)) > ALIKE
+        """True if most blocks, of more than a few, show the same in both photographs: clearly so
+        if they are about as much alike elsewhere."""
+        here = float(np.median(self.here)) if len(self.here) >= MIN_BLOCKS else 0.0
+        return here > (CLEARLY_ALIKE if self.ambiguous else ALIKE)
 
     @property
     def displaced(self) -> bool:

@@ -153,7 +153,7 @@ def is_mirrored(before: Levels, after: Levels) -> bool:
     """Return True if the photographs can be aligned when one of them is mirrored."""
     levels = before.of_side(MIRROR_SEARCH.side_px), after.of_side(MIRROR_SEARCH.side_px)
     homography, points = match_levels(*levels, MIRROR_SEARCH, mirrored=True)
-    return len(points) >= 2 * MIN_INLIERS and is_likely(homography, points, before.shape)
+    return len(points) >= CERTAIN_INLIERS and is_likely(homography, points, before.shape)
 
 
 def checked(coarse: Coarse, before: Levels, after: Levels) -> Coarse:

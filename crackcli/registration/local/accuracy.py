@@ -51,8 +51,13 @@ class Residuals:
         return found
 
 
-def held_out(matches: Matches, shape: tuple[int, int], knot_px: float) -> Residuals:
-    """Return the residuals of matches under fields that did not see their surroundings."""
+def held_out(
+    matches: Matches, weight: Float64, shape: tuple[int, int], knot_px: float
+) -> Residuals:
+    """Return the residuals of matches under fields that did not see their surroundings.
+
+    ``weight`` (N,) is what each match kept in the fit to all.
+    """
     side = BLOCK_KNOTS * knot_px
     cells = np.floor(matches.points / side).astype(np.int64)
     fold = (2 * cells[:, 0] + cells[:, 1]) % FOLDS  # blocks of one fold never touch
@@ -60,7 +65,7 @@ def held_out(matches: Matches, shape: tuple[int, int], knot_px: float) -> Residu
     for each in range(FOLDS):
         own = fold == each
         if own.any() and (~own).sum() >= MIN_MATCHES:
-            field, _ = fit_field(matches.where(~own), shape, knot_px)
+            field, _ = fit_field(matches.where(~own), shape, knot_px, weight[~own])
             part = matches.where(own)
             squares[own] = ((part.shift - field.at(part.points)) ** 2).sum(axis=1) / 2
     known: Bools = np.isfinite(squares)

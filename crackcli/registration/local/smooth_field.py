@@ -111,13 +111,16 @@ def bending(counts: tuple[int, int]) -> sparse.csr_array:
 
 
 def fit_field(
-    matches: Matches, shape: tuple[int, int], knot_px: float, stiffness: float = STIFFNESS
+    matches: Matches, shape: tuple[int, int], knot_px: float, weight: Float64 | None = None
 ) -> tuple[SmoothField, Float64]:
-    """Fit a field to matches; return it with the weight (N,) that each match kept, 0 to 1."""
+    """Fit a field to matches; return it with the weight (N,) that each match kept, 0 to 1.
+
+    With a ``weight`` (N,) it is fitted once, by that.
+    """
     counts = knots_of(shape, knot_px)
     total = counts[0] * counts[1]
     smooth = basis(matches.points, shape, knot_px)
-    penalty = stiffness * bending(counts) + RIDGE * sparse.eye_array(total)
+    penalty = STIFFNESS * bending(counts) + RIDGE * sparse.eye_array(total)
     design = sparse.csr_array(sparse.block_diag([smooth, smooth]))
     regular = sparse.csc_array(sparse.block_diag([penalty, penalty]))
     near = np.hypot(*matches.away.T) > NEAR
@@ -133,16 +136,28 @@ def fit_field(
     of_x, of_y = design[: len(matches)], design[len(matches) :]
     a, b, c = (sparse.diags_array(part) for part in (xx, yx, yy))
     whitened = sparse.csr_array(sparse.vstack([a @ of_x + b @ of_y, c @ of_y]))
-    weight = np.ones(len(matches))
+    rounds = ROUNDS if weight is None else 1
+    weight = np.ones(len(matches)) if weight is None else weight
     solution = np.zeros(design.shape[1])
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         rows = sparse.diags_array(np.tile(weight, 2))
         normal = sparse.csc_array(whitened.T @ rows @ whitened + regular)
-        solution = splu(normal).solve(whitened.T @ (rows @ observed))
+        solution = symmetric_solve(normal, whitened.T @ (rows @ observed))
         misfit = np.hypot(*(observed - whitened @ solution).reshape(2, -1))
         typical = 1.4826 * np.median(misfit) / np.sqrt(2) + 1e-9
         weight = 1 / (1 + (misfit / (OUTLIER * typical)) ** 2) ** 2
     return SmoothField(knot_px, solution[: 2 * total].reshape(2, *counts)), weight
+
+
+def symmetric_solve(matrix: sparse.csc_array, right: Float64) -> Float64:
+    """Return the solution of a symmetric positive definite system."""
+    factors = splu(
+        matrix,
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+    return np.asarray(factors.solve(right), np.float64)
 
 
 def opening_modes(
