@@ -72,7 +72,7 @@ class Opening:
         near = KDTree(self.path).query(points)
         distance, index = np.asarray(near[0]), np.asarray(near[1])
         side = np.sign(((points - self.path[index]) * right[index]).sum(axis=1))
-        taper = np.sqrt(np.sin(np.pi * index / (len(self.path) - 1)))
+        taper = np.sqrt(np.sin(np.pi * index / (len(self.path) - 1)).clip(0))
         share = taper * np.exp(-((distance / self.reach_px) ** 2))
         return distance, right[index] * np.where(side == 0, 1, side)[:, None], share
 
@@ -142,7 +142,7 @@ class Viewpoint:
         """
         rows, cols = self.shape
         first_cols = (self.relief.shape[2] - 1) * RELIEF_STEP
-        finer = max(1, image.shape[1] // first_cols)
+        finer = max(1, round(image.shape[1] / first_cols))
         scale = float(np.sqrt(abs(np.linalg.det(self.homography[:2, :2])))) / finer
         source = image
         if scale < 1:

@@ -120,6 +120,34 @@ def test_the_same_grid_is_not_aligned_if_it_is_said(wall, tmp_path):
     assert summary.scenes[0].new == summary.scenes[0].gone == 0
 
 
+def test_photographs_on_two_grids_of_a_map_start_from_it(wall, tmp_path):
+    pixel = 0.001  # m
+    later = cv2.resize(wall[:, 40:], None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
+    parts = {
+        "a": (wall, CRACKS["long"], Affine(pixel, 0, 500_000, 0, -pixel, 5_500_000)),
+        "b": (
+            later,
+            (np.array(CRACKS["long"]) - (40, 0)) * 0.8,
+            Affine(pixel / 0.8, 0, 500_000 + 47 * pixel, 0, -pixel / 0.8, 5_500_000),  # 7 px off
+        ),
+    }
+    for name, (image, line, place) in parts.items():
+        photograph, mask = with_cracks(image, [line])
+        (tmp_path / name / "out").mkdir(parents=True)
+        photographed(tmp_path / name / "out", "wall", mask, photograph[..., ::-1], place, UTM)
+        write_report(ReportTask(tmp_path / name / "out", joint_likelihood=1))
+    task = CompareTask(tmp_path / "a" / "out", tmp_path / "b" / "out", tmp_path / "changes")
+
+    summary = write_comparison(task)
+
+    facts = summary.alignments["wall"]
+    assert facts["inliers"] == 0  # no search for features
+    assert facts["scale"] == pytest.approx(0.8, rel=0.001)
+    assert facts["residual_p95_mm"] == pytest.approx(facts["residual_p95_px"] / 0.8, rel=0.01)
+    (row,) = read_rows(task.output / "changes.csv")
+    assert float(row["matched_share"]) > 0.95
+
+
 def scene_at(folder, name, east_m):
     """A scene without photograph on a map, moved to the east."""
     place = Affine(0.001, 0, 500_000 + east_m, 0, -0.001, 5_500_000)

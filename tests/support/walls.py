@@ -89,11 +89,11 @@ def write_scene(folder, mask, transform=None, crs_wkt=None, **record):
     return scene
 
 
-def photographed(out, name, mask, image):
+def photographed(out, name, mask, image, transform=None, crs_wkt=None):
     """Write a finished scan of ``image`` (rows, cols), stored beside ``out``; return its path."""
     source = out.parent / f"{name}.png"
     cv2.imwrite(str(source), image)
-    write_scene(out / name, mask, source={"sha256": sha256(source)})
+    write_scene(out / name, mask, transform, crs_wkt, source={"sha256": sha256(source)})
     path = out / "run.json"
     record = json.loads(path.read_text()) if path.exists() else {"scenes": []}
     record["scenes"].append({"scene": name, "source": str(source)})

@@ -18,8 +18,7 @@ from crackcli.registration.mapping import Mapping
 from crackcli.registration.texture import normalised
 
 BLOCKS = 5  # along the longer side
-HERE_PX = 3  # px of the level; a peak as near as that is the alignment itself
-NEAR_PX = 10  # px of the level; texture is alike over that distance
+NEAR_PX = 10  # px of the level; a peak as near as that is the alignment itself, moved a little
 MIN_BLOCKS = 3
 MIN_USABLE = 0.5  # of a block
 FIT_PX, FIT_STEPS = 8, 30  # px of the level around a block for an affine fit; its steps
@@ -31,12 +30,14 @@ AMBIGUOUS = 0.8  # of the correlation here, elsewhere; brickwork has 0.5, exact 
 
 @dataclass(frozen=True, eq=False)
 class Correlations:
-    """Correlation of blocks (B,) with the later photograph as it is aligned, ``here``, the best one
-    ``elsewhere``, and the ``shift`` (B, 2) to that place in px of the earlier photograph."""
+    """Correlation of blocks (B,) with the later photograph as it is aligned, ``here``, and the best
+    one ``elsewhere``; ``near`` and ``far`` (B, 2) are the shifts to these in px of the earlier one.
+    """
 
     here: Float64
     elsewhere: Float64
-    shift: Float64
+    near: Float64
+    far: Float64
 
     @property
     def alike(self) -> bool:
@@ -44,6 +45,13 @@ class Correlations:
         if they are about as much alike elsewhere."""
         here = float(np.median(self.here)) if len(self.here) >= MIN_BLOCKS else 0.0
         return here > (CLEARLY_ALIKE if self.ambiguous else ALIKE)
+
+    @property
+    def shift(self) -> Float64:
+        """The shift (2,) that aligns most blocks better, in px of the earlier photograph."""
+        if self.displaced:
+            return np.asarray(np.median(self.far[self.elsewhere > self.here], axis=0))
+        return np.asarray(np.median(self.near, axis=0)) if len(self.near) else np.zeros(2)
 
     @property
     def displaced(self) -> bool:
@@ -68,19 +76,24 @@ def correlate_blocks(before: Level, after: Level, mapping: Mapping) -> Correlati
     b = normalised(warped.values, warped.usable)
     usable = own.usable & warped.usable
     side = max(2 * NEAR_PX, max(window.shape) // BLOCKS)
-    here, elsewhere, shift = [], [], []
+    here, elsewhere, near, far = [], [], [], []
     for row in range(0, window.rows - side + 1, side):
         for col in range(0, window.cols - side + 1, side):
             block = slice(row, row + side), slice(col, col + side)
             if usable[block].mean() < MIN_USABLE:
                 continue
             surface = cv2.matchTemplate(b, a[block], cv2.TM_CCOEFF_NORMED)
-            here.append(float(around(surface, row, col, HERE_PX).max()))
-            around(surface, row, col, NEAR_PX)[:] = -1
+            own_place = around(surface, row, col, NEAR_PX)
+            here.append(float(own_place.max()))
+            best = np.unravel_index(int(own_place.argmax()), own_place.shape)
+            first = max(0, row - NEAR_PX), max(0, col - NEAR_PX)
+            near.append((first[1] + best[1] - col, first[0] + best[0] - row))
+            own_place[:] = -1
             best = np.unravel_index(int(surface.argmax()), surface.shape)
             elsewhere.append(fitted_correlation(a[block], b, (int(best[0]), int(best[1]))))
-            shift.append(((best[1] - col) * before.px[0], (best[0] - row) * before.px[1]))
-    return Correlations(np.array(here), np.array(elsewhere), np.array(shift).reshape(-1, 2))
+            far.append((best[1] - col, best[0] - row))
+    shifts = (np.array(each, float).reshape(-1, 2) * before.px for each in (near, far))
+    return Correlations(np.array(here), np.array(elsewhere), *shifts)
 
 
 def fitted_correlation(block: Float32, image: Float32, place: tuple[int, int]) -> float:

@@ -163,10 +163,10 @@ def checked(coarse: Coarse, before: Levels, after: Levels) -> Coarse:
     """
     for _ in range(CORRECTIONS):
         found = correlate(before, after, Mapping(coarse.homography), coarse.scale)
-        if not found.displaced:
+        if np.hypot(*found.shift) < before.of_side(CHECK_SIDE_PX).px.mean():
             break
         shift = np.eye(3)
-        shift[:2, 2] = np.median(found.shift[found.elsewhere > found.here], axis=0)
+        shift[:2, 2] = found.shift
         coarse = replace(coarse, homography=coarse.homography @ shift)
         check_overlap(coarse.homography, before, after)
     check_unique(before, after, Mapping(coarse.homography), coarse.scale)
