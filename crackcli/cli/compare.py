@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 def compare(
     before: options.Before,
     after: options.After,
+    later: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Output folders of further campaigns.", show_default=False),
+    ] = None,
     output: options.ChangesFolder = None,
     tolerance_px: options.TolerancePx = 5.0,
     grown_length_px: options.GrownLengthPx = 10.0,
@@ -61,11 +65,13 @@ def compare(
     verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Match the cracks of two campaigns and write changes.csv and changes.geojson.
+    """Match the cracks of two or more campaigns and write changes.csv, .geojson and .gpkg.
 
-    BEFORE and AFTER each contain a scan and its report. Scenes belong together by --pairs, by name,
-    by map or by what they show. Photographs on different grids are aligned without their cracks;
-    pairs that cannot be trusted fail, and residual_SCENE.png shows how well others fit.
+    Each folder contains a scan and its report. Of several campaigns, in order of time, each is
+    compared with the next, and a crack keeps its track_id through all of them. Scenes belong
+    together by --pairs, by name, by map or by what they show. Photographs on different grids are
+    aligned without their cracks; pairs that cannot be trusted fail, and residual_SCENE.png shows
+    how well others fit.
 
     A crack is new, grown, shrunk, stable or gone, or hidden if the other photograph could not have
     shown it; cracks that split or merged are one change. Lines that both reports classify as joints
@@ -78,6 +84,7 @@ def compare(
 
         crackcli compare 2024/out 2026/out
         crackcli compare 2024/out 2026/out -o changes --dates 2024-05-01,2026-05-04
+        crackcli compare 2022/out 2024/out 2026/out -o changes
         crackcli compare 2024/out 2026/out --fail-on "d_width_max_mm > 0.2 and significant == true"
     """
     from crackcli.comparison import CompareTask, Condition, parse_dates, write_comparison
@@ -86,11 +93,12 @@ def compare(
     task = CompareTask(
         before=before,
         after=after,
-        output=output or after,
+        later=tuple(later or ()),
+        output=output or [after, *(later or ())][-1],
         tolerance_px=tolerance_px,
         grown_length_px=grown_length_px,
         grown_width_px=grown_width_px,
-        dates=tuple(parse_dates(dates.split(",") if dates else [], campaigns=2)),
+        dates=tuple(parse_dates(dates.split(",") if dates else [], campaigns=2 + len(later or ()))),
         fail_on=tuple(Condition.parse(text) for text in fail_on or ()),
         pairs=pairs,
         same_grid=same_grid,

@@ -384,7 +384,7 @@ Before = Annotated[
 After = Annotated[Path, Argument(help="Output folder of the later campaign.", show_default=False)]
 ChangesFolder = Annotated[
     Path | None,
-    Option("--output", "-o", help="Output folder \\[default: AFTER].", show_default=False),
+    Option("--output", "-o", help="Output folder \\[default: the last].", show_default=False),
 ]
 TolerancePx = Annotated[
     float, Option("--tolerance-px", min=0, help="Maximum distance between matching centrelines.")

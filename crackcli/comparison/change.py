@@ -32,6 +32,27 @@ class CompareTask:
     fail_on: tuple[Condition, ...] = ()
     pairs: Path | None = None
     same_grid: bool = False
+    later: tuple[Path, ...] = ()  # further campaigns, in order of time
+    step: int = 1  # which comparison of one campaign with the next this is
+
+    def label(self, name: str) -> str:
+        """Return the name of a scene or change of this step, unlike those of other steps."""
+        return name if self.step == 1 else f"{name}-{self.step}"
+
+    def steps(self) -> list["CompareTask"]:
+        """Return the comparisons of each campaign with the next."""
+        folders = [self.before, self.after, *self.later]
+        return [
+            replace(
+                self,
+                before=folders[number],
+                after=folders[number + 1],
+                later=(),
+                dates=self.dates[number : number + 2],
+                step=number + 1,
+            )
+            for number in range(len(folders) - 1)
+        ]
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
 """Two campaigns of one scene compared, and the changes of all scenes decided together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import shapely
 
 from crackcli.comparison.campaign import Campaign
-from crackcli.comparison.change import Change, decided
+from crackcli.comparison.change import Change, CompareTask, decided
 from crackcli.comparison.dates import Interval
 from crackcli.comparison.evidence.samples import Alignment
 from crackcli.comparison.evidence.significance import critical_p
+from crackcli.comparison.lineage import Track
 from crackcli.comparison.outputs.pictures import Pictured
 from crackcli.comparison.outputs.rows import row_of
 from crackcli.report.tables.columns import Row
@@ -55,6 +55,7 @@ class ComparedScene:
     after: Campaign
     changes: Sequence[Change]
     alignment: Alignment
+    task: CompareTask
     interval: Interval | None = None
 
     @property
@@ -72,17 +73,24 @@ class ComparedScene:
         """The changes of joints."""
         return [change for change in self.changes if change.joint and not change.rejected]
 
-    def pictured(self, folders: tuple[Path, Path]) -> Pictured:
-        """Return what crops of the changes need; ``folders`` are those of the campaigns."""
+    def pictured(self) -> Pictured:
+        """Return what crops of the changes need."""
+        folders = self.task.before, self.task.after
         lines: dict[str, shapely.Geometry] = {one.id: one.geometry for one in self.cracks}
         return Pictured(folders, (self.before.scene, self.after.scene), self.alignment, lines)
 
-    def rows(self, critical: float) -> list[Row]:
-        """Return the changes of cracks as rows of the tables."""
-        return [
-            row_of(change, self.before, self.after, critical, self.interval)
-            for change in self.cracks
-        ]
+    def rows(self, critical: float, tracks: Mapping[str, Track]) -> list[Row]:
+        """Return the changes of cracks as rows of the tables, with the track of each."""
+        own: Row = {
+            "campaign_before": str(self.task.before),
+            "campaign_after": str(self.task.after),
+        }
+        found = []
+        for change in self.cracks:
+            row = row_of(change, self.before, self.after, critical, self.interval)
+            track = tracks[change.id]
+            found.append(row | own | {"track_id": track.id, "parents": list(track.parents)})
+        return found
 
     def counts(self, critical: float) -> SceneChanges:
         """Return how many changes there are of each kind."""

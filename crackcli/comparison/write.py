@@ -37,12 +37,13 @@ from crackcli.comparison.changes import compare
 from crackcli.comparison.compared import ComparedScene, SceneChanges, decide, most_significant
 from crackcli.comparison.dates import interval_of
 from crackcli.comparison.evidence.samples import Alignment
+from crackcli.comparison.lineage import find_tracks
 from crackcli.comparison.outputs import geopackage
 from crackcli.comparison.outputs.columns import COLUMNS
 from crackcli.comparison.outputs.conditions import alarms
 from crackcli.comparison.outputs.pictures import write_pictures
 from crackcli.comparison.pairing import ScenePair, pair_scenes
-from crackcli.errors import InputError
+from crackcli.errors import InputError, UsageError
 from crackcli.files import lock_folder, write_csv
 from crackcli.outputs import Record, publish, work_folder
 from crackcli.progress import Progress, ignore, part
@@ -84,62 +85,114 @@ class ComparisonSummary:
     alignments: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One campaign and the next: their readable scenes by name, the names of those that belong
+    together, and their reports."""
+
+    task: CompareTask
+    before: dict[str, Scene]
+    after: dict[str, Scene]
+    pairs: list[tuple[str, str]]
+    reports: tuple[Report, Report]
+
+    @classmethod
+    def read(cls, task: CompareTask, summary: ComparisonSummary) -> "Step":
+        """Read what a step needs, and add its pairs and failures to the ``summary``; raises
+        `InputError` if a report is missing or old, or if no scenes belong together."""
+        failed: dict[str, str] = {}
+        before, after = (readable_scenes(folder, failed) for folder in (task.before, task.after))
+        matched = pair_scenes(task, before, after)
+        pairs = [(pair.before, pair.after) for pair in matched]
+        if not pairs and failed:
+            raise InputError(next(iter(failed.values())))
+        if not pairs:
+            raise InputError(
+                f"{task.before} and {task.after} have no scenes that belong together by name, map "
+                "or content; name them in a CSV file and give it with --pairs"
+            )
+        reports = Report.read(task.before), Report.read(task.after)
+        for side, (folder, scenes, alone) in enumerate(
+            (
+                (task.before, before, summary.only_before),
+                (task.after, after, summary.only_after),
+            )
+        ):
+            names = [pair[side] for pair in pairs]
+            check_current(folder, names)
+            left = sorted(scenes.keys() - set(names) - failed.keys())
+            alone.extend(left)
+            if left:
+                log.warning("only in %s, not compared: %s", folder, ", ".join(left))
+        summary.pairs.extend(matched)
+        summary.failed.update({task.label(name): error for name, error in failed.items()})
+        return cls(task, before, after, pairs, reports)
+
+    def compare(
+        self, summary: ComparisonSummary, maps: dict[str, UInt8], progress: Progress
+    ) -> list[ComparedScene]:
+        """Return the compared scenes; add failures and figures to the ``summary``, and images of
+        the residual to ``maps``, by the name of their file."""
+        compared: list[ComparedScene] = []
+        for number, (earlier, later) in enumerate(self.pairs):
+            scenes, name = (self.before[earlier], self.after[later]), self.task.label(later)
+            share = part(progress, number / len(self.pairs), (number + 1) / len(self.pairs))
+            try:
+                campaigns = (
+                    self.reports[0].campaign(scenes[0]),
+                    self.reports[1].campaign(scenes[1]),
+                )
+                together = bring_together(self.task, *scenes, campaigns[1].scale, share)
+            except InputError as error:
+                summary.failed[name] = str(error)
+                continue
+            apart = scan_differences(*scenes)
+            apart += report_differences(
+                self.reports[0].options[earlier], self.reports[1].options[later]
+            )
+            if apart:
+                summary.made_apart[name] = apart
+            if together.residual_map is not None:
+                summary.alignments[name] = together.facts
+                maps[f"residual_{name}.png"] = together.residual_map
+            compared.append(compare_scene(self.task, campaigns, together.alignment))
+        return compared
+
+
 def write_comparison(task: CompareTask, progress: Progress = ignore) -> ComparisonSummary:
     """Compare the scenes that are in both reports; write ``changes.csv``, ``.geojson`` and
     ``.gpkg``, and ``residual_SCENE.png`` of the scenes that are aligned.
 
+    Of several campaigns each is compared with the next, and all changes are tested together.
     `pair_scenes` tells which scenes belong together; photographs on different grids are aligned. A
     scene that is damaged or cannot be aligned fails, and the others are done. Raises `InputError`
     if a report is missing or older than its masks, or if no scene matches or all fail, and `Locked`
     if another run uses the output folder.
     """
-    failed: dict[str, str] = {}
-    before, after = (readable_scenes(folder, failed) for folder in (task.before, task.after))
-    matched = pair_scenes(task, before, after)
-    pairs = [(pair.before, pair.after) for pair in matched]
-    if not pairs and failed:
-        raise InputError(next(iter(failed.values())))
-    if not pairs:
-        raise InputError(
-            f"{task.before} and {task.after} have no scenes that belong together by name, map or "
-            "content; name them in a CSV file and give it with --pairs"
+    steps = task.steps()
+    if task.pairs is not None and len(steps) > 1:
+        raise UsageError(
+            f"--pairs {task.pairs}: is for two campaigns; give the scenes of more the same names"
         )
-    reports = Report.read(task.before), Report.read(task.after)
-    for folder, side in ((task.before, 0), (task.after, 1)):
-        check_current(folder, [pair[side] for pair in pairs])
-    summary = ComparisonSummary(
-        only_before=sorted(before.keys() - {earlier for earlier, _ in pairs} - failed.keys()),
-        only_after=sorted(after.keys() - {later for _, later in pairs} - failed.keys()),
-        failed=failed,
-        pairs=matched,
-    )
-    compared: list[ComparedScene] = []
+    summary = ComparisonSummary()
+    prepared = [Step.read(one, summary) for one in steps]
     maps: dict[str, UInt8] = {}
     with (
         lock_folder(task.output),
         work_folder(task.output) as work,
     ):
-        for step, (earlier, later) in enumerate(pairs):
-            scenes = before[earlier], after[later]
-            share = part(progress, step / len(pairs), (step + 1) / len(pairs))
-            try:
-                campaigns = reports[0].campaign(scenes[0]), reports[1].campaign(scenes[1])
-                together = bring_together(task, *scenes, campaigns[1].scale, share)
-            except InputError as error:
-                summary.failed[later] = str(error)
-                continue
-            apart = scan_differences(*scenes)
-            apart += report_differences(reports[0].options[earlier], reports[1].options[later])
-            if apart:
-                summary.made_apart[later] = apart
-            if together.residual_map is not None:
-                summary.alignments[later] = together.facts
-                maps[f"residual_{later}.png"] = together.residual_map
-            compared.append(compare_scene(task, campaigns, together.alignment))
+        by_step = []
+        for number, step in enumerate(prepared):
+            share = part(progress, number / len(steps), (number + 1) / len(steps))
+            by_step.append(step.compare(summary, maps, share))
+        compared = [scene for step in by_step for scene in step]
         if not compared:
             raise InputError(next(iter(summary.failed.values())))
         compared, critical = decide(compared)
-        rows = [scene.rows(critical) for scene in compared]
+        tracks = find_tracks(
+            [[(scene.before, scene.after, scene.cracks) for scene in step] for step in by_step]
+        )
+        rows = [scene.rows(critical, tracks) for scene in compared]
         every = [row for own in rows for row in own]
         summary = replace(
             summary,
@@ -151,22 +204,20 @@ def write_comparison(task: CompareTask, progress: Progress = ignore) -> Comparis
         for name, image in maps.items():
             write_png(work / name, image)
             paths.append(work / name)
-        pictured = [scene.pictured((task.before, task.after)) for scene in compared]
+        pictured = [scene.pictured() for scene in compared]
         paths += write_pictures(work, every, summary.most_significant, pictured)
         facts = {
             "crackcli_version": __version__,
             "before": task.before,
             "after": task.after,
+            "later": list(map(str, task.later)),
             "critical_p": critical,
-            "pairs": [asdict(pair) for pair in matched],
+            "pairs": [asdict(pair) for pair in summary.pairs],
             "alignments": summary.alignments,
         }
         publish(work, Record.read(task.output / RECORD), facts, RETIRED)
     summary.scenes.extend(scene.counts(critical) for scene in compared)
     summary.paths.extend(task.output / path.relative_to(work) for path in paths)
-    for folder, names in ((task.before, summary.only_before), (task.after, summary.only_after)):
-        if names:
-            log.warning("only in %s, not compared: %s", folder, ", ".join(names))
     warn_of_differences(summary.made_apart)
     warn_of_dates(compared)
     log_joints(summary.scenes)
@@ -210,7 +261,8 @@ def compare_scene(
     changes = compare(earlier, later, alignment, task)
     warn_of_width_methods(changes, earlier, later, (task.before, task.after))
     interval = interval_of(earlier.scene, later.scene, task.dates)
-    return ComparedScene(earlier, later, changes, alignment, interval)
+    changes = [replace(change, id=task.label(change.id)) for change in changes]
+    return ComparedScene(earlier, later, changes, alignment, task, interval)
 
 
 def warn_of_width_methods(

@@ -18,6 +18,10 @@ def units(quantity: str) -> tuple[str, str]:
 
 COLUMNS: dict[str, type] = {
     "change_id": str,
+    "track_id": str,
+    "parents": str,
+    "campaign_before": str,
+    "campaign_after": str,
     "scene_id": str,
     "kind": str,
     "relation": str,
