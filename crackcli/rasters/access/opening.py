@@ -121,6 +121,9 @@ def input_errors(path: Path, remedy: str = EXPORT_AGAIN) -> Iterator[None]:
         raise InputError(
             f"{path}: not a readable image, or damaged ({error_on_one_line(error)}); {remedy}"
         ) from error
+    except FileNotFoundError:  # deleted while it is read
+        check_exists(path)
+        raise
     except PermissionError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); change its permissions"

@@ -33,15 +33,11 @@ class FileState:
 
 def files_of(path: Path, source: rasterio.DatasetReader) -> list[Path]:
     """Return all files that the pixels of a dataset come from: ``path``, then masks and sources."""
-    try:
-        others = [
-            Path(file).resolve()  # the file of a link (`crackcli.files.utf8_path`)
-            for file in sorted(source.files)
-            if Path(file).is_file() and not Path(file).samefile(path) and not file.endswith(BESIDE)
-        ]
-    except FileNotFoundError:  # deleted meanwhile
-        check_exists(path)
-        raise
+    others = [
+        Path(file).resolve()  # the file of a link (`crackcli.files.utf8_path`)
+        for file in sorted(source.files)
+        if Path(file).is_file() and not Path(file).samefile(path) and not file.endswith(BESIDE)
+    ]
     return [path, *others]
 
 
