@@ -97,9 +97,9 @@ def exchange_frame(scene: Scene) -> Frame:
 
 
 def earlier_transform(scene: Scene, mm_per_px: float | None) -> Affine:
-    """Return the transform of geometries in a report that stores none: without a map they are in mm
-    (px without a scale), y up from the lower left corner of the photograph."""
-    if scene.crs_wkt is not None:
+    """Return the transform of geometries in a report that stores none: without a map or a grid they
+    are in mm (px without a scale), y up from the lower left corner of the photograph."""
+    if scene.transform != Affine.identity():
         return scene.transform
     size = mm_per_px or 1.0
     return Affine(size, 0, 0, 0, -size, size * scene.rows)
