@@ -31,6 +31,7 @@ import shapely
 from crackcli.arrays import Bools, UInt8
 from crackcli.datasets.mask_values import CRACK_VALUE, MaskValues
 from crackcli.errors import InputError
+from crackcli.files import is_regular
 from crackcli.rasters.areas.excluded import ExcludedAreas
 from crackcli.rasters.grid import Window
 
@@ -40,6 +41,34 @@ CRACK_NAMES = {"crack", "cracks"}
 LINE_PX = 1.0
 LABELME_LINES = ("line", "linestrip")
 NORMALISED = (1, 1)  # rows and cols of coordinates from 0 to 1
+YOLO_CLASSES = "classes.txt"  # lists the names of classes, beside the labels
+
+
+@dataclass(frozen=True, eq=False)
+class RunLengths:
+    """Flags of a rectangle of ``shape`` (rows, cols) as lengths of alternating runs, the first of
+    False: decoded, those of a whole set would not fit into memory.
+
+    ``place`` is the row and column of its first pixel. Runs go along the rows, or with
+    ``by_columns`` down the columns. Raises `ValueError` if they do not fit into the rectangle.
+    """
+
+    runs: Sequence[int]
+    shape: tuple[int, int]
+    place: tuple[int, int] = (0, 0)
+    by_columns: bool = False
+
+    def __post_init__(self) -> None:
+        count, size = sum(self.runs), self.shape[0] * self.shape[1]
+        if count > size or min(self.runs, default=0) < 0:
+            raise ValueError(f"runs of {count} pixels for {size}")
+
+    def flags(self) -> Bools:
+        """Return the flags (rows, cols)."""
+        rows, cols = self.shape
+        flags = np.repeat(np.arange(len(self.runs)) % 2 == 1, self.runs)
+        flags = np.pad(flags, (0, rows * cols - len(flags)))
+        return flags.reshape(cols, rows).T if self.by_columns else flags.reshape(rows, cols)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +76,16 @@ class Outlined:
     """What is labelled in one photograph.
 
     ``size`` (rows, cols) as the file states it, or `NORMALISED`. ``areas`` and ``masks`` are pairs
-    of a class and a polygon, or flags (rows, cols) with the row and column of their first pixel.
+    of a class and a polygon, or a mask.
     """
 
     size: tuple[int, int]
     areas: list[tuple[str, shapely.Geometry]] = field(default_factory=list)
-    masks: list[tuple[str, Bools, tuple[int, int]]] = field(default_factory=list)
+    masks: list[tuple[str, RunLengths]] = field(default_factory=list)
 
     def classes(self) -> set[str]:
         """Return the names of the classes."""
-        return {name for name, _ in self.areas} | {name for name, _, _ in self.masks}
+        return {name for name, _ in [*self.areas, *self.masks]}
 
     def flags(self, names: frozenset[str], shape: tuple[int, int]) -> Bools:
         """Return the pixels of a photograph of ``shape`` (rows, cols) with one of the classes."""
@@ -72,15 +101,16 @@ class Outlined:
             polygons = [part for part in parts if isinstance(part, shapely.Polygon)]
             areas = ExcludedAreas(shapely.MultiPolygon(polygons))
             flags |= areas.flags(Window(0, 0, *shape))
-        for name, mask, (row, col) in self.masks:
+        for name, mask in self.masks:
             if name in names:
-                place = flags[row : row + mask.shape[0], col : col + mask.shape[1]]
-                place |= mask[: place.shape[0], : place.shape[1]]
+                row, col = mask.place
+                part = flags[row : row + mask.shape[0], col : col + mask.shape[1]]
+                part |= mask.flags()[: part.shape[0], : part.shape[1]]
         return flags
 
 
 BROKEN = (
-    *(OSError, KeyError, TypeError, ValueError, AttributeError, IndexError),
+    *(OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError),
     *(ElementTree.ParseError, shapely.errors.ShapelyError),
 )  # raised by files that break the rules of their format
 
@@ -91,11 +121,33 @@ class Annotations:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.photographs: dict[str, Outlined] = {}
+        self.names: dict[str, str] = {}  # of the photographs, as their files state them
         self.left_out: Counter[str] = Counter()
 
     def classes(self) -> list[str]:
         """Return the sorted names of all classes."""
         return sorted(set().union(*(each.classes() for each in self.photographs.values())))
+
+    def photograph(self, name: str, size: tuple[int, int]) -> Outlined:
+        """Return what is labelled in a photograph, to be added to: several files may have a part.
+
+        Raises `ValueError` if another photograph has the same stem, or its size differs.
+        """
+        stem = Path(name).stem
+        known, found = self.names.setdefault(stem, name), Outlined(size)
+        found = self.photographs.setdefault(stem, found)
+        if known != name:
+            raise ValueError(f"{known} and {name} differ in no more than folder or suffix")
+        if found.size != size:
+            raise ValueError(f"{name} has two sizes")
+        return found
+
+    def add_mask(self, to: Outlined, name: str, mask: RunLengths) -> None:
+        """Add a mask; raises `ValueError` if it does not lie on the photograph."""
+        for first, length, side in zip(mask.place, mask.shape, to.size, strict=True):
+            if not 0 <= first <= first + length <= side:
+                raise ValueError(f"a mask of {mask.shape} at {mask.place} in {to.size}")
+        to.masks.append((name, mask))
 
     def add_polygon(self, to: Outlined, name: str, points: Iterable[Any]) -> None:
         """Add the polygon around points (N, 2) of x and y; leave it out if it has fewer than 3."""
@@ -180,13 +232,15 @@ def annotation_files(folder: Path, images: Sequence[Path]) -> tuple[Reader, list
         (read_coco, [path for path in found if is_coco(path)]),
         (read_cvat, [*folder.glob("*.xml")]),
         (read_labelme, [path for each in images for path in each.glob("*.json")]),
-        (read_yolo, [*folder.glob("labels/*.txt")]),
+        (read_yolo, [path for path in folder.glob("labels/*.txt") if path.name != YOLO_CLASSES]),
     )
     return next(((reader, sorted(paths)) for reader, paths in kinds if paths), None)
 
 
 def is_coco(path: Path) -> bool:
     """Return True if a JSON file seems to be COCO."""
+    if not is_regular(path):
+        return False
     text = path.read_text(encoding="utf-8", errors="replace")
     return '"annotations"' in text and '"images"' in text
 
@@ -239,8 +293,8 @@ def add_coco(content: dict[str, Any], into: Annotations) -> None:
     classes = {each["id"]: str(each["name"]) for each in content.get("categories", [])}
     by_id = {}
     for image in content["images"]:
-        outlined = Outlined((int(image["height"]), int(image["width"])))
-        by_id[image["id"]] = into.photographs[Path(image["file_name"]).stem] = outlined
+        size = int(image["height"]), int(image["width"])
+        by_id[image["id"]] = into.photograph(image["file_name"], size)
     for each in content["annotations"]:
         outlined, name = by_id[each["image_id"]], classes[each["category_id"]]
         shape = each.get("segmentation") or []
@@ -248,7 +302,7 @@ def add_coco(content: dict[str, Any], into: Annotations) -> None:
             counts = shape["counts"]
             runs = uncompressed(counts) if isinstance(counts, str) else counts
             rows, cols = shape["size"]
-            outlined.masks.append((name, of_runs(runs, rows * cols).reshape(cols, rows).T, (0, 0)))
+            into.add_mask(outlined, name, RunLengths(runs, (rows, cols), by_columns=True))
         elif shape:
             for polygon in shape:
                 into.add_polygon(outlined, name, polygon)
@@ -278,21 +332,13 @@ def uncompressed(text: str) -> list[int]:
     return runs
 
 
-def of_runs(runs: Sequence[int], size: int) -> Bools:
-    """Return flags (size,) from the lengths of alternating runs; the first is of False."""
-    flags = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    if len(flags) > size:
-        raise ValueError(f"runs of {len(flags)} pixels for {size}")
-    return np.pad(flags, (0, size - len(flags)))
-
-
 def read_cvat(paths: Sequence[Path], into: Annotations) -> None:
     """Read CVAT for images 1.1; a mask has run lengths along the rows of its rectangle."""
     for image in (
         each for path in paths for each in ElementTree.parse(path).getroot().iter("image")
     ):
-        outlined = Outlined((int(image.attrib["height"]), int(image.attrib["width"])))
-        into.photographs[Path(image.attrib["name"]).stem] = outlined
+        size = int(image.attrib["height"]), int(image.attrib["width"])
+        outlined = into.photograph(image.attrib["name"], size)
         for shape in image:
             if shape.tag == "tag":
                 continue  # of the image as a whole
@@ -306,8 +352,7 @@ def read_cvat(paths: Sequence[Path], into: Annotations) -> None:
                     int(float(shape.attrib[key])) for key in ("left", "top", "width", "height")
                 )
                 runs = [int(part) for part in shape.attrib["rle"].split(",")]
-                flags = of_runs(runs, rows * cols).reshape(rows, cols)
-                outlined.masks.append((name, flags, (top, left)))
+                into.add_mask(outlined, name, RunLengths(runs, (rows, cols), (top, left)))
             else:
                 into.left_out[shape.tag] += 1
 
@@ -316,8 +361,8 @@ def read_labelme(paths: Sequence[Path], into: Annotations) -> None:
     """Read one JSON file of labelme for each photograph."""
     for path in paths:
         content = parsed(path)
-        outlined = Outlined((int(content["imageHeight"]), int(content["imageWidth"])))
-        into.photographs[path.stem] = outlined
+        size = int(content["imageHeight"]), int(content["imageWidth"])
+        outlined = into.photograph(str(path), size)
         for shape in content["shapes"]:
             kind, name = shape.get("shape_type") or "polygon", str(shape["label"])
             if kind == "polygon":
@@ -331,7 +376,7 @@ def read_labelme(paths: Sequence[Path], into: Annotations) -> None:
 def read_yolo(paths: Sequence[Path], into: Annotations) -> None:
     """Read one text file of YOLO for each photograph: a class and a polygon from 0 to 1 a line."""
     for path in paths:
-        outlined = into.photographs[path.stem] = Outlined(NORMALISED)
+        outlined = into.photograph(path.name, NORMALISED)
         for line in path.read_text(encoding="utf-8-sig").splitlines():
             name, *numbers = line.split() or [""]
             if len(numbers) == 4:

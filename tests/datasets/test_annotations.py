@@ -155,6 +155,8 @@ def test_annotations_that_cannot_be_used_are_refused(folder):
         ('{"images": [{}], "annotations": []}', "not readable annotations .KeyError: 'height'"),
         ('{"images": [], "annotations": []}', "no outlines; label cracks as polygons, lines"),
         (json.dumps(coco({"size": [ROWS, COLS], "counts": [5, 9000]})), ".*runs of 9005 pixels"),
+        (json.dumps(coco({"size": [ROWS, COLS], "counts": [5, 10**30]})), ".*runs of 10{29}5 pix"),
+        (json.dumps(coco({"size": [10**7, 10**7], "counts": [5]})), ".*a mask of .10000000, 100"),
         (
             json.dumps(coco(CRACK_XY)).replace('"height": 40', '"height": 80'),
             "its labels are for 50 x 80 px, but the photograph has 50 x 40 px",
@@ -170,3 +172,35 @@ def test_other_files_beside_photographs_are_no_annotations(folder):
 
     with pytest.raises(InputError, match="no labelled photographs; put photographs into images/"):
         find_sets(folder)
+
+
+def test_the_labels_of_a_photograph_may_be_in_several_files(folder):
+    upper, lower = [10, 10, 22, 10, 22, 14, 10, 14], [10, 14, 22, 14, 22, 20, 10, 20]
+    for number, part in enumerate((upper, lower)):
+        content = coco(part)
+        del content["annotations"][1]
+        (folder / f"{number}.json").write_text(json.dumps(content))
+
+    (item,) = find_sets(folder)[0].photographs
+
+    assert np.array_equal(item.label_values() > 0, CRACK)
+
+
+def test_labels_of_two_photographs_of_one_name_are_refused(folder):
+    content = coco(CRACK_XY)
+    content["images"].append({**content["images"][0], "id": 8, "file_name": "piers/a.jpg"})
+    (folder / "annotations.json").write_text(json.dumps(content))
+
+    with pytest.raises(InputError, match=r"walls/a\.jpg and piers/a\.jpg differ in no more than"):
+        find_sets(folder)
+
+
+def test_a_list_of_class_names_is_no_photograph(folder):
+    (folder / "labels").mkdir()
+    corners = " ".join(map(str, (np.reshape(CRACK_XY, (-1, 2)) / (COLS, ROWS)).ravel()))
+    (folder / "labels/a.txt").write_text(f"0 {corners}")
+    (folder / "labels/classes.txt").write_text("crack in a wall\n")
+
+    (item,) = find_sets(folder)[0].photographs
+
+    assert np.array_equal(item.label_values() > 0, CRACK)
