@@ -7,17 +7,17 @@ A file that breaks these rules has no orientation; if it is damaged, its pixels 
 
 import contextlib
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from crackcli.rasters.access.tiff import ORIENTATION, Directory, directories
+from crackcli.rasters.access.tiff import BROKEN, ORIENTATION, Directory, directories
 from crackcli.rasters.decoding.boxes import boxes
-from crackcli.rasters.grid import ORIENTATIONS
+from crackcli.rasters.grid import ORIENTATIONS, Orientation
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JP2_EXIF = b"JpgTiffExif->JP2"
 MAX_PARTS = 100_000  # chunks that are searched
-BROKEN = (OSError, struct.error, ValueError, OverflowError)  # raised where the rules are broken
 
 
 def find_orientation(
@@ -38,6 +38,12 @@ def find_orientation(
         ):
             value = READERS[driver](file)
     return value if value in ORIENTATIONS else 1
+
+
+def orientation_of(path: Path, driver: str, tags: Mapping[str, str]) -> Orientation:
+    """Return how an image of one page, which GDAL reads by ``driver`` and with these ``tags``, is
+    turned upright."""
+    return ORIENTATIONS[find_orientation(path, driver, tags.get("EXIF_Orientation"))]
 
 
 def of_tiff(file: BinaryIO, start: int = 0) -> int:

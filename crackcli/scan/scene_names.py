@@ -67,9 +67,7 @@ class Photograph:
         for number in range(len(self.within) + 1, len(folders) + 1):
             yield joined(*folders[-number:], stem)
             yield joined(*folders[-number:], stem, suffix)
-        mark = short_digest(
-            os.fsencode(self.real)
-        )  # for names that differ in unprintable characters
+        mark = short_digest(os.fsencode(self.real))  # names may differ in unprintable characters
         for number in itertools.count(1):
             yield joined(*self.within, stem, mark, *([str(number)] if number > 1 else []))
 

@@ -138,7 +138,8 @@ def test_a_score_is_no_mask(tmp_path):
     with pytest.raises(InputError, match=r"score.png: its values are .* and 42 more; say which"):
         read_mask(tmp_path / "score.png")
     save(tmp_path / "negative.tif", -grey(1, 0, "int16"), driver="GTiff")
-    for name in ("fractions.tif", "negative.tif"):
+    save(tmp_path / "infinite.tif", np.full((40, 50), np.inf, np.float32), driver="GTiff")
+    for name in ("fractions.tif", "negative.tif", "infinite.tif"):
         with pytest.raises(InputError, match=rf"{name}: holds fractions or negative numbers; save"):
             read_mask(tmp_path / name)
 

@@ -147,6 +147,17 @@ def test_a_file_with_a_part_that_was_not_copied_is_refused(heif, tmp_path, suffi
         inspect(damaged(path, hole=hole))
 
 
+@pytest.mark.parametrize("tail", [b"\0\0\0\1free\xff", b"\0\0\0\1free" + b"\xff" * 8])
+def test_what_is_damaged_behind_the_pixels_does_not_matter(heif, tmp_path, tail):
+    path = tmp_path / "wall.heic"
+    write_heic(path, noise())
+    before = read_photograph(path)
+
+    path.write_bytes(path.read_bytes() + tail)
+
+    assert np.array_equal(read_photograph(path), before)
+
+
 @pytest.mark.parametrize("content", ["short", "text"])
 @pytest.mark.parametrize("suffix", ["heic", "dng", "cr3"])
 def test_a_file_that_cannot_be_decoded_is_refused(heif, raw, tmp_path, suffix, content):

@@ -153,6 +153,17 @@ def test_a_damaged_list_of_pages_is_no_crash(tmp_path, length):
         read_photograph(path)
 
 
+def test_a_page_at_an_impossible_place_is_no_crash(tmp_path):
+    path = written(tmp_path / "wall.tif", WALL, bigtiff=True)
+    content = bytearray(path.read_bytes())
+    content[8:16] = b"\xff" * 8  # place of the first page
+
+    path.write_bytes(content)
+
+    with pytest.raises(InputError, match="not a readable image, or damaged"):
+        inspect(path)
+
+
 def test_pages_in_a_circle_are_read_once(tmp_path):
     path = written(tmp_path / "wall.tif", WALL, OTHER)
     with tifffile.TiffFile(path) as file:

@@ -143,6 +143,15 @@ def test_a_geopackage_gives_the_same(tmp_path, on_map, crs):
     assert flags(on_map, exclude=path) is None  # its polygon is for the scene "wall"
 
 
+def test_a_geopackage_may_have_computed_columns(tmp_path, on_map):
+    path = geopackage(tmp_path / "a.gpkg", mapped(BOX))
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        file.execute("ALTER TABLE windows ADD COLUMN twice AS (2 * fid)")
+        file.commit()
+
+    assert np.array_equal(flags(on_map, scene="wall", exclude=path), EXPECTED)
+
+
 @pytest.mark.filterwarnings("ignore:'crs' was not provided")
 def test_a_layer_of_a_geopackage_is_named_as_in_qgis(tmp_path, plain):
     path = tmp_path / "a.gpkg"

@@ -25,7 +25,7 @@ FORMS = dict(  # of the values of a type
 ) | {16: "Q", 17: "q", 18: "Q"}
 MAX_BYTES = 2**16  # of values that are read
 MAX_DIRECTORIES = 10_000
-BROKEN = (OSError, struct.error, OverflowError)  # raised where a file breaks the rules
+BROKEN = (OSError, struct.error, ValueError, OverflowError)  # raised where a file breaks the rules
 
 Value = tuple[int | float | bytes, ...]
 

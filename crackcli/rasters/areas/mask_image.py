@@ -11,11 +11,10 @@ from rasterio.enums import ColorInterp
 
 from crackcli.arrays import Bools
 from crackcli.errors import InputError
-from crackcli.rasters.access.opening import input_errors, open_raster
+from crackcli.rasters.access.opening import open_raster, pixel_errors
 from crackcli.rasters.access.pages import Page
 from crackcli.rasters.bands import find_palette
-from crackcli.rasters.grid import ORIENTATIONS
-from crackcli.rasters.orientation import find_orientation
+from crackcli.rasters.orientation import orientation_of
 from crackcli.rasters.reader import RasterInfo
 
 ENDING = ".exclude.png"
@@ -54,9 +53,7 @@ def read_mask_image(info: RasterInfo) -> list[shapely.Geometry]:
     if not path.exists() and not path.is_symlink():
         return []
     with open_raster(path) as source:
-        orientation = ORIENTATIONS[
-            find_orientation(path, source.driver, source.tags().get("EXIF_Orientation"))
-        ]
+        orientation = orientation_of(path, source.driver, source.tags())
         rows, cols = orientation.shape(source.shape)
         if (rows, cols) != (info.rows, info.cols):
             raise InputError(
@@ -67,7 +64,7 @@ def read_mask_image(info: RasterInfo) -> list[shapely.Geometry]:
             raise InputError(
                 f"{path}: has more than {MAX_MP} megapixels; give polygons with --exclude"
             )
-        with input_errors(path):
+        with pixel_errors(path):
             values = source.read()
         palette, kinds = find_palette(source), list(source.colorinterp)
     if palette is not None:

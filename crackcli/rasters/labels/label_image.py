@@ -17,8 +17,7 @@ from crackcli.arrays import Bools, Int64
 from crackcli.errors import InputError
 from crackcli.rasters.access.opening import open_raster, pixel_errors
 from crackcli.rasters.bands import find_palette
-from crackcli.rasters.grid import ORIENTATIONS
-from crackcli.rasters.orientation import find_orientation
+from crackcli.rasters.orientation import orientation_of
 
 LOSSY = ("JPEG", "WEBP")
 SAVE_AGAIN = "remove it or save it again as PNG"
@@ -54,10 +53,10 @@ def read_label_image(path: Path) -> LabelImage:
         palette = find_palette(source)
         alpha = ColorInterp.alpha in source.colorinterp
         lossy = source.driver in LOSSY
-        tag = source.tags().get("EXIF_Orientation")
-        orientation = ORIENTATIONS[find_orientation(path, source.driver, tag)]
+        orientation = orientation_of(path, source.driver, source.tags())
         depth = largest_value(source)
-    if not np.array_equal(bands, np.floor(bands)) or bands.min() < 0:
+    whole = np.isfinite(bands).all() and np.array_equal(bands, np.floor(bands))
+    if not whole or bands.min() < 0:
         raise InputError(
             f"{path}: holds fractions or negative numbers; save whole numbers, 255 for crack"
         )

@@ -152,10 +152,10 @@ def read_layer(path: Path, layer: str) -> tuple[str | None, list[Found]]:
             if len(layers) != 1:
                 raise InputError(layers_text(path, layer, list(layers)))
             ((table, geometry, srs_id, _),) = layers.values()
-            columns = [row[1] for row in file.execute(f"PRAGMA table_info({quoted(table)})")]
-            rows = file.execute(f"SELECT * FROM {quoted(table)}").fetchmany(MAX_POINTS + 1)
+            rows = file.execute(f"SELECT * FROM {quoted(table)}")
+            columns = [name for name, *_ in rows.description]
             found: list[Found] = []
-            for row in rows:
+            for row in rows.fetchmany(MAX_POINTS + 1):
                 values = dict(zip(columns, row, strict=True))
                 blob = values.pop(geometry)
                 shape_found = shape_of(blob)
