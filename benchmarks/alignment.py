@@ -7,14 +7,14 @@
 Takes photographs of walls, draws a crack on each, and photographs it again from another place, in
 other light, with the crack wider; the true map is known (`crackcli.synthesis.second_photograph`).
 Prints, for both methods, the median and the 95th percentile of the error in px of the later
-photograph over what both show, the same within 30 px of the crack, and processor seconds of one
-core. With ``--pairs``, aligns real photographs and writes both, one over the other, as one image.
+photograph over what both show and the method trusts, the same within 30 px of the crack, the
+fraction that is trusted, the root mean square of error / sigma per axis, and processor seconds of
+one core. With ``--pairs``, aligns real photographs and writes each pair as one image.
 """
 
 import argparse
 import resource
 import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import shapely
 
-from crackcli.arrays import Float64, UInt8
+from crackcli.arrays import Bools, Float64, UInt8
 from crackcli.rasters.photograph import read_photograph
 from crackcli.rasters.reader import Raster, inspect
 from crackcli.registration import Alignment, NotAligned, align
@@ -43,8 +43,6 @@ MARGIN_PX = 10  # of the edges, where nothing is compared
 STEP_PX = 16
 RATIO, REACH_PX = 0.75, 3.0  # of SIFT and RANSAC, as in OpenCV's tutorial
 
-ToBefore = Callable[[Float64], Float64]
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -64,8 +62,9 @@ def main() -> None:
 
 def simulate(options: argparse.Namespace) -> None:
     """Print the table of simulated pairs."""
-    print("| photograph | level | scale | method | error px | at the crack px | seconds |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    names = ("photograph", "level", "scale", "method", "error px", "at crack px", "trusted")
+    print(f"| {' | '.join([*names, '/ sigma', 'seconds'])} |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     aligned: list[bool] = []
     for path in sorted(path for path in options.folder.iterdir() if path.is_file()):
         for level in options.levels:
@@ -98,7 +97,7 @@ def compare(path: Path, level: str, rng: np.random.Generator, megapixels: float)
             began = time.process_time()
             found = aligned_files(*paths, lines) if name == "crackcli" else plain(*paths)
             seconds = time.process_time() - began
-            errors = "refused | |"
+            errors = "refused | | | |"
             if found is not None:
                 errors = error_text(found, viewpoint, before.shape[:2])
             elif name == "crackcli":
@@ -109,17 +108,33 @@ def compare(path: Path, level: str, rng: np.random.Generator, megapixels: float)
     return done
 
 
-def aligned_files(before: Path, after: Path, lines: list[np.ndarray]) -> ToBefore | None:
-    """Return the map of crackcli to the earlier photograph, or None if it refuses."""
+class Plain:
+    """A homography (3, 3) to the earlier photograph, which is trusted everywhere."""
+
+    def __init__(self, homography: Float64) -> None:
+        self.homography = homography
+
+    def to_before(self, points: Float64) -> Float64:
+        return np.asarray(cv2.perspectiveTransform(points[None], self.homography)[0])
+
+    def trusted(self, points: Float64) -> Bools:
+        return np.ones(len(points), bool)
+
+    def sigma_px(self, points: Float64) -> Float64:
+        return np.full(len(points), np.nan)
+
+
+def aligned_files(before: Path, after: Path, lines: list[np.ndarray]) -> Alignment | None:
+    """Return the alignment of crackcli, or None if it refuses."""
     with Raster(inspect(before)) as one, Raster(inspect(after)) as other:
         try:
-            return align(one, other, cracks_before=lines[0], cracks_after=lines[1]).to_before
+            return align(one, other, cracks_before=lines[0], cracks_after=lines[1])
         except NotAligned as error:
             print(error)
             return None
 
 
-def plain(before: Path, after: Path) -> ToBefore | None:
+def plain(before: Path, after: Path) -> Plain | None:
     """Return the map of OpenCV's SIFT features and a RANSAC homography, as in its tutorial."""
     sift = cv2.SIFT.create()
     found = [
@@ -134,12 +149,10 @@ def plain(before: Path, after: Path) -> ToBefore | None:
     source = np.array([found[0][0][each.queryIdx].pt for each in good]) + 0.5
     target = np.array([found[1][0][each.trainIdx].pt for each in good]) + 0.5
     homography, _ = cv2.findHomography(source, target, cv2.RANSAC, REACH_PX)
-    if homography is None:
-        return None
-    return lambda points: cv2.perspectiveTransform(points[None], homography)[0]
+    return None if homography is None else Plain(homography)
 
 
-def error_text(to_before: ToBefore, viewpoint: Viewpoint, shape: tuple[int, int]) -> str:
+def error_text(found: Alignment | Plain, viewpoint: Viewpoint, shape: tuple[int, int]) -> str:
     """Return the errors over the common area, and near the crack, as cells of a table."""
     rows, cols = viewpoint.shape
     y, x = np.mgrid[MARGIN_PX : rows - MARGIN_PX : STEP_PX, MARGIN_PX : cols - MARGIN_PX : STEP_PX]
@@ -147,12 +160,16 @@ def error_text(to_before: ToBefore, viewpoint: Viewpoint, shape: tuple[int, int]
     truth = viewpoint.to_first(points, opened=False)
     far = np.subtract(shape[::-1], MARGIN_PX)
     both = ((truth > MARGIN_PX) & (truth < far)).all(axis=1)
+    points, truth = points[both], truth[both]
+    trusted = found.trusted(points)
     scale = np.sqrt(np.linalg.det(viewpoint.homography[:2, :2]))
-    error = np.hypot(*(to_before(points[both]) - truth[both]).T) * scale
+    error = np.hypot(*(found.to_before(points) - truth).T) * scale
     assert viewpoint.opening is not None
-    distance, _, _ = viewpoint.opening.sides(viewpoint.to_wall(points[both]))
-    parts = error, error[distance < NEAR_PX]
-    return " | ".join(f"{np.median(e):.2f}, {np.quantile(e, 0.95):.2f}" for e in parts) + " |"
+    distance, _, _ = viewpoint.opening.sides(viewpoint.to_wall(points))
+    parts = error[trusted], error[trusted & (distance < NEAR_PX)]
+    texts = [f"{np.median(e):.2f}, {np.quantile(e, 0.95):.2f}" for e in parts]
+    ratio = np.sqrt(np.mean((error[trusted] / found.sigma_px(points[trusted])) ** 2 / 2))
+    return " | ".join([*texts, f"{trusted.mean():.2f}", f"{ratio:.2f} |"])
 
 
 def at_size(image: UInt8, megapixels: float) -> UInt8:
