@@ -67,16 +67,22 @@ class Grey:
 
 
 class Level:
-    """A photograph of ``info`` reduced to ``rows`` by ``cols``."""
+    """A photograph reduced to ``rows`` by ``cols``, from its file or from a ``finer`` level."""
 
-    def __init__(self, photograph: Photograph, cracks: Cracks, reduction: int) -> None:
+    def __init__(
+        self,
+        photograph: Photograph,
+        cracks: CrackMask | None,
+        reduction: int,
+        finer: "Level | None" = None,
+    ) -> None:
         info = photograph.info
-        self.photograph, self.cracks, self.reduction = photograph, drawn(cracks), reduction
+        self.photograph, self.cracks, self.reduction = photograph, cracks, reduction
         self.rows, self.cols = (max(1, side // reduction) for side in (info.rows, info.cols))
         self.px = np.array([info.cols / self.cols, info.rows / self.rows])  # of one of its pixels
         self.held: tuple[UInt8, UInt8] | None = None
         if self.rows * self.cols <= HELD_PX:
-            self.held = self.read_whole()
+            self.held = self.read_whole() if finer is None else self.reduce(finer)
         else:
             self.px = np.full(2, float(reduction))
 
@@ -116,6 +122,12 @@ class Level:
             usable &= self.reduced_cracks()
         return to_grey(pixels.rgb), usable
 
+    def reduce(self, finer: "Level") -> tuple[UInt8, UInt8]:
+        """Return grey values and usable pixels of the whole level, from those of a finer one."""
+        assert finer.held is not None
+        grey, usable = finer.held
+        return reduced(grey, (self.rows, self.cols)), reduced_flags(usable, (self.rows, self.cols))
+
     def reduced_cracks(self) -> UInt8:
         """Return 255 for the pixels of the level that are clear of cracks, strip by strip."""
         info = self.photograph.info
@@ -135,7 +147,8 @@ class Level:
 
 
 class Levels:
-    """A photograph at reductions by whole numbers; each is read once."""
+    """A photograph at reductions by whole numbers: the finest that is held, and all coarser ones,
+    are read from the file once."""
 
     def __init__(self, photograph: Photograph, cracks: Cracks) -> None:
         self.photograph, self.cracks = photograph, drawn(cracks)
@@ -150,7 +163,9 @@ class Levels:
     def at(self, reduction: int) -> Level:
         """Return the photograph at 1 / ``reduction`` of its resolution."""
         if reduction not in self.made:
-            self.made[reduction] = Level(self.photograph, self.cracks, reduction)
+            base = max(1, math.ceil(math.sqrt(self.info.rows * self.info.cols / HELD_PX)))
+            finer = self.at(base) if reduction > base else None
+            self.made[reduction] = Level(self.photograph, self.cracks, reduction, finer)
         return self.made[reduction]
 
     def of_side(self, side_px: int) -> Level:

@@ -35,7 +35,7 @@ class Mapping:
             return target
         found = target
         for _ in range(INVERSIONS):
-            last, found = found, target - self.field.at(np.nan_to_num(found))
+            last, found = found, target - self.field.at(found)
             if not np.nanmax(np.abs(found - last), initial=0) > ENOUGH_PX:
                 break
         return found

@@ -61,8 +61,8 @@ class SmoothField:
     coefficients: Float64
 
     def at(self, points: Float64) -> Float64:
-        """Return the displacement (N, 2) at points (N, 2)."""
-        place = points.T[::-1] / self.knot_px + 1
+        """Return the displacement (N, 2) at points (N, 2); any if a point is nan."""
+        place = np.nan_to_num(points.T[::-1]) / self.knot_px + 1
         x, y = (
             map_coordinates(part, place, order=3, prefilter=False, mode="nearest")
             for part in self.coefficients
