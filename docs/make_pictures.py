@@ -37,7 +37,14 @@ SAMPLES = ROOT / "sample_data"
 SHARED_SIDE = 256  # px; a tile
 CLOSE_UP = Window(1850, 700, 400, 400)  # the crack with branches below the ledge
 TILE = Window(2036, 850, SHARED_SIDE, SHARED_SIDE)  # a fork of the same crack
-KINDS = {"new": "#d7191c", "grown": "#f59e0b", "stable": "#2c7bb6", "gone": "#111111"}
+KINDS = {
+    "new": "#d7191c",
+    "grown": "#f59e0b",
+    "shrunk": "#7b3294",
+    "stable": "#2c7bb6",
+    "gone": "#111111",
+    "hidden": "#8c8c8c",
+}
 LABEL_LEAST_PX = 150  # shorter changes have no label
 LABEL_LEFT_OF_COL = 2600  # px; labels further right would leave the picture
 HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
@@ -200,8 +207,9 @@ def draw_changes(before: Path, after: Path, changes: Path) -> None:
                 places += zip(cols, rows, strict=True)
         length = max(change["after_length_px"], change["before_length_px"])
         wider = change["d_width_mean_mm"]
-        if length >= LABEL_LEAST_PX and kind != "stable":
-            text = f"{kind} {wider:+.1f} mm" if kind == "grown" and (wider or 0) > 0 else kind
+        if length >= LABEL_LEAST_PX and kind not in ("stable", "hidden"):
+            opened = kind == "grown" and "width_mean" in change["significant_in"]
+            text = f"{kind} {wider:+.1f} mm" if opened else kind
             col, row = places[len(places) // 2]
             left = col > LABEL_LEFT_OF_COL
             label = axes.text(col + (-40 if left else 40), row, text, path_effects=HALO)
@@ -216,7 +224,7 @@ def draw_changes(before: Path, after: Path, changes: Path) -> None:
         Line2D([], [], color=colour, lw=3, label=f"{kind} ({counts[kind]})")
         for kind, colour in KINDS.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=12)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(KINDS), fontsize=12)
     axes.set(xticks=[], yticks=[], xlim=(0, photograph.shape[1]), ylim=(photograph.shape[0], 0))
     save(figure, "changes", quality=75)
 
