@@ -48,6 +48,15 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    gauges: Annotated[
+        str | None,
+        typer.Option(
+            "--gauges",
+            metavar="FILE|auto",
+            help="Places to measure in every campaign: points or lines on cracks, or the widest.",
+            show_default=False,
+        ),
+    ] = None,
     pairs: Annotated[
         Path | None,
         typer.Option(
@@ -100,6 +109,7 @@ def compare(
         grown_width_px=grown_width_px,
         dates=tuple(parse_dates(dates.split(",") if dates else [], campaigns=2 + len(later or ()))),
         fail_on=tuple(Condition.parse(text) for text in fail_on or ()),
+        gauges=gauges,
         pairs=pairs,
         same_grid=same_grid,
     )

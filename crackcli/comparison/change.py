@@ -33,6 +33,7 @@ class CompareTask:
     pairs: Path | None = None
     same_grid: bool = False
     later: tuple[Path, ...] = ()  # further campaigns, in order of time
+    gauges: str | None = None  # a file of points or lines, or "auto"
     step: int = 1  # which comparison of one campaign with the next this is
 
     def label(self, name: str) -> str:

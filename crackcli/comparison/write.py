@@ -37,10 +37,13 @@ from crackcli.comparison.changes import compare
 from crackcli.comparison.compared import ComparedScene, SceneChanges, decide, most_significant
 from crackcli.comparison.dates import interval_of
 from crackcli.comparison.evidence.samples import Alignment
+from crackcli.comparison.gauges import COLUMNS as GAUGE_COLUMNS
+from crackcli.comparison.gauges import find_gauges, read_gauges
 from crackcli.comparison.lineage import find_tracks
 from crackcli.comparison.outputs import geopackage
 from crackcli.comparison.outputs.columns import COLUMNS
 from crackcli.comparison.outputs.conditions import alarms
+from crackcli.comparison.outputs.gauge_chart import draw_gauges
 from crackcli.comparison.outputs.pictures import write_pictures
 from crackcli.comparison.pairing import ScenePair, pair_scenes
 from crackcli.errors import InputError, UsageError
@@ -206,6 +209,8 @@ def write_comparison(task: CompareTask, progress: Progress = ignore) -> Comparis
             paths.append(work / name)
         pictured = [scene.pictured() for scene in compared]
         paths += write_pictures(work, every, summary.most_significant, pictured)
+        if task.gauges is not None:
+            paths += write_gauges(work, task, by_step)
         facts = {
             "crackcli_version": __version__,
             "before": task.before,
@@ -251,6 +256,22 @@ def write_files(
         ((scene.after.scene, scene.lines, own) for scene, own in zip(compared, rows, strict=True)),
     )
     return [table, *collections.paths, layer]
+
+
+def write_gauges(
+    work: Path, task: CompareTask, by_step: Sequence[Sequence[ComparedScene]]
+) -> list[Path]:
+    """Write the readings of the gauges of a task into the folder ``work``, as a table and a chart;
+    return their paths."""
+    assert task.gauges is not None
+    rows = read_gauges(find_gauges(task.gauges, by_step[0]), by_step, task.dates)
+    paths = [work / "gauges.csv"]
+    write_csv(paths[0], GAUGE_COLUMNS, rows)
+    chart = draw_gauges(rows)
+    if chart is not None:
+        paths.append(work / "gauges.png")
+        write_png(paths[-1], chart)
+    return paths
 
 
 def compare_scene(
