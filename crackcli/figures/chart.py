@@ -25,6 +25,12 @@ BLACK, GREY, PALE = (30, 30, 30), (130, 130, 130), (225, 225, 225)
 Colour = tuple[int, int, int]
 
 
+def rgb(colour: str) -> Colour:
+    """Return red, green and blue, 0 to 255, of ``#rrggbb``."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue
+
+
 class Canvas:
     """A white image of ``cols`` by ``rows`` to draw on."""
 

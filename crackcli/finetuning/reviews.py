@@ -16,7 +16,7 @@ import shapely
 
 from crackcli.errors import InputError
 from crackcli.files import refuse_special
-from crackcli.report.formats.geopackage_reader import read_lines, read_transforms
+from crackcli.report.formats.geopackage_reader import mm_per_px, read_lines, read_transforms
 from crackcli.report.tables.columns import DRAWN
 from crackcli.report.verdicts import UNREVIEWED, VERDICTS, WORDS
 from crackcli.scenes.frames import earlier_transform, to_pixels
@@ -117,12 +117,3 @@ def in_pixels(scene: Scene, rows: Iterable[dict[str, Any]]) -> list[ReviewedCrac
         )
         for number, (row, line) in enumerate(zip(rows, lines, strict=True))
     ]
-
-
-def mm_per_px(rows: Iterable[dict[str, Any]]) -> float | None:
-    """Return the scale of the report, from the longest of these cracks; None if it had none."""
-    known = [row for row in rows if row["length_mm"] and row["length_px"]]
-    if not known:
-        return None
-    longest = max(known, key=lambda row: row["length_px"])
-    return float(longest["length_mm"] / longest["length_px"])

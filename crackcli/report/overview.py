@@ -26,6 +26,7 @@ from crackcli.figures.chart import (
     FIXED_POINT_BITS,
     Canvas,
     Colour,
+    rgb,
     text_px,
     to_fixed_point,
     wrap_text,
@@ -353,9 +354,3 @@ def paste_framed(image: UInt8, plate: UInt8, left: int, top: int) -> None:
 def pixel_centres(points: Float64) -> NDArray[np.int32]:
     """Return points (N, 2) in OpenCV's coordinates, in which pixel centres are whole numbers."""
     return to_fixed_point(points - 0.5, scale=1)
-
-
-def rgb(colour: str) -> Colour:
-    """Return red, green, blue of ``#rrggbb``."""
-    red, green, blue = bytes.fromhex(colour[1:])
-    return red, green, blue

@@ -109,7 +109,7 @@ def scene_facts(table: SceneCracks) -> dict[str, Any]:
     }
 
 
-def digest_of(path: Path) -> str | None:
+def digest_if_there(path: Path) -> str | None:
     """Return the SHA-256 of a file; None if it is missing."""
     return sha256(path) if path.is_file() else None
 
@@ -120,5 +120,5 @@ def outdated(out: Path, record: Record, scenes: Iterable[str]) -> list[str]:
     return [
         name
         for name in scenes
-        if name in known and known[name]["mask_sha256"] != digest_of(out / name / "mask.tif")
+        if name in known and known[name]["mask_sha256"] != digest_if_there(out / name / "mask.tif")
     ]

@@ -168,10 +168,10 @@ def written_at(scene: Scene) -> float:
 
 
 def source_key(scene: Scene) -> str:
-    """Return what is the same for two scans of one photograph: all of its record but its name and
-    place; the name of the scene if there is no record."""
+    """Return what is the same for two scans of one photograph: all of its record but its name,
+    place and notes; the name of the scene if there is no record."""
     source = scene.record.subset(["source"]).get("source") or {}
-    known = {name: value for name, value in source.items() if name not in ("file", "path")}
+    known = {name: value for name, value in source.items() if name not in ("file", "path", "notes")}
     return repr(sorted(known.items())) if "sha256" in known else scene.name
 
 

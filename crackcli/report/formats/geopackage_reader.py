@@ -191,6 +191,13 @@ def read_transforms(path: Path) -> dict[str, Affine]:
         return {}
 
 
+def mm_per_px(rows: Iterable[Row]) -> float | None:
+    """Return the scale of a report by the longest of its rows; None if it had none."""
+    known = [row for row in rows if row.get("length_mm") and row.get("length_px")]
+    longest = max(known, key=lambda row: row["length_px"], default=None)
+    return None if longest is None else float(longest["length_mm"] / longest["length_px"])
+
+
 def read_report_ids(path: Path) -> set[str]:
     """Return the `report_id` of each report in a GeoPackage; none for those of earlier versions."""
     try:

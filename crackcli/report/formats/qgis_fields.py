@@ -5,8 +5,9 @@ from xml.etree import ElementTree
 
 from crackcli.report.tables.labels import label_of
 from crackcli.report.tables.severity_columns import SeverityProfiles
+from crackcli.report.verdicts import ACCEPTED, REJECTED, UNREVIEWED
 
-REVIEWS = ("unreviewed", "accepted", "rejected")  # the words that crackcli learn understands
+REVIEWS = (UNREVIEWED, ACCEPTED, REJECTED)
 
 Element = ElementTree.Element
 

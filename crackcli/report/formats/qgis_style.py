@@ -10,12 +10,13 @@ classes of detection limits are rules that are switched off. Fields have labels 
 from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree
 
+from crackcli.rasters.writing.raster_style import DOCTYPE
 from crackcli.report.formats.qgis_fields import field_elements
 from crackcli.report.severity import POSSIBLY, SeverityProfile
 from crackcli.report.tables.limit_columns import EXCLUDED
 from crackcli.report.tables.severity_columns import SeverityProfiles
 
-VERSION = "3.28.0-Firenze"  # oldest QGIS that reads this form; later ones do too
+VERSION = "3.28.0-Firenze"  # that wrote this form; 3.22 and later ones read it
 COLOURS = ("#4575b4", "#91bfdb", "#fee090", "#fc8d59", "#d73027", "#7a0177")
 GREY = "#8c8c8c"
 DARK = "#303030"
@@ -26,7 +27,6 @@ OPACITIES = {"fill": 0.55, "wash": 0.25, "hatch": 0.8}
 DECIMALS = {"mm": 2, "px": 1}  # of a width in a label
 BEYOND = 1e9  # upper limit of the last class
 NORMAL_WEIGHT = "50"  # of a font; a missing weight is read as 0, hairlines
-DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 
 Element = ElementTree.Element
 

@@ -16,9 +16,16 @@ from affine import Affine
 
 from crackcli.outputs import Record
 from crackcli.report.formats.csv import read_rows
-from crackcli.report.formats.geopackage_reader import LINES, Layer, errors_of, read_layers
-from crackcli.report.tables.columns import COLUMNS, DRAWN, UNREVIEWED, Row
+from crackcli.report.formats.geopackage_reader import (
+    LINES,
+    Layer,
+    errors_of,
+    mm_per_px,
+    read_layers,
+)
+from crackcli.report.tables.columns import COLUMNS, DRAWN, Row
 from crackcli.report.tables.severity_columns import BY_HAND
+from crackcli.report.verdicts import REJECTED, UNREVIEWED
 from crackcli.scenes.frames import apply_affine, earlier_transform, map_frame
 from crackcli.scenes.scene import Scene
 
@@ -105,7 +112,7 @@ def read_edits(path: Path, earlier: Record, scenes: Scenes) -> Edits:
             if values:
                 edits.append(placed.edit(row, shape, values, drawn=drawn))
     edits += [
-        placed.edit(row, shape, {REVIEW: "rejected", NOTE: DELETED})
+        placed.edit(row, shape, {REVIEW: REJECTED, NOTE: DELETED})
         for layer in layers
         if layer.kind == AREAS
         for row, shape in zip(layer.rows, layer.shapes, strict=True)
@@ -185,7 +192,7 @@ class Placing:
             if frame.space == "map":
                 found[name] = ~frame.transform
             elif name not in stored:
-                found[name] = ~earlier_transform(scene, mm_per_px(layers, name))
+                found[name] = ~earlier_transform(scene, mm_per_px(rows_of(layers, name)))
         return cls(found, {name: (scene.rows, scene.cols) for name, scene in scenes.items()})
 
     def edit(self, row: Row, shape: shapely.Geometry, values: Row, *, drawn: bool = False) -> Edit:
@@ -206,13 +213,6 @@ class Placing:
             if len(self.sizes) == 1 or (0 <= col <= cols and 0 <= row <= rows):
                 found.append(name)
         return found[0] if len(found) == 1 else ""
-
-
-def mm_per_px(layers: Sequence[Layer], scene: str) -> float | None:
-    """Return the scale of a scene by the longest of its rows; None if it had none."""
-    known = [row for row in rows_of(layers, scene) if row.get("length_mm") and row.get("length_px")]
-    longest = max(known, key=lambda row: row["length_px"], default=None)
-    return None if longest is None else float(longest["length_mm"] / longest["length_px"])
 
 
 def rows_of(layers: Sequence[Layer], scene: str) -> Iterator[Row]:

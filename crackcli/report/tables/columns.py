@@ -8,7 +8,6 @@ Row = dict[str, Any]  # values by column; None is unknown
 GEOPACKAGE = "cracks.gpkg"
 EDGES = "edges"  # the transfer function was estimated at the edges of cracks
 MEASURED = "measured"  # on the photograph
-UNREVIEWED = "unreviewed"  # the word in ``review`` of a crack that nobody looked at
 DRAWN = "drawn"  # the word in ``width_method`` of a line that a person drew
 MASK_ONLY = "mask only"  # photograph not available: widths of the mask, no detection limits
 COLUMNS: dict[str, type] = {

@@ -29,7 +29,6 @@ from crackcli.report.tables.columns import (
     MASK_ONLY,
     MEASURED,
     SCENE_COLUMNS,
-    UNREVIEWED,
     Row,
     rounded,
 )
@@ -43,7 +42,7 @@ from crackcli.report.tables.severity_columns import (
     scene_grades,
     unc_in_mm,
 )
-from crackcli.report.verdicts import REJECTED, verdict_of
+from crackcli.report.verdicts import REJECTED, UNREVIEWED, verdict_of
 from crackcli.scenes.frames import Geometries, exchange_frame, map_frame
 from crackcli.scenes.scale import Scale, in_mm, in_mm2
 from crackcli.scenes.scene import Scene
