@@ -28,7 +28,7 @@ def test_the_default_method_explains_nothing_and_the_error_names_one_that_does(a
     )
 
 
-@pytest.mark.parametrize("given", [{"method": "unet"}, {"model": Path("mine.onnx")}])
+@pytest.mark.parametrize("given", [{"method": "unet"}, {"model": Path(__file__)}])
 @pytest.mark.parametrize(("asked", "words"), EXPLAINING)
 def test_with_a_direct_method_that_was_chosen_they_can_only_be_left_out(
     monkeypatch, given, asked, words
