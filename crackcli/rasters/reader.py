@@ -119,9 +119,10 @@ class Pixels:
 
 
 def inspect(path: Path, bands: tuple[int, ...] = (), page: int | None = None) -> RasterInfo:
-    """Return the size, place and content of the raster ``path``, after reading all its pixels once.
+    """Return the size, place and content of the raster ``path``, after reading its pixels once: all
+    of them if it declares nodata or may have a flat border.
 
-    Raises `InputError` if it cannot be scanned: see `inspect_header`, or damaged.
+    Raises `InputError` if it cannot be scanned: see `inspect_header`, or damaged where it was read.
     """
     info = inspect_header(path, bands, page)
     found = validity_of(info)

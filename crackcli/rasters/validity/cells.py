@@ -4,6 +4,7 @@ A cell is flat if its pixels are as alike as those of an area of one colour that
 almost black or white ones may differ by some levels, others by one.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -74,6 +75,13 @@ class Cells:
                 valid = np.pad(valid, [(0, more[0]), (0, more[1])], "edge")
             missing = np.where(valid, np.uint8(0), np.uint8(self.whole))
             self.missing[place] = cv2.resize(missing, size, interpolation=cv2.INTER_AREA)
+
+    def corners(self) -> Iterator[Window]:
+        """Yield the windows of the four cells at the corners, the upper ones first."""
+        for row in (0, len(self.flat) - 1):
+            for col in (0, self.flat.shape[1] - 1):
+                cell = Window(row * self.side, col * self.side, self.side, self.side)
+                yield cell.clipped(*self.shape)
 
     def window(self, flags: Bools, window: Window) -> Bools:
         """Return the flags (R, C) of cells for each pixel of a window inside the raster."""

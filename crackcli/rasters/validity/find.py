@@ -5,8 +5,9 @@
   although the darkest parts of cracks are black. Nodata is `THICK_PX` thick, where all that lies
   outside the raster counts as nodata, and what is near such parts.
 
-The raster is read once in windows of its own blocks; what is kept has a few bytes per cell. The
-result does not depend on the windows in which it is used later.
+The raster is read once in windows of its own blocks, unless nothing can be found: a border without
+declared nodata reaches a corner. What is kept has a few bytes per cell. The result does not depend
+on the windows in which it is used later.
 """
 
 from collections.abc import Iterator
@@ -87,6 +88,8 @@ def find_validity(raster: StoredPixels, *, by_value: bool) -> Validity | None:
     ``by_value`` is True if a declared value of the pixels means nodata.
     """
     cells = Cells.of_shape(raster.shape)
+    if not may_differ(raster, cells):
+        return None
     for window in windows(raster, cells.side):
         cells.add(window, *raster.read_stored(window))
     pixels, notes = raster.shape[0] * raster.shape[1], []
@@ -111,6 +114,17 @@ def find_validity(raster: StoredPixels, *, by_value: bool) -> Validity | None:
             f"its flat {colours} border, {percent(border.count() / pixels)} of it, is nodata"
         )
     return Validity(border, nodata, cells.side, tuple(notes)) if notes else None
+
+
+def may_differ(raster: StoredPixels, cells: Cells) -> bool:
+    """Return False if all pixels are valid by the file and no corner is flat, so that there is no
+    border; ``cells`` are filled there."""
+    for corner in cells.corners():
+        rgb, valid = raster.read_stored(corner)
+        cells.add(corner, rgb, valid)
+        if valid is not None or cells.flat.any():
+            return True
+    return False
 
 
 def windows(raster: StoredPixels, side: int) -> Iterator[Window]:

@@ -152,6 +152,30 @@ def test_what_is_no_border_stays_a_colour(tmp_path, draw, suffix):
     assert not info.masked
 
 
+@pytest.mark.parametrize(
+    "box",
+    [None, (0, 0, 60, 60), (SIDE - 50, SIDE - 70, 51, 70)],
+    ids=["no border", "upper left", "lower right"],
+)
+def test_pixels_are_read_only_if_a_corner_is_flat(tmp_path, monkeypatch, box):
+    image = wall(SIDE + 1, SIDE)  # rows that are no multiple of a cell
+    if box is not None:
+        row, col, rows, cols = box
+        image[row : row + rows, col : col + cols] = 0
+    path = write(tmp_path / "wall.tif", image, tiled=True, blockxsize=128, blockysize=128)
+    read, read_piece = [], Raster.read_piece
+
+    def counted(raster, piece, *pixels):
+        read.append(piece.rows * piece.cols)
+        read_piece(raster, piece, *pixels)
+
+    monkeypatch.setattr(Raster, "read_piece", counted)
+    info = inspect(path)
+
+    assert (info.validity is not None) == (box is not None)
+    assert (sum(read) <= 4 * 16) == (box is None)  # four cells of 4 x 4 px
+
+
 def test_a_photograph_of_one_colour_stays_valid(tmp_path):
     assert valid_of(write(tmp_path / "wall.png", np.full((SIDE, SIDE, 3), 128, np.uint8))).all()
 
