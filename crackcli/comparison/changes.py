@@ -148,7 +148,7 @@ class Pair:
             one: Difference | None = getattr(stretch, name)
             if measured and one is not None:
                 differences[name] = one
-            elif change.comparable or name == "area":  # of whole cracks, by their masks
+            elif name == "area" or (change.comparable and not self.photographed):  # by the masks
                 value = getattr(change.after, name) - getattr(was, name)
                 differences[name] = Difference(value, None)
         change = replace(

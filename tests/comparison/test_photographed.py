@@ -105,3 +105,28 @@ def test_a_crack_below_the_detection_limit_of_the_other_photograph_is_hidden(tmp
     assert (scene.new, scene.hidden) == (0, 1)
     assert row["hidden_by"] in ("not assessable", "below the detection limit")
     assert row["d_length_px"] == ""
+
+
+def test_without_a_common_stretch_widths_are_not_compared(tmp_path):
+    """Of the earlier crack only a bit was found; whole cracks would differ in width without a
+    change."""
+    folders = []
+    for name, end in (("before", 33.0), ("after", 180.0)):
+        mask, out = polyline(SHAPE, [(20.0, 31.3), (end, 31.3)], 6), tmp_path / name / "out"
+        opening = polyline(SHAPE, [(20.0, 31.3), (180.0, 31.3)], 4)
+        noise = np.random.default_rng(3).normal(0, 2, SHAPE)
+        image = cv2.GaussianBlur(160.0 - 110 * opening, (0, 0), 1.0) + noise
+        out.mkdir(parents=True)
+        photographed(out, "wall", mask, np.rint(image).astype(np.uint8))
+        write_report(ReportTask(out, joint_likelihood=1))
+        folders.append(out)
+
+    write_comparison(CompareTask(*folders, tmp_path / "changes", same_grid=True))
+
+    (row,) = read_rows(tmp_path / "changes" / "changes.csv")
+    assert (row["common_length_px"], row["d_width_mean_px"], row["d_width_max_px"]) == (
+        "0.0",
+        "",
+        "",
+    )
+    assert float(row["d_length_px"]) > 100
