@@ -39,6 +39,14 @@ class Correlations:
     near: Float64
     far: Float64
 
+    def telling(self) -> "Correlations":
+        """Return the blocks that are clearly found anywhere, or all if those are few: others were
+        painted over, or have no texture."""
+        clear = np.maximum(self.here, self.elsewhere) > CLEARLY_ALIKE
+        if clear.sum() < MIN_BLOCKS:
+            return self
+        return Correlations(*(getattr(self, name)[clear] for name in self.__dataclass_fields__))
+
     @property
     def alike(self) -> bool:
         """True if most blocks, of more than a few, show the same in both photographs: clearly so
@@ -93,7 +101,8 @@ def correlate_blocks(before: Level, after: Level, mapping: Mapping) -> Correlati
             elsewhere.append(fitted_correlation(a[block], b, (int(best[0]), int(best[1]))))
             far.append((best[1] - col, best[0] - row))
     shifts = (np.array(each, float).reshape(-1, 2) * before.px for each in (near, far))
-    return Correlations(np.array(here), np.array(elsewhere), *shifts)
+    found = Correlations(np.array(here), np.array(elsewhere), *shifts)
+    return found.telling() if len(here) else found
 
 
 def fitted_correlation(block: Float32, image: Float32, place: tuple[int, int]) -> float:
