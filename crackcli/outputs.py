@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -134,11 +134,21 @@ def publish(
                 replace_durably(work / name, path)
             else:
                 path.unlink(missing_ok=True)
+                remove_empty(path.parent, folder)
     now = {name: [one] for name, one in files.items()}
     now |= {name: earlier.files[name] for name in left if name in earlier.files}
     record = {**facts, "complete": True, "files": now}
     write_json(earlier.path, record)
     return kept
+
+
+def remove_empty(folder: Path, out: Path) -> None:
+    """Remove a folder inside ``out`` that a file was removed from, and those that hold only it, if
+    they are empty now."""
+    with suppress(OSError):  # not empty, or removed already
+        while folder != out:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def keep_aside(path: Path) -> Path:

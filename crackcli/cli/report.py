@@ -20,6 +20,18 @@ MoreFormats = Annotated[
         show_default=False,
     ),
 ]
+Html = Annotated[
+    bool,
+    typer.Option(
+        "--html", help="Write report/index.html too: photographs and cracks in a browser."
+    ),
+]
+HtmlMaxMp = Annotated[
+    float,
+    typer.Option(
+        "--html-max-mp", min=1, help="Show larger photographs at reduced size, in megapixels."
+    ),
+]
 COLLECT = 100_000  # objects between garbage collections: a report makes millions, none in cycles
 
 
@@ -36,6 +48,8 @@ def report(
     campaign_id: options.CampaignId = None,
     photographs: options.PhotographsFolder = None,
     more_formats: MoreFormats = None,
+    html: Html = False,
+    html_max_mp: HtmlMaxMp = 1000.0,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     as_json: options.AsJson = False,
@@ -45,6 +59,9 @@ def report(
     Each scene also gets overview.png: the photograph with its cracks coloured by width.
 
     Open cracks.qgs in QGIS: it shows the photographs with their masks and cracks.
+
+    --html writes report/index.html, which any browser opens from the folder, without a network: the
+    photographs with their cracks to zoom into, a table, and a panel for each crack.
 
     Lengths and widths are in pixels. They are also in millimetres if the size of a pixel is known:
     from the map of the raster, from the scan (--marker-mm, --distance-m) or from --gsd-mm. Each
@@ -65,6 +82,7 @@ def report(
         crackcli report out --gsd-mm 0.5 --min-length-px 50
         crackcli report out --asset-id "pier 3" --campaign-id 2026
         crackcli report out --format xlsx
+        crackcli report out --html
         crackcli report out --severity en1992-xc3 --severity burland
     """
     from crackcli.report import ReportTask, write_report
@@ -85,6 +103,8 @@ def report(
         campaign_id=campaign_id,
         photographs=photographs,
         formats=(*FORMATS, *dict.fromkeys(more_formats or ())),
+        html=html,
+        html_max_mp=html_max_mp,
     )
     gc.set_threshold(COLLECT)
     with show_progress("report", quiet=quiet) as report_progress:
@@ -96,6 +116,8 @@ def report(
         for path in summary.paths:
             typer.echo(path)
     if not quiet:
+        if html:
+            tell(f"page to look at: {out / 'report' / 'index.html'}")
         tell(f"pictures to look at: {out / '*' / 'overview.png'}")
         tell(summary.statement)
         for line in summary.table():

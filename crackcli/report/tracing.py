@@ -61,6 +61,8 @@ class ReportTask:
     campaign_id: str | None = None  # name of the survey
     photographs: Path | None = None  # folder of the photographs, if they or ``out`` were moved
     formats: tuple[str, ...] = tuple(FORMATS)
+    html: bool = False  # write report/index.html too
+    html_max_mp: float = 1000.0  # megapixels of a photograph on it, at most
 
     def __post_init__(self) -> None:
         if self.tone is not None and self.tone not in TONE_CURVES:

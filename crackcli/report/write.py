@@ -25,6 +25,7 @@ from crackcli.registry import FORMATS, MORE_FORMATS, load
 from crackcli.report.formats.geojson import STEMS, SUFFIXES
 from crackcli.report.formats.qgis_project import NAME as PROJECT
 from crackcli.report.formats.qgis_project import write_project
+from crackcli.report.html.pages import PAGE, check_free, write_pages
 from crackcli.report.overview import write_overview
 from crackcli.report.people.work import WorkOfPeople
 from crackcli.report.record import facts_of, read_record, report_id, with_earlier_scale
@@ -61,6 +62,8 @@ def write_report(task: ReportTask, progress: Progress = ignore) -> ReportSummary
     profiles = find_profiles(task.severity)
     for one in task.formats:
         write_format(one)  # a missing package is an error now, not after the work
+    if task.html:
+        check_free(task.out)
     folders = finished_folders(task.out)
     with lock_folder(task.out), temporary_folder() as waiting:
         settle(task.out / GEOPACKAGE)  # fails before the work, not after it
@@ -204,6 +207,11 @@ def write_files(
             else:
                 paths.append(project)
         write_overviews(spool, work)
+        if task.html:
+            pages = part(progress, 0.5, 1)
+            paths.append(write_pages(work, spool, profiles, task.html_max_mp, pages))
+        elif PAGE in earlier.files:
+            log.info("%s: removed with the earlier report; add --html for a new one", PAGE)
         people.check_unchanged()
         facts = facts_of(task, name, spool, people.unplaced)
         publish(work, earlier, facts, RETIRED, left)
