@@ -40,11 +40,17 @@ function niceStep(value) {
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999);
 }
 
-/** Return a histogram of widths; bars have the colour of the class at their middle. */
+/** Return the width up to which a histogram of sorted widths goes: the widest, unless a few that are
+ * much wider would leave no room for the others. */
+function lastBar(sorted) {
+  const most = sorted[Math.floor(0.98 * (sorted.length - 1))] || 1;
+  return sorted.at(-1) > 3 * most ? most : sorted.at(-1) || 1;
+}
+
+/** Return a histogram of widths, the last bar of which is also of those that are wider; bars have the colour of the class at their middle. */
 function widthHistogram(widths, unit, colourAt) {
   const sorted = [...widths].sort((a, b) => a - b);
-  // The widest few would leave no room for the others: the last bar is theirs too.
-  const last = sorted[Math.floor(0.98 * (sorted.length - 1))] || 1;
+  const last = lastBar(sorted);
   const step = niceStep(last / 16);
   const bars = Array(Math.max(1, Math.ceil(last / step + 1e-9))).fill(0);
   for (const width of sorted) bars[Math.min(bars.length - 1, Math.floor(width / step))]++;
@@ -52,9 +58,11 @@ function widthHistogram(widths, unit, colourAt) {
   return chart(text("histogram"), [0, bars.length * step], [0, most], unit, (x, y) =>
     bars.map((count, at) => {
       const middle = (at + 0.5) * step;
+      const isLast = at === bars.length - 1;
+      const range = `${number(at * step)}${isLast ? "+" : `–${number((at + 1) * step)}`}`;
       const bar = shape("rect", { x: x(at * step) + 0.5, width: x(step) - x(0) - 1,
         y: y(count), height: y(0) - y(count), fill: colourAt(middle) });
-      bar.append(shape("title", {}, `${number(at * step)}–${number((at + 1) * step)} ${unit}: ${count}`));
+      bar.append(shape("title", {}, `${range} ${unit}: ${count}`));
       return bar;
     }));
 }

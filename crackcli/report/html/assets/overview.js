@@ -11,7 +11,7 @@ class Overview {
       element("p", { className: "statement", textContent: store.statement }),
       this.totals(store, cracks, widths),
       element("div", { className: "charts" },
-        widths.length ? this.figure(text("histogram"), text("histogram_note", store.unit),
+        widths.length ? this.figure(text("histogram"), this.histogramNote(store, widths),
           widthHistogram(widths, store.unit, (width) => colourOfWidth(store, width))) : null,
         cracks.length ? this.figure(text("rose"), text("rose_note"), rose(
           cracks.map((crack) => [crack.direction, crack.length]), text("rose"))) : null),
@@ -41,6 +41,11 @@ class Overview {
   figure(title, note, drawn) {
     return element("figure", {}, element("h2", { textContent: title }), drawn,
       element("figcaption", { textContent: note }));
+  }
+
+  histogramNote(store, widths) {
+    const sorted = [...widths].sort((a, b) => a - b);
+    return text(lastBar(sorted) < sorted.at(-1) ? "histogram_cut" : "histogram_note", store.unit);
   }
 
   worst(store, onChoose) {

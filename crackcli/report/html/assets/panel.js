@@ -118,7 +118,8 @@ class Panel {
     const unit = scene.gsd_mm ? "mm" : "px";
     return [
       profileChart(profile, scene.gsd_mm ?? 1, unit),
-      element("p", { className: "note", textContent: text("profile_note") }),
+      element("p", { className: "note",
+        textContent: text(profile[2].some((sigma) => sigma) ? "profile_note" : "profile_of_mask") }),
     ];
   }
 

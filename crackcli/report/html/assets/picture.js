@@ -5,6 +5,7 @@ const TILE_PX = 512;
 const LINE_PX = 2.2, CASING_PX = 5, CHOSEN_PX = 10;
 const REACH_PX = 9; // how far from a line a click still means it
 const BAR_PX = 140; // longest scale bar
+const CLOSE = 0.75, FAINT = 0.5; // from this scale on, the crack shows through its line
 const DASHES = { joint: [8, 6], rejected: [2, 5], possibly: [12, 4] };
 
 class Picture {
@@ -140,6 +141,7 @@ class Picture {
     if (this.layers.areas) this.drawAreas(context, place.scale);
     const view = [-place.x, -place.y, clientWidth - place.x, clientHeight - place.y]
       .map((value) => value / place.scale);
+    context.globalAlpha = place.scale > CLOSE ? FAINT : 1;
     const visible = this.order.filter((line) => this.isShown(line) && line.meets(view));
     for (const line of visible) line.stroke(context, CASING_PX, place.scale, "#ffffffd0");
     for (const line of visible) {
@@ -147,11 +149,12 @@ class Picture {
     }
     for (const crack of [this.pointed, this.chosen]) {
       const line = crack && this.lines.find((one) => one.crack === crack);
-      if (!line) continue;
+      if (!line || !this.isShown(line)) continue;
       line.stroke(context, CHOSEN_PX, place.scale, "#111111");
       line.stroke(context, CHOSEN_PX - 3, place.scale, "#ffffff");
       line.stroke(context, LINE_PX + 1, place.scale, this.store.colourOf(crack), line.dashes());
     }
+    context.globalAlpha = 1;
     this.drawBar(place.scale);
   }
 
