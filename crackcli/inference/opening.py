@@ -31,12 +31,12 @@ def open_scorer(options: ModelOptions | None = None) -> StripScorer:
     model file does not fit them.
     """
     options = options or ModelOptions()
-    require_model("--model", options.model)
     check_choice("--look-in", PRESCREENS, options.look_in)
     if options.look_in != "half" and not options.look:
         raise UsageError(f"--look-in {options.look_in} needs --look; try --look {INT8_THRESHOLD:g}")
     if options.look_in == "int8" and options.model not in (None, SHIPPED):
         raise UsageError("--look-in int8 needs the shipped model; leave --model or --look-in out")
+    require_model("--model", options.model)
     engine = open_engine(
         options.model,
         options.method,
