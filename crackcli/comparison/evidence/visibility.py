@@ -13,6 +13,7 @@ places without a crack it was less.
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 import shapely
@@ -62,13 +63,18 @@ class Visibility:
         """Whether the report has detection limits."""
         return len(self.areas) > 0
 
+    @cached_property
+    def tree(self) -> shapely.STRtree:
+        """Index of the areas."""
+        return shapely.STRtree(self.areas)
+
     def limit_at(self, points: Float64) -> Float64:
         """Return the detection limit (N,) at points (N, 2); inf where there is none, nan where the
         report has none at all."""
         if not self.known:
             return np.full(len(points), np.nan)
         found = np.full(len(points), np.inf)
-        index, area = shapely.STRtree(self.areas).query(shapely.points(points), "intersects")
+        index, area = self.tree.query(shapely.points(points), "intersects")
         limits = np.nan_to_num(self.limits_px[area], nan=np.inf)
         found[index] = limits
         return found

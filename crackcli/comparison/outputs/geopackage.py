@@ -4,14 +4,18 @@ The columns are those of changes.csv. Scenes in another CRS than the first go to
 so on, as in a report.
 """
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from crackcli.comparison.outputs.columns import COLUMNS
-from crackcli.errors import OutputError
-from crackcli.files import atomic_write, temporary_folder
-from crackcli.report.formats.geopackage import LAYER_ERRORS, append, arrays, insert_styles
+from crackcli.report.formats.geopackage import (
+    Numbers,
+    append,
+    arrays,
+    growing,
+    insert_styles,
+    layer_suffix,
+)
 from crackcli.report.formats.qgis_style import rules_style
 from crackcli.report.tables.columns import Row
 from crackcli.scenes.frames import Geometries, map_frame
@@ -35,24 +39,14 @@ ELSE "kind" || coalesce(' ' || format_number("d_width_max_px", 1) || ' px', '') 
 def write(path: Path, scenes: Iterable[tuple[Scene, Geometries, list[Row]]]) -> None:
     """Write the changes of scenes: for each its later photograph, and the changes as lines in px
     of that and as rows."""
-    numbers: dict[tuple[str | None, str], int] = {}
-    with temporary_folder() as local:  # SQLite locks files, which network drives may not support
-        grown = local / path.name
-        try:
-            for scene, lines, rows in scenes:
-                frame = map_frame(scene)
-                number = numbers.setdefault((frame.crs_wkt, frame.space), len(numbers) + 1)
-                layer = LAYER if number == 1 else f"{LAYER}_{number}"
-                flat = [{name: as_text(value) for name, value in row.items()} for row in rows]
-                append(grown, layer, "MultiLineString", frame, lines, arrays(flat, COLUMNS))
-            insert_styles(grown, lambda *_: (LAYER, style()))
-        except LAYER_ERRORS as error:
-            raise OutputError(
-                f"{local}: cannot be written ({error}); free space there, or set TMPDIR to "
-                "another folder"
-            ) from error
-        with atomic_write(path) as aside:
-            shutil.copyfile(grown, aside)
+    numbers: Numbers = {}
+    with growing(path) as grown:
+        for scene, lines, rows in scenes:
+            frame = map_frame(scene)
+            flat = [{name: as_text(value) for name, value in row.items()} for row in rows]
+            layer = LAYER + layer_suffix(frame, numbers)
+            append(grown, layer, "MultiLineString", frame, lines, arrays(flat, COLUMNS))
+        insert_styles(grown, lambda *_: (LAYER, style()))
 
 
 def as_text(value: object) -> object:

@@ -6,7 +6,7 @@ import numpy as np
 
 from crackcli.arrays import UInt8
 from crackcli.comparison.outputs.geopackage import KINDS
-from crackcli.figures.chart import GREY, PALE, Axes, Canvas, Colour, round_ticks, text_px
+from crackcli.figures.chart import GREY, PALE, Axes, Canvas, rgb, round_ticks, text_px
 from crackcli.report.tables.columns import Row
 
 MOST = 24  # cracks, those whose change is the most certain
@@ -54,9 +54,3 @@ def draw_growth(rows: Sequence[Row]) -> UInt8 | None:
         y = axes.place([0], [place])[0, 1]
         canvas.text((left - 8, y), str(row["change_id"]), align=1)
     return canvas.image()
-
-
-def rgb(colour: str) -> Colour:
-    """Return a colour as #rrggbb as red, green and blue, 0 to 255."""
-    red, green, blue = bytes.fromhex(colour[1:])
-    return red, green, blue

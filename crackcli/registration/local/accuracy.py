@@ -6,6 +6,7 @@ A residual contains the error of the match itself, so sigma is rather too large 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -33,6 +34,11 @@ class Residuals:
     squares: Float64
     reach_px: float
 
+    @cached_property
+    def tree(self) -> KDTree:
+        """Index of the points."""
+        return KDTree(self.points)
+
     def sigma(self, points: Float64) -> Float64:
         """Return sigma per axis (N,) at points (N, 2); nan without matches near."""
         found = np.full(len(points), np.nan)
@@ -40,7 +46,7 @@ class Residuals:
         count = min(NEIGHBOURS, len(self.points))
         if not known.any() or count < LEAST_NEAR:
             return found
-        near = KDTree(self.points).query(points[known], k=count)
+        near = self.tree.query(points[known], k=count)
         distance, index = np.asarray(near[0]), np.asarray(near[1])
         weight = np.exp(-((distance / self.reach_px) ** 2) / 2)
         mean = (weight * self.squares[index]).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-12)

@@ -16,7 +16,7 @@ import json
 import shutil
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -88,23 +88,31 @@ KINDS = {str: object, float: np.float64, int: np.int32, bool: np.bool_}
 def write(
     folder: Path, tables: Iterable[SceneCracks], profiles: SeverityProfiles = ()
 ) -> list[Path]:
-    """Write ``cracks.gpkg`` with the cracks and joints of all scenes; return its path.
-
-    It grows in a local temporary folder and is copied when complete: SQLite locks files, which
-    network drives do not always support.
-    """
+    """Write ``cracks.gpkg`` with the cracks and joints of all scenes; return its path."""
     path = folder / GEOPACKAGE
     numbers: Numbers = {}
+    with growing(path) as grown:
+        for table in tables:
+            frame = map_frame(table.scene)
+            append_scene(grown, table, frame, layer_suffix(frame, numbers), profiles)
+        if profiles:
+            about = arrays(profile_rows(profiles), PROFILE_COLUMNS)
+            append_table(grown, "severity_profiles", about)
+        add_styles(grown, profiles)
+    return [path]
+
+
+@contextlib.contextmanager
+def growing(path: Path) -> Iterator[Path]:
+    """Yield the path of a GeoPackage that grows in a local temporary folder, and copy it to
+    ``path`` when it is complete: SQLite locks files, which network drives do not always support.
+
+    Raises `OutputError` if it cannot be written.
+    """
     with temporary_folder() as local:
-        grown = local / GEOPACKAGE
+        grown = local / path.name
         try:
-            for table in tables:
-                frame = map_frame(table.scene)
-                append_scene(grown, table, frame, layer_suffix(frame, numbers), profiles)
-            if profiles:
-                about = arrays(profile_rows(profiles), PROFILE_COLUMNS)
-                append_table(grown, "severity_profiles", about)
-            add_styles(grown, profiles)
+            yield grown
         except LAYER_ERRORS as error:
             raise OutputError(
                 f"{local}: cannot be written ({error}); free space there, or set TMPDIR to "
@@ -112,7 +120,6 @@ def write(
             ) from error
         with atomic_write(path) as aside:
             shutil.copyfile(grown, aside)
-    return [path]
 
 
 def layer_suffix(frame: Frame, numbers: Numbers) -> str:
