@@ -21,15 +21,17 @@ from crackcli.comparison.evidence.samples import Samples
 from crackcli.comparison.evidence.stretch import NOISE_SAMPLES, PHOTOGRAPH, partners
 from crackcli.errors import InputError
 from crackcli.report.tables.columns import Row, rounded
-from crackcli.scenes.areas.polygons import AreaFile, Found, read_geojson, read_layer
+from crackcli.scenes.areas.polygons import LAYER, AreaFile, Found, Kinds, read_geometries
 from crackcli.scenes.areas.survey_areas import Placing, composed
 from crackcli.scenes.scale import Scale
 from crackcli.scenes.source import inspect_original
-from crackcli.sqlite_files import is_sqlite
 
 AUTO = "auto"
 MOST = 12  # gauges of auto
 AXES = ("col", "row")
+KINDS = Kinds(
+    "points or lines", ("POINT", "MULTIPOINT", "LINESTRING", "MULTILINESTRING", "GEOMETRY")
+)
 REACH_PX = 20.0  # from a gauge of a person to its crack
 MIN_STRETCH_PX = 10.0  # length of the stretch, at least
 REMEDY = "bring back the photograph that was scanned"
@@ -85,17 +87,19 @@ def widest_places(first: Sequence[ComparedScene]) -> list[Gauge]:
 
 
 def gauges_of_file(name: str, first: Sequence[ComparedScene]) -> list[Gauge]:
-    """Return the gauges of a GeoJSON or GeoPackage file: points on cracks, or lines across them.
+    """Return the gauges of a GeoJSON or GeoPackage file, or one layer of it: points on cracks, or
+    lines across them.
 
     Coordinates are those of the map or, without one, pixels (`crackcli.scenes.areas`).
     """
-    path = Path(name)
-    if not path.is_file():
+    if not any(Path(one).exists() for one in (name, name.partition(LAYER)[0])):
         raise InputError(f"--gauges {name}: does not exist; give a file, or auto")
-    crs_wkt, found = read_layer(path, "") if is_sqlite(path) else read_geojson(path)
+    crs_wkt, found = read_geometries(name, KINDS)
     file = AreaFile(name, crs_wkt, [])
     gauges = []
-    for number, (shape, wanted) in enumerate(found, start=1):
+    for number, (whole, wanted) in enumerate(found, start=1):
+        parts = shapely.get_parts(whole)  # QGIS may store a single point as several
+        shape = parts[0] if len(parts) == 1 else whole
         if not isinstance(shape, shapely.Point | shapely.LineString):
             raise InputError(f"{name}: geometry {number} is no point or line; give only these")
         places = list(on_cracks(file, (shape, wanted), first))

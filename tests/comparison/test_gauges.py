@@ -5,6 +5,8 @@ import json
 import cv2
 import numpy as np
 import pytest
+import shapely
+from pyogrio import raw
 from walls import crackcli, photographed, polyline
 
 from crackcli.comparison import CompareTask, write_comparison
@@ -86,6 +88,31 @@ def test_gauges_of_a_file_are_points_on_cracks_and_lines_across_them(surveys, tm
     assert [float(row["width_px"]) for row in rows] == pytest.approx([4, 4, 4, 6, 7, 8], abs=0.3)
     assert float(rows[0]["col"]) == pytest.approx(119.5, abs=2)
     assert float(rows[3]["col"]) == pytest.approx(59.5, abs=2)
+
+
+@pytest.mark.filterwarnings("ignore:'crs' was not provided")
+def test_gauges_may_be_in_a_layer_of_a_geopackage(surveys, tmp_path):
+    path = tmp_path / "gauges.gpkg"
+    for layer, shape in (
+        ("tell-tales", shapely.MultiPoint([(120.0, -98.0)])),  # y up, as in QGIS
+        ("doors", shapely.Point(9, 9)),
+        ("walls", shapely.box(0, 0, 9, 9)),
+    ):
+        raw.write(
+            *(path, shapely.to_wkb(np.array([shape])), [], []),
+            layer=layer,
+            driver="GPKG",
+            geometry_type=shape.geom_type,
+            append=path.exists(),
+            layer_options={"SRID": "-1"},
+        )
+
+    compare(surveys, tmp_path / "out", f"{path}|layername=tell-tales")
+
+    rows = read_rows(tmp_path / "out" / "gauges.csv")
+    assert [float(row["width_px"]) for row in rows] == pytest.approx([4, 4, 4], abs=0.3)
+    with pytest.raises(InputError, match=r"several layers of points or lines .doors, tell-tales."):
+        compare(surveys, tmp_path / "other", path)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -22,9 +22,20 @@ MAX_POINTS = 1_000_000  # of all polygons of a file
 LAYER = "|layername="  # between a file and a layer of it, as QGIS writes it
 WGS84 = "EPSG:4326"  # of GeoJSON that states no other
 SCENE_NAMES = ("scene", "scene_id")  # of the property that restricts a polygon to one scene
-POLYGONS = ("POLYGON", "MULTIPOLYGON", "CURVEPOLYGON", "MULTISURFACE", "GEOMETRY")
 Found = tuple[shapely.Geometry | None, str]  # a geometry, and the scene that it is for
 DAMAGED = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
+
+
+class Kinds(NamedTuple):
+    """Geometries that are wanted from a file, and the types of their layers in a GeoPackage."""
+
+    name: str
+    types: tuple[str, ...]
+
+
+POLYGONS = Kinds(
+    "polygons", ("POLYGON", "MULTIPOLYGON", "CURVEPOLYGON", "MULTISURFACE", "GEOMETRY")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +61,9 @@ def read_area_file(source: str) -> AreaFile:
 
     Raises `InputError` if it cannot be read or contains anything but valid polygons.
     """
-    name, _, layer = source.partition(LAYER) if not Path(source).exists() else (source, "", "")
-    path = Path(name)
-    try:
-        kind = kind_of(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name") from error
-    if kind != "file":
-        raise InputError(f"{path}: is a {kind}; give a GeoJSON or GeoPackage file with polygons")
-    crs_wkt, found = read_layer(path, layer) if is_sqlite(path) else read_geojson(path)
+    crs_wkt, found = read_geometries(source, POLYGONS)
     areas = [
-        AreaPolygon(checked(path, number, one), scene)
+        AreaPolygon(checked(source, number, one), scene)
         for number, (one, scene) in enumerate(found, start=1)
         if one is not None and not shapely.is_empty(one)
     ]
@@ -73,9 +76,28 @@ def read_area_file(source: str) -> AreaFile:
     return AreaFile(source, crs_wkt, areas)
 
 
-def checked(path: Path, number: int, found: shapely.Geometry) -> shapely.Geometry:
+def read_geometries(source: str, kinds: Kinds) -> tuple[str | None, list[Found]]:
+    """Return the CRS of a GeoJSON file, or of a GeoPackage or one layer of it, if it states one,
+    and its geometries with their scenes.
+
+    ``kinds`` says which layers of a GeoPackage are meant. Raises `InputError` if it cannot be read.
+    """
+    name, _, layer = source.partition(LAYER) if not Path(source).exists() else (source, "", "")
+    path = Path(name)
+    try:
+        kind = kind_of(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name") from error
+    if kind != "file":
+        raise InputError(
+            f"{path}: is a {kind}; give a GeoJSON or GeoPackage file with {kinds.name}"
+        )
+    return read_layer(path, layer, kinds) if is_sqlite(path) else read_geojson(path)
+
+
+def checked(source: str, number: int, found: shapely.Geometry) -> shapely.Geometry:
     """Return a geometry in two dimensions; raises `InputError` if it is no valid polygon."""
-    where = f"{path}: geometry {number}"
+    where = f"{source}: geometry {number}"
     if not isinstance(found, shapely.Polygon | shapely.MultiPolygon):
         raise InputError(f"{where} is a {type(found).__name__}; give polygons only")
     flat = shapely.force_2d(found)
@@ -137,20 +159,20 @@ def scene_of(values: dict[str, Any]) -> str:
     return next((str(values[name]) for name in SCENE_NAMES if values.get(name)), "")
 
 
-def read_layer(path: Path, layer: str) -> tuple[str | None, list[Found]]:
-    """Return the CRS of a layer of polygons, and its geometries with their scenes; of the only one
-    if none is named."""
+def read_layer(path: Path, layer: str, kinds: Kinds) -> tuple[str | None, list[Found]]:
+    """Return the CRS of a layer of these ``kinds``, and its geometries with their scenes; of the
+    only one if none is named."""
     try:
         with reading(path) as file:
             known = file.execute(
                 "SELECT table_name, column_name, srs_id, geometry_type_name "
                 "FROM gpkg_geometry_columns ORDER BY table_name"
             ).fetchall()
-            layers = {row[0]: row for row in known if str(row[3]).upper() in POLYGONS}
+            layers = {row[0]: row for row in known if str(row[3]).upper() in kinds.types}
             if layer:
                 layers = {name: row for name, row in layers.items() if name == layer}
             if len(layers) != 1:
-                raise InputError(layers_text(path, layer, list(layers)))
+                raise InputError(layers_text(path, layer, list(layers), kinds.name))
             ((table, geometry, srs_id, _),) = layers.values()
             rows = file.execute(f"SELECT * FROM {quoted(table)}")
             columns = [name for name, *_ in rows.description]
@@ -182,13 +204,13 @@ def read_layer(path: Path, layer: str) -> tuple[str | None, list[Found]]:
     return str(crs[0]), found
 
 
-def layers_text(path: Path, layer: str, names: list[str]) -> str:
-    """Return the error for a GeoPackage without the one layer of polygons that is needed."""
+def layers_text(path: Path, layer: str, names: list[str], wanted: str) -> str:
+    """Return the error for a GeoPackage without the one layer that is ``wanted``."""
     if layer:
-        return f"{path}: has no layer of polygons named {layer}; check the name"
+        return f"{path}: has no layer of {wanted} named {layer}; check the name"
     if not names:
-        return f"{path}: has no layer of polygons; draw the areas as polygons"
+        return f"{path}: has no layer of {wanted}; give a file with one"
     return (
-        f"{path}: has several layers of polygons ({', '.join(names)}); name one: "
+        f"{path}: has several layers of {wanted} ({', '.join(names)}); name one: "
         f"{path}{LAYER}{names[0]}"
     )
