@@ -27,16 +27,22 @@ def find_tracks(steps: Sequence[Sequence[Scene]]) -> dict[str, Track]:
     with the next, in order of time."""
     tracks: dict[str, Track] = {}
     known: dict[tuple[str, str], str] = {}  # track of each crack of the last campaign
+    used: set[str] = set()
     for step in steps:
         ongoing: dict[tuple[str, str], str] = {}
         taken: set[str] = set()
+        lengths = {before.scene.name: lengths_of(before) for before, _, _ in step}
         for before, after, change in by_length(step):
             earlier, later = before.scene.name, after.scene.name
-            sources = [known.get((earlier, name)) for name in by_size(before, change)]
+            longest_first = sorted(
+                change.ids_before, key=lengths[earlier].__getitem__, reverse=True
+            )
+            sources = [known.get((earlier, name)) for name in by_size]
             found = list(dict.fromkeys(source for source in sources if source is not None))
             free = [source for source in found if source not in taken]
-            name = free[0] if free else new_name(change, taken | set(tracks_of(tracks)))
+            name = free[0] if free else new_name(change, used)
             taken.add(name)
+            used.add(name)
             tracks[change.id] = Track(name, tuple(one for one in found if one != name))
             ongoing |= {(later, crack): name for crack in change.ids_after}
         known = ongoing
@@ -49,17 +55,12 @@ def by_length(step: Sequence[Scene]) -> list[tuple[Campaign, Campaign, Change]]:
     return sorted(found, key=lambda one: -max(one[2].before.length, one[2].after.length))
 
 
-def by_size(before: Campaign, change: Change) -> list[str]:
-    """Return the ids of the earlier cracks of a change, the longest first."""
-    if not change.ids_before:
-        return []
-    lengths = dict(zip(before.ids, before.columns["length_px"], strict=True))
-    return sorted(change.ids_before, key=lambda name: -float(lengths[name]))
-
-
-def tracks_of(tracks: dict[str, Track]) -> set[str]:
-    """Return the names of all tracks."""
-    return {track.id for track in tracks.values()}
+def lengths_of(campaign: Campaign) -> dict[str, float]:
+    """Return the lengths of the cracks of a campaign in px, by id."""
+    if not len(campaign.ids):
+        return {}
+    lengths = campaign.columns["length_px"].astype(float).tolist()
+    return dict(zip(campaign.ids.tolist(), lengths, strict=True))
 
 
 def new_name(change: Change, used: set[str]) -> str:

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 
 from crackcli import __version__
-from crackcli.arrays import UInt8
 from crackcli.comparison.bringing_together import bring_together
 from crackcli.comparison.campaign import (
     Campaign,
@@ -132,10 +131,10 @@ class Step:
         return cls(task, before, after, pairs, reports)
 
     def compare(
-        self, summary: ComparisonSummary, maps: dict[str, UInt8], progress: Progress
+        self, summary: ComparisonSummary, work: Path, progress: Progress
     ) -> list[ComparedScene]:
-        """Return the compared scenes; add failures and figures to the ``summary``, and images of
-        the residual to ``maps``, by the name of their file."""
+        """Return the compared scenes; add failures and figures to the ``summary``, and write images
+        of the residual into the folder ``work``, as ``residual_SCENE.png``."""
         compared: list[ComparedScene] = []
         for number, (earlier, later) in enumerate(self.pairs):
             scenes, name = (self.before[earlier], self.after[later]), self.task.label(later)
@@ -157,7 +156,7 @@ class Step:
                 summary.made_apart[name] = apart
             if together.residual_map is not None:
                 summary.alignments[name] = together.facts
-                maps[f"residual_{name}.png"] = together.residual_map
+                write_png(work / residual_name(name), together.residual_map)
             compared.append(compare_scene(self.task, campaigns, together.alignment))
         return compared
 
@@ -179,7 +178,6 @@ def write_comparison(task: CompareTask, progress: Progress = ignore) -> Comparis
         )
     summary = ComparisonSummary()
     prepared = [Step.read(one, summary) for one in steps]
-    maps: dict[str, UInt8] = {}
     with (
         lock_folder(task.output),
         work_folder(task.output) as work,
@@ -187,7 +185,7 @@ def write_comparison(task: CompareTask, progress: Progress = ignore) -> Comparis
         by_step = []
         for number, step in enumerate(prepared):
             share = part(progress, number / len(steps), (number + 1) / len(steps))
-            by_step.append(step.compare(summary, maps, share))
+            by_step.append(step.compare(summary, work, share))
         compared = [scene for step in by_step for scene in step]
         if not compared:
             raise InputError(next(iter(summary.failed.values())))
@@ -204,9 +202,7 @@ def write_comparison(task: CompareTask, progress: Progress = ignore) -> Comparis
             alarms=alarms(task.fail_on, every),
         )
         paths = write_files(work, compared, rows)
-        for name, image in maps.items():
-            write_png(work / name, image)
-            paths.append(work / name)
+        paths += [work / residual_name(name) for name in summary.alignments]
         pictured = [scene.pictured() for scene in compared]
         paths += write_pictures(work, every, summary.most_significant, pictured)
         if task.gauges is not None:
@@ -227,6 +223,11 @@ def write_comparison(task: CompareTask, progress: Progress = ignore) -> Comparis
     warn_of_dates(compared)
     log_joints(summary.scenes)
     return summary
+
+
+def residual_name(scene: str) -> str:
+    """Return the name of the image of the residual of an aligned scene."""
+    return f"residual_{scene}.png"
 
 
 def readable_scenes(folder: Path, failed: dict[str, str]) -> dict[str, Scene]:
