@@ -34,9 +34,7 @@ def find_tracks(steps: Sequence[Sequence[Scene]]) -> dict[str, Track]:
         lengths = {before.scene.name: lengths_of(before) for before, _, _ in step}
         for before, after, change in by_length(step):
             earlier, later = before.scene.name, after.scene.name
-            longest_first = sorted(
-                change.ids_before, key=lengths[earlier].__getitem__, reverse=True
-            )
+            by_size = sorted(change.ids_before, key=lengths[earlier].__getitem__, reverse=True)
             sources = [known.get((earlier, name)) for name in by_size]
             found = list(dict.fromkeys(source for source in sources if source is not None))
             free = [source for source in found if source not in taken]
