@@ -72,6 +72,36 @@ def test_a_vrt_of_a_page_shows_this_page(tmp_path):
         np.testing.assert_array_equal(file.read(1), pages[1])
 
 
+def test_a_vrt_has_the_palette_of_its_photograph(tmp_path):
+    path, vrt = tmp_path / "wall.tif", tmp_path / "photograph.vrt"
+    colours = {0: (10, 20, 30, 255), 1: (200, 190, 180, 255)}
+    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "photometric": "palette"}
+    with rasterio.open(path, "w", height=40, width=60, **profile) as file:
+        file.write(stored_image()[None] % 2)
+        file.write_colormap(1, colours)
+
+    write_vrt(vrt, inspect(path), AS_QGIS, vrt)
+
+    with rasterio.open(vrt) as file:
+        found = file.colormap(1)
+    assert {value: found[value] for value in colours} == colours
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "int8", "float64"])
+def test_a_vrt_has_the_values_of_any_photograph(tmp_path, dtype):
+    path, vrt = tmp_path / "wall.tif", tmp_path / "photograph.vrt"
+    values = stored_image().astype(dtype)
+    with rasterio.open(
+        path, "w", driver="GTiff", dtype=dtype, count=1, height=40, width=60
+    ) as file:
+        file.write(values, 1)
+
+    write_vrt(vrt, inspect(path, bands=(1,)), AS_QGIS, vrt)
+
+    with rasterio.open(vrt) as file:
+        np.testing.assert_array_equal(file.read(1), values)
+
+
 def test_a_map_and_an_upright_jpeg_need_no_vrt(tmp_path):
     cv2.imwrite(str(tmp_path / "wall.jpg"), stored_image())
     profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": 40, "width": 60}

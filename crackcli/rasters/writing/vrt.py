@@ -14,6 +14,7 @@ from affine import Affine
 from crackcli.files import write_text
 from crackcli.rasters.access.opening import open_raster
 from crackcli.rasters.access.pages import name_for_gdal
+from crackcli.rasters.bands import find_palette
 from crackcli.rasters.grid import ORIENTATIONS, Window
 from crackcli.rasters.reader import RasterInfo
 
@@ -25,6 +26,8 @@ TYPES = {  # names of GDAL
     "int16": "Int16",
     "uint32": "UInt32",
     "int32": "Int32",
+    "uint64": "UInt64",
+    "int64": "Int64",
     "float32": "Float32",
     "float64": "Float64",
 }
@@ -44,7 +47,7 @@ def write_vrt(path: Path, info: RasterInfo, placed: Affine, final: Path) -> None
     """
     with open_raster(info.path, page=info.page) as source:
         kinds = list(zip(source.dtypes, source.colorinterp, strict=True))
-        shape = source.shape
+        shape, palette = source.shape, find_palette(source)
     turned = upright_transform(info, shape)
     both = np.array([*placed]).reshape(3, 3) @ np.array([*turned]).reshape(3, 3)
     root = ElementTree.Element("VRTDataset", rasterXSize=str(shape[1]), rasterYSize=str(shape[0]))
@@ -56,6 +59,11 @@ def write_vrt(path: Path, info: RasterInfo, placed: Affine, final: Path) -> None
     for number, (kind, colour) in enumerate(kinds, 1):
         band = ElementTree.SubElement(root, "VRTRasterBand", dataType=TYPES[kind], band=str(number))
         ElementTree.SubElement(band, "ColorInterp").text = colour.name.capitalize()
+        if palette is not None:
+            table = ElementTree.SubElement(band, "ColorTable")
+            for entry in palette.tolist():
+                parts = {f"c{part}": str(value) for part, value in enumerate(entry, 1)}
+                ElementTree.SubElement(table, "Entry", parts)
         drawn = ElementTree.SubElement(band, "SimpleSource")
         file = ElementTree.SubElement(drawn, "SourceFilename", relativeToVRT=str(int(relative)))
         file.text = name
