@@ -131,14 +131,15 @@ def compare(
             tell(line)
     for name, error in summary.failed.items():
         tell(f"Error: {name}: {error}")
-    if summary.failed:
-        scenes = len(summary.failed) + len(summary.scenes)
-        raise SomeInputsFailed(
-            f"{len(summary.failed)} of {scenes} scenes could not be compared; the others are done"
-        )
-    if summary.alarms:
+    failed, scenes = len(summary.failed), len(summary.failed) + len(summary.scenes)
+    words = f"{failed} of {scenes} scenes could not be compared; the others are done"
+    if summary.alarms:  # before failures: else one of them would silence an alarm
         met = "; ".join(f"{text}: {first_names(ids)}" for text, ids in summary.alarms.items())
+        if failed:
+            tell(f"Error: {words}")
         raise ConditionMet(f"--fail-on {met}; look at these changes")
+    if failed:
+        raise SomeInputsFailed(words)
 
 
 def table(rows: "list[Row]") -> Iterator[str]:

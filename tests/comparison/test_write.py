@@ -430,6 +430,14 @@ def test_a_scene_of_another_size_fails_and_the_others_are_compared(tmp_path):
     assert "1 of 2 scenes could not be compared; the others are done" in done.stderr
     assert [row["scene_id"] for row in read_rows(task.output / "changes.csv")] == ["west"]
 
+    alarmed = crackcli(
+        *("compare", task.before, task.after, "-o", task.output, "--fail-on", "kind == stable")
+    )
+
+    assert alarmed.returncode == 10  # a failed scene silences no alarm
+    assert "1 of 2 scenes could not be compared; the others are done" in alarmed.stderr
+    assert "--fail-on kind == stable: west-c0001; look at these changes" in alarmed.stderr
+
 
 def test_changes_that_were_edited_are_kept_aside(tmp_path, caplog):
     task = two_scenes(tmp_path, {"before": ("west",), "after": ("west",)})
