@@ -21,7 +21,8 @@ def learn(
     reviewed: Annotated[
         Path,
         typer.Option(
-            help="cracks.gpkg of the report, with accepted or rejected in its column 'review'.",
+            help="cracks.gpkg of the report, with accepted or rejected in its column 'review', or "
+            "review.json of its page.",
             show_default=False,
         ),
     ],
@@ -61,6 +62,7 @@ def learn(
     reviewed cracks, some are held out; the CSV marks them.
 
         crackcli learn out --reviewed out/cracks.gpkg -o mine.safetensors
+        crackcli learn out --reviewed review.json -o mine.safetensors
     """
     from crackcli.finetuning.learning import LearnTask
     from crackcli.finetuning.learning import learn as run

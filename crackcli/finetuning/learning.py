@@ -113,7 +113,7 @@ class LearnResult:
 def learn(task: LearnTask, progress: Progress = ignore) -> LearnResult:
     """Fine-tune the model of a scan on the reviewed cracks of its report."""
     refuse_existing(task.output, overwrite=task.overwrite)
-    reviews = read_reviews(task.reviewed)
+    reviews = read_reviews(task.reviewed, task.out)
     scenes = reviewed_scenes(task.out, task.reviewed, reviews)
     model = task.start_from or scan_checkpoint(task.out, scenes)
     config = config_of(task, model)

@@ -1,14 +1,16 @@
-"""Reads the review of a report: cracks that a person accepted or rejected in QGIS.
+"""Reads the review of a report: cracks that a person accepted or rejected in QGIS, or on its page.
 
 The GeoPackage is ``cracks.gpkg`` of the report, with an edited column ``review`` in the layers
 ``cracks`` or ``joints`` (``cracks_2``, ...). Only a few columns and the centrelines are read, so
-that other changes in the file do not matter.
+that other changes in the file do not matter. The ``review.json`` of the page (`page_reviews`) has
+verdicts on the cracks of that GeoPackage, which replace those in its column.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,9 @@ import shapely
 
 from crackcli.errors import InputError
 from crackcli.files import refuse_special
+from crackcli.finetuning.page_reviews import SUFFIX, read_page_reviews
 from crackcli.report.formats.geopackage_reader import mm_per_px, read_lines, read_transforms
-from crackcli.report.tables.columns import DRAWN
+from crackcli.report.tables.columns import DRAWN, GEOPACKAGE
 from crackcli.report.verdicts import UNREVIEWED, VERDICTS, WORDS
 from crackcli.scenes.frames import earlier_transform, to_pixels
 from crackcli.scenes.scene import Scene
@@ -47,24 +50,35 @@ class ReviewedCrack:
     drawn: bool = False
 
 
-def read_reviews(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of a reviewed GeoPackage by scene.
+def read_reviews(path: Path, out: Path | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of a reviewed GeoPackage, or of that in the output folder ``out`` with the
+    verdicts of a ``review.json``, by scene. None: the folder of the file.
 
     A row has the `COLUMNS`, with one of the verdicts as ``review``, ``line`` in map or local
     coordinates, and the ``transform`` from pixels to these (None: unknown). Raise an `InputError`
     if the file cannot be read, contains an unknown word, or nothing was reviewed.
     """
+    if path.suffix == SUFFIX:
+        out = path.parent if out is None else out
+        return by_scene(out / GEOPACKAGE, read_page_reviews(path, out))
+    return by_scene(path)
+
+
+def by_scene(
+    path: Path, words: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of `read_reviews`; ``words`` by crack id replace the column ``review``."""
     refuse_special(path, InputError, "give the cracks.gpkg of a report")
     if not path.is_file():
         raise InputError(f"{path}: does not exist; give the cracks.gpkg of a report")
-    rows = list(read_rows(path))
+    rows = list(read_rows(path, words))
     if not rows:
         raise InputError(f"{path}: contains no cracks; give the cracks.gpkg of a report")
     transforms = read_transforms(path)
-    words = Counter(row["review"] for row in rows)
-    unknown = sorted(word for word in words if word not in VERDICTS)
+    counts = Counter(row["review"] for row in rows)
+    unknown = sorted(word for word in counts if word not in VERDICTS)
     if unknown:
-        counted = ", ".join(f"'{word}' ({words[word]})" for word in unknown[:5])
+        counted = ", ".join(f"'{word}' ({counts[word]})" for word in unknown[:5])
         raise InputError(f"{path}: unknown words in column 'review': {counted}; {HOW_TO_REVIEW}")
     named = sorted({row["scene_id"] for row in rows if row["scene_id"]})
     scenes: dict[str, list[dict[str, Any]]] = {}
@@ -83,12 +97,13 @@ def read_reviews(path: Path) -> dict[str, list[dict[str, Any]]]:
     return scenes
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+def read_rows(path: Path, words: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of all layers with centrelines; of joints, the reviewed ones only."""
     for kind, lines, columns in read_lines(path, COLUMNS, "crackcli report"):
         for number, line in enumerate(lines):
             row = {name: none_if_nan(columns[name][number]) for name in COLUMNS}
-            row["review"] = str(row["review"] or "").strip().casefold()
+            word = words.get(row["crack_id"], row["review"])
+            row["review"] = str(word or "").strip().casefold()
             if line is None or line.is_empty:
                 continue
             if kind == "joints" and row["review"] in WORDS[UNREVIEWED]:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from browser import opened
 from walls import crackcli, polyline, write_scene
 
 from crackcli.files import sha256
+from crackcli.finetuning.page_reviews import read_page_reviews
 from crackcli.report.formats.csv import read_rows
 
 pytestmark = pytest.mark.browser
@@ -183,10 +185,54 @@ def test_an_address_leads_to_a_crack(page, out):
     assert "px" in bar.text
 
 
+def test_a_review_is_kept_and_saved_as_learn_reads_it(page, out, tmp_path):
+    from selenium.webdriver import ActionChains, Keys
+
+    first, second, _ = by_column(out, "width_max_mm")
+    (grid,) = page.all('[role="grid"]')
+    for crack, key in ((first, "r"), (second, "a")):
+        grid.send_keys(Keys.ARROW_DOWN)
+        page.wait(f"document.querySelector('#panel h2')?.textContent === {json.dumps(crack)}")
+        ActionChains(page.driver).send_keys(key).perform()
+    page.all("#panel textarea")[0].send_keys(f"{NAME}\t")
+    page.driver.refresh()
+    page.wait("document.querySelectorAll('.body .row').length > 2")
+
+    assert page.all("#review .count")[0].text == "2 reviewed"
+    assert [mark.text for mark in page.all(".mark") if mark.text] == ["✕", "✓"]
+    behaviour = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+    page.all("#review button")[0].click()
+    saved = tmp_path / "review.json"
+    until = time.monotonic() + 10
+    while not saved.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert read_page_reviews(saved, out) == {first: "rejected", second: "accepted"}
+    assert json.loads(saved.read_text("utf-8"))["cracks"][second]["note"] == NAME
+
+
+def test_a_verdict_is_taken_back(page):
+    from selenium.webdriver import ActionChains, Keys
+
+    (grid,) = page.all('[role="grid"]')
+    grid.send_keys(Keys.ARROW_DOWN)
+    page.wait("!document.querySelector('#panel').hidden")
+    ActionChains(page.driver).send_keys("j").perform()
+    assert len(page.all('.review [aria-pressed="true"]')) == 1
+    ActionChains(page.driver).send_keys("u").perform()
+
+    assert page.all('.review [aria-pressed="true"]') == []
+    assert page.all("#review button") == []
+
+
 def test_hostile_names_are_shown_as_text(page):
     (title,) = page.all("#title")
 
+    move_to(page, *CRACKS[9][1], click=True)
+    page.wait("!document.querySelector('#panel').hidden")
+
     assert title.text.startswith(NAME)
+    assert NAME in page.all("#panel")[0].text
     assert page.run("return document.querySelectorAll('b, #title *').length") == 0
 
 

@@ -5,8 +5,8 @@ const CROP = { wide: 340, high: 220 };
 const BOTH_UNITS = ["width_max", "width_mean", "width_median", "width_p95", "length", "detect_limit"];
 
 class Panel {
-  constructor(store, place, { onClose, onStep, onShow, onWidest }) {
-    Object.assign(this, { store, place, onClose, onStep, onShow, onWidest });
+  constructor(store, place, review, { onClose, onStep, onShow, onWidest }) {
+    Object.assign(this, { store, place, review, onClose, onStep, onShow, onWidest });
   }
 
   close() {
@@ -23,17 +23,25 @@ class Panel {
     const scene = this.store.scenes[crack.scene];
     this.place.hidden = false;
     this.place.setAttribute("aria-label", crack.id);
-    this.place.replaceChildren(
+    const parts = [
       this.head(crack),
       this.crop(crack, scene),
+      crack.kind === DRAWN ? null : this.review.controls(crack),
       ...this.severity(details),
       element("h3", { textContent: text("numbers") }),
       this.numbers(details),
       element("h3", { textContent: text("profile") }),
       ...this.profile(profile, scene),
       element("h3", { textContent: text("provenance") }),
-      this.provenance(scene));
+      this.provenance(scene),
+    ];
+    this.place.replaceChildren(...parts.filter(Boolean));
     this.place.scrollTop = 0;
+  }
+
+  /** Show the verdict on a crack after it was changed. */
+  refresh(crack) {
+    if (crack === this.crack) this.place.querySelector(".review")?.replaceWith(this.review.controls(crack));
   }
 
   head(crack) {

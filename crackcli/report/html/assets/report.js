@@ -7,7 +7,11 @@ class Report {
     this.title();
     const stage = document.getElementById("stage");
     this.picture = new Picture(this.store, stage, (crack) => this.choose(crack, false));
-    this.panel = new Panel(this.store, document.getElementById("panel"), {
+    this.review = new Review(this.store, document.getElementById("review"), (crack) => {
+      this.panel.refresh(crack);
+      this.table.draw();
+    });
+    this.panel = new Panel(this.store, document.getElementById("panel"), this.review, {
       onClose: () => this.unchoose(),
       onStep: (step) => this.choose(this.table.beside(step)),
       onShow: (crack) => this.picture.showLine(crack),
@@ -15,6 +19,7 @@ class Report {
     });
     this.table = new CrackTable(this.store, document.getElementById("cracks"),
       document.getElementById("filters"), {
+        mark: (crack) => this.review.mark(crack),
         onChoose: (crack) => this.choose(crack),
         onFilter: (cracks) => this.filter(cracks),
       });
@@ -154,10 +159,13 @@ class Report {
   }
 
   key(event) {
-    if (event.target.matches("input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && this.panel.crack) this.unchoose();
     else if (event.key === "n") this.choose(this.table.beside(1));
     else if (event.key === "p") this.choose(this.table.beside(-1));
+    else if (event.key in VERDICTS && this.panel.crack && this.panel.crack.kind !== DRAWN) {
+      this.review.set(this.panel.crack, { review: VERDICTS[event.key] });
+    }
   }
 
   tell(words) {

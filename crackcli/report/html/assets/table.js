@@ -5,9 +5,10 @@ const ROW_PX = 34;
 const SPARE_ROWS = 6; // above and below those in sight
 
 class CrackTable {
-  /** Make the table and its filters; call onChoose with a line, and onFilter with all that fit. */
-  constructor(store, place, filters, { onChoose, onFilter }) {
-    Object.assign(this, { store, onChoose, onFilter });
+  /** Make the table and its filters; mark(line) is the sign of its review; call onChoose with
+   * a line, and onFilter with all that fit. */
+  constructor(store, place, filters, { mark, onChoose, onFilter }) {
+    Object.assign(this, { store, mark, onChoose, onFilter });
     this.sorted = { by: "width", down: true };
     this.columns = ["id", "length", "width", "class"];
     this.head = element("div", { role: "row", className: "row head" });
@@ -125,7 +126,8 @@ class CrackTable {
       "aria-rowindex": at + 2, "aria-selected": crack === this.chosen, title: crack.id,
       onclick: () => this.onChoose(crack) },
     cell("id", element("span", { textContent: crack.id.slice(0, Math.max(0, end)) }),
-      crack.id.slice(Math.max(0, end))),
+      crack.id.slice(Math.max(0, end)),
+      element("span", { className: "mark", textContent: this.mark(crack) })),
     cell("length", number(crack.length)),
     cell("width", width, element("span", { className: "sigma", textContent: sigma })),
     cell("class", swatch(store.colourOf(crack), kindClass(crack)), name));
