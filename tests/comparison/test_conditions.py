@@ -21,12 +21,25 @@ def row(name="c1", **values):
         ("kind == grown", True),
         ("kind != 'grown'", False),
         ("significant == false", True),
+        ("hidden_by == 'not aligned'", True),
+        ('hidden_by != "not aligned" and kind == grown', False),
+        ("significant_in == width_max", True),
+        ("significant_in == area", False),
+        ("significant_in != width_max", False),
+        ("ids_after != w2", True),
         ("d_width_max_mm > 0.2 and significant == true", False),
         ("d_width_max_mm > 0.2 and kind == grown", True),
     ],
 )
 def test_a_row_meets_a_condition(text, met):
-    change = row(d_width_max_mm=0.3, kind="grown", significant=False)
+    change = row(
+        d_width_max_mm=0.3,
+        kind="grown",
+        significant=False,
+        significant_in=["length", "width_max"],
+        hidden_by="not aligned",
+        ids_after=["w1"],
+    )
 
     assert Condition.parse(text).met_by(change) == met
 
@@ -39,6 +52,7 @@ def test_a_row_meets_a_condition(text, met):
         ("d_width_max > 0.2", "has no column d_width_max; did you mean d_width_max_"),
         ("nothing_alike_xyz > 1", "has no column nothing_alike_xyz; its header lists them"),
         ("d_width_max_mm > wide", "wide is no number; write a number, as"),
+        ("d_width_max_mm > nan", "nan is no number; write a number, as"),
         ("kind > new", "kind is a text; compare it by == or !="),
         ("significant > 0", "significant is true or false; write significant == true"),
         ("__import__('os').system('true') > 0", "cannot be read"),

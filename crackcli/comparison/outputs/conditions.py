@@ -1,9 +1,11 @@
 """Conditions on changes, as ``d_width_max_mm > 0.2 and significant == true``: for alarms by cron.
 
 A condition is one or several comparisons of a column with a number, true, false or a word, joined
-by "and". It is read here, not evaluated as code. A value that is unknown meets no comparison.
+by "and". A text with spaces stands in quotes; a column with several values, such as ids, equals
+each of them. It is read here, not evaluated as code. A value that is unknown meets no comparison.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable
@@ -23,7 +25,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-COMPARISON = re.compile(r"\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*")
+COMPARISON = re.compile(r"\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*('[^']*'|\"[^\"]*\"|\S+)\s*")
 EXAMPLE = '"d_width_max_mm > 0.2"'
 TRUTH = {"true": True, "false": False}
 
@@ -39,6 +41,8 @@ class Comparison:
     def met_by(self, row: Row) -> bool:
         """Return True if a row meets it."""
         value = row[self.column]
+        if isinstance(value, list | tuple):
+            return (self.value in value) == (self.sign == "==")
         return value is not None and OPERATORS[self.sign](value, self.value)
 
 
@@ -85,11 +89,12 @@ def parse_comparison(part: str, text: str) -> Comparison:
             raise UsageError(f"--fail-on {text}: {column} is true or false; write {column} == true")
         return Comparison(column, sign, TRUTH[value.lower()])
     try:
-        return Comparison(column, sign, float(value))
-    except ValueError as error:
-        raise UsageError(
-            f"--fail-on {text}: {value} is no number; write a number, as {EXAMPLE}"
-        ) from error
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"--fail-on {text}: {value} is no number; write a number, as {EXAMPLE}")
+    return Comparison(column, sign, number)
 
 
 def alarms(conditions: Iterable[Condition], rows: Iterable[Row]) -> dict[str, list[str]]:
