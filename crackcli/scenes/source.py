@@ -78,7 +78,7 @@ def find_photograph(out: Path, scene: Scene, photographs: Path | None = None) ->
             f"{out} (finished scenes are kept)"
         )
     raise InputError(
-        f"{places[-1]}, the photograph of {scene.name}, does not exist; bring it back, or give its "
+        f"{places[0]}, the photograph of {scene.name}, does not exist; bring it back, or give its "
         "folder with crackcli report --photographs"
     )
 
