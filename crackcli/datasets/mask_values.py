@@ -161,10 +161,11 @@ def named(image: LabelImage) -> str:
 
 
 def example(image: LabelImage) -> str:
-    """Return the commonest value but 0 and 255, as an example of what an option takes."""
-    values, counts = np.unique(image.values[image.values > 0], return_counts=True)
-    order = sorted(range(len(values)), key=lambda at: (values[at] == MAX_BYTE, -counts[at]))
-    text = value_text(int(values[order[0]]), image)
+    """Return the commonest value but 0, 255 and the background, as an example for an option."""
+    values, counts = np.unique(image.values, return_counts=True)
+    background = values[counts.argmax()]  # cracks cover little
+    unlikely = np.stack([values == 0, values == background, values == MAX_BYTE])
+    text = value_text(int(values[np.lexsort([-counts, *unlikely[::-1]])[0]]), image)
     return f"'{text}'" if image.kind is Kind.COLOUR else text
 
 

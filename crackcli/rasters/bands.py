@@ -62,8 +62,8 @@ def chosen_bands(path: Path, source: DatasetReader, bands: tuple[int, ...]) -> l
     kinds = {source.dtypes[band - 1] for band in found} - set(PHOTOGRAPH_TYPES)
     if kinds and ColorInterp.red not in source.colorinterp:
         raise InputError(
-            f"{path}: its values ({', '.join(sorted(kinds))}) may be elevations or other "
-            "measurements; if they are those of a photograph, scan it with --bands "
+            f"{path}: may hold elevations or other measurements ({', '.join(sorted(kinds))}); if "
+            "they are the values of a photograph, scan it with --bands "
             f"{','.join(map(str, found))}"
         )
     return found

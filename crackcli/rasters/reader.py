@@ -165,7 +165,8 @@ def inspect_header(path: Path, bands: tuple[int, ...] = (), page: int | None = N
         rows, cols = ORIENTATIONS[orientation].shape(source.shape)
         if min(rows, cols) < MIN_SIDE_PX:
             raise InputError(
-                f"{path}: {cols} x {rows} px; give an image with sides of at least {MIN_SIDE_PX} px"
+                f"{path}: is too small ({cols} x {rows} px); give an image with sides of at least "
+                f"{MIN_SIDE_PX} px"
             )
         if not 0 < abs(source.transform.determinant) < math.inf:
             raise InputError(

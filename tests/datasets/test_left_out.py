@@ -37,8 +37,8 @@ def write_odd(folder):
 REASONS = (
     "has N full-size pages, and one photograph is needed (pages.tif)",
     "is a pipe (pipe.png)",
-    "its values (float.tif)",
-    "N x N px (thumbnail.jpg)",
+    "may hold elevations or other measurements (float.tif)",
+    "is too small (thumbnail.jpg)",
     "not a readable image, or damaged (truncated.jpg)",
 )
 
@@ -87,7 +87,7 @@ def test_a_set_without_a_readable_photograph_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        ("a/b.png: 25 x 20 px; give an image", "N x N px"),
+        ("a/b.png: is too small (25 x 20 px); give an image", "is too small"),
         ("a/b.png: damaged (row 7); export it again", "damaged"),
         (
             "a/b.png is not the photograph that was scanned; scan",

@@ -92,6 +92,7 @@ def inverted(values, options):
         (grey(1, 255), {"palette": VOC}, r"0 .*, 1 .*, 255 .*--mask-crack 1", of("1", "255")),
         (grey(1, 255), {}, r"0 .*, 1 .*, 255 .*--mask-crack 1", of(ignore="255")),
         (grey(1, 2), {}, r"0 .*, 1 .*, 2 .*--mask-crack 1, --mask-ignore VALUE", of("1", "2")),
+        (grey(1) + np.uint8(1), {}, r"1 .*, 2 .*--mask-crack 2,", of("2")),
         (grey(128, 64), {}, r"0 .*, 128 .*, 64 ", of("100-255")),
         (grey(300, 7, "uint16"), {}, r"0 .*, 300 .*, 7 ", of("300")),
         (

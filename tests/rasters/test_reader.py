@@ -318,7 +318,7 @@ def cmyk(path):
     ("make", "message"),
     [
         (text, "not a readable image, or damaged"),
-        (tiny, ": 70 x 31 px; give an image with sides of at least 32 px"),
+        (tiny, r": is too small \(70 x 31 px\); give an image with sides of at least 32 px"),
         (complex_numbers, ": complex numbers; give a photograph"),
         (cmyk, ": CMYK colours; save it as RGB"),
         (lambda path: None, "does not exist; check the name"),
@@ -415,7 +415,7 @@ def test_measurements_are_refused_unless_a_band_is_chosen(tmp_path, dtype):
     heights = np.linspace(100, 140, ROWS * COLS).reshape(1, ROWS, COLS).astype(dtype)
     path = write(tmp_path / "heights.tif", heights)
 
-    with pytest.raises(InputError, match=rf"values \({np.dtype(dtype)}\).*--bands 1"):
+    with pytest.raises(InputError, match=rf"measurements \({np.dtype(dtype)}\).*--bands 1"):
         inspect(path)
     with Raster(inspect(path, (1,))) as raster:
         assert raster.read(Window(0, 0, ROWS, COLS)).rgb.max() == 255

@@ -22,7 +22,9 @@ def test_states_kinds_and_reasons_are_counted():
     skipped = [Skipped(".txt files", 12, ("a.txt", "b.txt", "c.txt", "d.txt", "e.txt"))]
     failures = [
         failure("{}: not a readable image, or damaged (one way); export it again", "in/1.jpg"),
-        failure("{}: 10 x 20 px; give an image with sides of at least 32 px", "in/2.jpg"),
+        failure(
+            "{}: is too small (10 x 20 px); give an image with sides of at least 32 px", "in/2.jpg"
+        ),
         failure("{}: not a readable image, or damaged (another); export it again", "in/3.jpg"),
     ]
 
@@ -31,7 +33,7 @@ def test_states_kinds_and_reasons_are_counted():
         "unchanged   1",
         "skipped    12  .txt files: a.txt, b.txt, c.txt, ...",
         "failed      2  not a readable image, or damaged: 1.jpg, 3.jpg",
-        "failed      1  N x N px: 2.jpg",
+        "failed      1  is too small: 2.jpg",
     ]
     assert list(lines([], [], [])) == []
 

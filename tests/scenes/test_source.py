@@ -68,7 +68,7 @@ def test_photographs_that_were_moved_are_found_in_a_folder_of_the_user(survey):
         shutil.move(survey / day / f"{day}.png", archive)
     out = survey / "out"
 
-    with pytest.raises(InputError, match=r"does not exist; bring it back, or .*--photographs"):
+    with pytest.raises(InputError, match=r"day1/day1\.png, .*; bring it back, or .*--photographs"):
         find_photograph(out, Scene.read(out / "day1"))
     assert statuses(out) == {"day1": "mask only", "day2": "mask only"}
     done = crackcli("report", out, "--photographs", survey / "archive")
