@@ -20,6 +20,7 @@ import walls
 from affine import Affine
 from walls import polyline, write_scene
 
+from crackcli.errors import InputError
 from crackcli.files import sha256
 from crackcli.report import ReportTask, write_report
 from crackcli.report.formats import qgis_project
@@ -165,6 +166,17 @@ def test_a_photograph_that_is_missing_is_no_layer(plain):
     assert [("photograph" in group, "mask" in group) for group in names] == [
         *((False, True), (True, True), (True, True))
     ]
+
+
+def test_a_photograph_that_goes_missing_meanwhile_is_a_warning(plain, monkeypatch, caplog):
+    def missing(*_):
+        raise InputError("walls/wall.jpg: does not exist; check the name")
+
+    monkeypatch.setattr(qgis_project, "photograph_renderer", missing)
+    write_report(ReportTask(plain))
+
+    assert "not shown in cracks.qgs (walls/wall.jpg: does not exist; check" in caplog.text
+    assert (plain / "cracks.csv").is_file()
 
 
 def test_a_project_that_was_changed_in_qgis_stays_and_an_unchanged_one_is_new(plain, caplog):

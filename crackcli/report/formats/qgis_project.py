@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from crackcli.arrays import Float64
+from crackcli.errors import InputError
 from crackcli.files import write_text
 from crackcli.rasters.decoding.decoded import kind_of_photograph
 from crackcli.rasters.reader import RasterInfo
@@ -170,14 +171,20 @@ class Project:
         shown: bool = True,
     ) -> None:
         """Add the "mask", the "score" or the "photograph" of a scene; see `write_project` for the
-        two ``folders``."""
+        two ``folders``. A photograph that cannot be read any more is a warning."""
         work, out = folders
         scene, kept = table.scene, []
         if kind == "photograph":
-            source = photograph_source(table.photograph, frame, work / scene.name, out)
-            if source is None or table.photograph is None:
+            if table.photograph is None:
                 return
-            renderer = photograph_renderer(table.photograph)
+            try:
+                source = photograph_source(table.photograph, frame, work / scene.name, out)
+                renderer = None if source is None else photograph_renderer(table.photograph)
+            except InputError as error:
+                log.warning("%s: not shown in %s (%s)", scene.name, NAME, error)
+                return
+            if source is None:
+                return
             if renderer is not None:
                 kept = [ElementTree.Element("pipe")]
                 kept[0].append(renderer)
@@ -262,13 +269,13 @@ def raster_style(path: Path, kind: str) -> Element:
     return ElementTree.fromstring(style(mask_renderer() if kind == "mask" else score_renderer()))
 
 
-def photograph_source(info: RasterInfo | None, frame: Frame, folder: Path, out: Path) -> str | None:
-    """Return the path of a photograph for a project in ``out``; None if it is not available, of a
-    format that GDAL lacks (HEIC, camera raw), or has a name that XML cannot hold.
+def photograph_source(info: RasterInfo, frame: Frame, folder: Path, out: Path) -> str | None:
+    """Return the path of a photograph for a project in ``out``; None if it is of a format that GDAL
+    lacks (HEIC, camera raw), or has a name that XML cannot hold.
 
     One that QGIS would not show upright gets a VRT in ``folder``, that of its scene.
     """
-    if info is None or UNPRINTABLE.search(str(info.path)) or kind_of_photograph(info.path):
+    if UNPRINTABLE.search(str(info.path)) or kind_of_photograph(info.path):
         return None
     if needs_vrt(info):
         write_vrt(folder / VRT, info, frame.transform, out / folder.name / VRT)
