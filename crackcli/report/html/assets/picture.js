@@ -6,6 +6,7 @@ const LINE_PX = 2.2, CASING_PX = 5, CHOSEN_PX = 10;
 const REACH_PX = 9; // how far from a line a click still means it
 const BAR_PX = 140; // longest scale bar
 const CLOSE = 0.75, FAINT = 0.5; // from this scale on, the crack shows through its line
+const MANY = 800; // lines in sight, from which on they are drawn together and without a casing
 const DASHES = { joint: [8, 6], rejected: [2, 5], possibly: [12, 4] };
 
 class Picture {
@@ -143,10 +144,8 @@ class Picture {
       .map((value) => value / place.scale);
     context.globalAlpha = place.scale > CLOSE ? FAINT : 1;
     const visible = this.order.filter((line) => this.isShown(line) && line.meets(view));
-    for (const line of visible) line.stroke(context, CASING_PX, place.scale, "#ffffffd0");
-    for (const line of visible) {
-      line.stroke(context, LINE_PX, place.scale, this.store.colourOf(line.crack), line.dashes());
-    }
+    if (visible.length > MANY) this.drawMany(context, visible, place.scale);
+    else this.drawLines(context, visible, place.scale);
     for (const crack of [this.pointed, this.chosen]) {
       const line = crack && this.lines.find((one) => one.crack === crack);
       if (!line || !this.isShown(line)) continue;
@@ -156,6 +155,35 @@ class Picture {
     }
     context.globalAlpha = 1;
     this.drawBar(place.scale);
+  }
+
+  drawLines(context, lines, scale) {
+    for (const line of lines) line.stroke(context, CASING_PX, scale, "#ffffffd0");
+    for (const line of lines) {
+      line.stroke(context, LINE_PX, scale, this.store.colourOf(line.crack), line.dashes());
+    }
+  }
+
+  /** Draw lines of one colour and dash as one path, for speed: thousands are a mesh anyway. */
+  drawMany(context, lines, scale) {
+    const groups = new Map();
+    context.lineCap = "butt";
+    context.lineJoin = "bevel";
+    for (const line of lines) {
+      const colour = this.store.colourOf(line.crack);
+      const key = `${colour} ${line.dashes()}`;
+      if (!groups.has(key)) groups.set(key, { colour, dashes: line.dashes(), lines: [] });
+      groups.get(key).lines.push(line);
+    }
+    for (const { colour, dashes, lines: members } of groups.values()) {
+      context.beginPath();
+      for (const line of members) line.trace(context, scale);
+      context.lineWidth = LINE_PX / scale;
+      context.strokeStyle = colour;
+      context.setLineDash(dashes.map((length) => length / scale));
+      context.stroke();
+    }
+    context.setLineDash([]);
   }
 
   drawAreas(context, scale) {
@@ -246,6 +274,22 @@ class DrawnLine {
         this.path[at ? "lineTo" : "moveTo"](x, y);
         this.box = [Math.min(this.box[0], x), Math.min(this.box[1], y),
           Math.max(this.box[2], x), Math.max(this.box[3], y)];
+      }
+    }
+  }
+
+  /** Add the line to the path of a canvas, without points that are closer than a screen pixel. */
+  trace(context, scale) {
+    const least = 1 / scale;
+    for (const points of this.parts) {
+      let x = points[0], y = points[1];
+      context.moveTo(x, y);
+      for (let at = 2; at < points.length; at += 2) {
+        const isLast = at === points.length - 2;
+        if (!isLast && Math.abs(points[at] - x) + Math.abs(points[at + 1] - y) < least) continue;
+        x = points[at];
+        y = points[at + 1];
+        context.lineTo(x, y);
       }
     }
   }
