@@ -9,7 +9,7 @@ mean of normal values.
 Two photographs of one crack differ by more than that: their blur, tone curve and surface beside the
 crack are not known exactly, and another part of the crack is found. Every uncertainty therefore
 includes `PHOTOGRAPH` of the width and a fraction (`FOUND`) of the standard deviation of the widths
-along the crack.
+along the crack; that of the largest width a fraction (`FOUND_MAX`) of how far it exceeds the median.
 
 Percentiles and the maximum are taken from running means that are shrunk towards the mean of the
 crack (empirical Bayes): with real variance R and random variance r a deviation is multiplied by R /
@@ -39,7 +39,8 @@ from crackcli.cracks.widths import (
 MIN_PHOTOMETRIC = 0.5  # fraction of the samples with a width that must have a photometric one
 # Fitted by benchmarks/repeatability.py to photographs of five places, checked on five others.
 PHOTOGRAPH = 0.03  # of the width, from one photograph to another
-FOUND = {"mean": 0.2, "median": 0.2, "p95": 0.5, "max": 0.9}  # of the standard deviation
+FOUND = {"mean": 0.2, "median": 0.2, "p95": 0.5}  # of the standard deviation
+FOUND_MAX = 0.3  # of the difference between the largest width and the median
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,8 @@ def summarise_photometric(
     pieces = max(1.0, len(values) / noise_samples)
     mean_random = random / math.sqrt(pieces)
 
+    highest = float(shrunk[widest])
+
     def unrepeatable(statistic: str, width: float) -> float:
         return math.hypot(PHOTOGRAPH * width, FOUND[statistic] * math.sqrt(real))
 
@@ -101,7 +104,7 @@ def summarise_photometric(
         mean_px=mean,
         median_px=median,
         p95_px=p95,
-        max_px=float(shrunk[widest]),
+        max_px=highest,
         max_at=(float(at[0]), float(at[1])),
         method="photometric",
         spread=(p90 - p10) / max(median, MIN_WIDTH_PX),
@@ -114,7 +117,8 @@ def summarise_photometric(
         max_sigma_px=math.hypot(
             max(left[widest], mean_random),
             found.systematic_sigma[known][widest],
-            unrepeatable("max", float(shrunk[widest])),
+            PHOTOGRAPH * highest,
+            FOUND_MAX * (highest - median),
         ),
         profile=samples.profile(widths, sigma, np.where(known, found.systematic_sigma, np.nan)),
     )

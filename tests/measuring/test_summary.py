@@ -6,6 +6,7 @@ import pytest
 from crackcli.cracks.widths import Samples
 from crackcli.measuring.summary import (
     FOUND,
+    FOUND_MAX,
     PHOTOGRAPH,
     MeasuredWidths,
     summarise_photometric,
@@ -34,12 +35,14 @@ def test_an_even_crack_is_known_to_a_fraction_of_its_width(width):
 
 
 def test_an_uneven_crack_is_known_less_the_more_a_statistic_depends_on_what_is_found():
-    found = summary(np.repeat([4.0, 8.0], COUNT // 2))  # with a standard deviation of 2
+    widths = np.linspace(4, 8, COUNT)
+    found = summary(widths)
 
-    for name in ("mean", "p95", "max"):
-        width = getattr(found, f"{name}_px")
-        expected = np.hypot(PHOTOGRAPH * width, FOUND[name] * 2)
+    for name in ("mean", "median", "p95"):
+        expected = np.hypot(PHOTOGRAPH * getattr(found, f"{name}_px"), FOUND[name] * widths.std())
         assert getattr(found, f"{name}_sigma_px") == pytest.approx(expected, rel=0.05)
+    expected = np.hypot(PHOTOGRAPH * found.max_px, FOUND_MAX * (found.max_px - found.median_px))
+    assert found.max_sigma_px == pytest.approx(expected, rel=0.05)
     assert found.mean_sigma_px < found.p95_sigma_px < found.max_sigma_px
 
 
