@@ -189,6 +189,7 @@ def model(tmp_path_factory):
     return train_shallow(write_photographs(folder / "all"), folder / "shallow.safetensors")
 
 
+@pytest.mark.slow
 def test_learn(model, tmp_path, write, monkeypatch):
     from crackcli.finetuning.learning import LearnTask, learn
 
@@ -206,4 +207,4 @@ def test_learn(model, tmp_path, write, monkeypatch):
     assert len(odd) == 6
     for one, other in zip(odd, plain, strict=True):
         assert replace(one, p_before=0, p_after=0) == replace(other, p_before=0, p_after=0)
-        assert one.p_before == pytest.approx(other.p_before, abs=0.1)  # a stretch is brighter
+        assert one.p_before == pytest.approx(other.p_before, abs=0.2)  # a stretch is brighter
