@@ -9,7 +9,8 @@ mean of normal values.
 Two photographs of one crack differ by more than that: their blur, tone curve and surface beside the
 crack are not known exactly, and another part of the crack is found. Every uncertainty therefore
 includes `PHOTOGRAPH` of the width and a fraction (`FOUND`) of the standard deviation of the widths
-along the crack; that of the largest width a fraction (`FOUND_MAX`) of how far it exceeds the median.
+along the crack; that of the largest width a fraction (`FOUND_MAX`) of how far it exceeds the
+median.
 
 Percentiles and the maximum are taken from running means that are shrunk towards the mean of the
 crack (empirical Bayes): with real variance R and random variance r a deviation is multiplied by R /
