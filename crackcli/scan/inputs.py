@@ -103,6 +103,7 @@ def find_rasters(
         for each in (pages_of(path) if page is None else [Page(path, page)])
     ]
     found.skipped = listing.skipped
+    warn_of_conversions([path for path, _ in files.values()])
     return found
 
 
@@ -119,6 +120,22 @@ def warn_of_masks(listing: Listing) -> None:
     for paths in folders.values():
         for mask in without_photograph(paths):
             log.warning("%s: is beside no photograph of its name, and excludes nothing", mask)
+
+
+def warn_of_conversions(paths: Sequence[Path]) -> None:
+    """Log a warning if photographs of one folder differ in the ends of their names only."""
+    alike: dict[Path, list[str]] = defaultdict(list)
+    for path in paths:
+        alike[path.with_suffix("")].append(path.name)
+    several = [sorted(names) for names in alike.values() if len(names) > 1]
+    if several:
+        more = f" (and {len(several) - 1} more)" if len(several) > 1 else ""
+        log.warning(
+            "%s%s have one name; if one was converted from the other, its cracks count twice: "
+            "scan only one of them",
+            " and ".join(several[0]),
+            more,
+        )
 
 
 def tiles_of_mosaics(files: Mapping[Path, Path]) -> list[Path]:

@@ -120,6 +120,18 @@ def test_a_copy_does_not_take_the_scene_of_the_photograph_beside_it(tmp_path):
     assert source_of(out / "wall") == first
 
 
+def test_a_photograph_that_was_converted_is_warned_of(tmp_path, caplog):
+    first = photograph(tmp_path / "in/wall.png")
+    cv2.imwrite(str(first.with_suffix(".jpg")), cv2.imread(str(first)))
+    photograph(tmp_path / "in/third.png", 1)
+
+    assert len(find_rasters([tmp_path / "in"]).photographs) == 3
+
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "wall.jpg and wall.png have one name; if one was converted" in warning
+    assert "third" not in warning
+
+
 def test_a_link_to_a_photograph_is_not_scanned_again(tmp_path):
     path = photograph(tmp_path / "in/wall.png")
     (tmp_path / "in/link.png").symlink_to(path)
