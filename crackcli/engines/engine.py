@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from crackcli.arrays import Float32, UInt8
+from crackcli.engines.context_prescreen import ContextPrescreen
 from crackcli.licences import Licence
 
 Place = tuple[int, int]  # row and column of a pixel
@@ -15,7 +16,6 @@ DEVICES = ("auto", "cpu", "cuda")
 DIRECT_KINDS = ("window", "stages", "tiles")  # of engines without a classifier; see `Engine`
 # px; the receptive-field radii of `Engine.encode` and `Engine.decode` are at most these.
 ENCODE_HALO_PX, DECODE_HALO_PX = 40, 24
-PRESCREEN_CELLS = 2  # see `EngineFacts.prescreen`
 MARKED_FROM = 0.5  # P(crack) from which a pixel is marked by a model without a calibration
 
 
@@ -65,16 +65,9 @@ class EngineFacts:
         return float((self.calibration or {}).get("threshold", MARKED_FROM))
 
     @property
-    def prescreen(self) -> tuple[Float32, float] | None:
-        """The weights (C,) and the bias of the prescreen of a student; None without one.
-
-        A pixel may be crack where weights x context + bias >= 0, in the features (C, h, w) of
-        `Engine.context`, or at most `PRESCREEN_CELLS` away from there.
-        """
-        stored = (self.calibration or {}).get("prescreen")
-        if stored is None:
-            return None
-        return np.array(stored["weights"], np.float32), float(stored["bias"])
+    def prescreen(self) -> ContextPrescreen | None:
+        """The prescreen of a student; None without one."""
+        return ContextPrescreen.of(self.calibration)
 
 
 class TileEngine(Protocol):

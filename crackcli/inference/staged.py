@@ -18,16 +18,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from functools import cached_property, partial
 
-import cv2
 import numpy as np
 
 from crackcli.arrays import Bools, Float16, Float32, UInt8
-from crackcli.engines.engine import (
-    DECODE_HALO_PX,
-    ENCODE_HALO_PX,
-    PRESCREEN_CELLS,
-    Engine,
-)
+from crackcli.engines.engine import DECODE_HALO_PX, ENCODE_HALO_PX, Engine
 from crackcli.inference.strips import Int8TileEngine, Prescreen, StripScores, as_half, check_finite
 from crackcli.progress import FractionDone, ignore
 from crackcli.rasters.covering import cover_cheaply, grow_within
@@ -260,10 +254,7 @@ class StagedScorer:
         wanted = np.asarray(blocks.reshape(rows, step, cols, step).any(axis=(1, 3)))
         prescreen = self.engine.facts.prescreen
         if prescreen is not None:
-            weights, bias = prescreen
-            suspect = (np.tensordot(weights, context[0], 1) + bias >= 0).astype(np.uint8)
-            side = 2 * PRESCREEN_CELLS + 1
-            near = cv2.dilate(suspect, np.ones((side, side), np.uint8))
+            near = prescreen.may_be_crack(context[0])
             near = near[cells(core, around, CONTEXT_STEP_PX)]
             each = step // CONTEXT_STEP_PX
             wanted &= near.reshape(rows, each, cols, each).any(axis=(1, 3))

@@ -7,8 +7,8 @@ from fakes import wall
 
 torch = pytest.importorskip("torch")
 
+from crackcli.engines.context_prescreen import REACH_CELLS
 from crackcli.engines.device import Device
-from crackcli.engines.engine import PRESCREEN_CELLS
 from crackcli.training.calibration.prescreen import LOST, fit_prescreen
 from crackcli.training.calibration.whole import cells_of
 
@@ -50,7 +50,7 @@ def test_hardly_a_marked_cell_is_ruled_out(network, images):
     for image in images:
         context, highest = cells_of(network, image, CPU)
         value = np.tensordot(np.float32(found["weights"]), context, 1) + np.float32(found["bias"])
-        side = 2 * PRESCREEN_CELLS + 1
+        side = 2 * REACH_CELLS + 1
         kept.append(cv2.dilate(value, np.ones((side, side), np.uint8)) >= 0)
         marked.append(highest >= THRESHOLD)
     kept, marked = np.stack(kept), np.stack(marked)

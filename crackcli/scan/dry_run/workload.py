@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 
 from crackcli.arrays import Bools, Float32, UInt8
+from crackcli.engines.context_prescreen import ContextPrescreen
 from crackcli.engines.engine import EngineFacts, Place, ScoreMaps, ungated
 from crackcli.inference.staged import STEPS_PX
 from crackcli.inference.strips import StripScorer
@@ -126,8 +127,11 @@ class CountingEngine:
         pixels = STEPS_PX[-1] ** 2 * eighths[:, 0].size
         self.maps_px += CONTEXT_COST * pixels
         self.largest_maps_px = max(self.largest_maps_px, round(CONTEXT_MEMORY * pixels))
-        weights, bias = self.facts.prescreen or (np.ones(1, np.float32), 0.0)
-        size = (1 + abs(bias)) / np.abs(weights).sum()  # the prescreen gives 1 or more, or -1
+        prescreen = self.facts.prescreen or ContextPrescreen(np.ones(1, np.float32), 0.0)
+        weights = prescreen.weights
+        size = (1 + abs(prescreen.bias)) / np.abs(
+            weights
+        ).sum()  # the prescreen gives 1 or more, or -1
         value = (size if self.cracked else -size) * np.sign(weights)
         count, _, rows, cols = eighths.shape
         return np.broadcast_to(value[:, None, None], (count, len(weights), rows, cols))

@@ -9,12 +9,11 @@ photographs, so no label is used. The bias is then set so that hardly a marked p
 from collections.abc import Iterable
 from typing import Any
 
-import cv2
 import numpy as np
 
 from crackcli.arrays import UInt8
+from crackcli.engines.context_prescreen import highest_near
 from crackcli.engines.device import Device
-from crackcli.engines.engine import PRESCREEN_CELLS
 from crackcli.networks.student import Student
 from crackcli.training.calibration.logistic import fit_logistic
 from crackcli.training.calibration.whole import cells_of
@@ -30,7 +29,7 @@ LEAST = 100  # cells of either kind; fewer determine no prescreen
 def fit_prescreen(
     network: Student, images: Iterable[UInt8], threshold: float, device: Device
 ) -> dict[str, Any] | None:
-    """Return the prescreen of a network for JSON (see `EngineFacts.prescreen`), fitted to its
+    """Return the prescreen of a network for JSON (see `ContextPrescreen`), fitted to its
     P(crack) of ``images``; None if they show too little that is crack, or nothing else."""
     chance = np.random.default_rng(0)
     maps = [cells_of(network, image, device) for image in images]
@@ -49,11 +48,7 @@ def fit_prescreen(
     weight = np.where(is_real, 1 / len(real), 1 / len(false))
     found = fit_logistic(features / spread, weight * is_real, weight * ~is_real, signed=True)
     weights = (found[1:] / spread).astype(np.float32)
-    side = 2 * PRESCREEN_CELLS + 1
-    kept = []
-    for context, highest in maps:
-        nearby = cv2.dilate(np.tensordot(weights, context, 1), np.ones((side, side), np.uint8))
-        kept.append(nearby[highest >= threshold])
+    kept = [highest_near(weights, context)[highest >= threshold] for context, highest in maps]
     marked = np.concatenate(kept)
     if len(marked) < LEAST:
         return None
