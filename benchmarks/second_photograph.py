@@ -12,6 +12,7 @@ from crackcli.comparison.campaign import Campaign, Report
 from crackcli.comparison.change import Change, CompareTask, decided
 from crackcli.comparison.changes import compare
 from crackcli.comparison.evidence.significance import critical_p
+from crackcli.registration.coarse.plane import apply_homography
 from crackcli.scenes.scene import finished_scenes
 
 TILT_DEG, ROLL_DEG, ZOOM, SHIFT_PX = 6.0, 4.0, 0.06, 8.0  # largest differences of position
@@ -29,10 +30,10 @@ class Plane:
         self.back = np.linalg.inv(homography)
 
     def to_after(self, points: np.ndarray) -> np.ndarray:
-        return projected(self.forth, points)
+        return apply_homography(self.forth, points)
 
     def to_before(self, points: np.ndarray) -> np.ndarray:
-        return projected(self.back, points)
+        return apply_homography(self.back, points)
 
     def sigma_px(self, points: np.ndarray) -> np.ndarray:
         return np.full(len(points), SIGMA_PX)
@@ -40,12 +41,6 @@ class Plane:
     def trusted(self, points: np.ndarray) -> np.ndarray:
         both = np.hstack([points, self.to_before(points)])
         return ((both >= 0) & (both <= self.side_px)).all(axis=1)
-
-
-def projected(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (N, 2) after a homography."""
-    ahead = np.column_stack([points, np.ones(len(points))]) @ homography.T
-    return ahead[:, :2] / ahead[:, 2:]
 
 
 def camera(

@@ -6,7 +6,7 @@ from unicodedata import normalize
 
 import cv2
 import pytest
-from fakes import LocalEngine, wall
+from fakes import LocalEngine, photograph
 
 from crackcli.inference import opening
 from crackcli.scan.inputs import find_rasters
@@ -19,12 +19,6 @@ def engine(monkeypatch):
     made = LocalEngine()
     monkeypatch.setattr(opening, "open_engine", lambda *arguments: made)
     return made
-
-
-def photograph(path, seed=0):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), wall(96, 130, seed))
-    return path
 
 
 def scan(out, *sources, **options):

@@ -6,7 +6,7 @@ import sys
 
 import cv2
 import pytest
-from fakes import LocalEngine, wall
+from fakes import LocalEngine, photograph, wall
 
 from crackcli.errors import InputError, Interrupted, Locked, OutputError, UsageError
 from crackcli.inference import opening
@@ -22,12 +22,6 @@ def engine(monkeypatch):
     made = LocalEngine()
     monkeypatch.setattr(opening, "open_engine", lambda *arguments: made)
     return made
-
-
-def photograph(path, seed=0):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), wall(96, 130, seed))
-    return path
 
 
 def names(*sources):

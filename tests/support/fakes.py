@@ -107,6 +107,13 @@ def wall(rows, cols, seed=0, cracks=1):
     return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
 
 
+def photograph(path, seed=0):
+    """Write a small photograph of a cracked wall, and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), wall(96, 130, seed))
+    return path
+
+
 @contextlib.contextmanager
 def full_disk(at):
     """Let the system refuse to write beyond byte ``at`` of a file, for root as well."""
